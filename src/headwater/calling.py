@@ -1,0 +1,84 @@
+"""A declared task as a method of both clients: the descriptor, and what it gives on each.
+
+`client.text_to_image(...)` is the plain call, `client.text_to_image.stream(...)` the same as a run. Types, names and
+documentation are the declaration's. No call is prepared or performed here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, Self, TypeVar, overload
+
+from .engine.run import AsyncRun
+from .portal import Run, call
+
+if TYPE_CHECKING:
+    from .client import AsyncInferenceClient, InferenceClient
+    from .tasks.declare import Declaration
+
+P = ParamSpec("P")
+E = TypeVar("E")
+R = TypeVar("R")
+
+
+class Bound(Generic[P, E, R]):
+    """A task on a client; `declaration` is what it was made from."""
+
+    def __init__(self, declaration: Declaration[P, E, R], client: Any) -> None:
+        self._client = client
+        self.declaration = declaration
+        self.__doc__ = declaration.doc
+        self.__name__ = declaration.method
+        self.__signature__ = declaration.signature
+
+    def __repr__(self) -> str:
+        return f"<{type(self._client).__name__}.{self.__name__}>"
+
+
+class AsyncTask(Bound[P, E, R]):
+    """A task of `AsyncInferenceClient`."""
+
+    _client: AsyncInferenceClient
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
+        return self._client._call(self.declaration, args, kwargs)
+
+    def stream(self, *args: P.args, **kwargs: P.kwargs) -> AsyncRun[E, R]:
+        """The same call as a run: a context manager and an iterator of its events."""
+        return self._client._run(self.declaration, args, kwargs)
+
+
+class SyncTask(Bound[P, E, R]):
+    """A task of `InferenceClient`."""
+
+    _client: InferenceClient
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        result: Any = call(self._client._call, self.declaration, args, kwargs)
+        return Run(result) if isinstance(result, AsyncRun) else result  # type: ignore[return-value]
+
+    def stream(self, *args: P.args, **kwargs: P.kwargs) -> Run[E, R]:
+        """The same call as a run: a context manager and an iterator of its events."""
+        return Run(self._client._run(self.declaration, args, kwargs))
+
+
+class Task(Generic[P, E, R]):
+    """A row of the clients: `text_to_image = Task(declarations.text_to_image)`."""
+
+    faces: ClassVar[tuple[type[Any], type[Any]]] = (AsyncTask, SyncTask)
+
+    def __init__(self, declaration: Declaration[P, E, R]) -> None:
+        self.declaration = declaration
+        self.__doc__ = declaration.doc
+        self.__signature__ = declaration.signature
+
+    @overload
+    def __get__(self, client: None, owner: type[Any]) -> Self: ...
+    @overload
+    def __get__(self, client: AsyncInferenceClient, owner: type[Any]) -> AsyncTask[P, E, R]: ...
+    @overload
+    def __get__(self, client: InferenceClient, owner: type[Any]) -> SyncTask[P, E, R]: ...
+    def __get__(self, client: Any, owner: type[Any]) -> Any:
+        if client is None:
+            return self
+        return self.faces[0 if client.asynchronous else 1](self.declaration, client)

@@ -1,0 +1,264 @@
+"""The two clients: settings, and one row per task.
+
+Making one does no I/O, starts no thread and loads no TLS. A client may be used from several event loops, and need not
+be closed: `async with`, `with` and `close()` give its idle connections back at once, and it can be used again after.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from functools import partial
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from .auth import Secret, check_headers
+from .calling import AsyncTask, SyncTask, Task
+from .engine.deadlines import Timeout
+from .engine.exchange import Engine
+from .engine.facts import Plan
+from .engine.retry import Retries
+from .engine.run import AsyncRun
+from .errors import InvalidParameterError
+from .events import JobEvent
+from .portal import call
+from .routing import Router, Settings
+from .spellings import AsyncChat, Chat, ChatTask, Named, SyncChat, TextTask
+from .tasks import chat, embeddings, text
+from .transport.choose import Transports
+
+if TYPE_CHECKING:
+    import httpx
+
+    from .tasks.declare import Declaration
+    from .wire import Transport
+
+
+class Tasks:
+    """The tasks, one row each, as both clients have them."""
+
+    asynchronous: ClassVar[bool]
+
+    chat_completion = ChatTask(chat.chat_completion)
+    text_generation = TextTask(text.text_generation)
+    feature_extraction = Task(embeddings.feature_extraction)
+    create_embedding = Task(embeddings.create_embedding)
+
+
+class Client(Tasks):
+    """What both clients are: their settings, and how a call of theirs is prepared.
+
+    `model`: a model id of the Hub, or the URL of a server. `base_url`: the same for a URL alone, in OpenAI's word.
+    `provider`: who serves the model (default: `HEADWATER_PROVIDER`, else "hf-inference"; "auto" lets Hugging Face's
+    router choose); not together with a URL. `token` or `api_key`: a Hugging Face token (calls of other providers are
+    then routed and billed through Hugging Face), or the provider's own key (calls go to the provider directly);
+    default: the provider's environment variable, `HF_TOKEN`, the token that a login saved. `timeout`: a `Timeout`, or
+    seconds in total. `headers`, `cookies`: sent with every inference request. `bill_to`: the Hugging Face
+    organisation that pays. `proxies`: a proxy URL, or one by scheme; `trust_env`: also take proxies from the
+    environment. `http2`: use HTTP/2 (extra `http2`). `transport`: any `httpx.AsyncBaseTransport` to send with.
+    `model_mapping`: provider's model ids by Hub id, in place of a look-up. `retries`: further tries after a failure
+    that may pass. `allow_insecure`: let a key go over plain http to another machine.
+
+    Raises `InvalidParameterError` for `model` with `base_url`, `token` with `api_key`, or a URL with `provider`, and
+    `InvalidCredentialError` for a key or header that cannot be sent.
+    """
+
+    def __init__(
+        self,
+        model: str | None = None,
+        *,
+        provider: str | None = None,
+        token: str | Secret | None = None,
+        timeout: float | Timeout | None = None,
+        headers: Mapping[str, str] | None = None,
+        cookies: Mapping[str, str] | None = None,
+        bill_to: str | None = None,
+        base_url: str | None = None,
+        api_key: str | Secret | None = None,
+        proxies: str | Mapping[str, str] | None = None,
+        trust_env: bool = True,
+        http2: bool = False,
+        transport: httpx.AsyncBaseTransport | Transport | None = None,
+        model_mapping: Mapping[str, str] | None = None,
+        retries: int = 2,
+        allow_insecure: bool = False,
+    ) -> None:
+        if model is not None and base_url is not None:
+            raise InvalidParameterError("give model or base_url, not both; a model name can be given to each call")
+        if token is not None and api_key is not None:
+            raise InvalidParameterError("give token or api_key, not both: they are two names for one thing")
+        key = token if token is not None else api_key
+        secret = key if isinstance(key, Secret) or key is None else Secret(_str(key))
+        self._settings = Settings(
+            model=model,
+            base_url=base_url,
+            provider=provider,
+            key=secret,
+            headers=check_headers(headers) + _cookie(cookies),
+            bill_to=bill_to,
+            model_mapping=dict(model_mapping or {}),
+            allow_insecure=allow_insecure,
+        )
+        self._timeout = Timeout.of(timeout)
+        self._retries = Retries(most=_count(retries))
+        self._transports = Transports(proxies=proxies, trust_env=trust_env, http2=http2, given=transport)
+        self._engine = Engine(self._transports.for_url, real_waits=not os.environ.get("HEADWATER_TEST_MODE"))
+        self._router = Router(self._settings)
+        self._arguments: dict[str, Any] = {
+            "model": model,
+            "provider": provider,
+            "token": secret,
+            "timeout": self._timeout,
+            "headers": headers,
+            "cookies": cookies,
+            "bill_to": bill_to,
+            "base_url": base_url,
+            "proxies": proxies,
+            "trust_env": trust_env,
+            "http2": http2,
+            "transport": transport,
+            "model_mapping": model_mapping,
+            "retries": retries,
+            "allow_insecure": allow_insecure,
+        }
+
+    def __repr__(self) -> str:
+        s = self._settings
+        return f"{type(self).__name__}(model={s.model or s.base_url!r}, provider={s.provider!r})"
+
+    def with_options(self, **changes: Any) -> Self:
+        """A client with some of the constructor's arguments changed; it shares this one's connections where it can."""
+        if "api_key" in changes:
+            changes["token"] = changes.pop("api_key")
+        unknown = changes.keys() - self._arguments.keys()
+        if unknown:
+            raise InvalidParameterError(f"with_options takes the constructor's arguments, not {sorted(unknown)}")
+        replaced = {"model": "base_url", "base_url": "model"}
+        cleared = {replaced[name]: None for name in changes if name in replaced}
+        client = type(self)(**{**self._arguments, **cleared, **changes})
+        if not changes.keys() & {"proxies", "trust_env", "http2", "transport"}:
+            client._transports = self._transports
+            client._engine = Engine(self._transports.for_url, real_waits=self._engine.real_waits)
+        return client
+
+    def _run(self, declaration: Declaration[Any, Any, Any], args: tuple[Any, ...], kwargs: Any) -> AsyncRun[Any, Any]:
+        return self._start(declaration, declaration.bind(args, kwargs), stream=True)
+
+    async def _call(self, declaration: Declaration[Any, Any, Any], args: tuple[Any, ...], kwargs: Any) -> Any:
+        given = declaration.bind(args, kwargs)
+        if given.get("stream"):
+            show = _text if declaration is text.text_generation and not given.get("details") else None
+            return await self._start(declaration, given, stream=True, show=show).start()
+        return await self._start(declaration, given, stream=False).result()
+
+    def _start(
+        self,
+        declaration: Declaration[Any, Any, Any],
+        given: dict[str, Any],
+        *,
+        stream: bool,
+        show: Callable[[Any], Any] | None = None,
+    ) -> AsyncRun[Any, Any]:
+        given.pop("stream", None)
+        prepare = partial(self._prepare, declaration.name, given, stream)
+        return AsyncRun(self._engine, declaration.method, prepare, show)
+
+    async def _prepare(self, task: str, given: dict[str, Any], stream: bool) -> Plan:
+        model = given.pop("model", None)
+        route = await self._router.route(task, model)
+        extra = given.pop("extra_body", {})
+        return Plan(
+            task=task,
+            provider=route.provider,
+            model=route.named,
+            flow=route.flow(route.call(task, given, extra, stream=stream)),
+            credentials=route.credentials,
+            timeout=self._timeout,
+            retries=self._retries,
+        )
+
+
+class AsyncInferenceClient(Client):
+    """Runs inference on servers, from asyncio and trio; every task is a coroutine, and `.stream(...)` a run.
+
+    Its arguments are `Client`'s.
+    """
+
+    asynchronous = True
+
+    @property
+    def chat(self) -> Chat[AsyncChat]:
+        """OpenAI's spelling: `client.chat.completions.create(...)` is `chat_completion`."""
+        return Chat(self.chat_completion)
+
+    @property
+    def embeddings(self) -> Named[AsyncTask[..., JobEvent, embeddings.CreateEmbeddingResponse]]:
+        """OpenAI's spelling: `client.embeddings.create(...)` is `create_embedding`."""
+        return Named(self.create_embedding)
+
+    async def close(self) -> None:
+        """Give back the idle connections of the running event loop."""
+        await self._transports.aclose()
+
+    aclose = close
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+
+class InferenceClient(Client):
+    """The same client for blocking code, safe from several threads; every call runs on one shared event loop.
+
+    Its arguments are `Client`'s.
+    """
+
+    asynchronous = False
+
+    @property
+    def chat(self) -> Chat[SyncChat]:
+        """OpenAI's spelling: `client.chat.completions.create(...)` is `chat_completion`."""
+        return Chat(self.chat_completion)
+
+    @property
+    def embeddings(self) -> Named[SyncTask[..., JobEvent, embeddings.CreateEmbeddingResponse]]:
+        """OpenAI's spelling: `client.embeddings.create(...)` is `create_embedding`."""
+        return Named(self.create_embedding)
+
+    def close(self) -> None:
+        """Give back the idle connections."""
+        call(self._transports.aclose)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _text(event: text.TextGenerationStreamOutput) -> str:
+    return event.token.text
+
+
+def _str(key: object) -> str:
+    if not isinstance(key, str):
+        raise InvalidParameterError(f"token must be a str, not {type(key).__name__}")
+    return key
+
+
+def _count(retries: object) -> int:
+    if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
+        raise InvalidParameterError("retries must be a whole number, 0 or more")
+    return retries
+
+
+def _cookie(cookies: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
+    if not cookies:
+        return ()
+    return check_headers({"cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())})

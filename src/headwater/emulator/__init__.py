@@ -1,0 +1,75 @@
+"""A local server that answers like the vendors do, the same way every time: for tests, demos and examples.
+
+    from headwater import emulator
+
+    with emulator.running() as url:              # "http://127.0.0.1:54321", a str
+        client = InferenceClient(base_url=url)
+        client.chat_completion([{"role": "user", "content": "Say hello to the river"}])
+    print(url.requests[-1].json)
+
+What it speaks, each dialect in a file of its own:
+
+* OpenAI (``openai``, ``openai_text``): every path that ends in ``/chat/completions``, ``/completions``,
+  ``/embeddings`` or ``/models``, under whatever prefix a vendor or a router gives it. Errors have the shape
+  of the vendor that the path belongs to (``vendors``).
+* TGI (``tgi``): ``POST /``, ``/generate``, ``/generate_stream``; ``GET /info``, ``/health``.
+* TEI (``tei``): ``POST /embed``, ``/tei``, ``/models/{id}/pipeline/`` with ``feature-extraction`` or
+  ``sentence-similarity``.
+* hf-inference (``hf_inference``): ``POST /models/{id}``, answered by the model's task.
+* the Hub's lookups (``hub``): ``GET /api/models/{id}`` and ``GET /api/tasks``.
+
+The answer is a function of the request alone: a chat answers with 16 words, those of the last user message
+over and over; usage counts words; ids are hashes of the request. The name of the model asks for more:
+
+* ``words-N`` in the name: an answer of N words; ``dim-N``: vectors of N numbers (else 16).
+* ``slow``: 0.05 s between events. ``missing``: 404. ``loading``: 503 with ``estimated_time`` on the model's
+  first call, an answer from then on.
+* ``embed``, ``e5``, ``bge``, ``minilm`` or ``sentence``: an embedding model; ``base`` or ``gpt2``: a
+  text-generation model without chat; all others chat. hf-inference and the Hub's lookups go by this.
+
+and so do request headers:
+
+* ``x-emulator-delay: SECONDS`` waits that long between events (0 to 60), and once before an answer that is no
+  stream.
+* ``x-emulator-gate: NAME`` holds the answer until ``url.open_gate(NAME)``; with ``x-emulator-gate-after: N``
+  the head and the first N events of a stream are sent before that.
+
+It refuses hosts other than loopback, in its address and in the Host header, bodies over 64 MiB, credentials
+that look real, and, with ``api_keys``, whoever has none of the keys. What it records has no credentials in
+it. ``python -m headwater.emulator --port 8000`` runs it until Ctrl-C.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from contextlib import AbstractContextManager
+
+    from .server import Emulator
+
+__all__ = ["running"]
+
+
+def running(
+    *, host: str = "127.0.0.1", port: int = 0, api_keys: Iterable[str] | None = None
+) -> AbstractContextManager[Emulator]:
+    """Run the emulator in a thread of its own for the length of a ``with`` block, which gets its base URL.
+
+    The URL is a ``str`` that also has ``requests``, ``connections``, ``open_gate``, ``disconnected`` and
+    more: see `headwater.emulator.server.Emulator`. ``port`` 0 takes a free port. With ``api_keys`` every
+    inference request must carry one of them as ``Authorization: Bearer KEY``. Several may run at once, or in
+    turn.
+
+    Raises ImportError without the extra ``emulator``, ValueError for a host that is not loopback or an empty
+    ``api_keys``, OSError for a port that is taken.
+    """
+    try:
+        from .server import serve
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] not in ("starlette", "uvicorn"):
+            raise
+        message = f'the emulator needs {error.name}: pip install "headwater[emulator]"'
+        raise ImportError(message, name=error.name) from error
+    return serve(host=host, port=port, api_keys=api_keys)

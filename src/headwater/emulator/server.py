@@ -1,0 +1,176 @@
+"""The emulator's server: uvicorn in a daemon thread of its own, and the URL object that a test holds.
+
+Refuses hosts that are not loopback: what it serves is for this machine's tests. It installs no signal
+handlers and no logging, and leaves no thread, socket or connection behind.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import anyio.lowlevel
+import uvicorn
+from anyio.from_thread import run_sync
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from . import secrets
+from .app import App
+from .traffic import Recorded, Traffic
+
+WAIT = 5.0
+"""Seconds that a wait lasts unless told otherwise, and that starting and stopping may take."""
+
+
+class Emulator(str):
+    """The base URL of a running emulator, without a slash at its end; and what a test wants to know about it.
+
+    The methods that wait block their thread: from async code call them by ``anyio.to_thread.run_sync``.
+    """
+
+    _traffic: Traffic
+    _server: _Server
+
+    @property
+    def requests(self) -> list[Recorded]:
+        """The requests so far, oldest first, the last 4,096 of them; credentials masked."""
+        with self._traffic.changed:
+            return list(self._traffic.requests)
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open now."""
+        return self._traffic.connections
+
+    @property
+    def accepted(self) -> int:
+        """How many connections there have been."""
+        return self._traffic.accepted
+
+    @property
+    def disconnections(self) -> int:
+        """How many clients went away before they had their whole answer."""
+        return self._traffic.disconnected
+
+    def disconnected(self, timeout: float = WAIT, *, count: int = 1) -> None:
+        """Wait until ``count`` clients went away before they had their whole answer; TimeoutError if not."""
+        done = "a client went away" if count == 1 else f"{count} clients went away"
+        self._traffic.wait_for(lambda: self._traffic.disconnected >= count, timeout, done)
+
+    def wait_for(self, condition: Callable[[], bool], timeout: float = WAIT) -> None:
+        """Wait until ``condition()``, which is asked anew when anything changes here; TimeoutError if not.
+
+        For instance ``url.wait_for(lambda: url.connections == 0)``.
+        """
+        self._traffic.wait_for(condition, timeout, "the condition holds")
+
+    def open_gate(self, name: str) -> None:
+        """Let the answers go that wait, or will wait, behind ``x-emulator-gate: name``."""
+        self._server.call(lambda: self._traffic.gate(name).set())
+
+    def forget(self) -> None:
+        """Forget what was recorded and counted, which models have loaded, and which gates are open."""
+        self._traffic.forget()
+
+
+@contextmanager
+def serve(*, host: str, port: int, api_keys: Iterable[str] | None) -> Iterator[Emulator]:
+    """See `headwater.emulator.running`."""
+    keys = None if api_keys is None else frozenset(map(secrets.digest, api_keys))
+    if keys is not None and not keys:
+        raise ValueError("api_keys is empty: no request could be answered; leave it out to need no key")
+    listening = listener(host, port)
+    traffic = Traffic()
+    server = _Server(traffic, App(traffic, keys))
+    thread = threading.Thread(target=server.run, args=([listening],), name="headwater-emulator", daemon=True)
+    thread.start()
+    try:
+        server.wait_started()
+        yield handle(listening, traffic, server)
+    finally:
+        server.stop()
+        thread.join(WAIT)
+
+
+def listener(host: str, port: int) -> socket.socket:
+    """A listening socket on a loopback address."""
+    address = ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)
+    if not address.is_loopback:
+        raise ValueError(f"the emulator listens on loopback addresses only, not on {host}")
+    family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
+    return socket.create_server((str(address), port), family=family, backlog=2048)
+
+
+def handle(listening: socket.socket, traffic: Traffic, server: _Server) -> Emulator:
+    host, port = listening.getsockname()[:2]
+    url = Emulator(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
+    url._traffic, url._server = traffic, server
+    return url
+
+
+class _Counted(HttpToolsProtocol):
+    """A connection that reports its beginning and its end to ``traffic``."""
+
+    def __init__(self, *args: Any, traffic: Traffic, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.traffic = traffic
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self.traffic.connected()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self.traffic.closed()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, with a way for other threads to know that it runs and to make it end."""
+
+    def __init__(self, traffic: Traffic, app: App) -> None:
+        config = uvicorn.Config(
+            app,
+            http=partial(_Counted, traffic=traffic),  # type: ignore[arg-type]
+            ws="none",
+            loop="asyncio",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=3600,
+            timeout_graceful_shutdown=1,
+        )
+        super().__init__(config)
+        self.traffic = traffic
+        self.ready = threading.Event()
+        self.token: anyio.lowlevel.EventLoopToken | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.token = anyio.lowlevel.current_token()
+        self.ready.set()
+
+    def wait_started(self) -> None:
+        if not self.ready.wait(WAIT):
+            raise RuntimeError(f"the emulator did not start within {WAIT} s")
+
+    def call(self, function: Callable[[], object]) -> None:
+        """Call ``function`` in the server's thread, and wait for it."""
+        run_sync(function, token=self.token)
+
+    def stop(self) -> None:
+        """Drop all connections and end: a test that is over has no use for the rest of an answer."""
+        self.traffic.stopping = True
+        self.should_exit = True
+        if self.token is not None:
+            self.call(self.drop)
+
+    def drop(self) -> None:
+        for connection in list(self.server_state.connections):
+            transport: Any = connection.transport
+            transport.abort()

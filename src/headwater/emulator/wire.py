@@ -1,0 +1,121 @@
+"""What a dialect is made of: a `Call` comes in, a `Whole` answer or a `Stream` goes out, or `RefusedError`.
+
+Plain data without any server in it, so a dialect is a set of functions of the request. Keeps no state, reads
+no clock: whatever would make two equal requests differ has no place here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+CREATED = 1_767_225_600
+"""When every answer says it was made (2026-01-01T00:00:00Z): a clock would make answers differ."""
+
+DONE = b"data: [DONE]\n\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request as a dialect sees it. ``json`` is None when the body is not JSON."""
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes
+    json: Any
+    model: str = ""
+
+    def digest(self, purpose: str = "") -> str:
+        """24 hexadecimal digits that equal requests share: the stuff of ids.
+
+        Whether the answer is streamed makes no difference: a stream has the ids of the whole answer.
+        """
+        body = self.body
+        if isinstance(self.json, dict):
+            asked = {
+                name: value for name, value in self.json.items() if name not in ("stream", "stream_options")
+            }
+            body = json.dumps(asked, sort_keys=True).encode()
+        return hashlib.sha256(f"{purpose}\n{self.path}\n".encode() + body).hexdigest()[:24]
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """An answer in one piece: ``body`` is sent as JSON unless it is already bytes (or text)."""
+
+    body: Any
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    media_type: str = "application/json"
+
+    def encoded(self) -> bytes:
+        if isinstance(self.body, bytes):
+            return self.body
+        return dumps(self.body) if self.media_type == "application/json" else str(self.body).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """An answer in events: each element of ``frames`` is sent in a write of its own."""
+
+    frames: Iterable[bytes]
+    headers: Mapping[str, str] = field(default_factory=dict)
+    media_type: str = "text/event-stream"
+
+
+Answer: TypeAlias = Whole | Stream
+
+
+class RefusedError(Exception):
+    """The vendor would not serve this request; ``answer`` is what it would say."""
+
+    def __init__(self, answer: Whole) -> None:
+        super().__init__(answer.status, answer.body)
+        self.answer = answer
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """``answer`` serves the paths in which ``pattern`` is found; a group ``model`` in it names the model.
+
+    ``json`` says that the body must be a JSON object.
+    """
+
+    method: str
+    pattern: re.Pattern[str]
+    answer: Callable[[Call], Answer]
+    json: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """A file's routes, with the way that such servers say no: (call, status, message) -> RefusedError."""
+
+    name: str
+    routes: tuple[Route, ...]
+    refuse: Callable[[Call, int, str], RefusedError]
+    public: bool = False
+    """Whether it answers without a key, as a health check does."""
+
+
+def post(pattern: str, answer: Callable[[Call], Answer]) -> Route:
+    return Route("POST", re.compile(pattern), answer)
+
+
+def get(pattern: str, answer: Callable[[Call], Answer]) -> Route:
+    return Route("GET", re.compile(pattern), answer, json=False)
+
+
+def dumps(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def event(value: object, *, prefix: bytes = b"data: ") -> bytes:
+    """One server-sent event whose data is ``value`` as JSON."""
+    return prefix + dumps(value) + b"\n\n"

@@ -1,0 +1,80 @@
+"""The four clocks of a call, each an absolute point on anyio's clock.
+
+A clock runs only while the engine waits for the network, so a slow consumer is never a stalled server. Nothing here
+sleeps or holds a cancel scope.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from ..errors import InferenceTimeoutError, InvalidParameterError
+
+Phase: TypeAlias = Literal["total", "connect", "first_event", "idle"]
+FOREVER = math.inf
+
+
+class Timeout(msgspec.Struct, frozen=True):
+    """Limits in seconds; None is no limit.
+
+    `total`: the whole call with queueing, connecting, retries, backoff, polling and the body. `connect`: one
+    connection, TLS included. `first_event`: from the call's start to the first event of a stream, or to the head of a plain answer.
+    `idle`: the silence between events of a stream that has begun; comments and fragments are no events.
+    """
+
+    total: float | None = None
+    connect: float | None = 10.0
+    first_event: float | None = None
+    idle: float | None = 120.0
+
+    def __post_init__(self) -> None:
+        for name in self.__struct_fields__:
+            value = getattr(self, name)
+            if value is None:
+                continue
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= FOREVER:
+                raise InvalidParameterError(f"timeout: {name} must be a number of seconds above 0, or None")
+
+    @classmethod
+    def of(cls, value: Timeout | float | None) -> Timeout:
+        """A bare number is `total`; None is the defaults."""
+        if value is None:
+            return DEFAULT
+        return value if isinstance(value, Timeout) else cls(total=value)
+
+
+DEFAULT = Timeout()
+
+
+class Deadlines:
+    """One call's clocks, started at `began` (seconds on anyio's clock)."""
+
+    __slots__ = ("began", "first", "idle", "limits", "total")
+
+    def __init__(self, limits: Timeout, began: float) -> None:
+        self.limits = limits
+        self.began = began
+        self.total = FOREVER if limits.total is None else began + limits.total
+        self.first = FOREVER if limits.first_event is None else began + limits.first_event
+        self.idle = FOREVER if limits.idle is None else limits.idle
+
+    def passed(self, phase: Phase, now: float) -> InferenceTimeoutError:
+        """The error for a wait that ended at `now` because of `phase`, or of the total if that was over first."""
+        if now >= self.total:
+            phase = "total"
+        limit = getattr(self.limits, phase)
+        error = InferenceTimeoutError(f"{_SAYS[phase]} within {limit:g} s (timeout phase: {phase})")
+        error.phase = phase
+        error.elapsed = now - self.began
+        return error
+
+
+_SAYS: dict[Phase, str] = {
+    "total": "the call did not end",
+    "connect": "no connection",
+    "first_event": "the server did not begin to answer",
+    "idle": "the stream said nothing",
+}

@@ -1,0 +1,301 @@
+"""One call's requests: sent under its deadlines, tried again where that may help, refusals made into errors.
+
+It decides nothing about providers, and keeps the record of what was tried.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, TypeVar
+
+import anyio
+from anyio import CancelScope, current_time
+
+from ..errors import Attempt, HeadwaterError, InferenceTimeoutError, ProviderError, UnexpectedContentError
+from ..flow import Cached, Reply, Request, Step, Stream
+from ..refusals import REQUEST_IDS, in_band, refusal
+from ..wire import Incoming, Transport, Url
+from .body import Body
+from .cache import Cache
+from .deadlines import DEFAULT, FOREVER, Deadlines, Phase
+from .facts import Plan, Timings
+from .outgoing import outgoing
+from .retry import Quota, Raise, decide
+from .streaming import Events, is_declared
+
+T = TypeVar("T")
+A = TypeVar("A")
+
+REFUSAL_SIZE: Final = 64 * 1024
+REFUSAL_SECONDS: Final = 2.0
+EXCERPT: Final = 512
+
+
+class Engine:
+    """What the calls of one client share: its transports, its cache, its retry quotas.
+
+    `transport` gives what carries requests to a URL. `real_waits` False makes backoff and polling take no time (for tests).
+    """
+
+    __slots__ = ("cache", "quotas", "real_waits", "transport")
+
+    def __init__(self, transport: Callable[[Url], Transport], *, real_waits: bool = True) -> None:
+        self.transport = transport
+        self.real_waits = real_waits
+        self.cache = Cache()
+        self.quotas: dict[str, Quota] = {}
+
+    def quota(self, provider: str) -> Quota:
+        """The provider's retry quota."""
+        return self.quotas.setdefault(provider, Quota())
+
+
+class Exchange:
+    """The requests of one call."""
+
+    __slots__ = ("_answered_at", "_engine", "_plan", "attempts", "deadlines", "headers", "size")
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._plan = Plan(task="")
+        self._answered_at: float | None = None
+        self.attempts: list[Attempt] = []
+        self.deadlines = Deadlines(DEFAULT, 0.0)
+        self.headers: dict[str, str] = {}
+        self.size = 0
+
+    def begin(self, plan: Plan, now: float) -> None:
+        """Take the plan, and start the clocks."""
+        self._plan = plan
+        self.deadlines = Deadlines(plan.timeout, now)
+
+    @property
+    def request_id(self) -> str | None:
+        """The newest answer's name for its request."""
+        return next((self.headers[name] for name in REQUEST_IDS if name in self.headers), None)
+
+    def timings(self, first: float | None, ended: float | None) -> Timings:
+        """Clock readings as seconds since the start."""
+        began = self.deadlines.began
+        return Timings(
+            answered=None if self._answered_at is None else self._answered_at - began,
+            first_event=None if first is None else first - began,
+            total=None if ended is None else ended - began,
+        )
+
+    def describe(self, error: HeadwaterError, now: float) -> None:
+        """Give an error the facts of the call."""
+        error.provider = error.provider or self._plan.provider
+        error.model = error.model or self._plan.model
+        error.task = error.task or self._plan.task
+        error.request_id = error.request_id or self.request_id
+        error.attempts = error.attempts or tuple(self.attempts)
+        error.elapsed = now - self.deadlines.began
+
+    # -- steps
+
+    async def send(self, request: Request) -> Reply:
+        """The answer, its body read; tried again within the deadline."""
+        return await self._retrying(request, self._answer, request)
+
+    async def open(self, step: Stream[Any, Any]) -> Events:
+        """A stream with its first event decoded; tried again until then."""
+        return await self._retrying(step.request, self._first_events, step)
+
+    async def once(self, request: Request) -> Reply:
+        """The answer to one try, with no deadline of its own."""
+        incoming = await self._transmit(request)
+        try:
+            return await self._whole(request, incoming)
+        except BaseException:
+            await self._close(incoming)
+            raise
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait, under the total deadline."""
+        await self._bounded("total", anyio.sleep(seconds if self._engine.real_waits else 0))
+
+    async def cached(self, step: Cached, perform: Callable[[Step | None], Awaitable[Any]]) -> Any:
+        """The flow's result, from the client's cache where that is fresh."""
+
+        async def play() -> Any:
+            flow = step.flow()
+            try:
+                following = next(flow)
+                while True:
+                    try:
+                        value = await perform(following)
+                    except HeadwaterError as error:
+                        following = flow.throw(error)
+                    else:
+                        following = flow.send(value)
+            except StopIteration as stop:
+                return stop.value
+
+        return await self._engine.cache.get(step.key, step.seconds, time.monotonic, play)
+
+    # -- attempts
+
+    async def _retrying(self, request: Request, attempt: Callable[[A], Awaitable[T]], argument: A) -> T:
+        tries, waited = 0, 0.0
+        quota = self._engine.quota(self._plan.provider)
+        while True:
+            tries += 1
+            started = current_time()
+            try:
+                value = await attempt(argument)
+            except HeadwaterError as error:
+                self._record(tries, started, waited, error)
+                waited = self._again(error, tries, request, quota)
+                await self.sleep(waited)
+                continue
+            if tries == 1:
+                quota.succeed()
+            if tries > 1 or not self.attempts:
+                self._record(tries, started, waited, None)
+            return value
+
+    def _record(self, tries: int, started: float, waited: float, error: HeadwaterError | None) -> None:
+        now = current_time()
+        self.attempts.append(
+            Attempt(
+                provider=self._plan.provider,
+                number=tries,
+                started=started - self.deadlines.began,
+                seconds=now - started,
+                error=error,
+                status=error.status if isinstance(error, ProviderError) else None,
+                waited=waited,
+            )
+        )
+
+    def _again(self, error: HeadwaterError, tries: int, request: Request, quota: Quota) -> float:
+        """Seconds to wait before the next try; raises the error where there is none."""
+        left = self.deadlines.total - current_time()
+        verdict = decide(
+            error,
+            tries,
+            left,
+            self._plan.retries,
+            resend=request.resend,
+            rand=random.random(),  # noqa: S311 - spreads retries, guards nothing
+        )
+        if isinstance(verdict, Raise) or not quota.take(error):
+            raise error
+        return verdict.after
+
+    async def _answer(self, request: Request) -> Reply:
+        incoming = await self._bounded("first_event", self._transmit(request))
+        try:
+            return await self._whole(request, incoming)
+        except BaseException:
+            await self._close(incoming)
+            raise
+
+    async def _first_events(self, step: Stream[Any, Any]) -> Events:
+        return await self._bounded("first_event", self._open(step))
+
+    async def _open(self, step: Stream[Any, Any]) -> Events:
+        incoming = await self._transmit(step.request)
+        try:
+            if not 200 <= incoming.status < 300:
+                raise await self._refusal(incoming)
+            content_type = incoming.headers.get("content-type", "").split(";")[0].strip().lower()
+            if not is_declared(step.framing, content_type):
+                raise await self._unexpected(incoming, content_type)
+            events = Events(step, incoming)
+            await events.more()
+            if not events.fresh:
+                raise events.failure or self._empty(events)
+        except BaseException:
+            await self._close(incoming)
+            raise
+        return events
+
+    def _empty(self, events: Events) -> HeadwaterError:
+        what = "an empty stream" if not events.size else "a stream without a single event"
+        return UnexpectedContentError(f"{self._plan.provider} answered {self._plan.task} with {what}")
+
+    async def _transmit(self, request: Request) -> Incoming:
+        limits = self.deadlines.limits
+        going = outgoing(request, self._plan.credentials, limits.connect)
+        incoming = await self._engine.transport(going.url).send(going)
+        self.headers = incoming.headers
+        self._answered_at = current_time()
+        return incoming
+
+    # -- bodies
+
+    async def _whole(self, request: Request, incoming: Incoming) -> Reply:
+        if not 200 <= incoming.status < 300:
+            raise await self._refusal(incoming)
+        body = Body(incoming, request.limit)
+        pieces: list[bytes] = []
+        while piece := await (body.read() if body.ready() else self._bounded("idle", body.read())):
+            pieces.append(piece)
+        self.size = body.size
+        whole = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        return Reply(status=incoming.status, headers=incoming.headers, body=whole, url=request.url)
+
+    async def _excerpt(self, incoming: Incoming) -> bytes:
+        """What an answer says that is none: its first 64 KiB, for two seconds at most."""
+        pieces = b""
+        limit = min(self.deadlines.total, current_time() + REFUSAL_SECONDS)
+        with CancelScope(deadline=limit):
+            try:
+                body = Body(incoming, FOREVER)
+                while len(pieces) < REFUSAL_SIZE and (piece := await body.read()):
+                    pieces += piece
+            except HeadwaterError:
+                pass  # the refusal matters more than how its text ended
+        await self._close(incoming)
+        return pieces[:REFUSAL_SIZE]
+
+    async def _refusal(self, incoming: Incoming) -> HeadwaterError:
+        reply = Reply(status=incoming.status, headers=incoming.headers, body=await self._excerpt(incoming))
+        return refusal(
+            reply,
+            provider=self._plan.provider,
+            model=self._plan.model,
+            redact=self._plan.credentials.redact,
+            now=time.time(),
+        )
+
+    async def _unexpected(self, incoming: Incoming, content_type: str) -> HeadwaterError:
+        data = await self._excerpt(incoming)
+        redact = self._plan.credentials.redact
+        error = in_band(data, provider=self._plan.provider, redact=redact) if data else None
+        if error is not None:
+            return error
+        what = "an empty body" if not data else content_type or "no content type"
+        unexpected = UnexpectedContentError(
+            f"{self._plan.provider} answered a request for a stream with {what}; is the URL right,"
+            " and can this server stream?"
+        )
+        unexpected.body = redact(data[:EXCERPT].decode("utf-8", "replace")).encode()
+        return unexpected
+
+    async def _close(self, incoming: Incoming) -> None:
+        with CancelScope(shield=True):
+            await incoming.aclose()
+
+    # -- clocks
+
+    async def _bounded(self, phase: Phase, work: Awaitable[T]) -> T:
+        """Do this within the phase's limit and the total; `InferenceTimeoutError` where it does not end in time."""
+        deadlines = self.deadlines
+        limit = deadlines.total
+        if phase == "first_event":
+            limit = min(limit, deadlines.first)
+        elif phase == "idle":
+            limit = min(limit, current_time() + deadlines.idle)
+        if limit == FOREVER:
+            return await work
+        with CancelScope(deadline=limit):
+            return await work
+        raise deadlines.passed(phase, current_time())
+
+
+__all__ = ["Engine", "Exchange", "InferenceTimeoutError"]

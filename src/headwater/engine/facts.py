@@ -1,0 +1,52 @@
+"""What is given to a run (a plan), and what is known when it is over (facts)."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from ..errors import Attempt
+from ..flow import Flow
+from .deadlines import DEFAULT, Timeout
+from .outgoing import Credentials
+from .retry import Retries
+
+Outcome: TypeAlias = Literal["complete", "error", "truncated", "cancelled", "detached", "unknown"]
+"""How a run ended. `cancelled`: left early, and the far side knows; `detached`: left early, its job goes on;
+`unknown`: left early, and the far side did not say."""
+
+
+def _nothing() -> Flow[Any]:
+    yield from ()
+
+
+class Plan(msgspec.Struct, kw_only=True, frozen=True):
+    """One call, ready to run. The defaults are a call that was not prepared yet."""
+
+    task: str
+    provider: str = ""
+    model: str | None = None
+    flow: Flow[Any] = msgspec.field(default_factory=_nothing)
+    credentials: Credentials = msgspec.field(default_factory=Credentials)
+    timeout: Timeout = DEFAULT
+    retries: Retries = Retries()
+
+
+class Timings(msgspec.Struct, frozen=True, kw_only=True):
+    """Seconds from the call's start; None for what did not happen (yet)."""
+
+    answered: float | None = None
+    first_event: float | None = None
+    total: float | None = None
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """How a result came about; `headers` are the answer's, by lower-case name."""
+
+    provider: str
+    model: str | None
+    request_id: str | None
+    attempts: tuple[Attempt, ...]
+    headers: dict[str, str]
+    timings: Timings

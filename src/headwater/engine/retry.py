@@ -1,0 +1,101 @@
+"""When to try again: pure functions of the failure, and the quota that keeps a dead server from being stormed.
+
+No clock and no randomness in here: the caller brings both.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Final
+
+import msgspec
+
+from ..errors import (
+    ConnectError,
+    HeadwaterError,
+    InferenceTimeoutError,
+    ModelLoadingError,
+    TransportError,
+)
+
+LONGEST_WAIT: Final = 60.0
+"""A server that asks for a longer wait than this (seconds) is not waited for."""
+
+
+class Retries(msgspec.Struct, frozen=True):
+    """The policy: `most` further attempts after the first, backoff from `first` doubling up to `cap` seconds."""
+
+    most: int = 2
+    first: float = 0.5
+    cap: float = 8.0
+
+
+class Retry(msgspec.Struct, frozen=True):
+    """Try again after so many seconds."""
+
+    after: float
+
+
+class Raise(msgspec.Struct, frozen=True):
+    """Give up: the caller sees the error."""
+
+
+RAISE: Final = Raise()
+
+
+def decide(
+    error: HeadwaterError, tries: int, left: float, policy: Retries, *, resend: bool, rand: float
+) -> Retry | Raise:
+    """What follows a failed attempt: `tries` were made, `left` seconds remain, `rand` is from [0, 1).
+
+    A model that is loading is waited for as long as the deadline allows; other failures `policy.most` times.
+    """
+    if not error.retryable or isinstance(error, InferenceTimeoutError):
+        return RAISE
+    if isinstance(error, TransportError) and error.sent and not resend:
+        return RAISE  # the job may have been taken: sending it again would buy it twice
+    if tries > policy.most and not isinstance(error, ModelLoadingError):
+        return RAISE
+    wait = _wait(error, tries, policy, rand)
+    return RAISE if wait is None or wait >= left else Retry(wait)
+
+
+def _wait(error: HeadwaterError, tries: int, policy: Retries, rand: float) -> float | None:
+    asked = error.retry_after
+    if asked is None:
+        return rand * min(policy.cap, policy.first * 2.0 ** min(tries - 1, 30))
+    if asked > LONGEST_WAIT:
+        return None
+    return asked + rand * min(max(0.1 * asked, 0.25), 2.0)
+
+
+class Quota:
+    """Tokens that retries cost and first-try successes give back, per client and provider.
+
+    500 tokens, 5 a retry, 10 after a connection that could not be made in time: enough for bursts, and less than
+    one retry in ten calls against a server that is down.
+    """
+
+    __slots__ = ("_lock", "tokens")
+    FULL: Final = 500
+    COST: Final = 5
+    COST_CONNECT: Final = 10
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.tokens = self.FULL
+
+    def take(self, error: HeadwaterError) -> bool:
+        """Pay for a retry; False when there is not enough left."""
+        cost = self.COST_CONNECT if isinstance(error, ConnectError) else self.COST
+        with self._lock:
+            if self.tokens < cost:
+                return False
+            self.tokens -= cost
+            return True
+
+    def succeed(self) -> None:
+        """Give one token back for a call that worked at once."""
+        if self.tokens < self.FULL:
+            with self._lock:
+                self.tokens = min(self.FULL, self.tokens + 1)

@@ -1,0 +1,293 @@
+"""The tree of errors: it says first whose fault it is, and carries the facts.
+
+    HeadwaterError
+    ├── CallError                    ours: nothing was sent
+    │   ├── InvalidParameterError    a wrong, unknown or missing argument
+    │   ├── UnknownProviderError, UnsupportedTaskError, UnsupportedModelError, MissingModelError
+    │   ├── MissingCredentialError, InvalidCredentialError, InsecureCredentialError
+    │   ├── InputError               a file, path or URL that cannot be read
+    │   └── ClosedError              the client or the run was closed
+    ├── TransportError               the network's
+    │   ├── ConnectError ── TLSError
+    │   ├── ConnectionLostError      reset or closed before the answer was whole
+    │   └── ProtocolError            bytes that are not HTTP
+    ├── ProviderError                theirs: it answered, and refused (status, code, body)
+    │   ├── InvalidRequestError (400, 413, 422, ...)   AuthenticationError (401)   PaymentRequiredError (402)
+    │   ├── PermissionDeniedError (403)   NotFoundError (404)   ConflictError (409)   RateLimitError (429)
+    │   ├── ServerError (5xx) ── OverloadedError (529), ModelLoadingError (503 of a cold model)
+    │   ├── RedirectError (3xx)   JobFailedError   ContentRefusedError
+    │   └── TextGenerationError ── ValidationError, GenerationError, IncompleteGenerationError, UnknownError
+    ├── DecodeError                  theirs, and we cannot read it
+    │   ├── UnexpectedContentError   HTML, an empty body, the wrong content type
+    │   ├── MalformedEventError      one event of a stream
+    │   └── ResponseTooLargeError    over a limit of ours
+    ├── InferenceTimeoutError        a deadline of the caller's (also a builtin TimeoutError)
+    └── IncompleteStreamError        a stream that stopped before it said that it was complete
+
+This file knows no HTTP library and turns no status into a class: `refusals` does that.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """One try at a call: who was asked, for how long, and how it ended (None: it worked)."""
+
+    provider: str
+    number: int
+    started: float
+    seconds: float
+    error: HeadwaterError | None = None
+    status: int | None = None
+    waited: float = 0.0
+
+
+class HeadwaterError(Exception):
+    """What every failure of this library is. The facts below are set by whoever knows them.
+
+    `provider`, `model`, `task`: what was asked. `attempts`: every try, with its own error. `elapsed`: seconds since
+    the call began. `retryable`: whether the same call may work later, after `retry_after` seconds if that is known.
+    `request_id`: the server's name for the request. `partial`: what a stream had delivered, folded as its result
+    would be; `events_received`: how many events that was.
+    """
+
+    provider: str | None = None
+    model: str | None = None
+    task: str | None = None
+    request_id: str | None = None
+    attempts: tuple[Attempt, ...] = ()
+    elapsed: float | None = None
+    retryable: bool = False
+    retry_after: float | None = None
+    partial: Any = None
+    events_received: int = 0
+
+    @property
+    def message(self) -> str:
+        """The error's text."""
+        return str(self.args[0]) if self.args else ""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.args, self.__dict__)
+
+
+def _rebuild(kind: type[HeadwaterError], args: tuple[Any, ...], facts: dict[str, Any]) -> HeadwaterError:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(facts)
+    return error
+
+
+class CallError(HeadwaterError):
+    """The call itself is wrong; nothing was sent."""
+
+
+class InvalidParameterError(CallError):
+    """An argument is missing, unknown, of the wrong type or out of range."""
+
+
+class UnknownProviderError(CallError):
+    """No provider has this name."""
+
+
+class UnsupportedTaskError(CallError):
+    """The provider does not do this task."""
+
+
+class UnsupportedModelError(CallError):
+    """The provider does not serve this model; the message says who does, where that is known."""
+
+
+class MissingModelError(CallError):
+    """No model was named, and the task has no recommended one."""
+
+
+class MissingCredentialError(CallError):
+    """The provider wants a key, and none was found."""
+
+
+class InvalidCredentialError(CallError):
+    """A key or header value has characters that cannot be sent. The value is never shown."""
+
+
+class InsecureCredentialError(CallError):
+    """A key would go over plain http to another machine, or to a host that it was not given for."""
+
+
+class InputError(CallError):
+    """An input cannot be read: a missing path, a text-mode file, a URL that does not answer with a file."""
+
+
+class ClosedError(CallError):
+    """The client, or the run, was closed before this."""
+
+
+class TransportError(HeadwaterError):
+    """The network failed. `sent` says whether the request had gone out, wholly or in part."""
+
+    retryable = True
+    sent: bool = True
+
+
+class ConnectError(TransportError):
+    """No connection: refused, unreachable, an unknown host."""
+
+    sent = False
+
+
+class TLSError(ConnectError):
+    """The server's certificate or its TLS is not acceptable."""
+
+    retryable = False
+
+
+class ConnectionLostError(TransportError):
+    """The connection was reset or closed before the answer was whole."""
+
+
+class ProtocolError(TransportError):
+    """What the server sent is not HTTP."""
+
+
+class ProviderError(HeadwaterError):
+    """The server answered, and the answer is a refusal.
+
+    `status`: the HTTP status, or the one that an error inside a 200 answer would have had. `code`: the server's own
+    word for it. `body`: the answer's first 64 KiB as text, without secrets. `headers`: of the answer.
+    """
+
+    status: int | None = None
+    code: str | None = None
+    body: str = ""
+    headers: dict[str, str] = {}  # noqa: RUF012 - replaced, never changed
+
+    @property
+    def server_message(self) -> str | None:
+        """What the server said, in its own words."""
+        return self.__dict__.get("said")
+
+
+class InvalidRequestError(ProviderError):
+    """The server cannot take this request (400, 413, 415, 422)."""
+
+
+class AuthenticationError(ProviderError):
+    """The credential is missing or wrong (401)."""
+
+
+class PaymentRequiredError(ProviderError):
+    """The account has no credit left (402)."""
+
+
+class PermissionDeniedError(ProviderError):
+    """The credential may not do this (403)."""
+
+
+class NotFoundError(ProviderError):
+    """No such model or path (404, 410)."""
+
+
+class ConflictError(ProviderError):
+    """The server's state does not allow it (409)."""
+
+
+class RateLimitError(ProviderError):
+    """Too many requests (429); `retry_after` says when to come back, where the server said so."""
+
+    retryable = True
+
+
+class ServerError(ProviderError):
+    """The server failed (5xx)."""
+
+    retryable = True
+
+
+class TextGenerationError(ProviderError):
+    """An error in the words of text-generation servers (`error_type`)."""
+
+
+class OverloadedError(ServerError, TextGenerationError):
+    """The server has too much to do (529, `error_type` overloaded)."""
+
+
+class ModelLoadingError(ServerError):
+    """The model is cold; `retry_after` is the server's estimate of when it is ready."""
+
+
+class ValidationError(TextGenerationError, InvalidRequestError):
+    """`error_type` validation: a parameter that the text-generation server refuses."""
+
+
+class GenerationError(TextGenerationError, ServerError):
+    """`error_type` generation: the model failed."""
+
+
+class IncompleteGenerationError(TextGenerationError, ServerError):
+    """`error_type` incomplete_generation: the model stopped before its end."""
+
+
+class UnknownError(TextGenerationError, ServerError):
+    """An `error_type` that is none of the above."""
+
+    retryable = False
+
+
+class RedirectError(ProviderError):
+    """The server wants the request sent elsewhere; requests that carry a prompt never follow."""
+
+
+class JobFailedError(ProviderError):
+    """A queued job ended without a result."""
+
+
+class ContentRefusedError(ProviderError):
+    """The provider's moderation refused the input or the output."""
+
+
+class DecodeError(HeadwaterError):
+    """The answer is not what this task answers with. `body`: its first 512 bytes; `path`: where in it."""
+
+    body: bytes = b""
+    path: str | None = None
+
+
+class UnexpectedContentError(DecodeError):
+    """HTML, an empty body, or another content type than the task's."""
+
+
+class MalformedEventError(DecodeError):
+    """An event of a stream that cannot be read; `index` counts from 0."""
+
+    index: int = 0
+
+
+class ResponseTooLargeError(DecodeError):
+    """The answer is over a limit; `limit` in bytes."""
+
+    limit: int = 0
+
+    def __init__(self, message: str = "", *, limit: int = 0) -> None:
+        super().__init__(message)
+        self.limit = limit
+
+
+class InferenceTimeoutError(HeadwaterError, TimeoutError):
+    """A deadline passed: `phase` is total, connect, first_event or idle; `elapsed` seconds since the call began."""
+
+    phase: str = "total"
+    retryable = True
+
+
+class IncompleteStreamError(HeadwaterError):
+    """A stream stopped before its end marker: `partial` holds what came."""
+
+    retryable = True
+
+
+HfHubHTTPError = ProviderError
+BadRequestError = InvalidRequestError

@@ -1,0 +1,154 @@
+"""The words of a flow: what a provider's pure generator yields, and what it is resumed with.
+
+A flow reads top to bottom like blocking code, and does nothing: it yields steps, and the engine performs them. No
+I/O, clock, randomness or event loop here or in any flow. Errors of a step are thrown into the flow, which may catch
+them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Hashable
+from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar
+
+import msgspec
+
+from .events import JobEvent
+from .framing import Frame
+
+MIB = 1024 * 1024
+
+E = TypeVar("E")
+R = TypeVar("R")
+T = TypeVar("T")
+
+Auth: TypeAlias = Literal["provider", "hub", "none"]
+"""Whose credential a request carries; the engine adds it, and only on that party's own origins."""
+
+
+class Request(msgspec.Struct, kw_only=True, frozen=True):
+    """A request as a flow writes it; the engine adds credentials and the client's own headers.
+
+    `resend`: whether it may be sent again once its body has gone out (False for job submissions, which cost money
+    twice). `limit`: the most decoded bytes that its answer may have.
+    """
+
+    method: str
+    url: str
+    headers: dict[str, str] = {}
+    body: bytes = b""
+    auth: Auth = "provider"
+    resend: bool = True
+    limit: int = 64 * MIB
+
+
+class Reply(msgspec.Struct, kw_only=True, frozen=True):
+    """An answer, its body read and decoded from its transfer and content codings. Header names are lower-case."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+    url: str = ""
+
+    @property
+    def content_type(self) -> str:
+        """The media type alone, in lower case; "" where there is none."""
+        return self.headers.get("content-type", "").split(";")[0].strip().lower()
+
+
+class Send(msgspec.Struct, frozen=True):
+    """Send a request and be resumed with its `Reply`. A refusal (not 2xx) is thrown as a `ProviderError`."""
+
+    request: Request
+
+
+class Fold(Protocol[E, R]):
+    """Gathers a stream's events into what the plain call returns."""
+
+    def add(self, event: E) -> None:
+        """Take the next event."""
+        ...
+
+    def complete(self) -> bool:
+        """Whether what has been added says that it is whole (every choice has its finish reason, ...)."""
+        ...
+
+    def result(self) -> R:
+        """What the plain call would have returned, from the events so far."""
+        ...
+
+
+class Stream(msgspec.Struct, Generic[E, R], frozen=True, kw_only=True):
+    """Send a request and hand its body over as events; always a flow's last step, its fold's result the run's.
+
+    `decode` turns a frame into an event; it returns None for a frame that says nothing, raises for an error inside
+    the stream, and returns `END` for an end marker. `finish` says which ends are whole: "marked" wants an end marker or a complete
+    fold; "closed" takes the clean end of the body as well (raw audio has no other).
+    """
+
+    request: Request
+    framing: Literal["sse", "json-lines", "body"]
+    decode: Callable[[Frame], E | End | None]
+    fold: Callable[[], Fold[E, R]]
+    finish: Literal["marked", "closed"] = "marked"
+
+
+class End:
+    """The type of `END`, which `decode` returns for an end marker."""
+
+
+END = End()
+
+
+class Sleep(msgspec.Struct, frozen=True):
+    """Wait, under the deadline."""
+
+    seconds: float
+
+
+class Emit(msgspec.Struct, frozen=True):
+    """Hand an event to whoever reads the run."""
+
+    event: JobEvent
+
+
+class OnCancel(msgspec.Struct, frozen=True):
+    """What to send if the run is left before its flow returns; None: nothing any more."""
+
+    request: Request | None
+
+
+class Cached(msgspec.Struct, frozen=True):
+    """Be resumed with the flow's result, from the client's cache where that is younger than `seconds`.
+
+    The cache belongs to one client and so to one token. A failure is not remembered.
+    """
+
+    key: Hashable
+    flow: Callable[[], Flow[Any]]
+    seconds: float = 600.0
+
+
+Step: TypeAlias = Send | Stream[Any, Any] | Sleep | Emit | OnCancel | Cached
+Flow: TypeAlias = Generator[Step, Any, R]
+
+
+class Call(msgspec.Struct, kw_only=True):
+    """What a flow is asked to do.
+
+    `parameters`: the task's arguments that were given, by name, validated; never None. `model`: the model as the
+    provider knows it (None: none named); `hub_id`: as the user named it. `base`: the URL before the provider's route, with no slash
+    at its end. `routed`: through Hugging Face's router. `url`: the server's own URL where the user gave one, in
+    place of a model. `extra`: `extra_body`, merged over the body's root or its parameters.
+    """
+
+    task: str
+    parameters: dict[str, Any]
+    provider: str
+    base: str
+    model: str | None = None
+    hub_id: str | None = None
+    routed: bool = False
+    url: str | None = None
+    extra: dict[str, Any] = {}
+    stream: bool = False
+    hub: str = "https://huggingface.co"

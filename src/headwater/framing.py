@@ -1,0 +1,255 @@
+"""Bytes to frames: event streams (SSE), JSON lines and whole bodies, without any I/O.
+
+A framing is fed the body of a reply in whatever pieces the network cut it, and gives the frames that are
+complete; the frames never depend on the cuts. It refuses to decode: a frame's data stays bytes, for a JSON
+decoder to read once. It refuses to hold an event or line above its limit, and to guess what a cut took.
+
+Event streams follow the WHATWG rules, https://html.spec.whatwg.org/multipage/server-sent-events.html (9.2.6),
+with two departures: an event that the end of the stream leaves without its blank line is delivered when its
+data shows that it is whole (`SSEFraming.finish`), and a `retry` of more than 18 digits is ignored.
+"""
+
+from typing import Protocol
+
+import msgspec
+
+from headwater.errors import ResponseTooLargeError
+
+DEFAULT_LIMIT = 16 * 1024 * 1024  # bytes of one event or line
+
+_BOM = b"\xef\xbb\xbf"
+_CR = 0x0D  # an integer, because `in` tries its left side as one first
+_DIGITS = tuple(b"%d" % digit for digit in range(10))
+_MAX_RETRY_DIGITS = 18  # int() refuses thousands of digits, and no reconnection time needs them
+
+
+class Frame(msgspec.Struct, frozen=True, gc=False):
+    """One event of an event stream, one JSON line, or one piece of a body.
+
+    `event` is empty for the standard's default type, "message". `id` is the stream's last event ID so far.
+    `retry` is in milliseconds, None when this event set none.
+    """
+
+    data: bytes
+    event: str = ""
+    id: str = ""
+    retry: int | None = None
+
+
+class Framing(Protocol):
+    """What cuts one body into frames; made anew for every body."""
+
+    @property
+    def pending(self) -> bool:
+        """After `finish`: whether the body ended inside a frame, which was dropped."""
+        ...
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """The frames that `data` completes. Raises ResponseTooLargeError, which ends the framing's use."""
+        ...
+
+    def finish(self) -> list[Frame]:
+        """The frames that the end of the body completes. Called once, after the last `feed`."""
+        ...
+
+
+class SSEFraming:
+    """An event stream. An event comes out with the first byte of its blank line: a CR waits for no LF.
+
+    `limit` bounds one event: the bytes of its lines, comments included, line ends not.
+    """
+
+    def __init__(self, limit: int = DEFAULT_LIMIT) -> None:
+        self.pending = False
+        self._limit = limit
+        self._start: bytes | None = b""  # what may yet become a BOM; None once that is settled
+        self._skip_lf = False  # the last byte was a CR: a LF that follows belongs to it
+        self._partial = bytearray()  # a line without its end
+        self._size = 0  # of the event's whole lines
+        self._open = False  # whether any of the bytes so far concern what follows
+        self._data: list[bytes] = []  # the event's data lines
+        self._fields = False  # whether the event has fields besides data
+        self._event = ""
+        self._id = ""
+        self._retry: int | None = None
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """The events that `data` completes. Raises ResponseTooLargeError."""
+        if self._start is not None:
+            data = self._after_bom(self._start + data)
+        if _CR in data or len(data) > self._limit:
+            return self._lines(data)
+        if self._open:
+            end = data.find(b"\n\n") + 2
+            if end < 2 or end == len(data):
+                return self._lines(data)
+            return self._lines(data[:end]) + self.feed(data[end:])
+        # LF only, and too short to exceed the limit: whole events need no look at each line.
+        return self._events(data) if data.startswith(b"data: ") else self._lines(data)
+
+    def finish(self) -> list[Frame]:
+        """The event that lacks its blank line, if its data is `[DONE]` or whole JSON; else it is dropped.
+
+        The standard drops every such event, but servers do end their streams this way. The end of the stream
+        ends the last line too. A bare number is dropped: nothing shows that no more digits were to come.
+        """
+        line = self._start or bytes(self._partial)
+        if line:
+            self._field(line)
+        frame = self._frame()
+        if self._data and (frame.data == b"[DONE]" or _is_whole_json(frame.data)):
+            return [frame]
+        self.pending = bool(self._data) or self._fields
+        return []
+
+    def _after_bom(self, data: bytes) -> bytes:
+        if len(data) < len(_BOM) and _BOM.startswith(data):
+            self._start = data
+            return b""
+        self._start = None
+        return data.removeprefix(_BOM)
+
+    def _events(self, data: bytes) -> list[Frame]:
+        """The events of `data`, which starts with `data: ` between events and has no CR."""
+        line_ends = data.count(b"\n")
+        if line_ends == 2 and data.endswith(b"\n\n"):
+            return [Frame(data[6:-2], "", self._id)]
+        if line_ends < 2:
+            return self._lines(data)
+        blocks = data[6:].split(b"\n\ndata: ")
+        tail = blocks.pop()
+        if tail.endswith(b"\n\n"):
+            blocks.append(tail[:-2])
+            tail = b""
+        else:
+            tail = b"data: " + tail
+        if line_ends - tail.count(b"\n") == 2 * len(blocks):  # so every block is one line
+            last_id = self._id
+            frames = [Frame(block, "", last_id) for block in blocks]
+        else:
+            frames = [frame for block in blocks for frame in self._lines(b"data: " + block + b"\n\n")]
+        return frames + self._lines(tail) if tail else frames
+
+    def _lines(self, data: bytes) -> list[Frame]:
+        """The events that `data` completes, whatever state the stream is in and however its lines end."""
+        frames: list[Frame] = []
+        size = self._size
+        for line in self._cut(data):
+            size += len(line)
+            if size > self._limit:
+                raise _too_large("event", self._limit)
+            if line.startswith(b"data:"):
+                self._data.append(line[6:] if line.startswith(b"data: ") else line[5:])
+            elif line:
+                self._field(line)
+            else:
+                size = 0
+                if self._data:
+                    frames.append(self._frame())
+                self._clear()
+        self._size = size
+        size += len(self._partial)
+        if size > self._limit:
+            raise _too_large("event", self._limit)
+        self._open = size > 0 or self._skip_lf
+        return frames
+
+    def _cut(self, data: bytes) -> list[bytes]:
+        """The lines that `data` completes; what is left over becomes the partial line."""
+        if self._skip_lf and data:
+            data = data.removeprefix(b"\n")
+            self._skip_lf = False
+        lines = data.splitlines()  # for bytes: at CR, LF and CRLF, and nowhere else
+        rest = lines.pop() if lines and not data.endswith((b"\r", b"\n")) else b""
+        if lines:
+            self._skip_lf = data.endswith(b"\r")
+            if self._partial:
+                lines[0] = bytes(self._partial) + lines[0]
+                self._partial = bytearray()
+        self._partial += rest
+        return lines
+
+    def _field(self, line: bytes) -> None:
+        name, _, value = line.partition(b":")
+        if not name:
+            return  # a comment
+        value = value.removeprefix(b" ")
+        self._fields = True
+        if name == b"data":
+            self._data.append(value)
+        elif name == b"event":
+            self._event = value.decode(errors="replace")
+        elif name == b"id" and b"\0" not in value:
+            self._id = value.decode(errors="replace")
+        elif name == b"retry" and value.isdigit() and len(value) <= _MAX_RETRY_DIGITS:
+            self._retry = int(value)
+
+    def _frame(self) -> Frame:
+        return Frame(b"\n".join(self._data), self._event, self._id, self._retry)
+
+    def _clear(self) -> None:
+        self._data = []
+        if self._fields:
+            self._fields = False
+            self._event = ""
+            self._retry = None
+
+
+class JSONLinesFraming:
+    """JSON lines: a frame for every line that is not blank. A line ends with LF or CRLF, and nowhere else.
+
+    `limit` bounds one line, in bytes, a CR at its end included.
+    """
+
+    def __init__(self, limit: int = DEFAULT_LIMIT) -> None:
+        self.pending = False
+        self._limit = limit
+        self._partial = bytearray()
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """The lines that `data` completes. Raises ResponseTooLargeError."""
+        lines = data.split(b"\n")
+        rest = lines.pop()
+        if lines and self._partial:
+            lines[0] = bytes(self._partial) + lines[0]
+            self._partial = bytearray()
+        self._partial += rest
+        if len(self._partial) > self._limit or any(len(line) > self._limit for line in lines):
+            raise _too_large("line", self._limit)
+        return [Frame(line.removesuffix(b"\r")) for line in lines if line and not line.isspace()]
+
+    def finish(self) -> list[Frame]:
+        """The last line if it lacks its end but is whole JSON, by the rule of `SSEFraming.finish`."""
+        line = bytes(self._partial).removesuffix(b"\r")
+        if _is_whole_json(line):
+            return [Frame(line)]
+        self.pending = bool(line.strip())
+        return []
+
+
+class BodyFraming:
+    """A body whose pieces mean nothing by themselves, such as audio: a frame for every piece, as it comes."""
+
+    pending = False
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """One frame with these bytes."""
+        return [Frame(data)]
+
+    def finish(self) -> list[Frame]:
+        """Nothing: there is nothing that a body's end could complete."""
+        return []
+
+
+def _is_whole_json(data: bytes) -> bool:
+    if data.endswith(_DIGITS):
+        return False
+    try:
+        msgspec.json.decode(data, type=msgspec.Raw)  # checks the syntax, builds nothing
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return True
+
+
+def _too_large(what: str, limit: int) -> ResponseTooLargeError:
+    return ResponseTooLargeError(f"one {what} of the reply is larger than {limit} bytes", limit=limit)

@@ -1,0 +1,229 @@
+"""Files that go in and come out: what a source is, media with their MIME type, images to bytes and back.
+
+The only file that knows Pillow, which is imported when the first image comes. Nothing here opens a path or a
+URL (`Media.save` alone writes a file), and images from servers are opened under limits, by their headers alone.
+"""
+
+from __future__ import annotations
+
+import inspect
+import io
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Final, Literal, Self, TypeAlias
+
+from msgspec import Meta
+
+from .errors import DecodeError, InputError, InvalidParameterError, ResponseTooLargeError
+from .mime import LARGEST as LARGEST
+from .mime import data_url as data_url
+from .mime import from_base64 as from_base64
+from .mime import from_data_url as from_data_url
+from .mime import mime_type_of as mime_type_of
+
+if TYPE_CHECKING:
+    import numpy
+    from PIL.Image import Image
+
+    File: TypeAlias = bytes | bytearray | memoryview | BinaryIO | str | os.PathLike[str]
+    """A file: its bytes, a binary file object, a path, an http(s) URL or a data URL."""
+    Source: TypeAlias = File | Image | numpy.ndarray[Any, Any]
+    """An image: a file, a PIL image, or a numpy array of uint8: (height, width) or (height, width, 3 or 4)."""
+else:  # msgspec has no type for all of these: `check_source` looks at them.
+    File = Source = Annotated[Any, Meta(extra_json_schema={"type": "string", "format": "binary"})]
+
+Kind: TypeAlias = Literal["data", "file", "path", "url", "data-url", "image", "array"]
+
+FORMATS: Final = ("PNG", "JPEG", "WEBP", "GIF")
+MOST_PIXELS: Final = 50_000_000
+"""Of one image."""
+MOST_PIXELS_IN_ALL: Final = 200_000_000
+"""Of all frames of an image together."""
+MOST_FRAMES: Final = 10_000
+
+_LOSSLESS: Final = frozenset({"1", "L", "LA", "I", "I;16", "P", "RGB", "RGBA"})
+"""Pillow's modes that a PNG can hold."""
+
+
+def kind_of(source: object) -> Kind | None:
+    """Which kind of source this is, by its type alone; None for what is none."""
+    if isinstance(source, bytes | bytearray | memoryview):
+        return "data"
+    if isinstance(source, str):
+        start = source[:8].lower()
+        if start.startswith(("http://", "https://")):
+            return "url"
+        return "data-url" if start.startswith("data:") else "path"
+    if isinstance(source, os.PathLike):
+        return "path"
+    if _is_a("PIL.Image", "Image", source):
+        return "image"
+    if _is_a("numpy", "ndarray", source):
+        return "array"
+    return "file" if callable(getattr(source, "read", None)) else None
+
+
+def _is_a(module: str, name: str, value: object) -> bool:
+    """Whether the value is of a class of a package that only needs importing once someone has such a value."""
+    found = getattr(sys.modules.get(module), name, None)
+    return isinstance(found, type) and isinstance(value, found)
+
+
+def check_source(value: object, *, images: bool = True) -> str | None:
+    """What is wrong with a source, as the end of a sentence ("is a text-mode file; ..."); None where nothing is.
+
+    Nothing is opened: a path may not be there. `images`: whether PIL images and arrays do.
+    """
+    kind = kind_of(value)
+    if kind is None or (kind in ("image", "array") and not images):
+        takes = "bytes, a binary file, a path, an http(s) URL or a data URL"
+        more = ", a PIL image or a numpy array" if images else ""
+        return f"must be {takes}{more}, not {type(value).__name__}"
+    if kind == "file":
+        return _check_file(value)
+    if kind == "array":
+        return _check_array(value)
+    if kind == "path" and not isinstance(os.fspath(value), str):  # type: ignore[call-overload]
+        return "must be a path of text, not of bytes"
+    if kind in ("data", "path"):
+        is_empty = not (value.nbytes if isinstance(value, memoryview) else value)
+        return "is empty" if is_empty else None
+    return None
+
+
+def _check_file(file: Any) -> str | None:
+    if isinstance(file, io.TextIOBase) or (hasattr(file, "encoding") and hasattr(file, "errors")):
+        return "is a text-mode file; open it with mode 'rb'"
+    if getattr(file, "closed", False):
+        return "is a closed file"
+    if inspect.iscoroutinefunction(file.read):
+        return "is an asynchronous file; read it, and pass the bytes"
+    return None
+
+
+def _check_array(array: Any) -> str | None:
+    is_image = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4))
+    if is_image and array.dtype.name == "uint8" and array.size:
+        return None
+    shape = "x".join(map(str, array.shape))
+    return (
+        "must be an array of uint8 with the shape (height, width) or (height, width, 3 or 4),"
+        f" not {shape or 'a single'} {array.dtype.name}"
+    )
+
+
+class Media(bytes):
+    """Bytes of a sound, a video or an image that know their MIME type: `media.mime_type`, `media.save(path)`."""
+
+    mime_type: str
+
+    def __new__(cls, data: bytes | bytearray | memoryview, mime_type: str | None = None) -> Self:
+        """The type is found by the first bytes where it is not given."""
+        media = super().__new__(cls, data)
+        media.mime_type = mime_type or mime_type_of(data)
+        return media
+
+    def __repr__(self) -> str:
+        return f"Media({self.mime_type}, {len(self)} bytes)"
+
+    __str__ = __repr__
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the bytes to a file, over what is there."""
+        Path(path).write_bytes(self)
+
+
+def open_image(data: bytes) -> Image:
+    """A PNG, JPEG, WEBP or GIF as a PIL image whose pixels are decoded when they are first asked for.
+
+    Raises `DecodeError` for anything else, and `ResponseTooLargeError` for more than 50 million pixels, or 200
+    million in all frames, by what the header says.
+    """
+    from PIL import Image
+
+    if data.startswith(b"GIF8"):
+        _check_pixels(*_measure_gif(data))  # Pillow would walk through every frame to count them
+    try:
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+        measured = (*image.size, 1 if image.format == "GIF" else getattr(image, "n_frames", 1))
+    except Exception:  # noqa: BLE001 - bytes from elsewhere make Pillow raise all kinds of errors, with its own words
+        error = DecodeError(f"not an image in one of the formats {', '.join(FORMATS)}, or a broken one")
+        error.body = bytes(data[:512])
+        raise error from None
+    _check_pixels(*measured)
+    return image
+
+
+def _check_pixels(width: int, height: int, frames: int) -> None:
+    pixels = width * height
+    for count, most in ((pixels, MOST_PIXELS), (pixels * frames, MOST_PIXELS_IN_ALL), (frames, MOST_FRAMES)):
+        if count > most:
+            size = f"{width}x{height} pixels" + (f" in {frames} frames" if frames > 1 else "")
+            raise ResponseTooLargeError(f"an image of {size} is over the limit of {most}", limit=most)
+
+
+def _measure_gif(data: bytes) -> tuple[int, int, int]:
+    """Width, height and frames (counted to just over `MOST_FRAMES`) of a GIF, also of one that is cut.
+
+    A frame may reach over the edges that the header gives. https://www.w3.org/Graphics/GIF/spec-gif89a.txt
+    """
+    width, height = _pair(data, 6)
+    frames = 0
+    try:
+        place = 13 + _palette(data[10])
+        while frames <= MOST_FRAMES and data[place] in b"!,":
+            if data[place] == ord("!"):
+                place = _after_blocks(data, place + 2)
+                continue
+            frames += 1
+            (left, top), (wide, high) = _pair(data, place + 1), _pair(data, place + 5)
+            width, height = max(width, left + wide), max(height, top + high)
+            place = _after_blocks(data, place + 11 + _palette(data[place + 9]))
+    except IndexError:
+        pass
+    return width, height, max(frames, 1)
+
+
+def _pair(data: bytes, place: int) -> tuple[int, int]:
+    return int.from_bytes(data[place : place + 2], "little"), int.from_bytes(
+        data[place + 2 : place + 4], "little"
+    )
+
+
+def _palette(flags: int) -> int:
+    return 3 << ((flags & 7) + 1) if flags & 0x80 else 0
+
+
+def _after_blocks(data: bytes, place: int) -> int:
+    while size := data[place]:
+        place += size + 1
+    return place + 1
+
+
+def encode_image(image: Image | numpy.ndarray[Any, Any]) -> tuple[bytes, str]:
+    """A PIL image or a numpy array as a file's bytes and MIME type: a JPEG stays one, all else becomes a PNG.
+
+    The array is of uint8, (height, width) or (height, width, 3 or 4). Raises `InvalidParameterError` for another,
+    `InputError` where the image's own file turns out to be broken.
+    """
+    from PIL import Image as images
+
+    if kind_of(image) == "array":
+        if wrong := _check_array(image):
+            raise InvalidParameterError(f"the image {wrong}")
+        image = images.fromarray(image)
+    file = io.BytesIO()
+    try:
+        if image.format == "JPEG":
+            image.save(file, "JPEG", quality="keep")
+            return file.getvalue(), "image/jpeg"
+        lossless = (
+            image
+            if image.mode in _LOSSLESS
+            else image.convert("RGBA" if "a" in image.mode.lower() else "RGB")
+        )
+        lossless.save(file, "PNG")
+    except Exception:  # noqa: BLE001 - a lazy image is only read here, and Pillow raises all kinds of errors
+        raise InputError("the image cannot be read; its file is broken") from None
+    return file.getvalue(), "image/png"

@@ -1,0 +1,77 @@
+"""The provider "auto": for a chat Hugging Face's router chooses, else the first provider of the mapping.
+
+The mapping is in the order of the user's preference, and a suffix (`org/model:provider`) names one. The call
+goes on as that provider's, through the router. It refuses providers that the router does not reach.
+
+https://huggingface.co/docs/inference-providers/index
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from ..errors import MissingModelError
+from ..flow import Call, Flow
+from . import openai
+from .mapping import HUB_TASKS, POLICIES, Entry, entries_of, not_served
+from .openai import Dialect, Flows
+from .rows import CHAT, HF_INFERENCE, ROUTER, Provider
+
+_CHAT: Final = Dialect(route="/v1/chat/completions")
+
+
+def auto(rows: Mapping[str, Provider]) -> Provider:
+    """The row of "auto" over these providers."""
+    names = {task for provider in rows.values() if provider.routed for task in provider.tasks}
+    tasks: dict[str, Flows] = {task: _Chosen(rows) for task in sorted(names)}
+    return Provider(
+        name="auto",
+        base=ROUTER,
+        tasks={**tasks, CHAT: _chat},
+        keys=("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"),
+        maps=False,
+    )
+
+
+def _chat(call: Call) -> Flow[Any]:
+    """The router looks at the model's name and its suffix itself."""
+    if call.model is None and call.hub_id is None:
+        return (yield from _as(call, HF_INFERENCE, None))
+    return (yield from openai.chat(call, _CHAT))
+
+
+def _as(call: Call, provider: Provider, model: str | None) -> Flow[Any]:
+    """The call as this provider's, through the router."""
+    routed = msgspec.structs.replace(
+        call, provider=provider.name, base=f"{ROUTER}/{provider.name}", model=model, routed=True
+    )
+    return (yield from provider.tasks[call.task](routed))
+
+
+class _Chosen:
+    """The flow of any other task: the first provider that serves the model and that we know for the task."""
+
+    def __init__(self, rows: Mapping[str, Provider]) -> None:
+        self._rows = rows
+
+    def __call__(self, call: Call) -> Flow[Any]:
+        named = call.model or call.hub_id
+        if named is None:
+            if call.task not in HF_INFERENCE.tasks:
+                raise MissingModelError(f"{call.task} has no recommended model; pass model=...")
+            return (yield from _as(call, HF_INFERENCE, None))
+        hub_id, _, suffix = named.partition(":")
+        entries: tuple[Entry, ...] = yield from entries_of(call, hub_id)
+        wanted = HUB_TASKS.get(call.task, call.task)
+        for entry in entries:
+            row = self._rows.get(entry.provider)
+            if row is None or not row.routed or call.task not in row.tasks:
+                continue
+            if entry.task in ("", wanted) and suffix in ("", *POLICIES, entry.provider):
+                model = hub_id if row is HF_INFERENCE else entry.provider_id
+                return (yield from _as(call, row, model))
+        asked = call if suffix in ("", *POLICIES) else msgspec.structs.replace(call, provider=suffix)
+        raise not_served(asked, hub_id, entries)

@@ -1,0 +1,190 @@
+"""OpenAI's completions as text generation: its parameters, its answers and its stream in TGI's terms.
+
+A provider that has chats alone gets the prompt as one user message. What the dialect lacks is not invented:
+no token ids, no prefill.
+
+https://platform.openai.com/docs/api-reference/completions
+"""
+
+from __future__ import annotations
+
+import warnings
+from functools import partial
+from typing import Any, Final
+
+import msgspec
+
+from ..errors import DecodeError
+from ..flow import Call, End, Flow, Request, Send, Stream
+from ..framing import Frame
+from ..refusals import SHOWN_BYTES, decode
+from ..tasks.chat_types import ChatCompletionOutput
+from ..tasks.text import (
+    TextFold,
+    TextGenerationOutput,
+    TextGenerationOutputDetails,
+    TextGenerationOutputToken,
+    TextGenerationStreamOutput,
+    TextGenerationStreamOutputStreamDetails,
+)
+from .openai import ERROR, decode_chunk, raise_error, unusual
+from .requests import extra, model_of, parameters, post
+
+_RENAMED: Final = {"max_new_tokens": "max_tokens"}
+_TGI_ONLY: Final = frozenset(
+    {
+        "adapter_id",
+        "decoder_input_details",
+        "do_sample",
+        "grammar",
+        "return_full_text",
+        "top_n_tokens",
+        "truncate",
+        "typical_p",
+        "watermark",
+    }
+)
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """What a completion cost, in tokens."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """One text, or a piece of it in a stream."""
+
+    text: str | None = None
+    finish_reason: str | None = None
+    seed: int | None = None
+
+
+class Completion(msgspec.Struct, frozen=True):
+    """An answer, or a chunk of one."""
+
+    choices: list[Choice]
+    usage: Usage | None = None
+
+
+_completion: Final = msgspec.json.Decoder(Completion).decode
+
+
+def complete(call: Call, url: str, dropped: frozenset[str] = frozenset()) -> Flow[str | TextGenerationOutput]:
+    """A completion, whole or streamed. `dropped`: further parameters that the provider refuses."""
+    body = {"model": model_of(call), "prompt": call.parameters["prompt"], **_translated(call, dropped)}
+    body = {**body, "stream": call.stream, **extra(call)}
+    request = post(url, body, stream=call.stream)
+    if call.stream:
+        return (yield from _streamed(call, request, decode_completion))
+    reply = yield Send(request)
+    answer = decode(reply, Completion)
+    if not answer.choices or answer.choices[0].text is None:
+        raise _without_text(reply.body)
+    first, usage = answer.choices[0], answer.usage or Usage()
+    return _result(
+        call, first.text or "", first.finish_reason, first.seed, usage.completion_tokens, reply.body
+    )
+
+
+def complete_as_chat(call: Call, url: str) -> Flow[str | TextGenerationOutput]:
+    """A completion by a chat model: the prompt is one user message, the answer's content the text."""
+    messages = [{"role": "user", "content": call.parameters["prompt"]}]
+    body = {"model": model_of(call), "messages": messages, **_translated(call, frozenset())}
+    body = {**body, "stream": call.stream, **extra(call)}
+    request = post(url, body, stream=call.stream)
+    if call.stream:
+        return (yield from _streamed(call, request, decode_chat_chunk))
+    reply = yield Send(request)
+    answer = decode(reply, ChatCompletionOutput)
+    if not answer.choices or answer.choices[0].message.content is None:
+        raise _without_text(reply.body)
+    first = answer.choices[0]
+    tokens = answer.usage.completion_tokens if answer.usage else None
+    return _result(call, first.message.content or "", first.finish_reason, None, tokens, reply.body)
+
+
+def _translated(call: Call, dropped: frozenset[str]) -> dict[str, Any]:
+    """The call's parameters under the names of this dialect."""
+    given = parameters(call)
+    given.pop("prompt")
+    given.pop("details", None)
+    lost = sorted(name for name in given.keys() & (_TGI_ONLY | dropped) if given[name])
+    if lost:
+        names = ", ".join(lost)
+        warnings.warn(f"{call.provider}'s completions have no {names}; left out", stacklevel=2)
+    kept = {name: value for name, value in given.items() if name not in _TGI_ONLY | dropped}
+    return {_RENAMED.get(name, name): value for name, value in kept.items()}
+
+
+def _result(
+    call: Call, text: str, finish: str | None, seed: int | None, tokens: int | None, body: bytes
+) -> str | TextGenerationOutput:
+    if not call.parameters.get("details"):
+        return text
+    details = TextGenerationOutputDetails(finish_reason=finish, generated_tokens=tokens, seed=seed)
+    output = TextGenerationOutput(generated_text=text, details=details)
+    output._body = body  # type: ignore[attr-defined]
+    return output
+
+
+def _without_text(body: bytes) -> DecodeError:
+    error = DecodeError("the server answered a completion without a text")
+    error.body, error.path = body[:SHOWN_BYTES], "$.choices"
+    return error
+
+
+def _streamed(call: Call, request: Request, decode: Any) -> Flow[str | TextGenerationOutput]:
+    fold = partial(TextFold, bool(call.parameters.get("details")))
+    answer: str | TextGenerationOutput = yield Stream(
+        request=request, framing="sse", decode=decode, fold=fold
+    )
+    return answer
+
+
+def decode_completion(frame: Frame) -> TextGenerationStreamOutput | End | None:
+    """A chunk of a streamed completion. Raises the error that it is, or `MalformedEventError`."""
+    data = frame.data
+    if data.find(ERROR) >= 0 or frame.event == "error":
+        raise_error(frame)
+    try:
+        chunk = _completion(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as failure:
+        return unusual(frame, failure)
+    if not chunk.choices:
+        return None  # the chunk with the usage
+    choice, usage = chunk.choices[0], chunk.usage or Usage()
+    return _event(choice.text or "", choice.finish_reason, choice.seed, usage, data)
+
+
+def decode_chat_chunk(frame: Frame) -> TextGenerationStreamOutput | End | None:
+    """A chunk of a streamed chat as a text's. Raises the error that it is, or `MalformedEventError`."""
+    chunk = decode_chunk(frame)
+    if chunk is None or isinstance(chunk, End):
+        return chunk
+    if not chunk.choices:
+        return None
+    choice = chunk.choices[0]
+    usage = Usage(
+        prompt_tokens=chunk.usage.prompt_tokens if chunk.usage else None,
+        completion_tokens=chunk.usage.completion_tokens if chunk.usage else None,
+    )
+    return _event(choice.delta.content or "", choice.finish_reason, None, usage, frame.data)
+
+
+def _event(
+    text: str, finish: str | None, seed: int | None, usage: Usage, data: bytes
+) -> TextGenerationStreamOutput | None:
+    if not text and not finish:
+        return None
+    event = TextGenerationStreamOutput(token=TextGenerationOutputToken(text=text))
+    if finish:
+        event.details = TextGenerationStreamOutputStreamDetails(
+            finish_reason=finish,
+            generated_tokens=usage.completion_tokens,
+            input_length=usage.prompt_tokens,
+            seed=seed,
+        )
+    event._body = data  # type: ignore[attr-defined]
+    return event

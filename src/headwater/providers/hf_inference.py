@@ -1,0 +1,86 @@
+"""Hugging Face's own inference service, behind its router: its routes, and the models that it recommends.
+
+It has a URL for each model. A model that it refuses is said with the names of the providers that serve it.
+
+https://huggingface.co/docs/inference-providers/providers/hf-inference
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Final
+
+import msgspec
+
+from ..errors import InvalidRequestError, MissingModelError, NotFoundError, ProviderError
+from ..flow import Cached, Call, Flow, Send
+from ..refusals import decode
+from . import embeddings, text_generation
+from .mapping import not_served, serving
+from .openai import Dialect, Flows, exchange, request_to
+from .requests import get
+from .response_format import json_object_value
+from .urls import at_model
+
+_CHAT: Final = Dialect(response_format=json_object_value)
+_RECOMMENDED_FOR: Final = {"chat-completion": "text-generation", "embeddings": "feature-extraction"}
+"""Tasks without recommendations of their own on the Hub."""
+_DAY: Final = 86400.0
+
+
+class _Task(msgspec.Struct, frozen=True, rename={"models": "widgetModels"}):
+    models: list[str] = []
+
+
+def served(flow: Flows) -> Flows:
+    """The flow with a recommended model where none is named, and refusals that say who serves one."""
+    return partial(_served, flow=flow)
+
+
+def _served(call: Call, flow: Flows) -> Flow[Any]:
+    if call.model is None:
+        call.model = (call.hub_id or (yield from _recommended(call))).partition(":")[0]
+    try:
+        return (yield from flow(call))
+    except (NotFoundError, InvalidRequestError) as refused:
+        if not _is_unserved(refused):
+            raise
+        entries = yield from serving(call, call.model)
+        if entries is None or any(entry.provider == call.provider for entry in entries):
+            raise
+        raise not_served(call, call.model, entries) from refused
+
+
+def _is_unserved(refused: ProviderError) -> bool:
+    said = (refused.server_message or "").lower()
+    return isinstance(refused, NotFoundError) or "not supported" in said
+
+
+def _recommended(call: Call) -> Flow[str]:
+    wanted = _RECOMMENDED_FOR.get(call.task, call.task)
+    tasks: dict[str, _Task] = yield Cached(("tasks",), partial(_tasks, call.hub), seconds=_DAY)
+    models = tasks[wanted].models if wanted in tasks else []
+    if not models:
+        raise MissingModelError(f"the Hub recommends no model for {call.task}; pass model=...")
+    return models[0]
+
+
+def _tasks(hub: str) -> Flow[dict[str, _Task]]:
+    return decode((yield Send(get(f"{hub}/api/tasks", auth="none"))), dict[str, _Task])
+
+
+def chat(call: Call) -> Flow[Any]:
+    """A chat at the model's own route."""
+    url = at_model(call.base, "/models/", call.model or "", "/v1/chat/completions")
+    return (yield from exchange(call, request_to(url, call, _CHAT)))
+
+
+def generate(call: Call) -> Flow[Any]:
+    """Text generation in TGI's dialect."""
+    return (yield from text_generation.tgi(call, at_model(call.base, "/models/", call.model or "")))
+
+
+def extract(call: Call) -> Flow[Any]:
+    """Embeddings in TEI's dialect."""
+    url = at_model(call.base, "/models/", call.model or "", "/pipeline/feature-extraction")
+    return (yield from embeddings.tei(call, url))

@@ -1,0 +1,56 @@
+"""How providers spell `response_format`, where they spell it otherwise than OpenAI.
+
+Each rewriting takes the request's parameters, which are its own to change, and never changes what is in them:
+that is the caller's. What is no JSON schema stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias
+
+import msgspec
+
+Rewriting: TypeAlias = Callable[[dict[str, Any]], None]
+
+
+def _json_schema(body: dict[str, Any]) -> dict[str, Any] | None:
+    """The `json_schema` part as a dict, where there is one."""
+    given = body.get("response_format")
+    plain = msgspec.to_builtins(given) if isinstance(given, msgspec.Struct) else given
+    if not isinstance(plain, dict) or plain.get("type") != "json_schema":
+        return None
+    part = plain.get("json_schema")
+    part = msgspec.to_builtins(part) if isinstance(part, msgspec.Struct) else part
+    return part if isinstance(part, dict) else None
+
+
+def _as(kind: str, name: str) -> Rewriting:
+    def rewrite(body: dict[str, Any]) -> None:
+        part = _json_schema(body)
+        if part is not None and part.get("schema") is not None:
+            body["response_format"] = {"type": kind, name: part["schema"]}
+
+    return rewrite
+
+
+def guided_json(body: dict[str, Any]) -> None:
+    """Nebius: the schema once more as vLLM's `guided_json`."""
+    part = _json_schema(body)
+    if part is not None and part.get("schema") is not None:
+        body["guided_json"] = part["schema"]
+
+
+def not_strict(body: dict[str, Any]) -> None:
+    """SambaNova refuses `strict`: https://docs.sambanova.ai/cloud/docs/capabilities/function-calling."""
+    part = _json_schema(body)
+    if part is not None and part.get("strict") is not False:
+        body["response_format"] = {"type": "json_schema", "json_schema": {**part, "strict": False}}
+
+
+json_object_value: Final = _as("json_object", "value")
+"""hf-inference, as text-generation-inference has it."""
+json_object_schema: Final = _as("json_object", "schema")
+"""Cohere, Fireworks: https://docs.fireworks.ai/structured-responses/structured-response-formatting."""
+json_schema_schema: Final = _as("json_schema", "schema")
+"""Together: https://docs.together.ai/docs/json-mode."""

@@ -1,0 +1,254 @@
+"""Every provider, one row each: its base, its keys' environment variables, and the flows of its tasks.
+
+A provider in OpenAI's dialect is a row and nothing more. Facts are from the vendors' documentation (the link
+at each row) and from what Hugging Face's clients exchange with them. A stream's end is told by `[DONE]` or by
+a finish reason on every choice, at all of them: some send null as the reason of a whole answer, some leave
+`[DONE]` out. No row has logic, and no row knows a secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from . import embeddings, hf_inference, openai, text_generation
+from .mapping import mapped
+from .openai import Dialect, Flows
+from .response_format import (
+    Rewriting,
+    guided_json,
+    json_object_schema,
+    json_schema_schema,
+    not_strict,
+)
+
+ROUTER: Final = "https://router.huggingface.co"
+CHAT: Final = "chat-completion"
+TEXT: Final = "text-generation"
+FEATURES: Final = "feature-extraction"
+EMBEDDINGS: Final = "embeddings"
+
+_TEI_ONLY: Final = frozenset({"normalize", "prompt_name", "truncate", "truncation_direction"})
+
+
+class Provider(msgspec.Struct, frozen=True, kw_only=True):
+    """Who answers.
+
+    `base`: the URL before a task's route, where its own key is used. `tasks`: the flow of each task by the
+    task's name. `keys`: the environment variables that hold its key, the usual one first; `key_required` says
+    whether it answers without one. `scheme` and `header`: how its own key is sent. `headers`: further ones,
+    on every request to it. `routed`: whether Hugging Face's router takes calls for it, at `{router}/{name}`
+    in place of `base`. `maps`: whether the Hub knows its ids of models. `idempotency`: the header by which it
+    tells a request that was sent twice, None where it documents none.
+    """
+
+    name: str
+    base: str
+    tasks: Mapping[str, Flows]
+    keys: tuple[str, ...] = ()
+    key_required: bool = True
+    scheme: str = "Bearer"
+    header: str = "authorization"
+    headers: dict[str, str] = {}
+    routed: bool = True
+    maps: bool = True
+    idempotency: str | None = None
+
+
+def row(
+    name: str,
+    base: str,
+    *keys: str,
+    chat: str | None = "/v1/chat/completions",
+    completions: str | None = None,
+    prompt_as_chat: bool = False,
+    vectors: str | None = None,
+    vectors_dropped: frozenset[str] = frozenset(),
+    response_format: Rewriting | None = None,
+    dropped: frozenset[str] = frozenset(),
+    scheme: str = "Bearer",
+    headers: Mapping[str, str] = {},
+    hub: bool = True,
+) -> Provider:
+    """A provider in OpenAI's dialect: routes and departures. `hub`: mapped and routed by Hugging Face."""
+    flows: dict[str, Flows] = {}
+    if chat is not None:
+        dialect = Dialect(route=chat, response_format=response_format, dropped=dropped)
+        flows[CHAT] = openai.speaking(dialect)
+    if completions is not None:
+        flows[TEXT] = text_generation.at_route(completions)
+    elif prompt_as_chat and chat is not None:
+        flows[TEXT] = text_generation.as_chat(chat)
+    if vectors is not None:
+        flows[FEATURES] = embeddings.at_route(vectors, dropped=vectors_dropped)
+        flows[EMBEDDINGS] = embeddings.create_at_route(vectors, dropped=vectors_dropped)
+    tasks = {task: mapped(flow) for task, flow in flows.items()} if hub else flows
+    return Provider(
+        name=name,
+        base=base,
+        tasks=tasks,
+        keys=keys,
+        scheme=scheme,
+        headers=dict(headers),
+        routed=hub,
+        maps=hub,
+    )
+
+
+HF_INFERENCE: Final = Provider(
+    name="hf-inference",
+    base=f"{ROUTER}/hf-inference",
+    tasks={
+        CHAT: hf_inference.served(hf_inference.chat),
+        TEXT: hf_inference.served(hf_inference.generate),
+        FEATURES: hf_inference.served(hf_inference.extract),
+    },
+    keys=("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"),
+    key_required=False,
+    maps=False,
+)
+
+SERVER: Final = Provider(
+    name="url",
+    base="",
+    tasks={
+        CHAT: openai.chat,
+        TEXT: text_generation.at_url,
+        FEATURES: embeddings.at_url,
+        EMBEDDINGS: embeddings.create_at_url,
+    },
+    key_required=False,
+    routed=False,
+    maps=False,
+)
+"""Whoever answers at a URL of the user's own."""
+
+ROWS: Final = (
+    HF_INFERENCE,
+    # https://docs.baseten.co/development/model-apis/overview
+    row("baseten", "https://inference.baseten.co", "BASETEN_API_KEY"),
+    # https://inference-docs.cerebras.ai/api-reference/chat-completions: unknown fields are refused
+    row("cerebras", "https://api.cerebras.ai", "CEREBRAS_API_KEY", dropped=frozenset({"store"})),
+    # https://docs.clarifai.com/compute/inference/open-ai: its own keys go as `Key`
+    row(
+        "clarifai",
+        "https://api.clarifai.com",
+        "CLARIFAI_PAT",
+        chat="/v2/ext/openai/v1/chat/completions",
+        scheme="Key",
+    ),
+    # https://docs.cohere.com/docs/compatibility-api
+    row(
+        "cohere",
+        "https://api.cohere.com",
+        "COHERE_API_KEY",
+        "CO_API_KEY",
+        chat="/compatibility/v1/chat/completions",
+        response_format=json_object_schema,
+    ),
+    # https://deepinfra.com/docs/openai_api
+    row(
+        "deepinfra",
+        "https://api.deepinfra.com",
+        "DEEPINFRA_API_KEY",
+        "DEEPINFRA_TOKEN",
+        chat="/v1/openai/chat/completions",
+        completions="/v1/openai/completions",
+        vectors="/v1/openai/embeddings",
+    ),
+    # https://featherless.ai/docs/api-overview-and-common-options
+    row("featherless-ai", "https://api.featherless.ai", "FEATHERLESS_API_KEY", completions="/v1/completions"),
+    # https://docs.fireworks.ai/api-reference/post-chatcompletions
+    row(
+        "fireworks-ai",
+        "https://api.fireworks.ai",
+        "FIREWORKS_API_KEY",
+        chat="/inference/v1/chat/completions",
+        response_format=json_object_schema,
+    ),
+    # https://console.groq.com/docs/openai: chats alone
+    row(
+        "groq",
+        "https://api.groq.com",
+        "GROQ_API_KEY",
+        chat="/openai/v1/chat/completions",
+        prompt_as_chat=True,
+    ),
+    # https://docs.hyperbolic.xyz/docs/rest-api: chats alone
+    row("hyperbolic", "https://api.hyperbolic.xyz", "HYPERBOLIC_API_KEY", prompt_as_chat=True),
+    # https://docs.nebius.com/studio/inference/api
+    row(
+        "nebius",
+        "https://api.studio.nebius.ai",
+        "NEBIUS_API_KEY",
+        completions="/v1/completions",
+        vectors="/v1/embeddings",
+        vectors_dropped=_TEI_ONLY,
+        response_format=guided_json,
+    ),
+    # https://novita.ai/docs/api-reference/model-apis-llm-create-chat-completion
+    row(
+        "novita",
+        "https://api.novita.ai",
+        "NOVITA_API_KEY",
+        chat="/v3/openai/chat/completions",
+        completions="/v3/openai/completions",
+    ),
+    # https://docs.nscale.com/docs/inference/chat
+    row("nscale", "https://inference.api.nscale.com", "NSCALE_SERVICE_TOKEN"),
+    # https://docs.api.nvidia.com/nim/reference/llm-apis
+    row("nvidia", "https://integrate.api.nvidia.com", "NVIDIA_API_KEY"),
+    # https://platform.openai.com/docs/api-reference
+    row(
+        "openai",
+        "https://api.openai.com",
+        "OPENAI_API_KEY",
+        completions="/v1/completions",
+        vectors="/v1/embeddings",
+        hub=False,
+    ),
+    # https://help.ovhcloud.com/csm/en-public-cloud-ai-endpoints-getting-started
+    row(
+        "ovhcloud",
+        "https://oai.endpoints.kepler.ai.cloud.ovh.net",
+        "OVH_AI_ENDPOINTS_ACCESS_TOKEN",
+        completions="/v1/completions",
+    ),
+    # https://platform.publicai.co/docs
+    row("publicai", "https://api.publicai.co", "PUBLICAI_API_KEY"),
+    # https://docs.sambanova.ai/cloud/api-reference/overview
+    row(
+        "sambanova",
+        "https://api.sambanova.ai",
+        "SAMBANOVA_API_KEY",
+        vectors="/v1/embeddings",
+        response_format=not_strict,
+    ),
+    # https://www.scaleway.com/en/developers/api/generative-apis
+    row(
+        "scaleway",
+        "https://api.scaleway.ai",
+        "SCW_SECRET_KEY",
+        completions="/v1/completions",
+        vectors="/v1/embeddings",
+    ),
+    # https://docs.together.ai/reference/chat-completions-1
+    row(
+        "together",
+        "https://api.together.xyz",
+        "TOGETHER_API_KEY",
+        completions="/v1/completions",
+        vectors="/v1/embeddings",
+        response_format=json_schema_schema,
+    ),
+    # https://docs.z.ai/api-reference/llm/chat-completion
+    row(
+        "zai-org",
+        "https://api.z.ai",
+        "ZAI_API_KEY",
+        chat="/api/paas/v4/chat/completions",
+        headers={"accept-language": "en-US,en", "x-source-channel": "hugging_face"},
+    ),
+)

@@ -1,0 +1,124 @@
+"""Text generation in its two dialects: text-generation-inference's own (TGI), and OpenAI's completions.
+
+Both give `TextGenerationStreamOutput` events, and as their result a text, or a `TextGenerationOutput` with
+`details`. Parameters that a dialect does not have are left out with a warning, never in silence.
+
+https://huggingface.github.io/text-generation-inference/ and
+https://platform.openai.com/docs/api-reference/completions
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from functools import partial
+from typing import Any, Final
+
+import msgspec
+
+from ..errors import InvalidRequestError, ProviderError
+from ..flow import Call, End, Flow, Send, Stream
+from ..framing import Frame
+from ..refusals import decode
+from ..tasks.text import TextFold, TextGenerationOutput, TextGenerationStreamOutput
+from . import completions
+from .openai import ERROR, Flows, raise_error, unusual
+from .requests import parameters, post
+from .urls import COMPLETIONS, has_path, openai_url, speaks_openai
+
+_NO_SUCH_ROUTE: Final = frozenset({404, 405, 501})
+_UNUSED: Final = re.compile(r"The following `model_kwargs` are not used by the model: \[([^\]]{0,2000})\]")
+_event: Final = msgspec.json.Decoder(TextGenerationStreamOutput).decode
+
+
+def at_url(call: Call) -> Flow[str | TextGenerationOutput]:
+    """At a server's own URL: completions where the URL says so, TGI otherwise.
+
+    A bare host may be either; where TGI's route is not there, the completions' is tried.
+    """
+    url = call.url or call.base
+    if speaks_openai(url):
+        return (yield from completions.complete(call, openai_url(url, COMPLETIONS)))
+    try:
+        return (yield from tgi(call, url))
+    except ProviderError as refused:
+        if refused.status not in _NO_SUCH_ROUTE or has_path(url):
+            raise
+    return (yield from completions.complete(call, openai_url(url, COMPLETIONS)))
+
+
+def at_route(route: str, *, dropped: frozenset[str] = frozenset()) -> Flows:
+    """The flow of a provider that takes completions at this route of its base."""
+
+    def flow(call: Call) -> Flow[str | TextGenerationOutput]:
+        return (yield from completions.complete(call, call.base + route, dropped))
+
+    return flow
+
+
+def as_chat(route: str) -> Flows:
+    """The flow of a provider without completions: the prompt goes as one user message."""
+
+    def flow(call: Call) -> Flow[str | TextGenerationOutput]:
+        return (yield from completions.complete_as_chat(call, call.base + route))
+
+    return flow
+
+
+def tgi(call: Call, url: str) -> Flow[str | TextGenerationOutput]:
+    """TGI's dialect. A transformers server behind it that refuses parameters is asked again without them."""
+    given = {**parameters(call), **call.extra}
+    prompt = given.pop("prompt")
+    if given.get("decoder_input_details") and not given.get("details"):
+        warnings.warn("decoder_input_details needs details=True; it was left out", stacklevel=2)
+        del given["decoder_input_details"]
+    try:
+        return (yield from _tgi(call, url, prompt, given))
+    except InvalidRequestError as refused:
+        unused = _named_in(refused) & given.keys()
+        if not unused:
+            raise
+    warnings.warn(f"this server does not know {', '.join(sorted(unused))}; left out", stacklevel=2)
+    kept = {name: value for name, value in given.items() if name not in unused}
+    return (yield from _tgi(call, url, prompt, kept))
+
+
+def _named_in(refused: InvalidRequestError) -> set[str]:
+    match = _UNUSED.search(refused.server_message or "")
+    return set(re.findall(r"'(\w+)'", match[1])) if match else set()
+
+
+def _tgi(call: Call, url: str, prompt: str, given: dict[str, Any]) -> Flow[str | TextGenerationOutput]:
+    details = bool(call.parameters.get("details"))
+    body = {"inputs": prompt, "parameters": given, "stream": call.stream}
+    request = post(url, body, stream=call.stream)
+    if call.stream:
+        fold = partial(TextFold, details)
+        streamed: str | TextGenerationOutput = yield Stream(
+            request=request, framing="sse", decode=decode_event, fold=fold
+        )
+        return streamed
+    return _first((yield Send(request)), details)
+
+
+def _first(reply: Any, details: bool) -> str | TextGenerationOutput:
+    """TGI answers with an object, transformers servers with a list of one."""
+    if reply.body.lstrip().startswith(b"["):
+        outputs = decode(reply, tuple[TextGenerationOutput, ...])
+        output = outputs[0] if outputs else decode(reply, TextGenerationOutput)
+    else:
+        output = decode(reply, TextGenerationOutput)
+    return output if details else output.generated_text
+
+
+def decode_event(frame: Frame) -> TextGenerationStreamOutput | End | None:
+    """An event of TGI's stream. Raises the error that it is, or `MalformedEventError`."""
+    data = frame.data
+    if data.find(ERROR) >= 0 or frame.event == "error":
+        raise_error(frame)
+    try:
+        event = _event(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as failure:
+        return unusual(frame, failure)
+    event._body = data  # type: ignore[attr-defined]
+    return event

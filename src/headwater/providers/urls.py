@@ -1,0 +1,78 @@
+"""Builds URLs out of bases, routes and model ids, so that no id and no address can point anywhere else.
+
+It refuses ids that are not plain segments. It looks nothing up, and never drops a query of the user's own.
+
+The rules for a server's own URL (OpenAI's dialect) by its path, slashes at the end dropped:
+`.../chat/completions`, `.../completions`, `.../embeddings` is the route, or its sibling for another task;
+`.../v1` (or any version) takes the route, and so does `.../v1beta/openai`, a version before `openai`;
+anything else, and no path at all, takes `/v1` and the route.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from ..errors import InvalidParameterError
+
+CHAT: Final = "chat/completions"
+COMPLETIONS: Final = "completions"
+EMBEDDINGS: Final = "embeddings"
+
+_MOST_SEGMENTS: Final = 6
+_SEGMENT: Final = re.compile(r"[@A-Za-z0-9][A-Za-z0-9_.@-]{0,95}")
+_SUFFIX: Final = re.compile(r"[A-Za-z0-9_.@-]{1,96}")
+_ROUTE: Final = re.compile(r"/(chat/completions|completions|embeddings)\Z")
+_VERSIONED: Final = re.compile(r"/v[0-9]+[a-z0-9]*(/openai)?\Z")
+
+
+def model_path(model: str) -> str:
+    """The model id as a path without a slash at its start: "org/name", "org/name:suffix", up to six segments.
+
+    Raises `InvalidParameterError` for anything that is not such an id.
+    """
+    name, colon, suffix = model.partition(":")
+    segments = name.split("/")
+    right = all(map(_SEGMENT.fullmatch, segments)) and (not colon or _SUFFIX.fullmatch(suffix))
+    if not right or len(segments) > _MOST_SEGMENTS:
+        raise InvalidParameterError(
+            f"{model[:200]!r} is not a model id: one to six names of letters, digits and . _ - @, separated"
+            " by slashes, and perhaps a :suffix; a server's URL goes into base_url="
+        )
+    return quote(model, safe="/:@")
+
+
+def at_model(base: str, before: str, model: str, after: str = "") -> str:
+    """The URL base + before + model + after; only the model's part depends on the model."""
+    return f"{base}{before}{model_path(model)}{after}"
+
+
+def openai_url(url: str, route: str) -> str:
+    """Where a server at this URL takes requests for `route` (`CHAT`, `COMPLETIONS` or `EMBEDDINGS`)."""
+    parts = urlsplit(url)
+    path = parts.path.rstrip("/")
+    asked = _ROUTE.search(path)
+    if asked:
+        path = f"{path[: asked.start()]}/{route}"
+    elif _VERSIONED.search(path):
+        path = f"{path}/{route}"
+    else:
+        path = f"{path}/v1/{route}"
+    return urlunsplit(parts._replace(path=path))
+
+
+def speaks_openai(url: str) -> bool:
+    """Whether the URL's path alone says that the server speaks OpenAI's dialect."""
+    path = urlsplit(url).path.rstrip("/")
+    return bool(_ROUTE.search(path) or _VERSIONED.search(path))
+
+
+def has_path(url: str) -> bool:
+    """Whether the URL names more than a server."""
+    return urlsplit(url).path.strip("/") != ""
+
+
+def chat_url(url: str) -> str:
+    """`openai_url` for chat: https://platform.openai.com/docs/api-reference/chat/create."""
+    return openai_url(url, CHAT)

@@ -1,0 +1,209 @@
+"""The chat task's declaration: its parameters, their bounds, and what is wrong with a conversation.
+
+It looks at the shape of messages only; what a part of one means is the server's business. The types that it
+answers with are in `chat_types`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+
+import msgspec
+from msgspec import Meta
+
+from .chat_input import (
+    ChatCompletionInputGrammarType,
+    ChatCompletionInputMessage,
+    ChatCompletionInputStreamOptions,
+    ChatCompletionInputTool,
+    ChatCompletionInputToolChoiceClass,
+)
+from .chat_types import ChatCompletionOutput, ChatCompletionOutputMessage, ChatCompletionStreamOutput
+from .declare import task
+
+_OBJECT = {"type": "object"}
+_OBJECTS = {"type": "array", "items": _OBJECT}
+
+if TYPE_CHECKING:
+    Object: TypeAlias = Mapping[str, object]
+    Messages: TypeAlias = Sequence[Object | ChatCompletionInputMessage | ChatCompletionOutputMessage]
+    Tools: TypeAlias = Sequence[Object | ChatCompletionInputTool]
+    ToolChoice: TypeAlias = str | Object | ChatCompletionInputToolChoiceClass
+    ResponseFormat: TypeAlias = Object | ChatCompletionInputGrammarType
+    StreamOptions: TypeAlias = Object | ChatCompletionInputStreamOptions
+    LogitBias: TypeAlias = Mapping[str, float] | Mapping[int, float] | Sequence[float]
+else:  # A type that takes dicts and Structs alike is beyond msgspec: `_check` looks at these.
+    Messages = Annotated[Any, Meta(extra_json_schema={**_OBJECTS, "minItems": 1})]
+    Tools = Annotated[Any, Meta(extra_json_schema=_OBJECTS)]
+    ToolChoice = Annotated[Any, Meta(extra_json_schema={"type": ["string", "object"]})]
+    ResponseFormat = StreamOptions = Annotated[Any, Meta(extra_json_schema=_OBJECT)]
+    LogitBias = dict[str | int, float] | list[float]
+
+Penalty = Annotated[float, Meta(ge=-2, le=2)]
+Positive = Annotated[int, Meta(ge=1)]
+
+_EXAMPLE = "[{'role': 'user', 'content': '...'}]"
+
+
+def _is_object(value: object) -> bool:
+    return isinstance(value, Mapping | msgspec.Struct)
+
+
+def _check(given: Mapping[str, Any]) -> str | None:
+    wrong = _check_messages(given["messages"])
+    if wrong is None and len(given) > 1:
+        wrong = _check_objects(given)
+    return wrong
+
+
+def _check_messages(messages: object) -> str | None:
+    if not isinstance(messages, (list, tuple)):
+        return f"messages must be a list like {_EXAMPLE}, not {type(messages).__name__}"
+    if not messages:
+        return f"messages is empty; it must have at least one, like {_EXAMPLE}"
+    for index, message in enumerate(messages):
+        wrong = _check_message(message)
+        if wrong:
+            return f"messages[{index}] {wrong}"
+    return None
+
+
+def _check_message(message: object) -> str | None:
+    if isinstance(message, dict):  # nearly all are, and looking for a Mapping takes ten times as long
+        role, content = message.get("role"), message.get("content")
+    elif _is_object(message):
+        role, content = _field(message, "role"), _field(message, "content")
+    else:
+        return f"must be a dict like {_EXAMPLE[1:-1]}, not {type(message).__name__}"
+    if not isinstance(role, str) or not role:
+        return "has no 'role'; it is 'system', 'user', 'assistant' or 'tool'"
+    if isinstance(content, (str, list, tuple)) or content is None:
+        return None
+    return f"has a content of type {type(content).__name__}; it must be text or a list of parts"
+
+
+def _field(message: object, name: str) -> object:
+    return message.get(name) if isinstance(message, Mapping) else getattr(message, name, None)
+
+
+def _check_objects(given: Mapping[str, Any]) -> str | None:
+    for name in ("response_format", "stream_options"):
+        if name in given and not _is_object(given[name]):
+            return f"{name} must be a dict, not {type(given[name]).__name__}"
+    choice = given.get("tool_choice", "")
+    if not isinstance(choice, str) and not _is_object(choice):
+        return f"tool_choice must be 'auto', 'none', 'required' or a dict, not {type(choice).__name__}"
+    tools = given.get("tools", ())
+    if not isinstance(tools, list | tuple) or not all(map(_is_object, tools)):
+        return "tools must be a list of dicts like {'type': 'function', 'function': {'name': '...'}}"
+    return None
+
+
+def wire_messages(messages: Messages) -> list[Any]:
+    """The messages as they are sent.
+
+    Dicts go as they are. A Struct loses the fields that are not set, which some servers refuse as null, and
+    an answer that is sent back loses its reasoning, which DeepSeek refuses
+    (https://api-docs.deepseek.com/guides/reasoning_model).
+    """
+    return [
+        _wire_message(message) if isinstance(message, msgspec.Struct) else message for message in messages
+    ]
+
+
+def _wire_message(message: msgspec.Struct) -> dict[str, Any]:
+    plain: dict[str, Any] = _without_nulls(msgspec.to_builtins(message))
+    if isinstance(message, ChatCompletionOutputMessage):
+        plain.pop("reasoning", None)
+        plain.pop("reasoning_content", None)
+    return plain
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    return [_without_nulls(item) for item in value] if isinstance(value, list) else value
+
+
+@task("chat-completion", events=ChatCompletionStreamOutput, check=_check)
+def chat_completion(
+    messages: Messages,
+    *,
+    model: str | None = None,
+    stream: bool = False,
+    frequency_penalty: Penalty | None = None,
+    logit_bias: LogitBias | None = None,
+    logprobs: bool | None = None,
+    max_tokens: Positive | None = None,
+    n: Positive | None = None,
+    presence_penalty: Penalty | None = None,
+    response_format: ResponseFormat | None = None,
+    seed: int | None = None,
+    stop: str | list[str] | None = None,
+    stream_options: StreamOptions | None = None,
+    temperature: Annotated[float, Meta(ge=0, le=2)] | None = None,
+    tool_choice: ToolChoice | None = None,
+    tool_prompt: str | None = None,
+    tools: Tools | None = None,
+    top_logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None,
+    top_p: Annotated[float, Meta(ge=0, le=1)] | None = None,
+    extra_body: dict[str, Any] | None = None,
+    reasoning_effort: str | None = None,
+    max_completion_tokens: Positive | None = None,
+    parallel_tool_calls: bool | None = None,
+    service_tier: str | None = None,
+    store: bool | None = None,
+    metadata: dict[str, str] | None = None,
+    user: str | None = None,
+) -> ChatCompletionOutput:
+    """Answer a conversation.
+
+    What is not set is not sent, so that the server's own defaults hold; and not every server knows every
+    parameter. The meanings are OpenAI's: https://platform.openai.com/docs/api-reference/chat/create
+
+    Args:
+        messages: The conversation, oldest first: dicts with "role" ("system", "user", "assistant", "tool")
+            and "content", which is text or a list of parts, {"type": "text", "text": ...} or
+            {"type": "image_url", "image_url": {"url": ...}}. An answer's `message` may be put in as it is.
+        model: Whom to ask; the client's model where it is not given.
+        stream: Hand the answer over in chunks of type `ChatCompletionStreamOutput`, as they come.
+        frequency_penalty: From -2 to 2; above 0, tokens are the less likely the more often they have come.
+        logit_bias: What to add to the logits of tokens, by token id: from -100 (never) to 100 (always).
+        logprobs: Whether to give the log probability of every token of the answer.
+        max_tokens: The most tokens of the answer.
+        n: How many answers to give; each is one of `choices`.
+        presence_penalty: From -2 to 2; above 0, tokens that have come are less likely.
+        response_format: {"type": "json_object"}, {"type": "text"}, or {"type": "json_schema", "json_schema":
+            {"name": ..., "schema": {...}, "strict": True}}; rewritten for providers that spell it otherwise.
+        seed: The same seed asks for the same answer; no server promises it.
+        stop: Where to stop: text, or a list of up to four texts. The answer does not contain them.
+        stream_options: {"include_usage": True} ends a stream with a chunk that has `usage` and no choices.
+        temperature: From 0 (always the likeliest token) to 2.
+        tool_choice: "auto", "none", "required", or {"type": "function", "function": {"name": ...}}.
+        tool_prompt: What text-generation-inference puts before the tools' descriptions.
+        tools: What the model may call: [{"type": "function", "function": {"name": ..., "description": ...,
+            "parameters": JSON schema}}].
+        top_logprobs: How many of the likeliest tokens to list at every place, 0 to 20; needs `logprobs`.
+        top_p: Only the likeliest tokens that together have this probability, 0 to 1.
+        extra_body: More fields for the request's root, over those above.
+        reasoning_effort: How much to think first: "none", "minimal", "low", "medium", "high", ...
+        max_completion_tokens: The most tokens of the answer and the reasoning; OpenAI's newer `max_tokens`.
+        parallel_tool_calls: Whether one answer may call several tools.
+        service_tier: "auto", "default", "flex", "priority", or a provider's own.
+        store: Whether the provider may keep the answer.
+        metadata: Names and values to keep with a stored answer.
+        user: Your own name for whoever asks, against abuse.
+
+    Returns:
+        The answer: its text is `choices[0].message.content`.
+
+    Raises:
+        InvalidParameterError: An argument is wrong; nothing was sent.
+        ProviderError: The server refused; the subclass says why.
+        TransportError: The network failed.
+        InferenceTimeoutError: A deadline passed.
+        IncompleteStreamError: A stream stopped before its end; `partial` is the answer so far.
+        DecodeError: The server's answer is not a chat's.
+    """
+    raise NotImplementedError

@@ -1,0 +1,247 @@
+"""The embeddings task: its declaration, and how each server's vectors become one array.
+
+The dialects: text-embeddings-inference and hf-inference answer with nested lists of numbers, and nearly all
+others with OpenAI's `data`, whose vectors are lists or base64 of little-endian float32. Ragged vectors are
+refused. numpy is used where it is installed, and imported when the first vectors come.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from array import array
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, TypeAlias
+
+import msgspec
+from msgspec import Meta
+
+from ..errors import DecodeError
+from .declare import task
+from .lenient import Nullable
+from .output import Output
+
+if TYPE_CHECKING:
+    import numpy
+    from numpy.typing import NDArray
+
+    Vectors: TypeAlias = NDArray[numpy.float32]
+
+
+class EmbeddingOutput(Output):
+    """One vector: numbers, or base64 of little-endian float32 where that was asked for."""
+
+    embedding: list[float] | str
+    index: Nullable[int] = 0
+    object: Nullable[str] = "embedding"
+
+    def __post_init__(self) -> None:
+        self.index = self.index or 0
+        self.object = self.object or "embedding"
+
+
+class EmbeddingUsage(Output):
+    """What the call cost, in tokens; None where the server did not say."""
+
+    prompt_tokens: int | None = None
+    total_tokens: int | None = None
+
+
+class CreateEmbeddingResponse(Output):
+    """An answer in OpenAI's shape, https://platform.openai.com/docs/api-reference/embeddings/create."""
+
+    data: list[EmbeddingOutput]
+    model: Nullable[str] = ""
+    object: Nullable[str] = "list"
+    usage: EmbeddingUsage | None = None
+
+    def __post_init__(self) -> None:
+        self.model = self.model or ""
+        self.object = self.object or "list"
+
+
+class _Row(msgspec.Struct, gc=False):
+    embedding: list[float] | bytes  # msgspec reads a text as base64, strictly
+    index: int | None = None
+
+
+class _Data(msgspec.Struct):
+    data: list[_Row]
+
+
+_DATA = msgspec.json.Decoder(_Data)
+_NESTED: dict[int, msgspec.json.Decoder[Any]] = {
+    1: msgspec.json.Decoder(list[float]),
+    2: msgspec.json.Decoder(list[list[float]]),
+    3: msgspec.json.Decoder(list[list[list[float]]]),
+}
+_OPENING = re.compile(rb"[\s\[]*")
+
+
+def decode_vectors(body: bytes) -> Any:
+    """The vectors of an answer, as a float32 array, or as nested lists where numpy is not installed.
+
+    Nested lists keep their shape: (size,), (texts, size) or (texts, tokens, size). OpenAI's shape gives
+    (texts, size), ordered by `index` where the server numbers them without gaps, or else as they were sent.
+
+    Raises `DecodeError`: not one of these shapes, vectors of different sizes, bad base64.
+    """
+    opening = _OPENING.match(body)
+    depth = opening[0].count(b"[") if opening else 0
+    try:
+        if depth == 0:
+            return _from_rows(_DATA.decode(body).data, body)
+        if depth in _NESTED:
+            return _from_lists(_NESTED[depth].decode(body), body)
+    except msgspec.MsgspecError as error:
+        _refuse(str(error), body)
+    except UnicodeDecodeError:
+        _refuse("not UTF-8", body)
+    return _refuse(f"{depth} lists in each other", body)
+
+
+def _refuse(reason: str, body: bytes) -> NoReturn:
+    reason, _, path = reason.partition(" - at `")
+    error = DecodeError(f"the answer is not a list of vectors: {reason}")
+    error.body = body[:512]
+    error.path = path.rstrip("`") or None
+    raise error
+
+
+def _from_rows(rows: list[_Row], body: bytes) -> Any:
+    if sorted([row.index for row in rows if row.index is not None]) == list(range(len(rows))):
+        rows.sort(key=lambda row: row.index or 0)
+    lists = [row.embedding for row in rows if isinstance(row.embedding, list)]
+    if len(lists) == len(rows):
+        return _from_lists(lists, body)
+    if lists:
+        _refuse("some vectors are base64 and some are not", body)
+    return _from_buffers([row.embedding for row in rows if isinstance(row.embedding, bytes)], body)
+
+
+def _from_lists(lists: list[Any], body: bytes) -> Any:
+    if not _is_regular(lists):
+        _refuse("vectors of different sizes", body)
+    numpy = _numpy()
+    return lists if numpy is None else numpy.asarray(lists, numpy.float32)
+
+
+def _is_regular(lists: list[Any]) -> bool:
+    if not lists or not isinstance(lists[0], list):
+        return True
+    if len(set(map(len, lists))) > 1:
+        return False
+    return not isinstance(next(iter(lists[0]), None), list) or _is_regular(
+        [vector for vectors in lists for vector in vectors]
+    )
+
+
+def _from_buffers(buffers: list[bytes], body: bytes) -> Any:
+    sizes = set(map(len, buffers))
+    if len(sizes) > 1:
+        _refuse("vectors of different sizes", body)
+    size = sizes.pop()
+    if size % 4:
+        _refuse(f"{size} bytes are no whole number of float32", body)
+    numpy = _numpy()
+    if numpy is None:
+        return [_floats(buffer) for buffer in buffers]
+    joined = bytearray().join(buffers)  # not bytes, so that the array can be written to
+    return numpy.frombuffer(joined, "<f4").reshape(len(buffers), size // 4).astype("f4", copy=False)
+
+
+def _floats(buffer: bytes) -> list[float]:
+    floats = array("f", buffer)
+    if sys.byteorder == "big":
+        floats.byteswap()
+    return floats.tolist()
+
+
+@cache
+def _numpy() -> Any:
+    try:
+        import numpy
+    except ImportError:
+        return None
+    return numpy
+
+
+@task("feature-extraction")
+def feature_extraction(
+    text: str | Annotated[list[str], Meta(min_length=1)],
+    *,
+    normalize: bool | None = None,
+    prompt_name: str | None = None,
+    truncate: bool | None = None,
+    truncation_direction: Literal["left", "right"] | None = None,
+    dimensions: Annotated[int, Meta(ge=1)] | None = None,
+    encoding_format: Literal["float", "base64"] | None = None,
+    model: str | None = None,
+    extra_body: dict[str, Any] | None = None,
+) -> Vectors:
+    """Turn texts into vectors.
+
+    What is not set is not sent, so that the server's own defaults hold. Servers of OpenAI's dialect know
+    `dimensions` and `encoding_format`, text-embeddings-inference knows the others.
+
+    Args:
+        text: A text, or a list of them.
+        normalize: Whether to scale every vector to length 1; text-embeddings-inference does by default.
+        prompt_name: Which of the model's prompts to put before each text, such as "query".
+        truncate: Whether to cut texts that are too long, and not to refuse them.
+        truncation_direction: Which end to cut: "left" or "right".
+        dimensions: How many numbers a vector is to have, where the model can make it shorter; some servers
+            ignore it.
+        encoding_format: How the server sends vectors: "float" or "base64", which is several times faster to
+            read. The result is the same.
+        model: Whom to ask; the client's model where it is not given.
+        extra_body: More fields for the request's root, over those above.
+
+    Returns:
+        A numpy array of float32 (nested lists of floats where numpy is not installed): (texts, size) from
+        servers of OpenAI's dialect; from others in the shape that they send, also (size,) and
+        (texts, tokens, size).
+
+    Raises:
+        InvalidParameterError: An argument is wrong; nothing was sent.
+        ProviderError: The server refused; the subclass says why.
+        TransportError: The network failed.
+        InferenceTimeoutError: A deadline passed.
+        DecodeError: The server's answer is not a list of vectors of one size.
+    """
+    raise NotImplementedError
+
+
+@task("embeddings")
+def create_embedding(
+    input: str | Annotated[list[Any], Meta(min_length=1)],  # noqa: A002 - OpenAI's name
+    *,
+    model: str | None = None,
+    dimensions: Annotated[int, Meta(ge=1)] | None = None,
+    encoding_format: Literal["float", "base64"] | None = None,
+    user: str | None = None,
+    extra_body: dict[str, Any] | None = None,
+) -> CreateEmbeddingResponse:
+    """Turn texts into vectors, in OpenAI's words: https://platform.openai.com/docs/api-reference/embeddings/create
+
+    `feature_extraction` does the same, and gives an array.
+
+    Args:
+        input: A text, a list of texts, or token ids as lists of integers.
+        model: Whom to ask; the client's model where it is not given.
+        dimensions: How many numbers a vector is to have, where the model can make it shorter.
+        encoding_format: "float" (the default) or "base64"; the vectors come as the server sends them.
+        user: Your own name for whoever asks, against abuse.
+        extra_body: More fields for the request's root, over those above.
+
+    Returns:
+        The vectors as `data[i].embedding`, with `usage`.
+
+    Raises:
+        InvalidParameterError: An argument is wrong; nothing was sent.
+        ProviderError: The server refused; the subclass says why.
+        TransportError: The network failed.
+        InferenceTimeoutError: A deadline passed.
+        DecodeError: The server's answer is not a list of vectors.
+    """
+    raise NotImplementedError

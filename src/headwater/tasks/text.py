@@ -1,0 +1,240 @@
+"""The text generation task: its declaration, what it answers with, and the fold of its stream.
+
+The words are those of text-generation-inference,
+https://huggingface.github.io/text-generation-inference/. Nothing here knows the completions dialect: a flow
+brings that to these types. A stream's event must have a `token`, so that an error is never taken for one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+
+import msgspec
+from msgspec import Meta
+
+from .declare import task
+from .lenient import Nullable
+from .output import Output
+
+
+class TextGenerationOutputPrefillToken(Output):
+    """A token of the prompt; the first has no `logprob`."""
+
+    id: int | None = None
+    text: str = ""
+    logprob: float | None = None
+
+
+class TextGenerationOutputToken(TextGenerationOutputPrefillToken):
+    """A token of the answer; a `special` one is not part of its text."""
+
+    special: bool | None = None
+
+
+class TextGenerationOutputBestOfSequence(Output):
+    """One of the `best_of` answers that were not the best."""
+
+    generated_text: str
+    finish_reason: str | None = None
+    generated_tokens: int | None = None
+    prefill: Nullable[list[TextGenerationOutputPrefillToken]] = msgspec.field(default_factory=list)
+    tokens: Nullable[list[TextGenerationOutputToken]] = msgspec.field(default_factory=list)
+    seed: int | None = None
+    top_tokens: list[list[TextGenerationOutputToken]] | None = None
+
+    def __post_init__(self) -> None:
+        self.prefill = self.prefill or []
+        self.tokens = self.tokens or []
+
+
+class TextGenerationOutputDetails(Output):
+    """How a text came about.
+
+    `finish_reason`: "length", "eos_token", "stop_sequence", or a word of the server's own. `prefill`: the
+    prompt's tokens, with `decoder_input_details`. `top_tokens`: the likeliest at every place, with
+    `top_n_tokens`.
+    """
+
+    finish_reason: str | None = None
+    generated_tokens: int | None = None
+    prefill: Nullable[list[TextGenerationOutputPrefillToken]] = msgspec.field(default_factory=list)
+    tokens: Nullable[list[TextGenerationOutputToken]] = msgspec.field(default_factory=list)
+    best_of_sequences: list[TextGenerationOutputBestOfSequence] | None = None
+    seed: int | None = None
+    top_tokens: list[list[TextGenerationOutputToken]] | None = None
+
+    def __post_init__(self) -> None:
+        self.prefill = self.prefill or []
+        self.tokens = self.tokens or []
+
+
+class TextGenerationOutput(Output):
+    """The text that was generated, and its details where they were asked for."""
+
+    generated_text: str
+    details: TextGenerationOutputDetails | None = None
+
+
+TextGenerationStreamOutputToken = TextGenerationOutputToken
+
+
+class TextGenerationStreamOutputStreamDetails(Output):
+    """How the text came about, in a stream's last event. `input_length` is in tokens."""
+
+    finish_reason: str | None = None
+    generated_tokens: int | None = None
+    input_length: int | None = None
+    seed: int | None = None
+
+
+class TextGenerationStreamOutput(Output):
+    """One token of a streamed text; the last one has `generated_text` and, from most servers, `details`."""
+
+    token: TextGenerationStreamOutputToken
+    index: int | None = None
+    generated_text: str | None = None
+    details: TextGenerationStreamOutputStreamDetails | None = None
+    top_tokens: list[TextGenerationStreamOutputToken] | None = None
+
+
+class TextGenerationInputGrammarType(msgspec.Struct):
+    """What the text must follow: `value` is a JSON schema, or a regular expression as text."""
+
+    type: Literal["json", "regex", "json_schema"]
+    value: Any
+
+
+class TextFold:
+    """Gathers a streamed text; with `details` into a `TextGenerationOutput`, without them into text alone."""
+
+    __slots__ = ("_details", "_end", "_text", "_tokens", "_top_tokens")
+
+    def __init__(self, details: bool = True) -> None:
+        self._details = details
+        self._tokens: list[TextGenerationOutputToken] = []
+        self._top_tokens: list[list[TextGenerationOutputToken]] = []
+        self._text: str | None = None
+        self._end: TextGenerationStreamOutputStreamDetails | None = None
+
+    def add(self, event: TextGenerationStreamOutput) -> None:
+        """Take the next token."""
+        self._tokens.append(event.token)
+        if event.top_tokens:
+            self._top_tokens.append(event.top_tokens)
+        if event.generated_text is not None:
+            self._text = event.generated_text
+        if event.details is not None:
+            self._end = event.details
+
+    def complete(self) -> bool:
+        """Whether an event had the whole text, or said why it ended."""
+        return self._text is not None or bool(self._end and self._end.finish_reason)
+
+    def result(self) -> str | TextGenerationOutput:
+        """The text as far as it has come: the server's own whole text, or else that of the tokens."""
+        text = self._text
+        if text is None:
+            text = "".join([token.text for token in self._tokens if not token.special])
+        if not self._details:
+            return text
+        return TextGenerationOutput(generated_text=text, details=self._all_details())
+
+    def _all_details(self) -> TextGenerationOutputDetails:
+        end = self._end or TextGenerationStreamOutputStreamDetails()
+        return TextGenerationOutputDetails(
+            finish_reason=end.finish_reason,
+            generated_tokens=end.generated_tokens,
+            seed=end.seed,
+            tokens=list(self._tokens),
+            top_tokens=list(self._top_tokens) or None,
+        )
+
+
+if TYPE_CHECKING:
+    Grammar: TypeAlias = Mapping[str, object] | TextGenerationInputGrammarType
+else:  # A type that takes a dict and a Struct alike is beyond msgspec: `_check` looks at it.
+    Grammar = Annotated[Any, Meta(extra_json_schema={"type": "object"})]
+
+Natural = Annotated[int, Meta(ge=0)]
+Positive = Annotated[int, Meta(ge=1)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+
+
+def _check(given: Mapping[str, Any]) -> str | None:
+    grammar = given.get("grammar")
+    if grammar is None or isinstance(grammar, Mapping | msgspec.Struct):
+        return None
+    return f"grammar must be a dict like {{'type': 'json', 'value': {{...}}}}, not {type(grammar).__name__}"
+
+
+@task("text-generation", events=TextGenerationStreamOutput, check=_check)
+def text_generation(
+    prompt: str,
+    *,
+    details: bool | None = None,
+    stream: bool | None = None,
+    model: str | None = None,
+    adapter_id: str | None = None,
+    best_of: Positive | None = None,
+    decoder_input_details: bool | None = None,
+    do_sample: bool | None = None,
+    frequency_penalty: Annotated[float, Meta(ge=-2, le=2)] | None = None,
+    grammar: Grammar | None = None,
+    max_new_tokens: Positive | None = None,
+    repetition_penalty: Annotated[float, Meta(gt=0)] | None = None,
+    return_full_text: bool | None = None,
+    seed: int | None = None,
+    stop: list[str] | None = None,
+    temperature: Annotated[float, Meta(ge=0)] | None = None,
+    top_k: int | None = None,
+    top_n_tokens: Natural | None = None,
+    top_p: Share | None = None,
+    truncate: Natural | None = None,
+    typical_p: Share | None = None,
+    watermark: bool | None = None,
+    extra_body: dict[str, Any] | None = None,
+) -> str | TextGenerationOutput:
+    """Go on with a text.
+
+    What is not set is not sent, so that the server's own defaults hold. The meanings are those of
+    text-generation-inference; providers with the completions dialect know some of them under other names.
+
+    Args:
+        prompt: The text to go on with.
+        details: Return a `TextGenerationOutput` with tokens and finish reason, not the text alone.
+        stream: Hand the text over token by token: as text, or as `TextGenerationStreamOutput` with `details`.
+        model: Whom to ask; the client's model where it is not given.
+        adapter_id: The LoRA adapter to use.
+        best_of: How many texts to make, of which the likeliest is returned.
+        decoder_input_details: Give the prompt's tokens too; needs `details`, and no stream.
+        do_sample: Whether to draw tokens at random, by their probability.
+        frequency_penalty: From -2 to 2; above 0, tokens are the less likely the more often they have come.
+        grammar: {"type": "json", "value": JSON schema} or {"type": "regex", "value": "..."}.
+        max_new_tokens: The most tokens to make.
+        repetition_penalty: Above 1, tokens that have come are less likely; 1 changes nothing.
+        return_full_text: Whether to put the prompt before the text.
+        seed: The same seed asks for the same text.
+        stop: Texts to stop at.
+        temperature: 0 takes the likeliest token; the higher, the more random.
+        top_k: Only the `top_k` likeliest tokens.
+        top_n_tokens: How many of the likeliest tokens to list at every place, in `details`.
+        top_p: Only the likeliest tokens that together have this probability, 0 to 1.
+        truncate: Only the last `truncate` tokens of the prompt.
+        typical_p: Only tokens that are about as likely as is typical, 0 to 1.
+        watermark: Whether to mark the text, https://arxiv.org/abs/2301.10226.
+        extra_body: More of the server's parameters, over those above.
+
+    Returns:
+        The text; with `details`, a `TextGenerationOutput`.
+
+    Raises:
+        InvalidParameterError: An argument is wrong; nothing was sent.
+        TextGenerationError: The server refused, in the words of text-generation-inference.
+        ProviderError: The server refused otherwise; the subclass says why.
+        TransportError: The network failed.
+        InferenceTimeoutError: A deadline passed.
+        IncompleteStreamError: A stream stopped before its end; `partial` is the text so far.
+        DecodeError: The server's answer is not a text generation's.
+    """
+    raise NotImplementedError

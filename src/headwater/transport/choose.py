@@ -1,0 +1,84 @@
+"""Which transport carries a request: the caller's own, a proxy's, HTTP/2, or the pool.
+
+httpx is loaded only where one of its transports is asked for.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InvalidParameterError
+from ..wire import Transport, Url
+from .pool import Pool
+from .proxies import proxy_for
+
+if TYPE_CHECKING:
+    import httpx
+
+
+class Transports:
+    """A client's transports, each made when the first request needs it."""
+
+    def __init__(
+        self,
+        *,
+        proxies: str | Mapping[str, str] | None = None,
+        trust_env: bool = True,
+        http2: bool = False,
+        given: httpx.AsyncBaseTransport | Transport | None = None,
+    ) -> None:
+        if proxies is not None and not isinstance(proxies, str | Mapping):
+            raise InvalidParameterError("proxies must be a proxy's URL, or a dict of them by scheme")
+        self._proxies = proxies
+        self._trust_env = trust_env
+        self._http2 = http2
+        self._given = given
+        self._made: dict[str | None, Transport] = {}
+        self._plain = given is None and not http2 and not proxies
+
+    def for_url(self, url: Url) -> Transport:
+        """What carries requests to this URL."""
+        if self._plain and not (self._trust_env and _proxy_variables()):
+            return self._get(None)
+        return self._get(None if self._given is not None else self._proxy(url))
+
+    def _proxy(self, url: Url) -> str | None:
+        if isinstance(self._proxies, str):
+            return self._proxies
+        for name in (url.scheme, f"{url.scheme}://", "all", "all://"):
+            if self._proxies and name in self._proxies:
+                return self._proxies[name]
+        return proxy_for(url, os.environ) if self._trust_env else None
+
+    def _get(self, proxy: str | None) -> Transport:
+        made = self._made.get(proxy)
+        if made is None:
+            made = self._made[proxy] = self._make(proxy)
+        return made
+
+    def _make(self, proxy: str | None) -> Transport:
+        given: Any = self._given
+        if given is None and proxy is None and not self._http2:
+            return Pool()
+        from . import httpx_transport
+
+        if given is not None:
+            return httpx_transport.adapted(given)
+        return httpx_transport.proxied(proxy, http2=self._http2)
+
+    async def aclose(self) -> None:
+        """Close what is idle in the running event loop."""
+        for made in list(self._made.values()):
+            await made.aclose()
+
+
+def _proxy_variables() -> bool:
+    environ = os.environ
+    return any(name in environ for name in _NAMES)
+
+
+_NAMES = tuple(
+    name for scheme in ("http", "https", "all") for name in (f"{scheme}_proxy", f"{scheme.upper()}_PROXY")
+)

@@ -1,0 +1,260 @@
+"""One connection, and the answer that is being read from it.
+
+Knows HTTP/1.1 and one socket. Which connection serves a request, and what becomes of it afterwards, is its
+origin's affair. Refuses to be used again unless the last exchange was whole and left nothing over.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import ssl
+import warnings
+from contextlib import suppress
+from typing import TYPE_CHECKING, Literal
+
+from anyio import EndOfStream, move_on_after
+from anyio.abc import SocketAttribute, SocketStream
+from anyio.streams.tls import TLSAttribute, TLSStream
+
+from ..errors import ConnectionLostError, HeadwaterError
+from ..wire import Outgoing
+from .dialing import Stream, close_now
+from .parsing import ResponseParser
+from .sending import BROKEN, LAST_WORDS, PIECE, Upload, request_head
+
+if TYPE_CHECKING:
+    from .origin import Origin
+
+READ = 64 * 1024
+"""Bytes that are read at once."""
+
+
+class Connection:
+    """A socket, its parser, and the origin that it belongs to. `since`: when it became idle."""
+
+    __slots__ = (
+        "_full",
+        "_raw",
+        "_socket",
+        "_whole",
+        "closed",
+        "origin",
+        "parser",
+        "served",
+        "since",
+        "stream",
+    )
+
+    def __init__(self, stream: Stream, origin: Origin) -> None:
+        self.stream = stream
+        self.origin = origin
+        self.parser = ResponseParser()
+        self.closed = False
+        self.served = False
+        self.since = 0.0
+        inner = stream.transport_stream if isinstance(stream, TLSStream) else stream
+        self._socket: SocketStream = inner  # type: ignore[assignment]  # pyright: ignore - dialling made it so
+        self._raw: socket.socket = stream.extra(SocketAttribute.raw_socket)  # noqa: S610 - no Django
+        self._full = False
+        self._whole = True
+
+    async def ask(self, outgoing: Outgoing) -> Answer:
+        """Send a request, and wait for the answer's head."""
+        self.parser.expect(outgoing.method)
+        body = outgoing.body
+        if isinstance(body, bytes) and len(body) <= PIECE:
+            data = request_head(outgoing) + body
+            try:
+                await self.stream.send(data)
+            except BROKEN as error:
+                piece = await self._last_words(error)
+            else:
+                piece = await self.head()
+        else:
+            upload = Upload(self, outgoing)
+            piece = await upload.run()
+            self._whole = upload.whole
+        return Answer(self, piece)
+
+    async def head(self) -> bytes:
+        """Read until an answer's head is whole; what came of its body with it."""
+        parser = self.parser
+        while True:
+            piece = await self.pull()
+            if parser.head_done:
+                return piece
+            if parser.failure is not None:
+                raise parser.failure
+
+    async def pull(self) -> bytes:
+        """Body bytes from one read of the socket; b"" where it had none."""
+        try:
+            data = await self.stream.receive(READ)
+        except EndOfStream as error:
+            if self.parser.end():
+                return b""
+            raise self._lost() from error
+        except BROKEN as error:
+            raise self._lost() from error
+        self._full = len(data) == READ
+        return self.parser.feed(data)
+
+    def spent(self) -> bool:
+        """Whether the answer just read whole leaves nothing that another request could follow."""
+        # After a full read, the event loop's own buffer may hold more, which `stale` could not see.
+        return self._full or not self._whole or not self.parser.reusable or self.parser.surplus
+
+    def stale(self) -> bool:
+        """Whether the peer has closed, or sent what nobody asked for, since the connection became idle."""
+        return _readable(self._raw.fileno()) or (
+            isinstance(self.stream, TLSStream) and _buffered(self.stream)
+        )
+
+    def close(self) -> None:
+        """Close at once, in the event loop's own thread. Idempotent."""
+        if not self.closed:
+            self.closed = True
+            self.shut()
+            close_now(self._socket)
+            self.parser.close()
+
+    def shut(self) -> None:
+        """Tell the peer that it is over, from any thread; `close` must still come."""
+        # uvloop's stand-in for a socket cannot (TypeError): there the peer hears of it from `close`.
+        with suppress(OSError, TypeError):
+            self._raw.shutdown(socket.SHUT_RDWR)
+
+    def ours(self) -> bool:
+        """Whether it is still open, and not the parent's of a process that has forked."""
+        return not self.closed and self.origin.loop.pid == os.getpid()
+
+    async def _last_words(self, cause: Exception) -> bytes:
+        with move_on_after(LAST_WORDS):
+            return await self.head()
+        raise self._lost() from cause
+
+    def _lost(self) -> ConnectionLostError:
+        if self.parser.head_done:
+            return ConnectionLostError("the connection was lost in the middle of the answer")
+        return ConnectionLostError("the connection was lost before the answer")
+
+
+class Answer:
+    """An answer whose head has arrived (`wire.Incoming`); its slot is free once it is whole or closed."""
+
+    __slots__ = (
+        "__weakref__",
+        "_connection",
+        "_failure",
+        "_piece",
+        "framed",
+        "headers",
+        "reused",
+        "status",
+        "surplus",
+    )
+
+    def __init__(self, connection: Connection, piece: bytes) -> None:
+        parser = connection.parser
+        self.status = parser.status
+        self.headers = parser.headers
+        self.framed: Literal["length", "chunked", "close"] = parser.framed
+        self.reused = connection.served
+        self.surplus = False
+        self._failure: HeadwaterError | None = None
+        self._piece = piece
+        self._connection: Connection | None = connection
+        if parser.complete or parser.failure is not None:
+            self._settle(connection)
+
+    async def receive(self) -> bytes:
+        """The next piece of the body, b"" at its end; the connection is back in its pool by then.
+
+        Raises `ConnectionLostError`, `ProtocolError`, `ResponseTooLargeError`. A cancelled `receive` closes
+        the connection.
+        """
+        if self._piece:
+            piece, self._piece = self._piece, b""
+            return piece
+        while (connection := self._connection) is not None:
+            try:
+                piece = await connection.pull()
+            except BaseException as error:
+                self._failure = error if isinstance(error, HeadwaterError) else _closed()
+                self._abandon()
+                raise
+            parser = connection.parser
+            if parser.complete or parser.failure is not None:
+                self._settle(connection)
+            if piece:
+                return piece
+        if self._failure is not None:
+            raise self._failure
+        return b""
+
+    def ready(self) -> bool:
+        """Whether `receive` would return without waiting."""
+        return self._connection is None or bool(self._piece)
+
+    async def aclose(self) -> None:
+        """Give up: the connection is closed at once. Idempotent."""
+        if self._connection is not None:
+            self._failure = _closed()
+            self._piece = b""
+            self._abandon()
+
+    def drop(self) -> None:
+        """Give up from any thread or finalizer: the socket is shut now, and closed by its event loop."""
+        # No pool is touched here: a finalizer may run in the middle of any of its operations.
+        connection = self._connection
+        if connection is not None and connection.ours():
+            connection.shut()
+            connection.origin.loop.bury(self._abandon)
+
+    def _settle(self, connection: Connection) -> None:
+        parser = connection.parser
+        self.surplus = parser.surplus
+        self._connection = None
+        if parser.complete:
+            connection.origin.release(connection, connection.spent())
+        else:
+            self._failure = parser.failure
+            connection.origin.leave(connection)
+
+    def _abandon(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.origin.leave(connection)
+
+    def __del__(self) -> None:
+        connection = self._connection
+        if connection is not None and connection.ours():
+            warnings.warn(
+                "an answer was neither read whole nor closed", ResourceWarning, stacklevel=1, source=self
+            )
+            self.drop()
+
+
+def _closed() -> ConnectionLostError:
+    return ConnectionLostError("the answer was closed before its end")
+
+
+def _readable(descriptor: int) -> bool:
+    if hasattr(select, "poll"):
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        return bool(poll.poll(0))
+    return bool(select.select([descriptor], [], [], 0)[0])
+
+
+def _buffered(stream: TLSStream) -> bool:
+    # A record that came along with the last answer is in the TLS layer, where `poll` does not see it.
+    try:
+        stream.extra(TLSAttribute.ssl_object).read(1)  # noqa: S610 - no Django
+    except ssl.SSLWantReadError:
+        return False
+    except ssl.SSLError:
+        return True
+    return True

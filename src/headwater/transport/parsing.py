@@ -1,0 +1,175 @@
+"""Bytes to answers: the llhttp parser, and the rules that it leaves to its user. No I/O.
+
+Refuses what could be read in two ways (a length twice, a length beside chunks, folded headers, codings of
+transfer other than chunked), upgrades, and heads without end. Bytes after an answer's end are no part of it:
+they only say that the connection cannot be used again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpResponseParser
+
+from ..errors import HeadwaterError, ProtocolError, ResponseTooLargeError
+
+HEAD_LIMIT = 100 * 1024
+"""Bytes of heads and trailers that one answer may have, its 1xx heads included."""
+INTERIM_LIMIT = 16
+"""How many 1xx heads may come before an answer's own."""
+
+
+class ResponseParser:
+    """Reads the answers of one connection, one after another; `expect` comes before each.
+
+    `reusable`: whether, by its head, the connection may serve again. `surplus`: more bytes came than the
+    answer has.
+    """
+
+    __slots__ = (
+        "_bodiless",
+        "_end",
+        "_interim",
+        "_llhttp",
+        "_pieces",
+        "_quiet",
+        "_size",
+        "complete",
+        "failure",
+        "framed",
+        "head_done",
+        "headers",
+        "heard",
+        "on_body",
+        "reusable",
+        "status",
+        "surplus",
+    )
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+        self.on_body: Callable[[bytes], None] = self._pieces.append  # the hot callback: no Python frame
+        self.expect("GET")
+        self._llhttp = HttpResponseParser(self)
+
+    def expect(self, method: str) -> None:
+        """Make ready for the answer to a request with this method."""
+        self.status = 0
+        self.headers: dict[str, str] = {}
+        self.framed: Literal["length", "chunked", "close"] = "length"
+        self.failure: HeadwaterError | None = None
+        self.head_done = self.complete = self.reusable = self.surplus = self.heard = False
+        self._bodiless = method == "HEAD"
+        self._end = self._interim = self._quiet = self._size = 0
+
+    def feed(self, data: bytes) -> bytes:
+        """Take what the socket gave; the bytes of the body that were in it.
+
+        A failure is kept in `failure`, so that what came before it can be delivered first.
+        """
+        self.heard = True
+        try:
+            self._llhttp.feed_data(data)
+        except HttpParserCallbackError as error:
+            raise error.__context__ or error from None
+        except (HttpParserError, HttpParserUpgrade) as error:
+            if not self._after_the_end():
+                self._fail(f"the server's answer is not HTTP: {error}", error)
+        if self._pieces:
+            self._quiet = 0
+            return self._body()
+        if not self.complete:
+            self._count(len(data))
+        return b""
+
+    def end(self) -> bool:
+        """The connection was closed: whether that is how this answer ends."""
+        if self.head_done and not self.complete and self.framed == "close" and self.failure is None:
+            self.complete = True
+        return self.complete
+
+    def close(self) -> None:
+        """Let go of the parser, which refers back to this object."""
+        del self._llhttp
+
+    def _body(self) -> bytes:
+        pieces = self._pieces
+        if self.complete:
+            del pieces[self._end :]
+        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        pieces.clear()
+        return body
+
+    def _count(self, quiet: int) -> None:
+        # What yields no body (a head, chunk extensions, trailers) must end some time.
+        self._quiet += quiet
+        if self._quiet > HEAD_LIMIT or self._size > HEAD_LIMIT:
+            self._overflow()
+
+    def _overflow(self) -> None:
+        if self.failure is None:
+            self.failure = ResponseTooLargeError(
+                f"the answer's headers are over {HEAD_LIMIT} bytes", limit=HEAD_LIMIT
+            )
+
+    def _fail(self, message: str, cause: BaseException | None = None) -> None:
+        if self.failure is None:
+            self.failure = ProtocolError(message)
+            self.failure.__cause__ = cause
+
+    def _after_the_end(self) -> bool:
+        self.surplus = self.surplus or self.complete
+        return self.complete
+
+    def on_message_begin(self) -> None:
+        """llhttp: a status line begins."""
+        self._after_the_end()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """llhttp: a header, or a trailer, which is counted and not kept."""
+        self._size += len(name) + len(value) + 4
+        if self._size > HEAD_LIMIT:
+            self._overflow()
+        elif not self.head_done:
+            key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+            headers = self.headers
+            headers[key] = f"{headers[key]}, {text}" if key in headers else text
+
+    def on_headers_complete(self) -> None:
+        """llhttp: the empty line after a head."""
+        if self.head_done or self.failure is not None:
+            return
+        status = self._llhttp.get_status_code()
+        if status < 200:
+            self._interim_head(status)
+            return
+        self.status = status
+        coding = self.headers.get("transfer-encoding")
+        if coding is not None:
+            if coding.lower() != "chunked":
+                self._fail(f"the answer has the transfer coding {coding[:40]!r}, which is not supported")
+                return
+            self.framed = "chunked"
+        elif "content-length" not in self.headers and status not in (204, 304) and not self._bodiless:
+            self.framed = "close"
+        self.head_done = True
+        self._quiet = 0
+        if self._bodiless:  # llhttp cannot know, and waits for a body: such a connection is not used again
+            self.complete = True
+        else:
+            self.reusable = self._llhttp.should_keep_alive()
+
+    def on_message_complete(self) -> None:
+        """llhttp: the end of a body."""
+        if self.head_done and not self.complete:
+            self.complete = True
+            self._end = len(self._pieces)
+
+    def _interim_head(self, status: int) -> None:
+        self.headers = {}
+        self._interim += 1
+        if status == 101 or status < 100:
+            self._fail(f"the server answered with status {status}, which was not asked for")
+        elif self._interim > INTERIM_LIMIT:
+            self._fail(f"the server sent over {INTERIM_LIMIT} interim answers (1xx)")

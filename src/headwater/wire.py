@@ -1,0 +1,132 @@
+"""The seam between the engine and whatever carries its requests.
+
+Two implementations stand behind it: the project's own HTTP/1.1 pool, and any `httpx.AsyncBaseTransport`.
+Nothing here does I/O, decodes a body, or knows a provider.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterable
+from functools import lru_cache
+from typing import Literal, NamedTuple, Protocol
+from urllib.parse import urlsplit
+
+import msgspec
+
+from .errors import InvalidParameterError
+
+_TARGET = re.compile(r"[\x21\x23-\x7e]*\Z")  # printable ASCII without space and quote; "#" is cut off before
+_HOST = re.compile(r"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])\Z")
+_PORTS = {"http": 80, "https": 443}
+
+
+class Url(NamedTuple):
+    """An absolute http(s) URL in the parts that a connection needs; `target` is path and query."""
+
+    scheme: str
+    host: str
+    port: int
+    target: str
+
+    @property
+    def origin(self) -> str:
+        """scheme://host, and the port where it is not the scheme's own."""
+        return f"{self.scheme}://{self.authority}"
+
+    @property
+    def authority(self) -> str:
+        """What the Host header says."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
+
+    def __str__(self) -> str:
+        return self.origin + self.target
+
+
+@lru_cache(maxsize=4096)
+def parse_url(text: str) -> Url:
+    """Read an http(s) URL strictly; user names, other schemes and odd characters are refused.
+
+    Raises `InvalidParameterError`, which never repeats the query, because secrets hide there.
+    """
+    shown = text.split("?")[0].rpartition("@")[2][:200]
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise InvalidParameterError(f"{shown!r} is not a URL") from None
+    if parts.scheme not in _PORTS or not parts.hostname:
+        raise InvalidParameterError(f"{shown!r} is not an http or https URL")
+    if "@" in parts.netloc:
+        raise InvalidParameterError("a URL must not carry a user name or password; pass the key as token=")
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    if not _TARGET.match(target) or not _HOST.match(parts.netloc.removesuffix(f":{port}")) or port == 0:
+        raise InvalidParameterError(f"{shown!r} has characters that a URL cannot have; percent-encode them")
+    return Url(parts.scheme, parts.hostname, port or _PORTS[parts.scheme], target)
+
+
+class Outgoing(msgspec.Struct, kw_only=True, gc=False):
+    """A request as it goes out: every header but Host and the body's length is there already.
+
+    `length`: the body's, where it is not bytes; None sends it in chunks. `connect_timeout`: seconds for TCP
+    and TLS together. `resend`: whether it may go out a second time when a kept connection turns out to be
+    closed.
+    """
+
+    method: str
+    url: Url
+    headers: list[tuple[str, str]]
+    body: bytes | AsyncIterable[bytes] = b""
+    length: int | None = None
+    connect_timeout: float | None = None
+    resend: bool = True
+
+
+class Incoming(Protocol):
+    """An answer whose head has arrived."""
+
+    status: int
+    headers: dict[str, str]
+    """By lower-case name; a repeated header's values are joined by ", "."""
+    reused: bool
+    """Whether the connection had served a request before."""
+    framed: Literal["length", "chunked", "close"]
+    """What says where the body ends; with "close", a cut body looks like a whole one."""
+    surplus: bool
+    """Whether more bytes came than the answer has, as far as is known: its length may have been too short."""
+
+    async def receive(self) -> bytes:
+        """The next piece of the body as it was sent, b"" at its end; `TransportError` where it was cut."""
+        ...
+
+    def ready(self) -> bool:
+        """Whether `receive` would return without waiting, as far as is known."""
+        ...
+
+    async def aclose(self) -> None:
+        """Give up: the peer sees the connection close at once. Idempotent; safe in a shielded scope.
+
+        Needless after `receive` has returned b"": the connection is back in its pool by then.
+        """
+        ...
+
+    def drop(self) -> None:
+        """Give up from any thread, at any moment (a finalizer's way): shut the socket, clean up later."""
+        ...
+
+
+class Transport(Protocol):
+    """Sends requests; an answer's body belongs to whoever called `send` until it is read whole or closed."""
+
+    async def send(self, outgoing: Outgoing) -> Incoming:
+        """The answer once its head is there.
+
+        Raises `ConnectError`, `TLSError`, `ConnectionLostError`, `ProtocolError`, `ResponseTooLargeError`,
+        and `InferenceTimeoutError` with phase connect.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Close every idle connection of the running event loop, and drop those of other loops."""
+        ...

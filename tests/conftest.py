@@ -1,0 +1,59 @@
+"""Every async test runs on asyncio, on asyncio with uvloop, and on trio."""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from drivers import Driver
+
+LOOPS = {
+    "asyncio": ("asyncio", {"use_uvloop": False, "debug": True}),
+    "uvloop": ("asyncio", {"use_uvloop": True}),
+    "trio": ("trio", {}),
+}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test that takes a `driver` also runs through the sync client, which brings a loop of its own."""
+    if "anyio_backend" in metafunc.fixturenames:
+        names = [*LOOPS, "sync"] if "driver" in metafunc.fixturenames else list(LOOPS)
+        metafunc.parametrize("loop_name", names, indirect=True)
+
+
+@pytest.fixture
+def loop_name(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def anyio_backend(loop_name: str) -> Any:
+    return LOOPS.get(loop_name, LOOPS["asyncio"])
+
+
+@pytest.fixture
+def driver(loop_name: str) -> Driver:
+    return Driver(loop_name)
+
+
+@pytest.fixture(autouse=True)
+def no_ambient_settings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No test sees the credentials, proxies or settings of the machine that it runs on."""
+    for name in list(os.environ):
+        upper = name.upper()
+        if upper.endswith(("_API_KEY", "_PROXY", "_TOKEN", "FAL_KEY")) or upper.startswith(("HF_", "HUGGING_FACE")):
+            monkeypatch.delenv(name)
+    monkeypatch.delenv("HEADWATER_PROVIDER", raising=False)
+    monkeypatch.setenv("HF_HOME", str(tmp_path_factory.getbasetemp() / "no-hugging-face-home"))
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_for_the_collector() -> Iterator[None]:
+    """What a test drops is collected in that test, so that a warning of it fails the right one."""
+    yield
+    gc.collect()

@@ -1,0 +1,102 @@
+"""One test body, every driver: the async client as it is, and the sync client behind the same words.
+
+`Driver.client(...)` makes a client; what the test awaits runs on the event loop, or, for the sync driver, in a worker
+thread that blocks as a script would.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import anyio.to_thread
+
+if TYPE_CHECKING:
+    from headwater import InferenceClient
+
+ENDED = object()
+
+
+async def in_thread(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    return await anyio.to_thread.run_sync(lambda: function(*args, **kwargs), abandon_on_cancel=False)
+
+
+class BlockingRun:
+    """A sync `Run` that a test can await."""
+
+    def __init__(self, run: Any) -> None:
+        self.run = run
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.run, name)
+
+    def __aiter__(self) -> BlockingRun:
+        return self
+
+    async def __anext__(self) -> Any:
+        event = await in_thread(next, self.run, ENDED)
+        if event is ENDED:
+            raise StopAsyncIteration
+        return event
+
+    async def result(self) -> Any:
+        return await in_thread(self.run.result)
+
+    async def close(self) -> None:
+        await in_thread(self.run.close)
+
+    async def __aenter__(self) -> BlockingRun:
+        await in_thread(self.run.__enter__)
+        return self
+
+    async def __aexit__(self, *args: Any) -> None:
+        await in_thread(self.run.__exit__, *args)
+
+
+class BlockingTask:
+    """A task of the sync client that a test can await."""
+
+    def __init__(self, task: Any) -> None:
+        self.task = task
+
+    async def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        result = await in_thread(self.task, *args, **kwargs)
+        return BlockingRun(result) if kwargs.get("stream") else result
+
+    def stream(self, *args: Any, **kwargs: Any) -> BlockingRun:
+        return BlockingRun(self.task.stream(*args, **kwargs))
+
+
+class BlockingClient:
+    """The sync client in the async client's words."""
+
+    def __init__(self, client: InferenceClient) -> None:
+        self.client = client
+
+    def __getattr__(self, name: str) -> Any:
+        return BlockingTask(getattr(self.client, name))
+
+    async def __aenter__(self) -> BlockingClient:
+        return self
+
+    async def __aexit__(self, *args: Any) -> None:
+        await in_thread(self.client.close)
+
+
+class Driver:
+    """Makes clients of one kind; `name` is asyncio, uvloop, trio or sync."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    @property
+    def blocking(self) -> bool:
+        return self.name == "sync"
+
+    def client(self, *args: Any, **kwargs: Any) -> Any:
+        from headwater import AsyncInferenceClient, InferenceClient
+
+        if self.blocking:
+            return BlockingClient(InferenceClient(*args, **kwargs))
+        return AsyncInferenceClient(*args, **kwargs)

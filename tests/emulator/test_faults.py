@@ -1,0 +1,537 @@
+"""What the fault server sends, checked with a bare socket or httpx, one test per family of faults.
+
+Refuses to test any client of ours: these are the faults themselves.
+"""
+
+import contextlib
+import gc
+import json
+import re
+import socket
+import ssl
+import struct
+import sys
+import threading
+import time
+import zlib
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from headwater.emulator import faults
+from headwater.emulator.fault_answers import PNG, TEXT, WORDS
+from headwater.emulator.fault_bodies import bomb
+
+SECTION_4 = """
+ok reset_before_response reset_first fin_before_response stale_keepalive hang_before_headers slow_headers
+reset_after_headers huge_headers endless_headers endless_1xx garbage_head s401 s500 s500_burst
+s429_seconds s429_date s429_absurd s429_nan s503_loading s502_html s200_html s200_empty s200_error_json
+s500_endless_body redirect_other redirect_port redirect_loop redirect_file sse_reset sse_stall
+sse_slow_bytes sse_keepalives sse_trunc_chunk sse_no_last_chunk sse_clean_end_early sse_eof_framed_early
+sse_cut_mid_event sse_no_done sse_done_left_open length_too_long length_too_short length_twice
+sse_bad_utf8 sse_split_utf8 sse_crlf sse_cr sse_mixed_eol sse_bom sse_crlf_split sse_unicode_breaks
+sse_nospace sse_multiline_data sse_fields sse_no_final_blank sse_big_line sse_endless_line
+sse_endless_event sse_error_object sse_error_string sse_error_event sse_error_then_done sse_bad_json
+sse_wrong_types sse_usage_tail sse_duplicates sse_after_done gzip_bomb gzip_bomb_error gzip_truncated
+gzip_corrupt big_json deep_json big_int json_truncated json_wrong_types echo_token_error sse_flood
+sse_forever
+"""
+MORE = """
+sse_role_null sse_no_done_no_finish ollama_null_finish early_413 length_short_by_one cut s408 s409 s425
+s529
+"""
+WHOLE = [name for name, fault in faults.FAULTS.items() if name.startswith("sse_") and "whole" in fault.line]
+CHAT = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+PATH = "/v1/chat/completions"
+SOON = 10.0  # seconds: only a failing test waits that long
+
+
+@pytest.fixture
+def server() -> Iterator[faults.FaultServer]:
+    with faults.running() as running:
+        yield running
+
+
+@pytest.fixture
+def http() -> Iterator[httpx.Client]:
+    no_roots = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # loading them is most of a client's cost
+    with httpx.Client(trust_env=False, timeout=SOON, verify=no_roots) as client:
+        yield client
+
+
+def post(http: httpx.Client, base: str, *, stream: bool = False, **more: Any) -> httpx.Response:
+    return http.post(base + PATH, json={**CHAT, "stream": stream}, **more)
+
+
+@contextlib.contextmanager
+def asked(server: faults.FaultServer, base: str, *, stream: bool = True) -> Iterator[socket.socket]:
+    """A bare socket that has sent one chat request."""
+    host, port = server.url.removeprefix("http://").split(":")
+    body = json.dumps({**CHAT, "stream": stream}).encode()
+    head = f"POST {base.removeprefix(server.url)}{PATH} HTTP/1.1\r\nHost: {host}\r\n"
+    with socket.create_connection((host, int(port)), SOON) as sock:
+        sock.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        yield sock
+
+
+def read(sock: socket.socket, at_least: int | None = None) -> tuple[bytes, str]:
+    """What arrives until the server closes, or `at_least` bytes; and how it ended: fin, rst or open."""
+    got = bytearray()
+    while at_least is None or len(got) < at_least:
+        try:
+            data = sock.recv(65536)
+        except ConnectionResetError:
+            return bytes(got), "rst"
+        if not data:
+            return bytes(got), "fin"
+        got += data
+    return bytes(got), "open"
+
+
+def datas(body: bytes) -> list[str]:
+    """The data of each event, by the WHATWG rules, one character of line end at a time."""
+    text = body.decode().removeprefix("\ufeff")
+    found: list[list[str]] = [[]]
+    for line in re.split(r"\r\n|\r|\n", text):
+        name, _, value = line.partition(":")
+        if not line:
+            found.append([])
+        elif name == "data":
+            found[-1].append(value.removeprefix(" "))
+    return ["\n".join(lines) for lines in found if lines]
+
+
+def text_in(body: bytes) -> str:
+    """The text of a chat stream up to [DONE]."""
+    parts = []
+    for data in datas(body):
+        if data == "[DONE]":
+            break
+        for choice in json.loads(data)["choices"]:
+            parts.append(choice["delta"].get("content", ""))
+    return "".join(parts)
+
+
+# the table
+
+
+def test_describe_lists_every_fault() -> None:
+    listed = [line.split()[0].split("~")[0] for line in faults.describe().splitlines()]
+    assert len(SECTION_4.split()) == 79
+    assert {*SECTION_4.split(), *MORE.split()} <= set(listed)
+    assert listed == list(faults.FAULTS)
+    assert "sse_reset~n=3 " in faults.describe()
+
+
+def test_unknown_faults_and_parameters_are_refused(server: faults.FaultServer, http: httpx.Client) -> None:
+    unknown = post(http, server.url + "/nonsense")
+    assert unknown.status_code == 404
+    assert "sse_reset" in unknown.text
+    assert post(http, server.at("sse_reset", words=3)).status_code == 400
+    assert post(http, server.at("sse_reset", n="three")).status_code == 400
+    with pytest.raises(ValueError, match="nonsense"):
+        server.at("nonsense")
+    assert server.requests == []
+
+
+def test_foreign_host_names_are_refused(server: faults.FaultServer, http: httpx.Client) -> None:
+    assert post(http, server.at("ok"), headers={"Host": "example.org"}).status_code == 421
+
+
+# the right answers
+
+
+def test_chat(server: faults.FaultServer, http: httpx.Client) -> None:
+    unary = post(http, server.at("ok")).json()
+    assert unary["choices"][0] == {
+        "index": 0,
+        "message": {"role": "assistant", "content": TEXT},
+        "finish_reason": "stop",
+    }
+    stream = post(http, server.at("ok"), stream=True)
+    assert stream.headers["content-type"] == "text/event-stream"
+    assert text_in(stream.content) == TEXT == "w0 w1 w2 w3 w4 w5 w6 w7 w8 w9 "
+    *words, finish, done = datas(stream.content)
+    assert len(words) == len(WORDS)
+    assert json.loads(finish)["choices"][0]["finish_reason"] == "stop"
+    assert done == "[DONE]"
+
+
+def test_other_dialects(server: faults.FaultServer, http: httpx.Client) -> None:
+    base = server.at("ok")
+    assert http.post(base, json={"inputs": "hi"}).json()["generated_text"] == TEXT
+    tokens = [
+        json.loads(data) for data in datas(http.post(base, json={"inputs": "hi", "stream": True}).content)
+    ]
+    assert "".join(one["token"]["text"] for one in tokens if not one["token"]["special"]) == TEXT
+    assert tokens[-1]["generated_text"] == TEXT
+    rows = http.post(base + "/v1/embeddings", json={"input": ["a", "b"]}).json()["data"]
+    assert [row["embedding"] for row in rows] == [[0.25, -0.5, 1.0]] * 2
+    packed = http.post(base + "/v1/embeddings", json={"input": "a", "encoding_format": "base64"}).json()
+    assert packed["data"][0]["embedding"] == "AACAPgAAAL8AAIA/"
+    assert http.post(base + "/pipeline/feature-extraction", json={"inputs": "a"}).json() == [
+        [0.25, -0.5, 1.0]
+    ]
+    picture = http.post(base, json={"inputs": "a cat"}, headers={"Accept": "image/png"})
+    assert picture.headers["content-type"] == "image/png"
+    assert picture.content == PNG == http.post(base, content=b"bytes").content
+
+
+def test_chunked_request_bodies_are_read(server: faults.FaultServer, http: httpx.Client) -> None:
+    http.post(server.at("ok") + PATH, content=iter([b"one ", b"two"]))
+    assert server.requests[0].body == b"one two"
+
+
+# the log
+
+
+def test_the_log(server: faults.FaultServer, http: httpx.Client) -> None:
+    post(http, server.at("ok", id=1), headers={"Authorization": "Bearer canary"})
+    post(http, server.at("s401"))
+    assert server.wait_requests(2, SOON)
+    first, second = server.requests
+    assert (first.fault, second.fault) == ("ok~id=1", "s401")
+    assert (first.method, first.rest, json.loads(first.body)["model"]) == ("POST", PATH, "m")
+    assert first.headers["authorization"] == "Bearer canary"
+    assert "canary" not in repr(first)
+    assert first.connection == second.connection == server.connections[0].id
+    assert first.time < second.time
+    assert server.open_count() == 1
+    http.close()
+    assert server.wait_closed(1, SOON)
+    record = server.connections[0]
+    assert record.closed_by == "client"
+    assert record.closed is not None and record.closed >= second.time > record.opened
+    assert record.sent > 2 * len(TEXT)
+    server.reset()
+    assert (server.requests, server.connections, server.open_count()) == ([], [], 0)
+
+
+def test_waiting_for_what_does_not_come_says_so(server: faults.FaultServer) -> None:
+    assert not server.wait_closed(1, 0.01)
+    assert not server.wait_requests(1, 0.01)
+
+
+def test_pipelined_requests_are_answered_in_turn(server: faults.FaultServer) -> None:
+    first = b"GET /s401/ HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    second = b"GET /s500/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    host, port = server.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), SOON) as sock:
+        sock.sendall(first + second)
+        got, end = read(sock)
+    assert re.findall(rb"HTTP/1.1 (\d+)", got) == [b"401", b"500"]
+    assert end == "fin"
+
+
+# the connection and the head
+
+
+@pytest.mark.parametrize(
+    ("fault", "end", "pattern"),
+    [
+        ("reset_before_response", "rst", rb""),
+        ("reset_first", "rst", rb""),
+        ("fin_before_response", "fin", rb""),
+        ("fin_after_response", "fin", rb"HTTP/1.1 200 .*\[DONE\]\n\n\r\n0\r\n\r\n"),
+        ("reset_after_headers", "rst", rb"HTTP/1.1 200 OK\r\n.*\r\n\r\n"),
+        ("garbage_head", "fin", rb"\x16\x03.*"),
+        ("sse_reset", "rst", rb".*w2 [^w]*"),
+        ("sse_trunc_chunk", "fin", rb".*1000\r\ndata: \{"),
+        ("sse_no_last_chunk", "fin", rb".*w2 [^w]*\n\n\r\n"),
+        ("sse_eof_framed_early", "fin", rb".*Connection: close\r\n.*w2 [^w]*\n\n"),
+        ("length_too_long", "fin", rb".*\[DONE\]\n\n"),
+        ("early_413", "(fin|rst)", rb"(HTTP/1.1 413 .*)?"),
+    ],
+)
+def test_how_the_connection_ends(server: faults.FaultServer, fault: str, end: str, pattern: bytes) -> None:
+    with asked(server, server.at(fault)) as sock:
+        got, ended = read(sock)
+    assert re.fullmatch(pattern, got, re.DOTALL)
+    assert re.fullmatch(end, ended)
+    assert server.wait_closed(1, SOON)
+    assert server.connections[0].closed_by == "server"
+    assert server.connections[0].sent >= len(got)
+    assert (server.requests[0].body == b"") == (fault == "early_413")
+
+
+def test_stale_keepalive_closes_a_reused_connection_once(
+    server: faults.FaultServer, http: httpx.Client
+) -> None:
+    base = server.at("stale_keepalive")
+    assert post(http, base).is_success
+    with pytest.raises(httpx.RemoteProtocolError):
+        post(http, base)
+    assert [post(http, base).status_code for _ in range(2)] == [200, 200]
+    assert [request.connection for request in server.requests] == [1, 1, 2, 2]
+
+
+ENDLESS = (
+    "endless_headers endless_1xx sse_endless_line sse_endless_event sse_flood sse_forever s500_endless_body"
+)
+SILENT = "hang_before_headers slow_headers sse_stall sse_slow_bytes sse_keepalives sse_done_left_open"
+
+
+@pytest.mark.parametrize("fault", [*ENDLESS.split(), *SILENT.split()])
+def test_faults_without_an_end_stop_when_the_client_leaves(server: faults.FaultServer, fault: str) -> None:
+    with asked(server, server.at(fault)) as sock:
+        assert server.wait_requests(1, SOON)
+        if fault in ENDLESS:
+            assert read(sock, 150)[1] == "open"
+        assert server.open_count() == 1
+    assert server.wait_closed(1, SOON)
+    assert server.connections[0].closed_by == "client"
+
+
+def test_slow_headers_end(server: faults.FaultServer, http: httpx.Client) -> None:
+    assert text_in(post(http, server.at("slow_headers", pause=0.001), stream=True).content) == TEXT
+
+
+def test_huge_headers(server: faults.FaultServer) -> None:
+    with asked(server, server.at("huge_headers", size=200_000)) as sock:
+        assert b"a" * 1000 in read(sock, 200_000)[0]
+
+
+# the status and redirects
+
+
+@pytest.mark.parametrize("code", [401, 408, 409, 425, 500, 529])
+def test_statuses(server: faults.FaultServer, http: httpx.Client, code: int) -> None:
+    answers = [post(http, server.at(f"s{code}")), post(http, server.at("status", code=code))]
+    assert [answer.status_code for answer in answers] == [code, code]
+    assert answers[0].json()["error"]["code"] == code
+
+
+@pytest.mark.parametrize(
+    ("fault", "statuses"),
+    [
+        ("reset_first~n=0", [200]),
+        ("s500_burst", [500, 500, 200]),
+        ("s429_seconds", [429, 200]),
+        ("s429_date~n=2", [429, 429, 200]),
+        ("s429_header", [429, 200]),
+        ("s503_loading", [503, 200]),
+        ("s429_absurd", [429, 429]),
+        ("s429_nan", [429, 429]),
+    ],
+)
+def test_first_requests_are_counted_per_segment(
+    server: faults.FaultServer, http: httpx.Client, fault: str, statuses: list[int]
+) -> None:
+    for base in (f"/{fault}", f"/{fault}~id=other"):
+        assert [post(http, server.url + base).status_code for _ in statuses] == statuses
+    server.reset()
+    assert post(http, f"{server.url}/{fault}").status_code == statuses[0]
+
+
+def test_hints_to_wait(server: faults.FaultServer, http: httpx.Client) -> None:
+    assert post(http, server.at("s429_seconds", after=2)).headers["retry-after"] == "2"
+    assert post(http, server.at("s429_date")).headers["retry-after"].endswith(" GMT")
+    assert post(http, server.at("s429_absurd")).headers["retry-after"] == "86400"
+    assert post(http, server.at("s429_nan")).headers["retry-after"] == "nan"
+    limit = server.at("s429_header", name="ratelimit", value='"api";r=0;t=2')
+    assert post(http, limit).headers["ratelimit"] == '"api";r=0;t=2'
+    assert post(http, server.at("s503_loading", seconds=0.25)).json()["estimated_time"] == 0.25
+
+
+def test_wrong_contents(server: faults.FaultServer, http: httpx.Client) -> None:
+    assert post(http, server.at("s502_html")).headers["content-type"] == "text/html"
+    assert post(http, server.at("s200_html")).text.startswith("<!doctype html>")
+    assert post(http, server.at("s200_empty"), stream=True).content == b""
+    assert "error" in post(http, server.at("s200_error_json")).json()
+    echo = post(http, server.at("echo_token_error"), headers={"X-Api-Key": "canary"})
+    assert "canary" in echo.json()["error"]["message"]
+    assert "canary" in echo.headers["x-error-message"]
+
+
+@pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
+def test_redirects(server: faults.FaultServer, http: httpx.Client, code: int) -> None:
+    port = server.other_url.rpartition(":")[2]
+    wanted = {
+        "redirect_other": f"http://localhost:{port}{PATH}",
+        "redirect_port": f"http://127.0.0.1:{port}{PATH}",
+        "redirect_file": "file:///etc/passwd",
+        "redirect_loop": f"/redirect_loop~code={code}{PATH}",
+    }
+    for fault, location in wanted.items():
+        answer = post(http, server.at(fault, code=code))
+        assert (answer.status_code, answer.headers["location"]) == (code, location)
+    assert server.other_requests == []
+    url = "http://example.org/a~b?c=d"
+    assert post(http, server.at("redirect", code=code, to=url)).headers["location"] == url
+
+
+def test_the_second_origin_sees_who_follows(server: faults.FaultServer, http: httpx.Client) -> None:
+    assert post(http, server.at("redirect_port"), follow_redirects=True).is_success
+    assert [request.path for request in server.other_requests] == [PATH]
+    assert len(server.other_connections) == 1
+
+
+# streams
+
+
+@pytest.mark.parametrize("fault", [*WHOLE, "ollama_null_finish"])
+def test_whole_streams(server: faults.FaultServer, fault: str) -> None:
+    with asked(server, server.at(fault)) as sock:
+        got, _ = read(sock, 1)
+        while b"\r\n0\r\n\r\n" not in got and not (
+            fault == "sse_done_left_open" and b"[DONE]\n\n\r\n" in got
+        ):
+            got += read(sock, 1)[0]
+    head, _, chunks = got.partition(b"\r\n\r\n")
+    assert b"text/event-stream" in head
+    assert text_in(unchunked(chunks)) == faults.text_of(fault)
+
+
+def unchunked(data: bytes) -> bytes:
+    body = bytearray()
+    while data:
+        size, _, data = data.partition(b"\r\n")
+        body += data[: int(size, 16)]
+        data = data[int(size, 16) + 2 :]
+    return bytes(body)
+
+
+@pytest.mark.parametrize(
+    ("fault", "trait"),
+    [
+        ("sse_crlf", rb"\}\r\n\r\ndata"),
+        ("sse_cr", rb"\}\r\rdata"),
+        ("sse_mixed_eol", rb"\}\n\r\ndata.*\}\r\n\rdata.*\}\r\r\ndata"),
+        ("sse_bom", rb"^\xef\xbb\xbfdata"),
+        ("sse_nospace", rb"^data:\{"),
+        ("sse_multiline_data", rb"^data: \{\ndata: "),
+        ("sse_fields", rb"\nid: 7\n"),
+        ("sse_no_final_blank", rb"\[DONE\]$"),
+        ("sse_unicode_breaks", "w0\u2028\u2029\x85 ".encode()),
+        ("sse_role_null", rb'"role":null'),
+        ("sse_usage_tail", rb'"choices":\[\],"usage"'),
+        ("sse_after_done", rb"\[DONE\].*w1"),
+        ("sse_no_done", rb'"finish_reason":"stop"\}\]\}\n\n$'),
+        ("sse_no_done_no_finish", rb'w9 "\},"finish_reason":null\}\]\}\n\n$'),
+        ("sse_clean_end_early", rb'w2 "\},"finish_reason":null\}\]\}\n\n$'),
+        ("sse_cut_mid_event", rb"w2 .*\n\ndata: [^\n]+[^}\n]$"),
+        ("sse_bad_utf8", rb"w3\xff "),
+        ("sse_bad_json", rb"w2 .*\[\{\]\n\n.*w3 "),
+        ("sse_wrong_types", rb'"delta":"text"'),
+        ("sse_error_object", rb'data: \{"error":\{"message"[^\n]*\n\n$'),
+        ("sse_error_string", rb'"error_type":"generation"\}\n\n$'),
+        ("sse_error_event", rb"event: error\ndata: \{[^\n]*\n\n$"),
+        ("sse_error_then_done", rb'"error":.*\[DONE\]'),
+        ("sse_error_beside_choices", rb'"choices".*"error":\{'),
+        ("sse_finish_error", rb'"finish_reason":"error"'),
+        ("sse_big_line~mb=1", rb"a{1000}"),
+    ],
+)
+def test_traits_of_streams(server: faults.FaultServer, http: httpx.Client, fault: str, trait: bytes) -> None:
+    answer = post(http, f"{server.url}/{fault}", stream=True)
+    assert re.search(trait, answer.content, re.DOTALL)
+    assert answer.headers["content-type"] == "text/event-stream"
+
+
+def test_splits_fall_inside_characters_and_line_ends(server: faults.FaultServer) -> None:
+    for fault, border in (
+        ("sse_split_utf8", rb"\xe2\r\n1\r\n\x82\r\n"),
+        ("sse_crlf_split", rb"\r\r\n2\r\n\n\r\r\n"),
+    ):
+        with asked(server, server.at(fault, pause=0)) as sock:
+            got = read(sock, 2000)[0]
+        assert re.search(border, got)
+
+
+# bodies
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_lengths(server: faults.FaultServer, http: httpx.Client, stream: bool) -> None:
+    whole = post(http, server.at("ok"), stream=stream).content
+    for fault, lengths in {
+        "length_too_long": [len(whole) + 100],
+        "length_too_short": [len(whole) // 2],
+        "length_short_by_one": [len(whole) - 1],
+        "length_twice": [len(whole), len(whole) // 2],
+    }.items():
+        with asked(server, server.at(fault), stream=stream) as sock:
+            head, _, body = read(sock, len(whole) + 80)[0].partition(b"\r\n\r\n")
+            body += read(sock, len(whole) - len(body))[0]
+        assert [int(n) for n in re.findall(rb"Content-Length: (\d+)", head)] == lengths
+        assert body == whole
+
+
+@pytest.mark.parametrize("framing", ["chunked", "chunked_end", "length", "eof"])
+@pytest.mark.parametrize("at", [0, 1, 57])
+def test_cuts(server: faults.FaultServer, http: httpx.Client, framing: str, at: int) -> None:
+    whole = post(http, server.at("ok"), stream=True).content
+    with asked(server, server.at("cut", at=at, framing=framing)) as sock:
+        got, end = read(sock)
+    head, _, rest = got.partition(b"\r\n\r\n")
+    assert end == "fin"
+    assert (b"chunked" in head, b"Content-Length" in head) == (
+        framing.startswith("chunked"),
+        framing == "length",
+    )
+    assert rest.endswith(b"0\r\n\r\n") == (framing == "chunked_end")
+    assert (unchunked(rest) if b"chunked" in head else rest) == whole[:at]
+
+
+def test_a_bomb_is_small_and_right() -> None:
+    unpacked = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    assert unpacked.decompress(bomb(3)) == bytes(3 * 1024 * 1024)
+    assert unpacked.eof
+    assert len(bomb(1024)) < 2 * 1024 * 1024
+    assert struct.unpack("<I", bomb(1024)[-4:]) == (1 << 30,)
+
+
+def test_gzip(server: faults.FaultServer, http: httpx.Client) -> None:
+    assert post(http, server.at("gzip_bomb", mb=2)).content == bytes(2 * 1024 * 1024)
+    assert post(http, server.at("gzip_bomb_error", mb=1)).status_code == 400
+    with pytest.raises(httpx.DecodingError):
+        post(http, server.at("gzip_corrupt"), stream=True)
+    cut_short = post(http, server.at("gzip_truncated"), stream=True)
+    assert TEXT not in cut_short.text
+
+
+def test_json(server: faults.FaultServer, http: httpx.Client) -> None:
+    assert len(post(http, server.at("big_json", mb=2)).json()["padding"]) == 1024 * 1024 + 1
+    deep = post(http, server.at("deep_json", depth=20)).json()
+    assert deep["choices"][0]["message"]["content"] == TEXT
+    assert json.dumps(deep["deep"]) == "[" * 20 + "]" * 20
+    assert text_in(post(http, server.at("deep_json", depth=20), stream=True).content) == TEXT
+    with pytest.raises(ValueError, match="digits"):
+        post(http, server.at("big_int")).json()
+    with pytest.raises(json.JSONDecodeError):
+        post(http, server.at("json_truncated")).json()
+    assert post(http, server.at("json_wrong_types")).json()["choices"] == "none"
+
+
+# stopping
+
+
+def test_stopping_ends_every_thread_and_socket() -> None:
+    before = set(threading.enumerate())
+    endless = ["ok", *ENDLESS.split(), *SILENT.split()]
+    with contextlib.ExitStack() as sockets:
+        with faults.running() as server:
+            for fault in endless:
+                sockets.enter_context(asked(server, server.at(fault)))
+            assert server.wait_requests(len(endless), SOON)
+            began = time.monotonic()
+        assert time.monotonic() - began < 1.0
+        assert set(threading.enumerate()) == before
+        assert server.open_count() == 0
+        assert {record.closed_by for record in server.connections} == {"server"}
+    gc.collect()  # a socket left open would warn here, and warnings are errors
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2])), SOON)
+
+
+def test_a_refusing_port(server: faults.FaultServer, http: httpx.Client) -> None:
+    with pytest.raises(httpx.ConnectError):
+        post(http, server.refused_url)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other kernels answer when the queue is full")
+def test_a_silent_port(server: faults.FaultServer, http: httpx.Client) -> None:
+    with pytest.raises(httpx.ConnectTimeout):
+        post(http, server.silent_url, timeout=0.1)

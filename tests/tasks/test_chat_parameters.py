@@ -1,0 +1,101 @@
+"""A wrong chat call says what is wrong with it before anything is sent."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+
+from headwater.errors import InvalidParameterError
+from headwater.tasks.chat import chat_completion, wire_messages
+from headwater.tasks.chat_input import (
+    ChatCompletionInputFunctionDefinition,
+    ChatCompletionInputMessage,
+    ChatCompletionInputResponseFormatJSONObject,
+    ChatCompletionInputTool,
+)
+from headwater.tasks.chat_types import ChatCompletionOutputMessage, ChatCompletionOutputToolCall
+
+USER = {"role": "user", "content": "Hi"}
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs", "said"),
+    [
+        ((), {}, "chat_completion: 'messages' is required"),
+        (("Hi",), {}, "messages must be a list like [{'role': 'user', 'content': '...'}], not str"),
+        ((USER,), {}, "messages must be a list like [{'role': 'user', 'content': '...'}], not dict"),
+        (([],), {}, "messages is empty; it must have at least one"),
+        (([USER, "Hi"],), {}, "messages[1] must be a dict like {'role': 'user', 'content': '...'}, not str"),
+        (([{"content": "Hi"}],), {}, "messages[0] has no 'role'"),
+        (([{"role": 1}],), {}, "messages[0] has no 'role'"),
+        (([{"role": "user", "content": b"Hi"}],), {}, "messages[0] has a content of type bytes"),
+        (([USER],), {"temprature": 1}, "no parameter 'temprature'; did you mean 'temperature'?"),
+        (([USER],), {"quux": 1}, "no parameter 'quux'; pass it in extra_body={...}"),
+        (([USER],), {"max_tokens": "5"}, "max_tokens: expected `int | null`, got `str`"),
+        (([USER],), {"max_tokens": 0}, "max_tokens: expected `int` >= 1"),
+        (([USER],), {"temperature": 2.5}, "temperature: expected `float` <= 2.0"),
+        (([USER],), {"temperature": True}, "temperature: expected `float | null`, got `bool`"),
+        (([USER],), {"frequency_penalty": -3}, "frequency_penalty: expected `float` >= -2.0"),
+        (([USER],), {"top_logprobs": 21}, "top_logprobs: expected `int` <= 20"),
+        (([USER],), {"logit_bias": "x"}, "logit_bias: expected"),
+        (([USER],), {"response_format": dict}, "response_format must be a dict, not type"),
+        (([USER],), {"stream_options": True}, "stream_options must be a dict, not bool"),
+        (([USER],), {"tool_choice": 1}, "tool_choice must be 'auto', 'none', 'required' or a dict, not int"),
+        (([USER],), {"tools": {"type": "function"}}, "tools must be a list of dicts"),
+        (([USER],), {"tools": [print]}, "tools must be a list of dicts"),
+        (([USER], "model"), {}, "takes 1 positional arguments (messages), 2 were given"),
+        (([USER],), {"messages": [USER]}, "messages was given twice"),
+    ],
+)
+def test_what_is_said(args: tuple[Any, ...], kwargs: dict[str, Any], said: str) -> None:
+    with pytest.raises(InvalidParameterError) as raised:
+        chat_completion.bind(args, kwargs)
+    assert said in raised.value.message
+
+
+def test_what_was_given_comes_back_and_nothing_else() -> None:
+    parts = [{"type": "image_url", "image_url": {"url": "https://example.com/cat.png"}}]
+    given = {
+        "messages": [USER, {"role": "user", "content": parts}, ChatCompletionInputMessage("user", "Hi")],
+        "tools": [ChatCompletionInputTool(ChatCompletionInputFunctionDefinition("f"), "function")],
+        "response_format": ChatCompletionInputResponseFormatJSONObject("json_object"),
+        "tool_choice": {"type": "function", "function": {"name": "f"}},
+        "logit_bias": {50256: -100},
+        "stop": "END",
+        "temperature": 0,
+        "reasoning_effort": "low",
+        "max_completion_tokens": 9,
+        "parallel_tool_calls": False,
+    }
+    assert chat_completion.bind((), {**given, "n": None, "seed": None}) == given
+
+
+def test_the_schema_says_what_messages_are() -> None:
+    schema = chat_completion.json_schema
+    parameters = schema["$defs"]["chat_completion_parameters"]
+    assert parameters["required"] == ["messages"]
+    assert parameters["properties"]["messages"] == {
+        "type": "array",
+        "items": {"type": "object"},
+        "minItems": 1,
+    }
+    assert json.loads(json.dumps(schema)) == schema
+
+
+def test_messages_are_sent_without_nulls_and_without_reasoning() -> None:
+    call = ChatCompletionOutputToolCall(id="a")
+    call.function.name = "f"
+    said = ChatCompletionOutputMessage(reasoning="Hm", reasoning_content="Hm", tool_calls=[call])
+    assert wire_messages([USER, ChatCompletionInputMessage("user", "Hi"), said]) == [
+        USER,
+        USER,
+        {
+            "role": "assistant",
+            "tool_calls": [{"id": "a", "type": "function", "function": {"name": "f", "arguments": ""}}],
+        },
+    ]
+    assert said.reasoning == "Hm"
+    assert msgspec.json.encode(wire_messages([USER])) == b'[{"role":"user","content":"Hi"}]'
