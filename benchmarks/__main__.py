@@ -31,8 +31,11 @@ How
     Paced streams: the ideal wall time of a round is 1 s (20 us a chunk). A client that needs longer is
     saturated and finds several chunks in each read, which flatters it.
 
-`--check` says for each of the project's claims whether it holds. `--quick` does fewer rounds. `--only` and
-`--client` may be repeated. `--out` gets the JSON and a picture per benchmark (which need matplotlib).
+    A table's last columns divide each client's CPU time by that of the limit and of headwater on each loop.
+
+`--check` says for each of the project's claims whether it holds. `--quick` does fewer rounds, and shorter
+paced streams, in which opening them weighs more: judge claims by a full run. `--only` and `--client` may be
+repeated. `--out` gets the JSON and a picture per benchmark (which need matplotlib).
 """
 
 import argparse
@@ -47,6 +50,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import claims, figures, imports, machine, work
+from benchmarks.clients import CLIENTS
 
 IMPORTS = "import_time"
 LIMIT = 240.0  # seconds for one client in one benchmark
@@ -57,9 +61,7 @@ ROOT = Path(__file__).resolve().parent.parent
 def load_server(core: int | None) -> Iterator[str]:
     """Run the load server; it ends with its standard input."""
     command = [sys.executable, "-m", "benchmarks.server", *_pinned(core)]
-    with subprocess.Popen(
-        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as server:
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         try:
             url = server.stdout.readline().strip()
@@ -103,7 +105,10 @@ def run(bench: str, url: str, core: int | None, options: argparse.Namespace) -> 
     """All clients of one benchmark."""
     if bench == IMPORTS:
         return imports.measure(quick=options.quick)
-    names = options.client or work.JOBS[bench].clients
+    names = work.JOBS[bench].clients
+    if options.client:
+        blocking = "raw-sync" in names
+        names = tuple(name for name in options.client if (CLIENTS[name].loop == "sync") == blocking)
     return {name: measured(bench, name, url, core, quick=options.quick) for name in names}
 
 
@@ -117,13 +122,11 @@ def facts_of(bench: str) -> tuple[str, str]:
 def parsed() -> argparse.Namespace:
     """The command line."""
     benches = [*work.JOBS, IMPORTS]
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks", description=(__doc__ or "").split("\n", 1)[0]
-    )
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--quick", action="store_true", help="fewer rounds, about two minutes")
     parser.add_argument("--check", action="store_true", help="say whether each of the project's claims holds")
     parser.add_argument("--only", action="append", choices=benches, metavar="NAME", help=", ".join(benches))
-    parser.add_argument("--client", action="append", metavar="NAME", help="only these clients")
+    parser.add_argument("--client", action="append", choices=CLIENTS, metavar="NAME", help=", ".join(CLIENTS))
     parser.add_argument("--out", type=Path, default=None, help="where the JSON and the pictures go")
     return parser.parse_args()
 

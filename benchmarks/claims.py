@@ -55,6 +55,7 @@ def verdicts(results: Results) -> Iterator[Verdict]:
         yield _delivered(results, ours)
     yield _ratio(results, Ratio("sync_stream_2000", "headwater-sync", "headwater-asyncio", 3, "stream_2000"))
     yield _ratio(results, Ratio("import_time", "headwater", "huggingface_hub", 1 / 3))
+    yield _ratio(results, Ratio("import_time", "headwater.InferenceClient", "huggingface_hub", 1 / 3))
     yield _loads_little(results)
     for ours in OURS:
         yield from _nothing_left(results, ours)
@@ -66,6 +67,9 @@ def _ratio(results: Results, ratio: Ratio) -> Verdict:
     bound = f"at most {ratio.most:g}x" if more else f"at least {1 / ratio.most:g}x less than"
     where = "" if other_bench == ratio.bench else f" in {other_bench}"
     claim = f"{ratio.bench}: {ratio.ours} {bound} {ratio.other}{where}"
+    failure = results.get(ratio.bench, {}).get(ratio.ours, {}).get("failed")
+    if failure:
+        return Verdict(claim, False, failure)
     mine = figures.cpu(results, ratio.bench, ratio.ours)
     theirs = figures.cpu(results, other_bench, ratio.other)
     if mine is None or theirs is None:

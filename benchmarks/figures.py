@@ -36,9 +36,7 @@ def times(seconds: float) -> str:
 def table(title: str, unit: str, rows: Rows) -> str:
     """One benchmark as aligned text: a row per client, a column per client that all are compared with."""
     against = [name for name in rows if _is_reference(name) and "cpu_median" in rows[name]]
-    head = ["", f"CPU/{unit}", "best", f"wall/{unit}", "peak MiB", "rounds"] + [
-        f"/ {name}" for name in against
-    ]
+    head = ["", f"CPU/{unit}", "best", f"wall/{unit}", "peak MiB", "rounds"] + [f"/ {name}" for name in against]
     lines = [head, *(_line(name, row, [rows[other] for other in against]) for name, row in rows.items())]
     widths = [max(len(line[column]) for line in lines if column < len(line)) for column in range(len(head))]
     return "\n".join(["", title, *(_aligned(line, widths) for line in lines)])
@@ -77,9 +75,7 @@ def notes(rows: Rows) -> list[str]:
         if "cancelled" in row:
             kept = ("connections_left", "streams_left", "tasks_left", "warnings", "connections_after_close")
             counts = ", ".join(f"{key.replace('_', ' ')} {row[key]}" for key in kept)
-            lines.append(
-                f"  {name}: {row['cancelled']} cancelled: {counts}; then succeeded {row['then_succeeded']}"
-            )
+            lines.append(f"  {name}: {row['cancelled']} cancelled: {counts}; then succeeded {row['then_succeeded']}")
             lines += [f"    {warning[:300]}" for warning in row["first_warnings"]]
         if "unwanted" in row:
             lines.append(f"  {name}: loads {', '.join(row['unwanted']) or 'neither httpx, PIL nor ssl'}")
@@ -105,9 +101,7 @@ def draw(path: Path, title: str, unit: str, rows: Rows) -> None:
     values = [shown[name]["cpu_median"] for name in names]
     base = next((name for name in shown if _is_reference(name)), names[-1])
     figure, axes = pyplot.subplots(figsize=(9, 1.4 + 0.45 * len(names)), layout="constrained")
-    bars = axes.barh(
-        [LABELS.get(name, name) for name in names], values, color=[_colour(name) for name in names]
-    )
+    bars = axes.barh([LABELS.get(name, name) for name in names], values, color=[_colour(name) for name in names])
     labels = [f"{times(value)}  ({_ratio(value, shown[base]['cpu_median'])})" for value in values]
     axes.bar_label(bars, labels=labels, padding=4, fontsize=9)
     axes.set_xlim(0, max(values) * 1.22)

@@ -16,7 +16,7 @@ STATEMENTS = {
     BARE: "pass",
     "headwater": "import headwater",
     "headwater.InferenceClient": "from headwater import InferenceClient",
-    "httpx": "import httpx",
+    "httpx alone": "import httpx",
     "huggingface_hub": "import huggingface_hub.inference._client",
     "openai": "import openai",
 }
@@ -30,7 +30,7 @@ def measure(*, quick: bool) -> dict[str, dict[str, Any]]:
         failure = _failure(statement)
         rows[name] = {"skipped": failure} if failure else {"cpu": [], "wall": []}
     present = [name for name, row in rows.items() if "cpu" in row]
-    for _ in range(5 if quick else 15):
+    for _ in range(3 if quick else 15):
         for name in present:  # in turn, so that a disturbance hits all of them
             cpu, wall = _timed(STATEMENTS[name])
             rows[name]["cpu"].append(cpu)

@@ -77,7 +77,7 @@ class Connection(asyncio.Protocol):
         self.transport = cast("asyncio.Transport", transport)
         self.tally.connections.add(self)
 
-    def connection_lost(self, error: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:
         self.tally.connections.discard(self)
         if self.timer is not None:
             self.timer.cancel()
@@ -197,7 +197,7 @@ class _InputEnd(asyncio.Protocol):
     def eof_received(self) -> None:
         self.ended.set()
 
-    def connection_lost(self, error: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:
         self.ended.set()
 
 

@@ -1,7 +1,6 @@
 """The typed replies that the hand-written clients decode into, and the bytes that they send.
 
-Headwater's own Structs where it is importable, so that the limit decodes into the very same types; otherwise
-equivalents declared here. Refuses to do I/O.
+They are headwater's own Structs, so that the limit decodes into the very same types. Refuses to do I/O.
 """
 
 import struct
@@ -12,55 +11,7 @@ import msgspec
 import numpy as np
 
 from benchmarks import wire
-
-try:
-    from headwater import ChatCompletionOutput, ChatCompletionStreamOutput
-except ImportError:
-
-    class _Delta(msgspec.Struct):
-        role: str | None = None
-        content: str | None = None
-        reasoning: str | None = None
-        tool_calls: list[Any] | None = None
-
-    class _StreamChoice(msgspec.Struct):
-        delta: _Delta
-        index: int
-        finish_reason: str | None = None
-        logprobs: Any = None
-
-    class _Usage(msgspec.Struct):
-        completion_tokens: int
-        prompt_tokens: int
-        total_tokens: int
-
-    class ChatCompletionStreamOutput(msgspec.Struct):  # type: ignore[no-redef]
-        choices: list[_StreamChoice]
-        created: int
-        id: str
-        model: str
-        system_fingerprint: str | None = None
-        usage: _Usage | None = None
-
-    class _Message(msgspec.Struct):
-        role: str
-        content: str | None = None
-        reasoning: str | None = None
-        tool_calls: list[Any] | None = None
-
-    class _Choice(msgspec.Struct):
-        finish_reason: str
-        index: int
-        message: _Message
-        logprobs: Any = None
-
-    class ChatCompletionOutput(msgspec.Struct):  # type: ignore[no-redef]
-        choices: list[_Choice]
-        created: int
-        id: str
-        model: str
-        system_fingerprint: str | None = None
-        usage: _Usage | None = None
+from headwater import ChatCompletionOutput, ChatCompletionStreamOutput
 
 
 class _Embedding(msgspec.Struct):
@@ -114,9 +65,7 @@ def matrix_of(body: bytes, *, packed: bool) -> Any:
 
 def chat_request(*, stream: bool, max_tokens: int = wire.MAX_TOKENS) -> bytes:
     """The JSON body of a chat completion."""
-    return encode(
-        {"model": wire.MODEL, "messages": wire.MESSAGES, "max_tokens": max_tokens, "stream": stream}
-    )
+    return encode({"model": wire.MODEL, "messages": wire.MESSAGES, "max_tokens": max_tokens, "stream": stream})
 
 
 def embed_request(texts: list[str], *, packed: bool) -> bytes:

@@ -49,9 +49,7 @@ class Job(NamedTuple):
 
 
 JOBS = {
-    "stream_2000": Job(
-        "One stream of 2,000 chunks", "/stream-2000", ASYNC, "chunk", "stream", calls=5, chunks=2000
-    ),
+    "stream_2000": Job("One stream of 2,000 chunks", "/stream-2000", ASYNC, "chunk", "stream", calls=5, chunks=2000),
     "chat_serial": Job("Chat completions, one at a time", "/chat", ASYNC, "call", "chat", calls=200),
     "chat_512": Job("Chat completions, 512 at once", "/chat", ASYNC, "call", "chat", calls=512, at_once=512),
     "streams_1000": Job(
@@ -110,7 +108,7 @@ def quick(job: Job) -> Job:
     if job.kind == "churn":
         return job._replace(repeats=10)
     chunks = 20 if job.at_once > 1 and job.chunks else job.chunks
-    return job._replace(chunks=chunks, repeats=3, budget=2.5)
+    return job._replace(chunks=chunks, repeats=3, budget=1.5)
 
 
 async def one(job: Job, client: Any, chunks: int) -> None:

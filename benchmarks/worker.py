@@ -115,6 +115,8 @@ def attempt(arguments: argparse.Namespace) -> Report:
             make,
             arguments.url,
         )
+    except NotImplementedError as error:
+        return {"skipped": str(error)}
     except Exception as error:  # noqa: BLE001  any client's failure is a result
         return {"failed": f"{type(error).__name__}: {error}"[:500], "traceback": traceback.format_exc()}
 

@@ -7,6 +7,7 @@ thread that blocks as a script would.
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -76,6 +77,24 @@ class BlockingClient:
 
     def __getattr__(self, name: str) -> Any:
         return BlockingTask(getattr(self.client, name))
+
+    def __repr__(self) -> str:
+        return repr(self.client)
+
+    def with_options(self, **changes: Any) -> BlockingClient:
+        return BlockingClient(self.client.with_options(**changes))
+
+    @property
+    def chat(self) -> Any:
+        create = BlockingTask(self.client.chat.completions.create)
+        return SimpleNamespace(completions=SimpleNamespace(create=create))
+
+    @property
+    def embeddings(self) -> Any:
+        return SimpleNamespace(create=BlockingTask(self.client.embeddings.create))
+
+    async def close(self) -> None:
+        await in_thread(self.client.close)
 
     async def __aenter__(self) -> BlockingClient:
         return self

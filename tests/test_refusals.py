@@ -141,13 +141,10 @@ def test_the_message_says_who_what_which_and_what_to_do() -> None:
     answer = reply(401, {"error": {"message": "Invalid API key"}}, x_request_id="r-1")
     error = refusal(answer, provider="together", keys=("TOGETHER_API_KEY",))
     assert str(error) == (
-        "together answered 401: Invalid API key (request id r-1)"
-        "; pass a valid key as token=, or set TOGETHER_API_KEY"
+        "together answered 401: Invalid API key (request id r-1); pass a valid key as token=, or set TOGETHER_API_KEY"
     )
     assert error.request_id == "r-1"
-    assert (
-        "terms" in str(refused(403)) and "base_url" in str(refused(404)) and "parameters" in str(refused(422))
-    )
+    assert "terms" in str(refused(403)) and "base_url" in str(refused(404)) and "parameters" in str(refused(422))
     assert str(refused(429, retry_after="12")).endswith("; it says to come back in 12 s")
 
 
@@ -203,9 +200,7 @@ def test_a_redirect_is_told_by_its_origin_alone(location: str, shown: str) -> No
 
 def test_no_secret_is_left_anywhere_in_an_error() -> None:
     secret = "sk-canary"
-    answer = reply(
-        401, {"error": {"message": f"bad {secret}", "code": secret}}, x_request_id=secret, echo=secret
-    )
+    answer = reply(401, {"error": {"message": f"bad {secret}", "code": secret}}, x_request_id=secret, echo=secret)
     error = refusal(answer, provider="p", redact=lambda text: text.replace(secret, "*"))
     assert secret not in repr(error) + repr(error.__dict__)
     assert error.headers["echo"] == "*" and error.code == "*"
@@ -290,9 +285,7 @@ def test_without_a_clock_a_date_counts_from_the_answers_own() -> None:
     assert retry_after({"x-ratelimit-reset": "1800000010"}) is None
 
 
-@given(
-    st.text(), st.text(), st.sampled_from(["retry-after", "retry-after-ms", "ratelimit", "x-ratelimit-reset"])
-)
+@given(st.text(), st.text(), st.sampled_from(["retry-after", "retry-after-ms", "ratelimit", "x-ratelimit-reset"]))
 def test_no_hint_is_ever_a_bad_number(text: str, body: str, name: str) -> None:
     found = retry_after({name: text}, body.encode(errors="replace"), NOW)
     assert found is None or 0 <= found < 1e18
@@ -437,9 +430,7 @@ json_values = st.recursive(
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
-            st.sampled_from(
-                ["error", "message", "detail", "code", "type", "loc", "msg", "status", "error_type"]
-            ),
+            st.sampled_from(["error", "message", "detail", "code", "type", "loc", "msg", "status", "error_type"]),
             inner,
         )
     ),

@@ -45,9 +45,7 @@ class OpenAI:
         if packed:
             answer = await self.client.embeddings.create(model=wire.MODEL, input=texts)
         else:
-            answer = await self.client.embeddings.create(
-                model=wire.MODEL, input=texts, encoding_format="float"
-            )
+            answer = await self.client.embeddings.create(model=wire.MODEL, input=texts, encoding_format="float")
         return np.array([item.embedding for item in answer.data], dtype=np.float32)
 
 

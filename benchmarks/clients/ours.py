@@ -11,6 +11,7 @@ class Headwater:
 
     def __init__(self, url: str) -> None:
         self.client = AsyncInferenceClient(base_url=url, api_key="bench")
+        self.openai = AsyncInferenceClient(base_url=url + "/v1", api_key="bench")  # for OpenAI's embeddings
 
     async def __aenter__(self) -> Self:
         await self.client.__aenter__()
@@ -18,11 +19,10 @@ class Headwater:
 
     async def __aexit__(self, *error: object) -> None:
         await self.client.close()
+        await self.openai.close()
 
     async def chat(self) -> str:
-        answer = await self.client.chat_completion(
-            wire.MESSAGES, model=wire.MODEL, max_tokens=wire.MAX_TOKENS
-        )
+        answer = await self.client.chat_completion(wire.MESSAGES, model=wire.MODEL, max_tokens=wire.MAX_TOKENS)
         return answer.choices[0].message.content or ""
 
     async def stream(self, chunks: int) -> list[str]:
@@ -32,7 +32,7 @@ class Headwater:
 
     async def embed(self, texts: list[str], *, packed: bool) -> Any:
         if packed:
-            return await self.client.feature_extraction(texts, model=wire.MODEL, encoding_format="base64")
+            return await self.openai.feature_extraction(texts, model=wire.MODEL, encoding_format="base64")
         return await self.client.feature_extraction(texts)
 
 

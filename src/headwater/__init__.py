@@ -77,15 +77,23 @@ if TYPE_CHECKING:
     from .events import Submitted as Submitted
     from .events import Transferred as Transferred
     from .portal import Run as Run
-    from .tasks.chat_input import ChatCompletionInputFunctionDefinition as ChatCompletionInputFunctionDefinition
+    from .tasks.chat_input import (
+        ChatCompletionInputFunctionDefinition as ChatCompletionInputFunctionDefinition,
+    )
     from .tasks.chat_input import ChatCompletionInputFunctionName as ChatCompletionInputFunctionName
     from .tasks.chat_input import ChatCompletionInputGrammarType as ChatCompletionInputGrammarType
     from .tasks.chat_input import ChatCompletionInputJSONSchema as ChatCompletionInputJSONSchema
     from .tasks.chat_input import ChatCompletionInputMessage as ChatCompletionInputMessage
     from .tasks.chat_input import ChatCompletionInputMessageChunk as ChatCompletionInputMessageChunk
-    from .tasks.chat_input import ChatCompletionInputResponseFormatJSONObject as ChatCompletionInputResponseFormatJSONObject
-    from .tasks.chat_input import ChatCompletionInputResponseFormatJSONSchema as ChatCompletionInputResponseFormatJSONSchema
-    from .tasks.chat_input import ChatCompletionInputResponseFormatText as ChatCompletionInputResponseFormatText
+    from .tasks.chat_input import (
+        ChatCompletionInputResponseFormatJSONObject as ChatCompletionInputResponseFormatJSONObject,
+    )
+    from .tasks.chat_input import (
+        ChatCompletionInputResponseFormatJSONSchema as ChatCompletionInputResponseFormatJSONSchema,
+    )
+    from .tasks.chat_input import (
+        ChatCompletionInputResponseFormatText as ChatCompletionInputResponseFormatText,
+    )
     from .tasks.chat_input import ChatCompletionInputStreamOptions as ChatCompletionInputStreamOptions
     from .tasks.chat_input import ChatCompletionInputTool as ChatCompletionInputTool
     from .tasks.chat_input import ChatCompletionInputToolCall as ChatCompletionInputToolCall
@@ -93,7 +101,9 @@ if TYPE_CHECKING:
     from .tasks.chat_input import ChatCompletionInputURL as ChatCompletionInputURL
     from .tasks.chat_types import ChatCompletionOutput as ChatCompletionOutput
     from .tasks.chat_types import ChatCompletionOutputComplete as ChatCompletionOutputComplete
-    from .tasks.chat_types import ChatCompletionOutputFunctionDefinition as ChatCompletionOutputFunctionDefinition
+    from .tasks.chat_types import (
+        ChatCompletionOutputFunctionDefinition as ChatCompletionOutputFunctionDefinition,
+    )
     from .tasks.chat_types import ChatCompletionOutputLogprob as ChatCompletionOutputLogprob
     from .tasks.chat_types import ChatCompletionOutputLogprobs as ChatCompletionOutputLogprobs
     from .tasks.chat_types import ChatCompletionOutputMessage as ChatCompletionOutputMessage
@@ -103,7 +113,9 @@ if TYPE_CHECKING:
     from .tasks.chat_types import ChatCompletionStreamOutput as ChatCompletionStreamOutput
     from .tasks.chat_types import ChatCompletionStreamOutputChoice as ChatCompletionStreamOutputChoice
     from .tasks.chat_types import ChatCompletionStreamOutputDelta as ChatCompletionStreamOutputDelta
-    from .tasks.chat_types import ChatCompletionStreamOutputDeltaToolCall as ChatCompletionStreamOutputDeltaToolCall
+    from .tasks.chat_types import (
+        ChatCompletionStreamOutputDeltaToolCall as ChatCompletionStreamOutputDeltaToolCall,
+    )
     from .tasks.chat_types import ChatCompletionStreamOutputFunction as ChatCompletionStreamOutputFunction
     from .tasks.embeddings import CreateEmbeddingResponse as CreateEmbeddingResponse
     from .tasks.embeddings import EmbeddingOutput as EmbeddingOutput

@@ -84,7 +84,9 @@ class Client(Tasks):
         allow_insecure: bool = False,
     ) -> None:
         if model is not None and base_url is not None:
-            raise InvalidParameterError("give model or base_url, not both; a model name can be given to each call")
+            raise InvalidParameterError(
+                "give model or base_url, not both; a model name can be given to each call"
+            )
         if token is not None and api_key is not None:
             raise InvalidParameterError("give token or api_key, not both: they are two names for one thing")
         key = token if token is not None else api_key
@@ -132,7 +134,9 @@ class Client(Tasks):
             changes["token"] = changes.pop("api_key")
         unknown = changes.keys() - self._arguments.keys()
         if unknown:
-            raise InvalidParameterError(f"with_options takes the constructor's arguments, not {sorted(unknown)}")
+            raise InvalidParameterError(
+                f"with_options takes the constructor's arguments, not {sorted(unknown)}"
+            )
         replaced = {"model": "base_url", "base_url": "model"}
         cleared = {replaced[name]: None for name in changes if name in replaced}
         client = type(self)(**{**self._arguments, **cleared, **changes})
@@ -141,7 +145,9 @@ class Client(Tasks):
             client._engine = Engine(self._transports.for_url, real_waits=self._engine.real_waits)
         return client
 
-    def _run(self, declaration: Declaration[Any, Any, Any], args: tuple[Any, ...], kwargs: Any) -> AsyncRun[Any, Any]:
+    def _run(
+        self, declaration: Declaration[Any, Any, Any], args: tuple[Any, ...], kwargs: Any
+    ) -> AsyncRun[Any, Any]:
         return self._start(declaration, declaration.bind(args, kwargs), stream=True)
 
     async def _call(self, declaration: Declaration[Any, Any, Any], args: tuple[Any, ...], kwargs: Any) -> Any:

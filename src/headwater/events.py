@@ -10,10 +10,33 @@ from typing import TypeAlias
 import msgspec
 
 
-class Submitted(msgspec.Struct, frozen=True, tag=True):
-    """The provider has taken the job; `job` is its id there."""
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """A queued job, as it can be picked up again with `client.resume(job)`, by another process too (it is JSON).
 
-    job: str
+    `id`: the provider's own name for it. `state`: what else the provider needs to find it (paths, never a secret).
+    """
+
+    provider: str
+    task: str
+    id: str
+    model: str | None = None
+    routed: bool = False
+    state: dict[str, str] = {}
+
+    def to_json(self) -> str:
+        """The job as JSON text; `Job.from_json` reads it."""
+        return msgspec.json.encode(self).decode()
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Job:
+        """The job that `to_json` wrote."""
+        return msgspec.json.decode(text, type=cls)
+
+
+class Submitted(msgspec.Struct, frozen=True, tag=True):
+    """The provider has taken the job."""
+
+    job: Job
 
 
 class Queued(msgspec.Struct, frozen=True, tag=True):

@@ -19,14 +19,39 @@ MIB = 1024 * 1024
 
 E = TypeVar("E")
 R = TypeVar("R")
-T = TypeVar("T")
+E_contra = TypeVar("E_contra", contravariant=True)
+R_co = TypeVar("R_co", covariant=True)
 
 Auth: TypeAlias = Literal["provider", "hub", "none"]
 """Whose credential a request carries; the engine adds it, and only on that party's own origins."""
 
 
+class Loaded(msgspec.Struct, kw_only=True, frozen=True):
+    """An input as it will be sent: in memory (`data`), on disk (`path`, for a large file that a request may stream),
+    or still a `url` where the flow asked to keep those."""
+
+    mime_type: str
+    data: bytes = b""
+    path: str | None = None
+    url: str | None = None
+    name: str | None = None
+    size: int = 0
+
+
+class Part(msgspec.Struct, kw_only=True, frozen=True):
+    """A field of a multipart/form-data body; with `filename` it is a file."""
+
+    name: str
+    data: bytes | Loaded
+    filename: str | None = None
+    mime_type: str | None = None
+
+
 class Request(msgspec.Struct, kw_only=True, frozen=True):
     """A request as a flow writes it; the engine adds credentials and the client's own headers.
+
+    `body`: bytes, an input that may be streamed from disk, or the parts of multipart/form-data (the engine adds the
+    content type with its boundary).
 
     `resend`: whether it may be sent again once its body has gone out (False for job submissions, which cost money
     twice). `limit`: the most decoded bytes that its answer may have.
@@ -35,7 +60,7 @@ class Request(msgspec.Struct, kw_only=True, frozen=True):
     method: str
     url: str
     headers: dict[str, str] = {}
-    body: bytes = b""
+    body: bytes | Loaded | tuple[Part, ...] = b""
     auth: Auth = "provider"
     resend: bool = True
     limit: int = 64 * MIB
@@ -61,10 +86,10 @@ class Send(msgspec.Struct, frozen=True):
     request: Request
 
 
-class Fold(Protocol[E, R]):
+class Fold(Protocol[E_contra, R_co]):
     """Gathers a stream's events into what the plain call returns."""
 
-    def add(self, event: E) -> None:
+    def add(self, event: E_contra) -> None:
         """Take the next event."""
         ...
 
@@ -72,7 +97,7 @@ class Fold(Protocol[E, R]):
         """Whether what has been added says that it is whole (every choice has its finish reason, ...)."""
         ...
 
-    def result(self) -> R:
+    def result(self) -> R_co:
         """What the plain call would have returned, from the events so far."""
         ...
 
@@ -81,8 +106,8 @@ class Stream(msgspec.Struct, Generic[E, R], frozen=True, kw_only=True):
     """Send a request and hand its body over as events; always a flow's last step, its fold's result the run's.
 
     `decode` turns a frame into an event; it returns None for a frame that says nothing, raises for an error inside
-    the stream, and returns `END` for an end marker. `finish` says which ends are whole: "marked" wants an end marker or a complete
-    fold; "closed" takes the clean end of the body as well (raw audio has no other).
+    the stream, and returns `END` for an end marker. `finish` says which ends are whole: "marked" wants an end marker
+    or a complete fold; "closed" takes the clean end of the body as well (raw audio has no other).
     """
 
     request: Request
@@ -97,6 +122,29 @@ class End:
 
 
 END = End()
+
+
+class Load(msgspec.Struct, frozen=True, kw_only=True):
+    """Read an input and be resumed with a `Loaded`: bytes, files, paths, URLs, data URLs, images, arrays.
+
+    `mime_type`: what it is where neither content nor name tells. `keep_url`: an http(s) or data URL is not fetched
+    but handed on, for providers that fetch. `streamed`: a large file stays on disk, for a request's body.
+    """
+
+    source: Any
+    mime_type: str = "application/octet-stream"
+    keep_url: bool = False
+    streamed: bool = False
+
+
+class Fetch(msgspec.Struct, frozen=True, kw_only=True):
+    """Download a result and be resumed with a `Media`; its progress is handed to whoever reads the run.
+
+    The request's credential goes along on the provider's own origins only. `mime_type`: where the server says none.
+    """
+
+    request: Request
+    mime_type: str = "application/octet-stream"
 
 
 class Sleep(msgspec.Struct, frozen=True):
@@ -128,7 +176,7 @@ class Cached(msgspec.Struct, frozen=True):
     seconds: float = 600.0
 
 
-Step: TypeAlias = Send | Stream[Any, Any] | Sleep | Emit | OnCancel | Cached
+Step: TypeAlias = Send | Stream[Any, Any] | Load | Fetch | Sleep | Emit | OnCancel | Cached
 Flow: TypeAlias = Generator[Step, Any, R]
 
 
@@ -136,9 +184,11 @@ class Call(msgspec.Struct, kw_only=True):
     """What a flow is asked to do.
 
     `parameters`: the task's arguments that were given, by name, validated; never None. `model`: the model as the
-    provider knows it (None: none named); `hub_id`: as the user named it. `base`: the URL before the provider's route, with no slash
-    at its end. `routed`: through Hugging Face's router. `url`: the server's own URL where the user gave one, in
-    place of a model. `extra`: `extra_body`, merged over the body's root or its parameters.
+    provider knows it (None: none named); `hub_id`: as the user named it. `base`: the URL before the provider's route,
+    with no slash at its end. `routed`: through Hugging Face's router. `url`: the server's own URL where the user gave
+    one, in place of a model. `extra`: `extra_body`, merged over the body's root or its parameters. `seconds`: the call's total
+    time limit, for providers that take one. `adapter`: the file of LoRA weights within the Hub's model, where the
+    mapping says that the provider's model wants them.
     """
 
     task: str
@@ -152,3 +202,5 @@ class Call(msgspec.Struct, kw_only=True):
     extra: dict[str, Any] = {}
     stream: bool = False
     hub: str = "https://huggingface.co"
+    seconds: float | None = None
+    adapter: str | None = None

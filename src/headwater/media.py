@@ -1,7 +1,7 @@
 """Files that go in and come out: what a source is, media with their MIME type, images to bytes and back.
 
-The only file that knows Pillow, which is imported when the first image comes. Nothing here opens a path or a
-URL (`Media.save` alone writes a file), and images from servers are opened under limits, by their headers alone.
+The only file that knows Pillow, which is imported when the first image comes. It opens no path and no URL
+(`Media.save` alone writes a file), and it opens images from servers under limits, by their headers alone.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     File: TypeAlias = bytes | bytearray | memoryview | BinaryIO | str | os.PathLike[str]
     """A file: its bytes, a binary file object, a path, an http(s) URL or a data URL."""
     Source: TypeAlias = File | Image | numpy.ndarray[Any, Any]
-    """An image: a file, a PIL image, or a numpy array of uint8: (height, width) or (height, width, 3 or 4)."""
+    """An image: a file, a PIL image, or an array of uint8: (height, width) or (height, width, 3 or 4)."""
 else:  # msgspec has no type for all of these: `check_source` looks at them.
     File = Source = Annotated[Any, Meta(extra_json_schema={"type": "string", "format": "binary"})]
 
@@ -42,8 +42,9 @@ MOST_PIXELS_IN_ALL: Final = 200_000_000
 """Of all frames of an image together."""
 MOST_FRAMES: Final = 10_000
 
-_LOSSLESS: Final = frozenset({"1", "L", "LA", "I", "I;16", "P", "RGB", "RGBA"})
+_LOSSLESS: Final = frozenset({"1", "L", "LA", "I;16", "P", "RGB", "RGBA"})
 """Pillow's modes that a PNG can hold."""
+_WITH_ALPHA: Final = {"La": "LA", "PA": "RGBA", "RGBa": "RGBA"}
 
 
 def kind_of(source: object) -> Kind | None:
@@ -65,13 +66,13 @@ def kind_of(source: object) -> Kind | None:
 
 
 def _is_a(module: str, name: str, value: object) -> bool:
-    """Whether the value is of a class of a package that only needs importing once someone has such a value."""
+    """Whether the value is of this class, whose package is imported already if there is such a value."""
     found = getattr(sys.modules.get(module), name, None)
     return isinstance(found, type) and isinstance(value, found)
 
 
 def check_source(value: object, *, images: bool = True) -> str | None:
-    """What is wrong with a source, as the end of a sentence ("is a text-mode file; ..."); None where nothing is.
+    """What is wrong with a source, as the end of a sentence ("is a text-mode file; ..."), or None.
 
     Nothing is opened: a path may not be there. `images`: whether PIL images and arrays do.
     """
@@ -114,7 +115,7 @@ def _check_array(array: Any) -> str | None:
 
 
 class Media(bytes):
-    """Bytes of a sound, a video or an image that know their MIME type: `media.mime_type`, `media.save(path)`."""
+    """Bytes of a sound, a video or an image that know their type: `media.mime_type`, `media.save(path)`."""
 
     mime_type: str
 
@@ -137,8 +138,8 @@ class Media(bytes):
 def open_image(data: bytes) -> Image:
     """A PNG, JPEG, WEBP or GIF as a PIL image whose pixels are decoded when they are first asked for.
 
-    Raises `DecodeError` for anything else, and `ResponseTooLargeError` for more than 50 million pixels, or 200
-    million in all frames, by what the header says.
+    Raises `DecodeError` for anything else, and `ResponseTooLargeError` for more than 50 million pixels, 200
+    million in all frames, or 10,000 frames, by what the headers say.
     """
     from PIL import Image
 
@@ -146,21 +147,29 @@ def open_image(data: bytes) -> Image:
         _check_pixels(*_measure_gif(data))  # Pillow would walk through every frame to count them
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
-        measured = (*image.size, 1 if image.format == "GIF" else getattr(image, "n_frames", 1))
+        frames = 1 if image.format == "GIF" else getattr(image, "n_frames", 1)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise _too_many(f"an image of more than {MOST_PIXELS} pixels", MOST_PIXELS) from None
     except Exception:  # noqa: BLE001 - bytes from elsewhere make Pillow raise all kinds of errors, with its own words
         error = DecodeError(f"not an image in one of the formats {', '.join(FORMATS)}, or a broken one")
         error.body = bytes(data[:512])
         raise error from None
-    _check_pixels(*measured)
+    _check_pixels(image.width, image.height, frames)
     return image
 
 
 def _check_pixels(width: int, height: int, frames: int) -> None:
-    pixels = width * height
-    for count, most in ((pixels, MOST_PIXELS), (pixels * frames, MOST_PIXELS_IN_ALL), (frames, MOST_FRAMES)):
-        if count > most:
-            size = f"{width}x{height} pixels" + (f" in {frames} frames" if frames > 1 else "")
-            raise ResponseTooLargeError(f"an image of {size} is over the limit of {most}", limit=most)
+    shown = f"an image of {width}x{height} pixels in {frames} frames"
+    if width * height > MOST_PIXELS:
+        raise _too_many(shown, MOST_PIXELS)
+    if width * height * frames > MOST_PIXELS_IN_ALL:
+        raise _too_many(shown, MOST_PIXELS_IN_ALL)
+    if frames > MOST_FRAMES:
+        raise _too_many(shown, MOST_FRAMES)
+
+
+def _too_many(shown: str, limit: int) -> ResponseTooLargeError:
+    return ResponseTooLargeError(f"{shown} is over the limit of {limit}", limit=limit)
 
 
 def _measure_gif(data: bytes) -> tuple[int, int, int]:
@@ -186,9 +195,7 @@ def _measure_gif(data: bytes) -> tuple[int, int, int]:
 
 
 def _pair(data: bytes, place: int) -> tuple[int, int]:
-    return int.from_bytes(data[place : place + 2], "little"), int.from_bytes(
-        data[place + 2 : place + 4], "little"
-    )
+    return int.from_bytes(data[place : place + 2], "little"), int.from_bytes(data[place + 2 : place + 4], "little")
 
 
 def _palette(flags: int) -> int:
@@ -204,26 +211,31 @@ def _after_blocks(data: bytes, place: int) -> int:
 def encode_image(image: Image | numpy.ndarray[Any, Any]) -> tuple[bytes, str]:
     """A PIL image or a numpy array as a file's bytes and MIME type: a JPEG stays one, all else becomes a PNG.
 
-    The array is of uint8, (height, width) or (height, width, 3 or 4). Raises `InvalidParameterError` for another,
-    `InputError` where the image's own file turns out to be broken.
-    """
-    from PIL import Image as images
+    The array is of uint8, (height, width) or (height, width, 3 or 4).
 
-    if kind_of(image) == "array":
-        if wrong := _check_array(image):
-            raise InvalidParameterError(f"the image {wrong}")
-        image = images.fromarray(image)
-    file = io.BytesIO()
+    Raises `InvalidParameterError` for another array, `InputError` where the image's own file is broken.
+    """
+    opened = _from_array(image) if kind_of(image) == "array" else image
     try:
-        if image.format == "JPEG":
-            image.save(file, "JPEG", quality="keep")
-            return file.getvalue(), "image/jpeg"
-        lossless = (
-            image
-            if image.mode in _LOSSLESS
-            else image.convert("RGBA" if "a" in image.mode.lower() else "RGB")
-        )
-        lossless.save(file, "PNG")
+        return _encode(opened)
     except Exception:  # noqa: BLE001 - a lazy image is only read here, and Pillow raises all kinds of errors
-        raise InputError("the image cannot be read; its file is broken") from None
+        raise InputError("the image cannot be read as PNG or JPEG; its file may be broken") from None
+
+
+def _from_array(array: Any) -> Image:
+    from PIL.Image import fromarray
+
+    if wrong := _check_array(array):
+        raise InvalidParameterError(f"the image {wrong}")
+    return fromarray(array)
+
+
+def _encode(image: Any) -> tuple[bytes, str]:
+    file = io.BytesIO()
+    if image.format == "JPEG":
+        image.save(file, "JPEG", quality="keep")
+        return file.getvalue(), "image/jpeg"
+    if image.mode not in _LOSSLESS:
+        image = image.convert(_WITH_ALPHA.get(image.mode, "RGB"))
+    image.save(file, "PNG")
     return file.getvalue(), "image/png"

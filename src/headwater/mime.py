@@ -1,7 +1,7 @@
 """What bytes are, by their first ones, and how they travel as text: base64 and data URLs.
 
-Pure. Base64 is read strictly: no blanks, no missing padding, no other alphabet, and nothing over a limit that is
-checked before anything is decoded.
+Pure. Base64 is read strictly: no blanks, no missing padding, no other alphabet, and nothing over a limit that
+is checked before anything is decoded.
 """
 
 from __future__ import annotations
@@ -75,9 +75,11 @@ _EITHER: Final = frozenset({"mp4", "webm", "ogg"})
 def mime_type_of(data: bytes | bytearray | memoryview, name: str = "", default: str = UNKNOWN) -> str:
     """The MIME type, by the first bytes (64 do), then by the name's ending, then the default.
 
-    Where the bytes leave open whether a container has pictures (MP4, WebM, Ogg), the name or the default says it.
+    Where the bytes leave open whether a container has pictures (MP4, WebM, Ogg), the name or the default
+    says it.
     """
-    named = _SUFFIXES.get(name.rpartition(".")[2].lower()) or _tidy(default)
+    _, dot, suffix = name.rpartition(".")
+    named = (_SUFFIXES.get(suffix.lower()) if dot else None) or _tidy(default)
     found = sniff(data)
     if found is None:
         return named
@@ -108,12 +110,12 @@ def sniff(data: bytes | bytearray | memoryview) -> str | None:
 
 
 def _mpeg_audio(head: bytes) -> str | None:
-    """MP3 and AAC have no signature but a frame's 11 or 12 set bits; the fields after them must make sense."""
+    """MP3 and AAC have no signature but a frame's 11 set bits; the fields after them must make sense."""
     if len(head) < 4 or head[0] != 0xFF:
         return None
     if head[1] & 0xF6 == 0xF0:
         return "audio/aac"
-    is_frame = head[1] & 0xE0 == 0xE0 and head[1] & 0x18 != 0x08 and head[1] & 0x06
+    is_frame = head[1] & 0xE6 == 0xE2 and head[1] & 0x18 != 0x08  # layer III, of a version that there is
     return "audio/mpeg" if is_frame and head[2] & 0xF0 != 0xF0 and head[2] & 0x0C != 0x0C else None
 
 
@@ -125,7 +127,7 @@ def data_url(data: bytes | bytearray | memoryview, mime_type: str) -> str:
 def from_data_url(text: str, limit: int = LARGEST) -> tuple[bytes, str]:
     """The bytes of a data URL and their MIME type, which their first bytes decide.
 
-    Servers are recorded to call a PNG image/jpeg here. Raises `DecodeError`, which does not repeat the URL, and
+    A PNG is recorded to be called image/jpeg here. Raises `DecodeError`, which does not repeat the URL, and
     `ResponseTooLargeError` for more than `limit` bytes.
     """
     head, comma, payload = text.partition(",")
@@ -155,9 +157,11 @@ def from_base64(text: str | bytes, limit: int = LARGEST) -> bytes:
     if len(text) // 4 * 3 - padding > limit:
         raise _too_large(limit)
     try:
-        return binascii.a2b_base64(text, strict_mode=True)
+        if len(text) % 4 == 0:  # which strict mode does not look at where there is too much padding
+            return binascii.a2b_base64(text, strict_mode=True)
     except ValueError:
-        raise DecodeError("not base64, or cut off") from None
+        pass
+    raise DecodeError("not base64, or cut off")
 
 
 def _too_large(limit: int) -> ResponseTooLargeError:

@@ -48,7 +48,9 @@ class _Loop:
 
     def _start(self) -> None:
         started: Future[BlockingPortal] = Future()
-        self._thread = threading.Thread(target=anyio.run, args=(_serve, started), name="headwater", daemon=True)
+        self._thread = threading.Thread(
+            target=anyio.run, args=(_serve, started), name="headwater", daemon=True
+        )
         self._thread.start()
         self._portal = started.result(START_SECONDS)
 
@@ -89,7 +91,9 @@ def call(function: Callable[..., Awaitable[T]], *args: Any) -> T:
 def _forget_after_fork() -> None:
     """A forked child has no loop thread: it starts its own with its first call."""
     global _loop
-    _inherited.append(_loop)  # kept, so that the parent's sockets are not closed by the child's garbage collector
+    _inherited.append(
+        _loop
+    )  # kept, so that the parent's sockets are not closed by the child's garbage collector
     _loop = _Loop()
 
 

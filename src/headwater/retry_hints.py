@@ -45,7 +45,8 @@ def wait_for_quota(headers: Mapping[str, str], now: float | None) -> float | Non
     https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/ and
     https://platform.openai.com/docs/guides/rate-limits
     """
-    policies = headers.get("ratelimit", "").split(",") if "ratelimit" in headers else []
+    text = headers.get("ratelimit", "")
+    policies = [text] if "reset=" in text else text.split(",")  # an older draft: limit=9, remaining=0, reset=9
     spent = [p for p in policies if _SPENT.search(p)] or policies
     waits = [_number(match[1]) for p in spent if (match := _POLICY.search(p))]
     resets = [

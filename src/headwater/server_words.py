@@ -101,11 +101,7 @@ def described(content_type: str, body: bytes, value: Any, headers: Mapping[str, 
         found = said(value)
     elif is_html(content_type, body):
         title = _TITLE.search(body[:65536])
-        found = (
-            f"an HTML page titled {line(html.unescape(title[1].decode(errors='replace')))!r}"
-            if title
-            else None
-        )
+        found = f"an HTML page titled {line(html.unescape(title[1].decode(errors='replace')))!r}" if title else None
     else:
         found = line(body[:8192].decode(errors="replace")) or None
     return found or line(headers.get("x-error-message", "")) or None

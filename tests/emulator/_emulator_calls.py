@@ -1,4 +1,4 @@
-"""What the emulator's tests share: a client that the environment does not change, and how a stream is read."""
+"""What the emulator's tests share: a client that the environment does not change, and how to read a stream."""
 
 from __future__ import annotations
 

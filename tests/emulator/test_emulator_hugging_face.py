@@ -54,9 +54,7 @@ def test_more_details(headwater_emulator: str) -> None:
     parameters = {"decoder_input_details": True, "top_n_tokens": 2, "best_of": 2, "max_new_tokens": 2}
     body = {"inputs": "a b", "parameters": parameters}
     details = unary(headwater_emulator, "/generate", body).json()["details"]
-    assert [token["text"] for token in details["prefill"]] == ["a", "b"] and details["prefill"][0][
-        "logprob"
-    ] is None
+    assert [token["text"] for token in details["prefill"]] == ["a", "b"] and details["prefill"][0]["logprob"] is None
     assert [len(top) for top in details["top_tokens"]] == [2, 2]
     assert [other["generated_text"] for other in details["best_of_sequences"]] == [" b a"]
 
@@ -147,8 +145,7 @@ def test_feature_extractions_options(headwater_emulator: str) -> None:
 def test_the_root_answers_as_tei_what_only_tei_reads(headwater_emulator: str) -> None:
     vectors = unary(headwater_emulator, "/", {"inputs": ["a"]}).json()
     assert (
-        len(vectors[0]) == 16
-        and unary(headwater_emulator, "/", {"inputs": "a", "normalize": True}).json() == vectors
+        len(vectors[0]) == 16 and unary(headwater_emulator, "/", {"inputs": "a", "normalize": True}).json() == vectors
     )
 
 

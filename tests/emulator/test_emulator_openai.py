@@ -44,7 +44,8 @@ def chunks(url: str, **fields: Any) -> list[Any]:
 def test_the_answer_repeats_the_last_user_message_and_is_always_the_same(headwater_emulator: str) -> None:
     first, second = (unary(headwater_emulator, CHAT, asking("a b c")).json() for _ in range(2))
     assert first == second
-    assert first["choices"][0]["message"] == {"role": "assistant", "content": " ".join(["a b c"] * 5 + ["a"])}
+    content = " ".join(["a b c"] * 5 + ["a"])
+    assert first["choices"][0]["message"] == {"role": "assistant", "content": content, "refusal": None}
     assert first["choices"][0]["finish_reason"] == "stop"
     assert first["usage"] == {"prompt_tokens": 3, "completion_tokens": 16, "total_tokens": 19}
     assert first["id"].startswith("chatcmpl-") and first["object"] == "chat.completion"
@@ -86,9 +87,7 @@ def test_several_choices_differ_and_take_turns_in_a_stream(headwater_emulator: s
     texts = [choice["message"]["content"] for choice in whole]
     assert [choice["index"] for choice in whole] == [0, 1, 2] and len(set(texts)) == 3
     steps = [step["choices"][0] for step in chunks(headwater_emulator, n=3)]
-    joined = [
-        "".join(step["delta"].get("content") or "" for step in steps if step["index"] == n) for n in range(3)
-    ]
+    joined = ["".join(step["delta"].get("content") or "" for step in steps if step["index"] == n) for n in range(3)]
     assert joined == texts and [step["index"] for step in steps[:6]] == [0, 1, 2, 0, 1, 2]
 
 
@@ -97,10 +96,7 @@ def test_a_stream_says_what_the_whole_answer_says(headwater_emulator: str) -> No
     *steps, last = said
     assert last["choices"] == [] and all(step["usage"] is None for step in steps)
     whole = unary(headwater_emulator, CHAT, asking(reasoning_effort="low")).json()
-    assert (
-        last["usage"] == whole["usage"]
-        and whole["usage"]["completion_tokens_details"]["reasoning_tokens"] == 4
-    )
+    assert last["usage"] == whole["usage"] and whole["usage"]["completion_tokens_details"]["reasoning_tokens"] == 4
     deltas = [step["choices"][0]["delta"] for step in steps]
     for name in ("content", "reasoning"):
         assert "".join(delta.get(name, "") for delta in deltas) == whole["choices"][0]["message"][name]
@@ -144,8 +140,7 @@ def test_tool_calls_are_streamed_in_fragments(headwater_emulator: str) -> None:
             fragments += 1
     assert fragments > 4
     assert list(merged.values()) == [
-        {"id": call["id"], "arguments": call["function"]["arguments"]}
-        for call in whole["message"]["tool_calls"]
+        {"id": call["id"], "arguments": call["function"]["arguments"]} for call in whole["message"]["tool_calls"]
     ]
 
 
@@ -202,10 +197,7 @@ def test_parts_and_other_alphabets(headwater_emulator: str) -> None:
         {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}},
     ]
     body = {"model": "m", "messages": [{"role": "user", "content": parts}], "max_tokens": 3}
-    assert (
-        unary(headwater_emulator, CHAT, body).json()["choices"][0]["message"]["content"]
-        == "Grüße 世界 [image_url]"
-    )
+    assert unary(headwater_emulator, CHAT, body).json()["choices"][0]["message"]["content"] == "Grüße 世界 [image_url]"
 
 
 USER = [{"role": "user", "content": "x"}]
@@ -240,9 +232,7 @@ USER = [{"role": "user", "content": "x"}]
         (asking(response_format={"type": "json_object", "schema": {"enum": 5}}), "response_format", None),
     ],
 )
-def test_what_openai_refuses_is_refused(
-    headwater_emulator: str, body: Any, param: str, code: str | None
-) -> None:
+def test_what_openai_refuses_is_refused(headwater_emulator: str, body: Any, param: str, code: str | None) -> None:
     answer = unary(headwater_emulator, CHAT, body)
     assert answer.status_code == 400, answer.text
     error = answer.json()["error"]

@@ -102,7 +102,7 @@ def _stream(step: Stream[Any, Any], answer: Reply, played: Played) -> Any:
 
 
 def call(task: str, provider: str = "together", *, stream: bool = False, **facts: Any) -> Call:
-    """A call of this task with plain parameters; `model` is the provider's own id, so that nothing is mapped."""
+    """A call of this task with plain parameters; with a `model` nothing is mapped."""
     parameters = {
         "chat-completion": {"messages": [{"role": "user", "content": "Hi"}]},
         "text-generation": {"prompt": "Hi"},

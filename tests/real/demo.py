@@ -101,9 +101,7 @@ def ask_emulator() -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Stream one answer through every client.")
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument(
-        "--packages", type=Path, metavar="FOLDER", help="the installed packages of the server"
-    )
+    source.add_argument("--packages", type=Path, metavar="FOLDER", help="the installed packages of the server")
     source.add_argument("--emulator", action="store_true", help="ask headwater's emulator instead of a model")
     arguments = parser.parse_args()
     if arguments.emulator:

@@ -23,7 +23,8 @@ def origins(pool: Pool) -> list[Any]:
 
 
 def test_making_a_pool_does_nothing() -> None:
-    code = "import sys, threading; from headwater.transport.pool import Pool; Pool(); sys.exit(threading.active_count() - 1)"
+    code = "import sys, threading; from headwater.transport.pool import Pool; Pool()"
+    code += "; sys.exit(threading.active_count() - 1)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
@@ -129,10 +130,14 @@ async def _get(pool: Pool, server: Any, read: Any) -> None:
 async def test_the_limit_holds_and_turns_are_kept(serve: Any, read: Any) -> None:
     served: list[bytes] = []
 
+    go = threading.Event()
+
     def script(peer: Any) -> None:
         while request := peer.request():
             served.append(request.partition(b"\r\n\r\n")[2])
-            peer.answer()
+            peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n")
+            assert go.wait(10)
+            peer.send(b"ok")
 
     server, pool = serve(script), Pool(max_connections=1)
     first = await pool.send(server.outgoing(body=b"first"))
@@ -140,7 +145,8 @@ async def test_the_limit_holds_and_turns_are_kept(serve: Any, read: Any) -> None
         for number in range(10):
             group.start_soon(_one, pool, server.outgoing(body=b"%d" % number), read)
             await anyio.wait_all_tasks_blocked()
-        assert len(origins(pool)[0].waiters) in (0, 10)
+        assert len(origins(pool)[0].waiters) == 10
+        go.set()
         await read(first)
     assert served == [b"first", *(b"%d" % number for number in range(10))]
     assert (server.accepted, origins(pool)[0].active) == (1, 0)
@@ -155,7 +161,7 @@ async def test_a_refused_connection(serve: Any, echo: Any) -> None:
     outgoing = server.outgoing()
     server.stop()
     for _ in range(2):
-        with pytest.raises(ConnectError, match=f"connection refused by 127.0.0.1:{server.port}") as caught:
+        with pytest.raises(ConnectError, match=f"connection refused by .*:{server.port}") as caught:
             await pool.send(outgoing)
         assert (caught.value.sent, isinstance(caught.value.__cause__, OSError)) == (False, True)
     assert origins(pool)[0].active == 0
@@ -184,7 +190,7 @@ async def test_connecting_is_bounded(serve: Any, echo: Any, monkeypatch: pytest.
     server, pool = serve(echo), Pool(max_connections=1)
     with monkeypatch.context() as patch:
         patch.setattr(anyio, "connect_tcp", never)
-        with pytest.raises(InferenceTimeoutError, match="within 0.05 s") as caught:
+        with pytest.raises(InferenceTimeoutError, match=r"within 0\.05 s") as caught:
             await pool.send(server.outgoing(connect_timeout=0.05))
     assert (caught.value.phase, origins(pool)[0].active) == ("connect", 0)
     assert (await pool.send(server.outgoing(connect_timeout=10))).status == 200
@@ -263,7 +269,18 @@ def test_nothing_needs_closing(serve: Any, backend: dict[str, Any]) -> None:
 
     server = serve(script)
     uvloop = str(backend["backend_options"].get("use_uvloop"))
-    command = [sys.executable, "-X", "dev", "-W", "error", "-c", UNCLOSED, server.url, backend["backend"], uvloop]
+    command = [
+        sys.executable,
+        "-X",
+        "dev",
+        "-W",
+        "error",
+        "-c",
+        UNCLOSED,
+        server.url,
+        backend["backend"],
+        uvloop,
+    ]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
 

@@ -10,14 +10,10 @@ from . import running
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m headwater.emulator", description="A local inference server."
-    )
+    parser = argparse.ArgumentParser(prog="python -m headwater.emulator", description="A local inference server.")
     parser.add_argument("--host", default="127.0.0.1", help="a loopback address (default: 127.0.0.1)")
     parser.add_argument("--port", type=int, default=0, help="default: a free port")
-    parser.add_argument(
-        "--api-key", action="append", metavar="KEY", help="accept this key only; may be repeated"
-    )
+    parser.add_argument("--api-key", action="append", metavar="KEY", help="accept this key only; may be repeated")
     options = parser.parse_args()
     try:
         with running(host=options.host, port=options.port, api_keys=options.api_key) as url:

@@ -107,13 +107,9 @@ async def received(request: Request) -> Call:
     headers = {name.lower(): value for name, value in request.headers.items()}
     host = headers.get("host", "").lower()
     if host.partition(":")[0] not in HOSTS and host.rpartition(":")[0] not in HOSTS and host not in HOSTS:
-        raise plainly(
-            421, "The emulator answers to the names of this machine only: 127.0.0.1, localhost, [::1]."
-        )
+        raise plainly(421, "The emulator answers to the names of this machine only: 127.0.0.1, localhost, [::1].")
     if secrets.looks_real((request.url.path, request.url.query, *headers.values())):
-        raise plainly(
-            400, "The emulator refuses credentials that look real: use a made-up one, such as hf_test."
-        )
+        raise plainly(400, "The emulator refuses credentials that look real: use a made-up one, such as hf_test.")
     body = await bounded(request)
     return Call(request.method, request.url.path, dict(request.query_params), headers, body, parsed(body))
 
@@ -148,9 +144,7 @@ def resolve(call: Call) -> tuple[Dialect, Route, str]:
             return dialect, route, model
     if found:
         raise plainly(405, f"Method {call.method} is not allowed for {call.path}.")
-    raise plainly(
-        404, f"The emulator serves nothing at {call.path}: see the documentation of headwater.emulator."
-    )
+    raise plainly(404, f"The emulator serves nothing at {call.path}: see the documentation of headwater.emulator.")
 
 
 def routes(path: str) -> Iterator[tuple[Dialect, Route, str]]:

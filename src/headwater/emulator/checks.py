@@ -24,9 +24,7 @@ class Field:
     most: float | None = None
 
 
-INTEGER, STRING, BOOLEAN, OBJECT, ARRAY = (
-    Field(k) for k in ("integer", "string", "boolean", "object", "array")
-)
+INTEGER, STRING, BOOLEAN, OBJECT, ARRAY = (Field(k) for k in ("integer", "string", "boolean", "object", "array"))
 POSITIVE = Field("integer", 1)
 
 SHARED = {
@@ -113,9 +111,7 @@ def check(call: Call, name: str, value: object, field: Field) -> None:
     if not isinstance(value, int | float):
         return
     if field.least is not None and value < field.least:
-        message = (
-            f"Invalid '{name}': below minimum value. Expected >= {field.least}, but got {value} instead."
-        )
+        message = f"Invalid '{name}': below minimum value. Expected >= {field.least}, but got {value} instead."
         raise wrong(call, message, name, f"{field.kind}_below_min_value")
     if field.most is not None and value > field.most:
         message = f"Invalid '{name}': above maximum value. Expected <= {field.most}, but got {value} instead."
@@ -130,9 +126,7 @@ def fits(value: object, kind: str) -> bool:
 
 def spoken(value: object) -> str:
     """The type of a JSON value in words."""
-    kind = next(
-        (kind for kind in ("boolean", "integer", "number", "string", "array") if fits(value, kind)), "object"
-    )
+    kind = next((kind for kind in ("boolean", "integer", "number", "string", "array") if fits(value, kind)), "object")
     return "null" if value is None else f"an {kind}" if kind[0] in "aio" else f"a {kind}"
 
 

@@ -41,14 +41,11 @@ def model(call: Call) -> Answer:
     task = task_of(call.model)
     if call.query.get("expand") == "inferenceProviderMapping":
         return Whole(
-            head
-            | {"inferenceProviderMapping": {name: entry(name, call.model, task) for name in PROVIDERS[task]}}
+            head | {"inferenceProviderMapping": {name: entry(name, call.model, task) for name in PROVIDERS[task]}}
         )
     chat = task == "conversational"
     tags = ["conversational"] if chat else ["sentence-similarity"] if task == "feature-extraction" else []
-    return Whole(
-        head | {"modelId": call.model, "pipeline_tag": "text-generation" if chat else task, "tags": tags}
-    )
+    return Whole(head | {"modelId": call.model, "pipeline_tag": "text-generation" if chat else task, "tags": tags})
 
 
 def entry(provider: str, model: str, task: str) -> dict[str, Any]:
@@ -63,9 +60,7 @@ def tasks(call: Call) -> Answer:
 
 def refuse(call: Call, status: int, message: str) -> RefusedError:
     """The Hub says what went wrong in headers as well."""
-    code = (
-        {"x-error-code": "RepoNotFound", "x-error-message": "Repository not found"} if status == 404 else {}
-    )
+    code = {"x-error-code": "RepoNotFound", "x-error-message": "Repository not found"} if status == 404 else {}
     return RefusedError(Whole({"error": "Repository not found" if code else message}, status, code))
 
 

@@ -57,9 +57,7 @@ def check(call: Call, message: object, place: str) -> None:
             check_part(call, part, f"{place}.content[{number}]")
     elif content is not None and not isinstance(content, str):
         expected = f"Invalid type for '{place}.content': expected a string or an array, but got"
-        raise checks.wrong(
-            call, f"{expected} {checks.spoken(content)} instead.", f"{place}.content", "invalid_type"
-        )
+        raise checks.wrong(call, f"{expected} {checks.spoken(content)} instead.", f"{place}.content", "invalid_type")
 
 
 def check_part(call: Call, part: object, place: str) -> None:
@@ -72,9 +70,7 @@ def check_part(call: Call, part: object, place: str) -> None:
     if kind == "image_url" and not (isinstance(value, dict) and isinstance(value.get("url"), str)):
         raise checks.missing(call, f"{place}.image_url.url")
     if kind == "text" and not isinstance(value, str):
-        raise checks.wrong(
-            call, f"Invalid type for '{place}.text': expected a string.", place, "invalid_type"
-        )
+        raise checks.wrong(call, f"Invalid type for '{place}.text': expected a string.", place, "invalid_type")
 
 
 def text_of(message: Mapping[str, Any]) -> str:
@@ -120,9 +116,7 @@ def made(call: Call, schema: object, text: str, param: str) -> Any:
         raise checks.wrong(call, f"Invalid schema for {param}: {error}", param, "invalid_schema") from error
 
 
-def tool_calls(
-    call: Call, given: Mapping[str, Any], messages: Sequence[Mapping[str, Any]]
-) -> list[dict[str, Any]]:
+def tool_calls(call: Call, given: Mapping[str, Any], messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The calls that the answer makes.
 
     With ``tool_choice`` "auto" those tools are called that have a word of their name in the last message, if
@@ -155,9 +149,7 @@ def pick(
     if choice == "none":
         return []
     text = text_of(messages[-1]).lower() if messages[-1]["role"] == "user" else ""
-    meant = [
-        tool for tool in tools if set(re.findall(r"[a-z0-9]+", tool["name"].lower())) & set(text_words(text))
-    ]
+    meant = [tool for tool in tools if set(re.findall(r"[a-z0-9]+", tool["name"].lower())) & set(text_words(text))]
     return meant or (tools[:1] if choice == "required" else [])
 
 

@@ -89,9 +89,7 @@ def headers(call: Call) -> dict[str, str]:
     if not call.path.startswith("/v1/"):
         return {}
     suffix = call.model.rpartition(":")[2] if ":" in call.model else ""
-    return {
-        "x-inference-provider": "emulator" if suffix in ("", "fastest", "cheapest", "preferred") else suffix
-    }
+    return {"x-inference-provider": "emulator" if suffix in ("", "fastest", "cheapest", "preferred") else suffix}
 
 
 def envelope(call: Call, kind: str) -> dict[str, Any]:
@@ -121,6 +119,7 @@ def completion(
 
 def message(choice: Choice) -> dict[str, Any]:
     said: dict[str, Any] = {"role": "assistant", "content": None if choice.calls else "".join(choice.content)}
+    said["refusal"] = None
     if choice.thoughts:
         said["reasoning"] = "".join(choice.thoughts)
     if choice.calls:
@@ -128,9 +127,7 @@ def message(choice: Choice) -> dict[str, Any]:
     return said
 
 
-def chunks(
-    call: Call, given: Mapping[str, Any], choices: Sequence[Choice], usage: dict[str, Any]
-) -> Iterator[bytes]:
+def chunks(call: Call, given: Mapping[str, Any], choices: Sequence[Choice], usage: dict[str, Any]) -> Iterator[bytes]:
     """The events of a stream; several choices take turns, token by token."""
     counted = bool((given.get("stream_options") or {}).get("include_usage"))
     head = envelope(call, "chat.completion.chunk")
@@ -146,9 +143,7 @@ def chunks(
 def deltas(given: Mapping[str, Any], choice: Choice) -> Iterator[dict[str, Any]]:
     """One choice's chunks: the role, the reasoning, the content or the calls in fragments, the finish."""
 
-    def step(
-        delta: dict[str, Any], said: list[str] | None = None, finish: str | None = None
-    ) -> dict[str, Any]:
+    def step(delta: dict[str, Any], said: list[str] | None = None, finish: str | None = None) -> dict[str, Any]:
         scores = logprobs(given, said) if said is not None else None
         return {"index": choice.index, "delta": delta, "logprobs": scores, "finish_reason": finish}
 
@@ -159,9 +154,7 @@ def deltas(given: Mapping[str, Any], choice: Choice) -> Iterator[dict[str, Any]]
         yield step({"content": token}, [token])
     for number, call in enumerate(choice.calls):
         name = {"name": call["function"]["name"], "arguments": ""}
-        yield step(
-            {"tool_calls": [{"index": number, "id": call["id"], "type": "function", "function": name}]}
-        )
+        yield step({"tool_calls": [{"index": number, "id": call["id"], "type": "function", "function": name}]})
         text = call["function"]["arguments"]
         for at in range(0, len(text), FRAGMENT):
             part = {"arguments": text[at : at + FRAGMENT]}

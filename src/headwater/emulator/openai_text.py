@@ -85,17 +85,13 @@ def envelope(call: Call) -> dict[str, Any]:
     }
 
 
-def choice(
-    given: Mapping[str, Any], one: Continuation, said: Sequence[str], finish: str | None
-) -> dict[str, Any]:
+def choice(given: Mapping[str, Any], one: Continuation, said: Sequence[str], finish: str | None) -> dict[str, Any]:
     scores = logprobs(said, given["logprobs"]) if given.get("logprobs") is not None else None
     return {"index": one.index, "text": "".join(said), "logprobs": scores, "finish_reason": finish}
 
 
 def logprobs(said: Sequence[str], top: int) -> dict[str, Any]:
-    ranks = [
-        {token if r == 0 else f"{token}~{r}": words.logprob(token, r) for r in range(top)} for token in said
-    ]
+    ranks = [{token if r == 0 else f"{token}~{r}": words.logprob(token, r) for r in range(top)} for token in said]
     return {
         "tokens": list(said),
         "token_logprobs": [words.logprob(token) for token in said],

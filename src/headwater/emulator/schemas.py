@@ -63,9 +63,7 @@ def _resolved(schema: object, root: Mapping[str, Any]) -> Mapping[str, Any]:
 def _target(root: Mapping[str, Any], reference: str) -> Mapping[str, Any]:
     found: Any = root
     for step in reference.removeprefix("#").split("/")[1:]:
-        found = (
-            found.get(step.replace("~1", "/").replace("~0", "~"), {}) if isinstance(found, Mapping) else {}
-        )
+        found = found.get(step.replace("~1", "/").replace("~0", "~"), {}) if isinstance(found, Mapping) else {}
     return found if isinstance(found, Mapping) else {}
 
 

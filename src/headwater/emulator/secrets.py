@@ -32,9 +32,7 @@ def looks_real(texts: Iterable[str]) -> bool:
 
 def masked(headers: Mapping[str, str]) -> dict[str, str]:
     """The headers with their credentials masked; the scheme ("Bearer", "Key") stays."""
-    return {
-        name: mask(value) if name in HEADERS else REAL.sub(MASK, value) for name, value in headers.items()
-    }
+    return {name: mask(value) if name in HEADERS else REAL.sub(MASK, value) for name, value in headers.items()}
 
 
 def mask(value: str) -> str:

@@ -51,9 +51,7 @@ def options(call: Call) -> dict[str, Any]:
             raise unreadable(call, f"{name}: invalid type: {spoken(value)}, expected {TYPES[name]}")
     direction = given.get("truncation_direction", "right")
     if direction not in DIRECTIONS:
-        raise unreadable(
-            call, f"truncation_direction: unknown variant `{direction}`, expected `left` or `right`"
-        )
+        raise unreadable(call, f"truncation_direction: unknown variant `{direction}`, expected `left` or `right`")
     if not 1 <= given.get("dimensions", 1) <= words.MAX_DIMENSIONS:
         message = f"`dimensions` must be between 1 and {words.MAX_DIMENSIONS}"
         raise RefusedError(Whole({"error": message, "error_type": "Validation"}, 413))

@@ -53,9 +53,7 @@ def unreadable(call: Call, why: str) -> RefusedError:
 
 
 def invalid(message: str) -> RefusedError:
-    return RefusedError(
-        Whole({"error": f"Input validation error: {message}", "error_type": "validation"}, 422)
-    )
+    return RefusedError(Whole({"error": f"Input validation error: {message}", "error_type": "validation"}, 422))
 
 
 def checked(call: Call) -> tuple[str, dict[str, Any]]:
@@ -70,9 +68,7 @@ def checked(call: Call) -> tuple[str, dict[str, Any]]:
     given = {name: value for name, value in given.items() if value is not None}
     for name, value in given.items():
         if name in TYPES and not fits(value, TYPES[name]):
-            raise unreadable(
-                call, f"parameters.{name}: invalid type: {spoken(value)}, expected {TYPES[name]}"
-            )
+            raise unreadable(call, f"parameters.{name}: invalid type: {spoken(value)}, expected {TYPES[name]}")
     validate(inputs, given, streamed(call))
     return inputs, given
 
@@ -147,9 +143,7 @@ def answer(call: Call, inputs: str, given: Mapping[str, Any]) -> dict[str, Any]:
     if given.get("details") or given.get("decoder_input_details"):
         made["details"] = details(inputs, given, said, finish)
         if given.get("best_of", 1) > 1:
-            made["details"]["best_of_sequences"] = [
-                other(call, inputs, given, n) for n in range(1, given["best_of"])
-            ]
+            made["details"]["best_of_sequences"] = [other(call, inputs, given, n) for n in range(1, given["best_of"])]
     return made
 
 

@@ -38,9 +38,7 @@ class Call:
         """
         body = self.body
         if isinstance(self.json, dict):
-            asked = {
-                name: value for name, value in self.json.items() if name not in ("stream", "stream_options")
-            }
+            asked = {name: value for name, value in self.json.items() if name not in ("stream", "stream_options")}
             body = json.dumps(asked, sort_keys=True).encode()
         return hashlib.sha256(f"{purpose}\n{self.path}\n".encode() + body).hexdigest()[:24]
 

@@ -21,8 +21,8 @@ class Timeout(msgspec.Struct, frozen=True):
     """Limits in seconds; None is no limit.
 
     `total`: the whole call with queueing, connecting, retries, backoff, polling and the body. `connect`: one
-    connection, TLS included. `first_event`: from the call's start to the first event of a stream, or to the head of a plain answer.
-    `idle`: the silence between events of a stream that has begun; comments and fragments are no events.
+    connection, TLS included. `first_event`: from the call's start to the first event of a stream, or to the head of
+    a plain answer. `idle`: the silence between events of a stream that has begun; comments and fragments are none.
     """
 
     total: float | None = None

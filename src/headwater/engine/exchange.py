@@ -36,7 +36,7 @@ EXCERPT: Final = 512
 class Engine:
     """What the calls of one client share: its transports, its cache, its retry quotas.
 
-    `transport` gives what carries requests to a URL. `real_waits` False makes backoff and polling take no time (for tests).
+    `transport` gives what carries requests to a URL. `real_waits` False lets backoff and polling take no time.
     """
 
     __slots__ = ("cache", "quotas", "real_waits", "transport")
@@ -102,7 +102,7 @@ class Exchange:
 
     async def open(self, step: Stream[Any, Any]) -> Events:
         """A stream with its first event decoded; tried again until then."""
-        return await self._retrying(step.request, self._first_events, step)
+        return await self._retrying(step.request, self._open, step)
 
     async def once(self, request: Request) -> Reply:
         """The answer to one try, with no deadline of its own."""
@@ -173,7 +173,7 @@ class Exchange:
 
     def _again(self, error: HeadwaterError, tries: int, request: Request, quota: Quota) -> float:
         """Seconds to wait before the next try; raises the error where there is none."""
-        left = self.deadlines.total - current_time()
+        left = min(self.deadlines.total, self.deadlines.first) - current_time()
         verdict = decide(
             error,
             tries,
@@ -194,11 +194,8 @@ class Exchange:
             await self._close(incoming)
             raise
 
-    async def _first_events(self, step: Stream[Any, Any]) -> Events:
-        return await self._bounded("first_event", self._open(step))
-
     async def _open(self, step: Stream[Any, Any]) -> Events:
-        incoming = await self._transmit(step.request)
+        incoming = await self._bounded("first_event", self._transmit(step.request))
         try:
             if not 200 <= incoming.status < 300:
                 raise await self._refusal(incoming)
@@ -206,7 +203,7 @@ class Exchange:
             if not is_declared(step.framing, content_type):
                 raise await self._unexpected(incoming, content_type)
             events = Events(step, incoming)
-            await events.more()
+            await self._bounded("first_event", events.more())
             if not events.fresh:
                 raise events.failure or self._empty(events)
         except BaseException:
@@ -242,7 +239,7 @@ class Exchange:
     async def _excerpt(self, incoming: Incoming) -> bytes:
         """What an answer says that is none: its first 64 KiB, for two seconds at most."""
         pieces = b""
-        limit = min(self.deadlines.total, current_time() + REFUSAL_SECONDS)
+        limit = min(self.deadlines.total, self.deadlines.first, current_time() + REFUSAL_SECONDS)
         with CancelScope(deadline=limit):
             try:
                 body = Body(incoming, FOREVER)

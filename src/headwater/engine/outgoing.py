@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
 from typing import Final
 
 from .._version import __version__
@@ -51,7 +52,7 @@ class Credentials:
             self._provider[header] = Masked(f"{scheme} {key.reveal()}".strip())
         self._provider.update((name, Masked(value)) for name, value in headers)
 
-    def for_request(self, request: Request, origin: str) -> dict[str, str]:
+    def for_request(self, request: Request, origin: str) -> Mapping[str, str]:
         """The headers to add to this request."""
         if request.auth == "provider" and origin in self.origins:
             return self._provider
@@ -72,7 +73,9 @@ def outgoing(request: Request, credentials: Credentials, connect_timeout: float 
     headers = {
         "user-agent": AGENT,
         "accept": "*/*",
-        "accept-encoding": "identity" if request.headers.get("accept") == "text/event-stream" else "gzip, deflate",
+        "accept-encoding": "identity"
+        if request.headers.get("accept") == "text/event-stream"
+        else "gzip, deflate",
         **request.headers,
         **credentials.for_request(request, url.origin),
     }
@@ -82,4 +85,5 @@ def outgoing(request: Request, credentials: Credentials, connect_timeout: float 
         headers=list(headers.items()),
         body=request.body,
         connect_timeout=connect_timeout,
+        resend=request.resend,
     )

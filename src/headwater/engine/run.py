@@ -254,21 +254,40 @@ class AsyncRun(Generic[E, R]):
             self._advance(self._plan.flow.throw, error)
             return
         if type(value) is Reply and len(value.body) > LARGE:
-            await anyio.to_thread.run_sync(self._advance, self._plan.flow.send, value, abandon_on_cancel=True)
+            await self._advance_aside(value)
         else:
             self._advance(self._plan.flow.send, value)
 
-    def _advance(self, go: Any, value: Any) -> None:
+    def _advance(self, go: Callable[[Any], Step], value: Any) -> None:
         try:
             self._step = go(value)
         except StopIteration as stop:
             self._result = stop.value
             self._finish()
         except UNREADABLE as error:
-            raise DecodeError(
-                f"{self._plan.provider}'s answer to {self._plan.task} is not what it answers with"
-                f" ({type(error).__name__})"
-            ) from error
+            raise self._unreadable(error) from error
+
+    async def _advance_aside(self, reply: Reply) -> None:
+        """The same in a worker thread: decoding a large reply would hold up everybody else."""
+
+        def go() -> tuple[Step | None, Any]:
+            try:
+                return self._plan.flow.send(reply), None
+            except StopIteration as stop:
+                return None, stop.value
+
+        try:
+            self._step, result = await anyio.to_thread.run_sync(go, abandon_on_cancel=True)
+        except UNREADABLE as error:
+            raise self._unreadable(error) from error
+        if self._step is None:
+            self._result = result
+            self._finish()
+
+    def _unreadable(self, error: Exception) -> DecodeError:
+        return DecodeError(
+            f"{self._plan.provider}'s answer to {self._plan.task} is not what it answers with ({type(error).__name__})"
+        )
 
     async def _perform(self, step: Step | None) -> Any:
         if type(step) is Send:
@@ -352,6 +371,7 @@ class AsyncRun(Generic[E, R]):
     def _note_event(self) -> None:
         if self._first_at is None:
             self._first_at = current_time()
+            self._exchange.deadlines.first = FOREVER  # it has come: what a job's polls take is the total's affair
 
     # -- ending it
 

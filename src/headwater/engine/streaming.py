@@ -11,14 +11,14 @@ from anyio import CancelScope, current_time
 
 from ..errors import HeadwaterError, MalformedEventError, TransportError
 from ..flow import END, Stream
-from ..framing import BodyFraming, Frame, JSONLinesFraming, SSEFraming
+from ..framing import BodyFraming, Frame, Framing, JSONLinesFraming, SSEFraming
 from ..wire import Incoming
 from .body import Body
 
 DRAIN: Final = 0.1
 """Seconds that the rest of a body is waited for after the end marker, so that its connection can be used again."""
 
-_FRAMINGS = {"sse": SSEFraming, "json-lines": JSONLinesFraming, "body": BodyFraming}
+_FRAMINGS: Final = {"sse": SSEFraming, "json-lines": JSONLinesFraming, "body": BodyFraming}
 _MEDIA_TYPES: Final = {
     "sse": frozenset({"text/event-stream", ""}),
     "json-lines": frozenset({"application/x-ndjson", "application/jsonl", "application/json-lines", ""}),
@@ -43,7 +43,7 @@ class Events:
         self.incoming = incoming
         self._step = step
         self._body = Body(incoming, float("inf"))
-        self._framing = _FRAMINGS[step.framing]()
+        self._framing: Framing = _FRAMINGS[step.framing]()
         self._count = 0
         self.fresh: list[Any] = []
         self.over = False

@@ -46,8 +46,6 @@ def flow_for(name: str, task: str) -> Flows:
     if flow is None:
         doing = [other for other, its in PROVIDERS.items() if task in its.tasks]
         who = "a server's own URL" if row is SERVER else name
-        known = (
-            f"these do: {', '.join(doing)}" if doing else f"no provider does; it does {', '.join(row.tasks)}"
-        )
+        known = f"these do: {', '.join(doing)}" if doing else f"no provider does; it does {', '.join(row.tasks)}"
         raise UnsupportedTaskError(f"{who} does not do {task}; {known}")
     return flow

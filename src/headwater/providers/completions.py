@@ -83,9 +83,7 @@ def complete(call: Call, url: str, dropped: frozenset[str] = frozenset()) -> Flo
     if not answer.choices or answer.choices[0].text is None:
         raise _without_text(reply.body)
     first, usage = answer.choices[0], answer.usage or Usage()
-    return _result(
-        call, first.text or "", first.finish_reason, first.seed, usage.completion_tokens, reply.body
-    )
+    return _result(call, first.text or "", first.finish_reason, first.seed, usage.completion_tokens, reply.body)
 
 
 def complete_as_chat(call: Call, url: str) -> Flow[str | TextGenerationOutput]:
@@ -137,9 +135,7 @@ def _without_text(body: bytes) -> DecodeError:
 
 def _streamed(call: Call, request: Request, decode: Any) -> Flow[str | TextGenerationOutput]:
     fold = partial(TextFold, bool(call.parameters.get("details")))
-    answer: str | TextGenerationOutput = yield Stream(
-        request=request, framing="sse", decode=decode, fold=fold
-    )
+    answer: str | TextGenerationOutput = yield Stream(request=request, framing="sse", decode=decode, fold=fold)
     return answer
 
 

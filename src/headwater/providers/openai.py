@@ -59,9 +59,7 @@ def exchange(call: Call, request: Request) -> Flow[ChatCompletionOutput]:
     """Send a chat's request and read what comes."""
     if call.stream:
         fold = partial(ChatFold, call.parameters.get("n", 1))
-        answer: ChatCompletionOutput = yield Stream(
-            request=request, framing="sse", decode=decode_chunk, fold=fold
-        )
+        answer: ChatCompletionOutput = yield Stream(request=request, framing="sse", decode=decode_chunk, fold=fold)
         return answer
     answer = decode((yield Send(request)), ChatCompletionOutput)
     for choice in answer.choices:

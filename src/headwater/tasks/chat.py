@@ -7,7 +7,7 @@ answers with are in `chat_types`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypedDict, Unpack
 
 import msgspec
 from msgspec import Meta
@@ -107,9 +107,7 @@ def wire_messages(messages: Messages) -> list[Any]:
     an answer that is sent back loses its reasoning, which DeepSeek refuses
     (https://api-docs.deepseek.com/guides/reasoning_model).
     """
-    return [
-        _wire_message(message) if isinstance(message, msgspec.Struct) else message for message in messages
-    ]
+    return [_wire_message(message) if isinstance(message, msgspec.Struct) else message for message in messages]
 
 
 def _wire_message(message: msgspec.Struct) -> dict[str, Any]:
@@ -126,36 +124,39 @@ def _without_nulls(value: Any) -> Any:
     return [_without_nulls(item) for item in value] if isinstance(value, list) else value
 
 
+class ChatParameters(TypedDict, total=False):
+    """The parameters of `chat_completion` but the messages and `stream`; what each means stands there."""
+
+    model: str | None
+    frequency_penalty: Penalty | None
+    logit_bias: LogitBias | None
+    logprobs: bool | None
+    max_tokens: Positive | None
+    n: Positive | None
+    presence_penalty: Penalty | None
+    response_format: ResponseFormat | None
+    seed: int | None
+    stop: str | list[str] | None
+    stream_options: StreamOptions | None
+    temperature: Annotated[float, Meta(ge=0, le=2)] | None
+    tool_choice: ToolChoice | None
+    tool_prompt: str | None
+    tools: Tools | None
+    top_logprobs: Annotated[int, Meta(ge=0, le=20)] | None
+    top_p: Annotated[float, Meta(ge=0, le=1)] | None
+    extra_body: dict[str, Any] | None
+    reasoning_effort: str | None
+    max_completion_tokens: Positive | None
+    parallel_tool_calls: bool | None
+    service_tier: str | None
+    store: bool | None
+    metadata: dict[str, str] | None
+    user: str | None
+
+
 @task("chat-completion", events=ChatCompletionStreamOutput, check=_check)
 def chat_completion(
-    messages: Messages,
-    *,
-    model: str | None = None,
-    stream: bool = False,
-    frequency_penalty: Penalty | None = None,
-    logit_bias: LogitBias | None = None,
-    logprobs: bool | None = None,
-    max_tokens: Positive | None = None,
-    n: Positive | None = None,
-    presence_penalty: Penalty | None = None,
-    response_format: ResponseFormat | None = None,
-    seed: int | None = None,
-    stop: str | list[str] | None = None,
-    stream_options: StreamOptions | None = None,
-    temperature: Annotated[float, Meta(ge=0, le=2)] | None = None,
-    tool_choice: ToolChoice | None = None,
-    tool_prompt: str | None = None,
-    tools: Tools | None = None,
-    top_logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None,
-    top_p: Annotated[float, Meta(ge=0, le=1)] | None = None,
-    extra_body: dict[str, Any] | None = None,
-    reasoning_effort: str | None = None,
-    max_completion_tokens: Positive | None = None,
-    parallel_tool_calls: bool | None = None,
-    service_tier: str | None = None,
-    store: bool | None = None,
-    metadata: dict[str, str] | None = None,
-    user: str | None = None,
+    messages: Messages, *, stream: bool = False, **parameters: Unpack[ChatParameters]
 ) -> ChatCompletionOutput:
     """Answer a conversation.
 

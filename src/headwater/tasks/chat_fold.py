@@ -47,9 +47,7 @@ class _ToolCall:
             self.arguments.append(piece.function.arguments)
 
     def result(self) -> ChatCompletionOutputToolCall:
-        function = ChatCompletionOutputFunctionDefinition(
-            name=self.name, arguments=_text_or_object(self.arguments)
-        )
+        function = ChatCompletionOutputFunctionDefinition(name=self.name, arguments=_text_or_object(self.arguments))
         return ChatCompletionOutputToolCall(id=self.id, type=self.type or "function", function=function)
 
 

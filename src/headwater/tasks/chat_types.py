@@ -109,9 +109,7 @@ class ChatCompletionOutputComplete(Output):
     """
 
     index: Nullable[int] = 0
-    message: Nullable[ChatCompletionOutputMessage] = msgspec.field(
-        default_factory=ChatCompletionOutputMessage
-    )
+    message: Nullable[ChatCompletionOutputMessage] = msgspec.field(default_factory=ChatCompletionOutputMessage)
     finish_reason: str | None = None
     logprobs: ChatCompletionOutputLogprobs | None = None
 
@@ -197,9 +195,7 @@ class ChatCompletionStreamOutputDelta(Output):
 class ChatCompletionStreamOutputChoice(Output):
     """One choice's part of a chunk; the last one has the `finish_reason`."""
 
-    delta: Nullable[ChatCompletionStreamOutputDelta] = msgspec.field(
-        default_factory=ChatCompletionStreamOutputDelta
-    )
+    delta: Nullable[ChatCompletionStreamOutputDelta] = msgspec.field(default_factory=ChatCompletionStreamOutputDelta)
     index: Nullable[int] = 0
     finish_reason: str | None = None
     logprobs: ChatCompletionStreamOutputLogprobs | None = None

@@ -34,7 +34,7 @@ class Declaration(Generic[P, E, R]):
         self.doc = inspect.getdoc(function) or ""
         self._function = function
         self._check = check
-        code = function.__code__  # type: ignore[attr-defined]  # a declaration is always a plain function
+        code = function.__code__
         self.positional: tuple[str, ...] = code.co_varnames[: code.co_argcount]
 
     def __repr__(self) -> str:
@@ -60,7 +60,9 @@ class Declaration(Generic[P, E, R]):
         bare = types.SimpleNamespace(__annotations__=annotations)
         hints: dict[str, Any] = {}
         for name, hint in get_type_hints(
-            bare, globalns=self._function.__globals__, include_extras=True  # type: ignore[attr-defined]
+            bare,
+            globalns=self._function.__globals__,
+            include_extras=True,
         ).items():
             if get_origin(hint) is Unpack:
                 hints |= get_type_hints(get_args(hint)[0], include_extras=True)

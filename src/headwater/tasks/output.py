@@ -67,5 +67,5 @@ class Output(msgspec.Struct, kw_only=True, dict=True):
 
     @property
     def facts(self) -> Any:
-        """How this came about (`headwater.Facts`: provider, request id, attempts, headers, timings), if a call gave it."""
+        """How this came about (`headwater.Facts`: provider, request id, attempts, ...), if a call gave it."""
         return self.__dict__.get("_facts")

@@ -8,7 +8,7 @@ brings that to these types. A stream's event must have a `token`, so that an err
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypedDict, Unpack
 
 import msgspec
 from msgspec import Meta
@@ -168,32 +168,38 @@ def _check(given: Mapping[str, Any]) -> str | None:
     return f"grammar must be a dict like {{'type': 'json', 'value': {{...}}}}, not {type(grammar).__name__}"
 
 
+class TextParameters(TypedDict, total=False):
+    """The parameters of `text_generation` but the prompt, `details` and `stream`; what each means stands there."""
+
+    model: str | None
+    adapter_id: str | None
+    best_of: Positive | None
+    decoder_input_details: bool | None
+    do_sample: bool | None
+    frequency_penalty: Annotated[float, Meta(ge=-2, le=2)] | None
+    grammar: Grammar | None
+    max_new_tokens: Positive | None
+    repetition_penalty: Annotated[float, Meta(gt=0)] | None
+    return_full_text: bool | None
+    seed: int | None
+    stop: list[str] | None
+    temperature: Annotated[float, Meta(ge=0)] | None
+    top_k: int | None
+    top_n_tokens: Natural | None
+    top_p: Share | None
+    truncate: Natural | None
+    typical_p: Share | None
+    watermark: bool | None
+    extra_body: dict[str, Any] | None
+
+
 @task("text-generation", events=TextGenerationStreamOutput, check=_check)
 def text_generation(
     prompt: str,
     *,
-    details: bool | None = None,
-    stream: bool | None = None,
-    model: str | None = None,
-    adapter_id: str | None = None,
-    best_of: Positive | None = None,
-    decoder_input_details: bool | None = None,
-    do_sample: bool | None = None,
-    frequency_penalty: Annotated[float, Meta(ge=-2, le=2)] | None = None,
-    grammar: Grammar | None = None,
-    max_new_tokens: Positive | None = None,
-    repetition_penalty: Annotated[float, Meta(gt=0)] | None = None,
-    return_full_text: bool | None = None,
-    seed: int | None = None,
-    stop: list[str] | None = None,
-    temperature: Annotated[float, Meta(ge=0)] | None = None,
-    top_k: int | None = None,
-    top_n_tokens: Natural | None = None,
-    top_p: Share | None = None,
-    truncate: Natural | None = None,
-    typical_p: Share | None = None,
-    watermark: bool | None = None,
-    extra_body: dict[str, Any] | None = None,
+    details: bool = False,
+    stream: bool = False,
+    **parameters: Unpack[TextParameters],
 ) -> str | TextGenerationOutput:
     """Go on with a text.
 

@@ -79,6 +79,4 @@ def _proxy_variables() -> bool:
     return any(name in environ for name in _NAMES)
 
 
-_NAMES = tuple(
-    name for scheme in ("http", "https", "all") for name in (f"{scheme}_proxy", f"{scheme.upper()}_PROXY")
-)
+_NAMES = tuple(name for scheme in ("http", "https", "all") for name in (f"{scheme}_proxy", f"{scheme.upper()}_PROXY"))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
@@ -195,11 +196,14 @@ def proxied(proxy: str | None, *, http2: bool = False, context: ssl.SSLContext |
             proxy=proxy, http2=http2, verify=context or default_context(), limits=_LIMITS, trust_env=False
         )
 
+    if http2 and find_spec("h2") is None:
+        raise CallError("HTTP/2 needs a package that is missing: pip install headwater[http2]")
     try:
+        if proxy is not None and not httpx.URL(proxy).host:
+            raise ValueError("no host")
         make()
     except ImportError as error:
-        extra = "pip install headwater[http2]" if "h2" in str(error) else "pip install httpx[socks]"
-        raise CallError(f"a package is missing: {extra}") from error
+        raise CallError("SOCKS proxies need a package that is missing: pip install httpx[socks]") from error
     except (ValueError, httpx.InvalidURL):  # their words hold the proxy's URL, and so its password
         raise InvalidParameterError("this proxy's URL cannot be used") from None
     return FromHTTPX(_PerLoop(make))

@@ -30,11 +30,11 @@ class ResponseParser:
     __slots__ = (
         "_bodiless",
         "_end",
+        "_head",
         "_interim",
         "_llhttp",
         "_pieces",
         "_quiet",
-        "_size",
         "complete",
         "failure",
         "framed",
@@ -61,7 +61,8 @@ class ResponseParser:
         self.failure: HeadwaterError | None = None
         self.head_done = self.complete = self.reusable = self.surplus = self.heard = False
         self._bodiless = method == "HEAD"
-        self._end = self._interim = self._quiet = self._size = 0
+        self._head = b""
+        self._end = self._interim = self._quiet = 0
 
     def feed(self, data: bytes) -> bytes:
         """Take what the socket gave; the bytes of the body that were in it.
@@ -69,6 +70,7 @@ class ResponseParser:
         A failure is kept in `failure`, so that what came before it can be delivered first.
         """
         self.heard = True
+        waiting = not self.head_done
         try:
             self._llhttp.feed_data(data)
         except HttpParserCallbackError as error:
@@ -76,10 +78,12 @@ class ResponseParser:
         except (HttpParserError, HttpParserUpgrade) as error:
             if not self._after_the_end():
                 self._fail(f"the server's answer is not HTTP: {error}", error)
+        if waiting:
+            self._take_head(data)
         if self._pieces:
             self._quiet = 0
             return self._body()
-        if not self.complete:
+        if not self.complete and self.head_done:
             self._count(len(data))
         return b""
 
@@ -101,17 +105,50 @@ class ResponseParser:
         pieces.clear()
         return body
 
-    def _count(self, quiet: int) -> None:
-        # What yields no body (a head, chunk extensions, trailers) must end some time.
-        self._quiet += quiet
-        if self._quiet > HEAD_LIMIT or self._size > HEAD_LIMIT:
-            self._overflow()
+    def _take_head(self, data: bytes) -> None:
+        # llhttp has checked every byte; cutting the text at once costs less than a callback for each header.
+        head = self._head + data if self._head else data
+        if not self.head_done:
+            self._head = head
+            if len(head) > HEAD_LIMIT:
+                self._refuse(_overflow())
+            return
+        self._head = b""
+        start = end = 0
+        for _ in range(self._interim + 1):
+            start = head.find(b"HTTP/", end)
+            end = head.find(b"\r\n\r\n", start) + 4
+        if start < 0:
+            self._refuse(ProtocolError("the server's answer is in another protocol"))
+        elif end > HEAD_LIMIT:
+            self._refuse(_overflow())
+        else:
+            self._read_headers(head[start : end - 4].decode("latin-1"))
 
-    def _overflow(self) -> None:
-        if self.failure is None:
-            self.failure = ResponseTooLargeError(
-                f"the answer's headers are over {HEAD_LIMIT} bytes", limit=HEAD_LIMIT
-            )
+    def _read_headers(self, text: str) -> None:
+        headers = self.headers
+        for line in text.split("\r\n")[1:]:
+            name, _, value = line.partition(":")
+            name, value = name.lower(), value.strip(" \t")
+            headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        coding = headers.get("transfer-encoding")
+        if coding is not None:
+            self.framed = "chunked"
+            if coding.lower() != "chunked":
+                self._refuse(ProtocolError(f"the transfer coding {coding[:40]!r} is not supported"))
+        elif "content-length" not in headers and self.status not in (204, 304) and not self._bodiless:
+            self.framed = "close"
+
+    def _refuse(self, failure: HeadwaterError) -> None:
+        self.failure = failure
+        self.head_done = self.complete = False
+        self._pieces.clear()
+
+    def _count(self, quiet: int) -> None:
+        # What yields no body (chunk extensions, trailers) must end some time.
+        self._quiet += quiet
+        if self._quiet > HEAD_LIMIT and self.failure is None:
+            self.failure = _overflow()
 
     def _fail(self, message: str, cause: BaseException | None = None) -> None:
         if self.failure is None:
@@ -126,16 +163,6 @@ class ResponseParser:
         """llhttp: a status line begins."""
         self._after_the_end()
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """llhttp: a header, or a trailer, which is counted and not kept."""
-        self._size += len(name) + len(value) + 4
-        if self._size > HEAD_LIMIT:
-            self._overflow()
-        elif not self.head_done:
-            key, text = name.decode("latin-1").lower(), value.decode("latin-1")
-            headers = self.headers
-            headers[key] = f"{headers[key]}, {text}" if key in headers else text
-
     def on_headers_complete(self) -> None:
         """llhttp: the empty line after a head."""
         if self.head_done or self.failure is not None:
@@ -145,16 +172,7 @@ class ResponseParser:
             self._interim_head(status)
             return
         self.status = status
-        coding = self.headers.get("transfer-encoding")
-        if coding is not None:
-            if coding.lower() != "chunked":
-                self._fail(f"the answer has the transfer coding {coding[:40]!r}, which is not supported")
-                return
-            self.framed = "chunked"
-        elif "content-length" not in self.headers and status not in (204, 304) and not self._bodiless:
-            self.framed = "close"
         self.head_done = True
-        self._quiet = 0
         if self._bodiless:  # llhttp cannot know, and waits for a body: such a connection is not used again
             self.complete = True
         else:
@@ -167,9 +185,12 @@ class ResponseParser:
             self._end = len(self._pieces)
 
     def _interim_head(self, status: int) -> None:
-        self.headers = {}
         self._interim += 1
         if status == 101 or status < 100:
             self._fail(f"the server answered with status {status}, which was not asked for")
         elif self._interim > INTERIM_LIMIT:
             self._fail(f"the server sent over {INTERIM_LIMIT} interim answers (1xx)")
+
+
+def _overflow() -> ResponseTooLargeError:
+    return ResponseTooLargeError(f"the answer's headers are over {HEAD_LIMIT} bytes", limit=HEAD_LIMIT)

@@ -7,10 +7,11 @@ another length than was said.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterable
 from typing import TYPE_CHECKING
 
 from anyio import BrokenResourceError, CancelScope, ClosedResourceError, create_task_group, current_time
+from anyio.lowlevel import checkpoint
 
 from ..errors import ConnectionLostError, HeadwaterError, InputError, InvalidParameterError
 from ..wire import Outgoing
@@ -67,9 +68,7 @@ class Upload:
         if self._failure is not None:
             raise self._failure
         if not self._connection.parser.head_done:
-            raise ConnectionLostError(
-                "the server closed the connection while the request was sent"
-            ) from self._broken
+            raise ConnectionLostError("the server closed the connection while the request was sent") from self._broken
         return self.body
 
     async def _read(self, scope: CancelScope) -> None:
@@ -83,11 +82,12 @@ class Upload:
                 scope.cancel()
 
     async def _write(self, scope: CancelScope) -> None:
-        send = self._connection.stream.send
         try:
-            await send(request_head(self._outgoing))
-            async for piece in _framed(self._outgoing):
-                await send(piece)
+            await self._connection.stream.send(request_head(self._outgoing))
+            if isinstance(self._outgoing.body, bytes):
+                await self._send(self._outgoing.body)
+            else:
+                await self._send_pieces(self._outgoing.body, self._outgoing.length)
             self.whole = True
         except BROKEN as error:
             self._broken = error
@@ -96,22 +96,26 @@ class Upload:
             self._failure = error
             scope.cancel()
 
+    async def _send_pieces(self, body: AsyncIterable[bytes], length: int | None) -> None:
+        sent = 0
+        try:
+            async for item in body:
+                sent += len(item)
+                if length is not None and sent > length:
+                    raise InputError(f"the body is longer than the {length} bytes that were announced")
+                if item:
+                    await self._send(item if length is not None else b"%x\r\n%b\r\n" % (len(item), item))
+        finally:
+            if isinstance(body, AsyncGenerator):
+                await body.aclose()
+        if length is None:
+            await self._send(b"0\r\n\r\n")
+        elif sent < length:
+            raise InputError(f"the body ended after {sent} of the {length} bytes that were announced")
 
-async def _framed(outgoing: Outgoing) -> AsyncIterator[bytes]:
-    if isinstance(outgoing.body, bytes):
-        view = memoryview(outgoing.body)
-        for start in range(0, len(view), PIECE):
-            yield bytes(view[start : start + PIECE])
-        return
-    sent = 0
-    async for item in outgoing.body:
-        for start in range(0, len(item), PIECE):
-            piece = item[start : start + PIECE]
-            sent += len(piece)
-            if outgoing.length is not None and sent > outgoing.length:
-                raise InputError(f"the body is longer than the {outgoing.length} bytes that were announced")
-            yield piece if outgoing.length is not None else b"%x\r\n%b\r\n" % (len(piece), piece)
-    if outgoing.length is None:
-        yield b"0\r\n\r\n"
-    elif sent < outgoing.length:
-        raise InputError(f"the body ended after {sent} of the {outgoing.length} bytes that were announced")
+    async def _send(self, data: bytes) -> None:
+        for start in range(0, len(data), PIECE):
+            # An answer that is there is read first: a send that fails may take it along.
+            while self._connection.readable() and not self._connection.parser.head_done:
+                await checkpoint()
+            await self._connection.stream.send(data[start : start + PIECE])

@@ -1,0 +1,116 @@
+"""The list of commands, and how a run ends: its exit code, and one line on stderr where something went wrong.
+
+The client and the declarations are imported for commands that call a server, and for the list of them alone. No error
+of a call shows a traceback; a mistake of this program's own does.
+"""
+
+from __future__ import annotations
+
+import inspect
+import io
+import os
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+from cyclopts import App, CycloptsError
+
+from .._version import __version__
+from ..errors import CallError, HeadwaterError
+from .terminal import say
+
+WRONG_USAGE: Final = 2
+BROKEN_PIPE: Final = 141
+"""128 + SIGPIPE, as shells have it."""
+_TABLES: Final = frozenset({"providers", "tasks"})
+_NAMES: Final = {"chat-completion": ("chat", "chat-completion")}
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Perform the command and return its exit code."""
+    if sys.stdout is None:
+        say("standard output is closed")
+        return 1
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a letter that the terminal cannot show ends no answer
+    try:
+        code = _perform(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _leave_pipe()
+        return BROKEN_PIPE
+    return code
+
+
+def _perform(arguments: Sequence[str]) -> int:
+    try:
+        return _parse_and_call(arguments)
+    except CycloptsError as error:
+        say(f"{error} (headwater --help lists what there is)")
+        return WRONG_USAGE
+    except CallError as error:
+        say(str(error))
+        return WRONG_USAGE
+    except HeadwaterError as error:
+        say(str(error))
+        return 1
+    except BrokenPipeError:
+        raise
+    except OSError as error:  # the disk is full, the terminal is gone
+        say(error.strerror or str(error))
+        return 1
+
+
+def _parse_and_call(arguments: Sequence[str]) -> int:
+    from .command import DASH
+
+    first = arguments[0] if arguments else None
+    tokens = [DASH if argument == "-" else argument for argument in arguments]
+    return app(first)(tokens) or 0
+
+
+def app(first: str | None = None) -> App:
+    """The parser, with the command that is called `first`; with all of them where none is."""
+    from . import tables
+    from .connection import KEYS
+
+    made = App(
+        name="headwater",
+        help="Run inference on servers: chat, text, embeddings, and whatever else a provider does.",
+        help_epilogue=KEYS,
+        help_format="plaintext",
+        version=__version__,
+        suppress_keyboard_interrupt=False,
+        print_error=False,
+        exit_on_error=False,
+        result_action="return_value",
+    )
+    if first not in _TABLES:
+        _add_tasks(made, first)
+    made.command(tables.providers)
+    made.command(tables.tasks)
+    return made
+
+
+def _add_tasks(made: App, first: str | None) -> None:
+    from ..calling import Task
+    from ..client import InferenceClient
+    from .command import Command
+
+    found = {
+        attribute: row.declaration
+        for attribute, row in inspect.getmembers_static(InferenceClient)
+        if isinstance(row, Task)
+    }
+    names = {attribute: _NAMES.get(task.name, (task.name,)) for attribute, task in found.items()}
+    chosen = [attribute for attribute in found if first in names[attribute]] or list(found)
+    for attribute in chosen:
+        made.command(Command(attribute, found[attribute]).function(), name=names[attribute])
+
+
+def _leave_pipe() -> None:
+    """Let what is still buffered go nowhere, so that the interpreter's end has nothing to complain of."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

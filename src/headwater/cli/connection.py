@@ -1,0 +1,60 @@
+"""Where a command's call goes: the client's settings as options, and the client that they make.
+
+Keys come from the environment alone; a key for a server at a URL is named by its variable.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from ..errors import MissingCredentialError
+from .options import option
+
+if TYPE_CHECKING:
+    from ..client import InferenceClient
+
+KEYS: Final = (
+    "Keys are read from the environment, never from the command line: the provider's own variable (see `headwater"
+    " providers`), then HF_TOKEN, then the token that a Hugging Face login saved. HEADWATER_PROVIDER names the provider"
+    " where --provider does not."
+)
+_GROUP: Final = "Connection"
+_SETTINGS: Final = ("provider", "base_url", "timeout", "retries", "bill_to")
+
+
+def options() -> list[inspect.Parameter]:
+    """The options that every task has."""
+    return [
+        option("provider", str, "Who serves the model; `headwater providers` lists them.", group=_GROUP),
+        option("base_url", str, "The URL of a server, in place of a provider.", metavar="URL", group=_GROUP),
+        option(
+            "key_env",
+            str,
+            "The environment variable that holds the key of the server at --base-url.",
+            metavar="VARIABLE",
+            group=_GROUP,
+        ),
+        option("timeout", float, "The most seconds that all of it may take.", group=_GROUP),
+        option("retries", int, "Further tries after a failure that may pass; 2 if not given.", group=_GROUP),
+        option("bill_to", str, "The Hugging Face organisation that pays.", group=_GROUP),
+    ]
+
+
+def client_for(given: Mapping[str, Any]) -> InferenceClient:
+    """The client of these options. Raises `CallError`s."""
+    from ..client import InferenceClient
+
+    settings = {name: given[name] for name in _SETTINGS if given.get(name) is not None}
+    if variable := given.get("key_env"):
+        settings["api_key"] = _key(variable)
+    return InferenceClient(**settings)
+
+
+def _key(variable: str) -> str:
+    key = os.environ.get(variable, "")
+    if not key.strip():
+        raise MissingCredentialError("--key-env takes the name of an environment variable, and it is not set")
+    return key

@@ -1,0 +1,64 @@
+"""The states of a job on one line of the terminal, gone when it ends; nothing where stderr is no terminal."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from types import TracebackType
+from typing import Any, Final, Self
+
+from ..events import Progress, Queued, Started, Submitted, Transferred
+from .terminal import clean, takes_colour
+
+_ERASE: Final = "\r\x1b[2K"
+
+
+class ProgressLine:
+    """`with ProgressLine() as line: line.show(event)`."""
+
+    def __init__(self) -> None:
+        self._is_shown = takes_colour(sys.stderr)
+        self._is_drawn = False
+
+    def show(self, event: Any) -> None:
+        """Write this state over the one before."""
+        words = describe(event)
+        if self._is_shown and words:
+            width = shutil.get_terminal_size().columns - 1
+            sys.stderr.write(_ERASE + " ".join(clean(words).split())[:width])
+            sys.stderr.flush()
+            self._is_drawn = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._is_drawn:
+            sys.stderr.write(_ERASE)
+            sys.stderr.flush()
+
+
+def describe(event: Any) -> str:
+    """A job's state in words; nothing for an event that is none."""
+    match event:
+        case Submitted(job=job):
+            return f"submitted as {job}"
+        case Queued(position=None):
+            return "queued"
+        case Queued(position=position):
+            return f"queued, {position} before it"
+        case Started():
+            return "running"
+        case Progress(fraction=fraction, logs=logs):
+            share = "running" if fraction is None else f"running, {fraction:.0%}"
+            return f"{share}: {logs[-1]}" if logs else share
+        case Transferred(direction=direction, size=size, total=total):
+            whole = f" of {_megabytes(total)}" if total else ""
+            return f"{direction}: {_megabytes(size)}{whole}"
+    return ""
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:.1f} MB"

@@ -1,0 +1,106 @@
+"""An answer while it comes: the text to stdout piece by piece, what the model thought to stderr.
+
+One answer is streamed; where several were asked for, the others follow it. Calls of tools are JSON, one a line.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final, NamedTuple, Protocol
+
+from .terminal import Aside, Writer, is_terminal, say
+
+
+class Piece(NamedTuple):
+    """What one event adds."""
+
+    text: str = ""
+    thought: str = ""
+
+
+class Paper(Protocol):
+    """What an answer is written on: `terminal.Writer`, `markdown.MarkdownWriter`."""
+
+    def write(self, text: str, /) -> None:
+        """Show this piece."""
+
+    def end(self) -> None:
+        """There is no more."""
+
+
+def chat_piece(chunk: Any) -> Piece:
+    """What a chunk adds to the first answer; a refusal is text too."""
+    for choice in chunk.choices:
+        if choice.index == 0:
+            delta = choice.delta
+            return Piece((delta.content or "") + (delta.refusal or ""), delta.reasoning or "")
+    return Piece()
+
+
+def text_piece(event: Any) -> Piece:
+    """The text of a token that belongs to the text."""
+    return Piece("" if event.token.special else event.token.text)
+
+
+PIECES: Final[dict[str, Callable[[Any], Piece]]] = {
+    "chat-completion": chat_piece,
+    "text-generation": text_piece,
+}
+"""The tasks whose answers are text that comes piece by piece."""
+
+
+@contextmanager
+def answer(*, markdown: bool = False, raw: bool = False) -> Iterator[tuple[Paper, Aside]]:
+    """Where text and thoughts go; left in any way, the screen is as it was."""
+    aside = Aside(raw=raw)
+    paper = _paper(markdown=markdown, raw=raw)
+    try:
+        yield paper, aside
+    finally:
+        aside.end()
+        paper.end()
+
+
+def _paper(*, markdown: bool, raw: bool) -> Paper:
+    if markdown and is_terminal(sys.stdout):
+        from .markdown import MarkdownWriter
+
+        return MarkdownWriter(raw=raw)
+    return Writer(sys.stdout, raw=raw)
+
+
+def write_pieces(pieces: Iterable[Piece], paper: Paper, aside: Aside) -> None:
+    """Write them as they come."""
+    for text, thought in pieces:
+        if thought:
+            aside.write(thought)
+        if text:
+            aside.end()
+            paper.write(text)
+
+
+def write_message(message: Any, paper: Paper, aside: Aside) -> None:
+    """An answer that came in one."""
+    write_pieces(
+        [Piece(thought=message.reasoning or ""), Piece((message.content or "") + (message.refusal or ""))],
+        paper,
+        aside,
+    )
+
+
+def write_rest(result: Any, paper: Paper, aside: Aside) -> None:
+    """What a chat's answer has beside the first text: calls of tools, further answers; and a word on a cut one."""
+    for number, choice in enumerate(sorted(result.choices, key=lambda choice: choice.index)):
+        if number:
+            paper.write("\n\n")
+            write_message(choice.message, paper, aside)
+        for call in choice.message.tool_calls or ():
+            paper.write(f"{call.to_json()}\n")
+
+
+def note_cut(result: Any) -> None:
+    """Say that an answer is not whole, where the server said so."""
+    if any(choice.finish_reason == "length" for choice in result.choices):
+        say("the answer was cut at the most tokens that it may have (--max-tokens)")

@@ -1,0 +1,252 @@
+"""The tasks about sound: their declarations, and what they answer with.
+
+Nothing here decodes a sound: which formats a server reads is its business.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+
+from msgspec import Meta, field
+
+from ..media import File, Media
+from .declare import task
+from .output import Output
+from .parameters import GenerationParameters, Natural, Positive, Share, Transform, source
+from .plain import MediaOutput
+from .scored import Scored
+
+AudioClassificationOutputTransform: TypeAlias = Transform
+TextToSpeechEarlyStoppingEnum: TypeAlias = Literal["never"]
+
+if TYPE_CHECKING:
+    Blob: TypeAlias = Media
+else:
+    Blob = bytes  # read from base64; `__post_init__` makes it what it is
+
+
+class AudioClassificationOutputElement(Scored):
+    """A class of the sound, and its score."""
+
+
+class AudioToAudioOutputElement(MediaOutput):
+    """One of the sounds that were made. `blob`: its bytes, with `.mime_type` and `.save(path)`."""
+
+    label: str
+    blob: Blob
+    content_type: str = field(name="content-type", default="")
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.blob, Media):
+            self.blob = Media(self.blob, self.content_type or None)
+
+
+class AutomaticSpeechRecognitionOutputChunk(Output):
+    """A piece of what was said. `timestamp`: its start and end in seconds, of which the last end may be None."""
+
+    text: str
+    timestamp: list[float | None]
+
+
+class AutomaticSpeechRecognitionOutput(Output):
+    """What was said; `chunks` where timestamps were asked for."""
+
+    text: str
+    chunks: list[AutomaticSpeechRecognitionOutputChunk] | None = None
+
+
+_AUDIO = source("audio", images=False)
+
+
+@task("audio-classification", check=_AUDIO)
+def audio_classification(
+    audio: File,
+    *,
+    model: str | None = None,
+    top_k: Positive | None = None,
+    function_to_apply: AudioClassificationOutputTransform | None = None,
+    extra_body: dict[str, Any] | None = None,
+) -> list[AudioClassificationOutputElement]:
+    """Say what a sound is: a word, an emotion, an instrument.
+
+    https://huggingface.co/docs/inference-providers/tasks/audio-classification
+
+    Args:
+        audio: The sound, in any format the server reads: bytes, binary file, path, http(s) URL or data URL.
+        model: Whom to ask; the client's model where it is not given, else the Hub's recommendation.
+        top_k: How many classes to give; the server's default is 5 or all.
+        function_to_apply: What makes scores of the model's outputs: "sigmoid", "softmax" or "none".
+        extra_body: More of the server's parameters, over those above.
+
+    Returns:
+        Classes with their scores, the likeliest first.
+
+    Raises:
+        InvalidParameterError: An argument is wrong; nothing was sent.
+        InputError: The sound cannot be read; nothing was sent.
+        ProviderError: The server refused; the subclass says why.
+        TransportError: The network failed.
+        InferenceTimeoutError: A deadline passed.
+        DecodeError: The answer is not this task's.
+    """
+    raise NotImplementedError
+
+
+@task("audio-to-audio", check=_AUDIO)
+def audio_to_audio(
+    audio: File,
+    *,
+    model: str | None = None,
+    extra_body: dict[str, Any] | None = None,
+) -> list[AudioToAudioOutputElement]:
+    """Make sounds of a sound: separate its sources, or clean it of noise.
+
+    https://huggingface.co/tasks/audio-to-audio
+
+    Args:
+        audio: The sound, in any format the server reads: bytes, binary file, path, http(s) URL or data URL.
+        model: Whom to ask; the client's model where it is not given, else the Hub's recommendation.
+        extra_body: More of the server's parameters.
+
+    Returns:
+        One element a sound: its `label`, and its bytes as `blob` with their `content_type`.
+
+    Raises:
+        InvalidParameterError: An argument is wrong; nothing was sent.
+        InputError: The sound cannot be read; nothing was sent.
+        ProviderError: The server refused; the subclass says why.
+        TransportError: The network failed.
+        InferenceTimeoutError: A deadline passed.
+        DecodeError: The answer is not this task's.
+    """
+    raise NotImplementedError
+
+
+@task("automatic-speech-recognition", check=_AUDIO)
+def automatic_speech_recognition(
+    audio: File,
+    *,
+    model: str | None = None,
+    extra_body: dict[str, Any] | None = None,
+    return_timestamps: bool | Literal["word", "char"] | None = None,
+    generation_parameters: GenerationParameters | None = None,
+) -> AutomaticSpeechRecognitionOutput:
+    """Write down what is said in a sound.
+
+    https://huggingface.co/docs/inference-providers/tasks/automatic-speech-recognition
+
+    Args:
+        audio: The sound, in any format the server reads: bytes, binary file, path, http(s) URL or data URL.
+        model: Whom to ask; the client's model where it is not given, else the Hub's recommendation.
+        extra_body: More of the server's parameters, over those below.
+        return_timestamps: Whether to say when each piece was said. Some servers also know "word" and "char",
+            https://huggingface.co/docs/transformers/main_classes/pipelines#transformers.AutomaticSpeechRecognitionPipeline
+        generation_parameters: How to draw tokens, such as {"temperature": 0.2, "max_new_tokens": 100}.
+
+    Returns:
+        The `text`; with timestamps also `chunks`, whose `timestamp` is [start, end] in seconds.
+
+    Raises:
+        InvalidParameterError: An argument is wrong; nothing was sent.
+        InputError: The sound cannot be read; nothing was sent.
+        ProviderError: The server refused; the subclass says why.
+        TransportError: The network failed.
+        InferenceTimeoutError: A deadline passed.
+        DecodeError: The answer is not this task's.
+    """
+    raise NotImplementedError
+
+
+@task("text-to-speech")
+def text_to_speech(
+    text: str,
+    *,
+    model: str | None = None,
+    do_sample: bool | None = None,
+    early_stopping: bool | TextToSpeechEarlyStoppingEnum | None = None,
+    epsilon_cutoff: Share | None = None,
+    eta_cutoff: Share | None = None,
+    max_length: Positive | None = None,
+    max_new_tokens: Positive | None = None,
+    min_length: Natural | None = None,
+    min_new_tokens: Natural | None = None,
+    num_beam_groups: Positive | None = None,
+    num_beams: Positive | None = None,
+    penalty_alpha: float | None = None,
+    temperature: Annotated[float, Meta(ge=0)] | None = None,
+    top_k: Natural | None = None,
+    top_p: Share | None = None,
+    typical_p: Share | None = None,
+    use_cache: bool | None = None,
+    extra_body: dict[str, Any] | None = None,
+) -> Media:
+    """Read a text out.
+
+    What is not set is not sent, so that the server's own defaults hold. The meanings are transformers':
+    https://huggingface.co/docs/transformers/main_classes/text_generation#transformers.GenerationConfig
+
+    Args:
+        text: What to say.
+        model: Whom to ask; the client's model where it is not given, else the Hub's recommendation.
+        do_sample: Whether to draw tokens at random, by their probability.
+        early_stopping: When a beam search stops: True as soon as there are `num_beams` candidates, False when
+            better ones are unlikely, "never" when there can be none.
+        epsilon_cutoff: Only tokens of at least this probability, 0 to 1.
+        eta_cutoff: Only tokens above a bound that falls with the entropy, 0 to 1.
+        max_length: The most tokens, the text's own among them.
+        max_new_tokens: The most tokens to make; it goes before `max_length`.
+        min_length: The fewest tokens, the text's own among them.
+        min_new_tokens: The fewest tokens to make.
+        num_beam_groups: Into how many groups the beams are divided, so that they differ.
+        num_beams: How many beams to search with; 1 is no beam search.
+        penalty_alpha: How much contrastive search punishes what repeats.
+        temperature: 0 takes the likeliest token; the higher, the more random.
+        top_k: Only the `top_k` likeliest tokens; 0: all.
+        top_p: Only the likeliest tokens that together have this probability, 0 to 1.
+        typical_p: Only tokens that are about as likely as is typical, 0 to 1.
+        use_cache: Whether to keep the attention's keys and values, which is faster.
+        extra_body: More of the server's parameters, over those above; such as a provider's own `voice`.
+
+    Returns:
+        The sound's bytes, in the server's format: `.mime_type` says which, `.save(path)` writes them.
+
+    Raises:
+        InvalidParameterError: An argument is wrong; nothing was sent.
+        ProviderError: The server refused; the subclass says why.
+        TransportError: The network failed.
+        InferenceTimeoutError: A deadline passed.
+        IncompleteStreamError: A stream stopped before its end; `partial` is the sound so far.
+        DecodeError: The answer is not a sound.
+    """
+    raise NotImplementedError
+
+
+@task("text-to-audio")
+def text_to_audio(
+    text: str,
+    *,
+    model: str | None = None,
+    generation_parameters: GenerationParameters | None = None,
+    extra_body: dict[str, Any] | None = None,
+) -> Media:
+    """Make music or a sound after a description.
+
+    https://huggingface.co/docs/huggingface.js/inference/classes/InferenceClient#texttoaudio
+
+    Args:
+        text: What is to be heard.
+        model: Whom to ask; the client's model where it is not given.
+        generation_parameters: How to draw tokens, such as {"temperature": 0.2, "max_new_tokens": 100}.
+        extra_body: More of the server's parameters, over those above.
+
+    Returns:
+        The sound's bytes, in the server's format: `.mime_type` says which, `.save(path)` writes them.
+
+    Raises:
+        InvalidParameterError: An argument is wrong; nothing was sent.
+        ProviderError: The server refused; the subclass says why.
+        TransportError: The network failed.
+        InferenceTimeoutError: A deadline passed.
+        DecodeError: The answer is not a sound.
+    """
+    raise NotImplementedError

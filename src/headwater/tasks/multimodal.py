@@ -1,0 +1,121 @@
+"""The tasks that answer a question about an image: their declarations, and what they answer with.
+
+The words of a document are read by the server, if `word_boxes` does not bring them.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from msgspec import Meta
+
+from ..media import Source
+from .declare import task
+from .output import Output
+from .parameters import Natural, Positive, source
+
+Box = Annotated[list[float], Meta(min_length=4, max_length=4)]
+
+
+class DocumentQuestionAnsweringOutputElement(Output):
+    """An answer. `start` and `end`: its first and last word, counted from 0.
+
+    Models that write their answers (Donut) give the text alone; the rest is None.
+    """
+
+    answer: str
+    score: float | None = None
+    start: int | None = None
+    end: int | None = None
+
+
+class VisualQuestionAnsweringOutputElement(Output):
+    """An answer, and its score: 0 to 1."""
+
+    score: float
+    answer: str | None = None
+
+
+_IMAGE = source("image")
+
+
+@task("document-question-answering", check=_IMAGE)
+def document_question_answering(
+    image: Source,
+    question: str,
+    *,
+    model: str | None = None,
+    doc_stride: Natural | None = None,
+    handle_impossible_answer: bool | None = None,
+    lang: str | None = None,
+    max_answer_len: Positive | None = None,
+    max_question_len: Positive | None = None,
+    max_seq_len: Positive | None = None,
+    top_k: Positive | None = None,
+    word_boxes: list[Box | str] | None = None,
+    extra_body: dict[str, Any] | None = None,
+) -> list[DocumentQuestionAnsweringOutputElement]:
+    """Find the answer to a question in the image of a document.
+
+    https://huggingface.co/tasks/document-question-answering
+
+    Args:
+        image: Bytes, a binary file, a path, an http(s) URL, a data URL, a PIL image, or an array of uint8.
+        question: What to ask.
+        model: Whom to ask; the client's model where it is not given, else the Hub's recommendation.
+        doc_stride: By how many tokens the pieces of a long document overlap.
+        handle_impossible_answer: Whether "there is no answer" is one.
+        lang: The language to read the image in; the server's default is English.
+        max_answer_len: The longest answer, in tokens.
+        max_question_len: The longest question, in tokens; the rest is cut off.
+        max_seq_len: The longest piece, in tokens, question and document together.
+        top_k: How many answers to give; there may be fewer.
+        word_boxes: Words, and their boxes [x0, y0, x1, y1] from 0 to 1000, so that the server need not read.
+        extra_body: More of the server's parameters, over those above.
+
+    Returns:
+        Answers, the likeliest first.
+
+    Raises:
+        InvalidParameterError: An argument is wrong; nothing was sent.
+        InputError: The image cannot be read; nothing was sent.
+        ProviderError: The server refused; the subclass says why.
+        TransportError: The network failed.
+        InferenceTimeoutError: A deadline passed.
+        DecodeError: The answer is not this task's.
+    """
+    raise NotImplementedError
+
+
+@task("visual-question-answering", check=_IMAGE)
+def visual_question_answering(
+    image: Source,
+    question: str,
+    *,
+    model: str | None = None,
+    top_k: Positive | None = None,
+    extra_body: dict[str, Any] | None = None,
+) -> list[VisualQuestionAnsweringOutputElement]:
+    """Answer a question about an image.
+
+    https://huggingface.co/tasks/visual-question-answering
+
+    Args:
+        image: Bytes, a binary file, a path, an http(s) URL, a data URL, a PIL image, or an array of uint8.
+        question: What to ask.
+        model: Whom to ask; the client's model where it is not given, else the Hub's recommendation.
+        top_k: How many answers to give; there may be fewer. The server's default is mostly 5.
+        extra_body: More of the server's parameters, over those above.
+
+    Returns:
+        Answers with their scores, the likeliest first.
+
+    Raises:
+        InvalidParameterError: An argument is wrong; nothing was sent.
+        InputError: The image cannot be read; nothing was sent.
+        ProviderError: The server refused; the subclass says why.
+        TransportError: The network failed.
+        InferenceTimeoutError: A deadline passed.
+        DecodeError: The answer is not this task's.
+    """
+    raise NotImplementedError

@@ -1,0 +1,133 @@
+"""The tasks about tables: their declarations, and what they answer with.
+
+A table is a dict of columns of one length, {"name": [cells, the first row's first]}. Nothing here converts a cell:
+servers of this kind take text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeAlias
+
+from msgspec import Meta
+
+from .declare import task
+from .output import Output
+
+Table = Annotated[dict[str, list[Any]], Meta(min_length=1)]
+Padding: TypeAlias = Literal["do_not_pad", "longest", "max_length"]
+
+
+class TableQuestionAnsweringOutputElement(Output):
+    """An answer. `cells`: what it was made of; `coordinates`: where they are, [row, column] from 0.
+
+    `aggregator`: what was done with the cells ("SUM", "AVERAGE", "COUNT", "NONE"), where the model can.
+    """
+
+    answer: str
+    coordinates: list[list[int]]
+    cells: list[str]
+    aggregator: str | None = None
+
+
+def _check_table(given: Mapping[str, Any]) -> str | None:
+    lengths = {name: len(column) for name, column in given["table"].items()}
+    if len(set(lengths.values())) > 1:
+        shown = ", ".join(f"{name!r}: {length}" for name, length in list(lengths.items())[:10])
+        return f"table must have columns of one length, not of several ({shown})"
+    return None
+
+
+@task("table-question-answering", check=_check_table)
+def table_question_answering(
+    table: Table,
+    query: str,
+    *,
+    model: str | None = None,
+    padding: Padding | None = None,
+    sequential: bool | None = None,
+    truncation: bool | None = None,
+    extra_body: dict[str, Any] | None = None,
+) -> TableQuestionAnsweringOutputElement:
+    """Find the answer to a question in a table.
+
+    https://huggingface.co/docs/inference-providers/tasks/table-question-answering
+
+    Args:
+        table: {"column": ["cell", ...], ...}: columns of one length, their cells as text.
+        query: What to ask.
+        model: Whom to ask; the client's model where it is not given, else the Hub's recommendation.
+        padding: What to fill up with blanks: "do_not_pad", "longest" or "max_length".
+        sequential: Whether to read rows one after the other, which is slower, for questions that build on others.
+        truncation: Whether to cut a table that is too long.
+        extra_body: More of the server's parameters, over those above.
+
+    Returns:
+        The answer, with the cells that it was made of.
+
+    Raises:
+        InvalidParameterError: An argument is wrong; nothing was sent.
+        ProviderError: The server refused; the subclass says why.
+        TransportError: The network failed.
+        InferenceTimeoutError: A deadline passed.
+        DecodeError: The answer is not this task's.
+    """
+    raise NotImplementedError
+
+
+@task("tabular-classification", check=_check_table)
+def tabular_classification(
+    table: Table,
+    *,
+    model: str | None = None,
+    extra_body: dict[str, Any] | None = None,
+) -> list[str | int | float]:
+    """Say what each row of a table is.
+
+    https://huggingface.co/tasks/tabular-classification
+
+    Args:
+        table: {"column": ["cell", ...], ...}: columns of one length, named as the model was taught.
+        model: Whom to ask; the client's model where it is not given, else the Hub's recommendation.
+        extra_body: More of the server's parameters.
+
+    Returns:
+        A class for each row: a text or a number, as the model was taught.
+
+    Raises:
+        InvalidParameterError: An argument is wrong; nothing was sent.
+        ProviderError: The server refused; the subclass says why.
+        TransportError: The network failed.
+        InferenceTimeoutError: A deadline passed.
+        DecodeError: The answer is not this task's.
+    """
+    raise NotImplementedError
+
+
+@task("tabular-regression", check=_check_table)
+def tabular_regression(
+    table: Table,
+    *,
+    model: str | None = None,
+    extra_body: dict[str, Any] | None = None,
+) -> list[float]:
+    """Say a number for each row of a table.
+
+    https://huggingface.co/tasks/tabular-regression
+
+    Args:
+        table: {"column": ["cell", ...], ...}: columns of one length, named as the model was taught.
+        model: Whom to ask; the client's model where it is not given, else the Hub's recommendation.
+        extra_body: More of the server's parameters.
+
+    Returns:
+        A number for each row.
+
+    Raises:
+        InvalidParameterError: An argument is wrong; nothing was sent.
+        ProviderError: The server refused; the subclass says why.
+        TransportError: The network failed.
+        InferenceTimeoutError: A deadline passed.
+        DecodeError: The answer is not this task's.
+    """
+    raise NotImplementedError

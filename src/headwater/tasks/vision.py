@@ -1,0 +1,255 @@
+"""The tasks that look at an image and say what is there: their declarations, and what they answer with.
+
+Images are sent as they are given: nothing here scales, turns or recompresses one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from ..media import Source, open_image
+from .declare import task
+from .output import Output
+from .parameters import GenerationParameters, Positive, Transform, source
+from .plain import MediaOutput
+from .scored import Scored
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+else:
+    Image = bytes  # read from base64; `__post_init__` makes it what it is
+
+ImageClassificationOutputTransform: TypeAlias = Transform
+ImageSegmentationSubtask: TypeAlias = Literal["instance", "panoptic", "semantic"]
+
+
+class ImageClassificationOutputElement(Scored):
+    """A class of the image, and its score."""
+
+
+class ZeroShotImageClassificationOutputElement(Scored):
+    """One of the candidate labels, and its score; the scores of all add up to 1."""
+
+
+class ImageSegmentationOutputElement(MediaOutput):
+    """A part of the image. `mask`: as large as the image, white where the part is and black elsewhere."""
+
+    label: str
+    mask: Image
+    score: float | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.mask, bytes):
+            self.mask = open_image(self.mask)
+
+
+class ImageToTextOutput(Output):
+    """What is in the image, in words."""
+
+    generated_text: str
+
+
+class BoundingBox(Output):
+    """Where a thing is, in pixels from the image's top left corner."""
+
+    xmin: int
+    ymin: int
+    xmax: int
+    ymax: int
+
+
+class ObjectDetectionOutputElement(Output):
+    """A thing in the image: what, how surely (0 to 1), and where."""
+
+    label: str
+    score: float
+    box: BoundingBox
+
+
+class ZeroShotObjectDetectionOutputElement(ObjectDetectionOutputElement):
+    """A thing in the image that one of the candidate labels names."""
+
+
+ObjectDetectionBoundingBox = ZeroShotObjectDetectionBoundingBox = BoundingBox
+
+
+class DepthEstimationOutput(MediaOutput):
+    """How far things are. `depth`: as an image, the nearer the lighter; `predicted_depth`: as the server sent it."""
+
+    depth: Image | None = None
+    predicted_depth: Any = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.depth, bytes):
+            self.depth = open_image(self.depth)
+
+
+_IMAGE = source("image")
+
+
+@task("image-classification", check=_IMAGE)
+def image_classification(
+    image: Source,
+    *,
+    model: str | None = None,
+    function_to_apply: ImageClassificationOutputTransform | None = None,
+    top_k: Positive | None = None,
+    extra_body: dict[str, Any] | None = None,
+) -> list[ImageClassificationOutputElement]:
+    """Say what an image shows.
+
+    https://huggingface.co/docs/inference-providers/tasks/image-classification
+
+    Args:
+        image: Bytes, a binary file, a path, an http(s) URL, a data URL, a PIL image, or an array of uint8.
+        model: Whom to ask; the client's model where it is not given, else the Hub's recommendation.
+        function_to_apply: What makes scores of the model's outputs: "sigmoid", "softmax" or "none".
+        top_k: How many classes to give; the server's default is mostly 5.
+        extra_body: More of the server's parameters, over those above.
+
+    Returns:
+        Classes with their scores, the likeliest first.
+
+    Raises:
+        InvalidParameterError: An argument is wrong; nothing was sent.
+        InputError: The image cannot be read; nothing was sent.
+        ProviderError: The server refused; the subclass says why.
+        TransportError: The network failed.
+        InferenceTimeoutError: A deadline passed.
+        DecodeError: The answer is not this task's.
+    """
+    raise NotImplementedError
+
+
+@task("image-segmentation", check=_IMAGE)
+def image_segmentation(
+    image: Source,
+    *,
+    model: str | None = None,
+    mask_threshold: float | None = None,
+    overlap_mask_area_threshold: float | None = None,
+    subtask: ImageSegmentationSubtask | None = None,
+    threshold: float | None = None,
+    extra_body: dict[str, Any] | None = None,
+) -> list[ImageSegmentationOutputElement]:
+    """Say which pixels of an image belong to what.
+
+    https://huggingface.co/docs/inference-providers/tasks/image-segmentation
+
+    Args:
+        image: Bytes, a binary file, a path, an http(s) URL, a data URL, a PIL image, or an array of uint8.
+        model: Whom to ask; the client's model where it is not given, else the Hub's recommendation.
+        mask_threshold: From which value on a pixel belongs to a mask, mostly 0.5.
+        overlap_mask_area_threshold: Masks with a smaller share of their own are left out, mostly below 0.5.
+        subtask: "instance", "panoptic" or "semantic", as far as the model knows them.
+        threshold: Parts with a lower score are left out, mostly below 0.9.
+        extra_body: More of the server's parameters, over those above.
+
+    Returns:
+        The parts, each with a `mask`: a PIL image, decoded when its pixels are first asked for.
+
+    Raises:
+        InvalidParameterError: An argument is wrong; nothing was sent.
+        InputError: The image cannot be read; nothing was sent.
+        ProviderError: The server refused; the subclass says why.
+        TransportError: The network failed.
+        InferenceTimeoutError: A deadline passed.
+        DecodeError: The answer is not this task's.
+    """
+    raise NotImplementedError
+
+
+@task("object-detection", check=_IMAGE)
+def object_detection(
+    image: Source,
+    *,
+    model: str | None = None,
+    threshold: float | None = None,
+    extra_body: dict[str, Any] | None = None,
+) -> list[ObjectDetectionOutputElement]:
+    """Say which things an image shows, and where.
+
+    https://huggingface.co/docs/inference-providers/tasks/object-detection
+
+    Args:
+        image: Bytes, a binary file, a path, an http(s) URL, a data URL, a PIL image, or an array of uint8.
+        model: Whom to ask; the client's model where it is not given, else the Hub's recommendation.
+        threshold: Things with a lower score are left out, mostly below 0.9.
+        extra_body: More of the server's parameters, over those above.
+
+    Returns:
+        The things, each with a `box` in pixels from the top left corner.
+
+    Raises:
+        InvalidParameterError: An argument is wrong; nothing was sent.
+        InputError: The image cannot be read; nothing was sent.
+        ProviderError: The server refused; the subclass says why.
+        TransportError: The network failed.
+        InferenceTimeoutError: A deadline passed.
+        DecodeError: The answer is not this task's.
+    """
+    raise NotImplementedError
+
+
+@task("image-to-text", check=_IMAGE)
+def image_to_text(
+    image: Source,
+    *,
+    model: str | None = None,
+    max_new_tokens: Positive | None = None,
+    generation_parameters: GenerationParameters | None = None,
+    extra_body: dict[str, Any] | None = None,
+) -> ImageToTextOutput:
+    """Describe an image, or read the text in it.
+
+    https://huggingface.co/tasks/image-to-text
+
+    Args:
+        image: Bytes, a binary file, a path, an http(s) URL, a data URL, a PIL image, or an array of uint8.
+        model: Whom to ask; the client's model where it is not given, else the Hub's recommendation.
+        max_new_tokens: The most tokens to make.
+        generation_parameters: How to draw tokens, such as {"temperature": 0.2, "num_beams": 4}.
+        extra_body: More of the server's parameters, over those above.
+
+    Returns:
+        The text, as `generated_text`.
+
+    Raises:
+        InvalidParameterError: An argument is wrong; nothing was sent.
+        InputError: The image cannot be read; nothing was sent.
+        ProviderError: The server refused; the subclass says why.
+        TransportError: The network failed.
+        InferenceTimeoutError: A deadline passed.
+        DecodeError: The answer is not this task's.
+    """
+    raise NotImplementedError
+
+
+@task("depth-estimation", check=_IMAGE)
+def depth_estimation(
+    image: Source,
+    *,
+    model: str | None = None,
+    extra_body: dict[str, Any] | None = None,
+) -> DepthEstimationOutput:
+    """Say how far from the camera things are.
+
+    https://huggingface.co/tasks/depth-estimation
+
+    Args:
+        image: Bytes, a binary file, a path, an http(s) URL, a data URL, a PIL image, or an array of uint8.
+        model: Whom to ask; the client's model where it is not given.
+        extra_body: More of the server's parameters.
+
+    Returns:
+        `depth`: a PIL image, decoded when its pixels are first asked for; `predicted_depth`: numbers.
+
+    Raises:
+        InvalidParameterError: An argument is wrong; nothing was sent.
+        InputError: The image cannot be read; nothing was sent.
+        ProviderError: The server refused; the subclass says why.
+        TransportError: The network failed.
+        InferenceTimeoutError: A deadline passed.
+        DecodeError: The answer is not this task's.
+    """
+    raise NotImplementedError

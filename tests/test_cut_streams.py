@@ -1,0 +1,225 @@
+"""A stream cut anywhere is either whole or says so: nothing is lost in silence, repeated, or made up.
+
+Every byte of three recorded-like streams, in each way in which a body can end there, without sockets; a sample of
+the same over real ones.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from drivers import Driver
+from headwater import (
+    AsyncInferenceClient,
+    DecodeError,
+    HeadwaterError,
+    IncompleteStreamError,
+    TransportError,
+)
+from headwater.emulator import faults
+from headwater.errors import ConnectionLostError
+from memory import SSE, Answer, Memory
+
+pytestmark = pytest.mark.anyio
+
+MESSAGES = [{"role": "user", "content": "hi"}]
+TYPED = (IncompleteStreamError, DecodeError, TransportError)
+
+
+def chunk(delta: dict[str, Any], finish: str | None = None, **more: Any) -> dict[str, Any]:
+    choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
+    return {"id": "chatcmpl-1", "object": "chat.completion.chunk", "model": "m", "choices": [choice], **more}
+
+
+def call(index: int, arguments: str, **first: Any) -> dict[str, Any]:
+    function = {"arguments": arguments, **({"name": first.pop("name")} if "name" in first else {})}
+    return {"tool_calls": [{"index": index, "function": function, **first}]}
+
+
+def stream(*payloads: Any, done: bool = True) -> bytes:
+    events = [f"data: {json.dumps(payload, ensure_ascii=False)}\n\n".encode() for payload in payloads]
+    return b"".join([*events, b"data: [DONE]\n\n" if done else b""])
+
+
+USAGE = {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}
+CHAT = stream(
+    chunk({"role": "assistant", "content": ""}),
+    chunk({"content": "Grüße"}),
+    chunk({"content": ", \n\n"}),
+    chunk({"content": 'data: "😀"'}),
+    chunk({}, "stop"),
+    {**chunk({}), "choices": [], "usage": USAGE},
+)
+TOOLS = stream(
+    chunk({"role": "assistant", "content": None, **call(0, "", id="a", type="function", name="weather")}),
+    chunk(call(0, '{"city": ')),
+    chunk(call(0, '"Köln"}')),
+    chunk(call(1, "", id="b", type="function", name="time")),
+    chunk(call(1, "{}")),
+    chunk({}, "tool_calls"),
+)
+DETAILS = {"finish_reason": "eos_token", "generated_tokens": 3, "seed": None}
+TGI = stream(
+    *({"index": i, "token": {"id": i, "text": t, "logprob": -0.1, "special": False}} for i, t in enumerate("aé😀")),
+    {
+        "index": 3,
+        "token": {"id": 3, "text": "</s>", "logprob": -0.1, "special": True},
+        "generated_text": "aé😀",
+        "details": DETAILS,
+    },
+    done=False,
+)
+STREAMS = {"chat": CHAT, "tools": TOOLS, "tgi": TGI}
+
+
+def cut(body: bytes, at: int, framing: str, size: int = 0) -> Answer:
+    """The answer whose body is lost, ends, or seems to end, after `at` bytes; in pieces of `size`."""
+    pieces: list[Any] = [body[i : min(i + size, at)] for i in range(0, at, size)] if size else [body[:at]]
+    if framing == "eof":
+        return Answer(*pieces, content_type=SSE, framed="close")
+    if framing == "chunked with a last chunk":
+        return Answer(*pieces, content_type=SSE, framed="chunked")
+    lost = [] if framing == "length" and at == len(body) else [ConnectionLostError("the connection was lost")]
+    return Answer(*pieces, *lost, content_type=SSE, framed="length" if framing == "length" else "chunked")
+
+
+def ask(client: Any, kind: str) -> Any:
+    if kind == "tgi":
+        return client.text_generation.stream("hi", details=True)
+    return client.chat_completion.stream(MESSAGES)
+
+
+def parts(result: Any) -> list[str]:
+    """What must not be lost, as texts that a cut may only shorten."""
+    if result is None:
+        return []
+    if hasattr(result, "generated_text"):
+        return [result.generated_text]
+    found: list[str] = []
+    for choice in result.choices:
+        message = choice.message
+        found.append(message.content or "")
+        for tool in message.tool_calls or []:
+            found += [tool.function.name or "", tool.function.arguments or ""]
+    return found
+
+
+def is_prefix(some: list[str], whole: list[str]) -> bool:
+    return len(some) <= len(whole) and all(w.startswith(s) for s, w in zip(some, whole, strict=False))
+
+
+async def outcome(client: Any, kind: str) -> tuple[list[str], HeadwaterError | None, Any]:
+    """What the events said, the error, the result or what is left of it."""
+    said: list[str] = []
+    run = ask(client, kind)
+    async with run:
+        try:
+            async for event in run:
+                if kind == "tgi":
+                    said.append("" if event.token.special else event.token.text)
+                else:
+                    said += [choice.delta.content or "" for choice in event.choices]
+            return said, None, await run.result()
+        except HeadwaterError as error:
+            return said, error, error.partial
+
+
+async def judge(client: Any, kind: str, whole: list[str], where: str) -> bool:
+    """Whether it was whole; fails where something was lost in silence."""
+    said, error, result = await outcome(client, kind)
+    if error is None:
+        assert parts(result) == whole, where
+        return True
+    assert isinstance(error, TYPED), (where, error)
+    assert is_prefix(parts(result), whole), where
+    if kind != "tools":
+        assert "".join(said) == "".join(parts(result)), where
+    return False
+
+
+@pytest.mark.parametrize("framing", ["chunked", "chunked with a last chunk", "length", "eof"])
+@pytest.mark.parametrize("kind", STREAMS)
+async def test_cut_at_every_byte(driver: Driver, kind: str, framing: str) -> None:
+    body = STREAMS[kind]
+    at = len(body)
+    transport = Memory(lambda _: cut(body, at, framing, size=at % 7 and 1 + at % 53))
+    async with driver.client(base_url=base(kind), transport=transport, retries=0) as client:
+        _, error, result = await outcome(client, kind)
+        if framing == "chunked":
+            assert isinstance(error, IncompleteStreamError)  # the marker came, but the body was cut after it
+        else:
+            assert error is None
+        whole = parts(result)
+        assert all(whole[1:])
+        offsets = range(0, len(body), 5 if driver.blocking else 1)
+        ends = []
+        for at in offsets:
+            if await judge(client, kind, whole, f"cut at {at}: {body[max(0, at - 40) : at]!r}"):
+                ends.append(at)
+        assert transport.open() == []
+    if framing in {"chunked", "length"}:
+        assert ends == []  # where the wire says that it was cut, it was
+    else:
+        assert all(at >= len(body) - 400 for at in ends)
+
+
+def base(kind: str) -> str:
+    return "http://127.0.0.1:9" if kind == "tgi" else "http://127.0.0.1:9/v1"
+
+
+async def test_a_cut_before_the_first_event_is_tried_again(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADWATER_TEST_MODE", "1")
+    answers = [cut(CHAT, 20, "chunked"), cut(CHAT, 0, "length"), cut(CHAT, len(CHAT), "eof")]
+    transport = Memory(lambda _: answers.pop(0))
+    async with driver.client(base_url=base("chat"), transport=transport) as client:
+        said, error, _ = await outcome(client, "chat")
+    assert error is None
+    assert "".join(said) == 'Grüße, \n\ndata: "😀"'
+    assert len(transport.requests) == 3
+
+
+async def test_a_cut_after_the_first_event_is_not(driver: Driver) -> None:
+    transport = Memory(lambda _: cut(CHAT, 300, "chunked"))
+    async with driver.client(base_url=base("chat"), transport=transport) as client:
+        _, error, _ = await outcome(client, "chat")
+    assert isinstance(error, IncompleteStreamError)
+    assert isinstance(error.__cause__, ConnectionLostError)
+    assert error.events_received
+    assert len(transport.requests) == 1
+
+
+async def test_resets_neither_repeat_nor_skip(anyio_backend: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """2,000 streams that break at random places, each retried while nothing has come."""
+    monkeypatch.setenv("HEADWATER_TEST_MODE", "1")
+    rand = random.Random(7)
+    body = stream(*(chunk({"content": f"w{i} "}) for i in range(20)), chunk({}, "stop"))
+    text = "".join(f"w{i} " for i in range(20))
+    transport = Memory(lambda _: cut(body, rand.randrange(len(body)), "chunked", size=rand.choice([0, 1, 7, 100])))
+    async with AsyncInferenceClient(base_url=base("chat"), transport=transport, retries=5) as client:
+        for _ in range(2000):
+            said, error, partial = await outcome(client, "chat")
+            assert isinstance(error, (IncompleteStreamError, ConnectionLostError))
+            assert text.startswith("".join(said))
+            assert "".join(parts(partial)) == "".join(said)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[faults.FaultServer]:
+    with faults.running() as found:
+        yield found
+
+
+@pytest.mark.parametrize("framing", ["chunked", "chunked_end", "length", "eof"])
+async def test_cut_on_a_socket(driver: Driver, server: faults.FaultServer, framing: str) -> None:
+    """A sample of the same through the pool, its parser and the kernel."""
+    async with driver.client(base_url=f"{server.at('ok')}/v1") as client:
+        _, _, result = await outcome(client, "chat")
+        whole = parts(result)
+        for at in range(0, 1900, 61):
+            url = server.at("cut", at=at, framing=framing)
+            await judge(client.with_options(base_url=f"{url}/v1", retries=0), "chat", whole, f"cut at {at}")

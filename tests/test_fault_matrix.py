@@ -1,0 +1,329 @@
+"""Every fault of the fault server, through every client: what was sent arrives whole, or a typed error says why not.
+
+A row is a fault, the kind of call, what must come of it, and how many requests the server may see. Retries do not
+wait here: how long they wait is tested where time is virtual.
+"""
+
+from __future__ import annotations
+
+import base64
+import pickle
+import resource
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+import httpx
+import pytest
+
+import headwater
+from drivers import Driver
+from headwater import (
+    AuthenticationError,
+    ConnectError,
+    ConnectionLostError,
+    DecodeError,
+    HeadwaterError,
+    IncompleteStreamError,
+    InferenceTimeoutError,
+    MalformedEventError,
+    ProviderError,
+    RateLimitError,
+    RedirectError,
+    ResponseTooLargeError,
+    ServerError,
+    Timeout,
+    TransportError,
+    UnexpectedContentError,
+)
+from headwater.emulator import faults
+
+pytestmark = pytest.mark.anyio
+
+MESSAGES = [{"role": "user", "content": "hi"}]
+CANARY = "sk-canary/canary+1234567890abcdef"
+SPELLINGS = (
+    CANARY,
+    quote(CANARY, safe=""),
+    base64.b64encode(CANARY.encode()).decode().rstrip("="),
+    CANARY[-8:],
+)
+TIMEOUT = Timeout(total=20, connect=1, first_event=10, idle=10)
+SHORT = Timeout(total=20, connect=0.4, first_event=0.4, idle=0.4)
+STOPPED = 5.0
+"""Seconds, generous: what has a limit of 0.4 s must have ended by then."""
+RAW = (httpx.HTTPError, ValueError, RecursionError, UnicodeError, KeyError, AttributeError)
+OURS = str(Path(headwater.__file__).parent)
+WHOLE = "whole"
+MIB = 1024 * 1024
+
+Want = str | type[HeadwaterError] | tuple[type[HeadwaterError], ...]
+
+
+class Row(NamedTuple):
+    """`want`: `WHOLE`, the error's classes, or a timeout's phase. `requests`: how many the server sees."""
+
+    fault: str
+    kinds: str
+    want: Want
+    requests: int = 1
+    parameters: dict[str, Any] = {}  # noqa: RUF012 - never changed
+    timeout: Timeout = TIMEOUT
+
+
+BOTH = "stream unary"
+LOST = (TransportError, IncompleteStreamError)
+ROWS = [
+    Row("ok", BOTH, WHOLE),
+    # the connection
+    Row("reset_before_response", BOTH, ConnectionLostError, 3),
+    Row("reset_first", BOTH, WHOLE, 2),
+    Row("fin_before_response", BOTH, ConnectionLostError, 3),
+    Row("stale_keepalive", "twice", WHOLE, 3),
+    Row("hang_before_headers", BOTH, "first_event", timeout=SHORT),
+    Row("early_413", BOTH, headwater.InvalidRequestError),
+    # the head
+    Row("slow_headers", BOTH, "first_event", timeout=SHORT),
+    Row("reset_after_headers", BOTH, ConnectionLostError, 3),
+    Row("huge_headers", BOTH, ResponseTooLargeError),
+    Row("endless_headers", BOTH, ResponseTooLargeError),
+    Row("endless_1xx", BOTH, "first_event", timeout=SHORT),
+    Row("endless_1xx", BOTH, (TransportError, ResponseTooLargeError), 3, {"pause": 0.0}),
+    Row("garbage_head", BOTH, TransportError, 3),
+    # the status
+    Row("s401", BOTH, AuthenticationError),
+    Row("s408", BOTH, ServerError, 3),
+    Row("s409", BOTH, headwater.ConflictError, 3),
+    Row("s425", BOTH, ServerError, 3),
+    Row("s500", BOTH, ServerError, 3),
+    Row("s529", BOTH, headwater.OverloadedError, 3),
+    Row("s500_burst", BOTH, WHOLE, 3),
+    Row("s429_seconds", BOTH, WHOLE, 2),
+    Row("s429_date", BOTH, WHOLE, 2),
+    Row("s429_header", BOTH, WHOLE, 2),
+    Row("s429_absurd", BOTH, RateLimitError),
+    Row("s429_nan", BOTH, RateLimitError, 3),
+    Row("s503_loading", BOTH, WHOLE, 2),
+    Row("s502_html", BOTH, ServerError, 3),
+    Row("s200_html", BOTH, UnexpectedContentError),
+    Row("s200_empty", BOTH, UnexpectedContentError),
+    Row("s200_error_json", BOTH, ProviderError),
+    Row("s500_endless_body", BOTH, ServerError, 1, {}, SHORT),
+    Row("echo_token_error", BOTH, AuthenticationError),
+    *(Row("status", BOTH, ProviderError, 1, {"code": code}) for code in (400, 402, 403, 404, 418, 422, 501)),
+    *(Row("status", BOTH, ProviderError, 3, {"code": code}) for code in (502, 503, 504)),
+    # redirects
+    Row("redirect_other", BOTH, RedirectError),
+    Row("redirect_port", BOTH, RedirectError),
+    Row("redirect_loop", BOTH, RedirectError),
+    Row("redirect_file", BOTH, RedirectError),
+    # streams: ends that are no end
+    Row("sse_reset", "stream", IncompleteStreamError),
+    Row("sse_stall", "stream", "idle", timeout=SHORT),
+    Row("sse_slow_bytes", "stream", "first_event", timeout=SHORT),
+    Row("sse_keepalives", "stream", "idle", timeout=SHORT),
+    Row("sse_trunc_chunk", "stream", IncompleteStreamError),
+    Row("sse_no_last_chunk", "stream", IncompleteStreamError),
+    Row("sse_clean_end_early", "stream", IncompleteStreamError),
+    Row("sse_eof_framed_early", "stream", IncompleteStreamError),
+    Row("sse_cut_mid_event", "stream", (IncompleteStreamError, MalformedEventError)),
+    Row("sse_no_done", "stream", WHOLE),
+    Row("sse_no_done_no_finish", "stream", IncompleteStreamError),
+    Row("sse_done_left_open", "stream", WHOLE),
+    Row("ollama_null_finish", "stream", WHOLE),
+    Row("length_too_long", "stream", IncompleteStreamError),
+    Row("length_too_long", "unary", TransportError, 3),
+    Row("length_too_short", "stream", IncompleteStreamError),
+    Row("length_too_short", "unary", (TransportError, DecodeError)),
+    Row("length_twice", BOTH, TransportError, 3),
+    # streams: bytes and lines
+    Row("sse_bad_utf8", "stream", (DecodeError, IncompleteStreamError)),
+    *(
+        Row(f"sse_{name}", "stream", WHOLE)
+        for name in (
+            "split_utf8 crlf cr mixed_eol bom crlf_split unicode_breaks nospace multiline_data fields"
+            " no_final_blank role_null usage_tail duplicates after_done"
+        ).split()
+    ),
+    # streams: size
+    Row("sse_big_line", "stream", ResponseTooLargeError, 1, {"mb": 20}),
+    Row("sse_endless_line", "stream", ResponseTooLargeError),
+    Row("sse_endless_event", "stream", ResponseTooLargeError),
+    # streams: errors inside, odd events
+    *(
+        Row(f"sse_{name}", "stream", ServerError)
+        for name in ("error_object", "error_string", "error_event", "error_then_done")
+    ),
+    Row("sse_error_beside_choices", "stream", ServerError),
+    Row("sse_finish_error", "stream", ServerError),
+    Row("sse_bad_json", "stream", MalformedEventError),
+    Row("sse_wrong_types", "stream", MalformedEventError),
+    # bodies
+    Row("gzip_bomb", BOTH, ResponseTooLargeError, 1, {"mb": 200}),
+    Row("gzip_bomb_error", BOTH, ProviderError, 1, {"mb": 200}),
+    Row("gzip_truncated", BOTH, (TransportError, DecodeError), 3),
+    Row("gzip_corrupt", BOTH, DecodeError),
+    Row("big_json", "unary", ResponseTooLargeError, 1, {"mb": 80}),
+    Row("deep_json", BOTH, DecodeError),
+    Row("big_int", BOTH, DecodeError),
+    Row("json_truncated", "unary", DecodeError),
+    Row("json_wrong_types", "unary", DecodeError),
+]
+CELLS = [(row, kind) for row in ROWS for kind in row.kinds.split()]
+LARGE = ("gzip_bomb", "gzip_bomb_error", "big_json", "sse_big_line", "sse_endless_line", "sse_endless_event")
+
+
+def named(cell: tuple[Row, str]) -> str:
+    row, kind = cell
+    more = "".join(f"~{name}={value}" for name, value in row.parameters.items())
+    return f"{row.fault}{more}-{kind}"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[faults.FaultServer]:
+    with faults.running() as found:
+        yield found
+
+
+async def ask(client: Any, kind: str) -> str:
+    """The text that came."""
+    if kind == "stream":
+        return await streamed(client)
+    for _ in range(2 if kind == "twice" else 1):
+        out = await client.chat_completion(MESSAGES)
+    text: str = out.choices[0].message.content
+    return text
+
+
+async def streamed(client: Any) -> str:
+    """The text of a stream, by its events and by its result."""
+    text = ""
+    async with client.chat_completion.stream(MESSAGES) as run:
+        try:
+            async for chunk in run:
+                text += (chunk.choices[0].delta.content or "") if chunk.choices else ""
+        except HeadwaterError as error:
+            assert (error.partial.choices[0].message.content if text else error.partial) == (text or None)
+            assert faults.TEXT.startswith(text) or "bad_utf8" in repr(run)
+            raise
+        assert (await run.result()).choices[0].message.content == text
+    return text
+
+
+def errors_of(error: BaseException) -> Iterator[BaseException]:
+    """The error, what caused it, and those of its attempts."""
+    waiting, seen = [error], set()
+    while waiting:
+        one = waiting.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        yield one
+        waiting += [e for e in (one.__cause__, one.__context__) if e is not None]
+        waiting += [a.error for a in getattr(one, "attempts", ()) if a.error is not None]
+
+
+def shown(error: BaseException) -> str:
+    """All that a report of this error may show, with the locals of the library's own frames."""
+    texts = [str(error), repr(error), repr(vars(error)), repr(pickle.loads(pickle.dumps(error)).__dict__)]
+    texts += traceback.format_exception(error)
+    for one in errors_of(error):
+        texts += [str(one), repr(one), *getattr(one, "__notes__", ())]
+        for frame, _ in traceback.walk_tb(one.__traceback__):
+            if frame.f_code.co_filename.startswith(OURS):
+                named = frame.f_locals.items()
+                texts += [f"{frame.f_code.co_qualname}: {name}={value!r}" for name, value in named if not is_body(value)]
+    return "\n".join(texts)
+
+
+def is_body(value: object) -> bool:
+    """Whether this is the large body that a fault sent, whose repr would take seconds."""
+    return isinstance(value, list) and len(value) > 50 and all(isinstance(piece, bytes) for piece in value)
+
+
+def refute_secrets(error: BaseException) -> None:
+    text = shown(error)
+    lines = [line for line in text.splitlines() if any(s in line for s in SPELLINGS)]
+    assert not lines, [line[:300].replace(CANARY, "<canary>") for line in lines]
+
+
+def check(row: Row, outcome: str | BaseException) -> None:
+    if row.want == WHOLE:
+        assert outcome == faults.text_of(row.fault)
+        return
+    assert isinstance(outcome, HeadwaterError), outcome
+    for error in errors_of(outcome):
+        if isinstance(error, HeadwaterError):
+            assert not isinstance(error, RAW)
+    if isinstance(row.want, str):
+        assert isinstance(outcome, InferenceTimeoutError), outcome
+        assert outcome.phase == row.want
+    else:
+        assert isinstance(outcome, row.want), outcome
+    assert outcome.provider == "url"
+    assert outcome.task == "chat-completion"
+    assert outcome.elapsed is not None
+    assert outcome.elapsed < (STOPPED if row.timeout is SHORT else TIMEOUT.total or 0)
+    assert len(outcome.attempts) == max(row.requests, 1)
+    refute_secrets(outcome)
+
+
+@pytest.mark.parametrize("cell", CELLS, ids=named)
+async def test_a_cell(
+    cell: tuple[Row, str], driver: Driver, server: faults.FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row, kind = cell
+    monkeypatch.setenv("HEADWATER_TEST_MODE", "1")
+    url = server.at(row.fault, **row.parameters, id=f"{driver.name}-{kind}")
+    outcome: str | BaseException
+    async with driver.client(base_url=f"{url}/v1", timeout=row.timeout, api_key=CANARY) as client:
+        assert CANARY not in repr(client)
+        try:
+            outcome = await ask(client, kind)
+        except HeadwaterError as error:
+            outcome = error
+        check(row, outcome)
+    segment = url.rpartition("/")[2]
+    asked = [request for request in server.requests if request.fault == segment]
+    assert len(asked) == row.requests
+    assert all(request.headers["authorization"] == f"Bearer {CANARY}" for request in asked)
+    assert server.other_requests == []
+
+
+async def test_a_refused_connection_is_tried_again(
+    driver: Driver, server: faults.FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEADWATER_TEST_MODE", "1")
+    async with driver.client(base_url=server.refused_url, timeout=TIMEOUT, api_key=CANARY) as client:
+        for kind in BOTH.split():
+            with pytest.raises(ConnectError) as caught:
+                await ask(client, kind)
+            assert len(caught.value.attempts) == 3
+            refute_secrets(caught.value)
+
+
+async def test_a_connection_that_is_not_answered_times_out(driver: Driver, server: faults.FaultServer) -> None:
+    async with driver.client(base_url=server.silent_url, timeout=SHORT, retries=0, api_key=CANARY) as client:
+        with pytest.raises(InferenceTimeoutError) as caught:
+            await client.chat_completion(MESSAGES)
+        assert caught.value.phase in {"connect", "first_event"}  # the same 0.4 s for both
+        only = Timeout(connect=0.4)
+        with pytest.raises(InferenceTimeoutError) as caught:
+            await client.with_options(timeout=only).chat_completion(MESSAGES)
+        assert caught.value.phase == "connect"
+        assert caught.value.elapsed is not None
+        assert caught.value.elapsed < STOPPED
+
+
+@pytest.mark.parametrize("fault", LARGE)
+async def test_large_answers_are_not_held(driver: Driver, server: faults.FaultServer, fault: str) -> None:
+    """The process's peak does not follow what the server sends; the test's own server is part of it."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    more = {"mb": 1024} if "bomb" in fault else {}
+    async with driver.client(base_url=f"{server.at(fault, **more)}/v1", timeout=TIMEOUT) as client:
+        with pytest.raises(HeadwaterError):
+            await ask(client, "unary" if fault == "big_json" else "stream")
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
+    assert grown < 2 * 64 * MIB + 16 * MIB

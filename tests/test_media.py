@@ -1,0 +1,330 @@
+"""Sources are told apart without opening them, media know what they are, and images are opened under limits."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import io
+import pickle
+import struct
+import subprocess
+import sys
+import tempfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy
+import pytest
+from PIL import Image
+
+from headwater.errors import DecodeError, InputError, InvalidParameterError, ResponseTooLargeError
+from headwater.media import (
+    Media,
+    check_source,
+    data_url,
+    encode_image,
+    from_base64,
+    from_data_url,
+    kind_of,
+    mime_type_of,
+    open_image,
+)
+from headwater.mime import sniff
+
+
+def encoded(image: Image.Image, kind: str, **settings: Any) -> bytes:
+    file = io.BytesIO()
+    image.save(file, kind, **settings)
+    return file.getvalue()
+
+
+RED = Image.new("RGB", (5, 4), (255, 0, 0))
+PNG = encoded(RED, "PNG")
+FTYP = b"\x00\x00\x00\x18ftyp"
+
+
+class Bytes:
+    def __fspath__(self) -> bytes:
+        return b"cat.png"
+
+
+class Asynchronous:
+    async def read(self) -> bytes:
+        return b""
+
+
+@pytest.mark.parametrize(
+    ("source", "kind"),
+    [
+        (b"x", "data"),
+        (bytearray(b"x"), "data"),
+        (memoryview(b"x"), "data"),
+        (Media(b"x"), "data"),
+        ("cat.png", "path"),
+        ("C:\\cat.png", "path"),
+        (Path("cat.png"), "path"),
+        ("https://example.com/cat.png", "url"),
+        ("HTTP://example.com/cat.png", "url"),
+        ("httpstat.png", "path"),
+        ("data:image/png;base64,AAAA", "data-url"),
+        (io.BytesIO(b"x"), "file"),
+        (RED, "image"),
+        (numpy.zeros((2, 3), "u1"), "array"),
+        (numpy.zeros((2, 3, 4), "u1"), "array"),
+    ],
+)
+def test_kinds(source: object, kind: str) -> None:
+    assert kind_of(source) == kind
+    assert check_source(source) is None
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        (None, "must be bytes, a binary file, a path, an http(s) URL or a data URL, a PIL image or a numpy array"),
+        (7, "not int"),
+        ([b"x"], "not list"),
+        (io.StringIO("x"), "is a text-mode file; open it with mode 'rb'"),
+        (Asynchronous(), "is an asynchronous file"),
+        (Bytes(), "must be a path of text, not of bytes"),
+        (b"", "is empty"),
+        (memoryview(b""), "is empty"),
+        ("", "is empty"),
+        (numpy.zeros((2, 3), "f4"), "not 2x3 float32"),
+        (numpy.zeros((2, 3, 2), "u1"), "not 2x3x2 uint8"),
+        (numpy.zeros((0, 3), "u1"), "not 0x3 uint8"),
+        (numpy.zeros((), "u1"), "not a single uint8"),
+    ],
+)
+def test_what_is_wrong(source: object, said: str) -> None:
+    assert said in (check_source(source) or "")
+
+
+def test_files_of_all_kinds(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(gzip.compress(b"x"))
+    with path.open("rb") as file, gzip.open(path) as unpacked, tempfile.SpooledTemporaryFile() as spooled:
+        assert [check_source(each) for each in (file, unpacked, spooled)] == [None] * 3
+    assert "is a closed file" in (check_source(file) or "")
+    with path.open() as text, gzip.open(path, "rt") as unpacked, tempfile.NamedTemporaryFile("w") as named:
+        assert all("is a text-mode file" in (check_source(each) or "") for each in (text, unpacked, named))
+
+
+def test_images_are_no_sounds() -> None:
+    assert "not Image" in (check_source(RED, images=False) or "")
+    assert "numpy" not in (check_source(numpy.zeros((2, 2), "u1"), images=False) or "")
+    assert check_source(b"x", images=False) is None
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (PNG, "image/png"),
+        (encoded(RED, "JPEG"), "image/jpeg"),
+        (encoded(RED, "WEBP"), "image/webp"),
+        (encoded(RED, "GIF"), "image/gif"),
+        (b"RIFF\x24\x00\x00\x00WAVEfmt ", "audio/wav"),
+        (b"RIFF\x24\x00\x00\x00AVI LIST", "video/x-msvideo"),
+        (b"fLaC\x00\x00\x00\x22", "audio/flac"),
+        (b"ID3\x04\x00\x00", "audio/mpeg"),
+        (b"\xff\xfb\x90\x44", "audio/mpeg"),
+        (b"\xff\xf3\x40\xc0", "audio/mpeg"),
+        (b"\xff\xf1\x50\x80", "audio/aac"),
+        (b"\xff\xf9\x50\x80", "audio/aac"),
+        (b"OggS\x00\x02", "audio/ogg"),
+        (b"\x1a\x45\xdf\xa3\x9f\x42\x86\x81\x01\x42\x82\x84webm", "video/webm"),
+        (b"\x1a\x45\xdf\xa3\x9f\x42\x86\x81\x01\x42\x82\x88matroska", "video/x-matroska"),
+        (FTYP + b"isom", "video/mp4"),
+        (FTYP + b"M4A ", "audio/mp4"),
+        (FTYP + b"qt  ", "video/quicktime"),
+        (FTYP + b"avif", "image/avif"),
+        (b"%PDF-1.7", "application/pdf"),
+        (b"\xff\xff\xff\xff", None),  # no bit rate, no sampling rate
+        (b"\xff\xfe\x41\x00", None),  # UTF-16
+        (b"RIFF", None),
+        (b"hello", None),
+        (b"", None),
+    ],
+)
+def test_the_first_bytes_say_what_it_is(data: bytes, kind: str | None) -> None:
+    assert sniff(data) == kind
+    assert sniff(memoryview(data)) == kind
+    assert Media(data).mime_type == (kind or "application/octet-stream")
+
+
+@pytest.mark.parametrize(
+    ("data", "name", "default", "kind"),
+    [
+        (PNG, "a.jpg", "image/gif", "image/png"),
+        (b"??", "talk.MP3", "audio/wav", "audio/mpeg"),
+        (b"??", "folder.mp3/talk", "audio/wav", "audio/wav"),
+        (b"??", "mp3", "audio/wav", "audio/wav"),
+        (b"??", "", "audio/L16; rate=24000", "audio/l16"),
+        (b"??", "", "nonsense\r\nx: y", "application/octet-stream"),
+        (b"??", "", "", "application/octet-stream"),
+        (FTYP + b"isom", "", "audio/mp4", "audio/mp4"),
+        (FTYP + b"isom", "a.m4a", "application/octet-stream", "audio/mp4"),
+        (FTYP + b"isom", "", "image/mp4", "video/mp4"),
+        (b"\x1a\x45\xdf\xa3webm", "", "audio/webm", "audio/webm"),
+        (b"OggS", "a.ogv", "", "video/ogg"),
+        (b"OggS", "", "audio/webm", "audio/ogg"),
+    ],
+)
+def test_then_the_name_then_the_default(data: bytes, name: str, default: str, kind: str) -> None:
+    assert mime_type_of(data, name, default) == kind
+
+
+def test_media_are_bytes_that_know_what_they_are(tmp_path: Path) -> None:
+    media = Media(FTYP + b"isom" + b"secret" * 1000, "video/mp4")
+    assert repr(media) == str(media) == "Media(video/mp4, 6012 bytes)"
+    media.save(tmp_path / "a.mp4")
+    assert (tmp_path / "a.mp4").read_bytes() == media
+    Media(b"x").save(str(tmp_path / "a.mp4"))
+    assert (tmp_path / "a.mp4").read_bytes() == b"x"
+    again = pickle.loads(pickle.dumps(Media(b"samples", "audio/pcm")))
+    assert (again, again.mime_type, type(again)) == (b"samples", "audio/pcm", Media)
+
+
+def test_data_urls() -> None:
+    assert data_url(b"\x00\xff", "image/png") == "data:image/png;base64,AP8="
+    assert from_data_url(data_url(PNG, "image/jpeg")) == (PNG, "image/png")
+    assert from_data_url("DATA:audio/pcm;rate=16000;BASE64,AP8=") == (b"\x00\xff", "audio/pcm")
+    assert from_data_url("data:,a%20b,c") == (b"a b,c", "text/plain")
+
+
+@pytest.mark.parametrize("text", ["", "data:image/png;base64", "http://x/,", "data:;base64,A", "data:;base64,A A="])
+def test_what_is_no_data_url(text: str) -> None:
+    with pytest.raises(DecodeError) as raised:
+        from_data_url(text)
+    assert "A A" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["AAA", "AA==A", "AAAA=", "AA\nAA", "AA AA", "AA-_", "AAAA\x00", "ÄAAA", "====", "=AAA"]
+)
+def test_base64_is_strict(text: str) -> None:
+    with pytest.raises(DecodeError):
+        from_base64(text)
+
+
+def test_base64_has_its_size_before_it_is_read() -> None:
+    for size in range(7):
+        text = base64.b64encode(bytes(size)).decode()
+        assert from_base64(text, limit=size) == from_base64(text.encode(), limit=size) == bytes(size)
+        if size:
+            with pytest.raises(ResponseTooLargeError) as raised:
+                from_base64(text, limit=size - 1)
+            assert raised.value.limit == size - 1
+    with pytest.raises(ResponseTooLargeError):
+        from_base64("!" * 400, limit=100)  # not base64 either, which nobody looked at
+    with pytest.raises(ResponseTooLargeError):
+        from_data_url("data:,abcd", limit=3)
+    assert from_data_url("data:,%61%62%63", limit=3)[0] == b"abc"
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF"])
+def test_images_are_opened_by_their_header_alone(kind: str) -> None:
+    image = open_image(encoded(RED, kind))
+    assert (image.size, image.format) == ((5, 4), kind)
+    assert image.convert("RGB").getpixel((2, 2))[0] > 250  # type: ignore[index]
+    cut = open_image(encoded(Image.effect_noise((300, 300), 50), "PNG")[:-2000])
+    with pytest.raises(OSError, match="truncated"):
+        cut.load()
+
+
+@pytest.mark.parametrize("data", [b"", b"x", PNG[:20], b"<html>", encoded(RED, "BMP"), encoded(RED, "TIFF"), b"GIF89a"])
+def test_what_is_no_image(data: bytes) -> None:
+    with pytest.raises(DecodeError, match=r"^not an image in one of the formats PNG, JPEG, WEBP, GIF, or a broken"):
+        open_image(data)
+
+
+def png(width: int, height: int, *chunks: tuple[bytes, bytes]) -> bytes:
+    head = (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
+    body = b"".join(
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        for name, data in (head, *chunks, (b"IDAT", zlib.compress(b"\x00")), (b"IEND", b""))
+    )
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+def gif(width: int, height: int, *frames: tuple[int, int, int, int], cut: int | None = None) -> bytes:
+    head = b"GIF89a" + struct.pack("<HHBBB", width, height, 0x80, 0, 0) + bytes(6)
+    comment = b"!\xfe\x03abc\x00"
+    bodies = b"".join(b"," + struct.pack("<HHHHB", *frame, 0) + b"\x02\x02\x4c\x01\x00" for frame in frames)
+    return (head + comment + bodies + b";")[:cut]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        png(7071, 7072),
+        png(65_535, 65_535),
+        png(10_000, 9_000),  # which Pillow only warns of
+        png(5000, 5000, (b"acTL", struct.pack(">II", 9, 0))),
+        png(1, 1, (b"acTL", struct.pack(">II", 10_001, 0))),
+        gif(60_000, 1000, (0, 0, 1, 1)),
+        gif(1, 1, (0, 0, 1, 1), (1, 1, 60_000, 60_000)),
+        gif(5000, 5000, *[(0, 0, 1, 1)] * 9),
+        gif(1, 1, *[(0, 0, 1, 1)] * 20_000),
+    ],
+)
+def test_images_that_are_too_large_are_not_opened(data: bytes) -> None:
+    with pytest.raises(ResponseTooLargeError) as raised:
+        open_image(data)
+    assert raised.value.limit in (50_000_000, 200_000_000, 10_000)
+
+
+@pytest.mark.parametrize(
+    "data", [png(7071, 7070), png(5000, 5000, (b"acTL", struct.pack(">II", 7, 0))), gif(9, 9, (0, 0, 9, 9), cut=-4)]
+)
+def test_images_that_are_just_small_enough_are(data: bytes) -> None:
+    assert open_image(data).size[0] > 1
+
+
+def test_the_frames_of_a_gif_are_all_counted() -> None:
+    frames = [Image.new("L", (5, 4), shade) for shade in (10, 120, 230)]
+    image = open_image(encoded(frames[0], "GIF", save_all=True, append_images=frames[1:]))
+    assert image.n_frames == 3  # type: ignore[attr-defined]
+
+
+def test_encoding() -> None:
+    data, kind = encode_image(RED)
+    assert (kind, open_image(data).tobytes()) == ("image/png", RED.tobytes())
+    photo = open_image(encoded(Image.effect_noise((64, 64), 60), "JPEG", quality=30))
+    data, kind = encode_image(photo)
+    assert kind == "image/jpeg"
+    assert open_image(data).quantization == photo.quantization  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    "mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16", "CMYK", "YCbCr", "HSV", "PA", "La", "RGBa"]
+)
+def test_every_mode_is_encoded(mode: str) -> None:
+    data, kind = encode_image(Image.new(mode, (3, 2)))
+    assert (kind, open_image(data).size) == ("image/png", (3, 2))
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (2, 3, 3), (2, 3, 4)])
+def test_arrays_are_encoded(shape: tuple[int, ...]) -> None:
+    array = numpy.arange(numpy.prod(shape), dtype="u1").reshape(shape)
+    for each in (array, numpy.asfortranarray(array), array[::-1]):
+        data, kind = encode_image(each)
+        assert kind == "image/png"
+        assert numpy.array_equal(numpy.asarray(open_image(data)), each)
+
+
+def test_what_cannot_be_encoded() -> None:
+    with pytest.raises(InvalidParameterError, match="the image must be an array of uint8"):
+        encode_image(numpy.zeros((2, 2), "f8"))
+    with pytest.raises(InputError, match="the image cannot be read"):
+        encode_image(open_image(encoded(Image.effect_noise((300, 300), 50), "PNG")[:-2000]))
+
+
+def test_nothing_heavy_is_imported_for_it() -> None:
+    code = (
+        "import sys, headwater.media, headwater.tasks.answers;"
+        "print(sorted({'PIL', 'numpy', 'httpx', 'ssl', 'mimetypes'} & set(sys.modules)))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert result.stdout.strip() == "[]"
