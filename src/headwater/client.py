@@ -179,6 +179,7 @@ class Client(Tasks):
             model=route.named,
             flow=route.flow(route.call(task, given, extra, stream=stream)),
             credentials=route.credentials,
+            keys=route.keys,
             timeout=self._timeout,
             retries=self._retries,
         )

@@ -57,6 +57,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     model: str | None = None
     url: str | None = None
     routed: bool = False
+    keys: tuple[str, ...] = ()
 
     def call(self, task: str, given: dict[str, Any], extra: dict[str, Any], *, stream: bool) -> Call:
         """The call for a flow."""
@@ -175,6 +176,7 @@ class Router:
             hub=_hub(),
             model=self._settings.model_mapping.get(model) if model else None,
             routed=routed,
+            keys=row.keys,
         )
 
     async def _key_of(self, row: Provider) -> tuple[Secret | None, bool]:

@@ -32,16 +32,21 @@ class Url(NamedTuple):
     @property
     def origin(self) -> str:
         """scheme://host, and the port where it is not the scheme's own."""
-        return f"{self.scheme}://{self.authority}"
+        return f"{self.scheme}://{_authority(self.scheme, self.host, self.port)}"
 
     @property
     def authority(self) -> str:
         """What the Host header says."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
+        return _authority(self.scheme, self.host, self.port)
 
     def __str__(self) -> str:
         return self.origin + self.target
+
+
+@lru_cache(maxsize=4096)
+def _authority(scheme: str, host: str, port: int) -> str:
+    shown = f"[{host}]" if ":" in host else host
+    return shown if port == _PORTS[scheme] else f"{shown}:{port}"
 
 
 @lru_cache(maxsize=4096)

@@ -12,6 +12,7 @@ import anyio
 import pytest
 
 from headwater.errors import ConnectError, ConnectionLostError, InferenceTimeoutError
+from headwater.transport.origin import _alive
 from headwater.transport.pool import Pool
 from headwater.wire import Outgoing, parse_url
 
@@ -299,6 +300,20 @@ async def test_a_lost_pool_closes_its_connections(serve: Any, read: Any) -> None
     del pool
     gc.collect()
     assert await anyio.to_thread.run_sync(gone.wait, 10)
+
+
+async def test_a_pool_lost_in_a_cycle_leaves_nothing(serve: Any, echo: Any, read: Any) -> None:
+    server = serve(echo)
+    for _ in range(3):
+        cycle: list[Any] = [Pool()]
+        cycle.append(cycle)
+        await read(await cycle[0].send(server.outgoing()))
+        loops = list(cycle[0]._loops.values())
+        del cycle
+        gc.collect()
+        await anyio.wait_all_tasks_blocked()
+        assert [len(loop.open) for loop in loops] == [0]
+        assert not _alive & set(loops)
 
 
 async def test_a_lost_pool_lets_its_answers_end(serve: Any, read: Any) -> None:

@@ -35,17 +35,17 @@ def run(arguments: Sequence[str]) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a letter that the terminal cannot show ends no answer
     try:
-        code = _perform(arguments)
-        sys.stdout.flush()
+        return _perform(arguments)
     except BrokenPipeError:
-        _leave_pipe()
+        _leave_output()
         return BROKEN_PIPE
-    return code
 
 
 def _perform(arguments: Sequence[str]) -> int:
     try:
-        return _parse_and_call(arguments)
+        code = _parse_and_call(arguments)
+        sys.stdout.flush()
+        return code
     except CycloptsError as error:
         say(f"{error} (headwater --help lists what there is)")
         return WRONG_USAGE
@@ -59,6 +59,7 @@ def _perform(arguments: Sequence[str]) -> int:
         raise
     except OSError as error:  # the disk is full, the terminal is gone
         say(error.strerror or str(error))
+        _leave_output()
         return 1
 
 
@@ -109,8 +110,12 @@ def _add_tasks(made: App, first: str | None) -> None:
         made.command(Command(attribute, found[attribute]).function(), name=names[attribute])
 
 
-def _leave_pipe() -> None:
-    """Let what is still buffered go nowhere, so that the interpreter's end has nothing to complain of."""
+def _leave_output() -> None:
+    """Let what cannot be written go nowhere, so that the interpreter's end has nothing to complain of."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(nowhere, sys.stdout.fileno())
+    finally:
+        os.close(nowhere)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from typing import Any, Final
 
-from ..errors import InputError
+from ..errors import InputError, InvalidParameterError
 from . import connection, results
 from .files import STANDARD, OutputFile, free_name, standard_input, standard_text
 from .options import AnyDeclaration, Options, option, summary
@@ -67,10 +67,10 @@ class Command:
         return [self._placed(name) for name in self.declaration.positional]
 
     def _placed(self, name: str) -> inspect.Parameter:
-        found = self.options.parameter(name).replace(kind=inspect.Parameter.POSITIONAL_OR_KEYWORD)
-        declared = self.declaration.signature.parameters[name]
-        is_required = name != self._first and declared.default is inspect.Parameter.empty
-        return found.replace(default=inspect.Parameter.empty) if is_required else found
+        return self.options.parameter(name).replace(kind=inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+    def _is_required(self, name: str) -> bool:
+        return self.declaration.signature.parameters[name].default is inspect.Parameter.empty
 
     def _task_options(self) -> list[inspect.Parameter]:
         placed = () if self.is_chat else self.declaration.positional
@@ -111,9 +111,11 @@ class Command:
     def _read_inputs(self, arguments: dict[str, Any]) -> None:
         """Put standard input where it was asked for."""
         wanted = [name for name, value in arguments.items() if value in (STANDARD, [STANDARD])]
-        is_required = self.declaration.signature.parameters[self._first].default is inspect.Parameter.empty
-        if is_required and self._first not in arguments:
-            wanted.append(self._first)
+        missing = [name for name in self.options.names if self._is_required(name) and name not in arguments]
+        if missing and missing[0] == self._first:
+            wanted.append(missing.pop(0))
+        if missing:
+            raise InvalidParameterError(f"{self.declaration.name} needs {' and '.join(missing)}, too")
         readable = [name for name in wanted if name == self._first or self.options.kinds[name] in ("file", "files")]
         if len(readable) > 1:
             raise InputError(f"standard input can be read once, and not for {' and '.join(readable)}")

@@ -94,10 +94,12 @@ def write_rest(result: Any, paper: Paper, aside: Aside) -> None:
     """What a chat's answer has beside the first text: calls of tools, further answers; and a word on a cut one."""
     for number, choice in enumerate(sorted(result.choices, key=lambda choice: choice.index)):
         if number:
-            paper.write("\n\n")
+            paper.end()
+            paper.write("\n")
             write_message(choice.message, paper, aside)
         for call in choice.message.tool_calls or ():
-            paper.write(f"{call.to_json()}\n")
+            paper.end()
+            Writer(sys.stdout).write(f"{call.to_json()}\n")
 
 
 def note_cut(result: Any) -> None:

@@ -15,12 +15,12 @@ from anyio import CancelScope, current_time
 
 from ..errors import Attempt, HeadwaterError, InferenceTimeoutError, ProviderError, UnexpectedContentError
 from ..flow import Cached, Reply, Request, Step, Stream
-from ..refusals import REQUEST_IDS, in_band, refusal
+from ..refusals import REQUEST_IDS, in_band, redacted, refusal
 from ..wire import Incoming, Transport, Url
 from .body import Body
 from .cache import Cache
 from .deadlines import DEFAULT, FOREVER, Deadlines, Phase
-from .facts import Plan, Timings
+from .facts import UNPREPARED, Plan, Timings
 from .outgoing import outgoing
 from .retry import Quota, Raise, decide
 from .streaming import Events, is_declared
@@ -31,6 +31,7 @@ A = TypeVar("A")
 REFUSAL_SIZE: Final = 64 * 1024
 REFUSAL_SECONDS: Final = 2.0
 EXCERPT: Final = 512
+NOT_BEGUN: Final = Deadlines(DEFAULT, 0.0)
 
 
 class Engine:
@@ -59,10 +60,10 @@ class Exchange:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._plan = Plan(task="")
+        self._plan = UNPREPARED
         self._answered_at: float | None = None
         self.attempts: list[Attempt] = []
-        self.deadlines = Deadlines(DEFAULT, 0.0)
+        self.deadlines = NOT_BEGUN
         self.headers: dict[str, str] = {}
         self.size = 0
 
@@ -80,9 +81,9 @@ class Exchange:
         """Clock readings as seconds since the start."""
         began = self.deadlines.began
         return Timings(
-            answered=None if self._answered_at is None else self._answered_at - began,
-            first_event=None if first is None else first - began,
-            total=None if ended is None else ended - began,
+            None if self._answered_at is None else self._answered_at - began,
+            None if first is None else first - began,
+            None if ended is None else ended - began,
         )
 
     def describe(self, error: HeadwaterError, now: float) -> None:
@@ -158,17 +159,12 @@ class Exchange:
             return value
 
     def _record(self, tries: int, started: float, waited: float, error: HeadwaterError | None) -> None:
-        now = current_time()
+        status = error.status if isinstance(error, ProviderError) else None
+        seconds = current_time() - started
+        if error is not None:
+            redacted(error, self._plan.credentials.redact)
         self.attempts.append(
-            Attempt(
-                provider=self._plan.provider,
-                number=tries,
-                started=started - self.deadlines.began,
-                seconds=now - started,
-                error=error,
-                status=error.status if isinstance(error, ProviderError) else None,
-                waited=waited,
-            )
+            Attempt(self._plan.provider, tries, started - self.deadlines.began, seconds, error, status, waited)
         )
 
     def _again(self, error: HeadwaterError, tries: int, request: Request, quota: Quota) -> float:
@@ -198,7 +194,7 @@ class Exchange:
         incoming = await self._bounded("first_event", self._transmit(step.request))
         try:
             if not 200 <= incoming.status < 300:
-                raise await self._refusal(incoming)
+                raise await self._refusal(step.request, incoming)
             content_type = incoming.headers.get("content-type", "").split(";")[0].strip().lower()
             if not is_declared(step.framing, content_type):
                 raise await self._unexpected(incoming, content_type)
@@ -227,7 +223,7 @@ class Exchange:
 
     async def _whole(self, request: Request, incoming: Incoming) -> Reply:
         if not 200 <= incoming.status < 300:
-            raise await self._refusal(incoming)
+            raise await self._refusal(request, incoming)
         body = Body(incoming, request.limit)
         pieces: list[bytes] = []
         while piece := await (body.read() if body.ready() else self._bounded("idle", body.read())):
@@ -250,14 +246,16 @@ class Exchange:
         await self._close(incoming)
         return pieces[:REFUSAL_SIZE]
 
-    async def _refusal(self, incoming: Incoming) -> HeadwaterError:
-        reply = Reply(status=incoming.status, headers=incoming.headers, body=await self._excerpt(incoming))
+    async def _refusal(self, request: Request, incoming: Incoming) -> HeadwaterError:
+        body = await self._excerpt(incoming)
+        reply = Reply(status=incoming.status, headers=incoming.headers, body=body, url=request.url)
         return refusal(
             reply,
             provider=self._plan.provider,
             model=self._plan.model,
             redact=self._plan.credentials.redact,
             now=time.time(),
+            keys=self._plan.keys,
         )
 
     async def _unexpected(self, incoming: Incoming, content_type: str) -> HeadwaterError:

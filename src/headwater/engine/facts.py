@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
@@ -22,7 +22,10 @@ def _nothing() -> Flow[Any]:
 
 
 class Plan(msgspec.Struct, kw_only=True, frozen=True):
-    """One call, ready to run. The defaults are a call that was not prepared yet."""
+    """One call, ready to run; `keys` names the environment variables of the provider's key, for messages.
+
+    The defaults are a call that was not prepared yet.
+    """
 
     task: str
     provider: str = ""
@@ -31,9 +34,13 @@ class Plan(msgspec.Struct, kw_only=True, frozen=True):
     credentials: Credentials = msgspec.field(default_factory=Credentials)
     timeout: Timeout = DEFAULT
     retries: Retries = Retries()
+    keys: tuple[str, ...] = ()
 
 
-class Timings(msgspec.Struct, frozen=True, kw_only=True):
+UNPREPARED: Final = Plan(task="")
+
+
+class Timings(msgspec.Struct, frozen=True):
     """Seconds from the call's start; None for what did not happen (yet)."""
 
     answered: float | None = None
@@ -41,7 +48,7 @@ class Timings(msgspec.Struct, frozen=True, kw_only=True):
     total: float | None = None
 
 
-class Facts(msgspec.Struct, frozen=True, kw_only=True):
+class Facts(msgspec.Struct, frozen=True):
     """How a result came about; `headers` are the answer's, by lower-case name."""
 
     provider: str

@@ -27,10 +27,11 @@ from ..errors import (
     TransportError,
 )
 from ..flow import Cached, Emit, Fold, OnCancel, Reply, Send, Sleep, Step, Stream
+from ..refusals import redacted
 from ..tasks.output import Output
 from .deadlines import FOREVER
 from .exchange import Engine, Exchange
-from .facts import Facts, Outcome, Plan, Timings
+from .facts import UNPREPARED, Facts, Outcome, Plan, Timings
 from .streaming import Events
 
 E = TypeVar("E")
@@ -64,7 +65,8 @@ class AsyncRun(Generic[E, R]):
     ) -> None:
         self._prepare = prepare
         self._show = show
-        self._plan = Plan(task=task)
+        self._task = task
+        self._plan = UNPREPARED
         self._exchange = Exchange(engine)
         self._state: State = "new"
         self._busy = False
@@ -122,13 +124,14 @@ class AsyncRun(Generic[E, R]):
     @property
     def facts(self) -> Facts:
         """All of the above, as a value that outlives the run."""
+        exchange, plan = self._exchange, self._plan
         return Facts(
-            provider=self._plan.provider,
-            model=self._plan.model,
-            request_id=self.request_id,
-            attempts=self.attempts,
-            headers=self.headers,
-            timings=self.timings,
+            plan.provider,
+            plan.model,
+            exchange.request_id,
+            tuple(exchange.attempts),
+            exchange.headers,
+            self.timings,
         )
 
     @property
@@ -197,7 +200,7 @@ class AsyncRun(Generic[E, R]):
         if events is not None and self._state == "open" and not events.over:
             events.incoming.drop()
             warnings.warn(
-                f"a stream of {self._plan.task} was dropped before its end; use it as a context manager",
+                f"a stream of {self._task} was dropped before its end; use it as a context manager",
                 ResourceWarning,
                 stacklevel=2,
                 source=self,
@@ -286,7 +289,7 @@ class AsyncRun(Generic[E, R]):
 
     def _unreadable(self, error: Exception) -> DecodeError:
         return DecodeError(
-            f"{self._plan.provider}'s answer to {self._plan.task} is not what it answers with ({type(error).__name__})"
+            f"{self._plan.provider}'s answer to {self._task} is not what it answers with ({type(error).__name__})"
         )
 
     async def _perform(self, step: Step | None) -> Any:
@@ -396,7 +399,7 @@ class AsyncRun(Generic[E, R]):
         if self._state == "failed":
             return
         self._state = "failed"
-        self._failure = error
+        self._failure = redacted(error, self._plan.credentials.redact)
         self._ended_at = current_time()
         if self._count:
             error.partial = self._fold_log().result()

@@ -11,6 +11,7 @@ anything else, and no path at all, takes `/v1` and the route.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -48,6 +49,7 @@ def at_model(base: str, before: str, model: str, after: str = "") -> str:
     return f"{base}{before}{model_path(model)}{after}"
 
 
+@lru_cache(maxsize=1024)
 def openai_url(url: str, route: str) -> str:
     """Where a server at this URL takes requests for `route` (`CHAT`, `COMPLETIONS` or `EMBEDDINGS`)."""
     parts = urlsplit(url)

@@ -36,11 +36,11 @@ class Transports:
         self._http2 = http2
         self._given = given
         self._made: dict[str | None, Transport] = {}
-        self._plain = given is None and not http2 and not proxies
+        self._plain = given is None and not http2 and not proxies and not (trust_env and _proxy_variables())
 
     def for_url(self, url: Url) -> Transport:
         """What carries requests to this URL."""
-        if self._plain and not (self._trust_env and _proxy_variables()):
+        if self._plain:
             return self._get(None)
         return self._get(None if self._given is not None else self._proxy(url))
 

@@ -18,6 +18,10 @@ from anyio import Event
 
 from .connection import Connection
 
+_alive: set[Loop] = set()
+"""Every event loop's part of every pool, until that loop has ended: none may be left to the collector, which would
+find its generator unfinished; nor, in a forked child, what the parent has open."""
+
 
 class Limits(NamedTuple):
     """`connections` and `idle`: per origin; `seconds`: how long an idle connection is kept."""
@@ -129,6 +133,7 @@ class Loop:
         self._watch = _until_the_loop_ends(self)
         with suppress(StopIteration):
             self._watch.__anext__().send(None)
+        _alive.add(self)
 
     def origin(self, key: tuple[object, ...]) -> Origin:
         """This origin's connections."""
@@ -165,8 +170,10 @@ class Loop:
     def bury(self, call: Callable[[], object]) -> None:
         """Have this done by the event loop soon; from any thread, and from finalizers."""
         schedule = getattr(self.native, "call_soon_threadsafe", None) or self.native.run_sync_soon
-        with suppress(RuntimeError):  # it has ended, and closed everything
+        try:
             schedule(call)
+        except RuntimeError:  # it has ended
+            self.forget()
 
     def end(self) -> None:
         """The event loop ends: close everything."""
@@ -174,6 +181,11 @@ class Loop:
         self._registry.pop(self.native, None)
         while self.open:
             self.close(next(iter(self.open)))
+        self.forget()
+
+    def forget(self) -> None:
+        """Leave the rest to the collector."""
+        _alive.discard(self)
 
     def _end_if_done(self) -> None:
         if self.retired and not self._ended and not self.open:

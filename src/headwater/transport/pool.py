@@ -23,9 +23,6 @@ from .origin import Limits, Loop, Origin
 if TYPE_CHECKING:
     import ssl
 
-_inherited: list[Loop] = []
-"""What a parent process had open when it forked: never to be touched, nor finalized, in the child."""
-
 
 class Pool:
     """Keeps connections for later requests (`wire.Transport`).
@@ -94,15 +91,13 @@ class Pool:
         return loop
 
     def _forget_if_dead(self, loop: Loop) -> None:
-        if loop.pid != os.getpid():
-            _inherited.append(loop)
+        if loop.pid != os.getpid():  # the parent's: never to be touched here
             self._loops.pop(loop.native, None)
         elif getattr(loop.native, "is_closed", bool)():  # ended without closing its asynchronous generators
             self._loops.pop(loop.native, None)
+            loop.forget()
 
     def __del__(self) -> None:
         for loop in list(self._loops.values()):
             if loop.pid == os.getpid():
                 loop.bury(loop.retire)
-            else:
-                _inherited.append(loop)

@@ -1,0 +1,108 @@
+"""What a screen gets: no sequence of the model's, dimmed thoughts, Markdown where it was asked for."""
+
+from __future__ import annotations
+
+import itertools
+import signal
+from typing import Any
+
+import pytest
+from cli_processes import SECONDS, on_terminal, shown
+from cli_saying import saying
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headwater.cli.terminal import Cleaning, clean
+from headwater.emulator import faults
+
+CHAT = ("chat", "?", "--model", "m", "--base-url")
+HOSTILE = (
+    "a\x1b[31mred\x1b[0m \x1b]8;;http://evil.example\x1b\\link\x1b]8;;\x07 \x1b]52;c;aGk=\x07b \x9b2Jc"
+    " \u202edrawkcab\u2066\tt\x08\x00\r\nend\x7f\x1bc"
+)
+CLEAN = "ared link b c drawkcab\tt\nend"
+
+
+def test_control_sequences_do_not_reach_a_screen() -> None:
+    deltas = [{"content": HOSTILE[at : at + 3]} for at in range(0, len(HOSTILE), 3)]
+    with saying(*deltas) as url:
+        assert shown(*CHAT, url) == (0, CLEAN + "\n")
+
+
+def test_raw_lets_them_through() -> None:
+    with saying({"content": HOSTILE}) as url:
+        assert shown(*CHAT, url, "--raw") == (0, HOSTILE + "\n")
+
+
+def test_json_on_a_screen_is_clean_too() -> None:
+    with on_terminal("chat", "\x9b31m\u202e?", "--model", "m", "--base-url", "http://127.0.0.1:1") as terminal:
+        assert "\x9b" not in terminal.read().decode()
+
+
+def test_thoughts_are_dimmed() -> None:
+    with saying({"reasoning": "hm\x1b[1m"}, {"reasoning": "m"}, {"content": "42"}) as url:
+        assert shown(*CHAT, url) == (0, "\x1b[2mhmm\n\x1b[0m\n42\n")
+        assert shown(*CHAT, url, NO_COLOR="1") == (0, "hmm\n42\n")
+
+
+def test_a_stopped_stream_leaves_the_screen_as_it_was(broken: faults.FaultServer) -> None:
+    code, screen = shown(*CHAT, broken.at("sse_reset"))
+    assert code == 1
+    assert screen.startswith("w0 w1 w2 \nheadwater: ")
+    assert screen.count("\n") == 2
+
+
+def test_ctrl_c_on_a_screen(broken: faults.FaultServer) -> None:
+    with on_terminal(*CHAT, broken.at("sse_stall"), "--markdown") as terminal:
+        terminal.read(until=b"w0")
+        terminal.process.send_signal(signal.SIGINT)
+        screen = terminal.read().decode()
+        assert terminal.process.wait(SECONDS) == 130
+    assert "Traceback" not in screen
+    assert screen.rfind("\x1b[?25h") > screen.rfind("\x1b[?25l")
+
+
+def test_markdown_is_shown_as_such() -> None:
+    with saying(
+        {"content": "# Title\n\nSome **bo"}, {"content": "ld** [link](http://a.example/)\x1b]52;c;aGk=\x07"}
+    ) as url:
+        code, screen = shown(*CHAT, url, "--markdown")
+        plain = shown(*CHAT, url)
+    assert code == 0
+    assert "\x1b[1mbold\x1b[0m" in screen
+    assert "**bold**" not in screen
+    assert "http://a.example/" in screen
+    assert "\x1b]" not in screen
+    assert plain == (0, "# Title\n\nSome **bold** [link](http://a.example/)\n")
+
+
+def test_markdown_is_for_screens_alone(headwater_command: Any) -> None:
+    with saying({"content": "**bold**"}) as url:
+        assert headwater_command(*CHAT, url, "--markdown").out == "**bold**\n"
+
+
+def test_tables_on_a_screen() -> None:
+    code, screen = shown("providers")
+    assert code == 0
+    assert "together" in screen and "TOGETHER_API_KEY" in screen
+    assert "\t" not in screen
+    assert all(len(clean(line)) <= 100 for line in screen.splitlines())
+
+
+@given(st.text(alphabet="a[]m;8\x1b\x07\x9b\x9c\\P52 \n\u202e"), st.lists(st.integers(0, 40)))
+def test_pieces_are_cleaned_as_the_whole(text: str, cuts: list[int]) -> None:
+    places = sorted({0, len(text), *(cut for cut in cuts if cut < len(text))})
+    cleaning = Cleaning()
+    pieces = [cleaning.add(text[start:end]) for start, end in itertools.pairwise(places)]
+    whole = "".join(pieces) + cleaning.end()
+    assert not set(whole) & set("\x1b\x07\x9b\x9c\u202e")
+    assert whole == clean(text)
+
+
+@pytest.mark.parametrize("start", ["\x1b]52;c;", "\x1bP", "\x9d8;;"])
+def test_a_sequence_without_end_hides_nothing_for_ever(start: str) -> None:
+    cleaning = Cleaning()
+    text = "".join(cleaning.add(piece) for piece in [start, *(["word "] * 2000)]) + cleaning.end()
+    assert text.count("word ") == 2000
+    cleaning = Cleaning()
+    assert "after" in cleaning.add(start + "x\nafter")
