@@ -159,7 +159,7 @@ def test_total_counts_a_consumers_time_too() -> None:
     """It is the whole call's; what was read already is still handed over."""
 
     async def body() -> None:
-        made = client(in_turn(stream(WORD, WORD, 0.5, WORD, END)), timeout=5)
+        made = client(in_turn(stream(WORD + WORD, 0.5, WORD, END)), timeout=5)
         async with made.chat_completion.stream(MESSAGES) as run:
             await anext(run)
             await anyio.sleep(10)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 import anyio
 from anyio.from_thread import BlockingPortal
 
-from .errors import CallError
+from .errors import CallError, ClosedError
 
 if TYPE_CHECKING:
     from .engine.run import AsyncRun
@@ -111,6 +111,7 @@ class Run(Generic[E, R]):
 
     def __init__(self, run: AsyncRun[E, R]) -> None:
         self._run = run
+        self._loop = _loop
         self._ready: list[E] = []
         self._next = 0
 
@@ -124,7 +125,7 @@ class Run(Generic[E, R]):
 
     def __next__(self) -> E:
         if self._next >= len(self._ready):
-            self._ready = call(self._run.drain)
+            self._ready = self._call(self._run.drain)
             self._next = 0
             if not self._ready:
                 raise StopIteration
@@ -139,16 +140,22 @@ class Run(Generic[E, R]):
 
     def start(self) -> Self:
         """Wait until there is an event to hand over, or the end; an early failure is raised here."""
-        call(self._run.start)
+        self._call(self._run.start)
         return self
 
     def result(self) -> R:
         """Read to the end and return what the plain call returns."""
-        return call(self._run.result)
+        return self._call(self._run.result)
 
     def close(self) -> None:
         """Leave the run: its socket is closed, and its job cancelled. Idempotent."""
-        call(self._run.close)
+        if self._loop is _loop:  # else the socket is the parent process's, which may be reading it
+            call(self._run.close)
+
+    def _call(self, function: Callable[[], Awaitable[T]]) -> T:
+        if self._loop is not _loop:
+            raise ClosedError("this stream belongs to the process that was forked; start one of this process's own")
+        return call(function)
 
     def __enter__(self) -> Self:
         return self

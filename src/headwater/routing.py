@@ -127,9 +127,7 @@ class Router:
             provider="url",
             named=named,
             flow=flow_for("url", task),
-            credentials=self._credentials(
-                parsed.origin, key, await self._hub_token(), billed=is_hugging_face(parsed.host)
-            ),
+            credentials=self._credentials(parsed.origin, key, None, billed=is_hugging_face(parsed.host)),
             base=url.rstrip("/"),
             hub=_hub(),
             url=url,

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 from typing import Any
 
 import pytest
 from cli_saying import saying
+
+from headwater.cli import main
 
 CHAT = ("chat", "--model", "m", "--base-url")
 
@@ -120,11 +124,19 @@ def test_what_is_piped_goes_as_it_came(headwater_command: Any) -> None:
         assert headwater_command(*CHAT, url, "?").out == text
 
 
-def test_a_half_of_a_letter_ends_no_answer(headwater_command: Any) -> None:
+def test_half_of_a_letter_is_an_error_in_one_line(headwater_command: Any) -> None:
     with saying({"content": "a\ud83d"}, {"content": "b"}) as url:
         done = headwater_command(*CHAT, url, "?")
-    assert done.code in (0, 1)
-    assert "Traceback" not in done.err
+    assert (done.code, done.err.count("\n")) == (1, 1)
+    assert done.err.startswith("headwater: an event of the stream cannot be read")
+
+
+def test_letters_that_the_output_cannot_show_end_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    out = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", out)
+    with saying({"content": "caf\xe9"}) as url:
+        assert main([*CHAT, url, "?"]) == 0
+    assert out.buffer.getvalue() == b"caf?\n"  # type: ignore[attr-defined]
 
 
 def test_a_key_is_taken_from_the_variable_that_is_named(

@@ -14,7 +14,7 @@ from msgspec import Meta
 
 from headwater import InferenceClient
 from headwater.calling import Task
-from headwater.cli import app, command, results
+from headwater.cli import app, command
 from headwater.cli.command import Command
 from headwater.cli.options import Options, descriptions
 from headwater.cli.progress import describe
@@ -76,6 +76,12 @@ def every_kind(
     Returns:
         Nothing.
     """
+    raise NotImplementedError
+
+
+@task("of-a-table")
+def of_a_table(table: dict[str, list[int]], *, model: str | None = None) -> list[float]:
+    """Tell of a table."""
     raise NotImplementedError
 
 
@@ -172,6 +178,15 @@ def test_a_file_is_read_from_stdin_as_bytes(make_all: Any) -> None:
     assert recorder.arguments == {"picture": b"x", "words": ["-"]}
 
 
+def test_json_is_read_from_stdin_too(headwater_command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorder = Recorder([0.5])
+    monkeypatch.setattr(InferenceClient, "every_kind", Task(of_a_table), raising=False)
+    monkeypatch.setattr(command.connection, "client_for", lambda given: recorder)
+    assert headwater_command("of-a-table", given=b'{"a": [1]}').out == "[0.5]\n"
+    assert recorder.arguments == {"table": {"a": [1]}}
+    assert headwater_command("of-a-table", "{").code == 2
+
+
 def test_stdin_is_read_once(make_all: Any) -> None:
     done = make_all(Recorder(), "-", "a", "--more", "-", given=b"x")
     assert done.code == 2
@@ -239,6 +254,8 @@ def test_images_are_written_in_the_format_that_is_named(make_all: Any) -> None:
             assert opened.format == kind
     masks = json.loads(make_all(Recorder([Mask(label="x", mask=image)]), "f", "w").out)
     assert masks[0]["mask"].startswith("data:image/png;base64,")
+    sounds = json.loads(make_all(Recorder([Mask(label="x", mask=Media(b"ID3abc", "audio/mpeg"))]), "f", "w").out)
+    assert sounds[0]["mask"] == "data:audio/mpeg;base64,SUQzYWJj"
 
 
 def test_a_file_that_is_there_stays(make_all: Any) -> None:
@@ -336,4 +353,3 @@ def test_the_table_of_tasks(headwater_command: Any) -> None:
 def test_only_the_command_that_is_named_is_made() -> None:
     assert "feature-extraction" not in list(app.app("chat"))
     assert "feature-extraction" in list(app.app())
-    assert results.as_text("x") == "x"

@@ -94,11 +94,9 @@ class Command:
 
     def run(self, given: Mapping[str, Any]) -> None:
         """Perform it."""
-        arguments = self.options.values(given)
+        arguments = self.options.values(given if self.is_chat else self._with_input(given))
         if self.is_chat:
             arguments["messages"] = _conversation(given, arguments.get("messages"))
-        else:
-            self._read_inputs(arguments)
         output = given.get("output")
         file = OutputFile(output, force=bool(given.get("force"))) if output and output != STANDARD else None
         with file or nullcontext(), connection.client_for(given) as client:
@@ -108,10 +106,11 @@ class Command:
             else:
                 self._write_result(self._result(task, arguments), given, file)
 
-    def _read_inputs(self, arguments: dict[str, Any]) -> None:
-        """Put standard input where it was asked for."""
-        wanted = [name for name, value in arguments.items() if value in (STANDARD, [STANDARD])]
-        missing = [name for name in self.options.names if self._is_required(name) and name not in arguments]
+    def _with_input(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """What was given, with standard input where it was asked for."""
+        values = dict(given)
+        wanted = [name for name in self.options.names if values.get(name) in (STANDARD, [STANDARD])]
+        missing = [name for name in self.options.names if self._is_required(name) and name not in values]
         if missing and missing[0] == self._first:
             wanted.append(missing.pop(0))
         if missing:
@@ -121,7 +120,8 @@ class Command:
             raise InputError(f"standard input can be read once, and not for {' and '.join(readable)}")
         for name in readable:
             data = standard_input() if self.options.kinds[name] in ("file", "files") else standard_text()
-            arguments[name] = [data] if self.options.kinds[name] in ("files", "texts") else data
+            values[name] = [data] if self.options.kinds[name] in ("files", "texts") else data
+        return values
 
     def _result(self, task: Any, arguments: dict[str, Any]) -> Any:
         if self.streams:

@@ -60,7 +60,7 @@ def option(
     group: str | None = None,
 ) -> inspect.Parameter:
     """An option that need not be given."""
-    said = {"name": flags, "negative": negative, "metavar": metavar, "group": group}
+    said: dict[str, Any] = {"name": flags, "negative": negative, "metavar": metavar, "group": group}
     shown = Parameter(
         help=description,
         json_list=False,  # "[a]" is a text like any other

@@ -13,7 +13,6 @@ from .results import as_json
 from .terminal import is_terminal
 
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON.")]
-_COLUMNS = ("provider", "key", "tasks", "url", "routed")
 _URL = "(a server's URL)"
 
 
@@ -62,9 +61,9 @@ def _show_table(rows: list[dict[str, Any]]) -> None:
 
     table = Table(box=box.SIMPLE_HEAD)
     for number, name in enumerate(rows[0]):
-        table.add_column(name, no_wrap=number == 0, overflow="fold")
+        table.add_column(name, no_wrap=name == "keys" or number == 0, overflow="fold")
     for row in rows:
-        table.add_row(*(_cell(value, ", ") for value in row.values()))
+        table.add_row(*(_cell(value, "\n" if name == "keys" else ", ") for name, value in row.items()))
     Console(markup=False, highlight=False).print(table)
 
 

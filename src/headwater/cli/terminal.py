@@ -36,16 +36,16 @@ class Cleaning:
 
     def add(self, piece: str) -> str:
         """What of the text so far may be shown now."""
-        text = _SEQUENCE.sub("", self._held + piece)
+        text = self._held + piece
         cut = _UNFINISHED.search(text)
         at = cut.start() if cut and len(text) - cut.start() <= _LONGEST else len(text)
         self._held = text[at:]
-        return _CONTROL.sub("", text[:at])
+        return clean(text[:at])
 
     def end(self) -> str:
         """What was held back for a sequence that never ended."""
         held, self._held = self._held, ""
-        return _CONTROL.sub("", held)
+        return clean(held)
 
 
 def clean(text: str) -> str:

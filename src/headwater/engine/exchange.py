@@ -101,8 +101,8 @@ class Exchange:
         """The answer, its body read; tried again within the deadline."""
         return await self._retrying(request, self._answer, request)
 
-    async def open(self, step: Stream[Any, Any]) -> Events:
-        """A stream with its first event decoded; tried again until then."""
+    async def open(self, step: Stream[Any, Any]) -> tuple[Events, Any]:
+        """A stream and its first event; tried again until that has come."""
         return await self._retrying(step.request, self._open, step)
 
     async def once(self, request: Request) -> Reply:
@@ -190,7 +190,7 @@ class Exchange:
             await self._close(incoming)
             raise
 
-    async def _open(self, step: Stream[Any, Any]) -> Events:
+    async def _open(self, step: Stream[Any, Any]) -> tuple[Events, Any]:
         incoming = await self._bounded("first_event", self._transmit(step.request))
         try:
             if not 200 <= incoming.status < 300:
@@ -199,13 +199,14 @@ class Exchange:
             if not is_declared(step.framing, content_type):
                 raise await self._unexpected(incoming, content_type)
             events = Events(step, incoming)
-            await self._bounded("first_event", events.more())
-            if not events.fresh:
-                raise events.failure or self._empty(events)
+            while (event := events.take()) is None:
+                if events.over:
+                    raise events.failure or self._empty(events)
+                await self._bounded("first_event", events.more())
         except BaseException:
             await self._close(incoming)
             raise
-        return events
+        return events, event
 
     def _empty(self, events: Events) -> HeadwaterError:
         what = "an empty stream" if not events.size else "a stream without a single event"

@@ -7,6 +7,7 @@ read by one task at a time. Leaving it in any way closes its socket; what it hol
 from __future__ import annotations
 
 import warnings
+from collections import deque
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any, Final, Generic, Literal, Self, TypeAlias, TypeVar, cast
@@ -26,7 +27,7 @@ from ..errors import (
     ProviderError,
     TransportError,
 )
-from ..flow import Cached, Emit, Fold, OnCancel, Reply, Send, Sleep, Step, Stream
+from ..flow import END, Cached, Emit, OnCancel, Reply, Send, Sleep, Step, Stream
 from ..refusals import redacted
 from ..tasks.output import Output
 from .deadlines import FOREVER
@@ -39,8 +40,6 @@ R = TypeVar("R")
 
 GRACE: Final = 2.0
 """Seconds that releasing a run may take: telling the provider to cancel, closing a connection."""
-KEEP: Final = 512
-"""Events handed over and not yet folded; more are folded as they go, so that memory follows the text alone."""
 LARGE: Final = 1024 * 1024
 """A reply of more bytes is decoded in a worker thread."""
 UNREADABLE: Final = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
@@ -71,12 +70,8 @@ class AsyncRun(Generic[E, R]):
         self._state: State = "new"
         self._busy = False
         self._step: Step | None = None
-        self._log: list[Any] = []
-        self._next = 0  # the first event of the log that was not handed over
-        self._unfolded = 0  # the first event of the log that the fold has not seen
-        self._count = 0
+        self._waiting: deque[Any] = deque()  # events that no stream keeps: of a job, and a first one looked at
         self._events: Events | None = None
-        self._fold: Fold[Any, Any] | None = None
         self._failure: HeadwaterError | None = None
         self._on_cancel: OnCancel | None = None
         self._result: Any = None
@@ -139,9 +134,9 @@ class AsyncRun(Generic[E, R]):
         """What has come so far, folded as the result would be; None before the first event of a stream."""
         if self._state == "done":
             return cast("R", self._value())
-        if self._fold is None or not self._count:
+        if self._events is None or not self._events.count:
             return None
-        return cast("R", self._fold_log().result())
+        return cast("R", self._events.fold.result())
 
     # -- reading it
 
@@ -149,34 +144,39 @@ class AsyncRun(Generic[E, R]):
         return self
 
     async def __anext__(self) -> E:
-        if self._next >= len(self._log) and not await self._pull():
-            raise StopAsyncIteration
-        event: E = self._log[self._next]
-        self._next += 1
+        event = None if self._events is None or self._waiting else self._events.take()
+        if event is None:
+            event = await self._pull()
+            if event is END:
+                raise StopAsyncIteration
         return event if self._show is None else self._show(event)
 
     async def result(self) -> R:
         """Read to the end and return what the plain call returns; events not yet handed over are not any more."""
-        while True:
-            self._next = len(self._log)
-            if not await self._pull():
-                break
+        while await self._pull() is not END:
+            if self._events is not None:
+                while self._events.take() is not None:
+                    pass
         if self._state == "closed":
             raise ClosedError("the run was left before its end, so it has no result; see .partial")
         return cast("R", self._value())
 
     async def drain(self) -> list[E]:
         """At least one event, and all others that are there already; [] at the end."""
-        if self._next >= len(self._log) and not await self._pull():
+        event = await self._pull()
+        if event is END:
             return []
-        events: list[E] = self._log[self._next :]
-        self._next = len(self._log)
+        events = [event, *self._waiting]
+        self._waiting.clear()
+        while self._events is not None and (event := self._events.take()) is not None:
+            events.append(event)
         return events if self._show is None else [self._show(event) for event in events]
 
     async def start(self) -> Self:
         """Wait until there is an event to hand over, or the end; an early failure is raised here."""
-        if self._next >= len(self._log):
-            await self._pull()
+        event = await self._pull()
+        if event is not END:
+            self._waiting.appendleft(event)
         return self
 
     async def close(self) -> None:
@@ -208,21 +208,24 @@ class AsyncRun(Generic[E, R]):
 
     # -- pulling it
 
-    async def _pull(self) -> bool:
-        """Advance until there is an event to hand over (True) or the run is over (False)."""
+    async def _pull(self) -> Any:
+        """Advance until there is an event to hand over; END when the run is over."""
         if self._busy:
             raise CallError("this run is being read by another task; a run has one reader at a time")
         self._busy = True
         try:
-            while self._next >= len(self._log):
+            while True:
+                if self._waiting:
+                    return self._waiting.popleft()
                 if self._state == "open":
-                    await self._go_on()
+                    if (event := await self._go_on()) is not None:
+                        return event
                 elif self._state == "new":
                     await self._begin()
                 elif self._failure is not None:
                     raise self._failure
                 else:
-                    return False
+                    return END
         except HeadwaterError as error:
             if self._state in {"new", "open"}:
                 await self._fail(error)
@@ -233,7 +236,6 @@ class AsyncRun(Generic[E, R]):
             raise
         finally:
             self._busy = False
-        return True
 
     async def _begin(self) -> None:
         self._state = "open"
@@ -242,24 +244,28 @@ class AsyncRun(Generic[E, R]):
         self._exchange.begin(plan, began)
         self._advance(plan.flow.send, None)
 
-    async def _go_on(self) -> None:
-        if self._events is not None:
-            await (self._conclude(self._events) if self._events.over else self._read(self._events))
-            return
-        step = self._step
+    async def _go_on(self) -> Any:
+        """One step of the flow, or one reading of its stream; an event, where that gave one."""
+        events, step = self._events, self._step
+        if events is not None:
+            event = events.take()
+            if event is None:
+                await (self._conclude(events) if events.over else self._read(events))
+            return event
         try:
             if type(step) is Stream:
-                self._fold = step.fold()
-                self._take(await self._open(step))
-                return
+                self._events, first = await self._exchange.open(step)
+                self._note_event()
+                return first
             value = await self._perform(step)
         except HeadwaterError as error:
             self._advance(self._plan.flow.throw, error)
-            return
+            return None
         if type(value) is Reply and len(value.body) > LARGE:
             await self._advance_aside(value)
         else:
             self._advance(self._plan.flow.send, value)
+        return None
 
     def _advance(self, go: Callable[[Any], Step], value: Any) -> None:
         try:
@@ -296,7 +302,7 @@ class AsyncRun(Generic[E, R]):
         if type(step) is Send:
             return await self._exchange.send(step.request)
         if type(step) is Emit:
-            self._log.append(step.event)
+            self._waiting.append(step.event)
             self._note_event()
         elif type(step) is OnCancel:
             self._on_cancel = step if step.request else None
@@ -308,32 +314,19 @@ class AsyncRun(Generic[E, R]):
 
     # -- its stream
 
-    async def _open(self, step: Stream[Any, Any]) -> Events:
-        self._events = await self._exchange.open(step)
-        return self._events
-
     async def _read(self, events: Events) -> None:
+        """Wait for the next event, and keep it waiting; the clock of its silence runs meanwhile, and only then."""
         deadlines = self._exchange.deadlines
         limit = min(deadlines.total, current_time() + deadlines.idle)
-        if limit == FOREVER:
-            await events.more()
-        else:
-            with CancelScope(deadline=limit):
+        event = None
+        with CancelScope(deadline=limit):
+            while event is None and not events.over:
                 await events.more()
-            if not events.fresh and not events.over:
-                raise deadlines.passed("idle", current_time())
-        self._take(events)
-
-    def _take(self, events: Events) -> None:
-        """Move what was decoded into the log."""
-        if len(self._log) > KEEP:
-            self._fold_log()
-            self._log.clear()
-            self._next = self._unfolded = 0
-        self._log += events.fresh
-        self._count += len(events.fresh)
-        events.fresh.clear()
-        self._note_event()
+                event = events.take()
+        if event is not None:
+            self._waiting.append(event)
+        elif not events.over:
+            raise deadlines.passed("idle", current_time())
 
     async def _conclude(self, events: Events) -> None:
         """Everything that came was handed over: settle how it ended."""
@@ -347,29 +340,20 @@ class AsyncRun(Generic[E, R]):
 
     def _wrong_end(self, events: Events) -> HeadwaterError | None:
         error = events.failure
-        if events.ended:
-            return None
-        if error is None and not events.pending and (events.closed_is_whole or self._fold_log().complete()):
-            return None
         if error is not None and not isinstance(error, TransportError):
             return error
+        if events.ended or (error is None and events.whole):
+            return None
         return self._cut(error)
 
     def _cut(self, cause: HeadwaterError | None) -> IncompleteStreamError:
+        events = self._events.count if self._events else 0
         error = IncompleteStreamError(
-            f"{self._plan.provider}'s stream stopped before its end, after {self._count} events"
+            f"{self._plan.provider}'s stream stopped before its end, after {events} events"
             + (f": {cause.message}" if cause else "")
         )
         error.__cause__ = cause
         return error
-
-    def _fold_log(self) -> Fold[Any, Any]:
-        """The fold, with every event of the log in it."""
-        assert self._fold is not None
-        for event in self._log[self._unfolded :]:
-            self._fold.add(event)
-        self._unfolded = len(self._log)
-        return self._fold
 
     def _note_event(self) -> None:
         if self._first_at is None:
@@ -379,8 +363,8 @@ class AsyncRun(Generic[E, R]):
     # -- ending it
 
     def _value(self) -> Any:
-        if self._result is None and self._fold is not None:
-            self._result = self._fold_log().result()
+        if self._result is None and self._events is not None:
+            self._result = self._events.fold.result()
             self._attach()
         return self._result
 
@@ -401,9 +385,9 @@ class AsyncRun(Generic[E, R]):
         self._state = "failed"
         self._failure = redacted(error, self._plan.credentials.redact)
         self._ended_at = current_time()
-        if self._count:
-            error.partial = self._fold_log().result()
-            error.events_received = self._count
+        if self._events is not None:
+            error.partial = self._events.fold.result()
+            error.events_received = self._events.count
         self._exchange.describe(error, self._ended_at)
         await self._release("truncated" if isinstance(error, IncompleteStreamError) else "error")
 

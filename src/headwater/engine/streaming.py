@@ -1,16 +1,18 @@
-"""A streaming body as events: bytes to frames to events, in batches, with no task and no channel between.
+"""A streaming body as events: bytes to frames as they come, frames to events as they are asked for.
 
-It knows when the stream is over and what it saw last; what an end means is the run's to say.
+A frame is decoded when its event is taken and folded at once, so nothing is kept of what was handed over. It knows
+when the stream is over and what it saw last; what an end means is the run's to say.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 from anyio import CancelScope, current_time
 
 from ..errors import HeadwaterError, MalformedEventError, TransportError
-from ..flow import END, Stream
+from ..flow import END, Fold, Stream
 from ..framing import BodyFraming, Frame, Framing, JSONLinesFraming, SSEFraming
 from ..wire import Incoming
 from .body import Body
@@ -23,10 +25,11 @@ _MEDIA_TYPES: Final = {
     "sse": frozenset({"text/event-stream", ""}),
     "json-lines": frozenset({"application/x-ndjson", "application/jsonl", "application/json-lines", ""}),
 }
+_NOTHING: Final[Iterator[Frame]] = iter(())
 
 
 def is_declared(framing: str, content_type: str) -> bool:
-    """Whether an answer of this media type can be this stream; raw bodies may be anything but an HTML page."""
+    """Whether an answer of this media type can be this stream; raw bodies may be anything but a page or JSON."""
     expected = _MEDIA_TYPES.get(framing)
     if expected is None:
         return content_type not in {"text/html", "application/json", "application/problem+json"}
@@ -34,18 +37,31 @@ def is_declared(framing: str, content_type: str) -> bool:
 
 
 class Events:
-    """`fresh`: decoded and not yet taken. `over`: nothing more will come. `ended`: by its end marker.
-    `failure`: what stopped it. `pending`: it stopped inside an event."""
+    """`over`: no more frames will come. `ended`: by its end marker. `failure`: what stopped it. `count`: events taken."""
 
-    __slots__ = ("_body", "_count", "_framing", "_step", "ended", "failure", "fresh", "incoming", "over")
+    __slots__ = (
+        "_body",
+        "_decode",
+        "_frames",
+        "_framing",
+        "_step",
+        "count",
+        "ended",
+        "failure",
+        "fold",
+        "incoming",
+        "over",
+    )
 
     def __init__(self, step: Stream[Any, Any], incoming: Incoming) -> None:
         self.incoming = incoming
+        self.fold: Fold[Any, Any] = step.fold()
         self._step = step
+        self._decode = step.decode
         self._body = Body(incoming, float("inf"))
         self._framing: Framing = _FRAMINGS[step.framing]()
-        self._count = 0
-        self.fresh: list[Any] = []
+        self._frames = _NOTHING
+        self.count = 0
         self.over = False
         self.ended = False
         self.failure: HeadwaterError | None = None
@@ -56,45 +72,47 @@ class Events:
         return self._body.size
 
     @property
-    def pending(self) -> bool:
-        """Whether it stopped inside an event."""
-        return self._framing.pending
+    def whole(self) -> bool:
+        """Whether a stream that is over, without a failure or an end marker, ended where it should."""
+        return not self._framing.pending and (self._step.finish == "closed" or self.fold.complete())
 
-    @property
-    def closed_is_whole(self) -> bool:
-        """Whether the clean end of the body is an end marker."""
-        return self._step.finish == "closed"
-
-    async def more(self) -> None:
-        """Read until there is something fresh, or it is over."""
-        body, framing = self._body, self._framing
+    def take(self) -> Any:
+        """The next event of those that have come; None when there is none, and after a failure."""
         try:
-            while not self.fresh and not self.over:
-                data = await body.read()
-                if data:
-                    self._decode(framing.feed(data))
-                else:
-                    self._decode(framing.finish())
-                    self.over = True
-        except HeadwaterError as error:
-            self.failure = error
-            self.over = True
-
-    def _decode(self, frames: list[Frame]) -> None:
-        decode, fresh = self._step.decode, self.fresh
-        try:
-            for frame in frames:
-                event = decode(frame)
+            for frame in self._frames:
+                event = self._decode(frame)
+                if event is None:
+                    continue
                 if event is END:
                     self.ended = self.over = True
+                    self._frames = _NOTHING
+                    return None
+                self.fold.add(event)
+                self.count += 1
+                return event
+        except HeadwaterError as error:
+            self._fail(error)
+        return None
+
+    async def more(self) -> None:
+        """Read until some frames have come, or it is over."""
+        try:
+            while not self.over:
+                data = await self._body.read()
+                frames = self._framing.feed(data) if data else self._framing.finish()
+                self.over = not data
+                if frames:
+                    self._frames = iter(frames)
                     return
-                if event is not None:
-                    fresh.append(event)
-        except MalformedEventError as error:
-            error.index = self._count + len(fresh)
-            raise
-        finally:
-            self._count += len(fresh)
+        except HeadwaterError as error:
+            self._fail(error)
+
+    def _fail(self, error: HeadwaterError) -> None:
+        if isinstance(error, MalformedEventError):
+            error.index = self.count
+        self.failure = error
+        self.over = True
+        self._frames = _NOTHING
 
     async def drain(self) -> None:
         """Read what follows the end marker, for a moment; a body that does not end is closed.

@@ -20,7 +20,7 @@ from ..framing import Frame
 from ..refusals import SHOWN_BYTES, decode, in_band
 from ..tasks.chat import wire_messages
 from ..tasks.chat_fold import ChatFold
-from ..tasks.chat_types import ChatCompletionOutput, ChatCompletionStreamOutput
+from ..tasks.chat_types import ChatCompletionOutput, ChatCompletionStreamOutput, LenientChunk
 from .requests import extra, model_of, parameters, post
 from .response_format import Rewriting
 from .urls import chat_url
@@ -30,6 +30,7 @@ Flows: TypeAlias = Callable[[Call], Flow[Any]]
 DONE: Final = b"[DONE]"
 ERROR: Final = b'"error"'
 _chunk: Final = msgspec.json.Decoder(ChatCompletionStreamOutput).decode
+_lenient_chunk: Final = msgspec.json.Decoder(LenientChunk).decode
 
 
 class Dialect(msgspec.Struct, frozen=True, kw_only=True):

@@ -112,6 +112,27 @@ class _Choice:
         self._tool_calls = _ToolCalls()
         self._logprobs: list[ChatCompletionOutputLogprobs] = []
 
+    def add_text(self, event: ChatCompletionStreamOutput) -> bool:
+        """Take a chunk that has nothing but text for this choice, as nearly all do; False for any other."""
+        choices = event.choices
+        if len(choices) != 1 or event.usage is not None:
+            return False
+        choice = choices[0]
+        delta = choice.delta
+        text = delta.content
+        if (
+            text is None
+            or choice.finish_reason is not None
+            or choice.index != self.index
+            or choice.logprobs is not None
+            or delta.reasoning is not None
+            or delta.tool_calls is not None
+            or delta.refusal is not None
+        ):
+            return False
+        self._content.append(text)
+        return True
+
     def add(self, choice: ChatCompletionStreamOutputChoice) -> None:
         delta = choice.delta
         if delta.content is not None:
@@ -180,6 +201,7 @@ class ChatFold:
         "_id",
         "_model",
         "_object",
+        "_plain",
         "_tier",
         "_usage",
     )
@@ -194,9 +216,14 @@ class ChatFold:
         self._fingerprint: str | None = None
         self._tier: str | None = None
         self._usage: ChatCompletionOutputUsage | None = None
+        self._plain: _Choice | None = None  # the only choice so far, once the stream has said what it is
 
     def add(self, event: ChatCompletionStreamOutput) -> None:
         """Take the next chunk; its cost does not grow with what came before."""
+        if self._plain is None or not self._plain.add_text(event):
+            self._add(event)
+
+    def _add(self, event: ChatCompletionStreamOutput) -> None:
         for choice in event.choices:
             index = choice.index if event.object != _OLD_OBJECT else 0
             known = self._choices.get(index)
@@ -211,6 +238,8 @@ class ChatFold:
         self._object = self._object or event.object
         self._fingerprint = self._fingerprint or event.system_fingerprint
         self._tier = self._tier or event.service_tier
+        only = len(self._choices) == 1 and self._id and self._object != _OLD_OBJECT
+        self._plain = next(iter(self._choices.values())) if only else None
 
     def complete(self) -> bool:
         """Whether as many choices as were asked for have begun, and each of them says why it ended."""

@@ -216,19 +216,38 @@ class ChatCompletionStreamOutputChoice(Output):
 class ChatCompletionStreamOutput(Output):
     """One chunk of a streamed answer. `choices` is empty in a chunk that only carries `usage`."""
 
-    choices: Nullable[list[ChatCompletionStreamOutputChoice]]
-    id: Nullable[str] = ""
+    choices: list[ChatCompletionStreamOutputChoice]
+    id: str = ""
     created: int | float | None = None
-    model: Nullable[str] = ""
+    model: str = ""
     object: str | None = None
     system_fingerprint: str | None = None
     service_tier: str | None = None
     usage: ChatCompletionStreamOutputUsage | None = None
 
-    def __post_init__(self) -> None:
-        if self.choices is None:
-            self.choices = []
-        if self.id is None:
-            self.id = ""
-        if self.model is None:
-            self.model = ""
+
+class LenientChunk(msgspec.Struct, kw_only=True):
+    """A chunk with nulls where no server should send them: read only after the strict reading has failed, so that
+    all the others need no second look."""
+
+    choices: list[ChatCompletionStreamOutputChoice] | None
+    id: str | int | None = None
+    created: int | float | str | None = None
+    model: str | None = None
+    object: str | None = None
+    system_fingerprint: str | None = None
+    service_tier: str | None = None
+    usage: ChatCompletionStreamOutputUsage | None = None
+
+    def chunk(self) -> ChatCompletionStreamOutput:
+        """The chunk that it stands for."""
+        return ChatCompletionStreamOutput(
+            choices=self.choices or [],
+            id="" if self.id is None else str(self.id),
+            created=None if isinstance(self.created, str) else self.created,
+            model=self.model or "",
+            object=self.object,
+            system_fingerprint=self.system_fingerprint,
+            service_tier=self.service_tier,
+            usage=self.usage,
+        )

@@ -28,6 +28,8 @@ from .sending import BROKEN, LAST_WORDS, PIECE, Upload, request_head
 if TYPE_CHECKING:
     from .origin import Origin
 
+UNREAD = frozenset({404, 405, 413, 501})
+"""Refusals that a server may send without reading the request's body."""
 READ = 64 * 1024
 """Bytes that are read at once."""
 
@@ -68,13 +70,14 @@ class Connection:
         self.parser.expect(outgoing.method)
         body = outgoing.body
         if isinstance(body, bytes) and len(body) <= PIECE:
-            data = request_head(outgoing) + body
             try:
-                await self._send(data)
+                await self._send(memoryview(request_head(outgoing) + body))
             except BROKEN as error:
                 piece = await self._last_words(error)
             else:
                 piece = await self.head()
+            # Some servers refuse a path before they read the body, and would take it for the next request.
+            self._whole = not (body and self.parser.status in UNREAD)
         else:
             upload = Upload(self, outgoing)
             piece = await upload.run()
@@ -135,15 +138,16 @@ class Connection:
         """Whether it is still open, and not the parent's of a process that has forked."""
         return not self.closed and self.origin.loop.pid == os.getpid()
 
-    async def _send(self, data: bytes) -> None:
+    async def _send(self, data: memoryview) -> None:
         # A short request fits into the kernel's buffer, and nothing is left to wait for: anyio would give every
         # other task a turn first, which costs as much as the rest of the exchange. Nothing else writes meanwhile.
+        # It holds the credential: a view does not show it in a traceback with locals.
         if self._direct:
             await checkpoint_if_cancelled()
             with suppress(BlockingIOError):
                 data = data[os.write(self._raw.fileno(), data) :]
         if data:
-            await self.stream.send(data)
+            await self.stream.send(bytes(data))
 
     async def _last_words(self, cause: Exception) -> bytes:
         with move_on_after(LAST_WORDS):

@@ -1,0 +1,124 @@
+"""Bodies that are more than bytes: files that stay on disk, and the parts of multipart/form-data.
+
+A body can be made as often as its request is tried. A file is opened for each of its pieces and closed again, in a
+worker thread, so that nothing is left open however a request ends. Its length is known before the first byte goes out.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from anyio import to_thread
+
+from ..errors import InputError, InvalidParameterError
+from ..flow import MIB, Loaded, Part
+
+PIECE: Final = 64 * 1024
+"""Bytes that are read from a file at once."""
+
+Piece: TypeAlias = bytes | Loaded
+_ESCAPES: Final = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})
+
+
+class Pieces:
+    """A body of pieces in memory and on disk, one after another; it can be gone through any number of times."""
+
+    __slots__ = ("_pieces", "length")
+
+    def __init__(self, pieces: Sequence[Piece]) -> None:
+        self._pieces = pieces
+        self.length = sum(map(_size, pieces))
+
+    def __aiter__(self) -> _Reader:
+        return _Reader(self._pieces)
+
+
+class _Reader:
+    """One time through."""
+
+    __slots__ = ("_left", "_place")
+
+    def __init__(self, pieces: Sequence[Piece]) -> None:
+        self._left = list(reversed(pieces))
+        self._place = 0
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        while self._left:
+            piece = self._left[-1]
+            if isinstance(piece, bytes):
+                return self._next(piece)
+            if piece.path is None:
+                return self._next(piece.data)
+            data = await to_thread.run_sync(_read, piece.path, self._place)
+            if data:
+                self._place += len(data)
+                return data
+            self._next(b"")
+        raise StopAsyncIteration
+
+    def _next(self, data: bytes) -> bytes:
+        self._left.pop()
+        self._place = 0
+        return data
+
+
+def body_of(given: Piece | tuple[Part, ...]) -> tuple[bytes | Pieces, str | None]:
+    """A request's body as the transport takes it, and the content type that it brings.
+
+    Raises `InvalidParameterError` for an input that was never read.
+    """
+    if isinstance(given, bytes):
+        return given, None
+    if isinstance(given, Loaded):
+        _size(given)
+        return (given.data if given.path is None else Pieces([given])), given.mime_type
+    boundary = secrets.token_hex(16)
+    pieces = [*_parts(given, boundary), f"--{boundary}--\r\n".encode()]
+    body = Pieces(pieces)
+    content_type = f"multipart/form-data; boundary={boundary}"
+    in_memory = [piece for piece in pieces if isinstance(piece, bytes)]
+    if len(in_memory) == len(pieces) and body.length <= MIB:
+        return b"".join(in_memory), content_type
+    return body, content_type
+
+
+def _parts(parts: tuple[Part, ...], boundary: str) -> list[Piece]:
+    pieces: list[Piece] = []
+    for part in parts:
+        lines = [f"--{boundary}", _disposition(part)]
+        if kind := part.mime_type or (part.data.mime_type if isinstance(part.data, Loaded) else None):
+            lines.append(f"Content-Type: {kind}")
+        pieces.append("\r\n".join([*lines, "", ""]).encode())
+        pieces.append(part.data if not isinstance(part.data, Loaded) or part.data.path else part.data.data)
+        pieces.append(b"\r\n")
+    return pieces
+
+
+def _disposition(part: Part) -> str:
+    """Names are escaped as browsers do: https://html.spec.whatwg.org/multipage/form-control-infrastructure.html"""
+    name = f'Content-Disposition: form-data; name="{part.name.translate(_ESCAPES)}"'
+    return name if part.filename is None else f'{name}; filename="{part.filename.translate(_ESCAPES)}"'
+
+
+def _size(piece: Piece) -> int:
+    if isinstance(piece, bytes):
+        return len(piece)
+    if piece.url is not None and not piece.data:
+        raise InvalidParameterError("an input that was left as a URL cannot be a request's body")
+    return len(piece.data) if piece.path is None else piece.size
+
+
+def _read(path: str, place: int) -> bytes:
+    try:
+        with Path(path).open("rb", buffering=0) as file:
+            file.seek(place)
+            return file.read(PIECE)
+    except OSError as error:
+        raise InputError(f"{os.path.basename(path)!r} cannot be read any more: {error.strerror}") from None  # noqa: PTH119

@@ -1,0 +1,71 @@
+"""A call's arguments as one vendor's fields: renamed, as one size, and without those that it does not take.
+
+What is left out is said in a warning, by name. Nothing here knows a provider or a route.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any, Final
+
+from ..flow import Call
+from .requests import extra, parameters
+
+STEPS: Final = {"num_inference_steps": "steps"}
+
+
+def arguments(
+    call: Call,
+    *,
+    renamed: Mapping[str, str] = {},
+    dropped: frozenset[str] = frozenset(),
+    sized: bool = False,
+) -> dict[str, Any]:
+    """The parameters with `extra_body` over them, as fields.
+
+    A name that the vendor spells otherwise is `renamed`, unless both were given. `dropped` are left out. `sized`:
+    width and height become "size", as "512x256".
+    """
+    given = {**parameters(call), **extra(call)}
+    left_out = sorted(dropped & given.keys())
+    for name in left_out:
+        del given[name]
+    if sized:
+        left_out += _measure(given)
+    for name, theirs in renamed.items():
+        if name in given:
+            value = given.pop(name)
+            given.setdefault(theirs, value)
+    if left_out:
+        warn(call, left_out)
+    return given
+
+
+def _measure(given: dict[str, Any]) -> list[str]:
+    """Write the size as one field; the names of what could not be said so."""
+    sides = {name: given.pop(name) for name in ("width", "height") if name in given}
+    if "size" not in given and len(sides) == 2:
+        given["size"] = f"{sides['width']}x{sides['height']}"
+        return []
+    return list(sides)
+
+
+def warn(call: Call, names: list[str]) -> None:
+    """Say which arguments do not reach the vendor."""
+    warnings.warn(f"{call.provider} takes no {', '.join(names)} for {call.task}: left out", UserWarning, stacklevel=2)
+
+
+def take_target_size(given: dict[str, Any]) -> None:
+    """Replace `target_size` by width and height."""
+    size = given.pop("target_size", None)
+    for side in ("width", "height"):
+        value = size.get(side) if isinstance(size, Mapping) else getattr(size, side, None)
+        if value is not None:
+            given.setdefault(side, value)
+
+
+def joined(given: dict[str, Any], name: str) -> None:
+    """Make one text of several, for vendors that take a list of them nowhere."""
+    if isinstance(given.get(name), list):
+        given[name] = ", ".join(given[name])
