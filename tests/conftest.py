@@ -9,14 +9,7 @@ from typing import Any
 
 import pytest
 
-from drivers import Driver
-
-LOOPS = {
-    "asyncio": ("asyncio", {"use_uvloop": False, "debug": True}),
-    "uvloop": ("asyncio", {"use_uvloop": True}),
-    "trio": ("trio", {}),
-}
-
+from drivers import LOOPS, Driver
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """A test that takes a `driver` also runs through the sync client, which brings a loop of its own."""
@@ -50,6 +43,12 @@ def no_ambient_settings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytes
             monkeypatch.delenv(name)
     monkeypatch.delenv("HEADWATER_PROVIDER", raising=False)
     monkeypatch.setenv("HF_HOME", str(tmp_path_factory.getbasetemp() / "no-hugging-face-home"))
+
+
+def pytest_collection_finish() -> None:
+    """What is there before the first test stays: collecting after every test then looks at the test's own objects."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

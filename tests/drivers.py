@@ -16,6 +16,12 @@ import anyio.to_thread
 if TYPE_CHECKING:
     from headwater import InferenceClient
 
+LOOPS = {
+    "asyncio": ("asyncio", {"use_uvloop": False, "debug": True}),
+    "uvloop": ("asyncio", {"use_uvloop": True}),
+    "trio": ("trio", {}),
+}
+
 ENDED = object()
 
 

@@ -6,7 +6,7 @@ What the clients sent is kept in `requests`, every answer in `answers`. No event
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Literal, TypeAlias
 
 import anyio
@@ -31,11 +31,10 @@ class Answer:
         content_type: str = "application/json",
         framed: Framed = "chunked",
         head: Iterable[Step] = (),
-        **headers: str,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         self.status = status
-        self.headers = {"content-type": content_type}
-        self.headers.update((name.replace("_", "-"), value) for name, value in headers.items())
+        self.headers = {"content-type": content_type, **(headers or {})}
         self.framed: Framed = framed
         self.reused = False
         self.surplus = False

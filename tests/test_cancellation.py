@@ -19,9 +19,10 @@ import anyio
 import psutil
 import pytest
 import trio
+from drivers import Driver
+from memory import FOREVER, SSE, Answer, Memory
 from trio.testing import MockClock
 
-from drivers import Driver
 from headwater import (
     AsyncInferenceClient,
     CallError,
@@ -31,7 +32,6 @@ from headwater import (
     Timeout,
 )
 from headwater.emulator import faults
-from memory import FOREVER, SSE, Answer, Memory
 
 pytestmark = pytest.mark.anyio
 
@@ -59,7 +59,7 @@ def url_of(server: faults.FaultServer, fault: str = "sse_forever") -> str:
     return f"{server.at(fault)}/v1"
 
 
-class Failed(Exception):
+class FailedError(Exception):
     pass
 
 
@@ -92,10 +92,10 @@ async def test_close_closes(driver: Driver, server: faults.FaultServer) -> None:
 
 async def test_an_exception_in_the_body_closes_and_comes_out(driver: Driver, server: faults.FaultServer) -> None:
     async with driver.client(base_url=url_of(server)) as client:
-        with pytest.raises(Failed):
+        with pytest.raises(FailedError):
             async with client.chat_completion.stream(MESSAGES) as run:
                 async for _ in run:
-                    raise Failed
+                    raise FailedError
         assert await closed(server)
 
 
@@ -206,12 +206,12 @@ async def test_cancelling_while_connecting(anyio_backend: Any, server: faults.Fa
 
 
 async def test_cancelling_a_backoff(anyio_backend: Any) -> None:
-    transport = Memory(lambda _: Answer(b"{}", status=429, retry_after="50"))
-    async with AsyncInferenceClient(base_url="http://127.0.0.1:9/v1", transport=transport) as client:
-        async with anyio.create_task_group() as group:
-            group.start_soon(client.chat_completion, MESSAGES)
-            await anyio.wait_all_tasks_blocked()
-            group.cancel_scope.cancel()
+    transport = Memory(lambda _: Answer(b"{}", status=429, headers={"retry-after": "50"}))
+    client = AsyncInferenceClient(base_url="http://127.0.0.1:9/v1", transport=transport)
+    async with anyio.create_task_group() as group:
+        group.start_soon(client.chat_completion, MESSAGES)
+        await anyio.wait_all_tasks_blocked()
+        group.cancel_scope.cancel()
     assert len(transport.requests) == 1
 
 
@@ -219,16 +219,18 @@ async def test_cancelling_a_backoff(anyio_backend: Any) -> None:
 
 
 def script(_: Any) -> Answer:
-    return Answer(*[WORD, 0.001] * 3, END, content_type=SSE, head=[0.001])
+    return Answer(WORD, 0.001, WORD, 0.001, END, content_type=SSE, head=[0.001])
 
 
 def refusing() -> Callable[[Any], Answer]:
     """A refusal with a body, an empty stream, a stream cut before its first event, then one that is whole."""
-    answers = iter([
-        Answer(b'{"error":', 0.001, b'"no"}', status=500),
-        Answer(content_type=SSE),
-        script(None),
-    ])
+    answers = iter(
+        [
+            Answer(b'{"error":', 0.001, b'"no"}', status=500),
+            Answer(content_type=SSE),
+            script(None),
+        ]
+    )
     return lambda _: next(answers)
 
 
@@ -339,9 +341,7 @@ def census() -> int:
     return len(threads) + psutil.Process(os.getpid()).num_fds()
 
 
-async def test_many_streams_cancelled_at_random_leave_nothing(
-    anyio_backend: Any, server: faults.FaultServer
-) -> None:
+async def test_many_streams_cancelled_at_random_leave_nothing(anyio_backend: Any, server: faults.FaultServer) -> None:
     rand = random.Random(3)
     async with AsyncInferenceClient(base_url=f"{server.at('sse_forever', pause=0.01)}/v1") as client:
 

@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-
 from drivers import Driver
+from memory import SSE, Answer, Memory
+
 from headwater import (
     AsyncInferenceClient,
     DecodeError,
@@ -23,7 +24,6 @@ from headwater import (
 )
 from headwater.emulator import faults
 from headwater.errors import ConnectionLostError
-from memory import SSE, Answer, Memory
 
 pytestmark = pytest.mark.anyio
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 import email.utils
 import math
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import anyio
 import pytest
+from memory import FOREVER, SSE, Answer, Memory, Step, in_turn
 from trio.testing import MockClock
 
 from headwater import (
@@ -29,7 +30,6 @@ from headwater import (
     Timeout,
 )
 from headwater.engine.retry import Quota, Raise, Retries, Retry, decide
-from memory import FOREVER, SSE, Answer, Memory, Step, in_turn
 
 MESSAGES = [{"role": "user", "content": "hi"}]
 JSON = b'{"id":"1","choices":[{"index":0,"message":{"role":"assistant","content":"w"},"finish_reason":"stop"}]}'
@@ -50,8 +50,13 @@ def stream(*steps: Step) -> Answer:
     return Answer(*steps, content_type=SSE)
 
 
-def refused(status: int, body: bytes = b'{"error":"no"}', **headers: str) -> Answer:
-    return Answer(body, status=status, **headers)
+def turns(piece: bytes, silence: float) -> list[Step]:
+    """The two by turns, ten times."""
+    return [step for _ in range(10) for step in (piece, silence)]
+
+
+def refused(status: int, body: bytes = b'{"error":"no"}', headers: Mapping[str, str] | None = None) -> Answer:
+    return Answer(body, status=status, headers=headers)
 
 
 async def read(made: AsyncInferenceClient) -> str:
@@ -85,15 +90,15 @@ async def fails(made: AsyncInferenceClient, ask: Any = read) -> tuple[HeadwaterE
     ("timeout", "answer", "phase", "after"),
     [
         (Timeout(total=7), stream(WORD, FOREVER), "total", 7),
-        (Timeout(total=7), stream(*[WORD, 2.0] * 10), "total", 7),
+        (Timeout(total=7), stream(*turns(WORD, 2.0)), "total", 7),
         (Timeout(total=7), Answer(head=[FOREVER]), "total", 7),
         (Timeout(first_event=5), Answer(head=[FOREVER]), "first_event", 5),
-        (Timeout(first_event=5), stream(*[COMMENT, 1.0] * 10), "first_event", 5),
-        (Timeout(first_event=5), stream(*[b"d", 1.0] * 10), "first_event", 5),
+        (Timeout(first_event=5), stream(*turns(COMMENT, 1.0)), "first_event", 5),
+        (Timeout(first_event=5), stream(*turns(b"d", 1.0)), "first_event", 5),
         (Timeout(first_event=5, idle=1), stream(3.0, COMMENT, FOREVER), "first_event", 5),
         (Timeout(idle=3), stream(WORD, 2.0, WORD, FOREVER), "idle", 5),
-        (Timeout(idle=3), stream(WORD, *[COMMENT, 1.0] * 9), "idle", 3),
-        (Timeout(idle=3), stream(WORD, *[b"d", 1.0] * 9), "idle", 3),
+        (Timeout(idle=3), stream(WORD, *turns(COMMENT, 1.0)), "idle", 3),
+        (Timeout(idle=3), stream(WORD, *turns(b"d", 1.0)), "idle", 3),
         (Timeout(), stream(WORD, FOREVER), "idle", 120),
         (None, stream(WORD, 100.0, WORD, FOREVER), "idle", 220),
         (9, stream(8.0, WORD, FOREVER), "total", 9),
@@ -106,7 +111,8 @@ def test_a_clock_fires_as_its_own_phase(timeout: Any, answer: Answer, phase: str
         error, took = await fails(client(transport, timeout=timeout))
         assert isinstance(error, InferenceTimeoutError)
         assert isinstance(error, TimeoutError)
-        assert (error.phase, took) == (phase, pytest.approx(after))
+        assert error.phase == phase
+        assert took == pytest.approx(after)
         assert phase in error.message
         assert f"{after:g}" in error.message or phase == "idle"
         assert transport.open() == []
@@ -242,22 +248,22 @@ def seconds_of_wait(*answers: Any, timeout: Any = None) -> float:
 @pytest.mark.parametrize(
     ("headers", "asked"),
     [
-        ({"retry_after": "7"}, 7),
-        ({"retry_after": "1.5"}, 1.5),
-        ({"retry_after_ms": "2500"}, 2.5),
-        ({"retry_after": "60"}, 60),
+        ({"retry-after": "7"}, 7),
+        ({"retry-after": "1.5"}, 1.5),
+        ({"retry-after-ms": "2500"}, 2.5),
+        ({"retry-after": "60"}, 60),
         ({"ratelimit": '"default";r=0;t=9'}, 9),
-        ({"x_ratelimit_reset_requests": "4s"}, 4),
+        ({"x-ratelimit-reset-requests": "4s"}, 4),
     ],
 )
 def test_a_wait_that_is_asked_for_is_kept(headers: dict[str, str], asked: float) -> None:
-    took = seconds_of_wait(refused(429, **headers))
+    took = seconds_of_wait(refused(429, headers=headers))
     assert asked <= took <= asked + max(0.1 * asked, 0.5)
 
 
 def test_a_date_is_waited_for() -> None:
     date = email.utils.formatdate(math.ceil(time.time() + 20), usegmt=True)
-    assert 15 <= seconds_of_wait(refused(429, retry_after=date)) <= 23.5
+    assert 15 <= seconds_of_wait(refused(429, headers={"retry-after": date})) <= 23.5
 
 
 def test_a_loading_model_is_waited_for_as_long_as_it_takes() -> None:
@@ -281,20 +287,20 @@ def test_a_loading_model_is_waited_for_within_the_deadline() -> None:
 @pytest.mark.parametrize(
     ("headers", "timeout"),
     [
-        ({"retry_after": "61"}, None),
-        ({"retry_after": "86400"}, None),
-        ({"retry_after": "1e9"}, None),
-        ({"retry_after": "20"}, 10),
-        ({"retry_after": "20"}, Timeout(first_event=10)),
+        ({"retry-after": "61"}, None),
+        ({"retry-after": "86400"}, None),
+        ({"retry-after": "1e9"}, None),
+        ({"retry-after": "20"}, 10),
+        ({"retry-after": "20"}, Timeout(first_event=10)),
     ],
 )
 def test_a_wait_that_is_too_long_is_not_begun(headers: dict[str, str], timeout: Any) -> None:
     async def body() -> None:
-        transport = in_turn(refused(429, **headers), refused(429, **headers), refused(429, **headers))
+        transport = in_turn(refused(429, headers=headers), refused(429, headers=headers), refused(429, headers=headers))
         error, took = await fails(client(transport, timeout=timeout))
         assert isinstance(error, RateLimitError)
-        if headers["retry_after"] != "1e9":
-            assert error.retry_after == float(headers["retry_after"])
+        if headers["retry-after"] != "1e9":
+            assert error.retry_after == float(headers["retry-after"])
             assert took == 0
             assert len(transport.requests) == 1
         else:  # no number of seconds by the standard: as if nothing had been said
@@ -305,7 +311,10 @@ def test_a_wait_that_is_too_long_is_not_begun(headers: dict[str, str], timeout: 
 
 @pytest.mark.parametrize("garbage", ["nan", "inf", "-5", "soon", "1,5", "٣", ""])
 def test_garbage_is_not_slept(garbage: str) -> None:
-    assert seconds_of_wait(refused(429, retry_after=garbage), refused(429, retry_after=garbage)) <= 1.5
+    assert (
+        seconds_of_wait(refused(429, headers={"retry-after": garbage}), refused(429, headers={"retry-after": garbage}))
+        <= 1.5
+    )
 
 
 def test_without_a_hint_the_backoff_doubles_and_is_random() -> None:

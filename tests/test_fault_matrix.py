@@ -17,9 +17,9 @@ from urllib.parse import quote
 
 import httpx
 import pytest
+from drivers import Driver
 
 import headwater
-from drivers import Driver
 from headwater import (
     AuthenticationError,
     ConnectError,
@@ -234,7 +234,9 @@ def shown(error: BaseException) -> str:
         for frame, _ in traceback.walk_tb(one.__traceback__):
             if frame.f_code.co_filename.startswith(OURS):
                 named = frame.f_locals.items()
-                texts += [f"{frame.f_code.co_qualname}: {name}={value!r}" for name, value in named if not is_body(value)]
+                texts += [
+                    f"{frame.f_code.co_qualname}: {name}={value!r}" for name, value in named if not is_body(value)
+                ]
     return "\n".join(texts)
 
 

@@ -14,12 +14,12 @@ from typing import Any
 
 import anyio
 import pytest
+from drivers import LOOPS
+from scripts import run, running
 
-from conftest import LOOPS
 from headwater import AsyncInferenceClient, CallError, InferenceClient
 from headwater.emulator import faults
 from headwater.portal import call
-from scripts import run, running
 
 MESSAGES = [{"role": "user", "content": "hi"}]
 SOON = 10.0

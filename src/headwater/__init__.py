@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .engine.deadlines import Timeout as Timeout
     from .engine.facts import Facts as Facts
     from .engine.facts import Timings as Timings
+    from .engine.inputs import InputPolicy as InputPolicy
     from .engine.run import AsyncRun as AsyncRun
     from .errors import Attempt as Attempt
     from .errors import AuthenticationError as AuthenticationError
@@ -61,8 +62,8 @@ if TYPE_CHECKING:
     from .errors import RedirectError as RedirectError
     from .errors import ResponseTooLargeError as ResponseTooLargeError
     from .errors import ServerError as ServerError
-    from .errors import TLSError as TLSError
     from .errors import TextGenerationError as TextGenerationError
+    from .errors import TLSError as TLSError
     from .errors import TransportError as TransportError
     from .errors import UnexpectedContentError as UnexpectedContentError
     from .errors import UnknownError as UnknownError
@@ -70,16 +71,34 @@ if TYPE_CHECKING:
     from .errors import UnsupportedModelError as UnsupportedModelError
     from .errors import UnsupportedTaskError as UnsupportedTaskError
     from .errors import ValidationError as ValidationError
+    from .events import Job as Job
     from .events import JobEvent as JobEvent
     from .events import Progress as Progress
     from .events import Queued as Queued
     from .events import Started as Started
     from .events import Submitted as Submitted
     from .events import Transferred as Transferred
+    from .hub import ModelInfo as ModelInfo
+    from .hub import ModelList as ModelList
+    from .hub import ModelStatus as ModelStatus
+    from .legacy import InferenceApi as InferenceApi
+    from .media import Media as Media
+    from .openai_names import CompletionChoice as CompletionChoice
+    from .openai_names import CompletionOutput as CompletionOutput
+    from .openai_names import CompletionUsage as CompletionUsage
+    from .openai_names import GeneratedImage as GeneratedImage
+    from .openai_names import ImagesResponse as ImagesResponse
     from .portal import Run as Run
-    from .tasks.chat_input import (
-        ChatCompletionInputFunctionDefinition as ChatCompletionInputFunctionDefinition,
-    )
+    from .responses import AsyncStreamedResponse as AsyncStreamedResponse
+    from .responses import Response as Response
+    from .responses import StreamedResponse as StreamedResponse
+    from .tasks.audio import AudioClassificationOutputElement as AudioClassificationOutputElement
+    from .tasks.audio import AudioClassificationOutputTransform as AudioClassificationOutputTransform
+    from .tasks.audio import AudioToAudioOutputElement as AudioToAudioOutputElement
+    from .tasks.audio import AutomaticSpeechRecognitionOutput as AutomaticSpeechRecognitionOutput
+    from .tasks.audio import AutomaticSpeechRecognitionOutputChunk as AutomaticSpeechRecognitionOutputChunk
+    from .tasks.audio import TextToSpeechEarlyStoppingEnum as TextToSpeechEarlyStoppingEnum
+    from .tasks.chat_input import ChatCompletionInputFunctionDefinition as ChatCompletionInputFunctionDefinition
     from .tasks.chat_input import ChatCompletionInputFunctionName as ChatCompletionInputFunctionName
     from .tasks.chat_input import ChatCompletionInputGrammarType as ChatCompletionInputGrammarType
     from .tasks.chat_input import ChatCompletionInputJSONSchema as ChatCompletionInputJSONSchema
@@ -91,9 +110,7 @@ if TYPE_CHECKING:
     from .tasks.chat_input import (
         ChatCompletionInputResponseFormatJSONSchema as ChatCompletionInputResponseFormatJSONSchema,
     )
-    from .tasks.chat_input import (
-        ChatCompletionInputResponseFormatText as ChatCompletionInputResponseFormatText,
-    )
+    from .tasks.chat_input import ChatCompletionInputResponseFormatText as ChatCompletionInputResponseFormatText
     from .tasks.chat_input import ChatCompletionInputStreamOptions as ChatCompletionInputStreamOptions
     from .tasks.chat_input import ChatCompletionInputTool as ChatCompletionInputTool
     from .tasks.chat_input import ChatCompletionInputToolCall as ChatCompletionInputToolCall
@@ -101,9 +118,7 @@ if TYPE_CHECKING:
     from .tasks.chat_input import ChatCompletionInputURL as ChatCompletionInputURL
     from .tasks.chat_types import ChatCompletionOutput as ChatCompletionOutput
     from .tasks.chat_types import ChatCompletionOutputComplete as ChatCompletionOutputComplete
-    from .tasks.chat_types import (
-        ChatCompletionOutputFunctionDefinition as ChatCompletionOutputFunctionDefinition,
-    )
+    from .tasks.chat_types import ChatCompletionOutputFunctionDefinition as ChatCompletionOutputFunctionDefinition
     from .tasks.chat_types import ChatCompletionOutputLogprob as ChatCompletionOutputLogprob
     from .tasks.chat_types import ChatCompletionOutputLogprobs as ChatCompletionOutputLogprobs
     from .tasks.chat_types import ChatCompletionOutputMessage as ChatCompletionOutputMessage
@@ -113,14 +128,31 @@ if TYPE_CHECKING:
     from .tasks.chat_types import ChatCompletionStreamOutput as ChatCompletionStreamOutput
     from .tasks.chat_types import ChatCompletionStreamOutputChoice as ChatCompletionStreamOutputChoice
     from .tasks.chat_types import ChatCompletionStreamOutputDelta as ChatCompletionStreamOutputDelta
-    from .tasks.chat_types import (
-        ChatCompletionStreamOutputDeltaToolCall as ChatCompletionStreamOutputDeltaToolCall,
-    )
+    from .tasks.chat_types import ChatCompletionStreamOutputDeltaToolCall as ChatCompletionStreamOutputDeltaToolCall
     from .tasks.chat_types import ChatCompletionStreamOutputFunction as ChatCompletionStreamOutputFunction
     from .tasks.embeddings import CreateEmbeddingResponse as CreateEmbeddingResponse
     from .tasks.embeddings import EmbeddingOutput as EmbeddingOutput
     from .tasks.embeddings import EmbeddingUsage as EmbeddingUsage
+    from .tasks.generation import ImageTextToImageTargetSize as ImageTextToImageTargetSize
+    from .tasks.generation import ImageToImageTargetSize as ImageToImageTargetSize
+    from .tasks.language import FillMaskOutputElement as FillMaskOutputElement
+    from .tasks.language import SummarizationOutput as SummarizationOutput
+    from .tasks.language import SummarizationTruncationStrategy as SummarizationTruncationStrategy
+    from .tasks.language import TextClassificationOutputElement as TextClassificationOutputElement
+    from .tasks.language import TextClassificationOutputTransform as TextClassificationOutputTransform
+    from .tasks.language import TokenClassificationAggregationStrategy as TokenClassificationAggregationStrategy
+    from .tasks.language import TokenClassificationOutputElement as TokenClassificationOutputElement
+    from .tasks.language import TranslationOutput as TranslationOutput
+    from .tasks.language import TranslationTruncationStrategy as TranslationTruncationStrategy
+    from .tasks.multimodal import Box as Box
+    from .tasks.multimodal import DocumentQuestionAnsweringOutputElement as DocumentQuestionAnsweringOutputElement
+    from .tasks.multimodal import VisualQuestionAnsweringOutputElement as VisualQuestionAnsweringOutputElement
     from .tasks.output import Output as Output
+    from .tasks.parameters import GenerationParameters as GenerationParameters
+    from .tasks.parameters import TargetSize as TargetSize
+    from .tasks.passages import QuestionAnsweringOutputElement as QuestionAnsweringOutputElement
+    from .tasks.tabular import Table as Table
+    from .tasks.tabular import TableQuestionAnsweringOutputElement as TableQuestionAnsweringOutputElement
     from .tasks.text import TextGenerationInputGrammarType as TextGenerationInputGrammarType
     from .tasks.text import TextGenerationOutput as TextGenerationOutput
     from .tasks.text import TextGenerationOutputBestOfSequence as TextGenerationOutputBestOfSequence
@@ -129,24 +161,97 @@ if TYPE_CHECKING:
     from .tasks.text import TextGenerationOutputToken as TextGenerationOutputToken
     from .tasks.text import TextGenerationStreamOutput as TextGenerationStreamOutput
     from .tasks.text import TextGenerationStreamOutputStreamDetails as TextGenerationStreamOutputStreamDetails
+    from .tasks.video import ImageTextToVideoTargetSize as ImageTextToVideoTargetSize
+    from .tasks.video import ImageToVideoTargetSize as ImageToVideoTargetSize
+    from .tasks.video import VideoClassificationOutputElement as VideoClassificationOutputElement
+    from .tasks.video import VideoClassificationOutputTransform as VideoClassificationOutputTransform
+    from .tasks.vision import BoundingBox as BoundingBox
+    from .tasks.vision import DepthEstimationOutput as DepthEstimationOutput
+    from .tasks.vision import ImageClassificationOutputElement as ImageClassificationOutputElement
+    from .tasks.vision import ImageClassificationOutputTransform as ImageClassificationOutputTransform
+    from .tasks.vision import ImageSegmentationOutputElement as ImageSegmentationOutputElement
+    from .tasks.vision import ImageSegmentationSubtask as ImageSegmentationSubtask
+    from .tasks.vision import ImageToTextOutput as ImageToTextOutput
+    from .tasks.vision import ObjectDetectionBoundingBox as ObjectDetectionBoundingBox
+    from .tasks.vision import ObjectDetectionOutputElement as ObjectDetectionOutputElement
+    from .tasks.vision import ZeroShotImageClassificationOutputElement as ZeroShotImageClassificationOutputElement
+    from .tasks.vision import ZeroShotObjectDetectionBoundingBox as ZeroShotObjectDetectionBoundingBox
+    from .tasks.vision import ZeroShotObjectDetectionOutputElement as ZeroShotObjectDetectionOutputElement
+    from .tasks.zero_shot import ZeroShotClassificationOutputElement as ZeroShotClassificationOutputElement
 
 _MODULES: dict[str, str] = {
     "auth": "Secret",
     "client": "AsyncInferenceClient InferenceClient",
     "engine.deadlines": "Timeout",
     "engine.facts": "Facts Timings",
+    "engine.inputs": "InputPolicy",
     "engine.run": "AsyncRun",
-    "errors": "Attempt AuthenticationError BadRequestError CallError ClosedError ConflictError ConnectError ConnectionLostError ContentRefusedError DecodeError GenerationError HeadwaterError HfHubHTTPError IncompleteGenerationError IncompleteStreamError InferenceTimeoutError InputError InsecureCredentialError InvalidCredentialError InvalidParameterError InvalidRequestError JobFailedError MalformedEventError MissingCredentialError MissingModelError ModelLoadingError NotFoundError OverloadedError PaymentRequiredError PermissionDeniedError ProtocolError ProviderError RateLimitError RedirectError ResponseTooLargeError ServerError TLSError TextGenerationError TransportError UnexpectedContentError UnknownError UnknownProviderError UnsupportedModelError UnsupportedTaskError ValidationError",
-    "events": "JobEvent Progress Queued Started Submitted Transferred",
+    "errors": (
+        "Attempt AuthenticationError BadRequestError CallError ClosedError ConflictError ConnectError "
+        "ConnectionLostError ContentRefusedError DecodeError GenerationError HeadwaterError HfHubHTTPError "
+        "IncompleteGenerationError IncompleteStreamError InferenceTimeoutError InputError InsecureCredentialError "
+        "InvalidCredentialError InvalidParameterError InvalidRequestError JobFailedError MalformedEventError "
+        "MissingCredentialError MissingModelError ModelLoadingError NotFoundError OverloadedError "
+        "PaymentRequiredError PermissionDeniedError ProtocolError ProviderError RateLimitError RedirectError "
+        "ResponseTooLargeError ServerError TLSError TextGenerationError TransportError UnexpectedContentError "
+        "UnknownError UnknownProviderError UnsupportedModelError UnsupportedTaskError ValidationError"
+    ),
+    "events": "Job JobEvent Progress Queued Started Submitted Transferred",
+    "hub": "ModelInfo ModelList ModelStatus",
+    "legacy": "InferenceApi",
+    "media": "Media",
+    "openai_names": "CompletionChoice CompletionOutput CompletionUsage GeneratedImage ImagesResponse",
     "portal": "Run",
-    "tasks.chat_input": "ChatCompletionInputFunctionDefinition ChatCompletionInputFunctionName ChatCompletionInputGrammarType ChatCompletionInputJSONSchema ChatCompletionInputMessage ChatCompletionInputMessageChunk ChatCompletionInputResponseFormatJSONObject ChatCompletionInputResponseFormatJSONSchema ChatCompletionInputResponseFormatText ChatCompletionInputStreamOptions ChatCompletionInputTool ChatCompletionInputToolCall ChatCompletionInputToolChoiceClass ChatCompletionInputURL",
-    "tasks.chat_types": "ChatCompletionOutput ChatCompletionOutputComplete ChatCompletionOutputFunctionDefinition ChatCompletionOutputLogprob ChatCompletionOutputLogprobs ChatCompletionOutputMessage ChatCompletionOutputToolCall ChatCompletionOutputTopLogprob ChatCompletionOutputUsage ChatCompletionStreamOutput ChatCompletionStreamOutputChoice ChatCompletionStreamOutputDelta ChatCompletionStreamOutputDeltaToolCall ChatCompletionStreamOutputFunction",
+    "responses": "AsyncStreamedResponse Response StreamedResponse",
+    "tasks.audio": (
+        "AudioClassificationOutputElement AudioClassificationOutputTransform AudioToAudioOutputElement "
+        "AutomaticSpeechRecognitionOutput AutomaticSpeechRecognitionOutputChunk TextToSpeechEarlyStoppingEnum"
+    ),
+    "tasks.chat_input": (
+        "ChatCompletionInputFunctionDefinition ChatCompletionInputFunctionName ChatCompletionInputGrammarType "
+        "ChatCompletionInputJSONSchema ChatCompletionInputMessage ChatCompletionInputMessageChunk "
+        "ChatCompletionInputResponseFormatJSONObject ChatCompletionInputResponseFormatJSONSchema "
+        "ChatCompletionInputResponseFormatText ChatCompletionInputStreamOptions ChatCompletionInputTool "
+        "ChatCompletionInputToolCall ChatCompletionInputToolChoiceClass ChatCompletionInputURL"
+    ),
+    "tasks.chat_types": (
+        "ChatCompletionOutput ChatCompletionOutputComplete ChatCompletionOutputFunctionDefinition "
+        "ChatCompletionOutputLogprob ChatCompletionOutputLogprobs ChatCompletionOutputMessage "
+        "ChatCompletionOutputToolCall ChatCompletionOutputTopLogprob ChatCompletionOutputUsage "
+        "ChatCompletionStreamOutput ChatCompletionStreamOutputChoice ChatCompletionStreamOutputDelta "
+        "ChatCompletionStreamOutputDeltaToolCall ChatCompletionStreamOutputFunction"
+    ),
     "tasks.embeddings": "CreateEmbeddingResponse EmbeddingOutput EmbeddingUsage",
+    "tasks.generation": "ImageTextToImageTargetSize ImageToImageTargetSize",
+    "tasks.language": (
+        "FillMaskOutputElement SummarizationOutput SummarizationTruncationStrategy TextClassificationOutputElement "
+        "TextClassificationOutputTransform TokenClassificationAggregationStrategy TokenClassificationOutputElement "
+        "TranslationOutput TranslationTruncationStrategy"
+    ),
+    "tasks.multimodal": "Box DocumentQuestionAnsweringOutputElement VisualQuestionAnsweringOutputElement",
     "tasks.output": "Output",
-    "tasks.text": "TextGenerationInputGrammarType TextGenerationOutput TextGenerationOutputBestOfSequence TextGenerationOutputDetails TextGenerationOutputPrefillToken TextGenerationOutputToken TextGenerationStreamOutput TextGenerationStreamOutputStreamDetails",
+    "tasks.parameters": "GenerationParameters TargetSize",
+    "tasks.passages": "QuestionAnsweringOutputElement",
+    "tasks.tabular": "Table TableQuestionAnsweringOutputElement",
+    "tasks.text": (
+        "TextGenerationInputGrammarType TextGenerationOutput TextGenerationOutputBestOfSequence "
+        "TextGenerationOutputDetails TextGenerationOutputPrefillToken TextGenerationOutputToken "
+        "TextGenerationStreamOutput TextGenerationStreamOutputStreamDetails"
+    ),
+    "tasks.video": (
+        "ImageTextToVideoTargetSize ImageToVideoTargetSize VideoClassificationOutputElement "
+        "VideoClassificationOutputTransform"
+    ),
+    "tasks.vision": (
+        "BoundingBox DepthEstimationOutput ImageClassificationOutputElement ImageClassificationOutputTransform "
+        "ImageSegmentationOutputElement ImageSegmentationSubtask ImageToTextOutput ObjectDetectionBoundingBox "
+        "ObjectDetectionOutputElement ZeroShotImageClassificationOutputElement ZeroShotObjectDetectionBoundingBox "
+        "ZeroShotObjectDetectionOutputElement"
+    ),
+    "tasks.zero_shot": "ZeroShotClassificationOutputElement",
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names.split()}
-__all__ = ["__version__", *_HOMES]  # noqa: PLE0604
+__all__ = ["__version__", *_HOMES]
 
 
 def __getattr__(name: str) -> object:

@@ -9,16 +9,19 @@ from __future__ import annotations
 import base64
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NoReturn
 from urllib.parse import quote
 
-from .errors import InvalidCredentialError
+from .errors import InvalidCredentialError, InvalidParameterError
 
 _SENDABLE = re.compile(r"[\x21-\x7e]{1,4096}\Z")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}\Z")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e]{0,16384}\Z")
+_HOLDS_SECRET = re.compile(r"auth|key|token|secret|cookie|session|password|signature")
+_PIECES = re.compile(r"[\x21\x23-\x2b\x2d-\x3a\x3c\x3e-\x7e]{8,4096}")  # between blanks, quotes, commas, ; and =
+_OURS = frozenset({"host", "content-length", "transfer-encoding", "connection"})
 _LOOPBACK = re.compile(r"(localhost|127(\.\d{1,3}){3}|::1|.+\.localhost)\Z")
 _SHORTEST_SHOWN = 8
 MASK = "[secret]"
@@ -84,7 +87,16 @@ def check_headers(headers: Mapping[str, str] | None) -> tuple[tuple[str, str], .
     for name, value in (headers or {}).items():
         if not isinstance(value, str) or not _HEADER_NAME.match(name) or not _HEADER_VALUE.match(value):
             raise InvalidCredentialError(f"the header {name[:64]!r} has a name or value that cannot be sent")
+        if name.lower() in _OURS:
+            raise InvalidParameterError(f"the header {name!r} says how a request is sent, which is not the caller's")
     return tuple((name.lower(), value.strip()) for name, value in (headers or {}).items())
+
+
+def secrets_in(headers: Iterable[tuple[str, str]]) -> Iterator[Secret]:
+    """What is a credential in the caller's own headers, by their names; cookies one by one."""
+    for name, value in headers:
+        if _HOLDS_SECRET.search(name):
+            yield from (Secret(piece) for piece in _PIECES.findall(value))
 
 
 def ambient(variables: tuple[str, ...], environ: Mapping[str, str] = os.environ) -> Secret | None:

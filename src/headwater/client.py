@@ -10,39 +10,33 @@ import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from .auth import Secret, check_headers
-from .calling import AsyncTask, SyncTask, Task
+from .calling import AsyncTask, SyncTask
 from .engine.deadlines import Timeout
 from .engine.exchange import Engine
 from .engine.facts import Plan
+from .engine.inputs import DEFAULT as ANYTHING
+from .engine.inputs import InputPolicy
 from .engine.retry import Retries
 from .engine.run import AsyncRun
 from .errors import InvalidParameterError
-from .events import JobEvent
+from .events import Job, JobEvent
+from .extras import AsyncExtras, SyncExtras
 from .portal import call
-from .routing import Router, Settings
-from .spellings import AsyncChat, Chat, ChatTask, Named, SyncChat, TextTask
-from .tasks import chat, embeddings, text
+from .routing import Route, Router, Settings
+from .spellings import AsyncChat, Chat, Named, SyncChat
+from .task_rows import Tasks
+from .tasks import embeddings, text
 from .transport.choose import Transports
 
 if TYPE_CHECKING:
     import httpx
 
+    from .providers import Flows
     from .tasks.declare import Declaration
     from .wire import Transport
-
-
-class Tasks:
-    """The tasks, one row each, as both clients have them."""
-
-    asynchronous: ClassVar[bool]
-
-    chat_completion = ChatTask(chat.chat_completion)
-    text_generation = TextTask(text.text_generation)
-    feature_extraction = Task(embeddings.feature_extraction)
-    create_embedding = Task(embeddings.create_embedding)
 
 
 class Client(Tasks):
@@ -57,7 +51,8 @@ class Client(Tasks):
     organisation that pays. `proxies`: a proxy URL, or one by scheme; `trust_env`: also take proxies from the
     environment. `http2`: use HTTP/2 (extra `http2`). `transport`: any `httpx.AsyncBaseTransport` to send with.
     `model_mapping`: provider's model ids by Hub id, in place of a look-up. `retries`: further tries after a failure
-    that may pass. `allow_insecure`: let a key go over plain http to another machine.
+    that may pass. `allow_insecure`: let a key go over plain http to another machine. `input_policy`: what inputs may
+    be, such as `InputPolicy.untrusted`.
 
     Raises `InvalidParameterError` for `model` with `base_url`, `token` with `api_key`, or a URL with `provider`, and
     `InvalidCredentialError` for a key or header that cannot be sent.
@@ -82,6 +77,7 @@ class Client(Tasks):
         model_mapping: Mapping[str, str] | None = None,
         retries: int = 2,
         allow_insecure: bool = False,
+        input_policy: InputPolicy = ANYTHING,
     ) -> None:
         if model is not None and base_url is not None:
             raise InvalidParameterError(
@@ -104,7 +100,9 @@ class Client(Tasks):
         self._timeout = Timeout.of(timeout)
         self._retries = Retries(most=_count(retries))
         self._transports = Transports(proxies=proxies, trust_env=trust_env, http2=http2, given=transport)
-        self._engine = Engine(self._transports.for_url, real_waits=not os.environ.get("HEADWATER_TEST_MODE"))
+        if not isinstance(input_policy, InputPolicy):
+            raise InvalidParameterError("input_policy must be an InputPolicy")
+        self._engine = self._make_engine(input_policy, real_waits=not os.environ.get("HEADWATER_TEST_MODE"))
         self._router = Router(self._settings)
         self._arguments: dict[str, Any] = {
             "model": model,
@@ -122,6 +120,7 @@ class Client(Tasks):
             "model_mapping": model_mapping,
             "retries": retries,
             "allow_insecure": allow_insecure,
+            "input_policy": input_policy,
         }
 
     def __repr__(self) -> str:
@@ -142,8 +141,12 @@ class Client(Tasks):
         client = type(self)(**{**self._arguments, **cleared, **changes})
         if not changes.keys() & {"proxies", "trust_env", "http2", "transport"}:
             client._transports = self._transports
-            client._engine = Engine(self._transports.for_url, real_waits=self._engine.real_waits)
+            client._engine = client._make_engine(client._engine.policy, real_waits=self._engine.real_waits)
         return client
+
+    def _make_engine(self, policy: InputPolicy, *, real_waits: bool) -> Engine:
+        transports = self._transports
+        return Engine(transports.for_url, assets=transports.for_asset, policy=policy, real_waits=real_waits)
 
     def _run(
         self, declaration: Declaration[Any, Any, Any], args: tuple[Any, ...], kwargs: Any
@@ -172,6 +175,24 @@ class Client(Tasks):
     async def _prepare(self, task: str, given: dict[str, Any], stream: bool) -> Plan:
         model = given.pop("model", None)
         route = await self._router.route(task, model)
+        return self._plan(task, route, given, stream)
+
+    def _custom(self, task: str, model: str | None, flow: Flows, *, at_hub: bool = False) -> AsyncRun[Any, Any]:
+        """A run of something that is no declared task; `at_hub`: it asks the Hub alone, whoever the provider is."""
+
+        async def prepare() -> Plan:
+            route = await self._router.for_flow(task, model, flow, at_hub=at_hub)
+            return self._plan(task, route, {}, stream=False)
+
+        return AsyncRun(self._engine, task, prepare)
+
+    def _resume(self, job: Job) -> AsyncRun[Any, Any]:
+        async def prepare() -> Plan:
+            return self._plan(job.task, await self._router.for_job(job), {}, stream=False)
+
+        return AsyncRun(self._engine, job.task, prepare)
+
+    def _plan(self, task: str, route: Route, given: dict[str, Any], stream: bool) -> Plan:
         extra = given.pop("extra_body", {})
         return Plan(
             task=task,
@@ -185,13 +206,11 @@ class Client(Tasks):
         )
 
 
-class AsyncInferenceClient(Client):
+class AsyncInferenceClient(Client, AsyncExtras):
     """Runs inference on servers, from asyncio and trio; every task is a coroutine, and `.stream(...)` a run.
 
     Its arguments are `Client`'s.
     """
-
-    asynchronous = True
 
     @property
     def chat(self) -> Chat[AsyncChat]:
@@ -218,13 +237,11 @@ class AsyncInferenceClient(Client):
         await self.close()
 
 
-class InferenceClient(Client):
+class InferenceClient(Client, SyncExtras):
     """The same client for blocking code, safe from several threads; every call runs on one shared event loop.
 
     Its arguments are `Client`'s.
     """
-
-    asynchronous = False
 
     @property
     def chat(self) -> Chat[SyncChat]:

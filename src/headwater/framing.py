@@ -17,6 +17,9 @@ from headwater.errors import ResponseTooLargeError
 
 DEFAULT_LIMIT = 16 * 1024 * 1024  # bytes of one event or line
 
+WHOLE = frozenset({"application/json", "text/plain"})
+"""What an answer may be that was to be a stream and is whole."""
+
 _BOM = b"\xef\xbb\xbf"
 _CR = 0x0D  # an integer, because `in` tries its left side as one first
 _DIGITS = tuple(b"%d" % digit for digit in range(10))
@@ -227,14 +230,42 @@ class JSONLinesFraming:
         return []
 
 
-class BodyFraming:
-    """A body whose pieces mean nothing by themselves, such as audio: a frame for every piece, as it comes."""
+class WholeFraming:
+    """An answer that was to be a stream and is none: one frame, at its end, whose `event` is its media type."""
 
     pending = False
 
+    def __init__(self, content_type: str, limit: int = DEFAULT_LIMIT) -> None:
+        self._content_type = content_type
+        self._limit = limit
+        self._body = bytearray()
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """Nothing yet. Raises ResponseTooLargeError."""
+        self._body += data
+        if len(self._body) > self._limit:
+            raise _too_large("answer", self._limit)
+        return []
+
+    def finish(self) -> list[Frame]:
+        """The whole of it."""
+        return [Frame(bytes(self._body), self._content_type)]
+
+
+class BodyFraming:
+    """A body whose pieces mean nothing by themselves, such as audio: a frame for every piece, as it comes.
+
+    Each frame's `event` is the body's media type, where the caller tells it.
+    """
+
+    pending = False
+
+    def __init__(self, content_type: str = "") -> None:
+        self._content_type = content_type
+
     def feed(self, data: bytes) -> list[Frame]:
         """One frame with these bytes."""
-        return [Frame(data)]
+        return [Frame(data, self._content_type)]
 
     def finish(self) -> list[Frame]:
         """Nothing: there is nothing that a body's end could complete."""

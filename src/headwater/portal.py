@@ -9,11 +9,14 @@ import atexit
 import os
 import threading
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
+from functools import partial
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 import anyio
+from anyio import CancelScope
 from anyio.from_thread import BlockingPortal
 
 from .errors import CallError, ClosedError
@@ -48,9 +51,7 @@ class _Loop:
 
     def _start(self) -> None:
         started: Future[BlockingPortal] = Future()
-        self._thread = threading.Thread(
-            target=anyio.run, args=(_serve, started), name="headwater", daemon=True
-        )
+        self._thread = threading.Thread(target=anyio.run, args=(_serve, started), name="headwater", daemon=True)
         self._thread.start()
         self._portal = started.result(START_SECONDS)
 
@@ -80,20 +81,42 @@ def call(function: Callable[..., Awaitable[T]], *args: Any) -> T:
     """Run an async function on the shared loop and wait for it; Ctrl-C cancels it and comes out at once."""
     if _loop.inside():
         raise CallError("a sync client was used inside its own event loop; use AsyncInferenceClient there")
-    future = _loop.portal().start_task_soon(function, *args)
+    portal = _loop.portal()
+    work = _Work()
     try:
-        return future.result()
-    except BaseException:
-        future.cancel()
+        return portal.start_task_soon(work.run, function, *args).result()
+    except BaseException as error:
+        if not isinstance(error, Exception):  # Ctrl-C comes anywhere, also where no future is known yet
+            portal.start_task_soon(work.give_up)
         raise
+
+
+class _Work:
+    """One function on the loop, which whoever waits for it can give up at any moment."""
+
+    __slots__ = ("_given_up", "_scope")
+
+    def __init__(self) -> None:
+        self._scope: CancelScope | None = None
+        self._given_up = False
+
+    async def run(self, function: Callable[..., Awaitable[T]], *args: Any) -> T:
+        with CancelScope() as self._scope:
+            if self._given_up:
+                self._scope.cancel()
+            return await function(*args)
+        raise CancelledError
+
+    def give_up(self) -> None:
+        self._given_up = True
+        if self._scope is not None:
+            self._scope.cancel()
 
 
 def _forget_after_fork() -> None:
     """A forked child has no loop thread: it starts its own with its first call."""
     global _loop
-    _inherited.append(
-        _loop
-    )  # kept, so that the parent's sockets are not closed by the child's garbage collector
+    _inherited.append(_loop)  # kept, so that the parent's sockets are not closed by the child's garbage collector
     _loop = _Loop()
 
 
@@ -147,6 +170,13 @@ class Run(Generic[E, R]):
         """Read to the end and return what the plain call returns."""
         return self._call(self._run.result)
 
+    def save(self, path: str | os.PathLike[str], *, each: Callable[[E], object] | None = None) -> Path:
+        """Read to the end with the result written to a file, and return its path: `AsyncRun.save` says how.
+
+        `each` is called in the event loop's thread, which it must not block.
+        """
+        return self._call(partial(self._run.save, path, each=each))
+
     def close(self) -> None:
         """Leave the run: its socket is closed, and its job cancelled. Idempotent."""
         if self._loop is _loop:  # else the socket is the parent process's, which may be reading it
@@ -155,7 +185,13 @@ class Run(Generic[E, R]):
     def _call(self, function: Callable[[], Awaitable[T]]) -> T:
         if self._loop is not _loop:
             raise ClosedError("this stream belongs to the process that was forked; start one of this process's own")
-        return call(function)
+        try:
+            return call(function)
+        except Exception:
+            raise
+        except BaseException:  # the traceback holds this run, and would keep its socket open
+            _loop.portal().start_task_soon(self._run.close)
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -167,5 +203,19 @@ class Run(Generic[E, R]):
 
 
 _FACTS = frozenset(
-    {"attempts", "bytes", "facts", "headers", "model", "outcome", "provider", "request_id", "timings"}
+    {
+        "attempts",
+        "job",
+        "status",
+        "bytes",
+        "facts",
+        "headers",
+        "job",
+        "model",
+        "outcome",
+        "provider",
+        "request_id",
+        "status",
+        "timings",
+    }
 )

@@ -21,7 +21,9 @@ from .errors import (
     InvalidParameterError,
     MissingCredentialError,
     UnknownProviderError,
+    UnsupportedTaskError,
 )
+from .events import Job
 from .flow import Call
 from .providers import Flows, Provider, flow_for, provider
 from .wire import Url, parse_url
@@ -106,19 +108,40 @@ class Router:
             self._routes[key] = route
         return route
 
-    async def _make(self, task: str, model: str | None) -> Route:
+    async def for_flow(self, task: str, model: str | None, flow: Flows, *, at_hub: bool = False) -> Route:
+        """The route of something that is no declared task, and has a flow of its own; `at_hub`: that asks the Hub."""
+        if at_hub:
+            return await self._to_provider(task, provider("hf-inference"), model or self._settings.model, flow)
+        return await self._make(task, model, flow)
+
+    async def for_job(self, job: Job) -> Route:
+        """The route of a job that was submitted before, by whoever has the same kind of key.
+
+        Raises `UnsupportedTaskError` for a job that cannot be taken up again.
+        """
+        row = provider(job.provider)
+        take_up = row.resume.get(job.task)
+        if take_up is None:
+            raise UnsupportedTaskError(f"{row.name} has no jobs of {job.task} that could be taken up again")
+        route = await self._to_provider(job.task, row, job.model, lambda call: take_up(call, job))
+        if route.routed != job.routed:
+            wanted = "a Hugging Face token" if job.routed else f"{row.name}'s own key"
+            raise InvalidCredentialError(f"this job was submitted with {wanted}, and only that finds it again")
+        return route
+
+    async def _make(self, task: str, model: str | None, flow: Flows | None = None) -> Route:
         s = self._settings
         url = model if is_url(model) else s.base_url or (s.model if is_url(s.model) else None)
         if url is not None:
             if s.provider is not None:
                 raise InvalidParameterError(_URL_AND_PROVIDER)
-            return await self._to_url(task, url, None if is_url(model) else model)
+            return await self._to_url(task, url, None if is_url(model) else model, flow)
         name = s.provider or os.environ.get("HEADWATER_PROVIDER") or "hf-inference"
-        return await self._to_provider(task, provider(name), model or s.model)
+        return await self._to_provider(task, provider(name), model or s.model, flow)
 
     # -- a server's own URL
 
-    async def _to_url(self, task: str, url: str, named: str | None) -> Route:
+    async def _to_url(self, task: str, url: str, named: str | None, flow: Flows | None) -> Route:
         parsed = parse_url(url)
         key = self._key_for(parsed)
         if key is None and is_hugging_face(parsed.host) and parsed.scheme == "https":
@@ -126,7 +149,7 @@ class Router:
         return Route(
             provider="url",
             named=named,
-            flow=flow_for("url", task),
+            flow=flow or flow_for("url", task),
             credentials=self._credentials(parsed.origin, key, None, billed=is_hugging_face(parsed.host)),
             base=url.rstrip("/"),
             hub=_hub(),
@@ -152,8 +175,8 @@ class Router:
 
     # -- a provider
 
-    async def _to_provider(self, task: str, row: Provider, model: str | None) -> Route:
-        flow = flow_for(row.name, task)
+    async def _to_provider(self, task: str, row: Provider, model: str | None, flow: Flows | None) -> Route:
+        flow = flow or flow_for(row.name, task)
         key, routed = await self._key_of(row)
         base = row.base if not routed or row.name == "auto" else f"{ROUTER}/{row.name}"
         scheme, header = ("Bearer", "authorization") if routed else (row.scheme, row.header)
@@ -269,7 +292,5 @@ def _missing(row: Provider) -> MissingCredentialError:
     )
 
 
-_URL_AND_PROVIDER = (
-    "a URL and a provider exclude each other: the URL says already who answers; give one of them"
-)
+_URL_AND_PROVIDER = "a URL and a provider exclude each other: the URL says already who answers; give one of them"
 _AUTO_WANTS_HF = "provider 'auto' is Hugging Face's router: it takes a Hugging Face token (hf_...) only"

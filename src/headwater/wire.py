@@ -76,7 +76,7 @@ class Outgoing(msgspec.Struct, kw_only=True, gc=False):
 
     `length`: the body's, where it is not bytes; None sends it in chunks. `connect_timeout`: seconds for TCP
     and TLS together. `resend`: whether it may go out a second time when a kept connection turns out to be
-    closed.
+    closed. `address`: the IP address to connect to in place of looking the host up.
     """
 
     method: str
@@ -86,6 +86,7 @@ class Outgoing(msgspec.Struct, kw_only=True, gc=False):
     length: int | None = None
     connect_timeout: float | None = None
     resend: bool = True
+    address: str | None = None
 
 
 class Incoming(Protocol):

@@ -9,9 +9,27 @@ import json
 from typing import Any
 
 from headwater.errors import HeadwaterError
-from headwater.flow import END, Cached, Call, Flow, Reply, Request, Send, Stream
-from headwater.framing import SSEFraming
+from headwater.flow import (
+    END,
+    Cached,
+    Call,
+    Emit,
+    Fetch,
+    Flow,
+    Load,
+    Loaded,
+    OnCancel,
+    Reply,
+    Request,
+    Send,
+    Sleep,
+    Stream,
+)
+from headwater.framing import WHOLE, BodyFraming, Framing, SSEFraming, WholeFraming
+from headwater.media import Media
 from headwater.refusals import refusal
+
+Answer = Reply | Loaded | Media | HeadwaterError
 
 
 class Played:
@@ -19,8 +37,11 @@ class Played:
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
+        self.loads: list[Load] = []
         self.keys: list[Any] = []
         self.events: list[Any] = []
+        self.waits: list[float] = []
+        self.cancels: list[Request | None] = []
         self.ended = False
         self.result: Any = None
 
@@ -31,7 +52,8 @@ class Played:
 
     @property
     def body(self) -> Any:
-        """The last request's body."""
+        """The last request's body, of JSON."""
+        assert isinstance(self.request.body, bytes)
         return json.loads(self.request.body)
 
 
@@ -48,8 +70,11 @@ def events(*chunks: Any) -> Reply:
     return reply(b"".join(lines) + b"data: [DONE]\n\n", content_type="text/event-stream")
 
 
-def play(flow: Flow[Any], *replies: Reply | HeadwaterError) -> Played:
-    """Play the flow to its end; its error is raised, with what was `played` on it."""
+def play(flow: Flow[Any], *replies: Answer) -> Played:
+    """Play the flow to its end; its error is raised, with what was `played` on it.
+
+    A `Load` takes a `Loaded` of the replies, a `Fetch` a `Media`.
+    """
     played, waiting = Played(), list(replies)
     try:
         played.result = _drive(flow, played, waiting)
@@ -60,7 +85,7 @@ def play(flow: Flow[Any], *replies: Reply | HeadwaterError) -> Played:
     return played
 
 
-def _drive(flow: Flow[Any], played: Played, waiting: list[Reply | HeadwaterError]) -> Any:
+def _drive(flow: Flow[Any], played: Played, waiting: list[Answer]) -> Any:
     try:
         step = next(flow)
         while True:
@@ -74,23 +99,48 @@ def _drive(flow: Flow[Any], played: Played, waiting: list[Reply | HeadwaterError
         return stop.value
 
 
-def _perform(step: Any, played: Played, waiting: list[Reply | HeadwaterError]) -> Any:
+def _perform(step: Any, played: Played, waiting: list[Answer]) -> Any:
     if isinstance(step, Cached):
         played.keys.append(step.key)
         return _drive(step.flow(), played, waiting)
-    assert isinstance(step, Send | Stream)
-    played.requests.append(step.request)
+    if isinstance(step, Emit | Sleep | OnCancel):
+        return _note(step, played)
+    assert isinstance(step, Load | Fetch | Send | Stream)
+    if isinstance(step, Load):
+        played.loads.append(step)
+    else:
+        played.requests.append(step.request)
     answer = waiting.pop(0)
     if isinstance(answer, HeadwaterError):
         raise answer
+    if isinstance(step, Load | Fetch):
+        assert isinstance(answer, Loaded if isinstance(step, Load) else Media)
+        return answer
+    assert isinstance(answer, Reply)
     if not 200 <= answer.status < 300:
         raise refusal(answer, provider="it")
     return answer if isinstance(step, Send) else _stream(step, answer, played)
 
 
+def _note(step: Emit | Sleep | OnCancel, played: Played) -> None:
+    if isinstance(step, Emit):
+        played.events.append(step.event)
+    elif isinstance(step, Sleep):
+        played.waits.append(step.seconds)
+    else:
+        played.cancels.append(step.request)
+
+
 def _stream(step: Stream[Any, Any], answer: Reply, played: Played) -> Any:
-    framing, fold = SSEFraming(), step.fold()
-    for frame in framing.feed(answer.body) + framing.finish():
+    fold = step.fold()
+    framing: Framing = SSEFraming()
+    pieces = [answer.body]
+    if step.whole and answer.content_type in WHOLE:
+        framing = WholeFraming(answer.content_type)
+    elif step.framing == "body":
+        framing = BodyFraming(answer.headers.get("content-type", ""))
+        pieces = [answer.body[:20], answer.body[20:]]
+    for frame in [frame for piece in pieces for frame in framing.feed(piece)] + framing.finish():
         event = step.decode(frame)
         if event is END:
             played.ended = True
@@ -103,12 +153,12 @@ def _stream(step: Stream[Any, Any], answer: Reply, played: Played) -> Any:
 
 def call(task: str, provider: str = "together", *, stream: bool = False, **facts: Any) -> Call:
     """A call of this task with plain parameters; with a `model` nothing is mapped."""
-    parameters = {
+    usual: dict[str, dict[str, Any]] = {
         "chat-completion": {"messages": [{"role": "user", "content": "Hi"}]},
         "text-generation": {"prompt": "Hi"},
         "feature-extraction": {"text": ["Hi"]},
         "embeddings": {"input": ["Hi"]},
-    }[task]
-    parameters = {**parameters, **facts.pop("parameters", {})}
+    }
+    parameters = {**usual.get(task, {}), **facts.pop("parameters", {})}
     facts.setdefault("base", "https://base.example")
     return Call(task=task, provider=provider, parameters=parameters, stream=stream, **facts)

@@ -8,7 +8,8 @@ import pytest
 from play import call, play, reply
 
 from headwater.errors import MissingModelError, UnknownProviderError, UnsupportedTaskError
-from headwater.providers import PROVIDERS, flow_for, provider
+from headwater.providers import PROVIDERS, flow_for, media_tasks, provider
+from headwater.providers.hf_tasks import AT_MODEL, AT_URL
 from headwater.providers.rows import ROUTER, ROWS, SERVER
 from headwater.wire import parse_url
 
@@ -63,6 +64,9 @@ URLS = [
     ("auto", CHAT, "https://router.huggingface.co/v1/chat/completions"),
 ]
 
+SENT = {"black-forest-labs": ("", "x-key"), "clarifai": ("Key", "authorization")}
+"""How a provider's own key is sent, where it is not as a bearer token."""
+
 CHAT_ANSWER = {"choices": [{"index": 0, "message": {"role": "assistant", "content": "Ho"}, "finish_reason": "stop"}]}
 VECTORS = {"data": [{"embedding": [1.0, 2.0], "index": 0}]}
 
@@ -78,6 +82,8 @@ def answer_of(name: str, task: str) -> Any:
 def test_the_table_is_whole() -> None:
     """Rows of flows and rows of this table, but for auto's tasks that go on as another's."""
     there = {(name, task) for name, row in PROVIDERS.items() for task in row.tasks if name != "auto"}
+    there -= {(name, task) for name, row in media_tasks.TASKS.items() for task in row}  # in test_media_requests.py
+    there -= {("hf-inference", task) for task in AT_MODEL}  # in test_hf_tasks.py
     assert there | {("auto", CHAT)} == {(name, task) for name, task, _ in URLS}
 
 
@@ -108,14 +114,14 @@ def test_a_row_is_sound(name: str) -> None:
     assert row.name == name and row.tasks
     assert row.maps == (name not in {"openai", "hf-inference"})
     assert row.routed == (name != "openai")
-    assert row.scheme == ("Key" if name == "clarifai" else "Bearer")
+    assert (row.scheme, row.header) == SENT.get(name, ("Bearer", "authorization"))
 
 
 def test_who_needs_no_key_and_who_sends_more_headers() -> None:
     assert [row.name for row in PROVIDERS.values() if not row.key_required] == ["hf-inference"]
     assert [row.name for row in PROVIDERS.values() if row.headers] == ["zai-org"]
     assert provider("zai-org").headers == {"accept-language": "en-US,en", "x-source-channel": "hugging_face"}
-    assert set(SERVER.tasks) == {CHAT, TEXT, FEATURES, CREATE} and not SERVER.key_required
+    assert set(SERVER.tasks) == {CHAT, TEXT, FEATURES, CREATE, *AT_URL} and not SERVER.key_required
 
 
 def test_a_name_that_is_none_gets_the_nearest_and_all() -> None:

@@ -9,14 +9,25 @@
 
 What it speaks, each dialect in a file of its own:
 
-* OpenAI (``openai``, ``openai_text``): every path that ends in ``/chat/completions``, ``/completions``,
-  ``/embeddings`` or ``/models``, under whatever prefix a vendor or a router gives it. Errors have the shape
-  of the vendor that the path belongs to (``vendors``).
+* OpenAI (``openai``, ``openai_text``, ``speech``, ``pictures``): every path that ends in ``/chat/completions``,
+  ``/completions``, ``/embeddings``, ``/models``, ``/audio/transcriptions``, ``/audio/speech`` or
+  ``/images/generations``, under whatever prefix a vendor or a router gives it. Errors have the shape of the
+  vendor that the path belongs to (``vendors``).
 * TGI (``tgi``): ``POST /``, ``/generate``, ``/generate_stream``; ``GET /info``, ``/health``.
 * TEI (``tei``): ``POST /embed``, ``/tei``, ``/models/{id}/pipeline/`` with ``feature-extraction`` or
   ``sentence-similarity``.
-* hf-inference (``hf_inference``): ``POST /models/{id}``, answered by the model's task.
+* hf-inference (``hf_inference``): ``POST /models/{id}``, answered by the model's task; ``POST /tasks/{task}``, an
+  endpoint of that task.
+* ``fal``, ``replicate``, ``together_media``, ``novita``, ``wavespeed``, ``zai``, ``black_forest_labs``: those
+  providers' pictures, videos and sounds, most of them by jobs.
 * the Hub's lookups (``hub``): ``GET /api/models/{id}`` and ``GET /api/tasks``.
+
+A provider's own API is under ``{url}/direct/{provider}``, what Hugging Face's router passes on to it under
+``{url}/routed/{provider}``, and there a request needs a credential as the vendor or the router wants it; any
+made-up key will do, one that begins with ``hf_`` for the router alone. `rewriting` takes a client there that
+knows nothing of it:
+
+    client = InferenceClient(provider="fal-ai", api_key="key", transport=emulator.rewriting(url))
 
 The answer is a function of the request alone: a chat answers with 16 words, those of the last user message
 over and over; usage counts words; ids are hashes of the request. The name of the model asks for more:
@@ -24,10 +35,19 @@ over and over; usage counts words; ids are hashes of the request. The name of th
 * ``words-N`` in the name: an answer of N words; ``dim-N``: vectors of N numbers (else 16).
 * ``slow``: 0.05 s between events. ``missing``: 404. ``loading``: 503 with ``estimated_time`` on the model's
   first call, an answer from then on.
-* ``embed``, ``e5``, ``bge``, ``minilm`` or ``sentence``: an embedding model; ``base`` or ``gpt2``: a
-  text-generation model without chat; all others chat. hf-inference and the Hub's lookups go by this.
+* the name of a task, ``text-to-image`` and the like: a model for that task; else ``embed``, ``e5``, ``bge``,
+  ``minilm`` or ``sentence``: an embedding model; ``base`` or ``gpt2``: a text-generation model without chat; so do
+  some well-known names (``offers``); all others chat. hf-inference and the Hub's lookups go by this.
 
-and so do request headers:
+Jobs are queued when submitted and at the first poll, run at the second, and are done at the third. ``url.jobs``
+lists them, ``url.job_cancelled()`` waits. Their results are at ``url.cdn`` (``cdn``), an origin of its own that
+refuses credentials. Words in the model's name or in the prompt change their course:
+
+* ``instant``: done at once; ``forever``: never; ``fail``: they fail; ``moderated``: moderation refuses them;
+  ``unknown-state``: a state that nobody knows; ``flaky``: a 500 for each of the first three polls.
+* ``gone``: the result is a 404; ``huge-N``: it is N megabytes long, sent as they are made.
+
+Headers ask for more as well:
 
 * ``x-emulator-delay: SECONDS`` waits that long between events (0 to 60), and once before an answer that is no
   stream.
@@ -47,9 +67,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from contextlib import AbstractContextManager
 
+    import httpx
+
     from .server import Emulator
 
-__all__ = ["running"]
+__all__ = ["rewriting", "running"]
 
 
 def running(
@@ -73,3 +95,14 @@ def running(
         message = f'the emulator needs {error.name}: pip install "headwater[emulator]"'
         raise ImportError(message, name=error.name) from error
     return serve(host=host, port=port, api_keys=api_keys)
+
+
+def rewriting(url: str) -> httpx.AsyncBaseTransport:
+    """A transport that takes requests for the providers' hosts, Hugging Face's router and the Hub to an emulator.
+
+    ``url`` is the emulator's. Host names that nobody here stands in for raise httpx.ConnectError. The emulator sees
+    the host that was meant in ``x-emulator-host``; links in its answers are to the providers' hosts then.
+    """
+    from .rewritten import Rewriting
+
+    return Rewriting(url)

@@ -17,13 +17,42 @@ from typing import Any
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive, Scope, Send
 
-from . import hf_inference, hub, openai, openai_text, secrets, tei, tgi
+from . import (
+    black_forest_labs,
+    cdn,
+    fal,
+    hf_inference,
+    hub,
+    novita,
+    openai,
+    openai_text,
+    pictures,
+    places,
+    replicate,
+    secrets,
+    speech,
+    tei,
+    tgi,
+    together_media,
+    wavespeed,
+    zai,
+)
 from .sending import Pace, Sending
 from .traffic import Recorded, Traffic
 from .wire import Answer, Call, Dialect, RefusedError, Route, Whole
 
 DIALECTS: tuple[Dialect, ...] = (
+    cdn.DIALECT,
+    fal.DIALECT,
+    replicate.DIALECT,
+    together_media.DIALECT,
+    novita.DIALECT,
+    wavespeed.DIALECT,
+    zai.DIALECT,
+    black_forest_labs.DIALECT,
     hub.DIALECT,
+    speech.DIALECT,
+    pictures.DIALECT,
     openai.DIALECT,
     openai_text.DIALECT,
     tei.DIALECT,
@@ -46,15 +75,19 @@ def plainly(status: int, message: str) -> RefusedError:
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """The application. ``keys`` are digests of the accepted API keys, None if everybody may call."""
+    """The application. ``keys`` are digests of the accepted API keys, None if everybody may call.
+
+    ``cdn`` is the origin that results are served from, by this same application, at a port of its own.
+    """
 
     traffic: Traffic
     keys: frozenset[str] | None = None
+    cdn: str = ""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         try:
-            call = await received(request)
+            call = await received(request, self.at_cdn(scope))
         except ClientDisconnect:
             self.traffic.left()
             return
@@ -68,6 +101,7 @@ class App:
     def answer(self, call: Call) -> tuple[Answer, Pace]:
         """The answer and its pace; a refusal goes out at once."""
         try:
+            call = replace(places.placed(call, self.cdn), jobs=self.traffic.jobs)
             dialect, route, model = resolve(call)
             self.authorize(call, dialect)
             if route.json and not isinstance(call.json, dict):
@@ -79,13 +113,10 @@ class App:
             return refused.answer, Pace()
 
     def authorize(self, call: Call, dialect: Dialect) -> None:
-        if self.keys is None or dialect.public:
+        if dialect.public:
             return
-        given = call.headers.get("authorization")
-        if given is None:
-            raise dialect.refuse(call, 401, "You didn't provide an API key.")
-        if not secrets.bearer_among(given, self.keys):
-            raise dialect.refuse(call, 401, "Incorrect API key provided.")
+        if wrong := places.authorized(call, self.keys):
+            raise places.router_refusal() if call.place.mode == "routed" else dialect.refuse(call, 401, wrong)
 
     def behave(self, call: Call, dialect: Dialect) -> None:
         """The refusals that a model's name asks for."""
@@ -95,6 +126,10 @@ class App:
             message = f"Model {call.model} is currently loading"
             raise RefusedError(Whole({"error": message, "estimated_time": 0.2}, 503))
 
+    def at_cdn(self, scope: Scope) -> bool:
+        """Whether a request came to the port that results are served from."""
+        return self.cdn.endswith(f":{scope['server'][1]}")
+
     def pace(self, call: Call) -> Pace:
         delay = asked(call, "x-emulator-delay", SLOW if "slow" in call.model else 0.0, MAX_DELAY)
         gate = call.headers.get("x-emulator-gate")
@@ -102,8 +137,8 @@ class App:
         return Pace(delay, None if gate is None else self.traffic.gate(gate), after)
 
 
-async def received(request: Request) -> Call:
-    """The request with its whole body, if it is one that may be looked at."""
+async def received(request: Request, at_cdn: bool = False) -> Call:
+    """The request with its whole body, if it is one that may be looked at; one to the CDN under ``/cdn``."""
     headers = {name.lower(): value for name, value in request.headers.items()}
     host = headers.get("host", "").lower()
     if host.partition(":")[0] not in HOSTS and host.rpartition(":")[0] not in HOSTS and host not in HOSTS:
@@ -111,7 +146,8 @@ async def received(request: Request) -> Call:
     if secrets.looks_real((request.url.path, request.url.query, *headers.values())):
         raise plainly(400, "The emulator refuses credentials that look real: use a made-up one, such as hf_test.")
     body = await bounded(request)
-    return Call(request.method, request.url.path, dict(request.query_params), headers, body, parsed(body))
+    path = "/cdn" + request.url.path if at_cdn else request.url.path
+    return Call(request.method, path, dict(request.query_params), headers, body, parsed(body))
 
 
 async def bounded(request: Request) -> bytes:

@@ -7,32 +7,15 @@ https://huggingface.co/docs/inference-providers/hub-api
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
-from .vendors import ROUTED
+from . import offers
+from .offers import task_of
 from .wire import Answer, Call, Dialect, RefusedError, Whole, get
 
-EMBEDDING = re.compile(r"embed|\be5\b|bge|minilm|sentence", re.IGNORECASE)
-PLAIN = re.compile(r"\bbase\b|gpt2", re.IGNORECASE)
-
-PROVIDERS = {
-    "conversational": sorted(ROUTED - {"hyperbolic", "nebius", "nvidia", "openai", "sambanova"}),
-    "feature-extraction": ["hf-inference", "deepinfra", "scaleway", "together"],
-    "text-generation": ["hf-inference", "deepinfra", "featherless-ai", "novita", "together"],
-}
-MODELS = {
-    "conversational": "emulator/chat",
-    "feature-extraction": "emulator/embed",
-    "text-generation": "emulator/base",
-}
-
-
-def task_of(model: str) -> str:
-    """The task of a model, by its name."""
-    if EMBEDDING.search(model):
-        return "feature-extraction"
-    return "text-generation" if PLAIN.search(model) else "conversational"
+TAGS = {"conversational": ["conversational"], "feature-extraction": ["sentence-similarity"]}
+MODELS = {"conversational": "emulator/chat", "feature-extraction": "emulator/embed", "text-generation": "emulator/base"}
+VERSION = "0123456789abcdef" * 4
 
 
 def model(call: Call) -> Answer:
@@ -40,22 +23,38 @@ def model(call: Call) -> Answer:
     head = {"_id": call.digest(), "id": call.model}
     task = task_of(call.model)
     if call.query.get("expand") == "inferenceProviderMapping":
-        return Whole(
-            head | {"inferenceProviderMapping": {name: entry(name, call.model, task) for name in PROVIDERS[task]}}
-        )
-    chat = task == "conversational"
-    tags = ["conversational"] if chat else ["sentence-similarity"] if task == "feature-extraction" else []
-    return Whole(head | {"modelId": call.model, "pipeline_tag": "text-generation" if chat else task, "tags": tags})
+        mapping = {name: entry(name, call.model, task) for name in offers.providers(task)}
+        return Whole(head | {"inferenceProviderMapping": mapping})
+    pipeline = "text-generation" if task == "conversational" else task
+    return Whole(head | {"modelId": call.model, "pipeline_tag": pipeline, "tags": TAGS.get(task, [])})
 
 
 def entry(provider: str, model: str, task: str) -> dict[str, Any]:
-    own = model if provider == "hf-inference" else f"{provider}/{model.lower()}"
-    return {"status": "live", "providerId": own, "task": task}
+    """An offer. In the name of the model "staging" is its status, "lora" makes it one, "versioned" adds a version
+    where it is replicate's."""
+    status = "staging" if "staging" in model else "live"
+    found = {"status": status, "providerId": provided(provider, model), "task": task}
+    if "lora" in model.lower().split("/")[-1]:
+        found |= {"adapter": "lora", "adapterWeightsPath": "lora.safetensors"}
+    return found
+
+
+def provided(provider: str, model: str) -> str:
+    """A provider's own id; replicate's has an owner and a name alone."""
+    if provider == "hf-inference":
+        return model
+    if provider == "replicate":
+        return model.lower() + (f":{VERSION}" if "versioned" in model else "")
+    return f"{provider}/{model.lower()}"
 
 
 def tasks(call: Call) -> Answer:
     """Each task with the models that its widget would take."""
-    return Whole({task: {"id": task, "widgetModels": [model]} for task, model in MODELS.items()})
+    return Whole({task: {"id": task, "widgetModels": [model]} for task, model in widgets().items()})
+
+
+def widgets() -> dict[str, str]:
+    return {task: f"emulator/{task}" for task in offers.OFFERS} | MODELS
 
 
 def refuse(call: Call, status: int, message: str) -> RefusedError:

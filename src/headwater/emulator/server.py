@@ -21,6 +21,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from . import secrets
 from .app import App
+from .jobs import Job
 from .traffic import Recorded, Traffic
 
 WAIT = 5.0
@@ -35,6 +36,23 @@ class Emulator(str):
 
     _traffic: Traffic
     _server: _Server
+    _cdn: str
+
+    @property
+    def cdn(self) -> str:
+        """The origin of the results that jobs link to: a port of its own, which refuses credentials."""
+        return self._cdn
+
+    @property
+    def jobs(self) -> list[Job]:
+        """The jobs so far as they are now, oldest first: see `headwater.emulator.jobs.Job`."""
+        return self._traffic.jobs.copies()
+
+    def job_cancelled(self, timeout: float = WAIT, *, count: int = 1) -> None:
+        """Wait until ``count`` jobs have been cancelled by their clients; TimeoutError if not."""
+        self._traffic.wait_for(
+            lambda: sum(job.cancelled for job in self._traffic.jobs.copies()) >= count, timeout, "a job is cancelled"
+        )
 
     @property
     def requests(self) -> list[Recorded]:
@@ -74,7 +92,7 @@ class Emulator(str):
         self._server.call(lambda: self._traffic.gate(name).set())
 
     def forget(self) -> None:
-        """Forget what was recorded and counted, which models have loaded, and which gates are open."""
+        """Forget jobs, what was recorded and counted, which models have loaded, and which gates are open."""
         self._traffic.forget()
 
 
@@ -85,13 +103,18 @@ def serve(*, host: str, port: int, api_keys: Iterable[str] | None) -> Iterator[E
     if keys is not None and not keys:
         raise ValueError("api_keys is empty: no request could be answered; leave it out to need no key")
     listening = listener(host, port)
+    try:
+        results = listener(host, 0)
+    except OSError:
+        listening.close()
+        raise
     traffic = Traffic()
-    server = _Server(traffic, App(traffic, keys))
-    thread = threading.Thread(target=server.run, args=([listening],), name="headwater-emulator", daemon=True)
+    server = _Server(traffic, App(traffic, keys, origin(results)))
+    thread = threading.Thread(target=server.run, args=([listening, results],), name="headwater-emulator", daemon=True)
     thread.start()
     try:
         server.wait_started()
-        yield handle(listening, traffic, server)
+        yield running_at(origin(listening), origin(results), traffic, server)
     finally:
         server.stop()
         thread.join(WAIT)
@@ -106,11 +129,15 @@ def listener(host: str, port: int) -> socket.socket:
     return socket.create_server((str(address), port), family=family, backlog=2048)
 
 
-def handle(listening: socket.socket, traffic: Traffic, server: _Server) -> Emulator:
+def origin(listening: socket.socket) -> str:
     host, port = listening.getsockname()[:2]
-    url = Emulator(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
-    url._traffic, url._server = traffic, server
-    return url
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def running_at(url: str, cdn: str, traffic: Traffic, server: _Server) -> Emulator:
+    emulator = Emulator(url)
+    emulator._traffic, emulator._server, emulator._cdn = traffic, server, cdn
+    return emulator
 
 
 class _Counted(HttpToolsProtocol):

@@ -15,6 +15,7 @@ from typing import Any
 import anyio
 
 from . import secrets
+from .jobs import Jobs
 
 KEPT = 4096
 
@@ -43,6 +44,7 @@ class Traffic:
 
     def __init__(self) -> None:
         self.changed = threading.Condition()
+        self.jobs = Jobs(self.changed)
         self.requests: deque[Recorded] = deque(maxlen=KEPT)
         self.connections = 0
         self.accepted = 0
@@ -74,7 +76,8 @@ class Traffic:
             self.changed.notify_all()
 
     def forget(self) -> None:
-        """Forget requests, disconnections, models that have loaded, and gates."""
+        """Forget requests, jobs, disconnections, models that have loaded, and gates."""
+        self.jobs.forget()
         with self.changed:
             self.requests.clear()
             self.disconnected = 0

@@ -1,7 +1,7 @@
 """Which vendor a path belongs to, and how that vendor says no.
 
-A routed path names the vendor in its first segment; a direct one often gives it away by its prefix; the rest
-are taken for OpenAI. The shapes are those of the vendors' recorded answers.
+A routed path names the vendor in its first segment; another often gives it away by its prefix; the rest are
+taken for OpenAI. The shapes are those of the vendors' recorded answers.
 """
 
 from __future__ import annotations
@@ -11,30 +11,33 @@ from dataclasses import dataclass
 
 from .wire import RefusedError, Whole
 
-ROUTED = frozenset(
+NAMES = frozenset(
     (
-        *(
-            "baseten",
-            "cerebras",
-            "cohere",
-            "deepinfra",
-            "featherless-ai",
-            "fireworks-ai",
-            "groq",
-            "hf-inference",
-        ),
-        *(
-            "hyperbolic",
-            "nebius",
-            "novita",
-            "nscale",
-            "nvidia",
-            "openai",
-            "ovhcloud",
-            "publicai",
-            "sambanova",
-        ),
-        *("scaleway", "together", "zai-org"),
+        "baseten",
+        "black-forest-labs",
+        "cerebras",
+        "clarifai",
+        "cohere",
+        "deepinfra",
+        "fal-ai",
+        "featherless-ai",
+        "fireworks-ai",
+        "groq",
+        "hf-inference",
+        "hyperbolic",
+        "nebius",
+        "novita",
+        "nscale",
+        "nvidia",
+        "openai",
+        "ovhcloud",
+        "publicai",
+        "replicate",
+        "sambanova",
+        "scaleway",
+        "together",
+        "wavespeed",
+        "zai-org",
     )
 )
 
@@ -55,7 +58,7 @@ CODES = {400: "invalid_value", 401: "invalid_api_key", 404: "model_not_found", 4
 def vendor(path: str) -> str:
     """The vendor whose path this is; "openai" for the common ``/v1/...``."""
     first = path.split("/", 2)[1] if path.startswith("/") else ""
-    if first in ROUTED:
+    if first in NAMES:
         return first
     return next((name for prefix, name in PREFIXES if path.startswith(prefix)), "openai")
 

@@ -1,7 +1,7 @@
 """What a dialect is made of: a `Call` comes in, a `Whole` answer or a `Stream` goes out, or `RefusedError`.
 
-Plain data without any server in it, so a dialect is a set of functions of the request. Keeps no state, reads
-no clock: whatever would make two equal requests differ has no place here.
+Plain data without any server in it, so a dialect is a set of functions of the request. Reads no clock, and
+keeps no state but the jobs that a call submits and polls: nothing else may make two equal requests differ.
 """
 
 from __future__ import annotations
@@ -13,10 +13,25 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from .jobs import Jobs
+
 CREATED = 1_767_225_600
 """When every answer says it was made (2026-01-01T00:00:00Z): a clock would make answers differ."""
 
 DONE = b"data: [DONE]\n\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a call came in: ``mode`` is direct, routed or empty (see `headwater.emulator.places`).
+
+    ``home`` and ``cdn`` are what the vendor's links to itself and to its results begin with.
+    """
+
+    provider: str = ""
+    mode: str = ""
+    home: str = ""
+    cdn: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +45,8 @@ class Call:
     body: bytes
     json: Any
     model: str = ""
+    place: Place = Place()
+    jobs: Jobs = field(default_factory=Jobs, compare=False, repr=False)
 
     def digest(self, purpose: str = "") -> str:
         """24 hexadecimal digits that equal requests share: the stuff of ids.
@@ -108,6 +125,11 @@ def post(pattern: str, answer: Callable[[Call], Answer]) -> Route:
 
 def get(pattern: str, answer: Callable[[Call], Answer]) -> Route:
     return Route("GET", re.compile(pattern), answer, json=False)
+
+
+def raw(method: str, pattern: str, answer: Callable[[Call], Answer]) -> Route:
+    """A route that takes any body."""
+    return Route(method, re.compile(pattern), answer, json=False)
 
 
 def dumps(value: object) -> bytes:

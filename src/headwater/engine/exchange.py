@@ -21,7 +21,9 @@ from .body import Body
 from .cache import Cache
 from .deadlines import DEFAULT, FOREVER, Deadlines, Phase
 from .facts import UNPREPARED, Plan, Timings
-from .outgoing import outgoing
+from .inputs import DEFAULT as POLICY
+from .inputs import InputPolicy
+from .outgoing import Credentials, outgoing
 from .retry import Quota, Raise, decide
 from .streaming import Events, is_declared
 
@@ -37,13 +39,23 @@ NOT_BEGUN: Final = Deadlines(DEFAULT, 0.0)
 class Engine:
     """What the calls of one client share: its transports, its cache, its retry quotas.
 
-    `transport` gives what carries requests to a URL. `real_waits` False lets backoff and polling take no time.
+    `transport` gives what carries requests to a URL, `assets` what carries downloads (default: the same). `policy`
+    says what may be read and downloaded. `real_waits` False lets backoff and polling take no time.
     """
 
-    __slots__ = ("cache", "quotas", "real_waits", "transport")
+    __slots__ = ("assets", "cache", "policy", "quotas", "real_waits", "transport")
 
-    def __init__(self, transport: Callable[[Url], Transport], *, real_waits: bool = True) -> None:
+    def __init__(
+        self,
+        transport: Callable[[Url], Transport],
+        *,
+        assets: Callable[[Url], Transport] | None = None,
+        policy: InputPolicy = POLICY,
+        real_waits: bool = True,
+    ) -> None:
         self.transport = transport
+        self.assets = assets or transport
+        self.policy = policy
         self.real_waits = real_waits
         self.cache = Cache()
         self.quotas: dict[str, Quota] = {}
@@ -56,7 +68,7 @@ class Engine:
 class Exchange:
     """The requests of one call."""
 
-    __slots__ = ("_answered_at", "_engine", "_plan", "attempts", "deadlines", "headers", "size")
+    __slots__ = ("_answered_at", "_engine", "_plan", "attempts", "deadlines", "headers", "size", "status")
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -65,6 +77,7 @@ class Exchange:
         self.attempts: list[Attempt] = []
         self.deadlines = NOT_BEGUN
         self.headers: dict[str, str] = {}
+        self.status = 0
         self.size = 0
 
     def begin(self, plan: Plan, now: float) -> None:
@@ -95,6 +108,47 @@ class Exchange:
         error.attempts = error.attempts or tuple(self.attempts)
         error.elapsed = now - self.deadlines.began
 
+    # -- for downloads
+
+    @property
+    def policy(self) -> InputPolicy:
+        """What may be read and downloaded."""
+        return self._engine.policy
+
+    @property
+    def credentials(self) -> Credentials:
+        """What may go along, and where to."""
+        return self._plan.credentials
+
+    def assets(self, url: Url) -> Transport:
+        """What carries a download from this URL."""
+        return self._engine.assets(url)
+
+    def heard(self, incoming: Incoming) -> Incoming:
+        """Take note of an answer."""
+        self.headers = incoming.headers
+        self.status = incoming.status
+        self._answered_at = current_time()
+        return incoming
+
+    async def within(self, work: Awaitable[T]) -> T:
+        """Do this before the deadline for the answer."""
+        return await self._bounded("first_event", work)
+
+    async def piece(self, body: Body) -> bytes:
+        """The next piece of a body, b"" at its end."""
+        piece = await (body.read() if body.ready() else self._bounded("idle", body.read()))
+        self.size = body.size
+        return piece
+
+    async def wait_again(
+        self, error: HeadwaterError, tries: int, request: Request, started: float | None = None, quota: str = ""
+    ) -> None:
+        """Wait before the next try; raises the error where there is none. With `started` the try is recorded."""
+        if started is not None:
+            self._record(tries, started, 0.0, error)
+        await self.sleep(self._again(error, tries, request, self._engine.quota(quota or self._plan.provider)))
+
     # -- steps
 
     async def send(self, request: Request) -> Reply:
@@ -111,7 +165,7 @@ class Exchange:
         try:
             return await self._whole(request, incoming)
         except BaseException:
-            await self._close(incoming)
+            await self.close(incoming)
             raise
 
     async def sleep(self, seconds: float) -> None:
@@ -187,16 +241,16 @@ class Exchange:
         try:
             return await self._whole(request, incoming)
         except BaseException:
-            await self._close(incoming)
+            await self.close(incoming)
             raise
 
     async def _open(self, step: Stream[Any, Any]) -> tuple[Events, Any]:
         incoming = await self._bounded("first_event", self._transmit(step.request))
         try:
             if not 200 <= incoming.status < 300:
-                raise await self._refusal(step.request, incoming)
+                raise await self.refusal(step.request, incoming)
             content_type = incoming.headers.get("content-type", "").split(";")[0].strip().lower()
-            if not is_declared(step.framing, content_type):
+            if not is_declared(step, content_type):
                 raise await self._unexpected(incoming, content_type)
             events = Events(step, incoming)
             while (event := events.take()) is None:
@@ -204,7 +258,7 @@ class Exchange:
                     raise events.failure or self._empty(events)
                 await self._bounded("first_event", events.more())
         except BaseException:
-            await self._close(incoming)
+            await self.close(incoming)
             raise
         return events, event
 
@@ -215,21 +269,17 @@ class Exchange:
     async def _transmit(self, request: Request) -> Incoming:
         limits = self.deadlines.limits
         going = outgoing(request, self._plan.credentials, limits.connect)
-        incoming = await self._engine.transport(going.url).send(going)
-        self.headers = incoming.headers
-        self._answered_at = current_time()
-        return incoming
+        return self.heard(await self._engine.transport(going.url).send(going))
 
     # -- bodies
 
     async def _whole(self, request: Request, incoming: Incoming) -> Reply:
         if not 200 <= incoming.status < 300:
-            raise await self._refusal(request, incoming)
+            raise await self.refusal(request, incoming)
         body = Body(incoming, request.limit)
         pieces: list[bytes] = []
-        while piece := await (body.read() if body.ready() else self._bounded("idle", body.read())):
+        while piece := await self.piece(body):
             pieces.append(piece)
-        self.size = body.size
         whole = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         return Reply(status=incoming.status, headers=incoming.headers, body=whole, url=request.url)
 
@@ -244,10 +294,11 @@ class Exchange:
                     pieces += piece
             except HeadwaterError:
                 pass  # the refusal matters more than how its text ended
-        await self._close(incoming)
+        await self.close(incoming)
         return pieces[:REFUSAL_SIZE]
 
-    async def _refusal(self, request: Request, incoming: Incoming) -> HeadwaterError:
+    async def refusal(self, request: Request, incoming: Incoming) -> HeadwaterError:
+        """The error that an answer is that is none."""
         body = await self._excerpt(incoming)
         reply = Reply(status=incoming.status, headers=incoming.headers, body=body, url=request.url)
         return refusal(
@@ -273,7 +324,8 @@ class Exchange:
         unexpected.body = redact(data[:EXCERPT].decode("utf-8", "replace")).encode()
         return unexpected
 
-    async def _close(self, incoming: Incoming) -> None:
+    async def close(self, incoming: Incoming) -> None:
+        """Give an answer up."""
         with CancelScope(shield=True):
             await incoming.aclose()
 

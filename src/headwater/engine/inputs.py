@@ -29,9 +29,7 @@ _TRANSLATED: Final = {
     "an IPv4 address in IPv6's notation": ("::/96", "::ffff:0:0/96", "::ffff:0:0:0/96"),
     "a site-local address": ("fec0::/10",),
 }
-_RANGES: Final = tuple(
-    (ipaddress.IPv6Network(text), what) for what, texts in _TRANSLATED.items() for text in texts
-)
+_RANGES: Final = tuple((ipaddress.IPv6Network(text), what) for what, texts in _TRANSLATED.items() for text in texts)
 _CARRIERS: Final = ipaddress.IPv4Network("100.64.0.0/10")
 
 

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import Final
 
 from .._version import __version__
-from ..auth import Secret
+from ..auth import Secret, secrets_in
 from ..flow import Request
 from ..wire import Outgoing, parse_url
+from .multipart import Pieces, body_of
 
 AGENT: Final = f"headwater/{__version__} python/{platform.python_version()}"
 
@@ -46,7 +47,7 @@ class Credentials:
         self.origins = origins
         self.hub_origin = hub_origin
         self.hub_header = {"authorization": Masked(f"Bearer {hub_token.reveal()}")} if hub_token else {}
-        self.secrets = tuple(s for s in (key, hub_token) if s is not None)
+        self.secrets = (*(s for s in (key, hub_token) if s is not None), *secrets_in(headers))
         self._provider: dict[str, str] = {}
         if key is not None:
             self._provider[header] = Masked(f"{scheme} {key.reveal()}".strip())
@@ -70,12 +71,14 @@ class Credentials:
 def outgoing(request: Request, credentials: Credentials, connect_timeout: float | None) -> Outgoing:
     """The request as the transport takes it. Raises `InvalidParameterError` for a URL that is none."""
     url = parse_url(request.url)
+    body, content_type = body_of(request.body)
     headers = {
         "user-agent": AGENT,
         "accept": "*/*",
         "accept-encoding": "identity"
         if request.headers.get("accept") == "text/event-stream"
         else "gzip, deflate",
+        **({"content-type": content_type} if content_type else {}),
         **request.headers,
         **credentials.for_request(request, url.origin),
     }
@@ -83,7 +86,8 @@ def outgoing(request: Request, credentials: Credentials, connect_timeout: float 
         method=request.method,
         url=url,
         headers=list(headers.items()),
-        body=request.body,
+        body=body,
+        length=body.length if isinstance(body, Pieces) else None,
         connect_timeout=connect_timeout,
         resend=request.resend,
     )

@@ -6,9 +6,11 @@ read by one task at a time. Leaving it in any way closes its socket; what it hol
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections import deque
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Generic, Literal, Self, TypeAlias, TypeVar, cast
 
@@ -27,12 +29,15 @@ from ..errors import (
     ProviderError,
     TransportError,
 )
-from ..flow import END, Cached, Emit, OnCancel, Reply, Send, Sleep, Step, Stream
+from ..events import Job, Submitted
+from ..flow import END, Cached, Emit, Fetch, Load, OnCancel, Reply, Send, Sleep, Step, Stream
 from ..refusals import redacted
 from ..tasks.output import Output
 from .deadlines import FOREVER
 from .exchange import Engine, Exchange
 from .facts import UNPREPARED, Facts, Outcome, Plan, Timings
+from .fetching import Download, fetch, load
+from .saving import SavedFile
 from .streaming import Events
 
 E = TypeVar("E")
@@ -77,6 +82,9 @@ class AsyncRun(Generic[E, R]):
         self._result: Any = None
         self._first_at: float | None = None
         self._ended_at: float | None = None
+        self._download: Download | None = None
+        self._file: SavedFile | None = None
+        self.job: Job | None = None
         self.outcome: Outcome | None = None
 
     # -- what is known about it
@@ -100,6 +108,11 @@ class AsyncRun(Generic[E, R]):
     def headers(self) -> dict[str, str]:
         """The newest answer's headers, by lower-case name."""
         return self._exchange.headers
+
+    @property
+    def status(self) -> int:
+        """The newest answer's HTTP status; 0 before there is one."""
+        return self._exchange.status
 
     @property
     def request_id(self) -> str | None:
@@ -160,6 +173,28 @@ class AsyncRun(Generic[E, R]):
         if self._state == "closed":
             raise ClosedError("the run was left before its end, so it has no result; see .partial")
         return cast("R", self._value())
+
+    async def save(self, path: str | os.PathLike[str], *, each: Callable[[E], object] | None = None) -> Path:
+        """Read to the end with the result written to a file, and return its path.
+
+        A result that is downloaded goes straight to the disk, however large: the file is written beside its place and
+        renamed when it is whole. Events that come meanwhile go to `each`, in the event loop's thread.
+
+        Raises `InputError` where the file cannot be written, and `InvalidParameterError` for a result that is no
+        image, sound or video.
+        """
+        async with SavedFile(path) as file:
+            self._file = file
+            try:
+                async for event in self:
+                    if each is not None:
+                        each(event)
+            except BaseException:
+                await self.close()
+                raise
+            finally:
+                self._file = None
+            return await file.keep(await self.result())
 
     async def drain(self) -> list[E]:
         """At least one event, and all others that are there already; [] at the end."""
@@ -252,13 +287,22 @@ class AsyncRun(Generic[E, R]):
             if event is None:
                 await (self._conclude(events) if events.over else self._read(events))
             return event
+        value: Any
         try:
             if type(step) is Stream:
                 self._events, first = await self._exchange.open(step)
                 self._note_event()
                 return first
-            value = await self._perform(step)
+            if type(step) is Fetch:
+                self._download = self._download or Download(self._exchange, step, self._file)
+                if (progress := await self._download.more()) is not None:
+                    self._note_event()
+                    return progress
+                value, self._download = await self._download.media(), None
+            else:
+                value = await self._perform(step)
         except HeadwaterError as error:
+            self._download = None
             self._advance(self._plan.flow.throw, error)
             return None
         if type(value) is Reply and len(value.body) > LARGE:
@@ -304,8 +348,14 @@ class AsyncRun(Generic[E, R]):
         if type(step) is Emit:
             self._waiting.append(step.event)
             self._note_event()
+            if type(step.event) is Submitted:
+                self.job = step.event.job
         elif type(step) is OnCancel:
             self._on_cancel = step if step.request else None
+        elif type(step) is Load:
+            return await load(self._exchange, step)
+        elif type(step) is Fetch:
+            return await fetch(self._exchange, step)
         elif type(step) is Sleep:
             await self._exchange.sleep(step.seconds)
         elif type(step) is Cached:
@@ -393,14 +443,17 @@ class AsyncRun(Generic[E, R]):
 
     async def _release(self, outcome: Outcome) -> None:
         """Give back what the run holds; say how it was left."""
-        self.outcome = outcome
-        events, step = self._events, self._on_cancel
-        self._on_cancel = None
-        if events is None and step is None:
+        left = outcome == "cancelled" or isinstance(self._failure, InferenceTimeoutError)
+        self.outcome = "detached" if left and self.job is not None else outcome
+        events, step, download = self._events, self._on_cancel, self._download
+        self._on_cancel = self._download = None
+        if events is None and step is None and download is None:
             return
         with CancelScope(shield=True, deadline=current_time() + GRACE):
             if events is not None:
                 await events.close()
+            if download is not None:
+                await download.close()
             if step is not None and step.request is not None:
                 self.outcome = "unknown"
                 self.outcome = await self._tell(step)

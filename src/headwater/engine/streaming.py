@@ -13,14 +13,13 @@ from anyio import CancelScope, current_time
 
 from ..errors import HeadwaterError, MalformedEventError, TransportError
 from ..flow import END, Fold, Stream
-from ..framing import BodyFraming, Frame, Framing, JSONLinesFraming, SSEFraming
+from ..framing import WHOLE, BodyFraming, Frame, Framing, JSONLinesFraming, SSEFraming, WholeFraming
 from ..wire import Incoming
 from .body import Body
 
 DRAIN: Final = 0.1
 """Seconds that the rest of a body is waited for after the end marker, so that its connection can be used again."""
 
-_FRAMINGS: Final = {"sse": SSEFraming, "json-lines": JSONLinesFraming, "body": BodyFraming}
 _MEDIA_TYPES: Final = {
     "sse": frozenset({"text/event-stream", ""}),
     "json-lines": frozenset({"application/x-ndjson", "application/jsonl", "application/json-lines", ""}),
@@ -28,16 +27,29 @@ _MEDIA_TYPES: Final = {
 _NOTHING: Final[Iterator[Frame]] = iter(())
 
 
-def is_declared(framing: str, content_type: str) -> bool:
+def is_declared(step: Stream[Any, Any], content_type: str) -> bool:
     """Whether an answer of this media type can be this stream; raw bodies may be anything but a page or JSON."""
-    expected = _MEDIA_TYPES.get(framing)
+    if step.whole and content_type in WHOLE:
+        return True
+    expected = _MEDIA_TYPES.get(step.framing)
     if expected is None:
         return content_type not in {"text/html", "application/json", "application/problem+json"}
     return content_type in expected
 
 
+def _framing(step: Stream[Any, Any], incoming: Incoming) -> Framing:
+    content_type = incoming.headers.get("content-type", "")
+    media_type = content_type.split(";")[0].strip().lower()
+    if step.whole and media_type in WHOLE:
+        return WholeFraming(media_type)
+    if step.framing == "body":
+        return BodyFraming(content_type)
+    return SSEFraming() if step.framing == "sse" else JSONLinesFraming()
+
+
 class Events:
-    """`over`: no more frames will come. `ended`: by its end marker. `failure`: what stopped it. `count`: events taken."""
+    """`over`: no more frames will come. `ended`: by its end marker. `failure`: what stopped it. `count`: events
+    taken."""
 
     __slots__ = (
         "_body",
@@ -59,7 +71,7 @@ class Events:
         self._step = step
         self._decode = step.decode
         self._body = Body(incoming, float("inf"))
-        self._framing: Framing = _FRAMINGS[step.framing]()
+        self._framing = _framing(step, incoming)
         self._frames = _NOTHING
         self.count = 0
         self.over = False

@@ -39,7 +39,7 @@ def served(flow: Flows) -> Flows:
 
 def _served(call: Call, flow: Flows) -> Flow[Any]:
     if call.model is None:
-        call.model = (call.hub_id or (yield from _recommended(call))).partition(":")[0]
+        call.model = (call.hub_id or (yield from recommended(call))).partition(":")[0]
     try:
         return (yield from flow(call))
     except (NotFoundError, InvalidRequestError) as refused:
@@ -56,7 +56,8 @@ def _is_unserved(refused: ProviderError) -> bool:
     return isinstance(refused, NotFoundError) or "not supported" in said
 
 
-def _recommended(call: Call) -> Flow[str]:
+def recommended(call: Call) -> Flow[str]:
+    """The model that the Hub recommends for the call's task, asked for once a day."""
     wanted = _RECOMMENDED_FOR.get(call.task, call.task)
     tasks: dict[str, _Task] = yield Cached(("tasks",), partial(_tasks, call.hub), seconds=_DAY)
     models = tasks[wanted].models if wanted in tasks else []

@@ -37,13 +37,23 @@ POLICIES: Final = frozenset({"fastest", "cheapest", "preferred"})
 """Suffixes by which the router chooses a provider; for one provider they say nothing."""
 
 
-class Entry(msgspec.Struct, frozen=True, rename={"provider_id": "providerId"}):
-    """One provider's offer of a model. `status`: live, staging or error."""
+class Entry(msgspec.Struct, frozen=True, rename={"provider_id": "providerId", "weights": "adapterWeightsPath"}):
+    """One provider's offer of a model. `status`: live, staging or error.
+
+    `adapter`: "lora" where the model is a set of weights for the provider's own; `weights`: their file's path.
+    """
 
     provider_id: str
     task: str = ""
     status: str = "live"
     provider: str = ""
+    adapter: str | None = None
+    weights: str | None = None
+
+    @property
+    def lora(self) -> str | None:
+        """The path of the LoRA weights, None for a model of its own."""
+        return self.weights if self.adapter in (None, "lora") else None
 
 
 class _Model(msgspec.Struct, frozen=True, rename={"mapping": "inferenceProviderMapping"}):
@@ -59,11 +69,12 @@ def _mapped(call: Call, flow: Flows) -> Flow[Any]:
     if call.model is None:
         if call.hub_id is None:
             raise MissingModelError(f"{call.provider} needs a model for {call.task}: pass model=...")
-        call.model = yield from _resolve(call, call.hub_id)
+        entry = yield from _resolve(call, call.hub_id)
+        call.model, call.adapter = entry.provider_id, entry.lora
     return (yield from flow(call))
 
 
-def _resolve(call: Call, named: str) -> Flow[str]:
+def _resolve(call: Call, named: str) -> Flow[Entry]:
     hub_id, _, suffix = named.partition(":")
     if suffix and suffix not in POLICIES and suffix != call.provider:
         raise InvalidParameterError(
@@ -79,7 +90,7 @@ def _resolve(call: Call, named: str) -> Flow[str]:
             f"{call.provider} serves {hub_id} with status {entry.status!r}, says the Hub; it may not answer",
             stacklevel=2,
         )
-    return entry.provider_id
+    return entry
 
 
 def check_task(call: Call, hub_id: str, entry: Entry) -> None:

@@ -8,12 +8,14 @@ a finish reason on every choice, at all of them: some send null as the reason of
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 import msgspec
 
-from . import embeddings, hf_inference, openai, text_generation
+from ..events import Job
+from ..flow import Call, Flow
+from . import embeddings, hf_inference, hf_tasks, media_tasks, openai, servers, text_generation
 from .mapping import mapped
 from .openai import Dialect, Flows
 from .response_format import (
@@ -41,7 +43,8 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     whether it answers without one. `scheme` and `header`: how its own key is sent. `headers`: further ones,
     on every request to it. `routed`: whether Hugging Face's router takes calls for it, at `{router}/{name}`
     in place of `base`. `maps`: whether the Hub knows its ids of models. `idempotency`: the header by which it
-    tells a request that was sent twice, None where it documents none.
+    tells a request that was sent twice, None where it documents none. `resume`: by the task's name, how a job that
+    was submitted before is watched to its end.
     """
 
     name: str
@@ -55,6 +58,7 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     routed: bool = True
     maps: bool = True
     idempotency: str | None = None
+    resume: Mapping[str, Callable[[Call, Job], Flow[Any]]] = {}
 
 
 def row(
@@ -69,6 +73,7 @@ def row(
     response_format: Rewriting | None = None,
     dropped: frozenset[str] = frozenset(),
     scheme: str = "Bearer",
+    header: str = "authorization",
     headers: Mapping[str, str] = {},
     hub: bool = True,
 ) -> Provider:
@@ -84,6 +89,7 @@ def row(
     if vectors is not None:
         flows[FEATURES] = embeddings.at_route(vectors, dropped=vectors_dropped)
         flows[EMBEDDINGS] = embeddings.create_at_route(vectors, dropped=vectors_dropped)
+    flows |= media_tasks.TASKS.get(name, {})
     tasks = {task: mapped(flow) for task, flow in flows.items()} if hub else flows
     return Provider(
         name=name,
@@ -91,9 +97,11 @@ def row(
         tasks=tasks,
         keys=keys,
         scheme=scheme,
+        header=header,
         headers=dict(headers),
         routed=hub,
         maps=hub,
+        resume=media_tasks.RESUMED.get(name, {}),
     )
 
 
@@ -104,6 +112,7 @@ HF_INFERENCE: Final = Provider(
         CHAT: hf_inference.served(hf_inference.chat),
         TEXT: hf_inference.served(hf_inference.generate),
         FEATURES: hf_inference.served(hf_inference.extract),
+        **{task: hf_inference.served(flow) for task, flow in hf_tasks.AT_MODEL.items()},
     },
     keys=("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"),
     key_required=False,
@@ -118,6 +127,7 @@ SERVER: Final = Provider(
         TEXT: text_generation.at_url,
         FEATURES: embeddings.at_url,
         EMBEDDINGS: embeddings.create_at_url,
+        **servers.in_both(hf_tasks.AT_URL),
     },
     key_required=False,
     routed=False,
@@ -129,6 +139,8 @@ ROWS: Final = (
     HF_INFERENCE,
     # https://docs.baseten.co/development/model-apis/overview
     row("baseten", "https://inference.baseten.co", "BASETEN_API_KEY"),
+    # https://docs.bfl.ai/quick_start/generating_images: its own keys go as `X-Key`
+    row("black-forest-labs", "https://api.us1.bfl.ai", "BFL_API_KEY", chat=None, scheme="", header="x-key"),
     # https://inference-docs.cerebras.ai/api-reference/chat-completions: unknown fields are refused
     row("cerebras", "https://api.cerebras.ai", "CEREBRAS_API_KEY", dropped=frozenset({"store"})),
     # https://docs.clarifai.com/compute/inference/open-ai: its own keys go as `Key`
@@ -168,7 +180,7 @@ ROWS: Final = (
         chat="/inference/v1/chat/completions",
         response_format=json_object_schema,
     ),
-    # https://console.groq.com/docs/openai: chats alone
+    # https://console.groq.com/docs/openai: chats, and sound
     row(
         "groq",
         "https://api.groq.com",
@@ -176,7 +188,7 @@ ROWS: Final = (
         chat="/openai/v1/chat/completions",
         prompt_as_chat=True,
     ),
-    # https://docs.hyperbolic.xyz/docs/rest-api: chats alone
+    # https://docs.hyperbolic.xyz/docs/rest-api: chats, and images
     row("hyperbolic", "https://api.hyperbolic.xyz", "HYPERBOLIC_API_KEY", prompt_as_chat=True),
     # https://docs.nebius.com/studio/inference/api
     row(
@@ -243,6 +255,8 @@ ROWS: Final = (
         vectors="/v1/embeddings",
         response_format=json_schema_schema,
     ),
+    # https://wavespeed.ai/docs/docs-api/prediction
+    row("wavespeed", "https://api.wavespeed.ai", "WAVESPEED_API_KEY", chat=None),
     # https://docs.z.ai/api-reference/llm/chat-completion
     row(
         "zai-org",

@@ -3,7 +3,8 @@
 It refuses ids that are not plain segments. It looks nothing up, and never drops a query of the user's own.
 
 The rules for a server's own URL (OpenAI's dialect) by its path, slashes at the end dropped:
-`.../chat/completions`, `.../completions`, `.../embeddings` is the route, or its sibling for another task;
+`.../chat/completions`, `.../completions`, `.../embeddings`, `.../images/generations`, `.../audio/speech`,
+`.../audio/transcriptions` is the route, or its sibling for another task;
 `.../v1` (or any version) takes the route, and so does `.../v1beta/openai`, a version before `openai`;
 anything else, and no path at all, takes `/v1` and the route.
 """
@@ -20,11 +21,14 @@ from ..errors import InvalidParameterError
 CHAT: Final = "chat/completions"
 COMPLETIONS: Final = "completions"
 EMBEDDINGS: Final = "embeddings"
+IMAGES: Final = "images/generations"
+SPEECH: Final = "audio/speech"
+TRANSCRIPTIONS: Final = "audio/transcriptions"
 
 _MOST_SEGMENTS: Final = 6
 _SEGMENT: Final = re.compile(r"[@A-Za-z0-9][A-Za-z0-9_.@-]{0,95}")
 _SUFFIX: Final = re.compile(r"[A-Za-z0-9_.@-]{1,96}")
-_ROUTE: Final = re.compile(r"/(chat/completions|completions|embeddings)\Z")
+_ROUTE: Final = re.compile(rf"/({CHAT}|{COMPLETIONS}|{EMBEDDINGS}|{IMAGES}|{SPEECH}|{TRANSCRIPTIONS})\Z")
 _VERSIONED: Final = re.compile(r"/v[0-9]+[a-z0-9]*(/openai)?\Z")
 
 
@@ -51,7 +55,7 @@ def at_model(base: str, before: str, model: str, after: str = "") -> str:
 
 @lru_cache(maxsize=1024)
 def openai_url(url: str, route: str) -> str:
-    """Where a server at this URL takes requests for `route` (`CHAT`, `COMPLETIONS` or `EMBEDDINGS`)."""
+    """Where a server at this URL takes requests for `route` (`CHAT`, `COMPLETIONS`, ...)."""
     parts = urlsplit(url)
     path = parts.path.rstrip("/")
     asked = _ROUTE.search(path)

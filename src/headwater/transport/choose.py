@@ -44,6 +44,14 @@ class Transports:
             return self._get(None)
         return self._get(None if self._given is not None else self._proxy(url))
 
+    def for_asset(self, url: Url) -> Transport:
+        """What carries a download from this URL: the same, but that our own pool stands in for HTTP/2."""
+        carrier = self._given or self._proxy(url) is not None
+        return self.for_url(url) if carrier or not self._http2 else self._pool()
+
+    def _pool(self) -> Transport:
+        return self._made.setdefault("", Pool())
+
     def _proxy(self, url: Url) -> str | None:
         if isinstance(self._proxies, str):
             return self._proxies

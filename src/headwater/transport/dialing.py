@@ -34,14 +34,18 @@ _WORDS = {
 }
 
 
-async def dial(url: Url, seconds: float | None, context: ssl.SSLContext | None) -> Stream:
+async def dial(
+    url: Url, seconds: float | None, context: ssl.SSLContext | None, address: str | None = None
+) -> Stream:
     """A connection to the URL's origin, within so many seconds for TCP and TLS together.
+
+    `address`: an IP address to connect to, where the host was looked up before; TLS still wants the host's name.
 
     Raises `ConnectError`, `TLSError`, and `InferenceTimeoutError` with phase connect.
     """
     stream: Stream | None = None
     with move_on_after(seconds):
-        plain = await _connect(url)
+        plain = await _connect(url, address)
         stream = await _secure(plain, url, context) if url.scheme == "https" else plain
     if stream is None:
         error = InferenceTimeoutError(f"no connection to {_place(url)} within {seconds:g} s")
@@ -64,9 +68,9 @@ def close_now(stream: SocketStream) -> None:
     closing.close()
 
 
-async def _connect(url: Url) -> SocketStream:
+async def _connect(url: Url, address: str | None) -> SocketStream:
     try:
-        return await anyio.connect_tcp(url.host, url.port)
+        return await anyio.connect_tcp(address or url.host, url.port)
     except (OSError, UnicodeError, ExceptionGroup) as error:
         cause = _root(error)
         raise ConnectError(_words(url, cause)) from cause

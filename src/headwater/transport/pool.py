@@ -47,7 +47,8 @@ class Pool:
     async def send(self, outgoing: Outgoing) -> Answer:
         """Send a request; the answer once its head is there (see `wire.Transport.send`)."""
         loop = self._loops.get(current_token().native_token) or self._begin()
-        origin = loop.origin(outgoing.url[:3])
+        address = outgoing.address
+        origin = loop.origin(outgoing.url[:3] if address is None else (*outgoing.url[:3], address))
         if not origin.enter():
             await origin.wait()
         connection = None
@@ -78,7 +79,7 @@ class Pool:
 
     async def _connect(self, origin: Origin, outgoing: Outgoing) -> Connection:
         origin.loop.sweep()
-        stream = await dial(outgoing.url, outgoing.connect_timeout, self._ssl_context)
+        stream = await dial(outgoing.url, outgoing.connect_timeout, self._ssl_context, outgoing.address)
         connection = Connection(stream, origin)
         origin.loop.open.add(connection)
         return connection

@@ -1,0 +1,180 @@
+"""Queued jobs: submitted once, watched until they end, and their results downloaded.
+
+What differs between vendors is a function that reads one answer of theirs. It refuses URLs of other places, and a
+state that it does not know is the job's end, so that no job is watched for ever.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar
+from urllib.parse import quote, urlsplit
+
+import msgspec
+
+from .. import server_words
+from ..errors import ContentRefusedError, DecodeError, JobFailedError, ProviderError, UnexpectedContentError
+from ..events import Job, Progress, Queued, Started, Submitted
+from ..flow import MIB, Call, Emit, Fetch, Flow, OnCancel, Reply, Request, Send, Sleep
+from ..media import LARGEST, Media, from_base64, from_data_url, open_image
+from ..refusals import SHOWN_BODY, unreadable
+from .requests import get, post
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+T = TypeVar("T")
+Family: TypeAlias = Literal["image", "video"]
+
+LARGEST_VIDEO: Final = 4096 * MIB
+_DEFAULTS: Final = {"image": "image/png", "video": "video/mp4"}
+_MODERATED: Final = re.compile(r"nsfw|moderat|content.?(filter|policy|violation)|safety|sensitive", re.IGNORECASE)
+_SEGMENT: Final = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9._~-]*")
+
+
+class Done(msgspec.Struct, frozen=True):
+    """The job has its result: a URL, a data URL or base64."""
+
+    url: str
+
+
+State: TypeAlias = Queued | Started | Progress | Done
+
+
+def submit(url: str, body: dict[str, Any]) -> Flow[Reply]:
+    """Send a job, once: it would be paid for twice."""
+    reply: Reply = yield Send(msgspec.structs.replace(post(url, body), resend=False))
+    return reply
+
+
+def job_of(call: Call, name: str, **state: str) -> Job:
+    """The call's job by the name that the vendor gave it."""
+    return Job(
+        provider=call.provider,
+        task=call.task,
+        id=name,
+        model=call.hub_id or call.model,
+        routed=call.routed,
+        state=state,
+    )
+
+
+def watch(
+    job: Job,
+    request: Request,
+    read: Callable[[Job, Reply], State],
+    *,
+    pause: Callable[[int, Reply], float],
+    first: float = 0.0,
+    cancel: Request | None = None,
+) -> Flow[str]:
+    """Ask how the job does until it is done: the URL of its result.
+
+    `first` is the wait before the first question, `pause(asked, reply)` the one after each, in seconds. `read` raises
+    the error of a job that failed. What has not changed since the last answer is not handed over again.
+    """
+    if cancel is not None:
+        yield OnCancel(cancel)
+    yield Emit(Submitted(job))
+    if first:
+        yield Sleep(first)
+    last: State | None = None
+    asked = 0
+    while True:
+        reply = yield Send(request)
+        asked += 1
+        try:
+            state = read(job, reply)
+        except (JobFailedError, ContentRefusedError):
+            yield OnCancel(None)
+            raise
+        if isinstance(state, Done):
+            yield OnCancel(None)
+            return state.url
+        if state != last:
+            yield Emit(state)
+        last = state
+        yield Sleep(pause(asked, reply))
+
+
+def every(seconds: float) -> Callable[[int, Reply], float]:
+    """The same pause after each answer."""
+    return lambda asked, reply: seconds
+
+
+def poll(url: str) -> Request:
+    """The question how a job does, with the provider's credential."""
+    return get(url, auth="provider")
+
+
+def read_state(reply: Reply, kind: type[T]) -> T:
+    """The answer as this type. An `error` in it is the job's, for the caller to read; `decode` would raise it."""
+    try:
+        return msgspec.json.decode(reply.body, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as failure:
+        raise unreadable(reply, failure) from None
+
+
+def failed(job: Job, reply: Reply, state: str, reason: Any = None, *, refused: bool = False) -> ProviderError:
+    """The error of a job that ended without a result: in the vendor's words, by its own name for the `state`.
+
+    It is a refusal of the content where `refused` says so or the words do.
+    """
+    said = server_words.said(reason)
+    is_refused = refused or bool(said and _MODERATED.search(said))
+    kind = ContentRefusedError if is_refused else JobFailedError
+    named = server_words.line(state)[:64]
+    error = kind(f"{job.provider}'s job {job.id} ended as {named!r}: {said or 'no reason was given'}")
+    error.code = named
+    error.body = reply.body[:SHOWN_BODY].decode(errors="replace")
+    error.request_id = server_words.request_id(reply.headers)
+    error.__dict__["said"] = said
+    return error
+
+
+def no_result(reply: Reply) -> DecodeError:
+    """The error of a job that is done, says the vendor, and names no result."""
+    return unreadable(reply, ValueError("the job is done and has no result"))
+
+
+def started(fraction: float | None) -> State:
+    """The job runs, so far (0 to 1) as the vendor says."""
+    return Started() if fraction is None else Progress(fraction=min(max(fraction, 0.0), 1.0))
+
+
+def segment(name: str) -> str:
+    """A job's name as one segment of a path. Raises `DecodeError` for a name that would leave its place."""
+    if not name or name in {".", ".."}:
+        raise DecodeError(f"the job's name {name!r} is none")
+    return quote(name, safe="")
+
+
+def path_of(url: str) -> str | None:
+    """The path of a URL that an answer named, to be asked for on our own origin; None where it is not plain."""
+    path = urlsplit(url).path
+    segments = path[1:].split("/")
+    is_plain = path.startswith("/") and all(map(_SEGMENT.fullmatch, segments))
+    return path if is_plain else None
+
+
+def download(url: str, family: Family) -> Flow[Media]:
+    """The result that an answer named: downloaded, or read where it is in the answer itself."""
+    if url.startswith(("http://", "https://")):
+        limit = LARGEST_VIDEO if family == "video" else LARGEST
+        request = Request(method="GET", url=url, limit=limit)
+        media: Media = yield Fetch(request=request, mime_type=_DEFAULTS[family])
+    else:
+        media = _inline(url)
+    if not media.mime_type.startswith((f"{family}/", "application/octet-stream")):
+        raise UnexpectedContentError(f"the result is {media.mime_type}, not {family}")
+    return media
+
+
+def _inline(text: str) -> Media:
+    return Media(*from_data_url(text)) if text.startswith("data:") else Media(from_base64(text))
+
+
+def picture(url: str) -> Flow[Image]:
+    """The same, as a lazy PIL image."""
+    return open_image((yield from download(url, "image")))

@@ -1,0 +1,106 @@
+"""What a prediction of Replicate's puts out: a file's URL in one of several shapes, or what was heard.
+
+A model's output is as its own schema has it, https://replicate.com/docs/topics/predictions/output-files; the first
+URL in it is taken. Nothing is asked for here but the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from ..events import Job
+from ..flow import Fetch, Flow, Reply, Request
+from ..media import Media
+from ..tasks.audio import AutomaticSpeechRecognitionOutput, AutomaticSpeechRecognitionOutputChunk
+from .jobs import download, no_result, picture
+from .sounds import sound
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Reading: TypeAlias = Callable[[Reply, Any], Flow[Any]]
+
+_HEAR: Final = "automatic-speech-recognition"
+_TEXTS: Final = ("translation", "transcription", "text")
+_STARTS: Final = ("http://", "https://", "data:")
+
+
+def is_whole(job: Job, output: Any) -> bool:
+    """Whether the output can be taken although the prediction is said to be running, as is recorded of files.
+
+    A list of texts may be one that grows.
+    """
+    may_grow = isinstance(output, list) and job.task == _HEAR
+    return bool(output) and not may_grow
+
+
+def _first(output: Any, reply: Reply) -> str:
+    """The first URL: of the output itself, of a list, or of an object."""
+    found = output
+    while isinstance(found, list | dict) and found:
+        items = list(found.values()) if isinstance(found, dict) else found
+        found = next((item for item in items if _may_be_file(item)), None)
+    if not isinstance(found, str) or not _may_be_file(found):
+        raise no_result(reply)
+    return found
+
+
+def _may_be_file(item: Any) -> bool:
+    return isinstance(item, list | dict) or (isinstance(item, str) and item.startswith(_STARTS))
+
+
+def _drawn(reply: Reply, output: Any) -> Flow[Image]:
+    return (yield from picture(_first(output, reply)))
+
+
+def _filmed(reply: Reply, output: Any) -> Flow[Media]:
+    return (yield from download(_first(output, reply), "video"))
+
+
+def _spoken(reply: Reply, output: Any) -> Flow[Media]:
+    return (yield from sound(_first(output, reply)))
+
+
+def _heard(reply: Reply, output: Any) -> Flow[AutomaticSpeechRecognitionOutput]:
+    """A text, the pieces of one, or an object with one in it or in a file that it names."""
+    given = output if isinstance(output, dict) else {"text": output}
+    text = _text(given)
+    if text is None and isinstance(given.get("txt_file"), str):
+        file: Media = yield Fetch(
+            request=Request(method="GET", url=given["txt_file"]), mime_type="text/plain"
+        )
+        text = bytes(file).decode(errors="replace")
+    if text is None:
+        raise no_result(reply)
+    pieces = given.get("chunks") or given.get("segments")
+    chunks = [_chunk(piece) for piece in pieces if isinstance(piece, dict)] if isinstance(pieces, list) else []
+    heard = AutomaticSpeechRecognitionOutput(text=text, chunks=chunks or None)
+    vars(heard)["_body"] = reply.body
+    return heard
+
+
+def _text(given: Mapping[str, Any]) -> str | None:
+    """A translation goes before what it is of: it is there only where it was asked for."""
+    for name in _TEXTS:
+        found = given.get(name)
+        if isinstance(found, list) and found and all(isinstance(item, str) for item in found):
+            return "".join(found)
+        if isinstance(found, str):
+            return found
+    return None
+
+
+def _chunk(piece: Mapping[str, Any]) -> AutomaticSpeechRecognitionOutputChunk:
+    timestamp = piece.get("timestamp") or [piece.get("start"), piece.get("end")]
+    return AutomaticSpeechRecognitionOutputChunk(text=str(piece.get("text", "")), timestamp=list(timestamp))
+
+
+RESULTS: Final[Mapping[str, Reading]] = {
+    _HEAR: _heard,
+    "image-to-image": _drawn,
+    "text-to-image": _drawn,
+    "text-to-speech": _spoken,
+    "text-to-video": _filmed,
+}
+"""By the task's name: how a prediction's output is read."""

@@ -1,0 +1,158 @@
+"""What was heard, out of every shape in which servers of OpenAI's dialect say it.
+
+Whole answers: JSON with segments or words, or plain text where that was asked for. Streams: OpenAI's events
+(`transcript.text.delta`, `.segment`, `.done`), and the bare `{"text": ...}` a segment of faster-whisper-server.
+It refuses HTML and errors, by their classes.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, Self
+
+import msgspec
+
+from ..errors import MalformedEventError
+from ..flow import END, End, Reply
+from ..framing import WHOLE, Frame
+from ..refusals import SHOWN_BYTES, decode, in_band, unreadable
+from ..server_words import is_html
+from ..tasks.audio import AutomaticSpeechRecognitionOutput, AutomaticSpeechRecognitionOutputChunk
+
+_DONE: Final = b"[DONE]"
+
+
+class _Piece(msgspec.Struct):
+    """A segment has a `text`, a word a `word`."""
+
+    text: str = ""
+    word: str = ""
+    start: float | None = None
+    end: float | None = None
+
+
+class _Whole(msgspec.Struct):
+    text: str
+    segments: list[_Piece] | None = None
+    words: list[_Piece] | None = None
+
+
+class _Event(msgspec.Struct):
+    type: str = ""
+    delta: str | None = None
+    text: str | None = None
+    start: float | None = None
+    end: float | None = None
+    segments: list[_Piece] | None = None
+
+
+def _chunk(text: str, start: float | None, end: float | None) -> AutomaticSpeechRecognitionOutputChunk:
+    return AutomaticSpeechRecognitionOutputChunk(text=text, timestamp=[start, end])
+
+
+def read_whole(reply: Reply, *, by_word: bool) -> AutomaticSpeechRecognitionOutput:
+    """A whole answer; `by_word`: the words' times rather than the segments', where the server says both."""
+    if "json" not in reply.content_type and reply.body.lstrip()[:1] != b"{":
+        return _plain(reply)
+    found = decode(reply, _Whole)
+    pieces = (found.words if by_word else None) or found.segments or found.words
+    chunks = [_chunk(piece.text or piece.word, piece.start, piece.end) for piece in pieces or ()]
+    output = AutomaticSpeechRecognitionOutput(text=found.text, chunks=chunks or None)
+    vars(output)["_body"] = reply.body
+    return output
+
+
+def _plain(reply: Reply) -> AutomaticSpeechRecognitionOutput:
+    """An answer in text, SRT or VTT, as `response_format` can ask for."""
+    if is_html(reply.content_type, reply.body) or not reply.content_type.startswith("text/"):
+        raise unreadable(reply, ValueError(reply.content_type))
+    return AutomaticSpeechRecognitionOutput(text=reply.body.decode(errors="replace").removesuffix("\n"))
+
+
+class Transcript:
+    """One stream's reader and fold in one: its `done` event has the whole text, which the segments may not."""
+
+    def __init__(self, *, by_word: bool) -> None:
+        self._by_word = by_word
+        self.restart()
+
+    def restart(self) -> Self:
+        """Forget what was read: a stream that failed before its first segment is asked for anew."""
+        self._seen = False
+        self._text: str | None = None
+        self._output: AutomaticSpeechRecognitionOutput | None = None
+        self._chunks: list[AutomaticSpeechRecognitionOutputChunk] = []
+        return self
+
+    # -- reading
+
+    def decode(self, frame: Frame) -> AutomaticSpeechRecognitionOutputChunk | End | None:
+        """An event as the segment that it brings. Raises the error that it is, or `MalformedEventError`."""
+        if frame.event in WHOLE:
+            return self._whole(frame)
+        data = frame.data.strip()
+        if not data or data == _DONE:
+            return END if data else None
+        if (b'"error"' in data or frame.event == "error") and (error := in_band(data, event=frame.event)):
+            raise error
+        event = _event(data)
+        kind = event.type or frame.event
+        if kind == "transcript.text.done":
+            self._text = event.text
+            return END if self._seen else self._heard(event.text)
+        if event.delta is None and event.text is None:
+            return None  # usage, keep-alives, what is new
+        return self._heard(event.text if event.delta is None else event.delta, *_times(event))
+
+    def _heard(
+        self, text: str | None, start: float | None = None, end: float | None = None
+    ) -> AutomaticSpeechRecognitionOutputChunk:
+        self._seen = True
+        return _chunk(text or "", start, end)
+
+    def _whole(self, frame: Frame) -> AutomaticSpeechRecognitionOutputChunk:
+        """An answer that is no stream, as one segment."""
+        reply = Reply(status=200, headers={"content-type": frame.event}, body=frame.data)
+        self._output = output = read_whole(reply, by_word=self._by_word)
+        times = [chunk.timestamp for chunk in output.chunks or ()] or [[None, None]]
+        return self._heard(output.text, times[0][0], times[-1][1])
+
+    # -- folding
+
+    def add(self, event: AutomaticSpeechRecognitionOutputChunk) -> None:
+        """Take the next segment."""
+        self._chunks.append(event)
+
+    def complete(self) -> bool:
+        """Whether the server has said the whole text."""
+        return self._text is not None or self._output is not None
+
+    def result(self) -> AutomaticSpeechRecognitionOutput:
+        """What was heard so far."""
+        if self._output is not None:
+            return self._output
+        timed = [chunk for chunk in self._chunks if chunk.timestamp[0] is not None]
+        return AutomaticSpeechRecognitionOutput(text=self._text or self._joined(), chunks=timed or None)
+
+    def _joined(self) -> str:
+        """Deltas bring their blanks along; segments with times may not."""
+        text = ""
+        for chunk in self._chunks:
+            is_segment = chunk.timestamp[0] is not None
+            needs_blank = is_segment and text and not text[-1].isspace() and not chunk.text[:1].isspace()
+            text += f" {chunk.text}" if needs_blank else chunk.text
+        return text.strip()
+
+
+def _event(data: bytes) -> _Event:
+    try:
+        return msgspec.json.decode(data, type=_Event)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as failure:
+        error = MalformedEventError(f"an event of the stream cannot be read: {failure}")
+        error.body = data[:SHOWN_BYTES]
+        raise error from None
+
+
+def _times(event: _Event) -> tuple[float | None, float | None]:
+    """The event's own times; or its segments', which faster-whisper-server sends as `verbose_json`."""
+    pieces: list[Any] = [event] if event.start is not None else list(event.segments or ())
+    return (pieces[0].start, pieces[-1].end) if pieces else (None, None)

@@ -1,0 +1,73 @@
+"""The tasks, one row each, as both clients have them. Nothing else is here, and nothing is decided here."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from .calling import Task
+from .spellings import ChatTask, TextTask
+from .tasks import (
+    audio,
+    chat,
+    embeddings,
+    generation,
+    language,
+    multimodal,
+    passages,
+    tabular,
+    text,
+    video,
+    vision,
+    zero_shot,
+)
+
+
+class Tasks:
+    """Every declared task."""
+
+    asynchronous: ClassVar[bool]
+
+    chat_completion = ChatTask(chat.chat_completion)
+    text_generation = TextTask(text.text_generation)
+    feature_extraction = Task(embeddings.feature_extraction)
+    create_embedding = Task(embeddings.create_embedding)
+
+    audio_classification = Task(audio.audio_classification)
+    audio_to_audio = Task(audio.audio_to_audio)
+    automatic_speech_recognition = Task(audio.automatic_speech_recognition)
+    text_to_audio = Task(audio.text_to_audio)
+    text_to_speech = Task(audio.text_to_speech)
+
+    depth_estimation = Task(vision.depth_estimation)
+    image_classification = Task(vision.image_classification)
+    image_segmentation = Task(vision.image_segmentation)
+    image_to_text = Task(vision.image_to_text)
+    object_detection = Task(vision.object_detection)
+
+    image_text_to_image = Task(generation.image_text_to_image)
+    image_to_image = Task(generation.image_to_image)
+    text_to_image = Task(generation.text_to_image)
+
+    image_text_to_video = Task(video.image_text_to_video)
+    image_to_video = Task(video.image_to_video)
+    text_to_video = Task(video.text_to_video)
+    video_classification = Task(video.video_classification)
+
+    fill_mask = Task(language.fill_mask)
+    summarization = Task(language.summarization)
+    text_classification = Task(language.text_classification)
+    token_classification = Task(language.token_classification)
+    translation = Task(language.translation)
+
+    question_answering = Task(passages.question_answering)
+    sentence_similarity = Task(passages.sentence_similarity)
+    document_question_answering = Task(multimodal.document_question_answering)
+    visual_question_answering = Task(multimodal.visual_question_answering)
+
+    table_question_answering = Task(tabular.table_question_answering)
+    tabular_classification = Task(tabular.tabular_classification)
+    tabular_regression = Task(tabular.tabular_regression)
+
+    zero_shot_classification = Task(zero_shot.zero_shot_classification)
+    zero_shot_image_classification = Task(zero_shot.zero_shot_image_classification)
+    zero_shot_object_detection = Task(zero_shot.zero_shot_object_detection)

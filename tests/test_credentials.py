@@ -1,0 +1,495 @@
+"""Where credentials go: to the party that they were given for, on its own hosts, and into no message of ours.
+
+Requests are caught by a transport of httpx's; what a redirect would leak is looked for on real sockets.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from drivers import Driver
+
+from headwater import (
+    AsyncInferenceClient,
+    CallError,
+    HeadwaterError,
+    InferenceClient,
+    InsecureCredentialError,
+    InvalidCredentialError,
+    InvalidParameterError,
+    MissingCredentialError,
+    RedirectError,
+    Secret,
+    UnknownProviderError,
+)
+from headwater.emulator import faults
+
+pytestmark = pytest.mark.anyio
+
+MESSAGES = [{"role": "user", "content": "the prompt"}]
+HF = "hf_ambient0000000000000000"
+GIVEN = "hf_given000000000000000000"
+OWN = "sk-own-key-000000000000000"
+ANSWER = {
+    "id": "1",
+    "choices": [{"index": 0, "message": {"role": "assistant", "content": "w"}, "finish_reason": "stop"}],
+}
+MAPPING = {"org/model": "their-model"}
+
+
+class Caught(httpx.MockTransport):
+    """Answers every request, and keeps it."""
+
+    def __init__(self) -> None:
+        self.requests: list[httpx.Request] = []
+        super().__init__(self._answer)
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request)
+        if request.url.path.startswith("/api/"):
+            mapping = {"together": {"status": "live", "providerId": "looked-up", "task": "conversational"}}
+            return httpx.Response(200, json={"id": "org/model", "inferenceProviderMapping": mapping})
+        return httpx.Response(200, json=ANSWER)
+
+    @property
+    def last(self) -> httpx.Request:
+        return self.requests[-1]
+
+    @property
+    def authorization(self) -> str | None:
+        return self.last.headers.get("authorization")
+
+
+@pytest.fixture
+def caught() -> Caught:
+    return Caught()
+
+
+async def ask(driver: Driver, caught: Caught, *, model: str | None = None, **options: Any) -> str:
+    """Where the request went."""
+    options.setdefault("model_mapping", MAPPING)
+    async with driver.client(transport=caught, **options) as client:
+        out = await client.chat_completion(MESSAGES, model=model)
+    assert out.choices[0].message.content == "w"
+    return str(caught.last.url)
+
+
+def save_token(monkeypatch: pytest.MonkeyPatch, folder: Path, token: str) -> None:
+    monkeypatch.setenv("HF_HOME", str(folder))
+    (folder / "token").write_text(f"{token}\n")
+
+
+# what was passed
+
+
+@pytest.mark.parametrize("name", ["token", "api_key"])
+async def test_a_key_goes_to_its_url(driver: Driver, caught: Caught, name: str) -> None:
+    url = await ask(driver, caught, base_url="https://models.example/v1", **{name: OWN})
+    assert url == "https://models.example/v1/chat/completions"
+    assert caught.authorization == f"Bearer {OWN}"
+
+
+@pytest.mark.parametrize("token", [f" {OWN}\n", f"{OWN}\r\n", f"\t{OWN}"])
+async def test_whitespace_around_a_key_is_dropped(driver: Driver, caught: Caught, token: str) -> None:
+    await ask(driver, caught, base_url="https://models.example", token=token)
+    assert caught.authorization == f"Bearer {OWN}"
+
+
+async def test_a_hugging_face_token_is_routed(driver: Driver, caught: Caught) -> None:
+    url = await ask(driver, caught, provider="together", model="org/model", token=GIVEN)
+    assert url.startswith("https://router.huggingface.co/together/")
+    assert caught.authorization == f"Bearer {GIVEN}"
+
+
+async def test_a_providers_own_key_goes_there_directly(driver: Driver, caught: Caught) -> None:
+    url = await ask(driver, caught, provider="together", model="org/model", token=OWN)
+    assert url.startswith("https://api.together")
+    assert caught.authorization == f"Bearer {OWN}"
+    assert json.loads(caught.last.content)["model"] == "their-model"
+
+
+async def test_the_look_up_of_a_model_carries_no_other_partys_key(driver: Driver, caught: Caught) -> None:
+    await ask(driver, caught, provider="together", model="org/model", token=OWN, model_mapping={})
+    look_up, call = caught.requests
+    assert look_up.url.host == "huggingface.co"
+    assert OWN not in str(look_up.headers.raw)
+    assert call.headers["authorization"] == f"Bearer {OWN}"
+
+
+# what is in the environment
+
+
+async def test_the_environment_is_asked_when_nothing_was_passed(
+    driver: Driver, caught: Caught, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", HF)
+    url = await ask(driver, caught, provider="together", model="org/model")
+    assert url.startswith("https://router.huggingface.co/together/")
+    assert caught.authorization == f"Bearer {HF}"
+    monkeypatch.setenv("TOGETHER_API_KEY", OWN)
+    url = await ask(driver, caught, provider="together", model="org/model")
+    assert url.startswith("https://api.together")
+    assert caught.authorization == f"Bearer {OWN}"
+    await ask(driver, caught, provider="together", model="org/model", token=GIVEN)
+    assert caught.authorization == f"Bearer {GIVEN}"
+
+
+async def test_the_saved_token_is_the_last_resort(
+    driver: Driver, caught: Caught, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    save_token(monkeypatch, tmp_path, "hf_saved0000000000000")
+    await ask(driver, caught, model="org/model")
+    assert caught.authorization == "Bearer hf_saved0000000000000"
+    monkeypatch.setenv("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1")
+    await ask(driver, caught, model="org/model")
+    assert caught.authorization is None
+    monkeypatch.setenv("HF_TOKEN", HF)
+    await ask(driver, caught, model="org/model")
+    assert caught.authorization == f"Bearer {HF}"
+
+
+FOREIGN = [
+    "https://models.example/v1",
+    "https://huggingface.co.models.example/v1",
+    "https://nothuggingface.co/v1",
+    "https://api.together.xyz/v1",
+    "http://127.0.0.1:8000/v1",
+    "http://localhost:8000",
+    "http://huggingface.co/v1",
+]
+
+
+@pytest.mark.parametrize("url", FOREIGN)
+@pytest.mark.parametrize("way", ["base_url", "model", "call"])
+async def test_an_ambient_token_goes_to_no_foreign_host(
+    driver: Driver, caught: Caught, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, url: str, way: str
+) -> None:
+    save_token(monkeypatch, tmp_path, HF)
+    for name in ("HF_TOKEN", "TOGETHER_API_KEY", "OPENAI_API_KEY"):
+        monkeypatch.setenv(name, HF)
+    if way == "call":
+        await ask(driver, caught, model=url)
+    else:
+        await ask(driver, caught, **{way: url})
+    assert HF not in str(caught.last.headers.raw)
+
+
+async def test_a_hub_token_of_the_client_goes_to_no_url_of_a_call(driver: Driver, caught: Caught) -> None:
+    await ask(driver, caught, model="https://models.example/v1", token=GIVEN)
+    assert caught.authorization is None
+
+
+async def test_a_key_of_one_url_goes_to_no_other(driver: Driver, caught: Caught) -> None:
+    async with driver.client(base_url="https://one.example/v1", token=OWN, transport=caught) as client:
+        await client.chat_completion(MESSAGES, model="https://two.example/v1")
+        assert caught.last.url.host == "two.example"
+        assert caught.authorization is None
+        await client.chat_completion(MESSAGES, model="https://one.example:8443/v1")
+        assert caught.authorization is None
+        await client.chat_completion(MESSAGES, model="https://one.example/other/v1")
+        assert caught.authorization == f"Bearer {OWN}"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://abc.us-east-1.aws.endpoints.huggingface.cloud",
+        "https://router.huggingface.co/v1",
+        "https://user-space.hf.space/v1",
+    ],
+)
+async def test_an_ambient_token_goes_to_hugging_face(
+    driver: Driver, caught: Caught, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", HF)
+    await ask(driver, caught, base_url=url)
+    assert caught.authorization == f"Bearer {HF}"
+
+
+async def test_a_provider_without_any_key_is_refused(driver: Driver, caught: Caught) -> None:
+    with pytest.raises(MissingCredentialError, match="TOGETHER_API_KEY"):
+        await ask(driver, caught, provider="together", model="org/model")
+    assert caught.requests == []
+
+
+# plain http
+
+
+async def test_a_key_over_plain_http_stays_on_this_machine(driver: Driver, caught: Caught) -> None:
+    for url in ("http://127.0.0.1:8000", "http://localhost:8000", "http://[::1]:8000"):
+        await ask(driver, caught, base_url=url, token=OWN)
+        assert caught.authorization == f"Bearer {OWN}"
+    with pytest.raises(InsecureCredentialError, match=r"models\.example"):
+        await ask(driver, caught, base_url="http://models.example", token=OWN)
+    assert caught.last.url.host == "::1"
+    await ask(driver, caught, base_url="http://models.example", token=OWN, allow_insecure=True)
+    assert caught.authorization == f"Bearer {OWN}"
+
+
+# what cannot be sent
+
+BAD_KEYS = ["a b", "ké", "a\nb", "a\r\nx: y", "\0", "", "   ", "x" * 4097, "tab\tin", "\x7f"]
+
+
+@pytest.mark.parametrize("name", ["token", "api_key"])
+@pytest.mark.parametrize("kind", [AsyncInferenceClient, InferenceClient])
+@pytest.mark.parametrize("key", BAD_KEYS)
+def test_a_key_that_cannot_be_sent_is_refused_unseen(kind: Any, name: str, key: str) -> None:
+    with pytest.raises(InvalidCredentialError) as found:
+        kind(**{name: f"{key}" if len(key) < 3 or not key.strip() else f"canary{key}"})
+    assert "canary" not in f"{found.value!r} {found.value} {found.value.__cause__} {found.value.__context__}"
+
+
+@pytest.mark.parametrize("key", ["hf_canary\nx: y", "hf_canaré"])
+async def test_so_is_one_of_the_environment(
+    driver: Driver, caught: Caught, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", key)
+    with pytest.raises(InvalidCredentialError, match="HF_TOKEN") as found:
+        await ask(driver, caught, model="org/model")
+    assert "canar" not in repr(found.value)
+    assert caught.requests == []
+
+
+@pytest.mark.parametrize(
+    "headers", [{"x-key": "canary\r\nx: y"}, {"x-key": "canary\0"}, {"x-key": "canaré"}, {"x key": "v"}, {"": "v"}]
+)
+def test_so_is_a_header(headers: dict[str, str]) -> None:
+    with pytest.raises(InvalidCredentialError) as found:
+        AsyncInferenceClient(headers=headers)
+    assert "canar" not in repr(found.value)
+
+
+def test_so_is_a_cookie() -> None:
+    with pytest.raises(InvalidCredentialError) as found:
+        AsyncInferenceClient(cookies={"session": "canary\r\nx: y"})
+    assert "canary" not in repr(found.value)
+
+
+@pytest.mark.parametrize("key", [7, b"sk-canary", ["sk-canary"], True])
+def test_a_key_is_text(key: Any) -> None:
+    with pytest.raises(CallError) as found:
+        AsyncInferenceClient(token=key)
+    assert "canary" not in repr(found.value)
+
+
+def test_a_secret_shows_nothing() -> None:
+    secret = Secret("sk-canary-0123456789")
+    assert "canary" not in f"{secret} {secret!r} {[secret]} {secret!s}"
+    with pytest.raises(TypeError):
+        pickle.dumps(secret)
+    assert secret.redact("key sk-canary-0123456789 and ...23456789") == "key [secret] and ...[secret]"
+    for client in (AsyncInferenceClient(token=secret), InferenceClient(token=secret)):
+        assert "canary" not in repr(client)
+        assert "canary" not in repr(vars(client))
+
+
+# a caller's own headers
+
+
+async def test_headers_and_cookies_go_where_the_key_goes(driver: Driver, caught: Caught) -> None:
+    options: dict[str, Any] = {"headers": {"X-Tenant": "seven"}, "cookies": {"a": "1", "b": "2"}}
+    async with driver.client(base_url="https://one.example/v1", transport=caught, **options) as client:
+        await client.chat_completion(MESSAGES)
+        assert caught.last.headers["x-tenant"] == "seven"
+        assert caught.last.headers["cookie"] == "a=1; b=2"
+    await ask(driver, caught, provider="together", model="org/model", token=OWN, model_mapping={}, **options)
+    look_up, call = caught.requests[-2:]
+    assert "x-tenant" not in look_up.headers
+    assert call.headers["x-tenant"] == "seven"
+
+
+async def test_a_header_of_the_callers_replaces_ours(driver: Driver, caught: Caught) -> None:
+    await ask(driver, caught, base_url="https://one.example", token=OWN, headers={"Authorization": "Basic abc"})
+    assert caught.authorization == "Basic abc"
+
+
+@pytest.mark.parametrize("name", ["Host", "content-length", "Transfer-Encoding", "connection"])
+def test_how_a_request_is_framed_is_ours(name: str) -> None:
+    with pytest.raises(InvalidParameterError, match=name):
+        AsyncInferenceClient(headers={name: "5"})
+
+
+async def test_bill_to_goes_to_hugging_face_alone(driver: Driver, caught: Caught) -> None:
+    await ask(driver, caught, provider="together", model="org/model", token=GIVEN, bill_to="the-org")
+    assert caught.last.headers["x-hf-bill-to"] == "the-org"
+    await ask(driver, caught, provider="together", model="org/model", token=OWN, bill_to="the-org")
+    assert "x-hf-bill-to" not in caught.last.headers
+
+
+async def test_bill_to_replaces_a_header_and_says_so(anyio_backend: Any, caught: Caught) -> None:
+    client = AsyncInferenceClient(
+        "org/model", token=GIVEN, transport=caught, bill_to="one", headers={"X-HF-Bill-To": "two"}
+    )
+    with pytest.warns(UserWarning, match="X-HF-Bill-To"):
+        await client.chat_completion(MESSAGES)
+    assert caught.last.headers["x-hf-bill-to"] == "one"
+
+
+# who is asked
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"model": "m", "base_url": "https://one.example"}, "model or base_url"),
+        ({"token": OWN, "api_key": OWN}, "token or api_key"),
+        ({"base_url": "https://one.example", "provider": "together"}, "exclude each other"),
+        ({"model": "https://one.example", "provider": "together"}, "exclude each other"),
+        ({"base_url": "ftp://one.example"}, "http or https"),
+        ({"base_url": "one.example/v1"}, "http or https"),
+        ({"base_url": "https://user:canary@one.example"}, "user name or password"),
+        ({"base_url": "https://one.example/a b"}, "characters"),
+        ({"base_url": "https://"}, "not an http or https URL"),
+        ({"base_url": "https://one.example:99999"}, "not a URL"),
+    ],
+)
+@pytest.mark.parametrize("kind", [AsyncInferenceClient, InferenceClient])
+def test_settings_that_exclude_each_other(kind: Any, options: dict[str, Any], says: str) -> None:
+    with pytest.raises(InvalidParameterError, match=says) as found:
+        kind(**options)
+    assert "canary" not in repr(found.value)
+    assert OWN not in repr(found.value)
+
+
+def test_an_unknown_provider_is_refused_with_the_nearest() -> None:
+    with pytest.raises(UnknownProviderError, match="together"):
+        AsyncInferenceClient(provider="togeter")
+    with pytest.raises(UnknownProviderError):
+        AsyncInferenceClient(provider=7)  # type: ignore[arg-type]  # pyright: ignore
+
+
+async def test_a_url_of_a_call_excludes_a_provider_too(driver: Driver, caught: Caught) -> None:
+    with pytest.raises(InvalidParameterError, match="exclude each other"):
+        await ask(driver, caught, provider="together", token=OWN, model="https://one.example")
+    assert caught.requests == []
+
+
+async def test_a_calls_model_wins(driver: Driver, caught: Caught) -> None:
+    async with driver.client("org/one", token=GIVEN, transport=caught) as client:
+        await client.chat_completion(MESSAGES)
+        assert json.loads(caught.last.content)["model"] == "org/one"
+        await client.chat_completion(MESSAGES, model="org/two")
+        assert json.loads(caught.last.content)["model"] == "org/two"
+        await client.chat_completion(MESSAGES, model="org/two", extra_body={"model": "org/three"})
+        assert json.loads(caught.last.content)["model"] == "org/two"
+    async with driver.client(base_url="https://one.example/v1", transport=caught) as client:
+        await client.chat_completion(MESSAGES, model="named")
+        assert caught.last.url.host == "one.example"
+        assert json.loads(caught.last.content)["model"] == "named"
+
+
+async def test_the_default_provider_is_hugging_face_or_the_environments(
+    driver: Driver, caught: Caught, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = await ask(driver, caught, model="org/model", token=GIVEN)
+    assert url.startswith("https://router.huggingface.co/hf-inference/")
+    monkeypatch.setenv("HEADWATER_PROVIDER", "together")
+    assert "/together/" in await ask(driver, caught, model="org/model", token=GIVEN)
+    assert "/hf-inference/" in await ask(driver, caught, model="org/model", token=GIVEN, provider="hf-inference")
+    assert "one.example" in await ask(driver, caught, base_url="https://one.example")
+    monkeypatch.setenv("HEADWATER_PROVIDER", "nobody")
+    with pytest.raises(UnknownProviderError, match="nobody"):
+        await ask(driver, caught, model="org/model", token=GIVEN)
+
+
+async def test_the_router_takes_hugging_face_tokens_alone(
+    driver: Driver, caught: Caught, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = await ask(driver, caught, provider="auto", model="org/model:fastest", token=GIVEN)
+    assert url == "https://router.huggingface.co/v1/chat/completions"
+    assert json.loads(caught.last.content)["model"] == "org/model:fastest"
+    with pytest.raises(InvalidCredentialError, match="hf_"):
+        await ask(driver, caught, provider="auto", model="org/model", token=OWN)
+    with pytest.raises(MissingCredentialError):
+        await ask(driver, caught, provider="auto", model="org/model")
+
+
+@pytest.mark.parametrize(
+    "model", ["../../api/whoami-v2", "a/../b", "a b", "a?b", "a#b", "a\r\nb", "//evil.example/a", "a/" * 7]
+)
+async def test_a_model_id_changes_no_url(driver: Driver, caught: Caught, model: str) -> None:
+    with pytest.raises(HeadwaterError):
+        await ask(driver, caught, model=model, token=GIVEN, model_mapping={})
+    assert all(request.url.host.endswith("huggingface.co") for request in caught.requests)
+    assert all("whoami" not in request.url.path for request in caught.requests)
+
+
+# redirects
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[faults.FaultServer]:
+    with faults.running() as found:
+        yield found
+
+
+TARGETS = ["other", "port", "userinfo", "relative", "loop", "file"]
+
+
+@pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
+async def test_no_redirect_is_followed(driver: Driver, server: faults.FaultServer, code: int) -> None:
+    for to in TARGETS:
+        url = server.at("redirect", code=code, to=to, id=driver.name)
+        before = len(server.requests)
+        async with driver.client(base_url=f"{url}/v1", token=OWN, headers={"x-api-key": OWN}) as client:
+            calls: list[Callable[[], Any]] = [
+                lambda client=client: client.chat_completion(MESSAGES),
+                lambda client=client: client.chat_completion(MESSAGES, stream=True),
+            ]
+            for call in calls:
+                with pytest.raises(RedirectError) as found:
+                    await call()
+                assert found.value.status == code
+                assert not found.value.retryable
+                assert OWN not in repr(vars(found.value))
+                if to in {"other", "port"}:
+                    assert server.other_url.rpartition(":")[2] in found.value.message
+        assert len(server.requests) == before + 2
+    assert server.other_requests == []
+
+
+async def test_what_a_server_echoes_is_masked(driver: Driver, server: faults.FaultServer) -> None:
+    async with driver.client(base_url=f"{server.at('echo_token_error')}/v1", token=OWN) as client:
+        with pytest.raises(HeadwaterError) as found:
+            await client.chat_completion(MESSAGES)
+    assert "[secret]" in found.value.message
+    assert OWN not in f"{found.value!r} {vars(found.value)}"
+    assert OWN.encode() not in pickle.dumps(found.value)
+
+
+async def test_a_header_that_a_server_echoes_is_masked(driver: Driver, server: faults.FaultServer) -> None:
+    """The caller's own key headers are secrets as well."""
+    options = {"headers": {"x-api-key": OWN}, "cookies": {"token": "cookie-canary-0000"}}
+    async with driver.client(base_url=f"{server.at('echo_token_error')}/v1", **options) as client:
+        with pytest.raises(HeadwaterError) as found:
+            await client.chat_completion(MESSAGES)
+    assert OWN not in f"{found.value!r} {vars(found.value)}"
+    assert "cookie-canary" not in f"{found.value!r} {vars(found.value)}"
+
+
+async def test_nothing_is_logged(
+    driver: Driver, server: faults.FaultServer, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with caplog.at_level("DEBUG"):
+        async with driver.client(base_url=f"{server.at('ok')}/v1", token=OWN) as client:
+            await client.chat_completion(MESSAGES)
+        through = httpx.AsyncHTTPTransport(trust_env=False)
+        async with driver.client(base_url=f"{server.at('ok')}/v1", token=OWN, transport=through) as client:
+            await client.chat_completion(MESSAGES)
+    seen = caplog.text + "".join(capfd.readouterr())
+    assert OWN not in seen
+    assert "the prompt" not in seen
+
+
+def test_no_test_of_this_file_warns_for_nothing() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        InferenceClient("m", token=OWN, bill_to="org", headers={"x-hf-bill-to": "org"})

@@ -1,0 +1,112 @@
+"""The types of the async client's calls, checked by mypy and pyright; nothing here is run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import assert_type
+
+import numpy
+from numpy.typing import NDArray
+
+from headwater import (
+    AsyncInferenceClient,
+    AsyncRun,
+    ChatCompletionInputMessage,
+    ChatCompletionOutput,
+    ChatCompletionStreamOutput,
+    CreateEmbeddingResponse,
+    Facts,
+    JobEvent,
+    TextGenerationOutput,
+    TextGenerationStreamOutput,
+    Timeout,
+)
+
+MESSAGES = [{"role": "user", "content": "hi"}]
+
+
+async def chat(client: AsyncInferenceClient, flag: bool) -> None:
+    out = await client.chat_completion(MESSAGES, model="m", max_tokens=5)
+    assert_type(out, ChatCompletionOutput)
+    assert_type(out.choices[0].message.content, str | None)
+    assert_type(await client.chat_completion(MESSAGES, stream=False), ChatCompletionOutput)
+
+    chunks = await client.chat_completion(MESSAGES, stream=True)
+    assert_type(chunks, AsyncRun[ChatCompletionStreamOutput, ChatCompletionOutput])
+    async for chunk in chunks:
+        assert_type(chunk, ChatCompletionStreamOutput)
+        assert_type(chunk.choices[0].delta.content, str | None)
+
+    either = await client.chat_completion(MESSAGES, stream=flag)
+    assert_type(either, ChatCompletionOutput | AsyncRun[ChatCompletionStreamOutput, ChatCompletionOutput])
+
+
+async def chat_run(client: AsyncInferenceClient) -> None:
+    async with client.chat_completion.stream(MESSAGES, temperature=0.5) as run:
+        assert_type(run, AsyncRun[ChatCompletionStreamOutput, ChatCompletionOutput])
+        async for chunk in run:
+            assert_type(chunk, ChatCompletionStreamOutput)
+        assert_type(await run.result(), ChatCompletionOutput)
+        assert_type(run.partial, ChatCompletionOutput | None)
+        assert_type(run.request_id, str | None)
+        assert_type(run.facts, Facts)
+        assert_type(await run.start(), AsyncRun[ChatCompletionStreamOutput, ChatCompletionOutput])
+        await run.close()
+
+
+async def messages(client: AsyncInferenceClient, out: ChatCompletionOutput) -> None:
+    typed = [ChatCompletionInputMessage(role="user", content="hi")]
+    await client.chat_completion(typed)
+    await client.chat_completion([*typed, out.choices[0].message, {"role": "user", "content": [{"type": "text"}]}])
+    mapping: Mapping[str, object] = {"role": "user", "content": "hi"}
+    await client.chat_completion((mapping,))
+
+
+async def openai(client: AsyncInferenceClient) -> None:
+    assert_type(await client.chat.completions.create(MESSAGES, model="m"), ChatCompletionOutput)
+    chunks = await client.chat.completions.create(messages=MESSAGES, stream=True)
+    assert_type(chunks, AsyncRun[ChatCompletionStreamOutput, ChatCompletionOutput])
+    made = await client.embeddings.create(input=["a"], model="m")
+    assert_type(made, CreateEmbeddingResponse)
+    assert_type(made.data[0].embedding, list[float] | str)
+
+
+async def text(client: AsyncInferenceClient) -> None:
+    assert_type(await client.text_generation("hi"), str)
+    assert_type(await client.text_generation("hi", details=True), TextGenerationOutput)
+    assert_type(await client.text_generation("hi", stream=True), AsyncRun[str, str | TextGenerationOutput])
+    tokens = await client.text_generation("hi", details=True, stream=True, max_new_tokens=5)
+    assert_type(tokens, AsyncRun[TextGenerationStreamOutput, str | TextGenerationOutput])
+    async for piece in await client.text_generation("hi", stream=True):
+        assert_type(piece, str)
+    async with client.text_generation.stream("hi") as run:
+        async for token in run:
+            assert_type(token.token.text, str)
+
+
+async def vectors(client: AsyncInferenceClient) -> None:
+    assert_type(await client.feature_extraction("text"), NDArray[numpy.float32])
+    assert_type(await client.feature_extraction(["a", "b"], normalize=True), NDArray[numpy.float32])
+    async with client.feature_extraction.stream("text") as run:
+        async for event in run:
+            assert_type(event, JobEvent)
+        assert_type(await run.result(), NDArray[numpy.float32])
+
+
+async def clients(client: AsyncInferenceClient) -> None:
+    assert_type(client.with_options(timeout=Timeout(total=5), retries=0), AsyncInferenceClient)
+    async with AsyncInferenceClient("m", provider="together", timeout=5) as entered:
+        assert_type(entered, AsyncInferenceClient)
+    assert_type(await client.close(), None)
+
+
+async def mistakes(client: AsyncInferenceClient) -> None:
+    """Each must be an error: an ignore that is not needed is one itself."""
+    await client.chat_completion(MESSAGES, temprature=1)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+    await client.chat_completion("hi")  # type: ignore[arg-type]  # pyright: ignore[reportCallIssue, reportArgumentType]
+    await client.chat_completion(MESSAGES, max_tokens="5")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
+    await client.text_generation(5)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
+    await client.feature_extraction(5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await client.feature_extraction("a", normalise=True)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    client.chat_completion(MESSAGES).choices  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
+    AsyncInferenceClient(modle="m")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
