@@ -50,6 +50,9 @@ class BlockingRun:
     async def result(self) -> Any:
         return await in_thread(self.run.result)
 
+    async def save(self, path: Any, **more: Any) -> Any:
+        return await in_thread(self.run.save, path, **more)
+
     async def close(self) -> None:
         await in_thread(self.run.close)
 
@@ -86,6 +89,9 @@ class BlockingClient:
 
     def __repr__(self) -> str:
         return repr(self.client)
+
+    def resume(self, job: Any) -> BlockingRun:
+        return BlockingRun(self.client.resume(job))
 
     def with_options(self, **changes: Any) -> BlockingClient:
         return BlockingClient(self.client.with_options(**changes))

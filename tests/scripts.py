@@ -37,7 +37,7 @@ def run(script: str, *arguments: str, strict: bool = True) -> subprocess.Complet
 @contextmanager
 def running(script: str, *arguments: str, strict: bool = True) -> Iterator[subprocess.Popen[str]]:
     """The script, at work; it is killed if the test leaves it so."""
-    pipes: dict[str, Any] = {name: subprocess.PIPE for name in ("stdin", "stdout", "stderr")}
+    pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     with subprocess.Popen(command(script, *arguments, strict=strict), **pipes, text=True) as process:
         try:
             yield process

@@ -1,4 +1,4 @@
-"""What a call takes, gives and refuses, through every client: results and their facts, options, transports, spellings."""
+"""What a call takes, gives and refuses, through every client: results, their facts, options, transports, spellings."""
 
 from __future__ import annotations
 
@@ -111,7 +111,9 @@ async def test_a_null_is_as_if_not_given(driver: Driver) -> None:
     transport = Memory(lambda _: Answer(json.dumps(ANSWER).encode()))
     async with driver.client(base_url="http://127.0.0.1:9", transport=transport) as client:
         await client.chat_completion(MESSAGES, max_tokens=None, temperature=None, model=None, stream=None)
-    body = json.loads(transport.requests[0].body)
+    sent = transport.requests[0].body
+    assert isinstance(sent, bytes)
+    body = json.loads(sent)
     assert set(body) == {"model", "messages", "stream"}
 
 
@@ -180,6 +182,7 @@ async def test_an_answer_that_is_none(
     async with driver.client(base_url="http://127.0.0.1:9", transport=transport) as client:
         with pytest.raises(kind, match=says) as caught:
             await client.chat_completion(MESSAGES)
+        assert isinstance(caught.value, DecodeError)
         assert caught.value.body == body[:512]
         assert len(str(caught.value)) < 2000
         with pytest.raises(HeadwaterError):
@@ -218,6 +221,7 @@ async def test_a_result_is_read_by_attribute_and_by_key(driver: Driver, server: 
         out = await client.chat_completion(MESSAGES, model="m")
     assert isinstance(out, ChatCompletionOutput)
     assert out.choices[0].message.content == out["choices"][0]["message"]["content"] == faults.TEXT
+    assert out.usage is not None
     assert out.usage.completion_tokens == out["usage"]["completion_tokens"] == 10
     assert "choices" in out
     assert out.get("nonsense", 7) == 7
@@ -266,7 +270,8 @@ async def test_partial_grows(driver: Driver, server: faults.FaultServer) -> None
         seen = ""
         async for chunk in run:
             seen += chunk.choices[0].delta.content or ""
-            assert run.partial.choices[0].message.content.startswith(seen)
+            so_far: Any = run.partial
+            assert so_far.choices[0].message.content.startswith(seen)
 
 
 async def test_a_flag_decides_at_run_time(driver: Driver, server: faults.FaultServer) -> None:

@@ -143,9 +143,9 @@ ROWS = [
     *(
         Row(f"sse_{name}", "stream", WHOLE)
         for name in (
-            "split_utf8 crlf cr mixed_eol bom crlf_split unicode_breaks nospace multiline_data fields"
-            " no_final_blank role_null usage_tail duplicates after_done"
-        ).split()
+            *("split_utf8", "crlf", "cr", "mixed_eol", "bom", "crlf_split", "unicode_breaks", "nospace"),
+            *("multiline_data", "fields", "no_final_blank", "role_null", "usage_tail", "duplicates", "after_done"),
+        )
     ),
     # streams: size
     Row("sse_big_line", "stream", ResponseTooLargeError, 1, {"mb": 20}),

@@ -144,14 +144,12 @@ if TYPE_CHECKING:
     from .tasks.language import TokenClassificationOutputElement as TokenClassificationOutputElement
     from .tasks.language import TranslationOutput as TranslationOutput
     from .tasks.language import TranslationTruncationStrategy as TranslationTruncationStrategy
-    from .tasks.multimodal import Box as Box
     from .tasks.multimodal import DocumentQuestionAnsweringOutputElement as DocumentQuestionAnsweringOutputElement
     from .tasks.multimodal import VisualQuestionAnsweringOutputElement as VisualQuestionAnsweringOutputElement
     from .tasks.output import Output as Output
     from .tasks.parameters import GenerationParameters as GenerationParameters
     from .tasks.parameters import TargetSize as TargetSize
     from .tasks.passages import QuestionAnsweringOutputElement as QuestionAnsweringOutputElement
-    from .tasks.tabular import Table as Table
     from .tasks.tabular import TableQuestionAnsweringOutputElement as TableQuestionAnsweringOutputElement
     from .tasks.text import TextGenerationInputGrammarType as TextGenerationInputGrammarType
     from .tasks.text import TextGenerationOutput as TextGenerationOutput
@@ -228,11 +226,11 @@ _MODULES: dict[str, str] = {
         "TextClassificationOutputTransform TokenClassificationAggregationStrategy TokenClassificationOutputElement "
         "TranslationOutput TranslationTruncationStrategy"
     ),
-    "tasks.multimodal": "Box DocumentQuestionAnsweringOutputElement VisualQuestionAnsweringOutputElement",
+    "tasks.multimodal": "DocumentQuestionAnsweringOutputElement VisualQuestionAnsweringOutputElement",
     "tasks.output": "Output",
     "tasks.parameters": "GenerationParameters TargetSize",
     "tasks.passages": "QuestionAnsweringOutputElement",
-    "tasks.tabular": "Table TableQuestionAnsweringOutputElement",
+    "tasks.tabular": "TableQuestionAnsweringOutputElement",
     "tasks.text": (
         "TextGenerationInputGrammarType TextGenerationOutput TextGenerationOutputBestOfSequence "
         "TextGenerationOutputDetails TextGenerationOutputPrefillToken TextGenerationOutputToken "

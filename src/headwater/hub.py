@@ -74,9 +74,10 @@ class _Listed(msgspec.Struct):
 
 def model_status(call: Call) -> Flow[ModelStatus]:
     """What the Hub says of the model's being served."""
-    if call.url is not None or call.hub_id is None:
-        raise InvalidParameterError("the status of a model wants its id on the Hub; a server's is health_check")
-    hub_id = call.hub_id.partition(":")[0]
+    named = call.hub_id or ""
+    if not named or "://" in named:
+        raise InvalidParameterError("the status of a model wants its id on the Hub; for a server there is health_check")
+    hub_id = named.partition(":")[0]
     wanted = urlencode([("expand", name) for name in ("inference", "inferenceProviderMapping", "library_name")])
     card = decode((yield Send(get(at_model(call.hub, "/api/models/", hub_id, f"?{wanted}"), auth="hub"))), _Card)
     mapping = card.mapping or {}
@@ -122,7 +123,9 @@ def endpoint_info(call: Call) -> Flow[dict[str, Any]]:
 def health(call: Call) -> Flow[bool]:
     """Whether a server says that it is well."""
     if call.url is None:
-        raise InvalidParameterError("health_check wants a server's URL, as model or as the client's; see model_status")
+        raise InvalidParameterError(
+            "health_check wants a server's URL, as model or as the client's; see get_model_status"
+        )
     try:
         yield Send(get(f"{_server(call)}/health", auth="provider"))
     except (ProviderError, TransportError):

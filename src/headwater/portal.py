@@ -84,11 +84,12 @@ def call(function: Callable[..., Awaitable[T]], *args: Any) -> T:
     portal = _loop.portal()
     work = _Work()
     try:
-        return portal.start_task_soon(work.run, function, *args).result()
+        result: T = portal.start_task_soon(work.run, function, *args).result()
     except BaseException as error:
         if not isinstance(error, Exception):  # Ctrl-C comes anywhere, also where no future is known yet
             portal.start_task_soon(work.give_up)
         raise
+    return result
 
 
 class _Work:
@@ -205,8 +206,6 @@ class Run(Generic[E, R]):
 _FACTS = frozenset(
     {
         "attempts",
-        "job",
-        "status",
         "bytes",
         "facts",
         "headers",

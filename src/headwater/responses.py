@@ -10,13 +10,14 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 import msgspec
-from httpx_sse import ServerSentEvent
 
 from .errors import DecodeError
 from .framing import Frame, SSEFraming
 from .refusals import SHOWN_BYTES
 
 if TYPE_CHECKING:
+    from httpx_sse import ServerSentEvent
+
     from .engine.run import AsyncRun
     from .portal import Run
 
@@ -183,6 +184,8 @@ class StreamedResponse:
 
 
 def _event(frame: Frame) -> ServerSentEvent:
+    from httpx_sse import ServerSentEvent  # which loads httpx
+
     return ServerSentEvent(
         event=frame.event or "message", data=frame.data.decode("utf-8", "replace"), id=frame.id, retry=frame.retry
     )

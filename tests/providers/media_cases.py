@@ -299,10 +299,3 @@ REQUESTS = [
         warned="num_beams, temperature",
     ),
 ]
-
-TRANSCRIBING = {
-    "deepinfra": "/v1/openai/audio/transcriptions",
-    "groq": "/openai/v1/audio/transcriptions",
-    "openai": "/v1/audio/transcriptions",
-    "together": "/v1/audio/transcriptions",
-}

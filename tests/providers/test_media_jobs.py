@@ -39,9 +39,7 @@ def result_of(case: JobCase) -> Media:
 
 
 def job(case: JobCase, *, routed: bool = False) -> Job:
-    return Job(
-        provider=case.provider, task=case.task, id=case.name, model="org/m", routed=routed, state=case.state
-    )
+    return Job(provider=case.provider, task=case.task, id=case.name, model="org/m", routed=routed, state=case.state)
 
 
 def named(event: Any) -> str:
@@ -177,7 +175,7 @@ def test_a_submission_that_is_refused_inside_its_answer() -> None:
     ],
 )
 def test_bfl_is_asked_on_its_own_hosts_alone(url: str) -> None:
-    with pytest.raises(e.DecodeError, match="not its own") as caught:
+    with pytest.raises(e.DecodeError, match="wants its job asked for at") as caught:
         play(flow_for(BFL.provider, BFL.task)(ask(BFL)), reply({"id": "j-1", "polling_url": url}))
     assert len(caught.value.__dict__["played"].requests) == 1
 

@@ -89,7 +89,7 @@ def test_the_exact_request(case: Case, routed: bool) -> None:
 def test_every_pair_has_its_request() -> None:
     there = {(name, task) for name, tasks in TASKS.items() for task in tasks}
     heard = {(name, "automatic-speech-recognition") for name in ("deepinfra", "groq", "openai", "together")}
-    assert there == {(case.provider, case.task) for case in REQUESTS} | heard  # those in test_media_sound.py
+    assert there == {(case.provider, case.task) for case in REQUESTS} | heard  # those in test_media_hearing.py
 
 
 @pytest.mark.parametrize("case", REQUESTS, ids=str)
@@ -119,7 +119,9 @@ def test_an_image_as_it_comes(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["together", "hyperbolic"])
-@pytest.mark.parametrize("body", [{}, {"data": [], "images": []}, {"data": [{}], "images": [{}]}, {"images": 1, "data": 1}])
+@pytest.mark.parametrize(
+    "body", [{}, {"data": [], "images": []}, {"data": [{}], "images": [{}]}, {"images": 1, "data": 1}]
+)
 def test_an_answer_without_an_image(name: str, body: Any) -> None:
     with pytest.raises(e.DecodeError):
         play(flow_for(name, DRAW)(call(DRAW, name, model="m", parameters={"prompt": "x"})), reply(body))

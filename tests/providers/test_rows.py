@@ -64,7 +64,11 @@ URLS = [
     ("auto", CHAT, "https://router.huggingface.co/v1/chat/completions"),
 ]
 
-SENT = {"black-forest-labs": ("", "x-key"), "clarifai": ("Key", "authorization")}
+SENT = {
+    "black-forest-labs": ("", "x-key"),
+    "clarifai": ("Key", "authorization"),
+    "fal-ai": ("Key", "authorization"),
+}
 """How a provider's own key is sent, where it is not as a bearer token."""
 
 CHAT_ANSWER = {"choices": [{"index": 0, "message": {"role": "assistant", "content": "Ho"}, "finish_reason": "stop"}]}
@@ -84,6 +88,7 @@ def test_the_table_is_whole() -> None:
     there = {(name, task) for name, row in PROVIDERS.items() for task in row.tasks if name != "auto"}
     there -= {(name, task) for name, row in media_tasks.TASKS.items() for task in row}  # in test_media_requests.py
     there -= {("hf-inference", task) for task in AT_MODEL}  # in test_hf_tasks.py
+    there -= {(name, task) for name in ("fal-ai", "replicate") for task in PROVIDERS[name].tasks}  # in theirs
     assert there | {("auto", CHAT)} == {(name, task) for name, task, _ in URLS}
 
 

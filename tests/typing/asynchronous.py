@@ -108,5 +108,5 @@ async def mistakes(client: AsyncInferenceClient) -> None:
     await client.text_generation(5)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
     await client.feature_extraction(5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     await client.feature_extraction("a", normalise=True)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
-    client.chat_completion(MESSAGES).choices  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
+    print(client.chat_completion(MESSAGES).choices)  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
     AsyncInferenceClient(modle="m")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]

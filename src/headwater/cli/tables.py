@@ -7,12 +7,13 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from ..providers import PROVIDERS, Provider
+from ..providers import PROVIDERS, Provider, table
 from ..providers.rows import SERVER
 from .results import as_json
 from .terminal import is_terminal
 
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON.")]
+Markdown = Annotated[bool, Parameter(name="--markdown", negative="", help="Print the README's table.")]
 _URL = "(a server's URL)"
 
 
@@ -33,8 +34,11 @@ def _facts(row: Provider) -> dict[str, Any]:
     }
 
 
-def tasks(*, json: Json = False) -> int:
+def tasks(*, json: Json = False, markdown: Markdown = False) -> int:
     """List the tasks and who does them; "(a server's URL)" stands for any server at --base-url."""
+    if markdown:
+        print(table.markdown())
+        return 0
     doing: dict[str, list[str]] = {}
     for name, row in [*PROVIDERS.items(), (_URL, SERVER)]:
         for task in row.tasks:
@@ -59,12 +63,12 @@ def _show_table(rows: list[dict[str, Any]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD)
+    shown = Table(box=box.SIMPLE_HEAD)
     for number, name in enumerate(rows[0]):
-        table.add_column(name, no_wrap=name == "keys" or number == 0, overflow="fold")
+        shown.add_column(name, no_wrap=name == "keys" or number == 0, overflow="fold")
     for row in rows:
-        table.add_row(*(_cell(value, "\n" if name == "keys" else ", ") for name, value in row.items()))
-    Console(markup=False, highlight=False).print(table)
+        shown.add_row(*(_cell(value, "\n" if name == "keys" else ", ") for name, value in row.items()))
+    Console(markup=False, highlight=False).print(shown)
 
 
 def _cell(value: Any, separator: str) -> str:

@@ -41,7 +41,7 @@ def asked_size(sent: object) -> tuple[int, int]:
         if isinstance(sent.get(field), dict):
             return asked_size(sent[field])
     if found := re.fullmatch(r"(\d{1,4})[x*](\d{1,4})", str(sent.get("size"))):
-        return int(found[1]) or 1, int(found[2]) or 1
+        return side(int(found[1])), side(int(found[2]))
     width, height = sent.get("width"), sent.get("height")
     return side(width), side(height)
 
@@ -55,7 +55,7 @@ def file(call: Call) -> Answer:
         raise refuse(call, 400, "Requests with credentials are refused: this is no place for them.")
     seed, _, found = call.path.removeprefix("/cdn").removeprefix("/files/").partition("/")
     stem, _, ending = found.partition(".")
-    if ending not in MIME or stem == "gone":
+    if ending not in MIME or stem == "gone" or "/" in stem:
         raise refuse(call, 404, "Not Found")
     if length := megabytes(stem):
         headers = {"content-length": str(length * media.PIECE)}
@@ -65,7 +65,7 @@ def file(call: Call) -> Answer:
 
 def content(found: str, seed: str) -> bytes:
     if picture := PICTURE.fullmatch(found):
-        return media.png(int(picture[1]) or 1, int(picture[2]) or 1, seed)
+        return media.png(side(int(picture[1])), side(int(picture[2])), seed)
     return media.wav(seed) if found.endswith("wav") else media.mp4(seed)
 
 
@@ -75,4 +75,8 @@ def refuse(call: Call, status: int, message: str) -> RefusedError:
     return RefusedError(Whole(page, status, media_type="text/html"))
 
 
-DIALECT = Dialect("cdn", (raw("GET", r"^/cdn/files/[^/]+/[^/]+$", file),), refuse, public=True)
+def read_only(call: Call) -> Answer:
+    raise refuse(call, 405, "Method Not Allowed")
+
+
+DIALECT = Dialect("cdn", (raw("GET", r"^/cdn/", file), raw("POST", r"^/cdn/", read_only)), refuse, public=True)

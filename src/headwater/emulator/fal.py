@@ -58,6 +58,9 @@ def check(call: Call) -> None:
         raise refuse(call, 400, "Unsupported data URL")
     if found := fields.file_problem(call.json, "image_url", ("image/",)):
         raise invalid(found)
+    for at, image in enumerate(call.json.get("image_urls") or ()):
+        if not fields.is_file(image, ("image/",)):
+            raise invalid(fields.Problem(("image_urls", at), "value", "Unsupported data URL"))
     for at, lora in enumerate(call.json.get("loras") or ()):
         if not isinstance(lora, dict) or not isinstance(lora.get("path"), str):
             raise invalid(fields.Problem(("loras", at, "path"), "type", "str type expected"))

@@ -226,7 +226,7 @@ def found_file(kind: str, data: bytes | None, where: str = "inputs") -> bytes:
 
 def parameters(body: Mapping[str, Any], task: Task) -> dict[str, Any]:
     """The parameters that are not null, each of its type and among its choices."""
-    found = body.get("parameters") or {}
+    found = {} if body.get("parameters") is None else body["parameters"]
     if not isinstance(found, dict):
         raise wrong("Error in `parameters`: value is not a valid dict")
     given = {name: value for name, value in found.items() if value is not None}

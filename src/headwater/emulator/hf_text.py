@@ -56,6 +56,8 @@ def filled(text: str, given: Any) -> list[Any]:
     if not masks:
         raise refused("No mask_token ([MASK]) found on the input")
     targets = given.get("targets") or FILLERS
+    if not all(isinstance(target, str) for target in targets):
+        raise wrong("Error in `parameters.targets`: str type expected")
     found = [[token(text, mask, one) for one in scores(text, targets, given.get("top_k", 5))] for mask in masks]
     return found[0] if len(masks) == 1 else found
 
@@ -153,7 +155,8 @@ def rows(asked: Asked) -> list[str]:
     """A table's rows as texts; the table is at the root, in the inputs, or in ``inputs.data``."""
     inputs = asked.inputs if isinstance(asked.inputs, dict) else {}
     table = asked.body.get("table") or inputs.get("data") or inputs.get("table")
-    if not isinstance(table, dict) or not table or len({len(column) for column in table.values()}) != 1:
+    right = isinstance(table, dict) and table and all(isinstance(column, list) for column in table.values())
+    if not right or len({len(column) for column in table.values()}) != 1:
         raise wrong("Error in `inputs.data`: field required")
     return [" ".join(map(str, row)) for row in zip(*table.values(), strict=True)]
 

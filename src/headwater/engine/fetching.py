@@ -9,16 +9,13 @@ from __future__ import annotations
 import io
 from collections.abc import Awaitable
 from typing import Final, Protocol
-from urllib.parse import urljoin
 
 from anyio import current_time, to_thread
 
 from ..errors import (
-    ConnectError,
     HeadwaterError,
     InferenceTimeoutError,
     InputError,
-    InvalidParameterError,
     ProviderError,
     RedirectError,
     ResponseTooLargeError,
@@ -28,21 +25,17 @@ from ..errors import (
 from ..events import Transferred
 from ..flow import MIB, Fetch, Load, Loaded, Request
 from ..media import Media
-from ..mime import UNKNOWN, mime_type_of
+from ..mime import mime_type_of
 from ..refusals import in_band
-from ..transport.pool import Pool
-from ..wire import Incoming, parse_url
+from ..wire import Incoming
 from . import loading
 from .body import Body
 from .exchange import Exchange
-from .inputs import check_host, public_addresses
-from .outgoing import outgoing
+from .following import VAGUE, content_type, follow, is_page, place
 
-HOPS: Final = 3
-REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 EVERY: Final = MIB
 """Bytes between two events of progress, or a 128th of the whole."""
-_HTML: Final = (b"<!doctype html", b"<html")
+_ERRORS: Final = frozenset({"application/json", "application/problem+json"})
 _INPUTS: Final = "(inputs)"
 
 
@@ -122,9 +115,9 @@ class Download:
     async def media(self) -> Media:
         """What came of it."""
         assert self._incoming is not None
-        declared = _content_type(self._incoming)
+        declared = content_type(self._incoming)
         name = self._step.request.url.partition("?")[0].rpartition("/")[2]
-        kind = mime_type_of(self._head, name, self._step.mime_type if declared in _VAGUE else declared)
+        kind = mime_type_of(self._head, name, self._step.mime_type if declared in VAGUE else declared)
         return await self._sink.media(kind)
 
     async def close(self) -> None:
@@ -134,7 +127,7 @@ class Download:
             await self._exchange.close(self._incoming)
 
     async def _begin(self) -> Body:
-        incoming = self._incoming = await _follow(self._exchange, self._step.request, ours=True)
+        incoming = self._incoming = await follow(self._exchange, self._step.request, ours=True)
         self._body = Body(incoming, self._limit)
         length = incoming.headers.get("content-length", "")
         coded = incoming.headers.get("content-encoding", "identity") != "identity"
@@ -163,10 +156,10 @@ class Download:
 
     def _check(self, piece: bytes) -> None:
         assert self._incoming is not None
-        kind = _content_type(self._incoming)
+        kind = content_type(self._incoming)
         if kind in _ERRORS and (said := in_band(piece)):
             raise said
-        if kind == "application/problem+json" or _is_page(kind, piece):
+        if kind == "application/problem+json" or is_page(kind, piece):
             error = UnexpectedContentError(f"the result is no file but {kind or 'an HTML page'}")
             error.body = piece[:512]
             raise error
@@ -214,96 +207,27 @@ async def _as_input(step: Load, wait: Awaitable[None]) -> None:
 
 
 async def _input(exchange: Exchange, step: Load) -> Loaded:
-    incoming = await _follow(exchange, _plain(step.source), ours=False)
+    incoming = await follow(exchange, _plain(step.source), ours=False)
     limit = exchange.policy.limit
     whole = io.BytesIO()
     try:
         body = Body(incoming, limit)
         while piece := await exchange.piece(body):
-            if not whole.tell() and _is_page(_content_type(incoming), piece):
-                raise InputError(f"{_place(step.source)} is an HTML page, not a file; is it the file's own URL?")
+            if not whole.tell() and is_page(content_type(incoming), piece):
+                raise InputError(f"{place(step.source)} is an HTML page, not a file; is it the file's own URL?")
             whole.write(piece)
     except ResponseTooLargeError:
         await exchange.close(incoming)
-        raise InputError(f"{_place(step.source)} has more than {limit} bytes, the client's limit for inputs") from None
+        raise InputError(f"{place(step.source)} has more than {limit} bytes, the client's limit for inputs") from None
     except BaseException:
         await exchange.close(incoming)
         raise
-    declared = _content_type(incoming)
+    declared = content_type(incoming)
     name = step.source.partition("?")[0].partition("#")[0].rpartition("/")[2]
-    found = loading.loaded(whole.getvalue(), step, name or _place(step.source), limit)
-    if found.mime_type == step.mime_type and declared not in _VAGUE:
+    found = loading.loaded(whole.getvalue(), step, name or place(step.source), limit)
+    if found.mime_type == step.mime_type and declared not in VAGUE:
         return Loaded(mime_type=declared, data=found.data, name=name, size=found.size)
     return found
-
-
-async def _follow(exchange: Exchange, request: Request, *, ours: bool) -> Incoming:
-    """The answer at the end of the redirects. `ours`: whether it is a result, and not an input."""
-    request = _asking(request, request.url, {**request.headers})
-    for hop in range(HOPS + 1):
-        incoming = await exchange.within(_send(exchange, request, ours))
-        try:
-            location = incoming.headers.get("location")
-            if incoming.status not in REDIRECTS or not location or request.method != "GET" or hop == HOPS:
-                if not 200 <= incoming.status < 300:
-                    raise await exchange.refusal(request, incoming)
-                return incoming
-            following = _next_url(request.url, location)
-        except BaseException:
-            await exchange.close(incoming)
-            raise
-        await exchange.close(incoming)
-        request = _asking(request, following, {})
-    raise AssertionError("a loop that always returns or raises")
-
-
-def _asking(request: Request, url: str, headers: dict[str, str]) -> Request:
-    """The request at this URL; unpacked, so that its length is the file's."""
-    return Request(
-        method=request.method,
-        url=url,
-        headers={**headers, "accept-encoding": "identity"},
-        body=request.body,
-        auth=request.auth,
-        resend=request.resend,
-        limit=request.limit,
-    )
-
-
-async def _send(exchange: Exchange, request: Request, ours: bool) -> Incoming:
-    going = outgoing(request, exchange.credentials, exchange.deadlines.limits.connect)
-    transport = exchange.assets(going.url)
-    if (ours and going.url.origin in exchange.credentials.origins) or exchange.policy.allow_private:
-        return exchange.heard(await transport.send(going))
-    try:
-        if not isinstance(transport, Pool):  # whoever carries it looks names up too
-            check_host(going.url)
-            return exchange.heard(await transport.send(going))
-        addresses = await public_addresses(going.url)
-    except InputError as error:
-        if ours:
-            raise UnexpectedContentError(f"the result cannot be downloaded: {error.message}") from None
-        raise
-    for address in addresses[:-1]:
-        going.address = address
-        try:
-            return exchange.heard(await transport.send(going))
-        except (ConnectError, InferenceTimeoutError):
-            continue
-    going.address = addresses[-1]
-    return exchange.heard(await transport.send(going))
-
-
-def _next_url(url: str, location: str) -> str:
-    """Where a redirect leads; https never leads to http."""
-    following = urljoin(url, location).partition("#")[0]
-    try:
-        there = parse_url(following)
-    except InvalidParameterError:
-        raise RedirectError(f"{_place(url)} redirects to what is no http(s) URL") from None
-    if url.startswith("https:") and there.scheme != "https":
-        raise RedirectError(f"{_place(url)} redirects from https to http, which is not followed")
-    return following
 
 
 def _plain(url: str) -> Request:
@@ -313,22 +237,4 @@ def _plain(url: str) -> Request:
 def _no_input(step: Load, error: HeadwaterError) -> InputError:
     status = error.status if isinstance(error, ProviderError) else None
     why = f"it answered {status}" if status else error.message
-    return InputError(f"{_place(step.source)} cannot be downloaded: {why}")
-
-
-def _place(url: str) -> str:
-    """A URL as a message shows it: its query may hold a secret."""
-    return url.partition("?")[0].partition("#")[0][: loading.SHOWN]
-
-
-_ERRORS: Final = frozenset({"application/json", "application/problem+json"})
-_VAGUE: Final = frozenset({"", UNKNOWN, "binary/octet-stream", "text/plain", "application/json"})
-
-
-def _content_type(incoming: Incoming) -> str:
-    return incoming.headers.get("content-type", "").partition(";")[0].strip().lower()
-
-
-def _is_page(kind: str, piece: bytes) -> bool:
-    vague = kind in _VAGUE and piece[:512].lstrip().lower().startswith(_HTML)
-    return kind in {"text/html", "application/xhtml+xml"} or vague
+    return InputError(f"{place(step.source)} cannot be downloaded: {why}")

@@ -19,7 +19,7 @@ from ..errors import InputError
 from ..mime import LARGEST
 from ..wire import Url
 
-ALLOW: Final = "; InputPolicy(allow_private=True) as the client's input_policy lets it be read"
+ALLOW: Final = ", where nothing is downloaded from; input_policy=InputPolicy(allow_private=True) lets it be"
 
 _NUMBER: Final = re.compile(r"(?:[0-9]+|0[xX][0-9a-fA-F]*)\Z")
 _TRANSLATED: Final = {
@@ -91,7 +91,7 @@ def refused_host(host: str) -> str | None:
 def check_host(url: Url) -> None:
     """Raise `InputError` for a host whose name alone is refused: all that can be done where a proxy looks it up."""
     if what := refused_host(url.host):
-        raise InputError(f"{url.origin} is {what}, which inputs are not read from{ALLOW}")
+        raise InputError(f"{url.origin} is {what}{ALLOW}")
 
 
 async def public_addresses(url: Url) -> list[str]:
@@ -107,5 +107,5 @@ async def public_addresses(url: Url) -> list[str]:
     addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
     for address in addresses:
         if what := refused_address(address):
-            raise InputError(f"{url.origin} leads to {what}, which inputs are not read from{ALLOW}")
+            raise InputError(f"{url.origin} leads to {what}{ALLOW}")
     return addresses

@@ -5,7 +5,9 @@
     text_generation  TGI's dialect; completions: OpenAI's, as text generation
     embeddings       TEI's dialect and OpenAI's
     hf_inference     Hugging Face's own service; auto: its router; mapping: its Hub's ids of models
-    urls, requests   what they all build with
+    media_tasks      who does which task of images, sound and video: images, speech and transcriptions in OpenAI's
+                     dialect, and the vendors' own files; jobs: queued ones; servers: a URL of either dialect
+    urls, requests   what they all build with; arguments: a call's parameters as one vendor's fields
 
 No flow sends, waits, reads a clock or opens a file. A provider of queued jobs is a further file of flows, and
 entries in `Provider.tasks`.

@@ -9,11 +9,10 @@ https://docs.bfl.ai/quick_start/generating_images and https://docs.bfl.ai/api-re
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
 import msgspec
 
-from ..errors import DecodeError
+from ..errors import DecodeError, InvalidParameterError
 from ..events import Job, Queued
 from ..flow import Call, Flow, Reply
 from ..refusals import decode, retry_after
@@ -61,12 +60,14 @@ def follow(call: Call, job: Job) -> Flow[Image]:
 
 def _checked(call: Call, url: str) -> str:
     """The URL, if it is the vendor's, or of the server that took the job."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    is_theirs = parts.scheme == "https" and (host == "bfl.ai" or host.endswith(".bfl.ai"))
-    if is_theirs or (parts.scheme and parse_url(url).origin == parse_url(call.base).origin):
+    try:
+        there = parse_url(url)
+    except InvalidParameterError as wrong:
+        raise DecodeError(f"{call.provider} wants its job asked for at what is no URL: {wrong.message}") from None
+    is_theirs = there.scheme == "https" and f".{there.host}".endswith(".bfl.ai")
+    if is_theirs or there.origin == parse_url(call.base).origin:
         return url
-    raise DecodeError(f"{call.provider} wants its job asked for at {host or 'no host'!r}, which is not its own")
+    raise DecodeError(f"{call.provider} wants its job asked for at {there.host}, which is not its own")
 
 
 def _pause(_: int, reply: Reply) -> float:

@@ -37,23 +37,15 @@ POLICIES: Final = frozenset({"fastest", "cheapest", "preferred"})
 """Suffixes by which the router chooses a provider; for one provider they say nothing."""
 
 
-class Entry(msgspec.Struct, frozen=True, rename={"provider_id": "providerId", "weights": "adapterWeightsPath"}):
-    """One provider's offer of a model. `status`: live, staging or error.
-
-    `adapter`: "lora" where the model is a set of weights for the provider's own; `weights`: their file's path.
-    """
+class Entry(msgspec.Struct, frozen=True, rename={"provider_id": "providerId", "adapter": "adapterWeightsPath"}):
+    """One provider's offer of a model. `status`: live, staging or error. `adapter`: the path of the weights within
+    the Hub's model, where that is a LoRA for a model of the provider's."""
 
     provider_id: str
     task: str = ""
     status: str = "live"
     provider: str = ""
     adapter: str | None = None
-    weights: str | None = None
-
-    @property
-    def lora(self) -> str | None:
-        """The path of the LoRA weights, None for a model of its own."""
-        return self.weights if self.adapter in (None, "lora") else None
 
 
 class _Model(msgspec.Struct, frozen=True, rename={"mapping": "inferenceProviderMapping"}):
@@ -70,7 +62,7 @@ def _mapped(call: Call, flow: Flows) -> Flow[Any]:
         if call.hub_id is None:
             raise MissingModelError(f"{call.provider} needs a model for {call.task}: pass model=...")
         entry = yield from _resolve(call, call.hub_id)
-        call.model, call.adapter = entry.provider_id, entry.lora
+        call.model, call.adapter = entry.provider_id, entry.adapter
     return (yield from flow(call))
 
 

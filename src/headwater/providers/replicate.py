@@ -149,20 +149,19 @@ def _see_through(call: Call, job: Job, reply: Reply | None) -> Flow[Any]:
     yield OnCancel(Request(method="POST", url=f"{call.base}{own}/cancel"))
     yield Emit(Submitted(job))
     told = Told()
+    answer: Reply = (yield Send(request)) if reply is None else reply
     while True:
-        if reply is None:
-            reply = yield Send(request)
-        found = read_state(reply, _Prediction)
+        found = read_state(answer, _Prediction)
         if found.status in _OVER:
             yield OnCancel(None)
-        for event in _news(job, reply, found, told):
+        for event in _news(job, answer, found, told):
             yield Emit(event)
         if found.status == "succeeded" or is_whole(job, found.output):
             break
-        reply = None
         yield Sleep(_PAUSE)
+        answer = yield Send(request)
     yield OnCancel(None)
-    return (yield from RESULTS[job.task](reply, found.output))
+    return (yield from RESULTS[job.task](answer, found.output))
 
 
 def _news(job: Job, reply: Reply, found: _Prediction, told: Told) -> list[JobEvent]:

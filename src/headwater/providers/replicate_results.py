@@ -67,9 +67,7 @@ def _heard(reply: Reply, output: Any) -> Flow[AutomaticSpeechRecognitionOutput]:
     given = output if isinstance(output, dict) else {"text": output}
     text = _text(given)
     if text is None and isinstance(given.get("txt_file"), str):
-        file: Media = yield Fetch(
-            request=Request(method="GET", url=given["txt_file"]), mime_type="text/plain"
-        )
+        file: Media = yield Fetch(request=Request(method="GET", url=given["txt_file"]), mime_type="text/plain")
         text = bytes(file).decode(errors="replace")
     if text is None:
         raise no_result(reply)

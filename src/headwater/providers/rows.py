@@ -15,7 +15,7 @@ import msgspec
 
 from ..events import Job
 from ..flow import Call, Flow
-from . import embeddings, hf_inference, hf_tasks, media_tasks, openai, servers, text_generation
+from . import embeddings, fal, hf_inference, hf_tasks, media_tasks, openai, replicate, servers, text_generation
 from .mapping import mapped
 from .openai import Dialect, Flows
 from .response_format import (
@@ -44,7 +44,8 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     on every request to it. `routed`: whether Hugging Face's router takes calls for it, at `{router}/{name}`
     in place of `base`. `maps`: whether the Hub knows its ids of models. `idempotency`: the header by which it
     tells a request that was sent twice, None where it documents none. `resume`: by the task's name, how a job that
-    was submitted before is watched to its end.
+    was submitted before is watched to its end. `origins`: further places of its own, beside `base`, that take its
+    key where that is used.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     maps: bool = True
     idempotency: str | None = None
     resume: Mapping[str, Callable[[Call, Job], Flow[Any]]] = {}
+    origins: tuple[str, ...] = ()
 
 
 def row(
@@ -135,6 +137,26 @@ SERVER: Final = Provider(
 )
 """Whoever answers at a URL of the user's own."""
 
+# https://docs.fal.ai/model-apis/model-endpoints/queue: its own keys go as `Key`, to two hosts
+FAL: Final = Provider(
+    name="fal-ai",
+    base=fal.BASE,
+    tasks={task: mapped(flow) for task, flow in fal.TASKS.items()},
+    keys=("FAL_KEY",),
+    scheme="Key",
+    resume=fal.RESUME,
+    origins=(fal.QUEUE,),
+)
+
+# https://replicate.com/docs/reference/http
+REPLICATE: Final = Provider(
+    name="replicate",
+    base=replicate.BASE,
+    tasks={task: mapped(flow) for task, flow in replicate.TASKS.items()},
+    keys=("REPLICATE_API_TOKEN",),
+    resume=replicate.RESUME,
+)
+
 ROWS: Final = (
     HF_INFERENCE,
     # https://docs.baseten.co/development/model-apis/overview
@@ -170,6 +192,7 @@ ROWS: Final = (
         completions="/v1/openai/completions",
         vectors="/v1/openai/embeddings",
     ),
+    FAL,
     # https://featherless.ai/docs/api-overview-and-common-options
     row("featherless-ai", "https://api.featherless.ai", "FEATHERLESS_API_KEY", completions="/v1/completions"),
     # https://docs.fireworks.ai/api-reference/post-chatcompletions
@@ -230,6 +253,7 @@ ROWS: Final = (
     ),
     # https://platform.publicai.co/docs
     row("publicai", "https://api.publicai.co", "PUBLICAI_API_KEY"),
+    REPLICATE,
     # https://docs.sambanova.ai/cloud/api-reference/overview
     row(
         "sambanova",
