@@ -12,6 +12,7 @@ import pytest
 
 from drivers import LOOPS, Driver
 
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """A test that takes a `driver` also runs through the sync client, which brings a loop of its own."""
     if "anyio_backend" in metafunc.fixturenames:

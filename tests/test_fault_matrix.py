@@ -82,6 +82,8 @@ ROWS = [
     Row("reset_first", BOTH, WHOLE, 2),
     Row("fin_before_response", BOTH, ConnectionLostError, 3),
     Row("stale_keepalive", "twice", WHOLE, 3),
+    Row("fin_after_response", "stream unary", WHOLE),
+    Row("fin_after_response", "twice", WHOLE, 2),
     Row("hang_before_headers", BOTH, "first_event", timeout=SHORT),
     Row("early_413", BOTH, headwater.InvalidRequestError),
     # the head
@@ -137,6 +139,8 @@ ROWS = [
     Row("length_too_long", "unary", TransportError, 3),
     Row("length_too_short", "stream", IncompleteStreamError),
     Row("length_too_short", "unary", (TransportError, DecodeError)),
+    Row("length_short_by_one", "stream", WHOLE),  # it lacks the last line end alone
+    Row("length_short_by_one", "unary", (TransportError, DecodeError)),
     Row("length_twice", BOTH, TransportError, 3),
     # streams: bytes and lines
     Row("sse_bad_utf8", "stream", (DecodeError, IncompleteStreamError)),

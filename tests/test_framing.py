@@ -466,9 +466,7 @@ N = 8_000
 LOADS: dict[str, Callable[[int], list[bytes]]] = {
     "a line in n pieces": lambda n: [b"data: ", *[b"x" * 16] * n, b"\n\n"],
     "n data lines, a piece each": lambda n: [b"data: xxxx\n"] * n,
-    "n data lines, a byte each piece": lambda n: list(
-        map(bytes, zip(b"data: xxxx\n" * (n // 11), strict=True))
-    ),
+    "n data lines, a byte each piece": lambda n: list(map(bytes, zip(b"data: xxxx\n" * (n // 11), strict=True))),
     "n data lines in one piece": lambda n: [b"data: xxxx\n" * n],
     "n comments, a piece each": lambda n: [b": ping\n"] * n,
     "n comments in an open event": lambda n: [b"data: x\n", *[b": ping\r\n"] * n],

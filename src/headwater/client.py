@@ -80,9 +80,7 @@ class Client(Tasks):
         input_policy: InputPolicy = ANYTHING,
     ) -> None:
         if model is not None and base_url is not None:
-            raise InvalidParameterError(
-                "give model or base_url, not both; a model name can be given to each call"
-            )
+            raise InvalidParameterError("give model or base_url, not both; a model name can be given to each call")
         if token is not None and api_key is not None:
             raise InvalidParameterError("give token or api_key, not both: they are two names for one thing")
         key = token if token is not None else api_key
@@ -133,9 +131,7 @@ class Client(Tasks):
             changes["token"] = changes.pop("api_key")
         unknown = changes.keys() - self._arguments.keys()
         if unknown:
-            raise InvalidParameterError(
-                f"with_options takes the constructor's arguments, not {sorted(unknown)}"
-            )
+            raise InvalidParameterError(f"with_options takes the constructor's arguments, not {sorted(unknown)}")
         replaced = {"model": "base_url", "base_url": "model"}
         cleared = {replaced[name]: None for name in changes if name in replaced}
         client = type(self)(**{**self._arguments, **cleared, **changes})
@@ -148,9 +144,7 @@ class Client(Tasks):
         transports = self._transports
         return Engine(transports.for_url, assets=transports.for_asset, policy=policy, real_waits=real_waits)
 
-    def _run(
-        self, declaration: Declaration[Any, Any, Any], args: tuple[Any, ...], kwargs: Any
-    ) -> AsyncRun[Any, Any]:
+    def _run(self, declaration: Declaration[Any, Any, Any], args: tuple[Any, ...], kwargs: Any) -> AsyncRun[Any, Any]:
         return self._start(declaration, declaration.bind(args, kwargs), stream=True)
 
     async def _call(self, declaration: Declaration[Any, Any, Any], args: tuple[Any, ...], kwargs: Any) -> Any:
@@ -193,12 +187,14 @@ class Client(Tasks):
         return AsyncRun(self._engine, job.task, prepare)
 
     def _plan(self, task: str, route: Route, given: dict[str, Any], stream: bool) -> Plan:
-        extra = given.pop("extra_body", {})
+        call = route.call(
+            task, given, given.pop("extra_body", {}), stream=stream, seconds=self._timeout.total
+        )
         return Plan(
             task=task,
             provider=route.provider,
             model=route.named,
-            flow=route.flow(route.call(task, given, extra, stream=stream)),
+            flow=route.flow(call),
             credentials=route.credentials,
             keys=route.keys,
             timeout=self._timeout,

@@ -35,7 +35,8 @@ class _Names:
 
 
 async def _generate(
-    names: _Names, /,
+    names: _Names,
+    /,
     prompt: str,
     *,
     model: str | None = None,
@@ -50,7 +51,8 @@ async def _generate(
 
 
 async def _speak(
-    names: _Names, /,
+    names: _Names,
+    /,
     *,
     input: str,  # noqa: A002 - OpenAI's name
     model: str | None = None,
@@ -65,7 +67,8 @@ async def _speak(
 
 
 async def _transcribe(
-    names: _Names, /,
+    names: _Names,
+    /,
     *,
     file: File,
     model: str | None = None,

@@ -61,8 +61,10 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     routed: bool = False
     keys: tuple[str, ...] = ()
 
-    def call(self, task: str, given: dict[str, Any], extra: dict[str, Any], *, stream: bool) -> Call:
-        """The call for a flow."""
+    def call(
+        self, task: str, given: dict[str, Any], extra: dict[str, Any], *, stream: bool, seconds: float | None
+    ) -> Call:
+        """The call for a flow; `seconds`: its time limit."""
         return Call(
             task=task,
             parameters=given,
@@ -75,6 +77,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
             extra=extra,
             stream=stream,
             hub=self.hub,
+            seconds=seconds,
         )
 
 
@@ -150,7 +153,7 @@ class Router:
             provider="url",
             named=named,
             flow=flow or flow_for("url", task),
-            credentials=self._credentials(parsed.origin, key, None, billed=is_hugging_face(parsed.host)),
+            credentials=self._credentials({parsed.origin}, key, None, billed=is_hugging_face(parsed.host)),
             base=url.rstrip("/"),
             hub=_hub(),
             url=url,
@@ -185,7 +188,7 @@ class Router:
             named=model,
             flow=flow,
             credentials=self._credentials(
-                parse_url(base).origin,
+                {parse_url(base).origin, *(() if routed else row.origins)},
                 key,
                 await self._hub_token(),
                 billed=routed,
@@ -239,7 +242,7 @@ class Router:
 
     def _credentials(
         self,
-        origin: str,
+        origins: set[str],
         key: Secret | None,
         hub_token: Secret | None,
         *,
@@ -255,7 +258,7 @@ class Router:
                 warnings.warn("bill_to replaces the header X-HF-Bill-To", UserWarning, stacklevel=2)
             headers["x-hf-bill-to"] = bill_to
         return Credentials(
-            origins=frozenset({origin}),
+            origins=frozenset(origins),
             key=key,
             scheme=scheme,
             header=header,

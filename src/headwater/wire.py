@@ -76,7 +76,8 @@ class Outgoing(msgspec.Struct, kw_only=True, gc=False):
 
     `length`: the body's, where it is not bytes; None sends it in chunks. `connect_timeout`: seconds for TCP
     and TLS together. `resend`: whether it may go out a second time when a kept connection turns out to be
-    closed. `address`: the IP address to connect to in place of looking the host up.
+    closed. `address`: the IP address to connect to in place of looking the host up; a
+    transport that does so has the attribute `dials`.
     """
 
     method: str

@@ -162,18 +162,14 @@ def test_chat(server: faults.FaultServer, http: httpx.Client) -> None:
 def test_other_dialects(server: faults.FaultServer, http: httpx.Client) -> None:
     base = server.at("ok")
     assert http.post(base, json={"inputs": "hi"}).json()["generated_text"] == TEXT
-    tokens = [
-        json.loads(data) for data in datas(http.post(base, json={"inputs": "hi", "stream": True}).content)
-    ]
+    tokens = [json.loads(data) for data in datas(http.post(base, json={"inputs": "hi", "stream": True}).content)]
     assert "".join(one["token"]["text"] for one in tokens if not one["token"]["special"]) == TEXT
     assert tokens[-1]["generated_text"] == TEXT
     rows = http.post(base + "/v1/embeddings", json={"input": ["a", "b"]}).json()["data"]
     assert [row["embedding"] for row in rows] == [[0.25, -0.5, 1.0]] * 2
     packed = http.post(base + "/v1/embeddings", json={"input": "a", "encoding_format": "base64"}).json()
     assert packed["data"][0]["embedding"] == "AACAPgAAAL8AAIA/"
-    assert http.post(base + "/pipeline/feature-extraction", json={"inputs": "a"}).json() == [
-        [0.25, -0.5, 1.0]
-    ]
+    assert http.post(base + "/pipeline/feature-extraction", json={"inputs": "a"}).json() == [[0.25, -0.5, 1.0]]
     picture = http.post(base, json={"inputs": "a cat"}, headers={"Accept": "image/png"})
     assert picture.headers["content-type"] == "image/png"
     assert picture.content == PNG == http.post(base, content=b"bytes").content
@@ -256,9 +252,7 @@ def test_how_the_connection_ends(server: faults.FaultServer, fault: str, end: st
     assert (server.requests[0].body == b"") == (fault == "early_413")
 
 
-def test_stale_keepalive_closes_a_reused_connection_once(
-    server: faults.FaultServer, http: httpx.Client
-) -> None:
+def test_stale_keepalive_closes_a_reused_connection_once(server: faults.FaultServer, http: httpx.Client) -> None:
     base = server.at("stale_keepalive")
     assert post(http, base).is_success
     with pytest.raises(httpx.RemoteProtocolError):
@@ -267,9 +261,7 @@ def test_stale_keepalive_closes_a_reused_connection_once(
     assert [request.connection for request in server.requests] == [1, 1, 2, 2]
 
 
-ENDLESS = (
-    "endless_headers endless_1xx sse_endless_line sse_endless_event sse_flood sse_forever s500_endless_body"
-)
+ENDLESS = "endless_headers endless_1xx sse_endless_line sse_endless_event sse_flood sse_forever s500_endless_body"
 SILENT = "hang_before_headers slow_headers sse_stall sse_slow_bytes sse_keepalives sse_done_left_open"
 
 
@@ -375,9 +367,7 @@ def test_the_second_origin_sees_who_follows(server: faults.FaultServer, http: ht
 def test_whole_streams(server: faults.FaultServer, fault: str) -> None:
     with asked(server, server.at(fault)) as sock:
         got, _ = read(sock, 1)
-        while b"\r\n0\r\n\r\n" not in got and not (
-            fault == "sse_done_left_open" and b"[DONE]\n\n\r\n" in got
-        ):
+        while b"\r\n0\r\n\r\n" not in got and not (fault == "sse_done_left_open" and b"[DONE]\n\n\r\n" in got):
             got += read(sock, 1)[0]
     head, _, chunks = got.partition(b"\r\n\r\n")
     assert b"text/event-stream" in head

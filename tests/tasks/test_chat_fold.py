@@ -21,9 +21,7 @@ def chunk(*choices: dict[str, Any], **fields: Any) -> ChatCompletionStreamOutput
     return msgspec.convert(whole, ChatCompletionStreamOutput)
 
 
-def part(
-    index: int = 0, finish_reason: str | None = None, logprobs: Any = None, **delta: Any
-) -> dict[str, Any]:
+def part(index: int = 0, finish_reason: str | None = None, logprobs: Any = None, **delta: Any) -> dict[str, Any]:
     return {"index": index, "delta": delta, "finish_reason": finish_reason, "logprobs": logprobs}
 
 
@@ -32,9 +30,7 @@ def plain(*choices: dict[str, Any], **fields: Any) -> ChatCompletionOutput:
     return msgspec.convert(whole, ChatCompletionOutput)
 
 
-def message(
-    index: int = 0, finish_reason: str = "stop", logprobs: Any = None, **fields: Any
-) -> dict[str, Any]:
+def message(index: int = 0, finish_reason: str = "stop", logprobs: Any = None, **fields: Any) -> dict[str, Any]:
     return {
         "index": index,
         "message": {"role": "assistant", "content": None, **fields},
@@ -52,9 +48,7 @@ def folded(*chunks: ChatCompletionStreamOutput) -> ChatCompletionOutput:
 
 
 def tokens(*texts: str) -> dict[str, Any]:
-    return {
-        "content": [{"token": text, "logprob": -0.5, "bytes": None, "top_logprobs": []} for text in texts]
-    }
+    return {"content": [{"token": text, "logprob": -0.5, "bytes": None, "top_logprobs": []} for text in texts]}
 
 
 def calls(*found: tuple[str, str, Any]) -> list[dict[str, Any]]:

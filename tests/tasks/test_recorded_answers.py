@@ -19,9 +19,7 @@ from headwater.tasks.text import TextFold, TextGenerationOutput, TextGenerationS
 
 FOLDER = os.environ.get("HEADWATER_RECORDED")
 
-pytestmark = pytest.mark.skipif(
-    FOLDER is None, reason="HEADWATER_RECORDED names no folder of recorded exchanges"
-)
+pytestmark = pytest.mark.skipif(FOLDER is None, reason="HEADWATER_RECORDED names no folder of recorded exchanges")
 
 
 @cache

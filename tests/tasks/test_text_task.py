@@ -46,8 +46,7 @@ def test_a_stream_folds_to_the_plain_answer() -> None:
         fold.add(each)
     assert fold.complete()
     tokens = [
-        {"id": 1, "text": text, "logprob": -0.5, "special": text == "</s>"}
-        for text in ("Deep", " learning", "</s>")
+        {"id": 1, "text": text, "logprob": -0.5, "special": text == "</s>"} for text in ("Deep", " learning", "</s>")
     ]
     details = {
         "finish_reason": "eos_token",

@@ -37,9 +37,7 @@ FAULTS: dict[str, Fault] = {
     "reset_before_response": Fault(replies.reset_before_response, "RST once the request is read"),
     "reset_first": Fault(replies.reset_first, "RST for the first n requests, then ok"),
     "fin_before_response": Fault(replies.fin_before_response, "FIN once the request is read"),
-    "fin_after_response": Fault(
-        replies.fin_after_response, "ok, then FIN though keep-alive was to be expected"
-    ),
+    "fin_after_response": Fault(replies.fin_after_response, "ok, then FIN though keep-alive was to be expected"),
     "stale_keepalive": Fault(replies.stale_keepalive, "FIN for the first n requests on a reused connection"),
     "hang_before_headers": Fault(replies.hang_before_headers, "reads the request and never answers"),
     "early_413": Fault(replies.early_413, "413 before the body is read, then closes", reads_body=False),
@@ -69,14 +67,10 @@ FAULTS: dict[str, Fault] = {
     "s200_html": Fault(replies.s200_html, "200 with an HTML page"),
     "s200_empty": Fault(replies.s200_empty, "200 of the right type with an empty body"),
     "s200_error_json": Fault(replies.s200_error_json, "200 with a JSON error"),
-    "s500_endless_body": Fault(
-        replies.s500_endless_body, "500 with a body for ever, `pause` seconds per KiB"
-    ),
+    "s500_endless_body": Fault(replies.s500_endless_body, "500 with a body for ever, `pause` seconds per KiB"),
     "echo_token_error": Fault(replies.echo_token_error, "401 that repeats every credential it was sent"),
     # redirects
-    "redirect": Fault(
-        replies.redirect, "to: other, port, userinfo, relative, loop, file, or a percent-encoded URL"
-    ),
+    "redirect": Fault(replies.redirect, "to: other, port, userinfo, relative, loop, file, or a percent-encoded URL"),
     "redirect_other": Fault(replies.redirect_other, "to another host name (localhost) at other_url's port"),
     "redirect_port": Fault(replies.redirect_port, "to the same host at other_url's port"),
     "redirect_loop": Fault(replies.redirect_loop, "to itself"),
@@ -119,9 +113,7 @@ FAULTS: dict[str, Fault] = {
     "sse_error_string": Fault(streams.sse_error_string, "n words, then TGI's error and error_type"),
     "sse_error_event": Fault(streams.sse_error_event, "n words, then `event: error`"),
     "sse_error_then_done": Fault(streams.sse_error_then_done, "n words, an error object, [DONE]"),
-    "sse_error_beside_choices": Fault(
-        streams.sse_error_beside_choices, "n words, an error in a chunk, [DONE]"
-    ),
+    "sse_error_beside_choices": Fault(streams.sse_error_beside_choices, "n words, an error in a chunk, [DONE]"),
     "sse_finish_error": Fault(streams.sse_finish_error, "n words, a finish reason of `error`, [DONE]"),
     "sse_bad_json": Fault(streams.sse_bad_json, "an event that is not JSON after n words"),
     "sse_wrong_types": Fault(streams.sse_wrong_types, "an event of wrong types after n words"),
@@ -131,9 +123,7 @@ FAULTS: dict[str, Fault] = {
     "sse_after_done": Fault(streams.sse_after_done, "two words more after [DONE]: whole without them"),
     # bodies
     "length_too_long": Fault(bodies.length_too_long, "Content-Length is `by` bytes too long, then FIN"),
-    "length_too_short": Fault(
-        bodies.length_too_short, "Content-Length is half the body, all of which is sent"
-    ),
+    "length_too_short": Fault(bodies.length_too_short, "Content-Length is half the body, all of which is sent"),
     "length_short_by_one": Fault(bodies.length_short_by_one, "Content-Length is one byte short of the body"),
     "length_twice": Fault(bodies.length_twice, "two different Content-Length headers"),
     "cut": Fault(bodies.cut, "`at` bytes of the body; framing: chunked, chunked_end, length, eof"),

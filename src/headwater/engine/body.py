@@ -89,6 +89,4 @@ class _Unpack:
 
 def too_large(limit: float) -> ResponseTooLargeError:
     """The error for an answer over `limit` bytes."""
-    return ResponseTooLargeError(
-        f"the answer is larger than {limit:.0f} bytes; it was not read on", limit=int(limit)
-    )
+    return ResponseTooLargeError(f"the answer is larger than {limit:.0f} bytes; it was not read on", limit=int(limit))

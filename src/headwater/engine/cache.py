@@ -12,6 +12,9 @@ from typing import Any, Final
 import anyio
 from anyio.lowlevel import current_token
 
+from ..errors import HeadwaterError
+from ..flow import Cached, Step
+
 LARGEST: Final = 1024
 """Entries; the oldest goes first."""
 
@@ -46,3 +49,19 @@ class Cache:
                 del self._values[next(iter(self._values))]
             return value
         return found[1]
+
+
+async def play(step: Cached, perform: Callable[[Step | None], Awaitable[Any]]) -> Any:
+    """Go through the step's own flow to its result."""
+    flow = step.flow()
+    try:
+        following = next(flow)
+        while True:
+            try:
+                value = await perform(following)
+            except HeadwaterError as error:
+                following = flow.throw(error)
+            else:
+                following = flow.send(value)
+    except StopIteration as stop:
+        return stop.value

@@ -18,13 +18,13 @@ from ..flow import Cached, Reply, Request, Step, Stream
 from ..refusals import REQUEST_IDS, in_band, redacted, refusal
 from ..wire import Incoming, Transport, Url
 from .body import Body
-from .cache import Cache
+from .cache import play
 from .deadlines import DEFAULT, FOREVER, Deadlines, Phase
 from .facts import UNPREPARED, Plan, Timings
-from .inputs import DEFAULT as POLICY
 from .inputs import InputPolicy
 from .outgoing import Credentials, outgoing
 from .retry import Quota, Raise, decide
+from .sharing import Engine
 from .streaming import Events, is_declared
 
 T = TypeVar("T")
@@ -34,35 +34,6 @@ REFUSAL_SIZE: Final = 64 * 1024
 REFUSAL_SECONDS: Final = 2.0
 EXCERPT: Final = 512
 NOT_BEGUN: Final = Deadlines(DEFAULT, 0.0)
-
-
-class Engine:
-    """What the calls of one client share: its transports, its cache, its retry quotas.
-
-    `transport` gives what carries requests to a URL, `assets` what carries downloads (default: the same). `policy`
-    says what may be read and downloaded. `real_waits` False lets backoff and polling take no time.
-    """
-
-    __slots__ = ("assets", "cache", "policy", "quotas", "real_waits", "transport")
-
-    def __init__(
-        self,
-        transport: Callable[[Url], Transport],
-        *,
-        assets: Callable[[Url], Transport] | None = None,
-        policy: InputPolicy = POLICY,
-        real_waits: bool = True,
-    ) -> None:
-        self.transport = transport
-        self.assets = assets or transport
-        self.policy = policy
-        self.real_waits = real_waits
-        self.cache = Cache()
-        self.quotas: dict[str, Quota] = {}
-
-    def quota(self, provider: str) -> Quota:
-        """The provider's retry quota."""
-        return self.quotas.setdefault(provider, Quota())
 
 
 class Exchange:
@@ -174,22 +145,7 @@ class Exchange:
 
     async def cached(self, step: Cached, perform: Callable[[Step | None], Awaitable[Any]]) -> Any:
         """The flow's result, from the client's cache where that is fresh."""
-
-        async def play() -> Any:
-            flow = step.flow()
-            try:
-                following = next(flow)
-                while True:
-                    try:
-                        value = await perform(following)
-                    except HeadwaterError as error:
-                        following = flow.throw(error)
-                    else:
-                        following = flow.send(value)
-            except StopIteration as stop:
-                return stop.value
-
-        return await self._engine.cache.get(step.key, step.seconds, time.monotonic, play)
+        return await self._engine.cache.get(step.key, step.seconds, time.monotonic, lambda: play(step, perform))
 
     # -- attempts
 

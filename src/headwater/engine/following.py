@@ -18,7 +18,6 @@ from ..errors import (
 )
 from ..flow import Request
 from ..mime import UNKNOWN
-from ..transport.pool import Pool
 from ..wire import Incoming, parse_url
 from .exchange import Exchange
 from .inputs import check_host, public_addresses
@@ -71,7 +70,7 @@ async def _send(exchange: Exchange, request: Request, ours: bool) -> Incoming:
     if (ours and going.url.origin in exchange.credentials.origins) or exchange.policy.allow_private:
         return exchange.heard(await transport.send(going))
     try:
-        if not isinstance(transport, Pool):  # whoever carries it looks names up too
+        if not getattr(transport, "dials", False):  # whoever carries it looks names up too
             check_host(going.url)
             return exchange.heard(await transport.send(going))
         addresses = await public_addresses(going.url)

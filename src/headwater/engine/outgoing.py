@@ -75,9 +75,7 @@ def outgoing(request: Request, credentials: Credentials, connect_timeout: float 
     headers = {
         "user-agent": AGENT,
         "accept": "*/*",
-        "accept-encoding": "identity"
-        if request.headers.get("accept") == "text/event-stream"
-        else "gzip, deflate",
+        "accept-encoding": "identity" if request.headers.get("accept") == "text/event-stream" else "gzip, deflate",
         **({"content-type": content_type} if content_type else {}),
         **request.headers,
         **credentials.for_request(request, url.origin),

@@ -43,10 +43,11 @@ def _chat(call: Call) -> Flow[Any]:
     return (yield from openai.chat(call, _CHAT))
 
 
-def _as(call: Call, provider: Provider, model: str | None) -> Flow[Any]:
+def _as(call: Call, provider: Provider, model: str | None, adapter: str | None = None) -> Flow[Any]:
     """The call as this provider's, through the router."""
+    base = f"{ROUTER}/{provider.name}"
     routed = msgspec.structs.replace(
-        call, provider=provider.name, base=f"{ROUTER}/{provider.name}", model=model, routed=True
+        call, provider=provider.name, base=base, model=model, routed=True, adapter=adapter
     )
     return (yield from provider.tasks[call.task](routed))
 
@@ -72,6 +73,6 @@ class _Chosen:
                 continue
             if entry.task in ("", wanted) and suffix in ("", *POLICIES, entry.provider):
                 model = hub_id if row is HF_INFERENCE else entry.provider_id
-                return (yield from _as(call, row, model))
+                return (yield from _as(call, row, model, entry.adapter))
         asked = call if suffix in ("", *POLICIES) else msgspec.structs.replace(call, provider=suffix)
         raise not_served(asked, hub_id, entries)

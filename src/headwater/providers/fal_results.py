@@ -43,9 +43,9 @@ class _File(msgspec.Struct):
 
 
 class _Pictures(msgspec.Struct):
-    images: list[_File] = []
+    images: list[_File] | None = None
     image: _File | None = None
-    has_nsfw_concepts: list[bool] | None = None
+    has_nsfw_concepts: list[bool | None] | None = None
 
 
 class _Video(msgspec.Struct):

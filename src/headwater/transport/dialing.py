@@ -34,9 +34,7 @@ _WORDS = {
 }
 
 
-async def dial(
-    url: Url, seconds: float | None, context: ssl.SSLContext | None, address: str | None = None
-) -> Stream:
+async def dial(url: Url, seconds: float | None, context: ssl.SSLContext | None, address: str | None = None) -> Stream:
     """A connection to the URL's origin, within so many seconds for TCP and TLS together.
 
     `address`: an IP address to connect to, where the host was looked up before; TLS still wants the host's name.

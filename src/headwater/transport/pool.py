@@ -32,6 +32,9 @@ class Pool:
     which verifies against the system's certificates. Making a pool does nothing yet.
     """
 
+    dials = True
+    """It connects by itself, to `Outgoing.address` where there is one."""
+
     def __init__(
         self,
         *,
