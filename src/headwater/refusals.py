@@ -60,6 +60,7 @@ def refusal(
     `now`: epoch seconds, for a Retry-After that is a date. `keys`: the environment variables that can hold
     this provider's key, for the message of a 401.
     """
+    reply = _masked_reply(reply, redact)
     value = server_words.parse(reply.body)
     words = words_of(value)
     error = kind_of(reply.status, value, words)("")
@@ -90,6 +91,8 @@ def in_band(
     value = server_words.parse(data)
     if event != "error" and not _is_error(value):
         return None
+    data = _masked(data, redact)
+    value = server_words.parse(data)
     words = words_of(value)
     status = status_of(value, words)
     kind = kind_of_type(value) or (UnknownError if status is None else kind_of(status, value, words))
@@ -148,6 +151,16 @@ def _origin_of_location(reply: Reply) -> str:
 
 def _kept(reply: Reply) -> dict[str, str]:
     return {name: text for name, text in reply.headers.items() if name != "set-cookie"}
+
+
+def _masked_reply(reply: Reply, redact: Callable[[str], str]) -> Reply:
+    headers = {name: redact(text) for name, text in reply.headers.items()}
+    return Reply(status=reply.status, headers=headers, body=_masked(reply.body, redact), url=reply.url)
+
+
+def _masked(body: bytes, redact: Callable[[str], str]) -> bytes:
+    """Before anything is cut to a length: half of a secret would not be known for one."""
+    return redact(body.decode(errors="surrogateescape")).encode(errors="surrogateescape")
 
 
 def redacted(error: HeadwaterError, redact: Callable[[str], str]) -> HeadwaterError:

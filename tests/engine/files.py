@@ -11,6 +11,7 @@ from typing import Any
 from anyio import current_time
 
 from headwater.auth import Secret
+from headwater.engine.deadlines import DEFAULT, Timeout
 from headwater.engine.exchange import Engine, Exchange
 from headwater.engine.facts import Plan
 from headwater.engine.inputs import InputPolicy
@@ -79,11 +80,14 @@ def exchange(
     origin: str = "",
     transport: Callable[..., Any] | None = None,
     retries: int = 2,
+    timeout: Timeout = DEFAULT,
 ) -> Exchange:
     """One call's exchange, begun now; `origin` is the provider's."""
     pool = Pool()
     engine = Engine(transport or (lambda _: pool), policy=policy, real_waits=False)
     call = Exchange(engine)
     credentials = Credentials(origins=frozenset({origin}), key=Secret("sk-very-secret"), headers=(("x-mine", "1"),))
-    call.begin(Plan(task="t", provider="p", credentials=credentials, retries=Retries(most=retries)), current_time())
+    again = Retries(most=retries)
+    plan = Plan(task="t", provider="p", credentials=credentials, retries=again, timeout=timeout)
+    call.begin(plan, current_time())
     return call

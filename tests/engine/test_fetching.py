@@ -292,7 +292,7 @@ async def test_what_fails_leaves_nothing_behind(
 async def test_a_large_result_is_saved_without_being_held(
     driver: Driver, server: FileServer, flow: Callable[[Any], None], tmp_path: Path
 ) -> None:
-    size, piece = 96 * MIB, bytes(MIB)
+    size, piece = 64 * MIB, bytes(MIB)
 
     def page(request: Any) -> None:
         request.send_response(200)
@@ -311,7 +311,7 @@ async def test_a_large_result_is_saved_without_being_held(
         finally:
             tracemalloc.stop()
     assert (tmp_path / "out.mp4").stat().st_size == size
-    assert most < 56 * MIB  # what the flow sees is 16 MiB of it, twice while it is handed over
+    assert most < 32 * MIB  # what the flow sees is 8 MiB of it, twice while it is handed over
 
 
 async def test_a_job_is_taken_up_again(driver: Driver, server: FileServer, monkeypatch: pytest.MonkeyPatch) -> None:

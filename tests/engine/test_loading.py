@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,13 @@ import pytest
 from files import ANYWHERE, PNG, FileServer, exchange
 from memory import Answer, Memory, in_turn
 
+from headwater import Timeout
 from headwater.engine import inputs
 from headwater.engine.fetching import load
 from headwater.engine.inputs import InputPolicy, public_addresses, refused_address, refused_host
 from headwater.engine.multipart import Pieces, body_of
-from headwater.errors import InputError, InvalidParameterError
-from headwater.flow import Load, Loaded, Part
+from headwater.errors import InferenceTimeoutError, InputError, InvalidParameterError
+from headwater.flow import Load, Loaded, Part, Request
 from headwater.media import data_url
 from headwater.wire import parse_url
 
@@ -293,3 +295,51 @@ async def test_a_file_that_is_gone_is_an_input_error(tmp_path: Path) -> None:
     assert isinstance(body, Pieces)
     with pytest.raises(InputError, match="cannot be read any more"):
         _ = [piece async for piece in body]
+
+
+@pytest.mark.parametrize("kind", ["file", "form"])
+async def test_a_body_on_disk_is_sent_again_whole(server: FileServer, tmp_path: Path, kind: str) -> None:
+    data = b"fLaC" + os.urandom(2 * 1024 * 1024)
+    (tmp_path / "talk.flac").write_bytes(data)
+    answers = [(503, {}, b""), (200, {}, b"ok")]
+    server.pages["/asr"] = lambda request: reply(request, *answers.pop(0))
+    call = exchange(origin=server.url)
+    file = await load(call, Load(source=tmp_path / "talk.flac", streamed=True))
+    body = file if kind == "file" else (Part(name="model", data=b"m"), Part(name="file", data=file, filename="a.flac"))
+    got = await call.send(Request(method="POST", url=f"{server.url}/asr", body=body))
+    assert got.body == b"ok"
+    assert len(server.seen) == 2
+    for _, headers, sent in server.seen:
+        assert headers["content-length"] == str(len(sent))
+        assert (sent == data) if kind == "file" else (data in sent)
+        assert headers["content-type"].startswith("audio/flac" if kind == "file" else "multipart/form-data; boundary=")
+
+
+def reply(request: Any, status: int, headers: dict[str, str], body: bytes) -> None:
+    request.send_response(status)
+    for name, value in {**headers, "content-length": str(len(body))}.items():
+        request.send_header(name, value)
+    request.end_headers()
+    request.wfile.write(body)
+
+
+@pytest.mark.parametrize("head", [True, False])
+async def test_a_download_that_stalls_ends_with_the_deadline(server: FileServer, head: bool) -> None:
+    go_on = threading.Event()
+
+    def stall(request: Any) -> None:
+        if head:
+            request.send_response(200)
+            request.send_header("content-length", "100")
+            request.end_headers()
+        go_on.wait(20)
+        request.close_connection = True
+
+    server.pages["/cat.png"] = stall
+    call = exchange(timeout=Timeout(total=0.2))
+    try:
+        with pytest.raises(InferenceTimeoutError) as caught:
+            await load(call, Load(source=f"{server.url}/cat.png"))
+    finally:
+        go_on.set()
+    assert caught.value.phase == "total"

@@ -42,6 +42,7 @@ def data(*vectors: Any, indices: list[int] | None = None) -> bytes:
         (b"[1, 2.5]", [1.0, 2.5]),
         (b" [\n[1, 2.5], [3, 4]]", [[1.0, 2.5], [3.0, 4.0]]),
         (b"[[[1],[2]],[[3],[4]]]", [[[1.0], [2.0]], [[3.0], [4.0]]]),
+        (b"[[[[1],[2]]],[[[3],[4]]]]", [[[[1.0], [2.0]]], [[[3.0], [4.0]]]]),
         (data([1, 2.5], [3, 4]), [[1.0, 2.5], [3.0, 4.0]]),
         (data(coded(1, 2.5), coded(3, 4)), [[1.0, 2.5], [3.0, 4.0]]),
         (data([3], [1], [2], indices=[2, 0, 1]), [[1.0], [2.0], [3.0]]),
@@ -58,6 +59,19 @@ def test_every_dialect(body: bytes, vectors: list[Any], library: str) -> None:
     else:
         assert (found.dtype, found.tolist()) == (numpy.float32, vectors)
         assert found.flags.writeable
+
+
+@pytest.mark.parametrize(
+    ("body", "vectors"),
+    [
+        (b"[[[1], [2]], [[3]]]", [[[1.0], [2.0]], [[3.0]]]),
+        (b"[[[[1, 2], [3, 4]]], [[[5, 6]]]]", [[[[1.0, 2.0], [3.0, 4.0]]], [[[5.0, 6.0]]]]),
+    ],
+)
+def test_texts_of_different_numbers_of_tokens(body: bytes, vectors: list[Any], library: str) -> None:
+    found = decode_vectors(body)
+    assert isinstance(found, list)
+    assert [text if library == "lists" else text.tolist() for text in found] == vectors
 
 
 @given(
@@ -84,9 +98,9 @@ def test_both_encodings_give_the_same(vectors: list[list[float]]) -> None:
         (b'["1.0"]', "Expected `float`, got `str`"),
         (b"[[1, null]]", "got `null`"),
         (b"[[1, 2], [3]]", "vectors of different sizes"),
-        (b"[[[1], [2]], [[3]]]", "vectors of different sizes"),
         (b"[[[1], [2, 3]]]", "vectors of different sizes"),
-        (b"[[[[1]]]]", "4 lists in each other"),
+        (b"[[[1], [2]], [[3, 4]], [[5], [6, 7]]]", "vectors of different sizes"),
+        (b"[[[[[1]]]]]", "5 lists in each other"),
         (b"[" * 100_000, "100000 lists in each other"),
         (data([1], [1, 2]), "vectors of different sizes"),
         (data(coded(1), coded(1, 2)), "vectors of different sizes"),

@@ -155,9 +155,10 @@ def rows(asked: Asked) -> list[str]:
     """A table's rows as texts; the table is at the root, in the inputs, or in ``inputs.data``."""
     inputs = asked.inputs if isinstance(asked.inputs, dict) else {}
     table = asked.body.get("table") or inputs.get("data") or inputs.get("table")
-    right = isinstance(table, dict) and table and all(isinstance(column, list) for column in table.values())
-    if not right or len({len(column) for column in table.values()}) != 1:
+    if not isinstance(table, dict) or not table or not all(isinstance(column, list) for column in table.values()):
         raise wrong("Error in `inputs.data`: field required")
+    if len({len(column) for column in table.values()}) != 1:
+        raise wrong("Error in `inputs.data`: columns of different lengths")
     return [" ".join(map(str, row)) for row in zip(*table.values(), strict=True)]
 
 

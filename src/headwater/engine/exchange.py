@@ -13,18 +13,17 @@ from typing import Any, Final, TypeVar
 import anyio
 from anyio import CancelScope, current_time
 
-from ..errors import Attempt, HeadwaterError, InferenceTimeoutError, ProviderError, UnexpectedContentError
+from ..errors import Attempt, HeadwaterError, ProviderError, UnexpectedContentError
 from ..flow import Cached, Reply, Request, Step, Stream
 from ..refusals import REQUEST_IDS, in_band, redacted, refusal
-from ..wire import Incoming, Transport, Url
+from ..wire import Incoming
 from .body import Body
 from .cache import play
 from .deadlines import DEFAULT, FOREVER, Deadlines, Phase
 from .facts import UNPREPARED, Plan, Timings
-from .inputs import InputPolicy
 from .outgoing import Credentials, outgoing
 from .retry import Quota, Raise, decide
-from .sharing import Engine
+from .sharing import Engine as Engine
 from .streaming import Events, is_declared
 
 T = TypeVar("T")
@@ -39,10 +38,10 @@ NOT_BEGUN: Final = Deadlines(DEFAULT, 0.0)
 class Exchange:
     """The requests of one call."""
 
-    __slots__ = ("_answered_at", "_engine", "_plan", "attempts", "deadlines", "headers", "size", "status")
+    __slots__ = ("_answered_at", "_plan", "attempts", "deadlines", "engine", "headers", "size", "status")
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        self.engine = engine
         self._plan = UNPREPARED
         self._answered_at: float | None = None
         self.attempts: list[Attempt] = []
@@ -82,18 +81,9 @@ class Exchange:
     # -- for downloads
 
     @property
-    def policy(self) -> InputPolicy:
-        """What may be read and downloaded."""
-        return self._engine.policy
-
-    @property
     def credentials(self) -> Credentials:
         """What may go along, and where to."""
         return self._plan.credentials
-
-    def assets(self, url: Url) -> Transport:
-        """What carries a download from this URL."""
-        return self._engine.assets(url)
 
     def heard(self, incoming: Incoming) -> Incoming:
         """Take note of an answer."""
@@ -118,7 +108,7 @@ class Exchange:
         """Wait before the next try; raises the error where there is none. With `started` the try is recorded."""
         if started is not None:
             self._record(tries, started, 0.0, error)
-        await self.sleep(self._again(error, tries, request, self._engine.quota(quota or self._plan.provider)))
+        await self.sleep(self._again(error, tries, request, self.engine.quota(quota or self._plan.provider)))
 
     # -- steps
 
@@ -141,17 +131,17 @@ class Exchange:
 
     async def sleep(self, seconds: float) -> None:
         """Wait, under the total deadline."""
-        await self._bounded("total", anyio.sleep(seconds if self._engine.real_waits else 0))
+        await self._bounded("total", anyio.sleep(seconds if self.engine.real_waits else 0))
 
     async def cached(self, step: Cached, perform: Callable[[Step | None], Awaitable[Any]]) -> Any:
         """The flow's result, from the client's cache where that is fresh."""
-        return await self._engine.cache.get(step.key, step.seconds, time.monotonic, lambda: play(step, perform))
+        return await self.engine.cache.get(step.key, step.seconds, time.monotonic, lambda: play(step, perform))
 
     # -- attempts
 
     async def _retrying(self, request: Request, attempt: Callable[[A], Awaitable[T]], argument: A) -> T:
         tries, waited = 0, 0.0
-        quota = self._engine.quota(self._plan.provider)
+        quota = self.engine.quota(self._plan.provider)
         while True:
             tries += 1
             started = current_time()
@@ -225,7 +215,7 @@ class Exchange:
     async def _transmit(self, request: Request) -> Incoming:
         limits = self.deadlines.limits
         going = outgoing(request, self._plan.credentials, limits.connect)
-        return self.heard(await self._engine.transport(going.url).send(going))
+        return self.heard(await self.engine.transport(going.url).send(going))
 
     # -- bodies
 
@@ -300,6 +290,3 @@ class Exchange:
         with CancelScope(deadline=limit):
             return await work
         raise deadlines.passed(phase, current_time())
-
-
-__all__ = ["Engine", "Exchange", "InferenceTimeoutError"]

@@ -83,7 +83,7 @@ class Download:
         self._exchange = exchange
         self._step = step
         self._sink: Sink = sink or InMemory()
-        self._limit = float("inf") if sink else exchange.policy.limit
+        self._limit = float("inf") if sink else exchange.engine.policy.limit
         self._incoming: Incoming | None = None
         self._body: Body | None = None
         self._head = b""
@@ -181,8 +181,8 @@ async def fetch(exchange: Exchange, step: Fetch) -> Media:
 async def load(exchange: Exchange, step: Load) -> Loaded:
     """An input, read or downloaded, before the call's deadline."""
     if not loading.is_download(step):
-        return await exchange.within(loading.load(step, exchange.policy))
-    if not exchange.policy.urls:
+        return await exchange.within(loading.load(step, exchange.engine.policy))
+    if not exchange.engine.policy.urls:
         raise InputError("URLs are not downloaded under this client's input_policy; pass bytes or an open file")
     tries = 0
     while True:
@@ -208,7 +208,7 @@ async def _as_input(step: Load, wait: Awaitable[None]) -> None:
 
 async def _input(exchange: Exchange, step: Load) -> Loaded:
     incoming = await follow(exchange, _plain(step.source), ours=False)
-    limit = exchange.policy.limit
+    limit = exchange.engine.policy.limit
     whole = io.BytesIO()
     try:
         body = Body(incoming, limit)

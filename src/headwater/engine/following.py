@@ -66,8 +66,8 @@ def _asking(request: Request, url: str, headers: dict[str, str]) -> Request:
 
 async def _send(exchange: Exchange, request: Request, ours: bool) -> Incoming:
     going = outgoing(request, exchange.credentials, exchange.deadlines.limits.connect)
-    transport = exchange.assets(going.url)
-    if (ours and going.url.origin in exchange.credentials.origins) or exchange.policy.allow_private:
+    transport = exchange.engine.assets(going.url)
+    if (ours and going.url.origin in exchange.credentials.origins) or exchange.engine.policy.allow_private:
         return exchange.heard(await transport.send(going))
     try:
         if not getattr(transport, "dials", False):  # whoever carries it looks names up too

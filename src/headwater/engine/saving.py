@@ -1,7 +1,7 @@
 """A result on its way to a file: beside it under another name, and renamed when it is whole.
 
 Nothing is left behind by a call that fails, and the file that was there stays until then. No more than the first
-16 MiB of a download are kept in memory, for the flow to look at.
+8 MiB of a download are kept in memory, for the flow to look at.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ..flow import MIB
 from ..media import Media, encode_image, kind_of
 
 BATCH: Final = MIB
-SEEN: Final = 16 * MIB
+SEEN: Final = 8 * MIB
 _FORMATS: Final = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP", ".gif": "GIF"}
 
 
@@ -33,7 +33,7 @@ class SavedFile:
         self._temporary = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}.part")
         self._descriptor = -1
         self._batch = bytearray()
-        self._seen = bytearray()
+        self._seen = io.BytesIO()
         self._is_fetched = False
 
     async def __aenter__(self) -> Self:
@@ -49,8 +49,8 @@ class SavedFile:
     async def add(self, piece: bytes) -> None:
         """Write the next piece."""
         self._is_fetched = True
-        if len(self._seen) < SEEN:
-            self._seen += piece
+        if self._seen.tell() < SEEN:
+            self._seen.write(piece)
         self._batch += piece
         if len(self._batch) >= BATCH:
             await self._flush()
@@ -58,13 +58,13 @@ class SavedFile:
     async def clear(self) -> None:
         """Begin anew."""
         self._batch.clear()
-        self._seen.clear()
+        self._seen = io.BytesIO()
         await self._in_thread(self._empty)
 
     async def media(self, mime_type: str) -> Media:
-        """The first 16 MiB, which are all of most images."""
+        """The first 8 MiB, which are all of most images."""
         await self._flush()
-        return Media(self._seen, mime_type)
+        return Media(self._seen.getbuffer(), mime_type)
 
     async def keep(self, result: Any) -> Path:
         """Give the file its name; what was not downloaded is written now.

@@ -75,6 +75,7 @@ _NESTED: dict[int, msgspec.json.Decoder[Any]] = {
     1: msgspec.json.Decoder(list[float]),
     2: msgspec.json.Decoder(list[list[float]]),
     3: msgspec.json.Decoder(list[list[list[float]]]),
+    4: msgspec.json.Decoder(list[list[list[list[float]]]]),
 }
 _OPENING = re.compile(rb"[\s\[]*")
 
@@ -82,8 +83,10 @@ _OPENING = re.compile(rb"[\s\[]*")
 def decode_vectors(body: bytes) -> Any:
     """The vectors of an answer, as a float32 array, or as nested lists where numpy is not installed.
 
-    Nested lists keep their shape: (size,), (texts, size) or (texts, tokens, size). OpenAI's shape gives
-    (texts, size), ordered by `index` where the server numbers them without gaps, or else as they were sent.
+    Nested lists keep their shape: (size,), (texts, size), (texts, tokens, size), or (texts, 1, tokens, size), which
+    transformers' pipeline is recorded to send for several texts. Texts of different numbers of tokens make no array
+    together, and become a list of one array each. OpenAI's shape gives (texts, size), ordered by `index` where the
+    server numbers them without gaps, or else as they were sent.
 
     Raises `DecodeError`: not one of these shapes, vectors of different sizes, bad base64.
     """
@@ -93,7 +96,9 @@ def decode_vectors(body: bytes) -> Any:
         if depth == 0:
             return _from_rows(_DATA.decode(body).data, body)
         if depth in _NESTED:
-            return _from_lists(_NESTED[depth].decode(body), body)
+            lists = _NESTED[depth].decode(body)
+            is_by_text = depth > 2 and not _is_regular(lists)
+            return [_from_lists(text, body) for text in lists] if is_by_text else _from_lists(lists, body)
     except msgspec.MsgspecError as error:
         _refuse(str(error), body)
     except UnicodeDecodeError:
@@ -209,8 +214,9 @@ def feature_extraction(
 
     Returns:
         A numpy array of float32 (nested lists of floats where numpy is not installed): (texts, size) from
-        servers of OpenAI's dialect; from others in the shape that they send, also (size,) and
-        (texts, tokens, size).
+        servers of OpenAI's dialect; from others in the shape that they send, also (size,),
+        (texts, tokens, size) and (texts, 1, tokens, size). A model without pooling that was given texts of different
+        numbers of tokens makes a list of such arrays, one for each text.
 
     Raises:
         InvalidParameterError: An argument is wrong; nothing was sent.
