@@ -97,9 +97,7 @@ PAIRS: Final[dict[str, str]] = {
         "automatic-speech-recognition chat-completion embeddings feature-extraction image-to-image image-to-video"
         " text-generation text-to-image text-to-speech text-to-video"
     ),
-    "wavespeed": (
-        "image-text-to-image image-text-to-video image-to-image image-to-video text-to-image text-to-video"
-    ),
+    "wavespeed": ("image-text-to-image image-text-to-video image-to-image image-to-video text-to-image text-to-video"),
     "zai-org": "chat-completion image-to-text text-to-image",
     "url": EVERY_TASK,
 }
@@ -121,6 +119,12 @@ OWN_KEYS: Final = {
     "fal-ai": ("authorization", "Key ***"),
 }
 """How a provider's own key is sent where that is not as a Bearer."""
+
+MORE: Final[dict[tuple[str, str], dict[str, Any]]] = {("together", "text-to-speech"): {"extra_body": {"voice": "tara"}}}
+"""What a provider wants beside."""
+
+KEYLESS: Final = ("/cdn/", "/direct/black-forest-labs/v1/get_result")
+"""What is asked for without a credential: results, and BFL's jobs at the address that BFL names."""
 
 WITH_V1: Final = frozenset({"chat-completion", "embeddings", "feature-extraction"})
 """What a server's own URL is asked for in OpenAI's dialect; all else at the root of an endpoint of that task."""

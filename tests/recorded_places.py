@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
-from headwater.providers import PROVIDERS
 from recorded_tasks import NAMES, model_of, task_of
 from recordings import CHAT, Exchange, Left, Recognised
+
+from headwater.providers import PROVIDERS
 
 ROUTER: Final = "https://router.huggingface.co"
 LEGACY_HOST: Final = "https://api-inference.huggingface.co"

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from PIL import Image
+from recordings import CHAT, PIPELINES, TEXT, VECTORS, Exchange, Recognised
 
 from headwater import hub
 from headwater.errors import HeadwaterError, IncompleteStreamError, NotFoundError
@@ -21,7 +22,6 @@ from headwater.media import Media
 from headwater.providers import flow_for, mapping
 from headwater.refusals import refusal
 from headwater.tasks import answers
-from recordings import CHAT, PIPELINES, TEXT, VECTORS, Exchange, Recognised
 
 NAMED = "org/model"
 """Where a recorded request names no model."""
@@ -52,6 +52,7 @@ PARTS = {
     **{task: "image" for task, pipeline in PIPELINES.items() if "image" in pipeline.inputs.values()},
 }
 """The kind of file in a task, where its name does not end in it."""
+
 
 class Player:
     """Drives a flow: the recorded answer for the request that it belongs to, plain ones for all around it."""

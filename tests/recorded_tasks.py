@@ -18,7 +18,12 @@ _BY_ROUTE: Final = {
     "/get_result": "text-to-image",
     "/layout_parsing": "image-to-text",
 }
-NAMES: Final = {"conversational": CHAT, "text2text-generation": TEXT, **{name: name for name in PIPELINES}}
+NAMES: Final = {
+    "conversational": CHAT,
+    VECTORS: VECTORS,
+    "text2text-generation": TEXT,
+    **{name: name for name in PIPELINES},
+}
 _PIPELINE: Final = re.compile(r"/pipeline/([a-z0-9-]+)")
 _MODEL: Final = re.compile(
     r"/(?:models|pipeline/[a-z0-9-]+)/([^?]+?)(?:/v1/chat/completions|/pipeline/[a-z-]+)?(?:\?|\Z)"

@@ -77,7 +77,7 @@ def exchanges(folder: Path) -> Iterator[Exchange]:
 
 def _bytes(folder: Path, kept: Mapping[str, Any]) -> bytes | None:
     if "file" in kept:
-        return (folder / kept["file"]).read_bytes()
+        return (folder / str(kept["file"])).read_bytes()
     return str(kept["text"]).encode() if "text" in kept else None
 
 

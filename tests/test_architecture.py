@@ -32,8 +32,8 @@ class Layer(NamedTuple):
 WORDS = "_version auth errors events flow framing media mime refusal_classes refusals retry_hints server_words wire"
 PLAIN = f"{WORDS} tasks providers engine"
 CLIENTS = (
-    "portal calling spellings methods responses custom hub openai_names openai_calls extras legacy task_rows routing"
-    " client"
+    "portal calling spellings methods responses custom hub openai_names openai_calls extras legacy task_rows keys"
+    " routing client"
 )
 LAYERS = {
     # 0: words and pure knowledge

@@ -7,11 +7,8 @@ flow is driven by hand, and given the recorded answer where it asks for it.
 from __future__ import annotations
 
 import base64
-import io
-import json
 import os
 import re
-import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -22,27 +19,17 @@ import msgspec
 import numpy
 import pytest
 from PIL import Image
-from recordings import (
-    CHAT,
-    TEXT,
-    VECTORS,
-    Exchange,
-    Left,
-    Recognised,
-    exchanges,
-    recognise,
-    tasks_of_models,
-)
+from recorded_places import recognise, tasks_of_models
+from recorded_play import run
+from recordings import CHAT, TEXT, VECTORS, Exchange, Left, Recognised, exchanges
 
 from headwater import errors, hub
-from headwater.errors import HeadwaterError, IncompleteStreamError, NotFoundError, ProviderError
-from headwater.flow import END, Cached, Call, Fetch, Flow, Load, Loaded, Reply, Request, Send, Stream
+from headwater.errors import HeadwaterError, IncompleteStreamError, ProviderError
+from headwater.flow import Reply
 from headwater.framing import SSEFraming
 from headwater.media import Media, open_image
-from headwater.providers import flow_for, mapping
-from headwater.providers.hf_tasks import ELSEWHERE, SERVED
-from headwater.refusals import refusal
-from headwater.tasks import answers, audio, language, multimodal, passages, tabular, vision, zero_shot
+from headwater.providers import mapping
+from headwater.tasks import audio, language, multimodal, passages, tabular, vision, zero_shot
 from headwater.tasks.chat_types import ChatCompletionOutput
 from headwater.tasks.text import TextGenerationOutput
 
@@ -205,9 +192,11 @@ def _said_within(exchange: Exchange) -> bool:
 
 
 def _torn(exchange: Exchange) -> bool:
+    """Whether a stream breaks off within an event."""
     framing = SSEFraming()
-    is_stream = exchange.reply.content_type == "text/event-stream"
-    return is_stream and bool(framing.feed(exchange.reply.body) or True) and framing.pending
+    framing.feed(exchange.reply.body)
+    framing.finish()
+    return exchange.reply.content_type == "text/event-stream" and bool(framing.pending)
 
 
 def _is_right(what: Recognised, result: Any) -> bool:
@@ -234,7 +223,7 @@ def _is_told(exchange: Exchange, what: Recognised, result: Any) -> bool:
     ours = {
         text for item in (result if isinstance(result, list) else [result]) for text in _texts(_plain(item)) if text
     }
-    return ours <= texts | {"assistant", "stop", "length", "function", ""}
+    return ours <= texts | {"0"}  # an old tool call's id, which was a number
 
 
 def _plain(item: Any) -> Any:

@@ -7,7 +7,7 @@ be closed: `async with`, `with` and `close()` give its idle connections back at 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -21,11 +21,12 @@ from .engine.inputs import DEFAULT as ANYTHING
 from .engine.inputs import InputPolicy
 from .engine.retry import Retries
 from .engine.run import AsyncRun
-from .errors import InvalidParameterError
+from .errors import InvalidParameterError, UnknownProviderError
 from .events import Job, JobEvent
 from .extras import AsyncExtras, SyncExtras
+from .keys import Settings
 from .portal import call
-from .routing import Route, Router, Settings
+from .routing import Route, Router
 from .spellings import AsyncChat, Chat, Named, SyncChat
 from .task_rows import Tasks
 from .tasks import embeddings, text
@@ -39,12 +40,17 @@ if TYPE_CHECKING:
     from .wire import Transport
 
 
+_OURS = frozenset({"model", "extra_body"})
+"""Arguments of every task that are not the task's own parameters."""
+
+
 class Client(Tasks):
     """What both clients are: their settings, and how a call of theirs is prepared.
 
     `model`: a model id of the Hub, or the URL of a server. `base_url`: the same for a URL alone, in OpenAI's word.
     `provider`: who serves the model (default: `HEADWATER_PROVIDER`, else "hf-inference"; "auto" lets Hugging Face's
-    router choose); not together with a URL. `token` or `api_key`: a Hugging Face token (calls of other providers are
+    router choose), or a list of them, the next being asked where one fails before its first event; not together with
+    a URL. `token` or `api_key`: a Hugging Face token (calls of other providers are
     then routed and billed through Hugging Face), or the provider's own key (calls go to the provider directly);
     default: the provider's environment variable, `HF_TOKEN`, the token that a login saved. `timeout`: a `Timeout`, or
     seconds in total. `headers`, `cookies`: sent with every inference request. `bill_to`: the Hugging Face
@@ -62,7 +68,7 @@ class Client(Tasks):
         self,
         model: str | None = None,
         *,
-        provider: str | None = None,
+        provider: str | Sequence[str] | None = None,
         token: str | Secret | None = None,
         timeout: float | Timeout | None = None,
         headers: Mapping[str, str] | None = None,
@@ -88,7 +94,7 @@ class Client(Tasks):
         self._settings = Settings(
             model=model,
             base_url=base_url,
-            provider=provider,
+            providers=_names(provider),
             key=secret,
             headers=check_headers(headers) + _cookie(cookies),
             bill_to=bill_to,
@@ -123,7 +129,7 @@ class Client(Tasks):
 
     def __repr__(self) -> str:
         s = self._settings
-        return f"{type(self).__name__}(model={s.model or s.base_url!r}, provider={s.provider!r})"
+        return f"{type(self).__name__}(model={s.model or s.base_url!r}, provider={self._arguments['provider']!r})"
 
     def with_options(self, **changes: Any) -> Self:
         """A client with some of the constructor's arguments changed; it shares this one's connections where it can."""
@@ -164,32 +170,31 @@ class Client(Tasks):
     ) -> AsyncRun[Any, Any]:
         given.pop("stream", None)
         prepare = partial(self._prepare, declaration.name, given, stream)
-        return AsyncRun(self._engine, declaration.method, prepare, show)
+        return AsyncRun(self._engine, declaration.method, prepare, show, max(1, len(self._settings.providers)))
 
-    async def _prepare(self, task: str, given: dict[str, Any], stream: bool) -> Plan:
-        model = given.pop("model", None)
-        route = await self._router.route(task, model)
+    async def _prepare(self, task: str, given: dict[str, Any], stream: bool, turn: int) -> Plan:
+        route = await self._router.route(task, given.get("model"), turn)
         return self._plan(task, route, given, stream)
 
     def _custom(self, task: str, model: str | None, flow: Flows, *, at_hub: bool = False) -> AsyncRun[Any, Any]:
         """A run of something that is no declared task; `at_hub`: it asks the Hub alone, whoever the provider is."""
 
-        async def prepare() -> Plan:
+        async def prepare(_: int) -> Plan:
             route = await self._router.for_flow(task, model, flow, at_hub=at_hub)
             return self._plan(task, route, {}, stream=False)
 
         return AsyncRun(self._engine, task, prepare)
 
     def _resume(self, job: Job) -> AsyncRun[Any, Any]:
-        async def prepare() -> Plan:
+        async def prepare(_: int) -> Plan:
             return self._plan(job.task, await self._router.for_job(job), {}, stream=False)
 
         return AsyncRun(self._engine, job.task, prepare)
 
     def _plan(self, task: str, route: Route, given: dict[str, Any], stream: bool) -> Plan:
-        call = route.call(
-            task, given, given.pop("extra_body", {}), stream=stream, seconds=self._timeout.total
-        )
+        parameters = {name: value for name, value in given.items() if name not in _OURS}
+        extra = given.get("extra_body", {})
+        call = route.call(task, parameters, extra, stream=stream, seconds=self._timeout.total)
         return Plan(
             task=task,
             provider=route.provider,
@@ -270,6 +275,14 @@ def _str(key: object) -> str:
     if not isinstance(key, str):
         raise InvalidParameterError(f"token must be a str, not {type(key).__name__}")
     return key
+
+
+def _names(provider: object) -> tuple[str, ...]:
+    if provider is None or isinstance(provider, str):
+        return () if provider is None else (provider,)
+    if not isinstance(provider, list | tuple) or not provider or not all(isinstance(name, str) for name in provider):
+        raise UnknownProviderError("provider must be a provider's name, or a list of them")
+    return tuple(provider)
 
 
 def _count(retries: object) -> int:

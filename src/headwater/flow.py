@@ -188,9 +188,9 @@ class Call(msgspec.Struct, kw_only=True):
     `parameters`: the task's arguments that were given, by name, validated; never None. `model`: the model as the
     provider knows it (None: none named); `hub_id`: as the user named it. `base`: the URL before the provider's route,
     with no slash at its end. `routed`: through Hugging Face's router. `url`: the server's own URL where the user gave
-    one, in place of a model. `extra`: `extra_body`, merged over the body's root or its parameters. `seconds`: the call's total
-    time limit, for providers that take one. `adapter`: the file of LoRA weights within the Hub's model, where the
-    mapping says that the provider's model wants them.
+    one, in place of a model. `extra`: `extra_body`, merged over the body's root or its parameters. `seconds`: the
+    call's total time limit, for providers that take one. `adapter`: the file of LoRA weights within the Hub's model,
+    where the mapping says that the provider's model wants them.
     """
 
     task: str

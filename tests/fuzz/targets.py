@@ -248,13 +248,16 @@ TARGETS = {
     "refusal": Target(
         refusal,
         (
-            b"\0\x81retry-after: Wed, 21 Oct 2026 07:28:00 GMT\nx-ratelimit-reset-tokens: 6m0s\n\n" + _json({"error": "$"}),
+            b"\0\x81retry-after: Wed, 21 Oct 2026 07:28:00 GMT\nx-ratelimit-reset-tokens: 6m0s\n\n"
+            + _json({"error": "$"}),
             b'\0\xcbcontent-type: text/html\nlocation: //$@h/\n\n<html><title>a $</title>{"estimated_time": 1}',
             b'\0\x64ratelimit: "default";r=0;t=30\n\n{"detail":[{"loc":["body"],"msg":"$"}],"error":{"code":1}}',
             b'\0\x64retry-after-ms: 12.5\n\n{"estimated_time": 1e3, "error": {"type": "rate_limit"}, "title": 1}',
         ),
     ),
-    "in_band": Target(in_band, (b'\0{"error":{"message":"$","code":"429"}}', b"\2$", b'\0{"object":"error","status":500}')),
+    "in_band": Target(
+        in_band, (b'\0{"error":{"message":"$","code":"429"}}', b"\2$", b'\0{"object":"error","status":500}')
+    ),
     "http": Target(
         http,
         (
@@ -273,7 +276,11 @@ TARGETS = {
             b"\xff\xd8\xff\xe0\0\x10JFIF\0\1\1\0\0\1\0\1\0\0\xff\xc0\0\x0b\x08\0\1\0\1\1\1\x11\0\xff\xd9",
         ),
     ),
-    "sniffing": Target(sniffing, (b"data:image/png;base64,iVBORw0KGgo=", b"data:,a%20b", b"\0\0\0\x18ftypM4A ", b"aGk=")),
-    "url": Target(url, (b"https://h.example:8443/v1?a=b#c", b"http://[::1]:80/", b"http://u:p@h/%zz", "http://ü/".encode())),
+    "sniffing": Target(
+        sniffing, (b"data:image/png;base64,iVBORw0KGgo=", b"data:,a%20b", b"\0\0\0\x18ftypM4A ", b"aGk=")
+    ),
+    "url": Target(
+        url, (b"https://h.example:8443/v1?a=b#c", b"http://[::1]:80/", b"http://u:p@h/%zz", "http://ü/".encode())
+    ),
     "model": Target(model, (b"org/name:suffix", b"../..//x?y#z@h", b"@cf/a/b.c/d_e-f")),
 }

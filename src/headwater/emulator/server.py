@@ -149,6 +149,8 @@ class _Counted(HttpToolsProtocol):
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
+        connection: Any = transport.get_extra_info("socket")
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else a second write waits 40 ms for an ACK
         self.traffic.connected()
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -110,6 +110,11 @@ class Exchange:
             self._record(tries, started, 0.0, error)
         await self.sleep(self._again(error, tries, request, self.engine.quota(quota or self._plan.provider)))
 
+    def note(self, error: HeadwaterError) -> None:
+        """Record a failure that came before any request: a model that the provider does not serve, a missing key."""
+        if not self.attempts or self.attempts[-1].error is not error:
+            self._record(0, current_time(), 0.0, error)
+
     # -- steps
 
     async def send(self, request: Request) -> Reply:
@@ -154,7 +159,7 @@ class Exchange:
                 continue
             if tries == 1:
                 quota.succeed()
-            if tries > 1 or not self.attempts:
+            if not self.attempts or self.attempts[-1].error is not None:
                 self._record(tries, started, waited, None)
             return value
 

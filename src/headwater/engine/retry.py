@@ -11,9 +11,14 @@ from typing import Final
 import msgspec
 
 from ..errors import (
+    ClosedError,
     ConnectError,
+    ContentRefusedError,
     HeadwaterError,
     InferenceTimeoutError,
+    InputError,
+    InvalidParameterError,
+    InvalidRequestError,
     ModelLoadingError,
     TransportError,
 )
@@ -64,9 +69,18 @@ def _wait(error: HeadwaterError, tries: int, policy: Retries, rand: float) -> fl
     asked = error.retry_after
     if asked is None:
         return rand * min(policy.cap, policy.first * 2.0 ** min(tries - 1, 30))
-    if asked > LONGEST_WAIT:
+    if not 0 <= asked <= LONGEST_WAIT:  # nor is a nan, whoever made it
         return None
     return asked + rand * min(max(0.1 * asked, 0.25), 2.0)
+
+
+def is_worth_another_provider(error: HeadwaterError) -> bool:
+    """Whether another provider may succeed where this one failed: not where the call itself is wrong or too late."""
+    if isinstance(error, InferenceTimeoutError):
+        return error.phase == "connect"
+    return not isinstance(
+        error, InvalidParameterError | InvalidRequestError | InputError | ContentRefusedError | ClosedError
+    )
 
 
 class Quota:

@@ -86,4 +86,9 @@ def _read(job: Job, reply: Reply) -> State:
                 raise no_result(reply)
             return Done(sample)
         case other:
-            raise failed(job, reply, other, found.details or found.result, refused=other in _REFUSED)
+            raise failed(job, reply, other, _reason(found.details) or found.result, refused=other in _REFUSED)
+
+
+def _reason(details: Any) -> Any:
+    """Why moderation refused stands under a name of its own."""
+    return details.get("Moderation Reasons", details) if isinstance(details, dict) else details

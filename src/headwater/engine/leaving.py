@@ -1,0 +1,144 @@
+"""What a run holds, what is known of it, and how it is left: by its end, by a failure, or early.
+
+Leaving early tells the provider, within `GRACE` seconds, and says whether it heard. Nothing advances here.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, Literal, TypeAlias
+
+from anyio import CancelScope, Event, current_time
+
+from ..errors import HeadwaterError, IncompleteStreamError, InferenceTimeoutError, ProviderError
+from ..events import Job
+from ..flow import OnCancel, Step
+from ..refusals import redacted
+from ..tasks.output import Output
+from .exchange import Engine, Exchange
+from .facts import UNPREPARED, Facts, Outcome, Plan
+from .fetching import Download
+from .saving import SavedFile
+from .streaming import Events
+
+GRACE: Final = 2.0
+"""Seconds that releasing a run may take: telling the provider to cancel, closing a connection."""
+
+State: TypeAlias = Literal["new", "open", "done", "failed", "closed"]
+
+
+class Held:
+    """A run's state. `prepare(turn)` gives the plan for the caller's provider number `turn` of `turns`."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        task: str,
+        prepare: Callable[[int], Awaitable[Plan]],
+        show: Callable[[Any], Any] | None = None,
+        turns: int = 1,
+    ) -> None:
+        self._prepare = prepare
+        self._show = show
+        self._turn, self._turns = 0, turns
+        self._task = task
+        self._plan = UNPREPARED
+        self._exchange = Exchange(engine)
+        self._state: State = "new"
+        self._busy = False
+        self._step: Step | None = None
+        self._waiting: deque[Any] = deque()  # events that no stream keeps: of a job, and a first one looked at
+        self._events: Events | None = None
+        self._failure: HeadwaterError | None = None
+        self._on_cancel: OnCancel | None = None
+        self._result: Any = None
+        self._first_at: float | None = None
+        self._ended_at: float | None = None
+        self._download: Download | None = None
+        self._file: SavedFile | None = None
+        self._released: Event | None = None
+        self.job: Job | None = None
+        self.outcome: Outcome | None = None
+
+    @property
+    def facts(self) -> Facts:
+        """What is known of the call, as a value that outlives the run."""
+        exchange, plan = self._exchange, self._plan
+        return Facts(
+            plan.provider,
+            plan.model,
+            exchange.request_id,
+            tuple(exchange.attempts),
+            exchange.headers,
+            exchange.timings(self._first_at, self._ended_at),
+        )
+
+    # -- ending it
+
+    def _value(self) -> Any:
+        if self._result is None and self._events is not None:
+            self._result = self._events.fold.result()
+            self._attach()
+        return self._result
+
+    def _finish(self) -> None:
+        self._state = "done"
+        self._on_cancel = None
+        self._ended_at = current_time()
+        self.outcome = "complete"
+        self._attach()
+
+    def _attach(self) -> None:
+        if isinstance(self._result, Output):
+            self._result.__dict__["_facts"] = self.facts
+
+    async def _fail(self, error: HeadwaterError) -> None:
+        if self._state == "failed":
+            return
+        self._state = "failed"
+        self._failure = redacted(error, self._plan.credentials.redact)
+        self._ended_at = current_time()
+        if self._events is not None:
+            error.partial = self._events.fold.result()
+            error.events_received = self._events.count
+        self._exchange.describe(error, self._ended_at)
+        await self._release("truncated" if isinstance(error, IncompleteStreamError) else "error")
+
+    async def _release(self, outcome: Outcome) -> None:
+        """Give back what the run holds; say how it was left. Whoever comes second waits for whoever was first: Ctrl-C
+        ends the reading of a run, and its `with` block closes it."""
+        if self._released is not None:
+            await self._released.wait()
+            return
+        self._released = Event()
+        left = outcome == "cancelled" or isinstance(self._failure, InferenceTimeoutError)
+        self.outcome = "detached" if left and self.job is not None else outcome
+        try:
+            await self._let_go()
+        finally:
+            self._released.set()
+
+    async def _let_go(self) -> None:
+        events, step, download = self._events, self._on_cancel, self._download
+        self._on_cancel = self._download = None
+        if events is None and step is None and download is None:
+            return
+        with CancelScope(shield=True, deadline=current_time() + GRACE):
+            if events is not None:
+                await events.close()
+            if download is not None:
+                await download.close()
+            if step is not None and step.request is not None:
+                self.outcome = "unknown"
+                self.outcome = await self._tell(step)
+
+    async def _tell(self, step: OnCancel) -> Outcome:
+        assert step.request is not None
+        try:
+            await self._exchange.once(step.request)
+        except ProviderError:
+            return "detached"
+        except (HeadwaterError, InferenceTimeoutError):
+            return "unknown"
+        return "cancelled"

@@ -1,0 +1,151 @@
+"""Which key a call may carry, and where: what was passed, then the environment, then what a login saved.
+
+A key goes to the place that it was given for and nowhere else. Nothing is sent here; the saved token's file is read
+in a worker thread.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from typing import Final
+
+import anyio.to_thread
+import msgspec
+
+from .auth import Secret, ambient, hugging_face_token, is_hugging_face, is_loopback
+from .engine.outgoing import Credentials
+from .errors import InsecureCredentialError, InvalidCredentialError, MissingCredentialError
+from .providers import Provider
+from .wire import Url, parse_url
+
+HUB: Final = "https://huggingface.co"
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What a client was told about where its calls go. `headers` are checked; `providers` are tried in their order."""
+
+    model: str | None
+    base_url: str | None
+    providers: tuple[str, ...]
+    key: Secret | None
+    headers: tuple[tuple[str, str], ...]
+    bill_to: str | None
+    model_mapping: dict[str, str]
+    allow_insecure: bool
+
+
+def is_url(model: str | None) -> bool:
+    """Whether a model was given as a server's URL."""
+    return model is not None and model.startswith(("http://", "https://"))
+
+
+def hub_url() -> str:
+    """Where the Hub is: its own URL, or the one that HF_ENDPOINT names."""
+    return (os.environ.get("HF_ENDPOINT") or HUB).rstrip("/")
+
+
+class Keys:
+    """The keys of one client."""
+
+    __slots__ = ("_saved", "_settings")
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._saved: list[Secret | None] = []
+
+    def for_url(self, url: Url) -> Secret | None:
+        """The explicit key, if it was given for this URL: with it, or to a client that names no other place."""
+        s = self._settings
+        if s.key is None:
+            return None
+        home = s.base_url or (s.model if is_url(s.model) else None)
+        if home is not None and parse_url(home).origin != url.origin:
+            return None
+        if home is None and s.key.routed and not is_hugging_face(url.host):
+            return None  # a Hugging Face token, and some other server's URL as the call's model
+        if url.scheme == "http" and not is_loopback(url.host) and not s.allow_insecure:
+            raise InsecureCredentialError(
+                f"the token would go to {url.host} over plain http, where others can read it;"
+                " use https, or allow_insecure=True"
+            )
+        return s.key
+
+    async def for_provider(self, row: Provider) -> tuple[Secret | None, bool]:
+        """The key of a call to this provider, and whether it goes through Hugging Face's router."""
+        key = self._settings.key
+        if row.name in {"auto", "hf-inference"}:
+            key = key or await self.ambient_hub_token()
+            if row.name == "auto" and (key is None or not key.routed):
+                raise _missing(row) if key is None else InvalidCredentialError(_AUTO_WANTS_HF)
+            return key, True
+        key = key or ambient(row.keys)
+        if key is not None and not key.routed:
+            return key, False
+        if not row.routed:
+            if key is None:
+                raise _missing(row)
+            raise InvalidCredentialError(
+                f"{row.name} cannot be called with a Hugging Face token; it wants its own key ({row.keys[0]})"
+            )
+        key = key or await self.ambient_hub_token()
+        if key is None:
+            raise _missing(row)
+        return key, True
+
+    # -- what goes along
+
+    async def for_hub(self) -> Secret | None:
+        """The token for look-ups at the Hub."""
+        key = self._settings.key
+        if key is not None and key.routed:
+            return key
+        return await self.ambient_hub_token() if is_hugging_face(parse_url(hub_url()).host) else None
+
+    async def ambient_hub_token(self) -> Secret | None:
+        """The Hugging Face token that nobody passed."""
+        if found := ambient(("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")):
+            return found
+        if not self._saved:
+            self._saved.append(await anyio.to_thread.run_sync(hugging_face_token))
+        return self._saved[0]
+
+    def credentials(
+        self,
+        origins: set[str],
+        key: Secret | None,
+        hub_token: Secret | None,
+        *,
+        billed: bool,
+        scheme: str = "Bearer",
+        header: str = "authorization",
+        static: dict[str, str] | None = None,
+    ) -> Credentials:
+        """What a call may add to its requests, on these origins and at the Hub."""
+        headers = dict(static or {}) | dict(self._settings.headers)
+        bill_to = self._settings.bill_to
+        if bill_to is not None and billed:
+            if headers.get("x-hf-bill-to", bill_to) != bill_to:
+                warnings.warn("bill_to replaces the header X-HF-Bill-To", UserWarning, stacklevel=2)
+            headers["x-hf-bill-to"] = bill_to
+        return Credentials(
+            origins=frozenset(origins),
+            key=key,
+            scheme=scheme,
+            header=header,
+            headers=tuple(headers.items()),
+            hub_origin=parse_url(hub_url()).origin,
+            hub_token=hub_token,
+        )
+
+
+def _missing(row: Provider) -> MissingCredentialError:
+    own = f" its own key in {row.keys[0]} or as api_key=," if row.keys else ""
+    return MissingCredentialError(
+        f"{row.name} wants a key and none was found: give{own} or a Hugging Face token in HF_TOKEN or as token="
+        if row.routed
+        else f"{row.name} wants a key and none was found: give{own.rstrip(',')}"
+    )
+
+
+_AUTO_WANTS_HF = "provider 'auto' is Hugging Face's router: it takes a Hugging Face token (hf_...) only"

@@ -1,0 +1,176 @@
+"""What may be a credential, what may be a header, and that no spelling of a secret is left in a text."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headwater.auth import (
+    MASK,
+    Secret,
+    ambient,
+    check_headers,
+    hugging_face_token,
+    is_hugging_face,
+    is_loopback,
+    secrets_in,
+)
+from headwater.errors import InvalidCredentialError, InvalidParameterError
+
+KEY = "sk-canary/of+mine~0123456789"
+KEYS = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=4, max_size=60)
+
+
+def spellings(key: str) -> list[str]:
+    raw = key.encode()
+    return [
+        key,
+        quote(key, safe=""),
+        base64.b64encode(raw).decode().rstrip("="),
+        base64.urlsafe_b64encode(raw).decode().rstrip("="),
+    ]
+
+
+@given(KEYS, st.text(max_size=20), st.text(max_size=20))
+def test_every_spelling_is_masked_wherever_it_stands(key: str, before: str, after: str) -> None:
+    secret = Secret(key)
+    for spelling in spellings(key):
+        shown = secret.redact(before + spelling + after)
+        if spelling not in before + MASK + after:
+            assert spelling not in shown
+        assert MASK in shown
+
+
+@pytest.mark.parametrize(
+    ("length", "masked"), [(3, False), (4, True), (16, True), (17, True), (4096, True)]
+)
+def test_how_short_a_secret_is_known(length: int, masked: bool) -> None:
+    key = ("0123456789abcdefghij" * 300)[:length]
+    assert (Secret(key).redact(f"<{key}>") == f"<{MASK}>") == masked
+
+
+@pytest.mark.parametrize(("length", "masked"), [(16, False), (17, True), (40, True)])
+def test_the_last_eight_characters_of_a_long_one(length: int, masked: bool) -> None:
+    key = ("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJ" * 2)[:length]
+    assert Secret(key).redact(f"...{key[-8:]}") == (f"...{MASK}" if masked else f"...{key[-8:]}")
+    assert Secret(key).redact(f"...{key[-7:]}") == f"...{key[-7:]}"
+
+
+def test_what_holds_no_secret_stays() -> None:
+    assert Secret(KEY).redact("sk-canary of mine") == "sk-canary of mine"
+
+
+@pytest.mark.parametrize("key", ["", " ", "a b", "a\nb", "a\tb", "é", "\x7f", "\0", "x" * 4097])
+def test_what_no_header_can_carry(key: str) -> None:
+    with pytest.raises(InvalidCredentialError) as found:
+        Secret(key, what="THE_KEY")
+    assert "THE_KEY" in str(found.value)
+    assert "x" * 20 not in str(found.value)
+
+
+def test_its_value_is_given_to_whoever_asks() -> None:
+    assert Secret(f" {KEY}\n").reveal() == KEY
+    assert Secret(KEY) == Secret(KEY) != Secret("other")
+    assert Secret(KEY) != KEY
+    assert len({Secret(KEY), Secret(KEY)}) == 1
+    assert Secret("hf_x").routed and not Secret("sk-hf_x").routed
+
+
+def test_headers_are_put_in_order() -> None:
+    assert check_headers(None) == ()
+    assert check_headers({"X-A": " b\tc ", "y": ""}) == (("x-a", "b\tc"), ("y", ""))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("x", "canary\n"),
+        ("x", "canary\r\nX-B: c"),
+        ("x", "canary\0"),
+        ("x", "canaryé"),
+        ("x", "canary\x7f"),
+        ("x", "canary" * 3000),
+        ("", "canary"),
+        ("a b", "canary"),
+        ("a:", "canary"),
+        ("é", "canary"),
+        ("x" * 257, "canary"),
+        ("x", 1),
+        ("x", None),
+    ],
+)
+def test_a_header_that_cannot_be_sent(name: str, value: object) -> None:
+    with pytest.raises(InvalidCredentialError) as found:
+        check_headers({"ok": "ok", name: value})  # type: ignore[dict-item]
+    assert "canary" not in str(found.value)
+
+
+@pytest.mark.parametrize("name", ["Host", "content-length", "Transfer-Encoding", "connection"])
+def test_a_header_that_is_not_the_callers(name: str) -> None:
+    with pytest.raises(InvalidParameterError, match=name):
+        check_headers({name: "x"})
+
+
+def test_the_secrets_among_headers() -> None:
+    headers = [("x-api-key", "abcdefgh"), ("cookie", "sid=0123456789; a=b"), ("accept", "text/event-stream"), ("x-token", "short")]
+    assert {secret.reveal() for secret in secrets_in(headers)} == {"abcdefgh", "0123456789"}
+
+
+def test_the_first_variable_that_is_set() -> None:
+    environ = {"A": " ", "B": "key-of-b", "C": "key-of-c"}
+    assert ambient(("X", "A", "B", "C"), environ) == Secret("key-of-b")
+    assert ambient(("X", "A"), environ) is None
+    with pytest.raises(InvalidCredentialError, match="BAD"):
+        ambient(("BAD",), {"BAD": "a b"})
+
+
+def test_where_a_hugging_face_token_comes_from(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("hf_saved\n")
+    (tmp_path / "other").write_text("hf_other")
+    (tmp_path / "huggingface").mkdir()
+    (tmp_path / "huggingface" / "token").write_text("hf_cached")
+    home = {"HF_HOME": str(tmp_path)}
+    assert hugging_face_token(home) == Secret("hf_saved")
+    assert hugging_face_token({**home, "HF_TOKEN": "hf_a", "HUGGING_FACE_HUB_TOKEN": "hf_b"}) == Secret("hf_a")
+    assert hugging_face_token({**home, "HUGGING_FACE_HUB_TOKEN": "hf_b"}) == Secret("hf_b")
+    assert hugging_face_token({**home, "HF_TOKEN_PATH": str(tmp_path / "other")}) == Secret("hf_other")
+    assert hugging_face_token({"XDG_CACHE_HOME": str(tmp_path)}) == Secret("hf_cached")
+    assert hugging_face_token({"HF_HOME": str(tmp_path / "none")}) is None
+    for value in ("1", "on", "Yes", "TRUE"):
+        off = {**home, "HF_HUB_DISABLE_IMPLICIT_TOKEN": value}
+        assert hugging_face_token(off) is None
+        assert hugging_face_token({**off, "HF_TOKEN": "hf_a"}) == Secret("hf_a")
+    assert hugging_face_token({**home, "HF_HUB_DISABLE_IMPLICIT_TOKEN": "0"}) == Secret("hf_saved")
+
+
+@pytest.mark.parametrize("content", [b"", b" \n", b"\xff\xfe"])
+def test_a_saved_token_that_is_none(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "token").write_bytes(content)
+    assert hugging_face_token({"HF_HOME": str(tmp_path)}) is None
+
+
+@pytest.mark.parametrize("host", ["huggingface.co", "hf.co", "x.huggingface.co", "a.endpoints.huggingface.cloud", "a.hf.space"])
+def test_hugging_faces_hosts(host: str) -> None:
+    assert is_hugging_face(host)
+
+
+@pytest.mark.parametrize(
+    "host", ["", "evilhuggingface.co", "huggingface.co.evil", "huggingface.cloud", "hf.space", "ahf.co", "x.hf.co", "localhost"]
+)
+def test_others(host: str) -> None:
+    assert not is_hugging_face(host)
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.255.1.2", "::1", "a.localhost"])
+def test_this_machine(host: str) -> None:
+    assert is_loopback(host)
+
+
+@pytest.mark.parametrize("host", ["", "localhost.evil", "127.0.0.1.evil", "128.0.0.1", "127.1", "::2", "evillocalhost", "10.0.0.1"])
+def test_another_machine(host: str) -> None:
+    assert not is_loopback(host)
