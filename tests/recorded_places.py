@@ -33,6 +33,7 @@ def _places() -> dict[str, str]:
 
 PLACES: Final = _places()
 _SERVERS: Final = re.compile(r"(https?://[^/?]+(?:/[^?]*)?/v\d+[a-z]*)(?=/|\Z)|(https?://[^/?]+)")
+_REGION: Final = re.compile(r"https://api\.[a-z0-9.]*bfl\.ai/")
 _DOWNLOADED: Final = re.compile(r"\.(jpe?g|png|webp|gif|wav|mp3|flac|ogg|mp4|webm)\Z|/(files|results)/", re.IGNORECASE)
 
 
@@ -47,9 +48,15 @@ def recognise(exchange: Exchange, tasks: Mapping[str, str]) -> Recognised | Left
     if exchange.method == "GET" and provider in {"url", "hf-inference"}:
         return _download(exchange)
     told = task_of(exchange, provider, route, tasks)
+    is_poll = exchange.method == "GET" and provider in PROVIDERS and bool(PROVIDERS[provider].resume)
+    if is_poll and told not in PROVIDERS[provider].resume:
+        told = next(iter(PROVIDERS[provider].resume))  # a state reads the same in every task
+    if exchange.method != "POST" and not is_poll:
+        return Left(f"a {exchange.method} that is no step of a task")
     if isinstance(told, Left):
         return told
     return Recognised(
+        step="poll" if is_poll else "ask",
         task=told,
         provider=provider,
         place=place,
@@ -77,6 +84,9 @@ def _place(url: str) -> tuple[str, str, str, str]:
     for base, name in PLACES.items():
         if url.startswith((f"{base}/", f"{base}?")) or url == base:
             return name, "direct", base, url.removeprefix(base)
+    if _REGION.match(url):
+        base = "https://" + url.split("/")[2]
+        return "black-forest-labs", "direct", base, url.removeprefix(base)
     found = _SERVERS.match(url)
     base = found[0] if found else url
     return "url", "direct", base, url.removeprefix(base)

@@ -8,10 +8,10 @@ from __future__ import annotations
 import io
 import json
 import warnings
-from collections.abc import Callable
 from typing import Any
 
 from PIL import Image
+from recorded_jobs import around, job_of
 from recordings import CHAT, PIPELINES, TEXT, VECTORS, Exchange, Recognised
 
 from headwater import hub
@@ -19,7 +19,7 @@ from headwater.errors import HeadwaterError, IncompleteStreamError, NotFoundErro
 from headwater.flow import END, Cached, Call, Fetch, Flow, Load, Loaded, Reply, Request, Send, Stream
 from headwater.framing import SSEFraming
 from headwater.media import Media
-from headwater.providers import flow_for, mapping
+from headwater.providers import PROVIDERS, flow_for, mapping
 from headwater.refusals import refusal
 from headwater.tasks import answers
 
@@ -112,7 +112,8 @@ class Player:
             raise NotFoundError("the Hub is not asked here")
         if self.what.place == "hub" and len(self.asked) > 1:
             return _json({})
-        return _AROUND.get(self.what.provider, _nothing)(self, request)
+        found = around(self.exchange, self.what, request, is_used=self.request is not None)
+        return None if found is None else _json(found)
 
     def _stream(self, step: Stream[Any, Any]) -> Any:
         reply, framing, fold, marked = self._answer(step.request), SSEFraming(), step.fold(), False
@@ -129,43 +130,6 @@ class Player:
 
 def _json(body: Any) -> Reply:
     return Reply(status=200, headers={"content-type": "application/json"}, body=json.dumps(body).encode())
-
-
-def _nothing(player: Player, request: Request) -> Reply | None:
-    return None
-
-
-def _queued(player: Player, request: Request) -> Reply | None:
-    """fal: what was recorded at its synchronous route is the result of a job that it took and has finished."""
-    if player.exchange.reply.status >= 400 or "queue" not in request.url:
-        return None
-    if request.method == "POST":
-        return _json({"request_id": "r"})
-    return _json({"status": "COMPLETED"}) if "/status" in request.url else None
-
-
-def _predicted(player: Player, request: Request) -> Reply | None:
-    """Replicate: a prediction that was not ready is so at the next question."""
-    if request.method == "POST":
-        return None
-    return _json({"id": "p", "status": "succeeded", "output": "https://files.example/output"})
-
-
-def _drawn(player: Player, request: Request) -> Reply | None:
-    """Black Forest Labs: a question for a job that was taken, or a job that is ready when it is asked for."""
-    is_question = player.exchange.method == "GET"
-    if request.method == "POST":
-        return _json({"id": "j", "polling_url": player.exchange.url}) if is_question else None
-    if is_question and player.request is None:
-        return None
-    return _json({"status": "Ready", "result": {"sample": "https://files.example/image.png"}})
-
-
-_AROUND: dict[str, Callable[[Player, Request], Reply | None]] = {
-    "black-forest-labs": _drawn,
-    "fal-ai": _queued,
-    "replicate": _predicted,
-}
 
 
 # The call that the recorded request would have been
@@ -237,6 +201,8 @@ def _flow(exchange: Exchange, what: Recognised) -> Flow[Any]:
         return hub.model_status(_hub_call(what))
     if call is None:
         return _downloaded(exchange)
+    if what.step == "poll":
+        return PROVIDERS[what.provider].resume[what.task](call, job_of(exchange, what))
     return flow_for(what.provider, what.task)(call)
 
 

@@ -54,8 +54,7 @@ def _at_media(exchange: Exchange, provider: str, sent: dict[str, Any]) -> str | 
     inner = sent.get("input")
     given: dict[str, Any] = inner if isinstance(inner, dict) else sent
     said = exchange.said if isinstance(exchange.said, dict) else {}
-    out = [said.get(name) for name in ("output", "audio", "audio_file", "video", "images", "image", "text")]
-    files = " ".join(_strings(out)) + " " + " ".join(_strings(list(said)))
+    files = " ".join([*said, *(text for text in _strings(said) if text.startswith("http"))])
     heard = any(re.search(r"audio(_url)?\Z|\Aaudio", name) for name in given) or "whisper" in exchange.url
     heard = heard or "wizper" in exchange.url
     pictured = any(re.fullmatch(r"(input_)?images?(_urls?)?", name) for name in given)

@@ -41,7 +41,7 @@ class Exchange(msgspec.Struct, kw_only=True):
 
 class Recognised(msgspec.Struct, kw_only=True):
     """What an exchange is. `place`: direct, routed, legacy host or legacy proxy. `base`: what today stands before the
-    route; `route`: what was asked for behind it."""
+    route; `route`: what was asked for behind it. `step`: "ask" for a task, "poll" for the question how a job does."""
 
     task: str
     provider: str
@@ -50,6 +50,7 @@ class Recognised(msgspec.Struct, kw_only=True):
     route: str
     model: str | None
     streamed: bool
+    step: str = "ask"
 
 
 class Left(msgspec.Struct):

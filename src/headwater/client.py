@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, Self
 from .auth import Secret, check_headers
 from .calling import AsyncTask, SyncTask
 from .engine.deadlines import Timeout
-from .engine.exchange import Engine
 from .engine.facts import Plan
 from .engine.inputs import DEFAULT as ANYTHING
 from .engine.inputs import InputPolicy
 from .engine.retry import Retries
 from .engine.run import AsyncRun
+from .engine.sharing import Engine
 from .errors import InvalidParameterError, UnknownProviderError
 from .events import Job, JobEvent
 from .extras import AsyncExtras, SyncExtras

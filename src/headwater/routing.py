@@ -16,7 +16,6 @@ from .engine.outgoing import Credentials
 from .errors import (
     InvalidCredentialError,
     InvalidParameterError,
-    UnknownProviderError,
     UnsupportedTaskError,
 )
 from .events import Job

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
 
 import anyio
+import msgspec
 from anyio import CancelScope, current_time
 
 from ..errors import Attempt, HeadwaterError, ProviderError, UnexpectedContentError
@@ -23,7 +24,7 @@ from .deadlines import DEFAULT, FOREVER, Deadlines, Phase
 from .facts import UNPREPARED, Plan, Timings
 from .outgoing import Credentials, outgoing
 from .retry import Quota, Raise, decide
-from .sharing import Engine as Engine
+from .sharing import Engine
 from .streaming import Events, is_declared
 
 T = TypeVar("T")
@@ -63,11 +64,8 @@ class Exchange:
     def timings(self, first: float | None, ended: float | None) -> Timings:
         """Clock readings as seconds since the start."""
         began = self.deadlines.began
-        return Timings(
-            None if self._answered_at is None else self._answered_at - began,
-            None if first is None else first - began,
-            None if ended is None else ended - began,
-        )
+        moments = (self._answered_at, first, ended)
+        return Timings(*(None if moment is None else moment - began for moment in moments))
 
     def describe(self, error: HeadwaterError, now: float) -> None:
         """Give an error the facts of the call."""
@@ -111,8 +109,11 @@ class Exchange:
         await self.sleep(self._again(error, tries, request, self.engine.quota(quota or self._plan.provider)))
 
     def note(self, error: HeadwaterError) -> None:
-        """Record a failure that came before any request: a model that the provider does not serve, a missing key."""
-        if not self.attempts or self.attempts[-1].error is not error:
+        """Record a failure that was none of a request's own: a missing key, an answer that cannot be read."""
+        last = self.attempts[-1] if self.attempts else None
+        if last is not None and last.error is None and last.provider == self._plan.provider:
+            self.attempts[-1] = msgspec.structs.replace(last, error=error)
+        elif last is None or last.error is not error:
             self._record(0, current_time(), 0.0, error)
 
     # -- steps
@@ -125,11 +126,15 @@ class Exchange:
         """A stream and its first event; tried again until that has come."""
         return await self._retrying(step.request, self._open, step)
 
-    async def once(self, request: Request) -> Reply:
-        """The answer to one try, with no deadline of its own."""
+    async def once(self, request: Request) -> None:
+        """One try, whose answer nobody reads, with no deadline of its own: it may be sent because the call's passed."""
         incoming = await self._transmit(request)
         try:
-            return await self._whole(request, incoming)
+            if not 200 <= incoming.status < 300:
+                raise await self.refusal(request, incoming)
+            body = Body(incoming, request.limit)
+            while await body.read():
+                pass
         except BaseException:
             await self.close(incoming)
             raise

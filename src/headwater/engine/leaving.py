@@ -16,10 +16,11 @@ from ..events import Job
 from ..flow import OnCancel, Step
 from ..refusals import redacted
 from ..tasks.output import Output
-from .exchange import Engine, Exchange
+from .exchange import Exchange
 from .facts import UNPREPARED, Facts, Outcome, Plan
 from .fetching import Download
 from .saving import SavedFile
+from .sharing import Engine
 from .streaming import Events
 
 GRACE: Final = 2.0
