@@ -144,6 +144,27 @@ def types(session: nox.Session) -> None:
 
 
 @nox.session
+def fuzz(session: nox.Session) -> None:
+    """Hostile bytes for whatever reads a server's, for a minute; `-- --seconds 600` for longer."""
+    install(session, "fuzz")
+    session.run("python", "tests/fuzz", *session.posargs)
+
+
+@nox.session
+def mutation(session: nox.Session) -> None:
+    """Whether the tests of the retry policy, the redaction and the URLs notice wrong code; `-- --sample 100`."""
+    install(session, "tests")
+    session.run("python", "tests/mutation", *session.posargs)
+
+
+@nox.session
+def soak(session: nox.Session) -> None:
+    """Cancels, resets, faults and 2,000 streams, two minutes on asyncio and on trio; `-- --minutes 60`."""
+    install(session, "tests")
+    session.run("python", "tests/soak", *session.posargs)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """The benchmarks against the peers: tables, JSON and pictures."""
     install(session, "bench")
@@ -159,6 +180,13 @@ def real(session: nox.Session) -> None:
     if not folders:
         session.error("no real server could be installed")
     session.run("pytest", str(REAL), *session.posargs, env={"HEADWATER_REAL": json.dumps(folders)})
+
+
+@nox.session
+def parity(session: nox.Session) -> None:
+    """The same calls by headwater and by huggingface_hub: pairs that ask the same, otherwise on purpose, missing."""
+    install(session, "tests", "parity")
+    session.run("pytest", "tests/parity", *session.posargs)
 
 
 @nox.session

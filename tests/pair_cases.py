@@ -120,14 +120,24 @@ OWN_KEYS: Final = {
 }
 """How a provider's own key is sent where that is not as a Bearer."""
 
-MORE: Final[dict[tuple[str, str], dict[str, Any]]] = {("together", "text-to-speech"): {"extra_body": {"voice": "tara"}}}
-"""What a provider wants beside."""
+MORE: Final[dict[tuple[str, str], dict[str, Any]]] = {
+    ("together", "text-to-speech"): {"extra_body": {"voice": "tara"}},
+    ("/v1", "text-to-speech"): {"extra_body": {"voice": "alloy"}},
+}
+"""What a provider, or a server at this path, wants beside."""
 
 KEYLESS: Final = ("/cdn/", "/direct/black-forest-labs/v1/get_result")
 """What is asked for without a credential: results, and BFL's jobs at the address that BFL names."""
 
-WITH_V1: Final = frozenset({"chat-completion", "embeddings", "feature-extraction"})
-"""What a server's own URL is asked for in OpenAI's dialect; all else at the root of an endpoint of that task."""
+AT_V1: Final = frozenset({"chat-completion", "embeddings", "feature-extraction", "text-generation"})
+AT_BOTH: Final = frozenset({"automatic-speech-recognition", "text-generation", "text-to-image", "text-to-speech"})
+
+
+def places_of(task: str) -> list[str]:
+    """The paths of servers that a URL can name: in OpenAI's dialect, the root of an endpoint of the task, or both."""
+    if task in AT_BOTH:
+        return ["/v1", f"/tasks/{task}"]
+    return ["/v1"] if task in AT_V1 else [f"/tasks/{task}"]
 
 
 def model_of(task: str) -> str:

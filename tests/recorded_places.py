@@ -1,10 +1,11 @@
-"""Which provider, host and task a recorded exchange belongs to.
+"""Which provider, host and task a recorded exchange belongs to, and which ones tell too little to be played.
 
 It is told by rules and not by a list of the exchanges, so that others like them are recognised too.
 """
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Mapping
 from typing import Final
@@ -13,6 +14,8 @@ from urllib.parse import urlsplit
 from recorded_tasks import NAMES, model_of, task_of
 from recordings import CHAT, Exchange, Left, Recognised
 
+from headwater.errors import HeadwaterError
+from headwater.media import open_image
 from headwater.providers import PROVIDERS
 
 ROUTER: Final = "https://router.huggingface.co"
@@ -139,3 +142,30 @@ def tasks_of_models(all_of_them: list[Exchange]) -> dict[str, str]:
         if exchange.url.startswith(HUB_MODELS) and isinstance(card, dict) and card.get("pipeline_tag") in NAMES:
             found.setdefault(card["id"], NAMES[card["pipeline_tag"]])
     return found
+
+
+def lost(exchange: Exchange) -> Left | None:
+    """A success whose body is not what the server sent: not stored, in a coding of its own, replaced, cut off."""
+    reply, body = exchange.reply, exchange.reply.body
+    if reply.status >= 300 or exchange.url.startswith("data:") or exchange.method == "GET":
+        return None
+    if not exchange.stored:
+        return Left("the answer's body was not stored")
+    if reply.headers.get("content-encoding") == "br" and body[:1] not in b"[{":
+        return Left("the answer's body was stored in the coding br")
+    length = reply.headers.get("content-length", "")
+    if "json" in reply.content_type and exchange.said is None and length.isdigit() and int(length) != len(body):
+        return Left("the answer's body is not the one that was sent, by its content-length")
+    if any(map(_is_cut, re.findall(rb'"(?:b64_json|image)": ?"([^"]{100,2000})"', body))):
+        return Left("the image in the answer was cut off when it was stored")
+    return None
+
+
+def _is_cut(encoded: bytes) -> bool:
+    """Whether an image in base64 lacks its end, and so much of its beginning that nothing can open it."""
+    data = base64.b64decode(encoded[: len(encoded) // 4 * 4])
+    try:
+        open_image(data)
+    except HeadwaterError:
+        return data[:4] in {b"\x89PNG", b"RIFF", b"\xff\xd8\xff\xe0"}
+    return False

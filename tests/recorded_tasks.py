@@ -44,7 +44,7 @@ def task_of(exchange: Exchange, provider: str, route: str, tasks: Mapping[str, s
             return task
     if "messages" in sent:
         return CHAT
-    if provider == "hf-inference":
+    if provider in {"hf-inference", "url"}:
         return _at_pipelines(exchange, sent, path, tasks)
     return _at_media(exchange, provider, sent)
 
@@ -64,7 +64,8 @@ def _at_media(exchange: Exchange, provider: str, sent: dict[str, Any]) -> str | 
         return "automatic-speech-recognition"
     if "text" in given or "gen_text" in given or re.search(r"\.(wav|mp3|flac|ogg)\b", files):
         return "text-to-speech"
-    if "prompt" in given or exchange.reply.status >= 400:
+    is_drawn = "images" in said or re.search(r"\.(png|jpe?g|webp)\b", files)
+    if "prompt" in given or is_drawn or exchange.reply.status >= 400:
         return "image-to-image" if pictured else "text-to-image"
     return Left(f"{provider} was asked for something that neither the request nor the answer tells")
 

@@ -53,7 +53,7 @@ class Recognised(msgspec.Struct, kw_only=True):
     step: str = "ask"
 
 
-class Left(msgspec.Struct):
+class Left(msgspec.Struct, frozen=True):
     """An exchange that no task of ours has, or that says too little, and why."""
 
     reason: str

@@ -415,20 +415,50 @@ from headwater import emulator
 from headwater.cli import main
 from headwater.transport import choose, httpx_transport
 choose.Transports._make = lambda *_: httpx_transport.adapted(emulator.rewriting(URL))
-import PIL.Image, httpx
-tracemalloc.start()
-code = main(["text-to-video", sys.argv[2], "--model", "org/text-to-video", "--provider", "fal-ai", "-o", sys.argv[3]])
+prompt, path, *more = sys.argv[2:]
+if prompt.startswith("huge"):
+    tracemalloc.start()
+at = ["--model", "org/text-to-video", "--provider", "fal-ai"]
+code = main(["text-to-video", prompt, *at, "-o", path, *more])
 print(code, tracemalloc.get_traced_memory()[1])
 """
 
 
-def test_the_command_writes_a_large_result_without_holding_it(
+@pytest.fixture
+def command(
     everywhere: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+) -> Callable[..., tuple[int, int, str]]:
+    """`headwater text-to-video PROMPT -o FILE ...`: its code, the most bytes that it held, and what it said."""
     monkeypatch.setenv("FAL_KEY", KEY)
-    done = scripts.run(COMMAND, str(everywhere), f"huge-{LARGE}", str(tmp_path / "out.mp4"), strict=False)
-    code, most = map(int, done.stdout.split())
-    assert code == 0, done.stderr
+
+    def run(prompt: str, *more: str) -> tuple[int, int, str]:
+        done = scripts.run(COMMAND, str(everywhere), prompt, str(tmp_path / "out.mp4"), *more, strict=False)
+        code, most = map(int, done.stdout.split())
+        return code, most, done.stderr
+
+    return run
+
+
+def test_the_command_writes_a_large_result_without_holding_it(
+    command: Callable[..., tuple[int, int, str]], tmp_path: Path
+) -> None:
+    code, most, said = command(f"huge-{LARGE}")
+    assert code == 0, said
     assert (tmp_path / "out.mp4").stat().st_size == LARGE * MIB
     assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
     assert most < HELD
+
+
+def test_the_command_replaces_a_file_by_a_whole_one_alone(
+    command: Callable[..., tuple[int, int, str]], tmp_path: Path
+) -> None:
+    (tmp_path / "kept.mp4").write_bytes(b"old")
+    (tmp_path / "out.mp4").symlink_to("kept.mp4")
+    code, _, said = command("fail", "--force")
+    assert code == 1
+    assert "The model failed" in said
+    assert (tmp_path / "kept.mp4").read_bytes() == b"old"
+    assert command("waves", "--force")[0] == 0
+    assert (tmp_path / "kept.mp4").read_bytes()[4:8] == b"ftyp"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["kept.mp4", "out.mp4"]
+    assert (tmp_path / "out.mp4").is_symlink()

@@ -21,8 +21,8 @@ from pair_cases import (
     PAIRS,
     ROUTER_ONLY,
     STREAMED,
-    WITH_V1,
     model_of,
+    places_of,
     tasks_of,
 )
 from PIL.Image import Image
@@ -104,9 +104,9 @@ async def test_at_a_url(driver: Driver, everywhere: Emulator) -> None:
     """A server's own, as a user gives it."""
     async with driver.client(api_key=KEY, base_url=str(everywhere)) as client:
         for task in tasks_of("url"):
-            place = "/v1" if task in WITH_V1 else f"/tasks/{task}"
-            there = client.with_options(base_url=f"{everywhere}{place}")
-            await check(there, everywhere, "url", task, Place(place, KEY))
+            for place in places_of(task):
+                there = client.with_options(base_url=f"{everywhere}{place}")
+                await check(there, everywhere, place, task, Place(place, KEY))
 
 
 def chosen_for(task: str) -> str | None:
@@ -127,10 +127,10 @@ def client_of(driver: Driver, url: Emulator, provider: str, key: str) -> Any:
     return driver.client(provider=provider, api_key=key, transport=emulator.rewriting(str(url)), model_mapping=mapping)
 
 
-async def check(client: Any, url: Emulator, provider: str, task: str, place: Place) -> None:
-    """The plain call and the run, which give the same."""
+async def check(client: Any, url: Emulator, whose: str, task: str, place: Place) -> None:
+    """The plain call and the run, which give the same; `whose`: the provider, or a server's path."""
     method = getattr(client, METHODS[task].method)
-    given = {**ARGUMENTS[task], **MORE.get((provider, task), {}), "model": model_of(task)}
+    given = {**ARGUMENTS[task], **MORE.get((whose, task), {}), "model": model_of(task)}
     url.forget()
     plain = await method(**given)
     place.check(url.requests)

@@ -6,7 +6,6 @@ flow is driven by hand, and given the recorded answer where it asks for it.
 
 from __future__ import annotations
 
-import base64
 import os
 import re
 from collections import Counter
@@ -19,7 +18,7 @@ import msgspec
 import numpy
 import pytest
 from PIL import Image
-from recorded_places import recognise, tasks_of_models
+from recorded_places import lost, recognise, tasks_of_models
 from recorded_play import run
 from recordings import CHAT, TEXT, VECTORS, Exchange, Left, Recognised, exchanges
 
@@ -33,7 +32,7 @@ from headwater.errors import (
 )
 from headwater.flow import Reply
 from headwater.framing import SSEFraming
-from headwater.media import Media, open_image
+from headwater.media import Media
 from headwater.providers import mapping
 from headwater.tasks import audio, language, multimodal, passages, tabular, vision, zero_shot
 from headwater.tasks.chat_types import ChatCompletionOutput
@@ -89,40 +88,13 @@ def everything() -> list[tuple[Exchange, Recognised | Left]]:
     """Every exchange, and what it is, or why it cannot be played."""
     found = list(exchanges(Path(FOLDER or "")))
     tasks = tasks_of_models(found)
-    return [(each, _lost(each) or recognise(each, tasks)) for each in found]
+    return [(each, lost(each) or recognise(each, tasks)) for each in found]
 
 
 def played() -> Iterator[tuple[Exchange, Recognised]]:
     for exchange, what in everything():
         if isinstance(what, Recognised):
             yield exchange, what
-
-
-def _lost(exchange: Exchange) -> Left | None:
-    """A success whose body is not what the server sent: not stored, in a coding of its own, replaced, cut off."""
-    reply, body = exchange.reply, exchange.reply.body
-    if reply.status >= 300 or exchange.url.startswith("data:") or exchange.method == "GET":
-        return None
-    if not exchange.stored:
-        return Left("the answer's body was not stored")
-    if reply.headers.get("content-encoding") == "br" and body[:1] not in b"[{":
-        return Left("the answer's body was stored in the coding br")
-    length = reply.headers.get("content-length", "")
-    if "json" in reply.content_type and exchange.said is None and length.isdigit() and int(length) != len(body):
-        return Left("the answer's body is not the one that was sent, by its content-length")
-    if any(map(_is_cut, re.findall(rb'"(?:b64_json|image)": ?"([^"]{100,2000})"', body))):
-        return Left("the image in the answer was cut off when it was stored")
-    return None
-
-
-def _is_cut(encoded: bytes) -> bool:
-    """Whether an image in base64 lacks its end, and so much of its beginning that nothing can open it."""
-    data = base64.b64decode(encoded[: len(encoded) // 4 * 4])
-    try:
-        open_image(data)
-    except HeadwaterError:
-        return data[:4] in {b"\x89PNG", b"RIFF", b"\xff\xd8\xff\xe0"}
-    return False
 
 
 # What must come of it
@@ -284,7 +256,7 @@ def test_every_refusal_is_the_right_error() -> None:
     seen, wrong = 0, []
     for exchange, what in played():
         reply = exchange.reply
-        if reply.status < 400:
+        if reply.status < 400 or what.place == "hub":
             continue
         seen += 1
         _, error = run(exchange, what)
@@ -299,7 +271,7 @@ def _speaks(error: ProviderError, reply: Reply) -> bool:
     said = error.server_message
     if not reply.body:
         return said is None
-    words = re.findall(r"[A-Za-z]{4,}", said or "")
+    words = re.findall(r"[A-Za-z]{2,}", said or "")
     return bool(words) and said is not None and said[:1] != "{" and all(word in reply.body.decode() for word in words)
 
 

@@ -46,9 +46,7 @@ def test_every_spelling_is_masked_wherever_it_stands(key: str, before: str, afte
         assert MASK in shown
 
 
-@pytest.mark.parametrize(
-    ("length", "masked"), [(3, False), (4, True), (16, True), (17, True), (4096, True)]
-)
+@pytest.mark.parametrize(("length", "masked"), [(3, False), (4, True), (16, True), (17, True), (4096, True)])
 def test_how_short_a_secret_is_known(length: int, masked: bool) -> None:
     key = ("0123456789abcdefghij" * 300)[:length]
     assert (Secret(key).redact(f"<{key}>") == f"<{MASK}>") == masked
@@ -117,7 +115,12 @@ def test_a_header_that_is_not_the_callers(name: str) -> None:
 
 
 def test_the_secrets_among_headers() -> None:
-    headers = [("x-api-key", "abcdefgh"), ("cookie", "sid=0123456789; a=b"), ("accept", "text/event-stream"), ("x-token", "short")]
+    headers = [
+        ("x-api-key", "abcdefgh"),
+        ("cookie", "sid=0123456789; a=b"),
+        ("accept", "text/event-stream"),
+        ("x-token", "short"),
+    ]
     assert {secret.reveal() for secret in secrets_in(headers)} == {"abcdefgh", "0123456789"}
 
 
@@ -154,13 +157,25 @@ def test_a_saved_token_that_is_none(tmp_path: Path, content: bytes) -> None:
     assert hugging_face_token({"HF_HOME": str(tmp_path)}) is None
 
 
-@pytest.mark.parametrize("host", ["huggingface.co", "hf.co", "x.huggingface.co", "a.endpoints.huggingface.cloud", "a.hf.space"])
+@pytest.mark.parametrize(
+    "host", ["huggingface.co", "hf.co", "x.huggingface.co", "a.endpoints.huggingface.cloud", "a.hf.space"]
+)
 def test_hugging_faces_hosts(host: str) -> None:
     assert is_hugging_face(host)
 
 
 @pytest.mark.parametrize(
-    "host", ["", "evilhuggingface.co", "huggingface.co.evil", "huggingface.cloud", "hf.space", "ahf.co", "x.hf.co", "localhost"]
+    "host",
+    [
+        "",
+        "evilhuggingface.co",
+        "huggingface.co.evil",
+        "huggingface.cloud",
+        "hf.space",
+        "ahf.co",
+        "x.hf.co",
+        "localhost",
+    ],
 )
 def test_others(host: str) -> None:
     assert not is_hugging_face(host)
@@ -171,6 +186,8 @@ def test_this_machine(host: str) -> None:
     assert is_loopback(host)
 
 
-@pytest.mark.parametrize("host", ["", "localhost.evil", "127.0.0.1.evil", "128.0.0.1", "127.1", "::2", "evillocalhost", "10.0.0.1"])
+@pytest.mark.parametrize(
+    "host", ["", "localhost.evil", "127.0.0.1.evil", "128.0.0.1", "127.1", "::2", "evillocalhost", "10.0.0.1"]
+)
 def test_another_machine(host: str) -> None:
     assert not is_loopback(host)

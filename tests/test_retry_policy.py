@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from headwater import errors as e
-from headwater.engine.retry import LONGEST_WAIT, RAISE, Quota, Retries, Retry, decide
+from headwater.engine.retry import LONGEST_WAIT, RAISE, Quota, Retries, Retry, decide, is_worth_another_provider
 from headwater.flow import Reply
 from headwater.refusals import in_band, refusal
 
@@ -43,7 +43,10 @@ def after(
 ) -> float | None:
     """Seconds until the next attempt; None where there is none."""
     verdict = decide(error, tries, left, policy, resend=resend, rand=rand)
-    return verdict.after if isinstance(verdict, Retry) else None
+    if isinstance(verdict, Retry):
+        return verdict.after
+    assert verdict is RAISE
+    return None
 
 
 # what is tried again
@@ -131,6 +134,39 @@ def test_a_loading_model_is_waited_for_beyond_that() -> None:
     assert after(refused(503, {}, b'{"error":"overloaded"}'), 3) is None
 
 
+# another provider
+
+
+@pytest.mark.parametrize(
+    ("error", "worth"),
+    [
+        (e.ServerError("m"), True),
+        (e.RateLimitError("m"), True),
+        (e.AuthenticationError("m"), True),
+        (e.NotFoundError("m"), True),
+        (e.ConnectionLostError("m"), True),
+        (e.TLSError("m"), True),
+        (e.UnexpectedContentError("m"), True),
+        (e.MissingCredentialError("m"), True),
+        (e.InvalidParameterError("m"), False),
+        (e.InvalidRequestError("m"), False),
+        (e.ValidationError("m"), False),
+        (e.InputError("m"), False),
+        (e.ContentRefusedError("m"), False),
+        (e.ClosedError("m"), False),
+    ],
+)
+def test_what_is_worth_another_provider(error: e.HeadwaterError, worth: bool) -> None:
+    assert is_worth_another_provider(error) is worth
+
+
+@pytest.mark.parametrize(("phase", "worth"), [("connect", True), ("total", False), ("first_event", False)])
+def test_a_late_one_is_if_it_was_not_reached(phase: str, worth: bool) -> None:
+    error = e.InferenceTimeoutError("late")
+    error.phase = phase
+    assert is_worth_another_provider(error) is worth
+
+
 # how long
 
 
@@ -168,6 +204,13 @@ def test_callers_that_were_named_one_wait_do_not_come_back_at_once(headers: dict
     waits = [after(refused(429, headers), rand=rand / 10) or 0.0 for rand in range(10)]
     assert len(set(waits)) == 10
     assert max(waits) - min(waits) >= 0.2
+
+
+@pytest.mark.parametrize(
+    ("asked", "more"), [(0.0, 0.25), (1.0, 0.25), (2.5, 0.25), (5.0, 0.5), (10.0, 1.0), (20.0, 2.0), (60.0, 2.0)]
+)
+def test_how_far_they_are_spread(asked: float, more: float) -> None:
+    assert after(refused(429, {"retry-after": str(asked)}), rand=1.0) == asked + more
 
 
 @pytest.mark.parametrize("seconds", [math.nextafter(60, 61), 61.0, 3600.0, 1e9, 1e300, math.inf, math.nan, -1.0])

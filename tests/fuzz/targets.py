@@ -262,7 +262,8 @@ TARGETS = {
         http,
         (
             b"\0HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
-            b"\0HTTP/1.1 103 E\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;a=b\r\nhello\r\n0\r\nT: x\r\n\r\n",
+            b"\0HTTP/1.1 103 E\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"2;a=b\r\nhi\r\n0\r\nT: x\r\n\r\n",
             b"\0HTTP/1.0 404 No\r\nA: b\r\nA: c\r\n\r\nto the end",
             b"\1HTTP/1.1 204 No\r\nConnection: close\r\n\r\nmore",
         ),

@@ -31,11 +31,11 @@ TESTS = Path(__file__).parent.parent
 PACKAGE = TESTS.parent / "src" / "headwater"
 TESTED_BY = {
     "engine.retry": ("test_retry_policy.py",),
-    "retry_hints": ("test_refusals.py", "test_retry_policy.py"),
-    "refusal_classes": ("test_refusals.py", "test_retry_policy.py"),
-    "refusals": ("test_refusals.py", "fuzz/test_fuzz_targets.py"),
-    "server_words": ("test_refusals.py",),
-    "auth": ("test_redaction.py", "test_credentials.py"),
+    "retry_hints": ("test_refusal_table.py", "test_refusals.py"),
+    "refusal_classes": ("test_refusal_table.py", "test_refusals.py"),
+    "refusals": ("test_refusal_table.py", "test_refusals.py", "fuzz/test_fuzz_targets.py"),
+    "server_words": ("test_refusal_table.py", "test_refusals.py"),
+    "auth": ("test_redaction.py",),
     "wire": ("test_wire_urls.py",),
     "providers.urls": ("providers/test_urls.py",),
 }
@@ -150,7 +150,9 @@ def main() -> int:
     modules = asked.module or list(TESTED_BY)
     cases = [Case(module, mutant) for module in modules for mutant in mutants(path_of(module))]
     if asked.sample is not None and asked.sample < len(cases):
-        cases = sorted(random.Random(asked.seed).sample(cases, asked.sample), key=lambda case: modules.index(case.module))
+        cases = sorted(
+            random.Random(asked.seed).sample(cases, asked.sample), key=lambda case: modules.index(case.module)
+        )
     with tempfile.TemporaryDirectory() as folder:
         os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = folder
         return report(cases, modules, asked.jobs)

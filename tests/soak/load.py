@@ -9,6 +9,7 @@ import asyncio
 import random
 import subprocess
 import sys
+import urllib.request
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -17,12 +18,12 @@ from typing import NamedTuple
 
 import anyio
 import psutil  # type: ignore[import-untyped]
-import sniffio
 from anyio import CancelScope, create_task_group, current_time
+from anyio.lowlevel import current_token
+from soak.server import LATEST, LONG, SHORT, text_of
 
 from headwater import AsyncInferenceClient, HeadwaterError, Timeout
 from headwater.transport.pool import Pool
-from soak.server import LATEST, LONG, SHORT, text_of
 
 MESSAGES = [{"role": "user", "content": "hi"}]
 PATIENCE = 20.0
@@ -50,7 +51,9 @@ def serving() -> Iterator[Server]:
             process.communicate(timeout=PATIENCE)
 
 
-def client_of(url: str, kind: str, pool: Pool, timeout: Timeout | None = None, retries: int = 2) -> AsyncInferenceClient:
+def client_of(
+    url: str, kind: str, pool: Pool, timeout: Timeout | None = None, retries: int = 2
+) -> AsyncInferenceClient:
     return AsyncInferenceClient(base_url=f"{url}/{kind}/v1", transport=pool, timeout=timeout, retries=retries)
 
 
@@ -81,7 +84,7 @@ async def by_turns(number: int, workers: int, work: Callable[[], Awaitable[objec
 async def churn(client: AsyncInferenceClient, cancels: int, rand: random.Random, workers: int = 25) -> Counter[str]:
     """Cancel streams at random moments, half of them twice; how many of each kind, and how many were whole before."""
     counts: Counter[str] = Counter()
-    is_asyncio = sniffio.current_async_library() == "asyncio"
+    is_asyncio = on_asyncio()
 
     async def cancel_one() -> None:
         twice, natively = rand.random() < 0.5, is_asyncio and rand.random() < 0.5
@@ -209,8 +212,18 @@ def census() -> Census:
     return Census(process.num_fds(), process.num_threads(), living_tasks())
 
 
+def on_asyncio() -> bool:
+    return isinstance(current_token().native_token, asyncio.AbstractEventLoop)
+
+
+def open_at(server: Server) -> int:
+    """How many connections the server has; blocks."""
+    with urllib.request.urlopen(f"{server.url}/connections") as answer:
+        return int(answer.read())
+
+
 def living_tasks() -> int:
-    if sniffio.current_async_library() == "asyncio":
+    if on_asyncio():
         return len(asyncio.all_tasks())
     import trio
 
@@ -220,3 +233,10 @@ def living_tasks() -> int:
 def resident() -> float:
     """MiB."""
     return float(psutil.Process().memory_info().rss) / 2**20
+
+
+def processor_seconds(server: int) -> tuple[float, float]:
+    """What this process and the server's have used."""
+    used = [psutil.Process(pid).cpu_times() for pid in (None, server)]
+    ours, theirs = (times.user + times.system for times in used)
+    return float(ours), float(theirs)

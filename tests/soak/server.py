@@ -1,4 +1,4 @@
-"""A server for many streams, in a process of its own: it prints its URL and the fault server's, and ends with its input.
+"""A server for many streams, in its own process: it prints its URL and the fault server's, and ends with its input.
 
 The first segment of a path says how the stream comes, whose words are all different (`word 17 `):
 

@@ -12,6 +12,7 @@ import anyio
 import pytest
 
 from headwater.errors import ConnectError, ConnectionLostError, InferenceTimeoutError
+from headwater.transport import racing
 from headwater.transport.origin import _alive
 from headwater.transport.pool import Pool
 from headwater.wire import Outgoing, parse_url
@@ -174,14 +175,25 @@ async def test_an_unknown_host() -> None:
             await Pool().send(Outgoing(method="GET", url=parse_url(f"http://{host}/"), headers=[]))
 
 
-async def test_no_descriptors_left(serve: Any, echo: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def connect_by(monkeypatch: pytest.MonkeyPatch, connect: Any) -> None:
+    """Have this called for each attempt to connect."""
+    monkeypatch.setattr(anyio, "connect_tcp", connect)
+    monkeypatch.setattr(racing, "connect", connect)
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+async def test_no_descriptors_left(serve: Any, echo: Any, monkeypatch: pytest.MonkeyPatch, wrapped: bool) -> None:
     async def full(*_: Any) -> None:
-        raise OSError("All connection attempts failed") from OSError(24, "Too many open files")
+        error = OSError(24, "Too many open files")
+        if wrapped:
+            raise OSError("All connection attempts failed") from error
+        raise error
 
     server, pool = serve(echo), Pool()
-    monkeypatch.setattr(anyio, "connect_tcp", full)
+    connect_by(monkeypatch, full)
     with pytest.raises(ConnectError, match="ulimit -n or set max_connections"):
         await pool.send(server.outgoing())
+    assert origins(pool)[0].active == 0
 
 
 async def test_connecting_is_bounded(serve: Any, echo: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,7 +202,7 @@ async def test_connecting_is_bounded(serve: Any, echo: Any, monkeypatch: pytest.
 
     server, pool = serve(echo), Pool(max_connections=1)
     with monkeypatch.context() as patch:
-        patch.setattr(anyio, "connect_tcp", never)
+        connect_by(patch, never)
         with pytest.raises(InferenceTimeoutError, match=r"within 0\.05 s") as caught:
             await pool.send(server.outgoing(connect_timeout=0.05))
     assert (caught.value.phase, origins(pool)[0].active) == ("connect", 0)

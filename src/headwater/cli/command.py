@@ -37,6 +37,7 @@ class Command:
         self.declaration = declaration
         self.is_chat = declaration.name == CHAT
         self.streams = declaration.name in PIECES
+        self.makes_video = declaration.name.endswith("-to-video")
         self.options = Options(declaration, frozenset({"stream"}))
         self.signature = inspect.Signature([*self._positional(), *self._task_options(), *self._own_options()])
 
@@ -103,6 +104,8 @@ class Command:
             task = getattr(client, self.attribute)
             if self.streams and not (given.get("json") or given.get("details") or file):
                 self._write_answer(task, arguments, given)
+            elif file and self.makes_video and not given.get("json"):
+                self._save(task, arguments, file)
             else:
                 self._write_result(self._result(task, arguments), given, file)
 
@@ -130,6 +133,11 @@ class Command:
             for event in run:
                 line.show(event)
             return run.result()
+
+    def _save(self, task: Any, arguments: dict[str, Any], file: OutputFile) -> None:
+        """A video may be larger than memory: it goes to the disk as it comes."""
+        with ProgressLine() as line, task.stream(**arguments) as run:
+            file.fill(run, line.show)
 
     def _write_answer(self, task: Any, arguments: dict[str, Any], given: Mapping[str, Any]) -> None:
         piece = PIECES[self.declaration.name]

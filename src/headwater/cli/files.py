@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from ..errors import InputError
 from .terminal import is_terminal, say
@@ -73,6 +75,17 @@ class OutputFile:
         while left:
             left = left[os.write(self._descriptor, left[:_PIECE]) :]
         self._is_written = True
+
+    def fill(self, run: Any, each: Callable[[Any], object]) -> None:
+        """Make a run's result this file's content, without holding it; a device or a pipe gets it whole. Events go to
+        `each`."""
+        if stat.S_ISREG(os.fstat(self._descriptor).st_mode):
+            run.save(os.path.realpath(self.path), each=each)
+            self._is_written = True
+            return
+        for event in run:
+            each(event)
+        self.write(run.result())
 
     def __enter__(self) -> Self:
         return self

@@ -7,49 +7,28 @@ origin's affair. Refuses to be used again unless the last exchange was whole and
 from __future__ import annotations
 
 import os
-import select
-import socket
-import ssl
 import warnings
-from contextlib import suppress
 from typing import TYPE_CHECKING, Literal
 
-from anyio import EndOfStream, move_on_after
-from anyio.abc import SocketAttribute, SocketStream
-from anyio.lowlevel import checkpoint_if_cancelled
-from anyio.streams.tls import TLSAttribute, TLSStream
+from anyio import move_on_after
 
 from ..errors import ConnectionLostError, HeadwaterError
 from ..wire import Outgoing
-from .dialing import Stream, close_now
 from .parsing import ResponseParser
-from .sending import BROKEN, LAST_WORDS, PIECE, Upload, request_head
+from .sending import LAST_WORDS, PIECE, Upload, request_head
+from .streams import BROKEN, Stream
 
 if TYPE_CHECKING:
     from .origin import Origin
 
 UNREAD = frozenset({404, 405, 413, 501})
 """Refusals that a server may send without reading the request's body."""
-READ = 64 * 1024
-"""Bytes that are read at once."""
 
 
 class Connection:
     """A socket, its parser, and the origin that it belongs to. `since`: when it became idle."""
 
-    __slots__ = (
-        "_direct",
-        "_full",
-        "_raw",
-        "_socket",
-        "_whole",
-        "closed",
-        "origin",
-        "parser",
-        "served",
-        "since",
-        "stream",
-    )
+    __slots__ = ("_whole", "closed", "origin", "parser", "served", "since", "stream")
 
     def __init__(self, stream: Stream, origin: Origin) -> None:
         self.stream = stream
@@ -58,11 +37,6 @@ class Connection:
         self.closed = False
         self.served = False
         self.since = 0.0
-        inner = stream.transport_stream if isinstance(stream, TLSStream) else stream
-        self._socket: SocketStream = inner  # type: ignore[assignment]  # pyright: ignore - dialling made it so
-        self._raw: socket.socket = stream.extra(SocketAttribute.raw_socket)  # noqa: S610 - no Django
-        self._direct = os.name == "posix" and inner is stream
-        self._full = False
         self._whole = True
 
     async def ask(self, outgoing: Outgoing) -> Answer:
@@ -71,7 +45,7 @@ class Connection:
         body = outgoing.body
         if isinstance(body, bytes) and len(body) <= PIECE:
             try:
-                await self._send(memoryview(request_head(outgoing) + body))
+                await self.stream.send(memoryview(request_head(outgoing) + body))
             except BROKEN as error:
                 piece = await self._last_words(error)
             else:
@@ -97,57 +71,29 @@ class Connection:
     async def pull(self) -> bytes:
         """Body bytes from one read of the socket; b"" where it had none."""
         try:
-            data = await self.stream.receive(READ)
-        except EndOfStream as error:
-            if self.parser.end():
-                return b""
-            raise self._lost() from error
+            data = await self.stream.receive()
         except BROKEN as error:
             raise self._lost() from error
-        self._full = len(data) == READ
-        return self.parser.feed(data)
+        if data:
+            return self.parser.feed(data)
+        if self.parser.end():
+            return b""
+        raise self._lost()
 
     def spent(self) -> bool:
         """Whether the answer just read whole leaves nothing that another request could follow."""
-        # After a full read, the event loop's own buffer may hold more, which `stale` could not see.
-        return self._full or not self._whole or not self.parser.reusable or self.parser.surplus
-
-    def stale(self) -> bool:
-        """Whether the peer has closed, or sent what nobody asked for, since the connection became idle."""
-        return self.readable() or (isinstance(self.stream, TLSStream) and _buffered(self.stream))
-
-    def readable(self) -> bool:
-        """Whether the socket has something to read, its end included."""
-        return _readable(self._raw.fileno())
+        return not self._whole or not self.parser.reusable or self.parser.surplus
 
     def close(self) -> None:
         """Close at once, in the event loop's own thread. Idempotent."""
         if not self.closed:
             self.closed = True
-            self.shut()
-            close_now(self._socket)
+            self.stream.close()
             self.parser.close()
-
-    def shut(self) -> None:
-        """Tell the peer that it is over, from any thread; `close` must still come."""
-        # uvloop's stand-in for a socket cannot (TypeError): there the peer hears of it from `close`.
-        with suppress(OSError, TypeError):
-            self._raw.shutdown(socket.SHUT_RDWR)
 
     def ours(self) -> bool:
         """Whether it is still open, and not the parent's of a process that has forked."""
         return not self.closed and self.origin.loop.pid == os.getpid()
-
-    async def _send(self, data: memoryview) -> None:
-        # A short request fits into the kernel's buffer, and nothing is left to wait for: anyio would give every
-        # other task a turn first, which costs as much as the rest of the exchange. Nothing else writes meanwhile.
-        # It holds the credential: a view does not show it in a traceback with locals.
-        if self._direct:
-            await checkpoint_if_cancelled()
-            with suppress(BlockingIOError):
-                data = data[os.write(self._raw.fileno(), data) :]
-        if data:
-            await self.stream.send(bytes(data))
 
     async def _last_words(self, cause: Exception) -> bytes:
         with move_on_after(LAST_WORDS):
@@ -201,7 +147,7 @@ class Answer:
             try:
                 piece = await connection.pull()
             except BaseException as error:
-                self._failure = error if isinstance(error, HeadwaterError) else _closed()
+                self._failure = error if isinstance(error, HeadwaterError) else closed_early()
                 self._abandon()
                 raise
             parser = connection.parser
@@ -220,7 +166,7 @@ class Answer:
     async def aclose(self) -> None:
         """Give up: the connection is closed at once. Idempotent."""
         if self._connection is not None:
-            self._failure = _closed()
+            self._failure = closed_early()
             self._piece = b""
             self._abandon()
 
@@ -229,7 +175,7 @@ class Answer:
         # No pool is touched here: a finalizer may run in the middle of any of its operations.
         connection = self._connection
         if connection is not None and connection.ours():
-            connection.shut()
+            connection.stream.shut()
             connection.origin.loop.bury(self._abandon)
 
     def _settle(self, connection: Connection) -> None:
@@ -254,26 +200,6 @@ class Answer:
             self.drop()
 
 
-def _closed() -> ConnectionLostError:
+def closed_early() -> ConnectionLostError:
+    """What reading an answer raises once it has been given up."""
     return ConnectionLostError("the answer was closed before its end")
-
-
-def _readable(descriptor: int) -> bool:
-    if descriptor < 0:  # closed by the event loop, which met an error
-        return True
-    if hasattr(select, "poll"):
-        poll = select.poll()
-        poll.register(descriptor, select.POLLIN)
-        return bool(poll.poll(0))
-    return bool(select.select([descriptor], [], [], 0)[0])
-
-
-def _buffered(stream: TLSStream) -> bool:
-    # A record that came along with the last answer is in the TLS layer, where `poll` does not see it.
-    try:
-        stream.extra(TLSAttribute.ssl_object).read(1)  # noqa: S610 - no Django
-    except ssl.SSLWantReadError:
-        return False
-    except ssl.SSLError:
-        return True
-    return True

@@ -1,6 +1,6 @@
 """New connections: TCP with Happy Eyeballs, then TLS, under one bound, with errors in plain words.
 
-Resolves and connects through anyio; knows no pool and no HTTP.
+The event loop does it where it calls back (`native`), anyio where it does not (trio). Knows no pool and no HTTP.
 """
 
 from __future__ import annotations
@@ -8,19 +8,21 @@ from __future__ import annotations
 import errno
 import socket
 import ssl
-from collections.abc import Coroutine
-from typing import Any, TypeAlias
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import anyio
 from anyio import BrokenResourceError, EndOfStream, move_on_after, to_thread
-from anyio.abc import SocketStream
+from anyio.lowlevel import current_token
 from anyio.streams.tls import TLSStream
 
 from ..errors import ConnectError, InferenceTimeoutError, TLSError
 from ..wire import Url
+from .native import attach
+from .racing import addresses, first_connected
+from .streams import AnyioStream, Stream, close_now
 from .tls import default_context
-
-Stream: TypeAlias = SocketStream | TLSStream
 
 _WORDS = {
     errno.ECONNREFUSED: "connection refused by {}",
@@ -42,9 +44,14 @@ async def dial(url: Url, seconds: float | None, context: ssl.SSLContext | None, 
     Raises `ConnectError`, `TLSError`, and `InferenceTimeoutError` with phase connect.
     """
     stream: Stream | None = None
+    loop: Any = current_token().native_token
+    open_ = _open_native if hasattr(loop, "create_connection") else _open_anyio
     with move_on_after(seconds):
-        plain = await _connect(url, address)
-        stream = await _secure(plain, url, context) if url.scheme == "https" else plain
+        if url.scheme == "http":
+            context = None
+        elif context is None:
+            context = await to_thread.run_sync(default_context)
+        stream = await open_(loop, url, address or url.host, context)
     if stream is None:
         error = InferenceTimeoutError(f"no connection to {_place(url)} within {seconds:g} s")
         error.phase = "connect"
@@ -53,42 +60,46 @@ async def dial(url: Url, seconds: float | None, context: ssl.SSLContext | None, 
     return stream
 
 
-def close_now(stream: SocketStream) -> None:
-    """Close a socket without waiting, in its event loop's own thread.
+async def _open_native(loop: Any, url: Url, host: str, context: ssl.SSLContext | None) -> Stream:
+    with _connecting(url):
+        raw = await first_connected(loop, await addresses(host, url.port))
+    with _securing(url):
+        return await attach(loop, raw, context, url.host)
 
-    Both backends close in the first step of `aclose`; what follows only yields to the event loop.
-    """
-    closing: Coroutine[Any, Any, None] = stream.aclose()
+
+async def _open_anyio(loop: Any, url: Url, host: str, context: ssl.SSLContext | None) -> Stream:
+    with _connecting(url):
+        plain = await anyio.connect_tcp(host, url.port)
+    if context is None:
+        return AnyioStream(plain, plain)
     try:
-        closing.send(None)
-    except StopIteration:
-        return
-    closing.close()
+        with _securing(url):
+            secure = await TLSStream.wrap(
+                plain, server_side=False, hostname=url.host, ssl_context=context, standard_compatible=False
+            )
+    except BaseException:
+        close_now(plain)
+        raise
+    return AnyioStream(secure, plain)
 
 
-async def _connect(url: Url, address: str | None) -> SocketStream:
+@contextmanager
+def _connecting(url: Url) -> Iterator[None]:
     try:
-        return await anyio.connect_tcp(address or url.host, url.port)
+        yield
     except (OSError, UnicodeError, ExceptionGroup) as error:
         cause = _root(error)
         raise ConnectError(_words(url, cause)) from cause
 
 
-async def _secure(stream: SocketStream, url: Url, context: ssl.SSLContext | None) -> TLSStream:
+@contextmanager
+def _securing(url: Url) -> Iterator[None]:
     try:
-        context = context or await to_thread.run_sync(default_context)
-        return await TLSStream.wrap(
-            stream, server_side=False, hostname=url.host, ssl_context=context, standard_compatible=False
-        )
+        yield
     except ssl.SSLError as error:
-        close_now(stream)
         raise TLSError(f"no TLS connection to {_place(url)}: {error.reason or error}") from error
     except (BrokenResourceError, EndOfStream, OSError, UnicodeError) as error:
-        close_now(stream)
         raise ConnectError(f"{_place(url)} closed the connection during the TLS handshake") from error
-    except BaseException:
-        close_now(stream)
-        raise
 
 
 def _root(error: BaseException) -> BaseException:

@@ -25,11 +25,10 @@ from ..errors import (
     InferenceTimeoutError,
     InvalidParameterError,
     ProtocolError,
-    ResponseTooLargeError,
     TLSError,
 )
 from ..wire import Outgoing, Transport, Url
-from .connection import Answer
+from .connection import Answer, closed_early
 from .pool import Pool
 from .tls import default_context
 
@@ -87,7 +86,7 @@ class HTTPXAnswer:
                     if piece:
                         return piece
         except BaseException as error:
-            await self._finish(error if isinstance(error, HeadwaterError) else _closed())
+            await self._finish(error if isinstance(error, HeadwaterError) else closed_early())
             raise
         await self._finish("whole")
         return b""
@@ -99,12 +98,12 @@ class HTTPXAnswer:
     async def aclose(self) -> None:
         """Give up, within 2 seconds. Idempotent."""
         if self._end is None:
-            await self._finish(_closed())
+            await self._finish(closed_early())
 
     def drop(self) -> None:
         """Let go: whose transport it is cleans up, or does not; nothing can be awaited here."""
         if self._end is None:
-            self._end = _closed()
+            self._end = closed_early()
 
     async def _finish(self, end: HeadwaterError | Literal["whole"]) -> None:
         self._end = end
@@ -216,11 +215,7 @@ def _request(outgoing: Outgoing) -> httpx.Request:
     timeout = {"connect": outgoing.connect_timeout, "read": None, "write": None, "pool": None}
     try:
         return httpx.Request(
-            outgoing.method,
-            str(outgoing.url),
-            headers=headers,
-            content=outgoing.body,
-            extensions={"timeout": timeout},
+            outgoing.method, str(outgoing.url), headers=headers, content=outgoing.body, extensions={"timeout": timeout}
         )
     except (ValueError, httpx.InvalidURL):  # holds the text, and so the credential
         raise InvalidParameterError("a header or the URL has characters that cannot be sent") from None
@@ -229,8 +224,7 @@ def _request(outgoing: Outgoing) -> httpx.Request:
 def _outgoing(request: httpx.Request, seconds: float | None) -> Outgoing:
     url, length = request.url, request.headers.get("content-length")
     target = url.raw_path.decode("ascii") or "/"
-    stream = request.stream
-    body: Any = stream
+    body: Any = request.stream
     with suppress(httpx.RequestNotRead):
         body = request.content
     return Outgoing(
@@ -254,10 +248,6 @@ def _framed(response: httpx.Response, method: str) -> Literal["length", "chunked
         return "chunked"
     bodiless = method == "HEAD" or response.status_code in (204, 304)
     return "length" if bodiless or "content-length" in response.headers else "close"
-
-
-def _closed() -> ConnectionLostError:
-    return ConnectionLostError("the answer was closed before its end")
 
 
 @contextmanager
@@ -291,17 +281,19 @@ def _is_tls(error: BaseException | None) -> bool:
     return False
 
 
+_THEIRS: dict[type[HeadwaterError], type[httpx.RequestError]] = {
+    InferenceTimeoutError: httpx.ConnectTimeout,
+    ConnectError: httpx.ConnectError,
+    ConnectionLostError: httpx.ReadError,
+    CallError: httpx.LocalProtocolError,
+    HeadwaterError: httpx.RemoteProtocolError,
+}
+
+
 @contextmanager
 def _their_errors(request: httpx.Request) -> Iterator[None]:
     try:
         yield
-    except InferenceTimeoutError as error:
-        raise httpx.ConnectTimeout(str(error), request=request) from error
-    except ConnectError as error:
-        raise httpx.ConnectError(str(error), request=request) from error
-    except (ProtocolError, ResponseTooLargeError) as error:
-        raise httpx.RemoteProtocolError(str(error), request=request) from error
-    except ConnectionLostError as error:
-        raise httpx.ReadError(str(error), request=request) from error
-    except CallError as error:
-        raise httpx.LocalProtocolError(str(error), request=request) from error
+    except HeadwaterError as error:
+        theirs = next(theirs for ours, theirs in _THEIRS.items() if isinstance(error, ours))
+        raise theirs(str(error), request=request) from error

@@ -67,7 +67,7 @@ class Origin:
         """The connection that became idle last, if it is still good."""
         while self.idle:
             connection = self.idle.pop()
-            if connection.since >= self._oldest() and not connection.stale():
+            if connection.since >= self._oldest() and not connection.stream.stale():
                 connection.served = True
                 return connection
             self.loop.close(connection)

@@ -1,4 +1,4 @@
-"""The default transport: an HTTP/1.1 connection pool on anyio's sockets.
+"""The default transport: an HTTP/1.1 connection pool.
 
 One pool serves any number of event loops, one after another or in several threads; a connection never leaves
 the loop that it was made in. Nothing needs closing: idle connections end with their loop, or with the pool.

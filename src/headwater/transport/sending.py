@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterable
 from typing import TYPE_CHECKING
 
-from anyio import BrokenResourceError, CancelScope, ClosedResourceError, create_task_group, current_time
+from anyio import CancelScope, create_task_group, current_time
 from anyio.lowlevel import checkpoint
 
 from ..errors import ConnectionLostError, HeadwaterError, InputError, InvalidParameterError
 from ..wire import Outgoing
+from .streams import BROKEN
 
 if TYPE_CHECKING:
     from .connection import Connection
@@ -23,8 +24,6 @@ PIECE = 64 * 1024
 """Bytes that are sent at once."""
 LAST_WORDS = 1.0
 """Seconds in which an answer is still waited for after the request could not be sent."""
-
-BROKEN = (BrokenResourceError, ClosedResourceError, OSError)
 
 
 def request_head(outgoing: Outgoing) -> bytes:
@@ -83,7 +82,7 @@ class Upload:
 
     async def _write(self, scope: CancelScope) -> None:
         try:
-            await self._connection.stream.send(request_head(self._outgoing))
+            await self._connection.stream.send(memoryview(request_head(self._outgoing)))
             if isinstance(self._outgoing.body, bytes):
                 await self._send(self._outgoing.body)
             else:
@@ -114,8 +113,10 @@ class Upload:
             raise InputError(f"the body ended after {sent} of the {length} bytes that were announced")
 
     async def _send(self, data: bytes) -> None:
+        stream, parser, view = self._connection.stream, self._connection.parser, memoryview(data)
         for start in range(0, len(data), PIECE):
+            await checkpoint()
             # An answer that is there is read first: a send that fails may take it along.
-            while self._connection.readable() and not self._connection.parser.head_done:
+            while stream.readable() and not parser.head_done:
                 await checkpoint()
-            await self._connection.stream.send(data[start : start + PIECE])
+            await stream.send(view[start : start + PIECE])

@@ -1,0 +1,87 @@
+"""TCP connections for `native`: a host's addresses, and the first of them that answers (Happy Eyeballs, RFC 8305).
+
+Refuses nothing: who may be connected to was decided before.
+"""
+
+from __future__ import annotations
+
+import socket
+from ipaddress import ip_address
+from itertools import zip_longest
+from typing import Any, NamedTuple
+
+import anyio
+from anyio import Event, create_task_group, move_on_after
+
+from .native import EventLoop, connect
+
+STAGGER = 0.25
+"""Seconds that an address has before the next one is tried as well (RFC 8305, section 5)."""
+
+
+class Address(NamedTuple):
+    """Where to connect to: the address family, and what a socket of that family takes."""
+
+    family: int
+    place: Any
+
+
+async def addresses(host: str, port: int) -> list[Address]:
+    """The host's addresses, families taking turns; raises `OSError`, `UnicodeError`."""
+    try:
+        version = ip_address(host).version
+    except ValueError:
+        found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        return _taking_turns(list(dict.fromkeys(Address(family, place) for family, _, _, _, place in found)))
+    return [Address(socket.AF_INET6 if version == 6 else socket.AF_INET, (host, port))]
+
+
+def _taking_turns(found: list[Address]) -> list[Address]:
+    # The system has sorted them (RFC 6724): its favourite goes first, then one of the other family.
+    first = [address for address in found if address.family == found[0].family]
+    other = [address for address in found if address.family != found[0].family]
+    return [address for pair in zip_longest(first, other) for address in pair if address is not None]
+
+
+async def first_connected(loop: EventLoop, places: list[Address]) -> socket.socket:
+    """A connected socket; raises the first attempt's `OSError` where all failed."""
+    if len(places) == 1:
+        return await connect(loop, *places[0])
+    race = _Race(loop)
+    try:
+        await race.run(places)
+    except BaseException:
+        if race.winner is not None:  # cancelled in the very moment in which it was won
+            race.winner.close()
+        raise
+    if race.winner is None:
+        raise race.errors[0]
+    return race.winner
+
+
+class _Race:
+    def __init__(self, loop: EventLoop) -> None:
+        self._loop = loop
+        self.winner: socket.socket | None = None
+        self.errors: list[OSError] = []
+
+    async def run(self, places: list[Address]) -> None:
+        async with create_task_group() as group:
+            for place in places:
+                failed = Event()
+                group.start_soon(self._attempt, place, failed, group.cancel_scope)
+                with move_on_after(STAGGER):
+                    await failed.wait()
+
+    async def _attempt(self, place: Address, failed: Event, everybody: anyio.CancelScope) -> None:
+        try:
+            raw = await connect(self._loop, *place)
+        except OSError as error:
+            self.errors.append(error)
+            failed.set()
+            return
+        if self.winner is None:
+            self.winner = raw
+            everybody.cancel()
+        else:
+            raw.close()
