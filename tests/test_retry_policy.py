@@ -179,6 +179,11 @@ def test_the_backoff_is_full_jitter_under_a_cap(tries: int, rand: float) -> None
     assert 0 <= wait <= 8.0
 
 
+def test_the_backoff_doubles() -> None:
+    waits = [after(e.ServerError("m"), tries, rand=1.0, policy=Retries(most=9)) for tries in range(1, 8)]
+    assert waits == [0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0]
+
+
 HINTS = [
     ({"retry-after": "0"}, 0.0),
     ({"retry-after": "2"}, 2.0),

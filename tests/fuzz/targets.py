@@ -28,6 +28,7 @@ from headwater.transport.parsing import ResponseParser
 CANARY = "sk-Canary/of+the~mine-0123456789"
 SECRET = Secret(CANARY)
 LARGE = 1 << 24
+CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
 EVENTS = ("", "message", "error", "ping")
 METHODS = ("GET", "HEAD", "POST")
 TASK_TYPES: tuple[Any, ...] = (ChatCompletionOutput, list[float], list[list[float]], dict[str, Any])
@@ -262,8 +263,7 @@ TARGETS = {
         http,
         (
             b"\0HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
-            b"\0HTTP/1.1 103 E\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-            b"2;a=b\r\nhi\r\n0\r\nT: x\r\n\r\n",
+            b"\0HTTP/1.1 103 E\r\n\r\nHTTP/1.1 200 OK\r\n" + CHUNKED + b"2;a=b\r\nhi\r\n0\r\nT: x\r\n\r\n",
             b"\0HTTP/1.0 404 No\r\nA: b\r\nA: c\r\n\r\nto the end",
             b"\1HTTP/1.1 204 No\r\nConnection: close\r\n\r\nmore",
         ),

@@ -282,6 +282,7 @@ async def test_of_two_that_answer_one_is_kept(serve: Any, echo: Any, monkeypatch
         begun.append(place)
         if len(begun) == 2:
             both.set()
+        raw = None
         with anyio.CancelScope(shield=True):  # both come through, whoever wins
             await both.wait()
             raw = await native.connect(loop, family, place)

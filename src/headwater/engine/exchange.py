@@ -13,16 +13,18 @@ from typing import Any, Final, TypeVar
 import anyio
 import msgspec
 from anyio import CancelScope, current_time
+from anyio.lowlevel import current_token
 
 from ..errors import Attempt, HeadwaterError, ProviderError, UnexpectedContentError
 from ..flow import Cached, Reply, Request, Step, Stream
-from ..refusals import REQUEST_IDS, in_band, redacted, refusal
+from ..refusals import REQUEST_IDS, redacted
 from ..wire import Incoming
 from .body import Body
 from .cache import play
 from .deadlines import DEFAULT, FOREVER, Deadlines, Phase
 from .facts import UNPREPARED, Plan, Timings
 from .outgoing import Credentials, outgoing
+from .refused import give_up, refused, unexpected
 from .retry import Quota, Raise, decide
 from .sharing import Engine
 from .streaming import Events, is_declared
@@ -30,19 +32,19 @@ from .streaming import Events, is_declared
 T = TypeVar("T")
 A = TypeVar("A")
 
-REFUSAL_SIZE: Final = 64 * 1024
 REFUSAL_SECONDS: Final = 2.0
-EXCERPT: Final = 512
+"""How long a refusal's own words are waited for."""
 NOT_BEGUN: Final = Deadlines(DEFAULT, 0.0)
 
 
 class Exchange:
     """The requests of one call."""
 
-    __slots__ = ("_answered_at", "_plan", "attempts", "deadlines", "engine", "headers", "size", "status")
+    __slots__ = ("_answered_at", "_plan", "attempts", "deadlines", "engine", "headers", "now", "size", "status")
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self.now: Callable[[], float] = current_time
         self._plan = UNPREPARED
         self._answered_at: float | None = None
         self.attempts: list[Attempt] = []
@@ -53,6 +55,8 @@ class Exchange:
 
     def begin(self, plan: Plan, now: float) -> None:
         """Take the plan, and start the clocks."""
+        # anyio asks which event loop runs each time that it is asked for the time: twenty times the cost of the answer
+        self.now = getattr(current_token().native_token, "time", current_time)
         self._plan = plan
         self.deadlines = Deadlines(plan.timeout, now)
 
@@ -87,7 +91,7 @@ class Exchange:
         """Take note of an answer."""
         self.headers = incoming.headers
         self.status = incoming.status
-        self._answered_at = current_time()
+        self._answered_at = self.now()
         return incoming
 
     async def within(self, work: Awaitable[T]) -> T:
@@ -114,7 +118,7 @@ class Exchange:
         if last is not None and last.error is None and last.provider == self._plan.provider:
             self.attempts[-1] = msgspec.structs.replace(last, error=error)
         elif last is None or last.error is not error:
-            self._record(0, current_time(), 0.0, error)
+            self._record(0, self.now(), 0.0, error)
 
     # -- steps
 
@@ -154,7 +158,7 @@ class Exchange:
         quota = self.engine.quota(self._plan.provider)
         while True:
             tries += 1
-            started = current_time()
+            started = self.now()
             try:
                 value = await attempt(argument)
             except HeadwaterError as error:
@@ -170,7 +174,7 @@ class Exchange:
 
     def _record(self, tries: int, started: float, waited: float, error: HeadwaterError | None) -> None:
         status = error.status if isinstance(error, ProviderError) else None
-        seconds = current_time() - started
+        seconds = self.now() - started
         if error is not None:
             redacted(error, self._plan.credentials.redact)
         self.attempts.append(
@@ -179,7 +183,7 @@ class Exchange:
 
     def _again(self, error: HeadwaterError, tries: int, request: Request, quota: Quota) -> float:
         """Seconds to wait before the next try; raises the error where there is none."""
-        left = min(self.deadlines.total, self.deadlines.first) - current_time()
+        left = min(self.deadlines.total, self.deadlines.first) - self.now()
         verdict = decide(
             error,
             tries,
@@ -207,7 +211,7 @@ class Exchange:
                 raise await self.refusal(step.request, incoming)
             content_type = incoming.headers.get("content-type", "").split(";")[0].strip().lower()
             if not is_declared(step, content_type):
-                raise await self._unexpected(incoming, content_type)
+                raise await unexpected(self._plan, incoming, content_type, self._reading_until())
             events = Events(step, incoming)
             while (event := events.take()) is None:
                 if events.over:
@@ -239,51 +243,16 @@ class Exchange:
         whole = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         return Reply(status=incoming.status, headers=incoming.headers, body=whole, url=request.url)
 
-    async def _excerpt(self, incoming: Incoming) -> bytes:
-        """What an answer says that is none: its first 64 KiB, for two seconds at most."""
-        pieces = b""
-        limit = min(self.deadlines.total, self.deadlines.first, current_time() + REFUSAL_SECONDS)
-        with CancelScope(deadline=limit):
-            try:
-                body = Body(incoming, FOREVER)
-                while len(pieces) < REFUSAL_SIZE and (piece := await body.read()):
-                    pieces += piece
-            except HeadwaterError:
-                pass  # the refusal matters more than how its text ended
-        await self.close(incoming)
-        return pieces[:REFUSAL_SIZE]
-
     async def refusal(self, request: Request, incoming: Incoming) -> HeadwaterError:
         """The error that an answer is that is none."""
-        body = await self._excerpt(incoming)
-        reply = Reply(status=incoming.status, headers=incoming.headers, body=body, url=request.url)
-        return refusal(
-            reply,
-            provider=self._plan.provider,
-            model=self._plan.model,
-            redact=self._plan.credentials.redact,
-            now=time.time(),
-            keys=self._plan.keys,
-        )
+        return await refused(self._plan, request, incoming, self._reading_until())
 
-    async def _unexpected(self, incoming: Incoming, content_type: str) -> HeadwaterError:
-        data = await self._excerpt(incoming)
-        redact = self._plan.credentials.redact
-        error = in_band(data, provider=self._plan.provider, redact=redact) if data else None
-        if error is not None:
-            return error
-        what = "an empty body" if not data else content_type or "no content type"
-        unexpected = UnexpectedContentError(
-            f"{self._plan.provider} answered a request for a stream with {what}; is the URL right,"
-            " and can this server stream?"
-        )
-        unexpected.body = redact(data[:EXCERPT].decode("utf-8", "replace")).encode()
-        return unexpected
+    def _reading_until(self) -> float:
+        return min(self.deadlines.total, self.deadlines.first, self.now() + REFUSAL_SECONDS)
 
     async def close(self, incoming: Incoming) -> None:
         """Give an answer up."""
-        with CancelScope(shield=True):
-            await incoming.aclose()
+        await give_up(incoming)
 
     # -- clocks
 
@@ -294,9 +263,9 @@ class Exchange:
         if phase == "first_event":
             limit = min(limit, deadlines.first)
         elif phase == "idle":
-            limit = min(limit, current_time() + deadlines.idle)
+            limit = min(limit, self.now() + deadlines.idle)
         if limit == FOREVER:
             return await work
         with CancelScope(deadline=limit):
             return await work
-        raise deadlines.passed(phase, current_time())
+        raise deadlines.passed(phase, self.now())

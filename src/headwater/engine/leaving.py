@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, Literal, TypeAlias
 
-from anyio import CancelScope, Event, current_time
+from anyio import CancelScope, Event
 
 from ..errors import HeadwaterError, IncompleteStreamError, InferenceTimeoutError, ProviderError
 from ..events import Job
@@ -86,7 +86,7 @@ class Held:
     def _finish(self) -> None:
         self._state = "done"
         self._on_cancel = None
-        self._ended_at = current_time()
+        self._ended_at = self._exchange.now()
         self.outcome = "complete"
         self._attach()
 
@@ -99,7 +99,7 @@ class Held:
             return
         self._state = "failed"
         self._failure = redacted(error, self._plan.credentials.redact)
-        self._ended_at = current_time()
+        self._ended_at = self._exchange.now()
         if self._events is not None:
             error.partial = self._events.fold.result()
             error.events_received = self._events.count
@@ -125,7 +125,7 @@ class Held:
         self._on_cancel = self._download = None
         if events is None and step is None and download is None:
             return
-        with CancelScope(shield=True, deadline=current_time() + GRACE):
+        with CancelScope(shield=True, deadline=self._exchange.now() + GRACE):
             if events is not None:
                 await events.close()
             if download is not None:

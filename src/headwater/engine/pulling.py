@@ -172,7 +172,8 @@ class Pulled(Held):
     async def _read(self, events: Events) -> None:
         """Wait for the next event, and keep it waiting; the clock of its silence runs meanwhile, and only then."""
         deadlines = self._exchange.deadlines
-        limit = min(deadlines.total, current_time() + deadlines.idle)
+        now = self._exchange.now
+        limit = min(deadlines.total, now() + deadlines.idle)
         event = None
         with CancelScope(deadline=limit):
             while event is None and not events.over:
@@ -181,7 +182,7 @@ class Pulled(Held):
         if event is not None:
             self._waiting.append(event)
         elif not events.over:
-            raise deadlines.passed("idle", current_time())
+            raise deadlines.passed("idle", now())
 
     async def _conclude(self, events: Events) -> None:
         """Everything that came was handed over: settle how it ended."""
@@ -212,5 +213,5 @@ class Pulled(Held):
 
     def _note_event(self) -> None:
         if self._first_at is None:
-            self._first_at = current_time()
+            self._first_at = self._exchange.now()
             self._exchange.deadlines.first = FOREVER  # it has come: what a job's polls take is the total's affair

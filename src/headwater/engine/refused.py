@@ -1,0 +1,61 @@
+"""Reads an answer that is none: a refusal, or something else than was asked for. Briefly, and never much of it."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from anyio import CancelScope
+
+from ..errors import HeadwaterError, UnexpectedContentError
+from ..flow import Reply, Request
+from ..refusals import in_band, refusal
+from ..wire import Incoming
+from .body import Body
+from .deadlines import FOREVER
+from .facts import Plan
+
+SIZE: Final = 64 * 1024
+EXCERPT: Final = 512
+
+
+async def refused(plan: Plan, request: Request, incoming: Incoming, until: float) -> HeadwaterError:
+    """The error that a refusal is; its words are read until that time at the latest."""
+    body = await _excerpt(incoming, until)
+    reply = Reply(status=incoming.status, headers=incoming.headers, body=body, url=request.url)
+    redact = plan.credentials.redact
+    return refusal(reply, provider=plan.provider, model=plan.model, redact=redact, now=time.time(), keys=plan.keys)
+
+
+async def unexpected(plan: Plan, incoming: Incoming, content_type: str, until: float) -> HeadwaterError:
+    """The error for an answer that is no stream: the error that it holds, or that it is none."""
+    data = await _excerpt(incoming, until)
+    redact = plan.credentials.redact
+    held = in_band(data, provider=plan.provider, redact=redact) if data else None
+    if held is not None:
+        return held
+    what = "an empty body" if not data else content_type or "no content type"
+    error = UnexpectedContentError(
+        f"{plan.provider} answered a request for a stream with {what}; is the URL right, and can this server stream?"
+    )
+    error.body = redact(data[:EXCERPT].decode("utf-8", "replace")).encode()
+    return error
+
+
+async def give_up(incoming: Incoming) -> None:
+    """Close an answer, whatever else is being cancelled."""
+    with CancelScope(shield=True):
+        await incoming.aclose()
+
+
+async def _excerpt(incoming: Incoming, until: float) -> bytes:
+    pieces = b""
+    with CancelScope(deadline=until):
+        try:
+            body = Body(incoming, FOREVER)
+            while len(pieces) < SIZE and (piece := await body.read()):
+                pieces += piece
+        except HeadwaterError:
+            pass  # the refusal matters more than how its text ended
+    await give_up(incoming)
+    return pieces[:SIZE]
