@@ -1,4 +1,4 @@
-"""Queued jobs end to end: left early, refused, failing to be asked for, taken up again, and their large results.
+"""Queued jobs end to end: left early, refused, failing to be asked for, and taken up again.
 
 The emulator's jobs go on by being polled; words in the prompt change their course. See `headwater.emulator`.
 """
@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import signal
 import time
-import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from pathlib import Path
 from subprocess import Popen
-from typing import Any, NamedTuple
+from typing import Any
 
 import anyio
 import anyio.to_thread
@@ -20,6 +18,9 @@ import httpx
 import pytest
 import scripts
 from drivers import Driver
+from job_vendors import CANCELLING, KEY, VENDORS, Vendor, cancelling, vendors
+from job_vendors import everywhere as everywhere
+from job_vendors import running as running
 
 from headwater import (
     AsyncInferenceClient,
@@ -32,8 +33,7 @@ from headwater import (
     emulator,
 )
 from headwater.emulator.server import Emulator
-from headwater.events import Job, Progress, Queued, Started, Submitted, Transferred
-from headwater.flow import MIB
+from headwater.events import Job, Progress, Started, Submitted, Transferred
 from headwater.media import Media
 
 pytestmark = pytest.mark.anyio
@@ -42,63 +42,6 @@ SOON = 2.0
 """Seconds in which a job that was left is cancelled."""
 PATIENCE = 30.0
 """Seconds that only a failing test waits."""
-KEY = "key-of-a-test"
-
-
-class Vendor(NamedTuple):
-    """What a vendor's jobs are like: which events they give, and its words for a job that ends without a result."""
-
-    provider: str
-    task: str
-    cancels: bool
-    events: tuple[type, ...]
-    failed: str
-    moderated: str
-    unknown: str
-
-    def __str__(self) -> str:
-        return self.provider
-
-    def client(self, driver: Driver, url: Emulator, **more: Any) -> Any:
-        settings = {"api_key": KEY, "transport": emulator.rewriting(str(url)), **more}
-        return driver.client(f"org/{self.task}", provider=self.provider, **settings)
-
-    def of(self, client: Any) -> Any:
-        """Its task on a client."""
-        return getattr(client, self.task.replace("-", "_"))
-
-
-FILM, DRAW = "text-to-video", "text-to-image"
-SAID, LOGGED = (Submitted, Queued, Started, Transferred), (Submitted, Queued, Started, Progress, Transferred)
-FAILED = "The model failed"
-VENDORS = (
-    Vendor("fal-ai", FILM, True, LOGGED, FAILED, "flagged by a content checker", "PAUSED"),
-    Vendor("replicate", FILM, True, LOGGED, FAILED, "NSFW content detected", "hibernating"),
-    Vendor("wavespeed", FILM, True, SAID, FAILED, "potentially sensitive", "paused"),
-    Vendor("together", FILM, False, SAID, FAILED, "NSFW content detected", "paused"),
-    Vendor(
-        "novita", FILM, False, (Submitted, Queued, Progress, Transferred), "the model failed", "moderation", "PAUSED"
-    ),
-    Vendor("black-forest-labs", DRAW, False, (Submitted, Progress, Transferred), FAILED, "Derivative Works", "Paused"),
-    Vendor("zai-org", DRAW, False, (Submitted, Started, Transferred), FAILED, "unsafe", "PAUSED"),
-)
-CANCELLING = [vendor for vendor in VENDORS if vendor.cancels]
-vendors = pytest.mark.parametrize("vendor", VENDORS, ids=str)
-cancelling = pytest.mark.parametrize("vendor", CANCELLING, ids=str)
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[Emulator]:
-    with emulator.running() as url:
-        yield url
-
-
-@pytest.fixture
-def everywhere(running: Emulator, monkeypatch: pytest.MonkeyPatch) -> Emulator:
-    """The emulator, which has forgotten what was before; clients do not wait between two questions."""
-    monkeypatch.setenv("HEADWATER_TEST_MODE", "1")
-    running.forget()
-    return running
 
 
 async def cancelled(url: Emulator) -> None:
@@ -387,78 +330,3 @@ def test_a_job_outlives_its_process(vendor: Vendor, everywhere: Emulator) -> Non
         assert client.resume(job).result()
     assert (submissions(everywhere), Job.from_json(job).id) == (1, everywhere.jobs[0].id)
     assert not everywhere.jobs[0].cancelled
-
-
-# large results
-
-LARGE = 72
-HELD = 56 * MIB
-"""The first 16 MiB of a result that is saved are kept, twice while they are handed over."""
-
-
-async def test_a_large_result_is_saved_without_being_held(driver: Driver, everywhere: Emulator, tmp_path: Path) -> None:
-    vendor = VENDORS[0]
-    async with vendor.client(driver, everywhere) as client:
-        tracemalloc.start()
-        try:
-            path = await vendor.of(client).stream(f"huge-{LARGE}").save(tmp_path / "out.mp4")
-            _, most = tracemalloc.get_traced_memory()
-        finally:
-            tracemalloc.stop()
-    assert (path.stat().st_size, path.read_bytes()[4:8]) == (LARGE * MIB, b"ftyp")
-    assert most < HELD
-
-
-COMMAND = """
-import tracemalloc
-from headwater import emulator
-from headwater.cli import main
-from headwater.transport import choose, httpx_transport
-choose.Transports._make = lambda *_: httpx_transport.adapted(emulator.rewriting(URL))
-prompt, path, *more = sys.argv[2:]
-if prompt.startswith("huge"):
-    tracemalloc.start()
-at = ["--model", "org/text-to-video", "--provider", "fal-ai"]
-code = main(["text-to-video", prompt, *at, "-o", path, *more])
-print(code, tracemalloc.get_traced_memory()[1])
-"""
-
-
-@pytest.fixture
-def command(
-    everywhere: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., tuple[int, int, str]]:
-    """`headwater text-to-video PROMPT -o FILE ...`: its code, the most bytes that it held, and what it said."""
-    monkeypatch.setenv("FAL_KEY", KEY)
-
-    def run(prompt: str, *more: str) -> tuple[int, int, str]:
-        done = scripts.run(COMMAND, str(everywhere), prompt, str(tmp_path / "out.mp4"), *more, strict=False)
-        code, most = map(int, done.stdout.split())
-        return code, most, done.stderr
-
-    return run
-
-
-def test_the_command_writes_a_large_result_without_holding_it(
-    command: Callable[..., tuple[int, int, str]], tmp_path: Path
-) -> None:
-    code, most, said = command(f"huge-{LARGE}")
-    assert code == 0, said
-    assert (tmp_path / "out.mp4").stat().st_size == LARGE * MIB
-    assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
-    assert most < HELD
-
-
-def test_the_command_replaces_a_file_by_a_whole_one_alone(
-    command: Callable[..., tuple[int, int, str]], tmp_path: Path
-) -> None:
-    (tmp_path / "kept.mp4").write_bytes(b"old")
-    (tmp_path / "out.mp4").symlink_to("kept.mp4")
-    code, _, said = command("fail", "--force")
-    assert code == 1
-    assert "The model failed" in said
-    assert (tmp_path / "kept.mp4").read_bytes() == b"old"
-    assert command("waves", "--force")[0] == 0
-    assert (tmp_path / "kept.mp4").read_bytes()[4:8] == b"ftyp"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["kept.mp4", "out.mp4"]
-    assert (tmp_path / "out.mp4").is_symlink()

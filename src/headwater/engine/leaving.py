@@ -92,7 +92,7 @@ class Held:
 
     def _attach(self) -> None:
         if isinstance(self._result, Output):
-            self._result.__dict__["_facts"] = self.facts
+            vars(self._result)["_facts"] = self.facts
 
     async def _fail(self, error: HeadwaterError) -> None:
         if self._state == "failed":
