@@ -9,7 +9,7 @@ import pytest
 
 from headwater import errors as e
 from headwater.flow import Reply
-from headwater.refusals import in_band, refusal, retry_after
+from headwater.refusals import decode, in_band, redacted, refusal, retry_after
 
 NOW = 1.8e9
 
@@ -141,3 +141,65 @@ def test_a_reset_is_a_wait_or_a_time(text: str, seconds: float) -> None:
 
 def test_a_time_without_a_clock_is_no_hint() -> None:
     assert retry_after({"x-ratelimit-reset": "1800000001"}) is None
+
+
+def test_an_account_without_credit_still_says_when_it_comes_back() -> None:
+    body = b'{"error":{"code":"insufficient_quota"}}'
+    named = refusal(Reply(status=429, headers={"retry-after": "7"}, body=body), provider="p")
+    reset = refusal(Reply(status=429, headers={"x-ratelimit-reset": "9"}, body=body), provider="p")
+    assert (named.retryable, named.retry_after, reset.retry_after) == (False, 7.0, 9.0)
+    assert refusal(Reply(status=400, headers={"retry-after": "7"}, body=b""), provider="p").retry_after is None
+
+
+def test_of_several_numbers_the_first_is_the_code() -> None:
+    assert refused(400, {"error": {"code": 17, "status": 18}}).code == "17"
+
+
+@pytest.mark.parametrize(("length", "cut"), [(499, False), (500, False), (501, True)])
+def test_how_much_of_what_it_said_is_quoted(length: int, cut: bool) -> None:
+    error = refused(400, {"error": "x" * length})
+    assert error.server_message == "x" * length
+    assert str(error) == f"p answered 400: {'x' * min(length, 500)}{'...' if cut else ''}"
+
+
+def test_the_first_variable_is_named() -> None:
+    error = refusal(Reply(status=401, headers={}, body=b"{}"), provider="p", keys=("FIRST", "SECOND"))
+    assert "set FIRST" in str(error) and "SECOND" not in str(error)
+
+
+@pytest.mark.parametrize(("provider", "named", "start"), [("p", "p", "p sent"), ("", None, "the server sent")])
+def test_who_sent_an_error_inside_an_answer(provider: str, named: str | None, start: str) -> None:
+    error = in_band(b'{"error":"m"}', provider=provider)
+    assert error is not None
+    assert error.provider == named
+    assert str(error).startswith(start)
+
+
+@pytest.mark.parametrize(("url", "start"), [("http://h:1/v1", "h answered"), ("", "the server answered")])
+def test_who_answered_with_what_is_no_answer(url: str, start: str) -> None:
+    with pytest.raises(e.UnexpectedContentError, match=f"^{start}"):
+        decode(Reply(status=200, headers={}, body=b"", url=url), dict)
+
+
+def test_what_is_redacted_is_the_same_error() -> None:
+    error = e.ServerError("a key")
+    assert redacted(error, lambda text: text.replace("key", "*")) is error
+    assert str(error) == "a *"
+
+
+@pytest.mark.parametrize(("depth", "found"), [(5, True), (6, True), (7, False)])
+def test_how_deep_words_are_looked_for(depth: int, found: bool) -> None:
+    nested: Any = "deep"
+    for _ in range(depth):
+        nested = {"message": nested}
+    assert (refused(400, nested).server_message == "deep") is found
+
+
+def test_how_many_errors_are_quoted() -> None:
+    said = refused(400, {"errors": [f"e{number}" for number in range(12)]}).server_message
+    assert said == "; ".join(f"e{number}" for number in range(10))
+
+
+@pytest.mark.parametrize("length", [1999, 2000, 2001, 9000])
+def test_how_much_of_what_it_said_is_kept(length: int) -> None:
+    assert len(refused(400, {"error": "x" * length}).server_message or "") == min(length, 2000)

@@ -26,6 +26,12 @@ class Input(io.TextIOWrapper):
         super().__init__(io.BytesIO(data), encoding="utf-8")
 
 
+@pytest.fixture(autouse=True)
+def a_wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Help is wrapped to the terminal that the tests happen to run in, and a name in two halves is not found."""
+    monkeypatch.setenv("COLUMNS", "200")
+
+
 @pytest.fixture(scope="session")
 def server() -> Iterator[Any]:
     with emulator.running() as url:

@@ -238,9 +238,10 @@ def create_embedding(
     user: str | None = None,
     extra_body: dict[str, Any] | None = None,
 ) -> CreateEmbeddingResponse:
-    """Turn texts into vectors, in OpenAI's words: https://platform.openai.com/docs/api-reference/embeddings/create
+    """Turn texts into vectors, in OpenAI's words.
 
     `feature_extraction` does the same, and gives an array.
+    The meanings are OpenAI's: https://platform.openai.com/docs/api-reference/embeddings/create
 
     Args:
         input: A text, a list of texts, or token ids as lists of integers.
