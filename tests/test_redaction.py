@@ -73,6 +73,7 @@ def test_what_no_header_can_carry(key: str) -> None:
 
 def test_its_value_is_given_to_whoever_asks() -> None:
     assert Secret(f" {KEY}\n").reveal() == KEY
+    assert repr(Secret(KEY)) == str(Secret(KEY)) == f"Secret({MASK})"
     assert Secret(KEY) == Secret(KEY) != Secret("other")
     assert Secret(KEY) != KEY
     assert len({Secret(KEY), Secret(KEY)}) == 1

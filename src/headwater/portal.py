@@ -216,5 +216,6 @@ _FACTS = frozenset(
         "request_id",
         "status",
         "timings",
+        "upload",
     }
 )

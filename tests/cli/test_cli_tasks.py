@@ -18,7 +18,7 @@ from headwater.cli import app, command
 from headwater.cli.command import Command
 from headwater.cli.options import Options, descriptions
 from headwater.cli.progress import describe
-from headwater.events import Progress, Queued, Started, Submitted, Transferred
+from headwater.events import Job, Progress, Queued, Started, Submitted, Transferred
 from headwater.media import Media, Source
 from headwater.tasks.declare import task
 from headwater.tasks.output import Output
@@ -293,7 +293,7 @@ def test_a_folder_that_is_not_there(make_all: Any) -> None:
 
 def test_states_of_a_job_in_words() -> None:
     events = [
-        Submitted("j1"), Queued(), Queued(2), Started(), Progress(), Progress(0.4, ("a", "b")),
+        Submitted(Job(provider="p", task="t", id="j1")), Queued(), Queued(2), Started(), Progress(), Progress(0.4, ("a", "b")),
         Transferred("download", 1_500_000, 3_000_000), "text",
     ]  # fmt: skip
     assert [describe(event) for event in events] == [

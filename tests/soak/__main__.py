@@ -97,7 +97,8 @@ class Soak:
         ours, theirs = (end - start for end, start in zip(load.processor_seconds(self.server.pid), used, strict=True))
         print(
             f"  {streams} paced streams: {seconds:.2f} s, {wrong} wrong, {ours:.1f} s of processor here,"
-            f" {theirs:.1f} s in the server, +{load.resident() - before:.0f} MiB, {load.resident():.0f} MiB in all"
+            f" {theirs:.1f} s in the server, +{load.resident() - before:.0f} MiB, {load.resident():.0f} MiB in all;"
+            f" load average {os.getloadavg()[0]:.1f}"
         )
         if seconds > MOST_SECONDS or wrong:
             self.problems.append(f"{streams} streams took {seconds:.2f} s, {wrong} of them wrong")

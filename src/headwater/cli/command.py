@@ -13,7 +13,7 @@ from contextlib import nullcontext
 from typing import Any, Final
 
 from ..errors import InputError, InvalidParameterError
-from . import connection, results
+from . import connection, picture, results
 from .files import STANDARD, OutputFile, free_name, standard_input, standard_text
 from .options import AnyDeclaration, Options, option, summary
 from .progress import ProgressLine
@@ -130,6 +130,7 @@ class Command:
         if self.streams:
             return task(**arguments)
         with ProgressLine() as line, task.stream(**arguments) as run:
+            line.watch(run)
             for event in run:
                 line.show(event)
             return run.result()
@@ -137,7 +138,7 @@ class Command:
     def _save(self, task: Any, arguments: dict[str, Any], file: OutputFile) -> None:
         """A video may be larger than memory: it goes to the disk as it comes."""
         with ProgressLine() as line, task.stream(**arguments) as run:
-            file.fill(run, line.show)
+            file.fill(run, line.watch(run).show)
 
     def _write_answer(self, task: Any, arguments: dict[str, Any], given: Mapping[str, Any]) -> None:
         piece = PIECES[self.declaration.name]
@@ -161,6 +162,8 @@ class Command:
         made = None if given.get("json") else results.as_file(result, file.path if file else None)
         if made is not None:
             self._write_bytes(made[0], made[1], given, file)
+            if hasattr(result, "getpixel") and given.get("output") != STANDARD and picture.can_show():
+                picture.show(result)
             return
         is_seen = file is None and is_terminal(sys.stdout)
         text = None if given.get("json") else results.as_text(result)

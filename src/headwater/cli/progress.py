@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import threading
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -11,6 +12,8 @@ from ..events import Progress, Queued, Started, Submitted, Transferred
 from .terminal import clean, takes_colour
 
 _ERASE: Final = "\r\x1b[2K"
+_OFTEN: Final = 0.2
+"""Seconds between two looks at an upload."""
 
 
 class ProgressLine:
@@ -19,6 +22,7 @@ class ProgressLine:
     def __init__(self) -> None:
         self._is_shown = takes_colour(sys.stderr)
         self._is_drawn = False
+        self._is_over = threading.Event()
 
     def show(self, event: Any) -> None:
         """Write this state over the one before."""
@@ -29,12 +33,25 @@ class ProgressLine:
             sys.stderr.flush()
             self._is_drawn = True
 
+    def watch(self, run: Any) -> Self:
+        """Show also how a large input is being sent: the caller's own thread waits meanwhile, so another one looks."""
+        if self._is_shown:
+            threading.Thread(target=self._look, args=(run,), daemon=True).start()
+        return self
+
+    def _look(self, run: Any) -> None:
+        while not self._is_over.wait(_OFTEN):
+            sent = run.upload
+            if sent is not None and sent.size < sent.total:
+                self.show(sent)
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._is_over.set()
         if self._is_drawn:
             sys.stderr.write(_ERASE)
             sys.stderr.flush()
@@ -44,7 +61,7 @@ def describe(event: Any) -> str:
     """A job's state in words; nothing for an event that is none."""
     match event:
         case Submitted(job=job):
-            return f"submitted as {job}"
+            return f"submitted as {job.id}"
         case Queued(position=None):
             return "queued"
         case Queued(position=position):

@@ -23,6 +23,7 @@ from .body import Body
 from .cache import play
 from .deadlines import DEFAULT, FOREVER, Deadlines, Phase
 from .facts import UNPREPARED, Plan, Timings
+from .multipart import Pieces
 from .outgoing import Credentials, outgoing
 from .refused import give_up, refused, unexpected
 from .retry import Quota, Raise, decide
@@ -40,7 +41,7 @@ NOT_BEGUN: Final = Deadlines(DEFAULT, 0.0)
 class Exchange:
     """The requests of one call."""
 
-    __slots__ = ("_answered_at", "_plan", "attempts", "deadlines", "engine", "headers", "now", "size", "status")
+    __slots__ = ("_answered_at", "_plan", "attempts", "deadlines", "engine", "headers", "now", "size", "status", "upload")
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -52,6 +53,7 @@ class Exchange:
         self.headers: dict[str, str] = {}
         self.status = 0
         self.size = 0
+        self.upload: Pieces | None = None
 
     def begin(self, plan: Plan, now: float) -> None:
         """Take the plan, and start the clocks."""
@@ -229,6 +231,7 @@ class Exchange:
     async def _transmit(self, request: Request) -> Incoming:
         limits = self.deadlines.limits
         going = outgoing(request, self._plan.credentials, limits.connect)
+        self.upload = going.body if isinstance(going.body, Pieces) else None
         return self.heard(await self.engine.transport(going.url).send(going))
 
     # -- bodies

@@ -25,24 +25,30 @@ _ESCAPES: Final = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})
 
 
 class Pieces:
-    """A body of pieces in memory and on disk, one after another; it can be gone through any number of times."""
+    """A body of pieces in memory and on disk, one after another; it can be gone through any number of times.
 
-    __slots__ = ("_pieces", "length")
+    `sent`: how many bytes have been taken this time.
+    """
+
+    __slots__ = ("_pieces", "length", "sent")
 
     def __init__(self, pieces: Sequence[Piece]) -> None:
         self._pieces = pieces
         self.length = sum(map(_size, pieces))
+        self.sent = 0
 
     def __aiter__(self) -> _Reader:
-        return _Reader(self._pieces)
+        self.sent = 0
+        return _Reader(self, self._pieces)
 
 
 class _Reader:
     """One time through."""
 
-    __slots__ = ("_left", "_place")
+    __slots__ = ("_left", "_place", "_whole")
 
-    def __init__(self, pieces: Sequence[Piece]) -> None:
+    def __init__(self, whole: Pieces, pieces: Sequence[Piece]) -> None:
+        self._whole = whole
         self._left = list(reversed(pieces))
         self._place = 0
 
@@ -50,20 +56,25 @@ class _Reader:
         return self
 
     async def __anext__(self) -> bytes:
+        data = await self._next()
+        self._whole.sent += len(data)
+        return data
+
+    async def _next(self) -> bytes:
         while self._left:
             piece = self._left[-1]
             if isinstance(piece, bytes):
-                return self._next(piece)
+                return self._ended(piece)
             if piece.path is None:
-                return self._next(piece.data)
+                return self._ended(piece.data)
             data = await to_thread.run_sync(_read, piece.path, self._place)
             if data:
                 self._place += len(data)
                 return data
-            self._next(b"")
+            self._ended(b"")
         raise StopAsyncIteration
 
-    def _next(self, data: bytes) -> bytes:
+    def _ended(self, data: bytes) -> bytes:
         self._left.pop()
         self._place = 0
         return data

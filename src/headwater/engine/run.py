@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Generic, Self, TypeVar, cast
 
 from ..errors import Attempt, ClosedError
+from ..events import Transferred
 from ..flow import END
 from .facts import Timings
 from .pulling import Pulled
@@ -56,6 +57,12 @@ class AsyncRun(Pulled, Generic[E, R]):
     def status(self) -> int:
         """The newest answer's HTTP status; 0 before there is one."""
         return self._exchange.status
+
+    @property
+    def upload(self) -> Transferred | None:
+        """How much of a large body has been sent; None where the newest request has none."""
+        body = self._exchange.upload
+        return None if body is None else Transferred("upload", body.sent, body.length)
 
     @property
     def request_id(self) -> str | None:
