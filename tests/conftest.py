@@ -9,7 +9,6 @@ from typing import Any
 
 import hypothesis  # noqa: F401 - its plugins' warnings belong here, not into the end of a run
 import pytest
-
 from drivers import LOOPS, Driver
 
 

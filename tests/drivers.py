@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import anyio
 import anyio.to_thread
@@ -56,11 +56,11 @@ class BlockingRun:
     async def close(self) -> None:
         await in_thread(self.run.close)
 
-    async def __aenter__(self) -> BlockingRun:
+    async def __aenter__(self) -> Self:
         await in_thread(self.run.__enter__)
         return self
 
-    async def __aexit__(self, *args: Any) -> None:
+    async def __aexit__(self, *args: object) -> None:
         await in_thread(self.run.__exit__, *args)
 
 
@@ -108,10 +108,10 @@ class BlockingClient:
     async def close(self) -> None:
         await in_thread(self.client.close)
 
-    async def __aenter__(self) -> BlockingClient:
+    async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, *args: Any) -> None:
+    async def __aexit__(self, *args: object) -> None:
         await in_thread(self.client.close)
 
 

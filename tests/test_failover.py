@@ -8,8 +8,8 @@ from typing import Any
 
 import httpx
 import pytest
-
 from drivers import Driver
+
 from headwater import (
     AuthenticationError,
     IncompleteStreamError,
@@ -69,9 +69,7 @@ def keys(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def client_of(driver: Driver, providers: Providers, *names: str, **arguments: Any) -> Any:
     arguments.setdefault("model_mapping", {MODEL: "theirs"})
-    return driver.client(
-        MODEL, provider=list(names), transport=httpx.MockTransport(providers), retries=0, **arguments
-    )
+    return driver.client(MODEL, provider=list(names), transport=httpx.MockTransport(providers), retries=0, **arguments)
 
 
 @pytest.mark.parametrize("failing", [refused(500), refused(401), refused(404), refused(429), unreachable, page])

@@ -20,9 +20,7 @@ def test_two_rows_of_pixels_make_a_line() -> None:
     image = Image.new("RGB", (2, 2))
     image.putpixel((0, 0), (255, 0, 0))
     image.putpixel((1, 1), (0, 0, 255))
-    assert picture.drawn(image, 80) == (
-        "\x1b[38;2;255;0;0;48;2;0;0;0m▀\x1b[38;2;0;0;0;48;2;0;0;255m▀\x1b[0m\n"
-    )
+    assert picture.drawn(image, 80) == ("\x1b[38;2;255;0;0;48;2;0;0;0m▀\x1b[38;2;0;0;0;48;2;0;0;255m▀\x1b[0m\n")
 
 
 @pytest.mark.parametrize(("size", "shape"), [((640, 480), (40, 15)), ((1000, 10), (40, 1)), ((3, 9), (3, 4))])

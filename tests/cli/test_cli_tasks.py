@@ -293,8 +293,8 @@ def test_a_folder_that_is_not_there(make_all: Any) -> None:
 
 def test_states_of_a_job_in_words() -> None:
     events = [
-        Submitted(Job(provider="p", task="t", id="j1")), Queued(), Queued(2), Started(), Progress(), Progress(0.4, ("a", "b")),
-        Transferred("download", 1_500_000, 3_000_000), "text",
+        Submitted(Job(provider="p", task="t", id="j1")), Queued(), Queued(2),
+        Started(), Progress(), Progress(0.4, ("a", "b")), Transferred("download", 1_500_000, 3_000_000), "text",
     ]  # fmt: skip
     assert [describe(event) for event in events] == [
         "submitted as j1",

@@ -7,8 +7,8 @@ from typing import Any
 
 import httpx
 import pytest
-
 from drivers import Driver
+
 from headwater import Transferred
 
 pytestmark = pytest.mark.anyio

@@ -41,7 +41,18 @@ NOT_BEGUN: Final = Deadlines(DEFAULT, 0.0)
 class Exchange:
     """The requests of one call."""
 
-    __slots__ = ("_answered_at", "_plan", "attempts", "deadlines", "engine", "headers", "now", "size", "status", "upload")
+    __slots__ = (
+        "_answered_at",
+        "_plan",
+        "attempts",
+        "deadlines",
+        "engine",
+        "headers",
+        "now",
+        "size",
+        "status",
+        "upload",
+    )
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine

@@ -46,9 +46,7 @@ def _chat(call: Call) -> Flow[Any]:
 def _as(call: Call, provider: Provider, model: str | None, adapter: str | None = None) -> Flow[Any]:
     """The call as this provider's, through the router."""
     base = f"{ROUTER}/{provider.name}"
-    routed = msgspec.structs.replace(
-        call, provider=provider.name, base=base, model=model, routed=True, adapter=adapter
-    )
+    routed = msgspec.structs.replace(call, provider=provider.name, base=base, model=model, routed=True, adapter=adapter)
     return (yield from provider.tasks[call.task](routed))
 
 
