@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from msgspec import Meta, field
 
+from ..events import JobEvent
 from ..media import File, Media
-from .declare import task
+from .declare import Declare, task
 from .output import Output
 from .parameters import GenerationParameters, Natural, Positive, Share, Transform, source
 from .plain import MediaOutput
@@ -122,7 +123,7 @@ def audio_to_audio(
     raise NotImplementedError
 
 
-@task("automatic-speech-recognition", check=_AUDIO)
+@Declare[AutomaticSpeechRecognitionOutputChunk | JobEvent]("automatic-speech-recognition", _AUDIO)
 def automatic_speech_recognition(
     audio: File,
     *,
@@ -157,7 +158,7 @@ def automatic_speech_recognition(
     raise NotImplementedError
 
 
-@task("text-to-speech")
+@Declare[Media | JobEvent]("text-to-speech")
 def text_to_speech(
     text: str,
     *,
@@ -221,7 +222,7 @@ def text_to_speech(
     raise NotImplementedError
 
 
-@task("text-to-audio")
+@Declare[Media | JobEvent]("text-to-audio")
 def text_to_audio(
     text: str,
     *,

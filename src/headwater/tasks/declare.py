@@ -130,9 +130,9 @@ class Declaration(Generic[P, E, R]):
 
 
 class Declare(Generic[E]):
-    """What `task(...)` returns: takes the function, gives the declaration."""
+    """What `task(...)` returns: takes the function, gives the declaration. Used as it is where events are a union."""
 
-    def __init__(self, name: str, check: Check | None) -> None:
+    def __init__(self, name: str, check: Check | None = None) -> None:
         self._name = name
         self._check = check
 
