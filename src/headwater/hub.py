@@ -16,7 +16,7 @@ import msgspec
 
 from .errors import InvalidParameterError, MissingModelError, ProviderError, TransportError
 from .flow import Call, Flow, Send
-from .providers.mapping import Entry
+from .providers.mapping import Entry, card_of
 from .providers.requests import get
 from .providers.urls import CHAT, at_model, openai_url
 from .refusals import decode
@@ -79,7 +79,7 @@ def model_status(call: Call) -> Flow[ModelStatus]:
         raise InvalidParameterError("the status of a model wants its id on the Hub; for a server there is health_check")
     hub_id = named.partition(":")[0]
     wanted = urlencode([("expand", name) for name in ("inference", "inferenceProviderMapping", "library_name")])
-    card = decode((yield Send(get(at_model(call.hub, "/api/models/", hub_id, f"?{wanted}"), auth="hub"))), _Card)
+    card = decode((yield from card_of(call.hub, at_model(call.hub, "/api/models/", hub_id, f"?{wanted}"))), _Card)
     mapping = card.mapping or {}
     entries = mapping.items() if isinstance(mapping, dict) else [(entry.provider, entry) for entry in mapping]
     serving = sorted(name for name, entry in entries if entry.status == "live")

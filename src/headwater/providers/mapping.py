@@ -24,7 +24,7 @@ from ..errors import (
     UnsupportedModelError,
     UnsupportedTaskError,
 )
-from ..flow import Cached, Call, Flow, Send
+from ..flow import Cached, Call, Flow, Reply, Send
 from ..refusals import decode
 from .openai import Flows
 from .requests import get
@@ -123,14 +123,19 @@ def entries_of(call: Call, hub_id: str) -> Flow[tuple[Entry, ...]]:
 
 
 def _ask(hub: str, url: str) -> Flow[tuple[Entry, ...]]:
-    try:
-        reply = yield Send(get(url, auth="hub"))
-    except RedirectError as moved:  # a model that was renamed
-        reply = yield Send(get(_within(hub, moved), auth="hub"))
-    mapping = decode(reply, _Model).mapping or {}
+    mapping = decode((yield from card_of(hub, url)), _Model).mapping or {}
     if isinstance(mapping, dict):
         return tuple(msgspec.structs.replace(entry, provider=name) for name, entry in mapping.items())
     return tuple(mapping)
+
+
+def card_of(hub: str, url: str) -> Flow[Reply]:
+    """What the Hub says of a model, also of one that was renamed."""
+    try:
+        reply: Reply = yield Send(get(url, auth="hub"))
+    except RedirectError as moved:
+        reply = yield Send(get(_within(hub, moved), auth="hub"))
+    return reply
 
 
 def _within(hub: str, moved: RedirectError) -> str:
