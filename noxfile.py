@@ -6,6 +6,7 @@ servers come from the lock files in tests/real, with their hashes, into folders 
 
 import hashlib
 import json
+import os
 import shutil
 import sys
 import sysconfig
@@ -29,6 +30,7 @@ DEMO_EXTRAS = ("trio", "emulator")
 GROUPS = PYPROJECT["dependency-groups"]
 SERVERS = [name.removeprefix(SERVER_GROUP) for name in GROUPS if name.startswith(SERVER_GROUP)]
 REAL = Path("tests/real")
+VOICE = "espeak-ng"
 PRINT_MISSING = """
 import sys
 from importlib.metadata import PackageNotFoundError, version
@@ -171,6 +173,16 @@ def bench(session: nox.Session) -> None:
     session.run("python", "-m", "benchmarks", *session.posargs)
 
 
+def install_voice(session: nox.Session) -> None:
+    """Try for the voice whose speech is recognised, where that needs no password; without it those tests skip."""
+    if shutil.which(VOICE) or not shutil.which("apt-get") or os.geteuid() != 0:
+        return
+    try:
+        session.run("apt-get", "install", "-y", VOICE, external=True, env={"DEBIAN_FRONTEND": "noninteractive"})
+    except CommandFailed:
+        session.warn(f"{VOICE} could not be installed: nothing is spoken, so nothing is recognised")
+
+
 @nox.session
 def real(session: nox.Session) -> None:
     """The same behaviours against every real server that can be installed here."""
@@ -179,6 +191,8 @@ def real(session: nox.Session) -> None:
     folders = {server: str(folder) for server, folder in found.items() if folder}
     if not folders:
         session.error("no real server could be installed")
+    if "whisper" in folders:
+        install_voice(session)
     session.run("pytest", str(REAL), *session.posargs, env={"HEADWATER_REAL": json.dumps(folders)})
 
 

