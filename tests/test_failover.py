@@ -125,6 +125,18 @@ async def test_a_missing_key_turns_to_the_next(driver: Driver, monkeypatch: pyte
     assert isinstance(answer.facts.attempts[0].error, MissingCredentialError)
 
 
+async def test_the_clocks_start_once_also_where_no_plan_came(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TOGETHER_API_KEY")
+    async with client_of(driver, Providers(groq=answered), "together", "groq", timeout=60) as client:
+        answer = await client.chat_completion(QUESTION)
+    assert answer.facts.timings.total < 60
+    assert answer.facts.attempts[0].started < 60
+    async with client_of(driver, Providers(), "together") as client:
+        with pytest.raises(MissingCredentialError) as caught:
+            await client.chat_completion(QUESTION)
+    assert caught.value.elapsed < 60
+
+
 async def test_nothing_is_asked_again_after_the_first_event(driver: Driver) -> None:
     def cut(request: httpx.Request) -> httpx.Response:
         return httpx.Response(200, content=CHUNK, headers={"content-type": "text/event-stream"})

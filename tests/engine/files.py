@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from anyio import current_time
-
 from headwater.auth import Secret
 from headwater.engine.deadlines import DEFAULT, Timeout
 from headwater.engine.exchange import Engine, Exchange
@@ -89,5 +87,6 @@ def exchange(
     credentials = Credentials(origins=frozenset({origin}), key=Secret("sk-very-secret"), headers=(("x-mine", "1"),))
     again = Retries(most=retries)
     plan = Plan(task="t", provider="p", credentials=credentials, retries=again, timeout=timeout)
-    call.begin(plan, current_time())
+    call.start()
+    call.begin(plan)
     return call

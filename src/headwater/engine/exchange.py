@@ -66,12 +66,16 @@ class Exchange:
         self.size = 0
         self.upload: Pieces | None = None
 
-    def begin(self, plan: Plan, now: float) -> None:
-        """Take the plan, and start the clocks."""
+    def start(self) -> None:
+        """Start the clocks."""
         # anyio asks which event loop runs each time that it is asked for the time: twenty times the cost of the answer
         self.now = getattr(current_token().native_token, "time", current_time)
+        self.deadlines = Deadlines(DEFAULT, self.now())
+
+    def begin(self, plan: Plan) -> None:
+        """Take the plan; its limits count from the start."""
         self._plan = plan
-        self.deadlines = Deadlines(plan.timeout, now)
+        self.deadlines = Deadlines(plan.timeout, self.deadlines.began)
 
     @property
     def request_id(self) -> str | None:

@@ -95,8 +95,6 @@ class Held:
             vars(self._result)["_facts"] = self.facts
 
     async def _fail(self, error: HeadwaterError) -> None:
-        if self._state == "failed":
-            return
         self._state = "failed"
         self._failure = redacted(error, self._plan.credentials.redact)
         self._ended_at = self._exchange.now()

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import anyio
 import anyio.to_thread
-from anyio import CancelScope, current_time
+from anyio import CancelScope
 
 from ..errors import CallError, DecodeError, HeadwaterError, IncompleteStreamError, TransportError
 from ..events import Submitted
@@ -69,10 +69,11 @@ class Pulled(Held):
                 return END
 
     async def _begin(self) -> None:
-        began = self._exchange.deadlines.began if self._turn else current_time()
+        if not self._turn:
+            self._exchange.start()  # before there is a plan: preparing may fail, and what follows keeps these clocks
         self._state = "open"
         self._plan = plan = await self._prepare(self._turn)
-        self._exchange.begin(plan, began)
+        self._exchange.begin(plan)
         self._advance(plan.flow.send, None)
 
     def _goes_elsewhere(self, error: HeadwaterError) -> bool:
