@@ -6,10 +6,11 @@ Nothing here does I/O, decodes a body, or knows a provider.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import AsyncIterable
 from functools import lru_cache
-from typing import Literal, NamedTuple, Protocol
+from typing import Final, Literal, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 import msgspec
@@ -19,6 +20,12 @@ from .errors import InvalidParameterError
 _TARGET = re.compile(r"[\x21\x23-\x7e]*\Z")  # printable ASCII without space and quote; "#" is cut off before
 _HOST = re.compile(r"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])\Z")
 _PORTS = {"http": 80, "https": 443}
+FOREVER: Final = math.inf
+"""A moment that never comes."""
+
+
+class Silence(Exception):  # noqa: N818 - between a transport and the engine, which knows what to call it
+    """Nothing came until the moment that `Incoming.wait_until` named."""
 
 
 class Url(NamedTuple):
@@ -91,7 +98,11 @@ class Outgoing(msgspec.Struct, kw_only=True, gc=False):
 
 
 class Incoming(Protocol):
-    """An answer whose head has arrived."""
+    """An answer whose head has arrived.
+
+    One that can keep the time of its reads has a method `wait_until(moment: float) -> bool`: whether from now on
+    `receive` raises `Silence` when it would wait past that moment on anyio's clock. For others a cancel scope does it.
+    """
 
     status: int
     headers: dict[str, str]

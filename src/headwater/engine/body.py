@@ -31,6 +31,12 @@ class Body:
         self._unpack = _Unpack(coding) if coding and coding.strip().lower() != "identity" else None
         self.size = 0
 
+    @property
+    def plain(self) -> bool:
+        """Whether the bytes come as they are: who reads many small pieces may take them from the answer itself, and
+        then keeps `size`."""
+        return self._unpack is None
+
     def ready(self) -> bool:
         """Whether `read` would return without waiting, as far as is known."""
         return (self._unpack is not None and bool(self._unpack.packed)) or self._incoming.ready()

@@ -6,15 +6,14 @@ sleeps or holds a cancel scope.
 
 from __future__ import annotations
 
-import math
 from typing import Literal, TypeAlias
 
 import msgspec
 
 from ..errors import InferenceTimeoutError, InvalidParameterError
+from ..wire import FOREVER
 
 Phase: TypeAlias = Literal["total", "connect", "first_event", "idle"]
-FOREVER = math.inf
 
 
 class Timeout(msgspec.Struct, frozen=True):

@@ -18,10 +18,10 @@ from anyio.lowlevel import current_token
 from ..errors import Attempt, HeadwaterError, ProviderError, UnexpectedContentError
 from ..flow import Cached, Reply, Request, Step, Stream
 from ..refusals import REQUEST_IDS, redacted
-from ..wire import Incoming
+from ..wire import FOREVER, Incoming
 from .body import Body
 from .cache import play
-from .deadlines import DEFAULT, FOREVER, Deadlines, Phase
+from .deadlines import DEFAULT, Deadlines, Phase
 from .facts import UNPREPARED, Plan, Timings
 from .multipart import Pieces
 from .outgoing import Credentials, outgoing
@@ -230,10 +230,9 @@ class Exchange:
             if not is_declared(step, content_type):
                 raise await unexpected(self._plan, incoming, content_type, self._reading_until())
             events = Events(step, incoming)
-            while (event := events.take()) is None:
-                if events.over:
-                    raise events.failure or self._empty(events)
-                await self._bounded("first_event", events.more())
+            event = await self._bounded("first_event", events.first())
+            if event is None:
+                raise events.failure or self._empty(events)
         except BaseException:
             await self.close(incoming)
             raise

@@ -11,12 +11,11 @@ from typing import Any, Final
 
 import anyio
 import anyio.to_thread
-from anyio import CancelScope
 
 from ..errors import CallError, DecodeError, HeadwaterError, IncompleteStreamError, TransportError
 from ..events import Submitted
 from ..flow import END, Cached, Emit, Fetch, Load, Loaded, OnCancel, Reply, Send, Sleep, Step, Stream
-from .deadlines import FOREVER
+from ..wire import FOREVER, Silence
 from .fetching import Download, fetch, load
 from .leaving import Held
 from .retry import is_worth_another_provider
@@ -59,7 +58,9 @@ class Pulled(Held):
             if self._waiting:
                 return self._waiting.popleft()
             if self._state == "open":
-                if (event := await self._go_on()) is not None:
+                events = self._events
+                event = await (self._go_on() if events is None else self._read(events))
+                if event is not None:
                     return event
             elif self._state == "new":
                 await self._begin()
@@ -86,13 +87,8 @@ class Pulled(Held):
         return True
 
     async def _go_on(self) -> Any:
-        """One step of the flow, or one reading of its stream; an event, where that gave one."""
-        events, step = self._events, self._step
-        if events is not None:
-            event = events.take()
-            if event is None:
-                await (self._conclude(events) if events.over else self._read(events))
-            return event
+        """One step of the flow; an event, where that gave one."""
+        step = self._step
         value: Any
         try:
             if type(step) is Stream:
@@ -170,20 +166,19 @@ class Pulled(Held):
 
     # -- its stream
 
-    async def _read(self, events: Events) -> None:
-        """Wait for the next event, and keep it waiting; the clock of its silence runs meanwhile, and only then."""
-        deadlines = self._exchange.deadlines
-        now = self._exchange.now
-        limit = min(deadlines.total, now() + deadlines.idle)
-        event = None
-        with CancelScope(deadline=limit):
-            while event is None and not events.over:
-                await events.more()
-                event = events.take()
-        if event is not None:
-            self._waiting.append(event)
-        elif not events.over:
-            raise deadlines.passed("idle", now())
+    async def _read(self, events: Events) -> Any:
+        """The stream's next event; None at its end. The clock of its silence runs while it is waited for, and only
+        then."""
+        event = events.take()
+        if event is None and not events.over:
+            deadlines = self._exchange.deadlines
+            try:
+                event = await events.next(min(deadlines.total, self._exchange.now() + deadlines.idle))
+            except Silence:
+                raise deadlines.passed("idle", self._exchange.now()) from None
+        elif event is None:
+            await self._conclude(events)
+        return event
 
     async def _conclude(self, events: Events) -> None:
         """Everything that came was handed over: settle how it ended."""

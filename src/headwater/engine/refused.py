@@ -10,9 +10,8 @@ from anyio import CancelScope
 from ..errors import HeadwaterError, UnexpectedContentError
 from ..flow import Reply, Request
 from ..refusals import in_band, refusal
-from ..wire import Incoming
+from ..wire import FOREVER, Incoming
 from .body import Body
-from .deadlines import FOREVER
 from .facts import Plan
 
 SIZE: Final = 64 * 1024

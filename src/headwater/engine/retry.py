@@ -24,15 +24,21 @@ from ..errors import (
 )
 
 LONGEST_WAIT: Final = 60.0
-"""A server that asks for a longer wait than this (seconds) is not waited for."""
+"""Seconds that a server may ask to be waited for."""
+PATIENCE: Final = 2.0
+"""The same where there is another provider to turn to."""
 
 
 class Retries(msgspec.Struct, frozen=True):
-    """The policy: `most` further attempts after the first, backoff from `first` doubling up to `cap` seconds."""
+    """The policy: `most` further attempts after the first, backoff from `first` doubling up to `cap` seconds.
+
+    A server that asks for a longer wait than `longest` seconds is not waited for.
+    """
 
     most: int = 2
     first: float = 0.5
     cap: float = 8.0
+    longest: float = LONGEST_WAIT
 
 
 class Retry(msgspec.Struct, frozen=True):
@@ -69,15 +75,18 @@ def _wait(error: HeadwaterError, tries: int, policy: Retries, rand: float) -> fl
     asked = error.retry_after
     if asked is None:
         return rand * min(policy.cap, policy.first * 2.0 ** min(tries - 1, 30))
-    if not 0 <= asked <= LONGEST_WAIT:  # nor is a nan, whoever made it
+    if not 0 <= asked <= policy.longest:  # nor is a nan, whoever made it
         return None
     return asked + rand * min(max(0.1 * asked, 0.25), 2.0)
 
 
-def is_worth_another_provider(error: HeadwaterError) -> bool:
-    """Whether another provider may succeed where this one failed: not where the call itself is wrong or too late."""
+def is_worth_another_provider(error: HeadwaterError, left: float = 0.0) -> bool:
+    """Whether another provider may succeed where this one failed: not where the call itself is wrong or too late.
+
+    `left`: the seconds that the call still has for its first event, where the limit that passed was this provider's.
+    """
     if isinstance(error, InferenceTimeoutError):
-        return error.phase == "connect"
+        return error.phase == "connect" or left > 0
     return not isinstance(
         error, InvalidParameterError | InvalidRequestError | InputError | ContentRefusedError | ClosedError
     )
@@ -99,8 +108,8 @@ class Quota:
         self._lock = threading.Lock()
         self.tokens = self.FULL
 
-    def take(self, error: HeadwaterError) -> bool:
-        """Pay for a retry; False when there is not enough left."""
+    def take(self, error: HeadwaterError | None = None) -> bool:
+        """Pay for a retry after this failure, or for a second attempt beside one; False when there is not enough."""
         cost = self.COST_CONNECT if isinstance(error, ConnectError) else self.COST
         with self._lock:
             if self.tokens < cost:
@@ -113,3 +122,32 @@ class Quota:
         if self.tokens < self.FULL:
             with self._lock:
                 self.tokens = min(self.FULL, self.tokens + 1)
+
+
+class Hedges:
+    """How many second attempts a client may start beside slow first ones: under one in ten calls, and one more.
+
+    Every call that could be hedged pays `EACH` in, a hedge takes `COST` out, and at most `FULL` is kept.
+    """
+
+    __slots__ = ("_lock", "tokens")
+    EACH: Final = 1
+    COST: Final = 11
+    FULL: Final = 110
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.tokens = self.COST
+
+    def called(self) -> None:
+        """A call that could be hedged began."""
+        with self._lock:
+            self.tokens = min(self.FULL, self.tokens + self.EACH)
+
+    def take(self) -> bool:
+        """Pay for a hedge; False when there is not enough."""
+        with self._lock:
+            if self.tokens < self.COST:
+                return False
+            self.tokens -= self.COST
+            return True

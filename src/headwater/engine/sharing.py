@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Sequence
 
 from ..wire import Transport, Url
 from .cache import Cache
+from .health import Health, Order, Turns
 from .inputs import DEFAULT as POLICY
 from .inputs import InputPolicy
-from .retry import Quota
+from .retry import Hedges, Quota
 
 
 class Engine:
-    """What the calls of one client share: its transports, its cache, its retry quotas.
+    """What the calls of one client share: its transports, its cache, its quotas, what it knows of providers.
 
     `transport` gives what carries requests to a URL, `assets` what carries downloads (default: the same). `policy`
     says what may be read and downloaded. `real_waits` False lets backoff and polling take no time.
+
+    `order` may be set, on a `copy.copy` that then shares all the rest: it is given the names of a call's routes (a
+    provider's, or a URL's origin) and gives their places in the order in which to ask them. Whatever it says, a route
+    whose breaker is open comes last. None: the list's order, and whoever worked last.
     """
 
-    __slots__ = ("assets", "cache", "policy", "quotas", "real_waits", "transport")
+    __slots__ = ("assets", "cache", "health", "hedges", "order", "policy", "quotas", "real_waits", "transport")
 
     def __init__(
         self,
@@ -34,7 +39,14 @@ class Engine:
         self.real_waits = real_waits
         self.cache = Cache()
         self.quotas: dict[str, Quota] = {}
+        self.hedges = Hedges()
+        self.health = Health()
+        self.order: Order | None = None
 
     def quota(self, provider: str) -> Quota:
         """The provider's retry quota."""
         return self.quotas.setdefault(provider, Quota())
+
+    def turns(self, names: Sequence[str], key: Hashable) -> Turns | None:
+        """The turns of one call, of the task and model that are its `key`; None where there is nobody to turn to."""
+        return Turns(self.health, names, key, self.order) if len(names) > 1 else None

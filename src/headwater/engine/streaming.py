@@ -6,7 +6,7 @@ when the stream is over and what it saw last; what an end means is the run's to 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, Final
 
 from anyio import CancelScope, current_time
@@ -14,7 +14,7 @@ from anyio import CancelScope, current_time
 from ..errors import HeadwaterError, MalformedEventError, TransportError
 from ..flow import END, Fold, Stream
 from ..framing import WHOLE, BodyFraming, Frame, Framing, JSONLinesFraming, SSEFraming, WholeFraming
-from ..wire import Incoming
+from ..wire import FOREVER, Incoming, Silence
 from .body import Body
 
 DRAIN: Final = 0.1
@@ -57,6 +57,7 @@ class Events:
         "_frames",
         "_framing",
         "_step",
+        "_wait_until",
         "count",
         "ended",
         "failure",
@@ -69,6 +70,7 @@ class Events:
         self.incoming = incoming
         self.fold: Fold[Any, Any] = step.fold()
         self._step = step
+        self._wait_until: Callable[[float], bool] | None = getattr(incoming, "wait_until", None)
         self._decode = step.decode
         self._body = Body(incoming, float("inf"))
         self._framing = _framing(step, incoming)
@@ -106,18 +108,35 @@ class Events:
             self._fail(error)
         return None
 
-    async def more(self) -> None:
-        """Read until some frames have come, or it is over."""
+    def next(self, until: float) -> Awaitable[Any]:
+        """Wait for the next event; None when it is over. Raises `Silence` when none came in time."""
+        if self._wait_until is not None and self._wait_until(until):
+            return self.first()
+        return self._within(until)
+
+    async def _within(self, until: float) -> Any:
+        with CancelScope(deadline=until):
+            return await self.first()
+        raise Silence
+
+    async def first(self) -> Any:
+        """Wait for the next event, without a limit; None when it is over."""
+        body = self._body
+        receive = self.incoming.receive if body.plain else body.read
         try:
             while not self.over:
-                data = await self._body.read()
+                data = await receive()
+                if body.plain:
+                    body.size += len(data)
                 frames = self._framing.feed(data) if data else self._framing.finish()
                 self.over = not data
                 if frames:
                     self._frames = iter(frames)
-                    return
+                    if (event := self.take()) is not None:
+                        return event
         except HeadwaterError as error:
             self._fail(error)
+        return None
 
     def _fail(self, error: HeadwaterError) -> None:
         if isinstance(error, MalformedEventError):
@@ -131,6 +150,8 @@ class Events:
 
         A body that is cut there, short of the length that it announced, is a `failure` all the same.
         """
+        if self._wait_until is not None:
+            self._wait_until(FOREVER)
         try:
             with CancelScope(deadline=current_time() + DRAIN):
                 while await self.incoming.receive():

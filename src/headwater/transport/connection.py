@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from anyio import move_on_after
 
 from ..errors import ConnectionLostError, HeadwaterError
-from ..wire import Outgoing
+from ..wire import FOREVER, Outgoing
 from .parsing import ResponseParser
 from .sending import LAST_WORDS, PIECE, Upload, request_head
 from .streams import BROKEN, Stream
@@ -42,6 +42,7 @@ class Connection:
     async def ask(self, outgoing: Outgoing) -> Answer:
         """Send a request, and wait for the answer's head."""
         self.parser.expect(outgoing.method)
+        self.stream.until = FOREVER
         body = outgoing.body
         if isinstance(body, bytes) and len(body) <= PIECE:
             try:
@@ -62,23 +63,22 @@ class Connection:
         """Read until an answer's head is whole; what came of its body with it."""
         parser = self.parser
         while True:
-            piece = await self.pull()
+            try:
+                piece = self.take(await self.stream.receive())
+            except BROKEN as error:
+                raise self.lost() from error
             if parser.head_done:
                 return piece
             if parser.failure is not None:
                 raise parser.failure
 
-    async def pull(self) -> bytes:
+    def take(self, data: bytes) -> bytes:
         """Body bytes from one read of the socket; b"" where it had none."""
-        try:
-            data = await self.stream.receive()
-        except BROKEN as error:
-            raise self._lost() from error
         if data:
             return self.parser.feed(data)
         if self.parser.end():
             return b""
-        raise self._lost()
+        raise self.lost()
 
     def spent(self) -> bool:
         """Whether the answer just read whole leaves nothing that another request could follow."""
@@ -98,9 +98,10 @@ class Connection:
     async def _last_words(self, cause: Exception) -> bytes:
         with move_on_after(LAST_WORDS):
             return await self.head()
-        raise self._lost() from cause
+        raise self.lost() from cause
 
-    def _lost(self) -> ConnectionLostError:
+    def lost(self) -> ConnectionLostError:
+        """The error for a connection that the peer, or the network, has ended."""
         if self.parser.head_done:
             return ConnectionLostError("the connection was lost in the middle of the answer")
         return ConnectionLostError("the connection was lost before the answer")
@@ -145,7 +146,11 @@ class Answer:
             return piece
         while (connection := self._connection) is not None:
             try:
-                piece = await connection.pull()
+                piece = connection.take(await connection.stream.receive())
+            except BROKEN as error:
+                self._failure = connection.lost()
+                self._abandon()
+                raise self._failure from error
             except BaseException as error:
                 self._failure = error if isinstance(error, HeadwaterError) else closed_early()
                 self._abandon()
@@ -162,6 +167,14 @@ class Answer:
     def ready(self) -> bool:
         """Whether `receive` would return without waiting."""
         return self._connection is None or bool(self._piece)
+
+    def wait_until(self, moment: float) -> bool:
+        """Let no `receive` wait past this moment (seconds on the event loop's clock): `Silence`."""
+        connection = self._connection
+        if connection is None:
+            return True  # nothing is waited for any more
+        connection.stream.until = moment
+        return connection.stream.keeps_time
 
     async def aclose(self) -> None:
         """Give up: the connection is closed at once. Idempotent."""

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from anyio import BrokenResourceError
 from anyio.lowlevel import checkpoint_if_cancelled
 
+from ..wire import FOREVER, Silence
 from .streams import readable, shut
 
 UNREAD = 128 * 1024
@@ -36,6 +37,18 @@ class Future(Protocol):
         ...
 
     def __await__(self) -> Any: ...
+
+
+class Timer(Protocol):
+    """What the loop's `call_at` gives."""
+
+    def when(self) -> float:
+        """The moment, on the loop's clock."""
+        ...
+
+    def cancel(self) -> None:
+        """Do not call."""
+        ...
 
 
 class Wires(Protocol):
@@ -69,6 +82,14 @@ class EventLoop(Protocol):
         """Something to wait for."""
         ...
 
+    def time(self) -> float:
+        """The loop's clock, in seconds."""
+        ...
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
+        """Call later."""
+        ...
+
     def sock_connect(self, sock: socket.socket, address: Any) -> Awaitable[None]:
         """Connect a socket that does not block."""
         ...
@@ -91,10 +112,14 @@ class NativeStream:
         "_raw",
         "_reader",
         "_secure",
+        "_timer",
         "_unread",
         "_waiting",
         "_wires",
+        "until",
     )
+
+    keeps_time = True
 
     def __init__(self, loop: EventLoop, raw: socket.socket, *, secure: bool) -> None:
         self._loop = loop
@@ -109,6 +134,8 @@ class NativeStream:
         self._lost: Exception | None = None
         self._reader: Future | None = None
         self._drained: Future | None = None
+        self._timer: Timer | None = None
+        self.until = FOREVER
 
     # -- what the loop calls
 
@@ -141,6 +168,7 @@ class NativeStream:
         if not isinstance(error, ssl.SSLError):
             self._lost = error
         self._end()
+        self._rest()
         self.resume_writing()
 
     def pause_writing(self) -> None:
@@ -169,9 +197,13 @@ class NativeStream:
             return self._take(unread)
         if not self._over:
             self._reader = reader = self._loop.create_future()
-            data: bytes = await reader
+            if self.until != FOREVER and (self._timer is None or self._timer.when() > self.until):
+                self._watch()
+            data: bytes | None = await reader
             if data:
                 return data
+            if data is None:
+                raise Silence
         if self._lost is not None:
             raise BrokenResourceError from self._lost
         return b""
@@ -185,6 +217,28 @@ class NativeStream:
             if not self._over:
                 self._wires.resume_reading()
         return data
+
+    def _watch(self) -> None:
+        # One timer watches over many reads: when it fires it looks at `until` as that is then, and mostly goes on.
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(self.until, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        reader = self._reader
+        if reader is None or reader.done() or self.until == FOREVER:
+            return
+        if self._loop.time() < self.until:
+            self._watch()
+        else:
+            self._reader = None
+            reader.set_result(None)
+
+    def _rest(self) -> None:
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
 
     async def send(self, data: memoryview) -> None:
         """Send everything; it may stop in the middle when cancelled. Raises `BROKEN`."""
@@ -216,6 +270,7 @@ class NativeStream:
     def close(self) -> None:
         """Close at once, in the event loop's own thread."""
         self._over = True
+        self._rest()
         self._unread.clear()
         self.shut()
         self._wires.abort()

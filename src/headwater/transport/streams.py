@@ -18,6 +18,8 @@ from anyio.abc import SocketAttribute, SocketStream
 from anyio.lowlevel import checkpoint_if_cancelled
 from anyio.streams.tls import TLSAttribute, TLSStream
 
+from ..wire import FOREVER
+
 BROKEN = (BrokenResourceError, ClosedResourceError, OSError)
 """What reading and writing raise once the peer, or the network, is gone."""
 READ = 64 * 1024
@@ -25,7 +27,13 @@ READ = 64 * 1024
 
 
 class Stream(Protocol):
-    """A connected socket, TLS included. One task reads, one writes."""
+    """A connected socket, TLS included. One task reads, one writes.
+
+    `until`: when a `receive` that waits raises `Silence`, on the event loop's clock; heeded where `keeps_time`.
+    """
+
+    until: float
+    keeps_time: bool
 
     async def receive(self) -> bytes:
         """What has come since, b"" after the peer's last word; raises `BROKEN`."""
@@ -55,13 +63,16 @@ class Stream(Protocol):
 class AnyioStream:
     """The form for event loops that offer no callbacks (trio)."""
 
-    __slots__ = ("_direct", "_raw", "_socket", "_stream")
+    __slots__ = ("_direct", "_raw", "_socket", "_stream", "until")
+
+    keeps_time = False
 
     def __init__(self, stream: SocketStream | TLSStream, plain: SocketStream) -> None:
         self._stream = stream
         self._socket = plain
         self._raw: socket.socket = plain.extra(SocketAttribute.raw_socket)  # noqa: S610 - no Django
         self._direct = os.name == "posix" and stream is plain
+        self.until = FOREVER
 
     async def receive(self) -> bytes:
         """What has come since, b"" after the peer's last word; raises `BROKEN`."""

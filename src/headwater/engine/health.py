@@ -1,0 +1,235 @@
+"""Which of its providers a client asks: a breaker for each of them, and the one that worked last.
+
+                FAILURES in a row             `until` has come: one call, the probe, may go there
+    closed ───────────────────────────▶ open ─────────────────────────▶ half-open
+       ▲                                  ▲   fails: twice as long, or as long as it asks    │
+       │                                  └──────────────────────────────────────────────────┤
+       └───────────────────────────────── works ─────────────────────────────────────────────┘
+
+An open provider is skipped. Where nothing else is left the one that is to be probed soonest is asked all the same: a
+call is never given up untried. What was begun before the breaker last moved says nothing of how the provider is now.
+
+A client stays for `STAY` seconds with a provider further down its list that worked, for the same task and model. Then
+one call tries the list from its front again, and the others follow it if that works.
+
+The clock is passed in; nothing here waits, sends or draws lots.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Hashable, Sequence
+from typing import Final, TypeAlias
+
+from ..errors import (
+    AuthenticationError,
+    DecodeError,
+    HeadwaterError,
+    IncompleteStreamError,
+    InferenceTimeoutError,
+    ModelLoadingError,
+    PaymentRequiredError,
+    PermissionDeniedError,
+    RateLimitError,
+    RedirectError,
+    ServerError,
+    TransportError,
+)
+
+FAILURES: Final = 3
+"""In a row, to open a breaker: rare by chance where one call in ten fails, and soon where most do."""
+FIRST: Final = 5.0
+"""Seconds that a breaker is open at first."""
+LONGEST: Final = 300.0
+"""Seconds that it is open at most."""
+STAY: Final = 60.0
+"""Seconds for which a client stays with a provider that is not the first of its list."""
+REMEMBERED: Final = 1024
+"""Tasks and models of which it is remembered who served them."""
+
+Order: TypeAlias = Callable[[Sequence[str]], Sequence[int]]
+"""The order in which a call is to ask providers, from their names to their places in that list."""
+
+_THEIRS: Final = (
+    TransportError,
+    ServerError,
+    RateLimitError,
+    DecodeError,
+    IncompleteStreamError,
+    RedirectError,
+    AuthenticationError,
+    PaymentRequiredError,
+    PermissionDeniedError,
+)
+_RESORT: Final = -1
+"""The ticket of a call that went to an open provider because there was no other."""
+
+
+def is_the_providers(error: HeadwaterError, *, begun: bool) -> bool:
+    """Whether a failure says that the provider is not fit, for this client; `begun`: after the first event.
+
+    Neither a call that is wrong by itself, a missing key, or a model that is unknown or still loading; nor a long
+    answer that the caller's total did not suffice for.
+    """
+    if isinstance(error, InferenceTimeoutError):
+        return not begun or error.phase != "total"
+    return isinstance(error, _THEIRS) and not isinstance(error, ModelLoadingError)
+
+
+class Breaker:
+    """One provider's: `seconds` is how long it is open for, 0 while it is closed; `until` when it may be probed."""
+
+    __slots__ = ("_epoch", "failures", "seconds", "until")
+
+    def __init__(self) -> None:
+        self.failures = 0
+        self.seconds = 0.0
+        self.until = 0.0
+        self._epoch = 0  # of the tickets that count
+
+    def enter(self, now: float) -> int | None:
+        """A ticket for a call that may go there, with which it says how it went; None while open."""
+        if not self.seconds:
+            return self._epoch
+        if now < self.until:
+            return None
+        self.until = now + self.seconds  # should nothing be heard of this probe, there is another one then
+        self._epoch += 1
+        return self._epoch
+
+    def worked(self, ticket: int) -> None:
+        """A call with this ticket was answered."""
+        if ticket not in (self._epoch, _RESORT):
+            return
+        if self.seconds:
+            self.seconds = 0.0
+            self._epoch += 1
+        self.failures = 0
+
+    def failed(self, ticket: int, now: float, asked: float | None = None) -> None:
+        """A call with this ticket failed by the provider's fault; `asked`: the seconds that it wants to be left."""
+        if ticket != self._epoch:
+            return
+        self.failures += 1
+        if self.seconds or self.failures >= FAILURES:
+            longer = max(FIRST, 2 * self.seconds, asked or 0.0)
+            self.seconds = min(longer, LONGEST)
+            self.until = now + self.seconds
+            self._epoch += 1
+
+
+class Turn:
+    """One provider's turn in a call: its place in the list, its name, and the ticket by which it is judged."""
+
+    __slots__ = ("index", "name", "ticket")
+
+    def __init__(self, index: int, name: str, ticket: int) -> None:
+        self.index = index
+        self.name = name
+        self.ticket = ticket
+
+
+class Health:
+    """What one client knows of its providers; safe from several threads."""
+
+    __slots__ = ("_breakers", "_lock", "_now", "_stays")
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._lock = threading.Lock()
+        self._breakers: dict[str, Breaker] = {}
+        self._stays: dict[Hashable, tuple[str, float]] = {}
+
+    def breaker(self, name: str) -> Breaker:
+        """The provider's breaker."""
+        return self._breakers.setdefault(name, Breaker())
+
+    def order(self, names: Sequence[str], key: Hashable) -> Sequence[int]:
+        """The list's own order, with the provider that this task and model stay with before the others."""
+        with self._lock:
+            name, until = self._stays.get(key, ("", 0.0))
+            if name not in names:
+                return range(len(names))
+            if self._now() >= until:
+                self._stays[key] = name, self._now() + STAY  # for the others, until this call has seen the first
+                return range(len(names))
+            first = names.index(name)
+            return [first, *(index for index in range(len(names)) if index != first)]
+
+    def enter(self, names: Sequence[str], left: Sequence[int]) -> Turn | None:
+        """The first of those that are left whose breaker lets a call through."""
+        with self._lock:
+            for index in left:
+                ticket = self.breaker(names[index]).enter(self._now())
+                if ticket is not None:
+                    return Turn(index, names[index], ticket)
+            return None
+
+    def resort(self, names: Sequence[str], left: Sequence[int]) -> Turn:
+        """The least bad of those that are left, all of which are open."""
+        index = min(left, key=lambda index: self.breaker(names[index]).until)
+        return Turn(index, names[index], _RESORT)
+
+    def worked(self, turn: Turn) -> None:
+        """The provider answered to the end."""
+        with self._lock:
+            self.breaker(turn.name).worked(turn.ticket)
+
+    def failed(self, turn: Turn, error: HeadwaterError) -> None:
+        """It failed, and by its own fault."""
+        with self._lock:
+            self.breaker(turn.name).failed(turn.ticket, self._now(), error.retry_after)
+
+    def stay(self, key: Hashable, turn: Turn) -> None:
+        """Stay with the provider that has answered this task and model, or with the first of the list again."""
+        with self._lock:
+            if turn.index == 0:
+                self._stays.pop(key, None)
+            elif self._stays.get(key, ("",))[0] != turn.name:
+                if len(self._stays) >= REMEMBERED:
+                    del self._stays[next(iter(self._stays))]
+                self._stays[key] = turn.name, self._now() + STAY
+
+
+class Turns:
+    """The providers that one call may still turn to. A race's two attempts share them, and ask none of them twice."""
+
+    __slots__ = ("_health", "_key", "_left", "_order", "names")
+
+    def __init__(self, health: Health, names: Sequence[str], key: Hashable, order: Order | None = None) -> None:
+        self._health = health
+        self._key = key
+        self._order = order
+        self._left: list[int] | None = None
+        self.names = names
+
+    def next(self) -> Turn | None:
+        """Whose turn it is now; None when all have had theirs."""
+        left = self._left
+        if left is None:  # late, because a run may wait before it is read
+            order = self._order(self.names) if self._order else self._health.order(self.names, self._key)
+            left = self._left = list(order)
+        turn = self._health.enter(self.names, left)
+        if turn is not None:
+            left.remove(turn.index)
+        elif left:
+            turn = self._health.resort(self.names, left)
+            left.clear()
+        return turn
+
+    @property
+    def more(self) -> bool:
+        """Whether there is another one to turn to."""
+        return bool(self._left)
+
+    def worked(self, turn: Turn, *, stay: bool) -> None:
+        """The call was answered in this turn; `stay`: and the client stays there."""
+        self._health.worked(turn)
+        if stay and self._order is None:
+            self._health.stay(self._key, turn)
+
+    def failed(self, turn: Turn, error: HeadwaterError, *, begun: bool) -> None:
+        """The turn ended with this failure; `begun`: after its first event."""
+        if is_the_providers(error, begun=begun):
+            self._health.failed(turn, error)
