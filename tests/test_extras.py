@@ -136,6 +136,19 @@ async def test_post_hands_a_stream_over(driver: Driver) -> None:
     await ask(driver, response.close)
 
 
+@pytest.mark.parametrize("content_type", ["application/json", "text/html", "text/plain", ""])
+async def test_post_streams_whatever_comes(driver: Driver, content_type: str) -> None:
+    client = client_of(
+        driver,
+        Script(
+            httpx.Response(200, content=b'{"a": 1}', headers={"content-type": content_type} if content_type else {})
+        ),
+        base_url="https://my.example/x",
+    )
+    response = await ask(driver, client.post, json={}, stream=True)
+    assert await ask(driver, response.read) == b'{"a": 1}'
+
+
 async def test_post_raises_what_is_wrong(driver: Driver) -> None:
     client = client_of(driver, Script(httpx.Response(404, json={"error": "no such model"})))
     with pytest.raises(NotFoundError, match="no such model"):

@@ -36,7 +36,7 @@ def post(call: Call, *, json: Any, data: Any, stream: bool) -> Flow[Response | N
         return Response(status=reply.status, headers=reply.headers, content=reply.body)
     headers |= {"accept": "text/event-stream, */*", "accept-encoding": "identity"}
     request = Request(method="POST", url=url, headers=headers, body=body)
-    nothing: None = yield Stream(request=request, framing="body", decode=_piece, fold=Forgetful, finish="closed")
+    nothing: None = yield Stream(request=request, framing="bytes", decode=_piece, fold=Forgetful, finish="closed")
     return nothing
 
 

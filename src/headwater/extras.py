@@ -169,7 +169,7 @@ class AsyncExtras(Facts, Asynchronous):
             ProviderError: The server refused; the subclass says why.
             TransportError: The network failed.
             InferenceTimeoutError: A deadline passed.
-            UnexpectedContentError: With `stream`: the answer is whole JSON or an HTML page.
+            UnexpectedContentError: With `stream`: the answer is empty.
         """
         run = self._custom(task or CUSTOM, model, posting(json, data, stream))
         return AsyncStreamedResponse(await run.start()) if stream else await run.result()
@@ -260,7 +260,7 @@ class SyncExtras(Facts, Blocking):
             ProviderError: The server refused; the subclass says why.
             TransportError: The network failed.
             InferenceTimeoutError: A deadline passed.
-            UnexpectedContentError: With `stream`: the answer is whole JSON or an HTML page.
+            UnexpectedContentError: With `stream`: the answer is empty.
         """
         run = self._custom(task or CUSTOM, model, posting(json, data, stream))
         return StreamedResponse(Run(run).start()) if stream else call(run.result)

@@ -108,11 +108,12 @@ class Stream(msgspec.Struct, Generic[E, R], frozen=True, kw_only=True):
     `decode` turns a frame into an event; it returns None for a frame that says nothing, raises for an error inside
     the stream, and returns `END` for an end marker. `finish` says which ends are whole: "marked" wants an end marker
     or a complete fold; "closed" takes the clean end of the body as well (raw audio has no other). `whole`: an answer
-    of JSON or plain text, of a server that does not stream this, is one frame; its `event` is the media type.
+    of JSON or plain text, of a server that does not stream this, is one frame; its `event` is the media type. A
+    "body" is neither JSON nor a page, "bytes" are whatever comes.
     """
 
     request: Request
-    framing: Literal["sse", "json-lines", "body"]
+    framing: Literal["sse", "json-lines", "body", "bytes"]
     decode: Callable[[Frame], E | End | None]
     fold: Callable[[], Fold[E, R]]
     finish: Literal["marked", "closed"] = "marked"

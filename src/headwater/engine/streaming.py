@@ -29,7 +29,7 @@ _NOTHING: Final[Iterator[Frame]] = iter(())
 
 def is_declared(step: Stream[Any, Any], content_type: str) -> bool:
     """Whether an answer of this media type can be this stream; raw bodies may be anything but a page or JSON."""
-    if step.whole and content_type in WHOLE:
+    if step.framing == "bytes" or (step.whole and content_type in WHOLE):
         return True
     expected = _MEDIA_TYPES.get(step.framing)
     if expected is None:
@@ -42,7 +42,7 @@ def _framing(step: Stream[Any, Any], incoming: Incoming) -> Framing:
     media_type = content_type.split(";")[0].strip().lower()
     if step.whole and media_type in WHOLE:
         return WholeFraming(media_type)
-    if step.framing == "body":
+    if step.framing in {"body", "bytes"}:
         return BodyFraming(content_type)
     return SSEFraming() if step.framing == "sse" else JSONLinesFraming()
 
