@@ -13,7 +13,7 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any, Protocol
 
-from anyio import BrokenResourceError, ClosedResourceError, EndOfStream
+from anyio import BrokenResourceError, ClosedResourceError, EndOfStream, wait_readable
 from anyio.abc import SocketAttribute, SocketStream
 from anyio.lowlevel import checkpoint_if_cancelled
 from anyio.streams.tls import TLSAttribute, TLSStream
@@ -76,6 +76,11 @@ class AnyioStream:
 
     async def receive(self) -> bytes:
         """What has come since, b"" after the peer's last word; raises `BROKEN`."""
+        # Mostly nothing has come yet: anyio would ask the socket before it waits, and give others a turn after.
+        while self._direct:
+            await wait_readable(self._raw)
+            with suppress(BlockingIOError):
+                return self._raw.recv(READ)
         try:
             return await self._stream.receive(READ)
         except EndOfStream:
