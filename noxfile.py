@@ -25,12 +25,15 @@ nox.options.sessions = ["tests", "lint", "types"]
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 EXTRAS = PYPROJECT["project"]["optional-dependencies"]
+LARGE_EXTRAS = ("ray",)
+"""Of half a gigabyte: for the session that is about them alone."""
 SERVER_GROUP = "server-"
 DEMO_EXTRAS = ("trio", "emulator")
 GROUPS = PYPROJECT["dependency-groups"]
 SERVERS = [name.removeprefix(SERVER_GROUP) for name in GROUPS if name.startswith(SERVER_GROUP)]
 REAL = Path("tests/real")
 VOICE = "espeak-ng"
+CHROMIUM = "chromium"
 PRINT_MISSING = """
 import sys
 from importlib.metadata import PackageNotFoundError, version
@@ -47,8 +50,9 @@ def requirements(*groups: str) -> tuple[str, ...]:
 
 
 def install(session: nox.Session, *groups: str) -> None:
-    """headwater with every extra, and these dependency groups."""
-    session.install("-e", f".[{','.join(EXTRAS)}]", *requirements(*groups))
+    """headwater with every extra but the large ones, and these dependency groups."""
+    extras = ",".join(extra for extra in EXTRAS if extra not in LARGE_EXTRAS)
+    session.install("-e", f".[{extras}]", *requirements(*groups))
 
 
 def lock_of(server: str) -> Path:
@@ -114,12 +118,18 @@ def has_dependencies(session: nox.Session, python: str) -> bool:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """The tests on this Python, with the branches that they cover."""
+    """The tests on this Python, in a process for each core, with the branches that they cover; `-- -n 0` for one."""
     install(session, "tests")
     session.run("coverage", "erase")
-    session.run("coverage", "run", "-m", "pytest", *session.posargs)
+    measured = {"COVERAGE_PROCESS_START": str(Path("pyproject.toml").absolute()), **compiled_once(session)}
+    session.run("pytest", "--numprocesses", "logical", "--dist", "worksteal", *session.posargs, env=measured)
     session.run("coverage", "combine", "--quiet")
     session.run("coverage", "report")
+
+
+def compiled_once(session: nox.Session) -> dict[str, str]:
+    """Environment in which the hundreds of interpreters that the tests start keep what they compile."""
+    return {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(session.cache_dir.absolute() / "bytecode")}
 
 
 @nox.session(python=nox.project.python_versions(PYPROJECT))
@@ -161,26 +171,56 @@ def mutation(session: nox.Session) -> None:
 
 @nox.session
 def soak(session: nox.Session) -> None:
-    """Cancels, resets, faults and 2,000 streams, two minutes on asyncio and on trio; `-- --minutes 60`."""
+    """Cancels, resets, faults and 2,000 streams, on asyncio and on trio; `-- --minutes 60 --in-memory 1000000`."""
     install(session, "tests")
     session.run("python", "tests/soak", *session.posargs)
 
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """The benchmarks against the peers: tables, JSON and pictures."""
+    """The benchmarks against the peers: tables, JSON and pictures; `-- hedging` and others are alone."""
     install(session, "bench")
-    session.run("python", "-m", "benchmarks", *session.posargs)
+    first, *rest = session.posargs or [""]
+    alone = Path("benchmarks", f"{first}.py").is_file()
+    module, arguments = (f"benchmarks.{first}", rest) if alone else ("benchmarks", session.posargs)
+    session.run("python", "-m", module, *arguments)
+
+
+def install_system(session: nox.Session, package: str) -> bool:
+    """Whether a program of the system's is there; it is installed where that needs no password."""
+    if shutil.which(package):
+        return True
+    if not shutil.which("apt-get") or os.geteuid() != 0:
+        return False
+    try:
+        quietly = {"DEBIAN_FRONTEND": "noninteractive"}
+        session.run("apt-get", "update", "-qq", external=True, env=quietly)
+        session.run("apt-get", "install", "-y", "--no-install-recommends", package, external=True, env=quietly)
+    except CommandFailed:
+        return False
+    return True
 
 
 def install_voice(session: nox.Session) -> None:
-    """Try for the voice whose speech is recognised, where that needs no password; without it those tests skip."""
-    if shutil.which(VOICE) or not shutil.which("apt-get") or os.geteuid() != 0:
-        return
-    try:
-        session.run("apt-get", "install", "-y", VOICE, external=True, env={"DEBIAN_FRONTEND": "noninteractive"})
-    except CommandFailed:
+    """Try for the voice whose speech is recognised; without it those tests skip."""
+    if not install_system(session, VOICE):
         session.warn(f"{VOICE} could not be installed: nothing is spoken, so nothing is recognised")
+
+
+@nox.session
+def browser(session: nox.Session) -> None:
+    """The web backend's page and a batch report in a headless Chromium; `-- --pictures FOLDER` keeps what it saw."""
+    if not install_system(session, CHROMIUM):
+        session.error(f"{CHROMIUM} is not here and cannot be installed without root: apt-get install {CHROMIUM}")
+    install(session, "tests", "browser")
+    session.run("pytest", "tests/browser", *session.posargs)
+
+
+@nox.session
+def ray(session: nox.Session) -> None:
+    """The stage for Ray Data, on a Ray of two cores on this machine that tells nobody."""
+    session.install("-e", f".[ray,uvloop,{','.join(DEMO_EXTRAS)}]", *requirements("tests"))
+    session.run("pytest", "tests/ray", *session.posargs, env={"RAY_USAGE_STATS_ENABLED": "0"})
 
 
 @nox.session

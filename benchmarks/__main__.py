@@ -1,12 +1,16 @@
 """Headwater against its peers, in one run.
 
-    python -m benchmarks [--quick] [--check] [--only NAME] [--client NAME] [--out DIR]
+    python -m benchmarks [--quick | --full] [--check] [--only NAME] [--client NAME] [--out DIR]
 
 What is measured
     stream_2000          one stream of 2,000 server-sent events into typed chunks, as fast as they come
     chat_serial          chat completions, one at a time
     chat_512             512 chat completions at once
     streams_1000         1,000 streams at once, a chunk every 20 ms in each
+    open_N               N streams open at once, a chunk every second in each: 100, 1,000, 4,000 and 10,000
+    calls_N              a queue of chat completions, N at a time: 1, 8, 64 and 512; headwater by its `map` as well
+    tls_NAME             the first four again, over TLS
+    threads_32           the same queue by 32 threads that share a blocking client, and by 32 tasks
     sync_stream_2000     the blocking clients: one stream of 2,000 events
     sync_chat            the blocking clients: chat completions, one at a time
     embeddings_100x1024  100 embeddings of 1,024 floats to a numpy array, from JSON numbers
@@ -28,88 +32,53 @@ How
     The figure is the process's CPU time per unit, all threads: the median of the rounds, and the best one.
     Wall time includes the server's; peak memory is the whole process's. A busy machine adds to CPU time, so
     the first line has its load: run this on an idle one.
-    Paced streams: the ideal wall time of a round is 1 s (20 us a chunk). A client that needs longer is
-    saturated and finds several chunks in each read, which flatters it.
+    Paced streams (streams_1000): the ideal wall time of a round is 1 s (20 us a chunk). A client that needs
+    longer is saturated and finds several chunks in each read, which flatters it.
+    Open streams (open_N): the server sends each its first event, and the others from when all are open. CPU
+    per chunk counts everything from the first connection on, `open` what came after all were open; a stream's
+    memory is what became resident above the idle client, the 20 texts that the benchmark keeps for comparison
+    included. `read in` is at best 19 to 20 s: longer, the client was saturated. Who cannot open them all in
+    time is reported with how many were.
+    Queues (calls_N, threads_32): openai and huggingface_hub under an `asyncio.Semaphore`, the others by that
+    many tasks. No input is taken after 6 s of a round, so that slow clients do fewer calls; not with `--full`.
+    Over TLS all trust the same new authority, which SSL_CERT_FILE names, and resume no session: a warm-up
+    leaves the connections open.
 
     A table's last columns divide each client's CPU time by that of the limit and of headwater on each loop.
 
 `--check` says for each of the project's claims whether it holds. `--quick` does fewer rounds, and shorter
-paced streams, in which opening them weighs more: judge claims by a full run. `--only` and `--client` may be
-repeated. `--out` gets the JSON and a picture per benchmark (which need matplotlib).
+paced streams, in which opening them weighs more: judge claims by a full run. `--full` gives every client the
+100,000 calls of calls_512, which takes openai a quarter of an hour. `--only` (also: streams, map, tls, sync) and
+`--client` may be repeated. `--out` gets the JSON, a picture per benchmark, and the curves of cost against scale
+as PNG and SVG (which need matplotlib).
 """
 
 import argparse
-import contextlib
-import json
-import os
-import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
-from typing import Any
 
-from benchmarks import claims, figures, imports, machine, work
+from benchmarks import claims, curves, figures, imports, machine, running, work
 from benchmarks.clients import CLIENTS
 
 IMPORTS = "import_time"
-LIMIT = 240.0  # seconds for one client in one benchmark
-ROOT = Path(__file__).resolve().parent.parent
 
 
-@contextlib.contextmanager
-def load_server(core: int | None) -> Iterator[str]:
-    """Run the load server; it ends with its standard input."""
-    command = [sys.executable, "-m", "benchmarks.server", *_pinned(core)]
-    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        try:
-            url = server.stdout.readline().strip()
-            if not url:
-                raise SystemExit("the load server did not start")
-            yield url
-        finally:
-            server.communicate(timeout=10)
-
-
-def measured(bench: str, client: str, url: str, core: int | None, *, quick: bool) -> dict[str, Any]:
-    """One client in one benchmark, in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.worker", bench, client, url, *_pinned(core)]
-    command += ["--quick"] if quick else []
-    environment = _environment()
-    try:
-        done = subprocess.run(
-            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=LIMIT, check=False
-        )
-    except subprocess.TimeoutExpired:
-        return {"failed": f"no result within {LIMIT:.0f} s"}
-    lines = done.stdout.splitlines()
-    if done.returncode or not lines:
-        return {"failed": f"exit status {done.returncode}: {done.stderr[-500:]}"}
-    row: dict[str, Any] = json.loads(lines[-1])
-    return row
-
-
-def _environment() -> dict[str, str]:
-    """Without tokens, proxies and telemetry, which would change what a client does."""
-    dropped = ("HF_", "OPENAI_", "HTTP_", "HTTPS_", "ALL_", "NO_", "HEADWATER_", "PYTHONWARNINGS")
-    kept = {name: value for name, value in os.environ.items() if not name.upper().startswith(dropped)}
-    return kept | {"HF_HUB_DISABLE_TELEMETRY": "1"}
-
-
-def _pinned(core: int | None) -> list[str]:
-    return [] if core is None else ["--core", str(core)]
-
-
-def run(bench: str, url: str, core: int | None, options: argparse.Namespace) -> figures.Rows:
-    """All clients of one benchmark."""
+def run(bench: str, servers: running.Servers, core: int | None, options: argparse.Namespace) -> figures.Rows:
+    """All clients of one benchmark, in turn and as often as it says."""
     if bench == IMPORTS:
-        return imports.measure(quick=options.quick)
-    names = work.JOBS[bench].clients
-    if options.client:
-        blocking = "raw-sync" in names
-        names = tuple(name for name in options.client if (CLIENTS[name].loop == "sync") == blocking)
-    return {name: measured(bench, name, url, core, quick=options.quick) for name in names}
+        return imports.measure(quick=options.size == "quick")
+    job = work.sized(bench, options.size)
+    found: dict[str, list[figures.Row]] = {
+        name: [] for name in job.clients if not options.client or name in options.client
+    }
+    for _ in range(job.passes):
+        for name, rows in found.items():
+            if all("cpu" in row for row in rows):
+                rows.append(running.measured(bench, name, servers, core, options.size))
+    return {name: running.merged(rows) for name, rows in found.items()}
 
 
 def facts_of(bench: str) -> tuple[str, str]:
@@ -121,13 +90,16 @@ def facts_of(bench: str) -> tuple[str, str]:
 
 def parsed() -> argparse.Namespace:
     """The command line."""
-    benches = [*work.JOBS, IMPORTS]
+    benches = [*work.JOBS, IMPORTS, *work.GROUPS]
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=(__doc__ or "").split("\n", 1)[0])
-    parser.add_argument("--quick", action="store_true", help="fewer rounds, about two minutes")
+    sizes = parser.add_mutually_exclusive_group()
+    sizes.add_argument("--quick", action="store_const", dest="size", const="quick", help="fewer and shorter rounds")
+    sizes.add_argument("--full", action="store_const", dest="size", const="full", help="100,000 calls through map")
     parser.add_argument("--check", action="store_true", help="say whether each of the project's claims holds")
     parser.add_argument("--only", action="append", choices=benches, metavar="NAME", help=", ".join(benches))
     parser.add_argument("--client", action="append", choices=CLIENTS, metavar="NAME", help=", ".join(CLIENTS))
     parser.add_argument("--out", type=Path, default=None, help="where the JSON and the pictures go")
+    parser.set_defaults(size="usual")
     return parser.parse_args()
 
 
@@ -139,21 +111,28 @@ def main() -> int:
     versions = machine.description()
     print("  ".join(f"{name} {version}" for name, version in versions.items()), flush=True)
     results: dict[str, figures.Rows] = {}
+    chosen = chain.from_iterable(work.GROUPS.get(name, (name,)) for name in options.only or [*work.JOBS, IMPORTS])
     begun = time.monotonic()
-    with load_server(server_core) as url:
-        for bench in options.only or [*work.JOBS, IMPORTS]:
+    with tempfile.TemporaryDirectory() as folder, running.servers(server_core, Path(folder)) as servers:
+        for bench in dict.fromkeys(chosen):
             print(f"{time.monotonic() - begun:5.0f} s  {bench}", file=sys.stderr, flush=True)
-            results[bench] = run(bench, url, client_core, options)
-    figures.add_medians(results)
+            results[bench] = run(bench, servers, client_core, options)
+            figures.add_medians(results[bench])
+            title, unit = facts_of(bench)
+            lines = [figures.table(f"{bench}: {title}", unit, results[bench]), *figures.notes(results[bench])]
+            print("\n".join(lines), flush=True)
     report(results, versions, options)
-    return int(any("failed" in row for rows in results.values() for row in rows.values()))
+    return int(any(at_fault(bench, name, row) for bench, rows in results.items() for name, row in rows.items()))
+
+
+def at_fault(bench: str, client: str, row: figures.Row) -> bool:
+    """Whether a client failed that must not: a peer may not get as far as the largest crowds in time."""
+    peer = not client.startswith(("raw", "headwater"))
+    return "failed" in row and not (peer and bench in work.GROUPS["streams"])
 
 
 def report(results: dict[str, figures.Rows], versions: dict[str, str], options: argparse.Namespace) -> None:
-    """Print the tables and the claims; write the JSON and the pictures."""
-    for bench, rows in results.items():
-        title, unit = facts_of(bench)
-        print("\n".join([figures.table(f"{bench}: {title}", unit, rows), *figures.notes(rows)]))
+    """Print the claims; write the JSON and the pictures."""
     if options.check:
         print("\nClaims\n" + claims.text(results))
     if options.out is None:
@@ -162,6 +141,7 @@ def report(results: dict[str, figures.Rows], versions: dict[str, str], options: 
     figures.write_json(options.out / "benchmarks.json", results, versions)
     for bench, rows in results.items():
         figures.draw(options.out / f"{bench}.png", *facts_of(bench), rows)
+    curves.draw_all(options.out, results)
     print(f"\nwritten to {options.out}")
 
 

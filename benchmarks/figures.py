@@ -7,20 +7,22 @@ from typing import Any
 
 from benchmarks.clients import LABELS
 
-Rows = dict[str, dict[str, Any]]
+Row = dict[str, Any]
+Rows = dict[str, Row]
 
 
-def add_medians(results: dict[str, Rows]) -> None:
+def add_medians(rows: Rows) -> None:
     """Give every measured row its medians, in seconds per unit, and the best round's CPU time."""
-    for row in (row for rows in results.values() for row in rows.values() if row.get("cpu")):
-        row["cpu_median"] = statistics.median(row["cpu"])
+    for row in (row for row in rows.values() if row.get("cpu")):
         row["cpu_best"] = min(row["cpu"])
-        row["wall_median"] = statistics.median(row["wall"])
+        for name in ("cpu", "wall", "cpu_open", "kib_per_stream", "opened_after", "read_in"):
+            if name in row:
+                row[f"{name}_median"] = statistics.median(row[name])
 
 
-def cpu(results: dict[str, Rows], bench: str, client: str) -> float | None:
-    """The median CPU seconds per unit; None when it was not measured."""
-    found: float | None = results.get(bench, {}).get(client, {}).get("cpu_median")
+def median(results: dict[str, Rows], bench: str, client: str, column: str = "cpu") -> float | None:
+    """The median of a client's CPU seconds per unit, or of another column; None when it was not measured."""
+    found: float | None = results.get(bench, {}).get(client, {}).get(f"{column}_median")
     return found
 
 
@@ -36,7 +38,10 @@ def times(seconds: float) -> str:
 def table(title: str, unit: str, rows: Rows) -> str:
     """One benchmark as aligned text: a row per client, a column per client that all are compared with."""
     against = [name for name in rows if _is_reference(name) and "cpu_median" in rows[name]]
-    head = ["", f"CPU/{unit}", "best", f"wall/{unit}", "peak MiB", "rounds"] + [f"/ {name}" for name in against]
+    held = any("cpu_open" in row for row in rows.values())
+    head = ["", f"CPU/{unit}", "best", f"wall/{unit}", "peak MiB", "rounds"]
+    head += ["CPU once open", "KiB/stream", "opened in", "read in"] * held
+    head += [f"/ {name}" for name in against]
     lines = [head, *(_line(name, row, [rows[other] for other in against]) for name, row in rows.items())]
     widths = [max(len(line[column]) for line in lines if column < len(line)) for column in range(len(head))]
     return "\n".join(["", title, *(_aligned(line, widths) for line in lines)])
@@ -58,6 +63,9 @@ def _line(name: str, row: dict[str, Any], against: list[dict[str, Any]]) -> list
     memory = f"{row['memory']:.0f}" if "memory" in row else "-"
     cells = [label, *(times(row[key]) for key in ("cpu_median", "cpu_best", "wall_median"))]
     cells += [memory, str(len(row["cpu"]))]
+    if "cpu_open" in row:
+        cells += [times(row["cpu_open_median"]), f"{row['kib_per_stream_median']:.1f}"]
+        cells += [times(row["opened_after_median"]), times(row["read_in_median"])]
     return cells + [_ratio(row["cpu_median"], other["cpu_median"]) for other in against]
 
 

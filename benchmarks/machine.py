@@ -3,6 +3,7 @@
 import os
 import platform
 import resource
+import ssl
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -58,6 +59,14 @@ def peak_memory() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
+def resident_memory() -> int:
+    """Resident memory of this process now, in bytes; where the kernel does not say, its peak."""
+    pages = Path("/proc/self/statm")
+    if pages.exists():
+        return int(pages.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return int(peak_memory() * 1024 * 1024)
+
+
 def description() -> dict[str, str]:
     """Python, system, processor and the versions of all packages that take part."""
     facts = {
@@ -66,6 +75,7 @@ def description() -> dict[str, str]:
         "processor": _processor(),
         "cores": str(os.cpu_count()),
         "load": f"{os.getloadavg()[0]:.1f}",
+        "openssl": ssl.OPENSSL_VERSION.split()[1],
     }
     return facts | {name: _version(name) for name in PACKAGES}
 

@@ -1,24 +1,33 @@
 """The load server: answers from memory, in its own process, on its own core.
 
-    python -m benchmarks.server [--core N]
+    python -m benchmarks.server [--core N] [--ports N] [--tls FILE]
 
-It prints its URL and serves until its standard input ends, so that it never outlives the run that started it.
+It prints its URLs on one line and serves until its standard input ends, so that it never outlives the run that
+started it. `--ports`: how many ports, so that one client's closed connections leave the next one its own
+addresses. `--tls`: a PEM file with its key and certificates.
 Everything that it sends was built before it is asked for; it refuses whatever `wire` does not describe (404).
 
     /chat/...               a chat completion
     /stream-2000/...        2,000 server-sent events, as fast as the socket takes them
     /paced-20ms-50/...      50 server-sent events, one every 20 ms
+    /open-1000-1000ms-20/   20 server-sent events; the second waits until 1,000 such streams are open and all clients
+                            have had a moment to read, then each stream gets one every 1,000 ms, at a time of its own
+    /opened                 an empty object, at the moment in which those second events begin
     /embed-100x1024/...     100 embeddings of 1,024 floats: a nested list, or OpenAI's under .../embeddings
     /stats                  {"connections": .., "streams": .., "requests": ..}, the asker not counted
 
-A smaller `max_tokens` in the request shortens a stream: warm-up rounds use it.
+A smaller `max_tokens` in the request shortens a stream: warm-up rounds use it. Shortened, one that waits for
+others does not.
 """
+
+from __future__ import annotations
 
 import argparse
 import asyncio
 import functools
 import json
 import re
+import ssl
 import sys
 from typing import Any, NamedTuple, cast
 
@@ -28,9 +37,11 @@ from benchmarks import machine, wire
 
 PATH = re.compile(
     rb"/(?:(?P<chat>chat)|stream-(?P<burst>\d+)|paced-(?P<pace>\d+)ms-(?P<paced>\d+)"
+    rb"|open-(?P<crowd>\d+)-(?P<beat>\d+)ms-(?P<beats>\d+)|(?P<opened>opened)"
     rb"|embed-(?P<count>\d+)x(?P<width>\d+)|(?P<stats>stats))(?P<rest>/[^?]*)?(?:\?.*)?"
 )
 MAX_TOKENS = re.compile(rb'"max_tokens":\s*(\d+)')
+MOMENT = 1.0  # seconds between the last stream's opening and the second event of the first
 STREAM_HEAD = (
     b"HTTP/1.1 200 OK\r\ndate: Mon, 01 Jan 2029 00:00:00 GMT\r\nserver: bench\r\n"
     b"content-type: text/event-stream\r\ncache-control: no-cache\r\nx-request-id: req-1\r\n"
@@ -46,6 +57,7 @@ class Plan(NamedTuple):
     width: int = 0
     interval: float = 0.0
     openai: bool = False
+    crowd: int = 0
 
 
 class Tally:
@@ -55,6 +67,22 @@ class Tally:
         self.connections: set[Connection] = set()
         self.streams = 0
         self.requests = 0
+        self.crowd: dict[Connection, float] = {}  # who waits for the others, and the interval asked for
+        self.watchers: set[Connection] = set()
+
+    def join(self, connection: Connection, plan: Plan, loop: asyncio.AbstractEventLoop) -> None:
+        """Have a stream wait until all are open."""
+        self.crowd[connection] = plan.interval
+        if len(self.crowd) == plan.crowd:
+            loop.call_later(MOMENT, self._begin, loop.time() + MOMENT)
+
+    def _begin(self, now: float) -> None:
+        for watcher in self.watchers:
+            watcher.transport.write(_whole(b"{}"))
+        for index, (connection, interval) in enumerate(self.crowd.items()):
+            connection.go_on(now + interval * index / len(self.crowd))
+        self.crowd.clear()
+        self.watchers.clear()
 
     def report(self) -> bytes:
         """The answer of `/stats`, as seen by a connection that is itself counted."""
@@ -79,6 +107,9 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.tally.connections.discard(self)
+        self.tally.watchers.discard(self)
+        if self.tally.crowd.pop(self, None) is not None:
+            self._stream_over()
         if self.timer is not None:
             self.timer.cancel()
             self._stream_over()
@@ -107,6 +138,14 @@ class Connection(asyncio.Protocol):
         elif plan.kind == "paced":
             self._start(wire.frames(_shortened(plan.items, body)), plan.interval)
             return
+        elif plan.kind == "open" and _shortened(plan.items, body) == plan.items:
+            self._wait_for_others(plan)
+            return
+        elif plan.kind == "open":
+            self.transport.write(burst(_shortened(plan.items, body)))
+        elif plan.kind == "opened":
+            self.tally.watchers.add(self)
+            return
         elif plan.kind == "stats":
             self.transport.write(_whole(self.tally.report()))
         else:
@@ -114,21 +153,34 @@ class Connection(asyncio.Protocol):
         self._answered()
 
     def _start(self, frames: list[bytes], interval: float) -> None:
+        self._open(frames, interval)
+        self.due = self.loop.time()
+        self._send_next()
+
+    def _wait_for_others(self, plan: Plan) -> None:
+        self._open(wire.frames(plan.items), plan.interval)
+        self.transport.write(self.frames[0])
+        self.sent = 1
+        self.tally.join(self, plan, self.loop)
+
+    def go_on(self, due: float) -> None:
+        """Send the rest, from then on."""
+        self.due = due
+        self.timer = self.loop.call_at(due, self._send_next)
+
+    def _open(self, frames: list[bytes], interval: float) -> None:
         self.frames = frames
         self.interval = interval
         self.sent = 0
         self.tally.streams += 1
-        self.due = self.loop.time()
         self.transport.write(STREAM_HEAD)
-        self._send_next()
 
     def _send_next(self) -> None:
         self.transport.write(self.frames[self.sent])
         self.sent += 1
         if self.sent < len(self.frames):
             # From the time when it was due, not from now: a late server catches up instead of drifting.
-            self.due += self.interval
-            self.timer = self.loop.call_at(self.due, self._send_next)
+            self.go_on(self.due + self.interval)
         else:
             self._stream_over()
             self._answered()
@@ -152,10 +204,12 @@ def plan_of(url: bytes) -> Plan:
         return Plan("burst", int(found["burst"]))
     if found["paced"]:
         return Plan("paced", int(found["paced"]), interval=int(found["pace"]) / 1000)
+    if found["crowd"]:
+        return Plan("open", int(found["beats"]), interval=int(found["beat"]) / 1000, crowd=int(found["crowd"]))
     if found["count"]:
         asked = (found["rest"] or b"").endswith(b"/embeddings")
         return Plan("embed", int(found["count"]), int(found["width"]), openai=asked)
-    return Plan("stats" if found["stats"] else "chat")
+    return Plan((found["stats"] or found["opened"] or b"chat").decode())
 
 
 @functools.cache
@@ -201,34 +255,49 @@ class _InputEnd(asyncio.Protocol):
         self.ended.set()
 
 
-async def serve() -> None:
-    """Serve on a free loopback port until standard input ends, then close every connection."""
+async def serve(ports: int, certificates: str | None) -> None:
+    """Serve on free loopback ports until standard input ends, then close every connection."""
     loop = asyncio.get_running_loop()
     tally = Tally()
     ended = asyncio.Event()
     await loop.connect_read_pipe(lambda: _InputEnd(ended), sys.stdin)
-    server = await loop.create_server(lambda: Connection(tally, loop), "127.0.0.1", 0, backlog=16384)
-    port = server.sockets[0].getsockname()[1]
-    print(f"http://127.0.0.1:{port}", flush=True)
+    context = _context(certificates) if certificates else None
+    servers = [
+        await loop.create_server(lambda: Connection(tally, loop), "127.0.0.1", 0, backlog=16384, ssl=context)
+        for _ in range(ports)
+    ]
+    scheme = "https" if context else "http"
+    print(*(f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}" for server in servers), flush=True)
     await ended.wait()
-    server.close()
+    for server in servers:
+        server.close()
     for connection in list(tally.connections):
         connection.transport.abort()
-    await server.wait_closed()
+    for server in servers:
+        await server.wait_closed()
+
+
+def _context(certificates: str) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificates)
+    return context
 
 
 def main() -> None:
     """Parse the command line and serve, on uvloop where it is installed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.server")
     parser.add_argument("--core", type=int, default=None, help="the core to stay on")
-    machine.pin(parser.parse_args().core)
+    parser.add_argument("--ports", type=int, default=1, help="how many ports")
+    parser.add_argument("--tls", default=None, metavar="FILE", help="key and certificates, to serve https")
+    options = parser.parse_args()
+    machine.pin(options.core)
     machine.raise_file_limit()
     try:
         import uvloop
     except ImportError:
-        asyncio.run(serve())
+        asyncio.run(serve(options.ports, options.tls))
     else:
-        uvloop.run(serve())
+        uvloop.run(serve(options.ports, options.tls))
 
 
 if __name__ == "__main__":

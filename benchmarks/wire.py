@@ -10,9 +10,11 @@ import functools
 import json
 import random
 
+Messages = list[dict[str, str]]
+
 MODEL = "bench"
 MAX_TOKENS = 100
-MESSAGES = [
+MESSAGES: Messages = [
     {"role": "system", "content": "You are a helpful assistant."},
     {"role": "user", "content": "Where does a river begin, and how would one find the place on a map?"},
 ]

@@ -5,6 +5,7 @@ client, to start processes, or to read a clock.
 """
 
 from collections.abc import Awaitable, Callable
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,23 +14,25 @@ from benchmarks import wire
 
 Spawn = Callable[[Callable[[], Awaitable[None]], int], Awaitable[None]]
 
-ASYNC = (
-    "raw",
-    "headwater-asyncio",
-    "headwater-uvloop",
-    "headwater-trio",
-    "aiohttp",
-    "httpx",
-    "huggingface_hub",
-    "openai",
-)
+OURS = ("headwater-asyncio", "headwater-uvloop", "headwater-trio")
+MAPS = ("headwater-map-asyncio", "headwater-map-uvloop", "headwater-map-trio")
+ASYNC = ("raw", *OURS, "aiohttp", "httpx", "huggingface_hub", "openai")
 SYNC = ("raw-sync", "headwater-sync", "httpx-sync", "huggingface_hub-sync", "openai-sync")
-PACKERS = ("raw", "headwater-asyncio", "headwater-uvloop", "headwater-trio", "aiohttp", "httpx", "openai")
+# Each `map` right after the bare calls that it is held against, so that a busy machine disturbs both alike.
+QUEUED = ("raw", *chain.from_iterable(zip(OURS, MAPS, strict=True)), "aiohttp", "httpx", "huggingface_hub", "openai")
+PACKERS = ("raw", *OURS, "aiohttp", "httpx", "openai")
+THREADED = (*OURS, "headwater-sync", "httpx-sync", "huggingface_hub-sync", "openai-sync")
 CHURNERS = ("headwater-asyncio", "headwater-trio")
+CROWDS = (100, 1000, 4000, 10000)
+CONCURRENCIES = (1, 8, 64, 512)
 
 
 class Job(NamedTuple):
-    """One benchmark. A round does `calls` calls, `at_once` of them at a time, of `chunks` chunks each."""
+    """One benchmark. A round does `calls` calls, `at_once` of them at a time, of `chunks` chunks each.
+
+    `passes`: how often each client gets a process of its own, all of them in turn. `limit`: seconds for one process.
+    `largest`: what the rounds of `full` do. `secure`: over TLS.
+    """
 
     title: str
     path: str
@@ -41,6 +44,10 @@ class Job(NamedTuple):
     chunks: int = 0
     repeats: int = 7
     budget: float = 6.0  # seconds of measured time after which no further repeat is begun
+    passes: int = 1
+    limit: float = 240.0
+    largest: int = 0
+    secure: bool = False
 
     @property
     def units(self) -> int:
@@ -48,7 +55,43 @@ class Job(NamedTuple):
         return self.calls * max(self.chunks, 1)
 
 
-JOBS = {
+def _crowd(count: int) -> Job:
+    return Job(
+        f"{count:,} streams open at once, a chunk a second each",
+        f"/open-{count}-1000ms-20",
+        ASYNC,
+        "chunk",
+        "open",
+        calls=count,
+        at_once=count,
+        chunks=20,
+        repeats=1,
+        passes=2,
+        limit=150.0,
+    )
+
+
+def _calls(at_once: int) -> Job:
+    return Job(
+        f"A queue of chat completions, {at_once} at a time",
+        "/chat",
+        QUEUED,
+        "call",
+        "queue",
+        calls=max(500, 20 * at_once),
+        at_once=at_once,
+        repeats=2,
+        passes=6,
+        limit=1800.0,
+        largest=100_000 if at_once == CONCURRENCIES[-1] else 0,
+    )
+
+
+def _secure(job: Job) -> Job:
+    return job._replace(title=f"{job.title}, over TLS", secure=True)
+
+
+PLAIN = {
     "stream_2000": Job("One stream of 2,000 chunks", "/stream-2000", ASYNC, "chunk", "stream", calls=5, chunks=2000),
     "chat_serial": Job("Chat completions, one at a time", "/chat", ASYNC, "call", "chat", calls=200),
     "chat_512": Job("Chat completions, 512 at once", "/chat", ASYNC, "call", "chat", calls=512, at_once=512),
@@ -63,10 +106,35 @@ JOBS = {
         chunks=50,
         repeats=5,
     ),
+}
+JOBS = PLAIN | {
+    **{f"open_{count}": _crowd(count) for count in CROWDS},
+    **{f"calls_{at_once}": _calls(at_once) for at_once in CONCURRENCIES},
+    **{f"tls_{name}": _secure(job) for name, job in PLAIN.items()},
+    "threads_32": Job(
+        "A queue of chat completions, 32 threads sharing a client, or 32 tasks",
+        "/chat",
+        THREADED,
+        "call",
+        "queue",
+        calls=1600,
+        at_once=32,
+        repeats=2,
+        passes=6,
+    ),
     "sync_stream_2000": Job(
         "Blocking: one stream of 2,000 chunks", "/stream-2000", SYNC, "chunk", "stream", calls=5, chunks=2000
     ),
-    "sync_chat": Job("Blocking: chat completions, one at a time", "/chat", SYNC, "call", "chat", calls=200),
+    "sync_chat": Job(
+        "Blocking, and headwater's async beside: chat completions, one at a time",
+        "/chat",
+        (*SYNC, *OURS),
+        "call",
+        "chat",
+        calls=200,
+        repeats=3,
+        passes=6,
+    ),
     "embeddings_100x1024": Job(
         "100 embeddings of 1,024 floats to numpy, JSON numbers",
         "/embed-100x1024",
@@ -95,6 +163,12 @@ JOBS = {
         repeats=100,
     ),
 }
+GROUPS = {
+    "streams": tuple(f"open_{count}" for count in CROWDS),
+    "map": tuple(f"calls_{at_once}" for at_once in CONCURRENCIES),
+    "tls": tuple(f"tls_{name}" for name in PLAIN),
+    "sync": ("threads_32", "sync_stream_2000", "sync_chat"),
+}
 TEXTS = [f"Document number {index}: what a river carries." for index in range(100)]
 WARM_UP_CHUNKS = 2
 
@@ -107,15 +181,34 @@ def quick(job: Job) -> Job:
     """A smaller form of a job: fewer repeats, shorter paced streams."""
     if job.kind == "churn":
         return job._replace(repeats=10)
+    if job.kind == "open":
+        path = job.path.rpartition("-")[0] + "-6"
+        return job._replace(path=path, chunks=6, passes=1, limit=45.0)
+    if job.kind == "queue":
+        return job._replace(calls=max(200, 6 * job.at_once), repeats=1, passes=3, budget=1.5)
     chunks = 20 if job.at_once > 1 and job.chunks else job.chunks
-    return job._replace(chunks=chunks, repeats=3, budget=1.5)
+    passes = min(job.passes, 3)
+    return job._replace(chunks=chunks, repeats=3 if passes == 1 else 1, budget=1.5, passes=passes)
+
+
+def full(job: Job) -> Job:
+    """The largest form of a job: one round of all the calls that the project makes a claim about."""
+    return job._replace(calls=job.largest, repeats=1, passes=1, budget=job.limit) if job.largest else job
+
+
+SIZES: dict[str, Callable[[Job], Job]] = {"quick": quick, "usual": lambda job: job, "full": full}
+
+
+def sized(name: str, size: str) -> Job:
+    """A job in one of its forms."""
+    return SIZES[size](JOBS[name])
 
 
 async def one(job: Job, client: Any, chunks: int) -> None:
     """One verified call of an async client."""
-    if job.kind == "chat":
+    if job.kind in {"chat", "queue"}:
         check(await client.chat() == wire.CHAT_TEXT, "text")
-    elif job.kind == "stream":
+    elif job.kind in {"stream", "open"}:
         check_stream(await client.stream(chunks), chunks)
     else:
         check_matrix(await client.embed(TEXTS, packed=job.kind == "embed_packed"))
@@ -123,7 +216,7 @@ async def one(job: Job, client: Any, chunks: int) -> None:
 
 def one_blocking(job: Job, client: Any, chunks: int) -> None:
     """One verified call of a blocking client."""
-    if job.kind == "chat":
+    if job.kind in {"chat", "queue"}:
         check(client.chat() == wire.CHAT_TEXT, "text")
     else:
         check_stream(client.stream(chunks), chunks)

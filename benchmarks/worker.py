@@ -1,6 +1,6 @@
 """One benchmark with one client, in a process of its own.
 
-    python -m benchmarks.worker BENCH CLIENT URL [--quick] [--core N]
+    python -m benchmarks.worker BENCH CLIENT URL [--size quick|usual|full] [--core N]
 
 Warms up, repeats, and prints one line of JSON: CPU and wall seconds per unit of each round, and peak memory.
 Anything that goes wrong is reported in that line as `failed`, or as `skipped` when the client's library is
@@ -9,14 +9,13 @@ missing. Refuses to compare.
 
 import argparse
 import asyncio
-import functools
 import json
 import time
 import traceback
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from benchmarks import churn, clients, machine, work
+from benchmarks import churn, clients, crowd, feed, machine, work
 
 Report = dict[str, Any]
 
@@ -28,21 +27,25 @@ class Clock:
         self.job = job
         self.cpu: list[float] = []
         self.wall: list[float] = []
+        self.spent = 0.0
+        self.units = 0
 
     def wants_more(self) -> bool:
         """Whether another round is due: repeats left, and the budget not used up."""
-        return len(self.cpu) < self.job.repeats and (sum(self.wall) * self.job.units < self.job.budget)
+        return len(self.cpu) < self.job.repeats and self.spent < self.job.budget
 
     def start(self) -> None:
         self.begun = (time.process_time(), time.perf_counter())
 
-    def stop(self) -> None:
+    def stop(self, units: int) -> None:
         cpu, wall = time.process_time() - self.begun[0], time.perf_counter() - self.begun[1]
-        self.cpu.append(cpu / self.job.units)
-        self.wall.append(wall / self.job.units)
+        self.cpu.append(cpu / units)
+        self.wall.append(wall / units)
+        self.spent += wall
+        self.units += units
 
     def report(self) -> Report:
-        return {"cpu": self.cpu, "wall": self.wall}
+        return {"cpu": self.cpu, "wall": self.wall, "units": self.units}
 
 
 async def spawn_asyncio(call: Callable[[], Awaitable[None]], count: int) -> None:
@@ -59,17 +62,34 @@ async def spawn_trio(call: Callable[[], Awaitable[None]], count: int) -> None:
             nursery.start_soon(call)
 
 
-async def measure(job: work.Job, make: Callable[[str], Any], url: str, spawn: work.Spawn) -> Report:
+async def measure(job: work.Job, make: Callable[[str], Any], url: str, spawn: work.Spawn, way: str) -> Report:
     """The rounds of an async client."""
     if job.kind == "churn":
         return await churn.run(job, make, url, spawn)
+    if job.kind == "open":
+        return await crowd.run(job, make, url, spawn)
+    if job.kind == "queue":
+        return await measure_queue(job, make, url, spawn, way)
     clock = Clock(job)
     async with make(url + job.path) as client:
         await work.work_round(job, client, spawn, warm_up=True)
         while clock.wants_more():
             clock.start()
             await work.work_round(job, client, spawn)
-            clock.stop()
+            clock.stop(job.units)
+    return clock.report()
+
+
+async def measure_queue(job: work.Job, make: Callable[[str], Any], url: str, spawn: work.Spawn, way: str) -> Report:
+    """The rounds of an async client that works off a queue."""
+    clock = Clock(job)
+    async with make(url + job.path) as client:
+        await feed.WAYS[way](job, client, feed.Feed(2 * job.at_once, job.limit), spawn)
+        while clock.wants_more():
+            inputs = feed.Feed(job.calls, job.budget)
+            clock.start()
+            await feed.WAYS[way](job, client, inputs, spawn)
+            clock.stop(inputs.taken)
     return clock.report()
 
 
@@ -77,44 +97,52 @@ def measure_blocking(job: work.Job, make: Callable[[str], Any], url: str) -> Rep
     """The rounds of a blocking client."""
     clock = Clock(job)
     with make(url + job.path) as client:
+        if job.kind == "queue":
+            measure_threads(job, client, clock)
+            return clock.report()
         work.blocking_round(job, client)
         while clock.wants_more():
             clock.start()
             work.blocking_round(job, client)
-            clock.stop()
+            clock.stop(job.units)
     return clock.report()
 
 
-def on_loop(loop: str, job: work.Job, make: Callable[[str], Any], url: str) -> Report:
+def measure_threads(job: work.Job, client: Any, clock: Clock) -> None:
+    """The rounds of threads that share a blocking client."""
+    feed.blocking_round(job, client, feed.Feed(2 * job.at_once, job.limit))
+    while clock.wants_more():
+        inputs = feed.Feed(job.calls, job.budget)
+        clock.start()
+        feed.blocking_round(job, client, inputs)
+        clock.stop(inputs.taken)
+
+
+def on_loop(row: clients.Row, job: work.Job, make: Callable[[str], Any], url: str) -> Report:
     """Run the measurement on the client's own event loop, or on none."""
-    if loop == "sync":
+    if row.loop == "sync":
         return measure_blocking(job, make, url)
-    if loop == "trio":
+    if row.loop == "trio":
         import trio
 
-        report: Report = trio.run(functools.partial(measure, job, make, url, spawn_trio))
+        report: Report = trio.run(measure, job, make, url, spawn_trio, row.way)
         return report
-    if loop == "uvloop":
+    if row.loop == "uvloop":
         import uvloop
 
-        return uvloop.run(measure(job, make, url, spawn_asyncio))
-    return asyncio.run(measure(job, make, url, spawn_asyncio))
+        return uvloop.run(measure(job, make, url, spawn_asyncio, row.way))
+    return asyncio.run(measure(job, make, url, spawn_asyncio, row.way))
 
 
 def attempt(arguments: argparse.Namespace) -> Report:
     """Measure, or say why not."""
-    job = work.JOBS[arguments.bench]
+    job = work.sized(arguments.bench, arguments.size)
     try:
         make = clients.load(arguments.client)
     except (ImportError, AttributeError) as error:
         return {"skipped": f"{type(error).__name__}: {error}"}
     try:
-        return on_loop(
-            clients.CLIENTS[arguments.client].loop,
-            work.quick(job) if arguments.quick else job,
-            make,
-            arguments.url,
-        )
+        return on_loop(clients.CLIENTS[arguments.client], job, make, arguments.url)
     except NotImplementedError as error:
         return {"skipped": str(error)}
     except Exception as error:  # noqa: BLE001  any client's failure is a result
@@ -127,7 +155,7 @@ def main() -> None:
     parser.add_argument("bench")
     parser.add_argument("client")
     parser.add_argument("url")
-    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--size", choices=work.SIZES, default="usual")
     parser.add_argument("--core", type=int, default=None)
     arguments = parser.parse_args()
     machine.pin(arguments.core)

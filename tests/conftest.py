@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
+import blockbuster
 import hypothesis  # noqa: F401 - its plugins' warnings belong here, not into the end of a run
 import pytest
 from drivers import LOOPS, Driver
@@ -26,13 +27,33 @@ def loop_name(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def anyio_backend(loop_name: str) -> Any:
-    return LOOPS.get(loop_name, LOOPS["asyncio"])
+def anyio_backend(loop_name: str, request: pytest.FixtureRequest) -> Any:
+    """The loop; asyncio's has its debug mode, but where a test's thousands of tasks would be mostly that."""
+    backend, options = LOOPS.get(loop_name, LOOPS["asyncio"])
+    if request.node.get_closest_marker("crowd"):
+        options = {name: value for name, value in options.items() if name != "debug"}
+    return backend, options
 
 
 @pytest.fixture
 def driver(loop_name: str) -> Driver:
     return Driver(loop_name)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def coverage_is_of_this_process() -> None:
+    """What tests start is not measured: it would be slow, and say so where nothing may be said."""
+    os.environ.pop("COVERAGE_PROCESS_START", None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_blocks_an_event_loop() -> Iterator[None]:
+    """A call of the library's that would hold asyncio's loop up raises; the emulator's loop is its own affair."""
+    with blockbuster.blockbuster_ctx("headwater", excluded_modules=["headwater.emulator"]) as found:
+        for function in found.functions.values():
+            function.can_block_in("headwater/portal.py", "call")  # a sync client blocks whoever calls it
+            function.can_block_in("coverage/collector.py", "lock_data")
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""Vendors of queued jobs, as the emulator plays them: data for test_jobs.py and test_large_results.py."""
+"""Vendors of queued jobs, as the emulator plays them: data for the tests of jobs and of large results."""
 
 from __future__ import annotations
 
@@ -69,3 +69,8 @@ def everywhere(running: Emulator, monkeypatch: pytest.MonkeyPatch) -> Emulator:
     monkeypatch.setenv("HEADWATER_TEST_MODE", "1")
     running.forget()
     return running
+
+
+def submissions(url: Emulator) -> int:
+    """How often the job was submitted: a cancellation has no body."""
+    return sum(request.method == "POST" and request.json is not None for request in url.requests)

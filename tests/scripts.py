@@ -11,6 +11,11 @@ from typing import Any
 
 PATIENCE = 60.0
 """Seconds that a script may take; only a failing test waits that long."""
+QUIET = """
+import logging
+logging.getLogger("asyncio").addFilter(lambda record: not record.msg.startswith("Executing"))
+"""
+"""Without asyncio's word, in its debug mode, that a machine was too busy to run it."""
 START = """
 import sys
 from headwater import AsyncInferenceClient, InferenceClient
@@ -21,7 +26,7 @@ URL = sys.argv[1] if len(sys.argv) > 1 else ""
 
 def command(script: str, *arguments: str, strict: bool = True) -> list[str]:
     options = ["-X", "dev", "-W", "error"] if strict else ["-X", "dev"]
-    return [sys.executable, *options, "-c", START + textwrap.dedent(script), *arguments]
+    return [sys.executable, *options, "-c", QUIET + START + textwrap.dedent(script), *arguments]
 
 
 def run(script: str, *arguments: str, strict: bool = True) -> subprocess.CompletedProcess[str]:

@@ -29,11 +29,14 @@ class Layer(NamedTuple):
     outside: str = ""
 
 
-WORDS = "_version auth errors events flow framing media mime refusal_classes refusals retry_hints server_words wire"
+WORDS = (
+    "_version auth errors events flow framing image_headers media mime redaction refusal_classes refusals retry_hints"
+    " server_words wire"
+)
 PLAIN = f"{WORDS} tasks providers engine"
 CLIENTS = (
     "portal calling spellings methods responses custom hub openai_names openai_calls extras legacy task_rows keys"
-    " routing client"
+    " options routes routing client"
 )
 LAYERS = {
     # 0: words and pure knowledge
@@ -49,10 +52,16 @@ LAYERS = {
     # 4: the clients; how a call is made knows no transport
     **{part: Layer(f"{PLAIN} {CLIENTS}", "anyio msgspec httpx_sse") for part in CLIENTS.split()},
     "portal": Layer(f"{WORDS} engine", "anyio"),
-    "client": Layer(f"{PLAIN} {CLIENTS} transport", "msgspec"),
+    "client": Layer(f"{PLAIN} {CLIENTS} transport batch", "msgspec"),
     # 5: built on all of it; the emulator on nothing of it, so that it shares no mistake
     "emulator": Layer("", "anyio httpx pytest starlette uvicorn"),
-    "cli": Layer(f"{PLAIN} {CLIENTS}", "msgspec cyclopts rich"),
+    "batch": Layer(f"{PLAIN} {CLIENTS}", "anyio msgspec matplotlib"),
+    "cli": Layer(f"{PLAIN} {CLIENTS} batch", "anyio msgspec cyclopts rich"),
+    "integrations": Layer(f"{PLAIN} {CLIENTS} batch", "anyio msgspec numpy starlette"),
+    # they import what their readers would
+    "examples": Layer(
+        "integrations AsyncInferenceClient HeadwaterError Timeout", "anyio msgspec starlette uvicorn hypercorn ray"
+    ),
     "__main__": Layer("cli"),
     "__init__": Layer(f"{PLAIN} {CLIENTS}"),
 }

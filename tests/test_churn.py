@@ -1,4 +1,4 @@
-"""Four thousand streams cancelled at random, once and twice, on a pool of ten connections: no slot is ever lost."""
+"""Thousands of streams cancelled at random, once and twice, on a pool of ten connections: no slot is ever lost."""
 
 from __future__ import annotations
 
@@ -10,20 +10,13 @@ from typing import Any
 import anyio
 import anyio.to_thread
 import pytest
-from drivers import LOOPS
+from soak import in_memory
 from soak.load import PATIENCE, Server, churn, client_of, open_at, served, serving, slots
 
 from headwater.transport.pool import Pool
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.crowd]
 CANCELS = 4000
-
-
-@pytest.fixture
-def anyio_backend(loop_name: str) -> Any:
-    """Without asyncio's debug mode, which costs more than all the rest."""
-    backend, options = LOOPS[loop_name]
-    return backend, {name: value for name, value in options.items() if name != "debug"}
 
 
 @pytest.fixture(scope="module")
@@ -50,3 +43,14 @@ async def test_no_slot_is_lost(server: Server) -> None:
         assert slots(pool) == (0, 0)
     await pool.aclose()
     assert await anyio.to_thread.run_sync(nothing_open_at, server)
+
+
+async def test_nor_is_one_at_any_step(anyio_backend: Any) -> None:
+    """Cancelled between any two steps of a stream that has no socket."""
+    pool = Pool(max_connections=10)
+    with in_memory.client_of(pool) as client:
+        counts = await in_memory.churn(client, CANCELS // 4, random.Random(4))
+        assert min(counts["once"], counts["twice"], counts["whole"]) > CANCELS // 20
+        assert slots(pool) == (0, 0)
+        assert await served(client) == 10
+    await pool.aclose()

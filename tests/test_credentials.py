@@ -164,6 +164,8 @@ FOREIGN = [
     "http://127.0.0.1:8000/v1",
     "http://localhost:8000",
     "http://huggingface.co/v1",
+    "https://huggingface.co:444/v1",
+    "https://huggingface.co./v1",
 ]
 
 
@@ -180,6 +182,36 @@ async def test_an_ambient_token_goes_to_no_foreign_host(
     else:
         await ask(driver, caught, **{way: url})
     assert HF not in str(caught.last.headers.raw)
+
+
+@pytest.mark.parametrize("hub", ["https://mirror.example", "http://huggingface.co", "https://huggingface.co:444"])
+async def test_an_ambient_token_goes_to_no_other_hub(
+    driver: Driver, caught: Caught, monkeypatch: pytest.MonkeyPatch, hub: str
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", HF)
+    monkeypatch.setenv("HF_ENDPOINT", hub)
+    await ask(driver, caught, provider="together", model="org/model", model_mapping={})
+    look_up, call = caught.requests
+    assert str(look_up.url).startswith(f"{hub}/api/models/")
+    assert HF not in str(look_up.headers.raw)
+    assert call.url.host == "router.huggingface.co"
+
+
+async def test_a_given_token_goes_to_a_mirror_over_https_alone(
+    driver: Driver, caught: Caught, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options: dict[str, Any] = {"provider": "together", "model": "org/model", "model_mapping": {}, "token": GIVEN}
+    for hub, sent in {
+        "https://mirror.example": True,
+        "http://mirror.example": False,
+        "http://127.0.0.1:9": True,
+    }.items():
+        monkeypatch.setenv("HF_ENDPOINT", hub)
+        await ask(driver, caught, **options)
+        assert (GIVEN in str(caught.requests[-2].headers.raw)) is sent
+    monkeypatch.setenv("HF_ENDPOINT", "http://mirror.example")
+    await ask(driver, caught, allow_insecure=True, **options)
+    assert GIVEN in str(caught.requests[-2].headers.raw)
 
 
 async def test_a_hub_token_of_the_client_goes_to_no_url_of_a_call(driver: Driver, caught: Caught) -> None:
@@ -430,6 +462,15 @@ async def test_a_model_id_changes_no_url(driver: Driver, caught: Caught, model: 
 def server() -> Iterator[faults.FaultServer]:
     with faults.running() as found:
         yield found
+
+
+async def test_a_proxy_of_the_environment_sees_no_call_to_this_machine(
+    driver: Driver, server: faults.FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    async with driver.client(base_url=f"{server.at('ok')}/v1", token=OWN, retries=0) as client:
+        assert (await client.chat_completion(MESSAGES)).choices
 
 
 TARGETS = ["other", "port", "userinfo", "relative", "loop", "file"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ from drivers import Driver
 from headwater import (
     AuthenticationError,
     IncompleteStreamError,
+    InferenceTimeoutError,
     InvalidParameterError,
     InvalidRequestError,
     MissingCredentialError,
@@ -82,7 +84,7 @@ async def test_the_next_provider_answers(driver: Driver, failing: Callable[..., 
         async with client.chat_completion.stream(QUESTION) as run:
             text = "".join([chunk.choices[0].delta.content or "" async for chunk in run])
         assert (text, run.provider) == ("Hello", "groq")
-    assert providers.asked == ["together", "groq"] * 2
+    assert providers.asked == ["together", "groq", "groq"]
 
 
 async def test_each_provider_gets_its_own_key(driver: Driver) -> None:
@@ -98,12 +100,22 @@ async def test_each_provider_gets_its_own_key(driver: Driver) -> None:
     assert seen == ["Bearer key-of-together", "Bearer key-of-groq"]
 
 
-async def test_a_wrong_request_is_wrong_everywhere(driver: Driver) -> None:
-    providers = Providers(together=refused(400), groq=answered)
+async def test_what_one_provider_does_not_take_another_may(driver: Driver) -> None:
+    providers = Providers(together=refused(400), groq=answered, cerebras=refused(400))
     async with client_of(driver, providers, "together", "groq") as client:
+        await client.chat_completion(QUESTION)
+    async with client_of(driver, providers, "together", "cerebras") as client:
         with pytest.raises(InvalidRequestError):
             await client.chat_completion(QUESTION)
-    assert providers.asked == ["together"]
+    assert providers.asked == ["together", "groq", "together", "cerebras"]
+
+
+async def test_a_wrong_call_is_wrong_everywhere(driver: Driver) -> None:
+    providers = Providers()
+    async with client_of(driver, providers, "together", "groq") as client:
+        with pytest.raises(InvalidParameterError):
+            await client.chat_completion(QUESTION, model="https://example.org")
+    assert providers.asked == []
 
 
 async def test_the_last_failure_is_raised_and_all_are_listed(driver: Driver) -> None:
@@ -122,6 +134,7 @@ async def test_a_missing_key_turns_to_the_next(driver: Driver, monkeypatch: pyte
     async with client_of(driver, providers, "together", "groq") as client:
         answer = await client.chat_completion(QUESTION)
     assert answer.choices[0].message.content == "from groq"
+    assert [attempt.provider for attempt in answer.facts.attempts] == ["together", "groq"]
     assert isinstance(answer.facts.attempts[0].error, MissingCredentialError)
 
 
@@ -129,12 +142,29 @@ async def test_the_clocks_start_once_also_where_no_plan_came(driver: Driver, mon
     monkeypatch.delenv("TOGETHER_API_KEY")
     async with client_of(driver, Providers(groq=answered), "together", "groq", timeout=60) as client:
         answer = await client.chat_completion(QUESTION)
+    assert answer.facts.timings.total is not None
     assert answer.facts.timings.total < 60
     assert answer.facts.attempts[0].started < 60
     async with client_of(driver, Providers(), "together") as client:
         with pytest.raises(MissingCredentialError) as caught:
             await client.chat_completion(QUESTION)
+    assert caught.value.elapsed is not None
     assert caught.value.elapsed < 60
+
+
+async def test_reading_the_saved_token_is_under_the_deadline(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it may be on a network's file system that does not answer."""
+    over = threading.Event()
+    monkeypatch.setattr("headwater.keys.hugging_face_token", lambda: over.wait(30))
+    try:
+        async with driver.client(MODEL, provider="together", timeout=0.1) as client:
+            monkeypatch.delenv("TOGETHER_API_KEY")
+            with pytest.raises(InferenceTimeoutError) as caught:
+                await client.chat_completion(QUESTION)
+        assert caught.value.phase == "total"
+        assert not over.is_set()
+    finally:
+        over.set()
 
 
 async def test_nothing_is_asked_again_after_the_first_event(driver: Driver) -> None:

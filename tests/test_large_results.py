@@ -23,6 +23,7 @@ HELD = 56 * MIB
 """The first 16 MiB of a result that is saved are kept, twice while they are handed over."""
 
 
+@pytest.mark.crowd
 async def test_a_large_result_is_saved_without_being_held(driver: Driver, everywhere: Emulator, tmp_path: Path) -> None:
     vendor = VENDORS[0]
     async with vendor.client(driver, everywhere) as client:

@@ -282,6 +282,68 @@ def test_images_that_are_just_small_enough_are(data: bytes) -> None:
     assert open_image(data).size[0] > 1
 
 
+def riff(*chunks: tuple[bytes, bytes]) -> bytes:
+    body = b"WEBP" + b"".join(
+        name + struct.pack("<I", len(data)) + data + bytes(len(data) % 2) for name, data in chunks
+    )
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def canvas(width: int, height: int) -> tuple[bytes, bytes]:
+    return b"VP8X", bytes([2, 0, 0, 0]) + (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
+
+
+WEBP = encoded(RED, "WEBP")
+FRAME = (b"ANMF", bytes(6) + (4).to_bytes(3, "little") + (3).to_bytes(3, "little") + bytes(4) + WEBP[12:])
+JPEG = encoded(RED, "JPEG")
+SIZE_AT = JPEG.index(b"\xff\xc0") + 5
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        riff(canvas(16_383, 16_383), (b"ANIM", bytes(6)), FRAME),
+        riff(canvas(5000, 5000), (b"ANIM", bytes(6)), *[FRAME] * 9),
+        riff(canvas(5, 4), (b"ANIM", bytes(6)), *[FRAME] * 10_001),
+        riff((b"VP8L", b"\x2f" + (16_382 | 16_382 << 14).to_bytes(4, "little"))),
+        riff((b"VP8 ", bytes(6) + struct.pack("<HH", 16_383, 16_383))),
+        JPEG[:SIZE_AT] + struct.pack(">HH", 11_000, 11_000) + JPEG[SIZE_AT + 4 :],
+        png(10_000, 10_000),
+    ],
+)
+def test_no_decoder_sees_a_picture_that_is_too_large(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "open", None)
+    with pytest.raises(ResponseTooLargeError):
+        open_image(data)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        png(5, 4, *[(b"tEXt", b"a\0b")] * 200_000),
+        png(5, 4, *[(b"IDAT", b"")] * 200_000),
+        png(5, 4, (b"zTXt", b"a\0\0" + zlib.compress(bytes(20_000_000)))),
+        png(5, 4, (b"iCCP", b"a\0\0" + zlib.compress(bytes(20_000_000)))),
+        png(5, 4, (b"tEXt", b"a\0" + bytes(17_000_000))),
+        JPEG[:2] + b"\xff\xe1\0\2" * 200_000 + JPEG[2:],
+        JPEG[:2] + b"\xff" * 400_000 + JPEG[2:],
+        riff(canvas(5, 4), *[(b"EXIF", b"")] * 200_000, FRAME),
+        gif(5, 4)[:-1] + b"!\xfe\1a\0" * 200_000 + b";",
+        gif(5, 4)[:-1] + b"!\xfe" + b"\1a" * 400_000 + b"\0;",
+    ],
+)
+def test_pictures_that_are_mostly_something_else(data: bytes) -> None:
+    with pytest.raises(DecodeError):
+        open_image(data)
+
+
+def test_the_first_picture_of_a_jpeg_of_several() -> None:
+    several = encoded(RED, "MPO", save_all=True, append_images=[RED])
+    image = open_image(several)
+    assert (image.format, image.size) == ("JPEG", (5, 4))
+    image.load()
+
+
 def test_the_frames_of_a_gif_are_all_counted() -> None:
     frames = [Image.new("L", (5, 4), shade) for shade in (10, 120, 230)]
     image = open_image(encoded(frames[0], "GIF", save_all=True, append_images=frames[1:]))

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from headwater import emulator
 from headwater.providers.table import markdown
 from headwater.transport import choose, httpx_transport
+from headwater.wire import Transport
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -23,15 +25,21 @@ def everywhere() -> Iterator[str]:
         yield url
 
 
-@pytest.mark.filterwarnings("default::ResourceWarning")  # the examples keep their clients, as scripts do
 @pytest.mark.parametrize("example", EXAMPLES, ids=[f"example{number}" for number in range(len(EXAMPLES))])
 def test_every_example_runs(
     example: str, everywhere: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Every provider's real host is the emulator here; nothing else of an example is changed."""
-    monkeypatch.setattr(
-        choose.Transports, "_make", lambda *_: httpx_transport.adapted(emulator.rewriting(str(everywhere)))
-    )
+    """Every provider's real host is the emulator here; nothing else of an example is changed.
+
+    Examples keep their clients, as scripts do: that is allowed with our pool, and httpx's own would warn.
+    """
+
+    def make(*_: object) -> Transport:
+        rewriting: Any = emulator.rewriting(everywhere)
+        rewriting.inner = httpx_transport.PoolTransport()
+        return httpx_transport.adapted(rewriting)
+
+    monkeypatch.setattr(choose.Transports, "_make", make)
     for name in ("TOGETHER_API_KEY", "REPLICATE_API_TOKEN", "FAL_KEY"):
         monkeypatch.setenv(name, "key-of-a-test")
     monkeypatch.chdir(tmp_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import pickle
 from pathlib import Path
 from urllib.parse import quote
 
@@ -12,15 +13,20 @@ from hypothesis import strategies as st
 
 from headwater.auth import (
     MASK,
+    Kept,
+    Masked,
     Secret,
     ambient,
     check_headers,
+    hidden,
     hugging_face_token,
     is_hugging_face,
+    is_hugging_face_url,
     is_loopback,
     secrets_in,
 )
 from headwater.errors import InvalidCredentialError, InvalidParameterError
+from headwater.wire import parse_url
 
 KEY = "sk-canary/of+mine~0123456789"
 KEYS = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=4, max_size=60)
@@ -52,11 +58,47 @@ def test_how_short_a_secret_is_known(length: int, masked: bool) -> None:
     assert (Secret(key).redact(f"<{key}>") == f"<{MASK}>") == masked
 
 
-@pytest.mark.parametrize(("length", "masked"), [(16, False), (17, True), (40, True)])
-def test_the_last_eight_characters_of_a_long_one(length: int, masked: bool) -> None:
+@pytest.mark.parametrize("length", [8, 9, 17, 40])
+def test_the_last_eight_characters(length: int) -> None:
     key = ("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJ" * 2)[:length]
-    assert Secret(key).redact(f"...{key[-8:]}") == (f"...{MASK}" if masked else f"...{key[-8:]}")
-    assert Secret(key).redact(f"...{key[-7:]}") == f"...{key[-7:]}"
+    assert Secret(key).redact(f"...{key[-8:]}") == f"...{MASK}"
+    assert Secret(key).redact(f"...{key[-7:]}.") == f"...{key[-7:]}."
+
+
+@pytest.mark.parametrize("before", ["", "a", "Bearer ", "user:", "abcdef"])
+def test_base64_of_a_longer_text(before: str) -> None:
+    shown = Secret(KEY).redact(base64.b64encode(f"{before}{KEY}...".encode()).decode())
+    assert MASK in shown
+    assert len(shown) < len(before) * 4 / 3 + len(MASK) + 12
+
+
+@pytest.mark.parametrize("spelling", spellings(KEY))
+def test_a_text_that_was_cut_in_the_middle_of_a_secret(spelling: str) -> None:
+    for length in range(6, len(spelling)):
+        assert Secret(KEY).redact(f"and {spelling[:length]}") == f"and {MASK}"
+    assert Secret(KEY).redact(f"and {spelling[:5]}") == f"and {spelling[:5]}"
+    assert Secret(KEY).redact(f"{spelling[:9]}, and") == f"{spelling[:9]}, and"
+    assert Secret("aabaab-0123456789").redact("..aabaab-0") == f"..{MASK}"
+    assert Secret("aabaac-aabaab-x").redact("aabaac-aabaab-") == MASK
+
+
+@pytest.mark.parametrize("text", ["sk-canary\\/of+mine~0123456789", "sk-canary%2fof%2bmine~0123456789"])
+def test_other_spellings(text: str) -> None:
+    assert Secret(KEY).redact(text) == MASK
+
+
+def test_what_is_hidden_prints_nothing_and_is_the_same() -> None:
+    assert repr(hidden({"a": "b", "bad name": "c"})) == "{'a': '[secret]', '[secret]': '[secret]'}"
+    assert hidden({"a": "b"}) == {"a": "b"}
+    assert hidden(None) is None
+    assert hidden(b"x") is bytes
+    secret = Secret(KEY)
+    assert hidden(secret) is secret
+    assert hidden(Kept("x")) == "x"
+    for value in (Masked("x"), Kept("x")):
+        with pytest.raises(TypeError):
+            pickle.dumps(value)
+        assert "x" not in repr(value).replace("headwater", "").replace("0x", "")
 
 
 def test_what_holds_no_secret_stays() -> None:
@@ -93,7 +135,7 @@ def test_headers_are_put_in_order() -> None:
         ("x", "canary\0"),
         ("x", "canaryé"),
         ("x", "canary\x7f"),
-        ("x", "canary" * 3000),
+        ("x", "c" * 4097),
         ("", "canary"),
         ("a b", "canary"),
         ("a:", "canary"),
@@ -180,6 +222,23 @@ def test_hugging_faces_hosts(host: str) -> None:
 )
 def test_others(host: str) -> None:
     assert not is_hugging_face(host)
+
+
+@pytest.mark.parametrize(
+    ("url", "trusted"),
+    [
+        ("https://huggingface.co/api", True),
+        ("https://x.hf.space", True),
+        ("https://huggingface.co:443/", True),
+        ("https://huggingface.co:444/", False),
+        ("http://huggingface.co/", False),
+        ("http://huggingface.co:443/", False),
+        ("https://huggingface.co.evil.example/", False),
+        ("https://huggingface.co./", False),
+    ],
+)
+def test_where_an_ambient_token_may_go(url: str, trusted: bool) -> None:
+    assert is_hugging_face_url(parse_url(url)) is trusted
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.255.1.2", "::1", "a.localhost"])

@@ -9,6 +9,7 @@ import json
 import math
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from email.utils import formatdate
 from typing import Any
@@ -21,7 +22,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from headwater import errors as e
 from headwater.engine.retry import LONGEST_WAIT, RAISE, Quota, Retries, Retry, decide, is_worth_another_provider
 from headwater.flow import Reply
-from headwater.refusals import in_band, refusal
+from headwater.refusals import in_band, refusal, retry_after
 
 NOW = 1.7e9
 POLICY = Retries()
@@ -149,8 +150,8 @@ def test_a_loading_model_is_waited_for_beyond_that() -> None:
         (e.UnexpectedContentError("m"), True),
         (e.MissingCredentialError("m"), True),
         (e.InvalidParameterError("m"), False),
-        (e.InvalidRequestError("m"), False),
-        (e.ValidationError("m"), False),
+        (e.InvalidRequestError("m"), True),
+        (e.ValidationError("m"), True),
         (e.InputError("m"), False),
         (e.ContentRefusedError("m"), False),
         (e.ClosedError("m"), False),
@@ -202,6 +203,30 @@ def test_a_wait_that_was_named_is_kept(headers: dict[str, str], asked: float, ra
     wait = after(refused(429, headers), rand=rand)
     assert wait is not None
     assert asked <= wait <= asked + max(0.1 * asked, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("form", "asked"),
+    [
+        ("%a, %d %b %Y %H:%M:%S GMT", 30.0),
+        ("%A, %d-%b-%y %H:%M:%S GMT", 30.0),  # RFC 850
+        ("%a %b %d %H:%M:%S %Y", 30.0),  # asctime
+        ("%a, %d %b %Y %H:%M:%S -0000", 30.0),
+        ("%a, %d %b %Y %H:%M:%S +0100", 0.0),  # an hour ago
+    ],
+)
+def test_a_date_in_every_form(form: str, asked: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In UTC, wherever this machine is."""
+    monkeypatch.setenv("TZ", "Asia/Kathmandu")
+    time.tzset()
+    try:
+        date = time.strftime(form, time.gmtime(NOW + 30))
+        assert refused(429, {"retry-after": date}).retry_after == asked
+        told = {"retry-after": date, "date": formatdate(NOW, usegmt=True)}
+        assert retry_after(told) == asked
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 @pytest.mark.parametrize(("headers", "asked"), HINTS)

@@ -6,26 +6,17 @@ Two thousand are in the soak.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
-from drivers import LOOPS
 from soak.load import Server, client_of, paced, resets, serving, slots
 
 from headwater import Timeout
 from headwater.transport.pool import Pool
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.crowd]
 STREAMS = 200
 GENEROUS = 20.0
 """Seconds for what takes 3.6: one stream after another would take 720."""
-
-
-@pytest.fixture
-def anyio_backend(loop_name: str) -> Any:
-    """Without asyncio's debug mode, which costs more than all the rest."""
-    backend, options = LOOPS[loop_name]
-    return backend, {name: value for name, value in options.items() if name != "debug"}
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ And the async client across event loops. What one interpreter cannot do twice ru
 
 from __future__ import annotations
 
+import random
 import signal
 import threading
 import time
@@ -104,10 +105,10 @@ def test_a_client_works_again_after_it_was_closed(server: faults.FaultServer) ->
 
 
 def test_making_clients_starts_nothing() -> None:
-    before = threading.active_count()
+    before = set(threading.enumerate())
     clients = [InferenceClient(base_url="http://127.0.0.1:9") for _ in range(100)]
     clients += [InferenceClient(model=f"m{i}") for i in range(100)]
-    assert threading.active_count() == before
+    assert set(threading.enumerate()) <= before
     assert len(clients) == 200
 
 
@@ -227,6 +228,58 @@ def test_ctrl_c_comes_out_at_once_and_closes(server: faults.FaultServer, fault: 
         assert "Traceback" not in errors
 
 
+RANDOM = """
+client = InferenceClient(base_url=URL)
+ask = lambda: client.chat_completion(MESSAGES).choices[0].message.content
+first = ask()
+for _ in range(20):
+    try:
+        print("at work", flush=True)
+        while True:
+            for chunk in client.chat_completion(MESSAGES, stream=True): pass
+            ask()
+            with client.chat_completion.stream(MESSAGES) as run: next(run)
+            InferenceClient(base_url=URL).chat_completion(MESSAGES)
+    except KeyboardInterrupt:
+        print("interrupted", flush=True)
+    assert ask() == first
+client.close()
+"""
+
+
+def test_ctrl_c_at_random_moments(server: faults.FaultServer) -> None:
+    """Twenty times: it comes out as itself, and the client works on."""
+    rand = random.Random(5)
+    with running(RANDOM, base(server, pause=0.002), strict=False) as process:
+        assert process.stdout is not None
+        for _ in range(20):
+            assert process.stdout.readline() == "at work\n"
+            time.sleep(rand.random() * 0.2)
+            process.send_signal(signal.SIGINT)
+            assert process.stdout.readline() == "interrupted\n"
+        _, errors = process.communicate(timeout=SOON * 3)
+        assert process.returncode == 0
+        assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize("fault", ["hang_before_headers", "sse_forever"])
+def test_a_second_ctrl_c_ends_it_too(server: faults.FaultServer, fault: str) -> None:
+    """Whatever the first is doing; the process ends by the signal's exception, not by itself."""
+    script = f"""
+    client = InferenceClient(base_url=URL)
+    print("at work", flush=True)
+    {BODIES["run"]}
+    """
+    for pause in (0.0, 0.01):
+        with running(script, base(server, fault, id=pause), strict=False) as process:
+            assert server.wait_requests(1, SOON * 3)
+            process.send_signal(signal.SIGINT)
+            time.sleep(pause)
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=SOON)
+            assert process.returncode != 0
+
+
 # the interpreter's end
 
 
@@ -242,11 +295,9 @@ def test_the_interpreter_ends_with_an_open_stream(server: faults.FaultServer, he
     with running(script, base(server, "sse_forever"), strict=False) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "done\n"
-        began = time.monotonic()
         _, errors = process.communicate(timeout=SOON)
         assert process.returncode == 0
         assert "Traceback" not in errors
-        assert time.monotonic() - began < 5
     assert server.wait_closed(1, SOON)
 
 
@@ -357,7 +408,7 @@ def test_a_parents_stream_does_not_hang_its_child(server: faults.FaultServer) ->
     )
     done = run(script, base(server, pause=0.2), strict=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "ClosedError"
+    assert done.stdout == "ForkedClientError"
 
 
 def test_multiprocessing_by_fork(server: faults.FaultServer) -> None:

@@ -6,7 +6,7 @@ fails. A client refuses to measure or verify.
 """
 
 import importlib
-from typing import Any, NamedTuple, Protocol, Self
+from typing import Any, Literal, NamedTuple, Protocol, Self
 
 
 class AsyncClient(Protocol):
@@ -46,11 +46,12 @@ class SyncClient(Protocol):
 
 
 class Row(NamedTuple):
-    """Where a client is, and what runs it: asyncio, uvloop, trio or sync (no loop)."""
+    """Where a client is, what runs it (asyncio, uvloop, trio or sync: no loop) and how it works off a queue."""
 
     module: str
     name: str
     loop: str
+    way: Literal["workers", "semaphore", "map"] = "workers"
 
 
 CLIENTS = {
@@ -58,10 +59,13 @@ CLIENTS = {
     "headwater-asyncio": Row("ours", "Headwater", "asyncio"),
     "headwater-uvloop": Row("ours", "Headwater", "uvloop"),
     "headwater-trio": Row("ours", "Headwater", "trio"),
+    "headwater-map-asyncio": Row("ours", "HeadwaterMap", "asyncio", "map"),
+    "headwater-map-uvloop": Row("ours", "HeadwaterMap", "uvloop", "map"),
+    "headwater-map-trio": Row("ours", "HeadwaterMap", "trio", "map"),
     "aiohttp": Row("aiohttp_msgspec", "Aiohttp", "asyncio"),
     "httpx": Row("httpx_msgspec", "Httpx", "asyncio"),
-    "huggingface_hub": Row("huggingface", "HuggingFace", "asyncio"),
-    "openai": Row("openai_sdk", "OpenAI", "asyncio"),
+    "huggingface_hub": Row("huggingface", "HuggingFace", "asyncio", "semaphore"),
+    "openai": Row("openai_sdk", "OpenAI", "asyncio", "semaphore"),
     "raw-sync": Row("raw_sync", "RawSync", "sync"),
     "headwater-sync": Row("ours", "HeadwaterSync", "sync"),
     "httpx-sync": Row("httpx_msgspec", "HttpxSync", "sync"),

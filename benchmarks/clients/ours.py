@@ -1,5 +1,7 @@
 """headwater, async on any loop and blocking: the public names, no settings."""
 
+import functools
+from collections.abc import AsyncIterator, Iterator
 from typing import Any, Self
 
 from benchmarks import wire
@@ -34,6 +36,17 @@ class Headwater:
         if packed:
             return await self.openai.feature_extraction(texts, model=wire.MODEL, encoding_format="base64")
         return await self.client.feature_extraction(texts)
+
+
+class HeadwaterMap(Headwater):
+    """The same, which works off a queue by its own `map`."""
+
+    async def mapped(self, inputs: Iterator[wire.Messages], at_once: int) -> AsyncIterator[str]:
+        """Ask for a chat completion for each input, so many at once; gives their texts as they come."""
+        ask = functools.partial(self.client.chat_completion, model=wire.MODEL, max_tokens=wire.MAX_TOKENS)
+        async with self.client.map(ask, inputs, concurrency=at_once) as results:
+            async for result in results:
+                yield result.value.choices[0].message.content or ""
 
 
 class HeadwaterSync:

@@ -4,6 +4,7 @@ No timeouts, no cancellation, no backpressure, no error handling, no redirects, 
 """
 
 import asyncio
+import ssl
 from typing import Any, Self, cast
 from urllib.parse import urlsplit
 
@@ -66,6 +67,7 @@ class Raw:
         parts = urlsplit(url)
         self.url = url
         self.host, self.port = str(parts.hostname), parts.port or 80
+        self.context = ssl.create_default_context() if parts.scheme == "https" else None
         self.idle: list[Wire] = []
 
     async def __aenter__(self) -> Self:
@@ -108,5 +110,5 @@ class Raw:
 
     async def _connect(self) -> Wire:
         loop = asyncio.get_running_loop()
-        _, wire = await loop.create_connection(Wire, self.host, self.port)
+        _, wire = await loop.create_connection(Wire, self.host, self.port, ssl=self.context)
         return wire

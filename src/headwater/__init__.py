@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from .errors import ConnectionLostError as ConnectionLostError
     from .errors import ContentRefusedError as ContentRefusedError
     from .errors import DecodeError as DecodeError
+    from .errors import ForkedClientError as ForkedClientError
     from .errors import GenerationError as GenerationError
     from .errors import HeadwaterError as HeadwaterError
     from .errors import HfHubHTTPError as HfHubHTTPError
@@ -92,6 +93,7 @@ if TYPE_CHECKING:
     from .responses import AsyncStreamedResponse as AsyncStreamedResponse
     from .responses import Response as Response
     from .responses import StreamedResponse as StreamedResponse
+    from .routes import Route as Route
     from .tasks.audio import AudioClassificationOutputElement as AudioClassificationOutputElement
     from .tasks.audio import AudioClassificationOutputTransform as AudioClassificationOutputTransform
     from .tasks.audio import AudioToAudioOutputElement as AudioToAudioOutputElement
@@ -186,10 +188,10 @@ _MODULES: dict[str, str] = {
     "engine.run": "AsyncRun",
     "errors": (
         "Attempt AuthenticationError BadRequestError CallError ClosedError ConflictError ConnectError "
-        "ConnectionLostError ContentRefusedError DecodeError GenerationError HeadwaterError HfHubHTTPError "
-        "IncompleteGenerationError IncompleteStreamError InferenceTimeoutError InputError InsecureCredentialError "
-        "InvalidCredentialError InvalidParameterError InvalidRequestError JobFailedError MalformedEventError "
-        "MissingCredentialError MissingModelError ModelLoadingError NotFoundError OverloadedError "
+        "ConnectionLostError ContentRefusedError DecodeError ForkedClientError GenerationError HeadwaterError "
+        "HfHubHTTPError IncompleteGenerationError IncompleteStreamError InferenceTimeoutError InputError "
+        "InsecureCredentialError InvalidCredentialError InvalidParameterError InvalidRequestError JobFailedError "
+        "MalformedEventError MissingCredentialError MissingModelError ModelLoadingError NotFoundError OverloadedError "
         "PaymentRequiredError PermissionDeniedError ProtocolError ProviderError RateLimitError RedirectError "
         "ResponseTooLargeError ServerError TLSError TextGenerationError TransportError UnexpectedContentError "
         "UnknownError UnknownProviderError UnsupportedModelError UnsupportedTaskError ValidationError"
@@ -201,6 +203,7 @@ _MODULES: dict[str, str] = {
     "openai_names": "CompletionChoice CompletionOutput CompletionUsage GeneratedImage ImagesResponse",
     "portal": "Run",
     "responses": "AsyncStreamedResponse Response StreamedResponse",
+    "routes": "Route",
     "tasks.audio": (
         "AudioClassificationOutputElement AudioClassificationOutputTransform AudioToAudioOutputElement "
         "AutomaticSpeechRecognitionOutput AutomaticSpeechRecognitionOutputChunk TextToSpeechEarlyStoppingEnum"

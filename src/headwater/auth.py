@@ -7,40 +7,93 @@ passed is called ambient, and goes only to the party that its variable names. No
 from __future__ import annotations
 
 import base64
+import html
+import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import quote
+from weakref import WeakValueDictionary
 
 from .errors import InvalidCredentialError, InvalidParameterError
 
+if TYPE_CHECKING:
+    from .wire import Url
+
 _SENDABLE = re.compile(r"[\x21-\x7e]{1,4096}\Z")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}\Z")
-_HEADER_VALUE = re.compile(r"[\t\x20-\x7e]{0,16384}\Z")
-_HOLDS_SECRET = re.compile(r"auth|key|token|secret|cookie|session|password|signature")
+_HEADER_VALUE = re.compile(r"[\t\x20-\x7e]{0,4096}\Z")
+_HOLDS_SECRET = re.compile(r"auth|key|token|secret|cookie|session|passw|pwd|credential|signature|jwt|bearer")
 _PIECES = re.compile(r"[\x21\x23-\x2b\x2d-\x3a\x3c\x3e-\x7e]{8,4096}")  # between blanks, quotes, commas, ; and =
 _OURS = frozenset({"host", "content-length", "transfer-encoding", "connection"})
 _LOOPBACK = re.compile(r"(localhost|127(\.\d{1,3}){3}|::1|.+\.localhost)\Z")
-_SHORTEST_SHOWN = 8
+_SHOWN_END = 8
+"""Vendors quote a key's last characters."""
+_LONGEST_REST = 5
+"""So many of a secret's first characters may be left where a text was cut: most are the vendor's own ("hf_")."""
 MASK = "[secret]"
+
+
+class Masked(str):
+    """A text that holds a secret, such as a header's value: it prints as a mask, also in a traceback that shows locals,
+    and cannot be pickled."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"'{MASK}'"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a text that holds a secret cannot be pickled")
+
+
+def hidden(given: Any) -> Any:
+    """The same for use, and nothing to be seen: texts are masked, also those in a dict; of anything else that could
+    hold a secret only the type is left, for whoever refuses it."""
+    if given is None or isinstance(given, Secret):
+        return given
+    if isinstance(given, Kept):
+        return given.value
+    if isinstance(given, str):
+        return Masked(given)
+    if isinstance(given, Mapping):
+        return {_name(name): hidden(value) for name, value in given.items()}
+    return type(given)
+
+
+def _name(name: Any) -> Any:
+    return name if isinstance(name, str) and _HEADER_NAME.match(name) else hidden(name)
+
+
+class Kept:
+    """What `hidden` gave, for later; it is no text, so that whoever writes out what an object has writes none of it."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("what may hold a secret cannot be pickled")
 
 
 class Secret:
     """A credential that never prints itself: only `reveal` gives it out, to whoever puts it into a header."""
 
-    __slots__ = ("_needles", "_value")
+    __slots__ = ("__weakref__", "_needles", "_value")
 
     def __init__(self, value: str, *, what: str = "token") -> None:
-        value = value.strip()
-        if not _SENDABLE.match(value):
+        self._value = value.strip()
+        value = MASK  # a traceback that shows locals shows this
+        if not _SENDABLE.match(self._value):
             raise InvalidCredentialError(
                 f"the {what} is empty, too long, or has characters that a header cannot carry"
                 " (a line break, a space or a letter outside ASCII); it was not sent"
             )
-        self._value = value
-        self._needles = _spellings(value)
+        self._needles = _spellings(self._value)
+        _alive[id(self)] = self
 
     def reveal(self) -> str:
         """The value itself."""
@@ -52,11 +105,12 @@ class Secret:
         return self._value.startswith("hf_")
 
     def redact(self, text: str) -> str:
-        """The text with every spelling of this secret masked."""
+        """The text with every spelling of this secret masked, and the beginning of one at which the text was cut."""
         for needle in self._needles:
             if needle in text:
                 text = text.replace(needle, MASK)
-        return text
+        rest = max(_rest(needle, text) for needle in self._needles) if self._needles else 0
+        return text[:-rest] + MASK if rest else text
 
     def __repr__(self) -> str:
         return f"Secret({MASK})"
@@ -73,23 +127,62 @@ class Secret:
         raise TypeError("a Secret cannot be pickled")
 
 
+_alive: WeakValueDictionary[int, Secret] = WeakValueDictionary()
+
+
+def redact_all(text: str) -> str:
+    """The text without any secret that this process knows: for loggers, which do not know whose call they tell of."""
+    for secret in list(_alive.values()):
+        text = secret.redact(text)
+    return text
+
+
 def _spellings(value: str) -> tuple[str, ...]:
-    raw = value.encode()
-    encoded = [base64.b64encode(raw), base64.urlsafe_b64encode(raw)]
-    found = {value, quote(value, safe=""), *(e.decode().rstrip("=") for e in encoded)}
-    if len(value) > 2 * _SHORTEST_SHOWN:
-        found.add(value[-_SHORTEST_SHOWN:])  # vendors quote a key's last characters
-    return tuple(sorted((f for f in found if len(f) >= 4), key=len, reverse=True))
+    quoted = [quote(value, safe=safe) for safe in ("", "/")]
+    found = {value, *quoted, *(_LOWER.sub(lambda code: code[0].lower(), text) for text in quoted)}
+    found |= {json.dumps(value)[1:-1], value.replace("/", "\\/"), html.escape(value)}
+    found |= {value[-_SHOWN_END:], *_in_base64(value.encode())}
+    return tuple(sorted((text for text in found if len(text) >= 4), key=len, reverse=True))
+
+
+_LOWER = re.compile("%[0-9A-F]{2}")
+
+
+def _in_base64(raw: bytes) -> Iterator[str]:
+    """What base64 makes of it, alone or behind other bytes ("Bearer ..."): the letters that it alone decides."""
+    for before in range(3 if len(raw) >= _SHOWN_END else 1):
+        behind = bytes(before) + raw
+        first, last = -(-before * 8 // 6), len(behind) * 8 // 6
+        yield base64.b64encode(behind)[first:last].decode()
+        yield base64.urlsafe_b64encode(behind)[first:last].decode()
+
+
+def _rest(needle: str, text: str) -> int:
+    """How many of the needle's first characters end the text."""
+    least = _LONGEST_REST + 1
+    end, place = text[-least:], 0
+    if len(end) < least:
+        return 0
+    while (place := needle.find(end, place)) >= 0:
+        if text.endswith(needle[: place + least]):
+            return place + least
+        place += 1
+    return 0
 
 
 def check_headers(headers: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
     """The caller's own headers, names in lower case; a value that cannot be sent is refused without being shown."""
+    headers = hidden(headers)
+    if headers is not None and not isinstance(headers, Mapping):
+        raise InvalidParameterError("headers must be a dict of names and values")
     for name, value in (headers or {}).items():
-        if not isinstance(value, str) or not _HEADER_NAME.match(name) or not _HEADER_VALUE.match(value):
-            raise InvalidCredentialError(f"the header {name[:64]!r} has a name or value that cannot be sent")
+        if not isinstance(name, str) or not _HEADER_NAME.match(name):
+            raise InvalidCredentialError("a header has a name that cannot be sent")
+        if not isinstance(value, str) or not _HEADER_VALUE.match(value):
+            raise InvalidCredentialError(f"the header {name!r} has a value that cannot be sent")
         if name.lower() in _OURS:
             raise InvalidParameterError(f"the header {name!r} says how a request is sent, which is not the caller's")
-    return tuple((name.lower(), value.strip()) for name, value in (headers or {}).items())
+    return tuple((name.lower(), Masked(value.strip())) for name, value in (headers or {}).items())
 
 
 def secrets_in(headers: Iterable[tuple[str, str]]) -> Iterator[Secret]:
@@ -99,41 +192,51 @@ def secrets_in(headers: Iterable[tuple[str, str]]) -> Iterator[Secret]:
             yield from (Secret(piece) for piece in _PIECES.findall(value))
 
 
-def ambient(variables: tuple[str, ...], environ: Mapping[str, str] = os.environ) -> Secret | None:
-    """The first of these environment variables that is set."""
+def _variable(environ: Mapping[str, str] | None, name: str) -> str:
+    # No frame that an error passes through has the environment among its locals: it is full of keys.
+    return (os.environ if environ is None else environ).get(name, "")
+
+
+def ambient(variables: tuple[str, ...], environ: Mapping[str, str] | None = None) -> Secret | None:
+    """The first of these variables of the environment that is set."""
     for name in variables:
-        if environ.get(name, "").strip():
-            return Secret(environ[name], what=name)
+        if _variable(environ, name).strip():
+            return Secret(_variable(environ, name), what=name)
     return None
 
 
-def hugging_face_token(environ: Mapping[str, str] = os.environ) -> Secret | None:
+def hugging_face_token(environ: Mapping[str, str] | None = None) -> Secret | None:
     """The ambient Hugging Face token: HF_TOKEN, HUGGING_FACE_HUB_TOKEN, or the file that its login writes.
 
     https://huggingface.co/docs/huggingface_hub/package_reference/environment_variables
     """
     found = ambient(("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"), environ)
-    if found or environ.get("HF_HUB_DISABLE_IMPLICIT_TOKEN", "").upper() in {"1", "ON", "YES", "TRUE"}:
+    if found or _variable(environ, "HF_HUB_DISABLE_IMPLICIT_TOKEN").upper() in {"1", "ON", "YES", "TRUE"}:
         return found
     try:
-        saved = _token_path(environ).read_text(encoding="utf-8").strip()
+        saved = Masked(_token_path(environ).read_text(encoding="utf-8").strip())
     except (OSError, UnicodeDecodeError, RuntimeError):
         return None
     return Secret(saved, what="saved Hugging Face token") if saved else None
 
 
-def _token_path(environ: Mapping[str, str]) -> Path:
-    if environ.get("HF_TOKEN_PATH"):
-        return Path(environ["HF_TOKEN_PATH"]).expanduser()
-    cache = environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(environ.get("HF_HOME") or f"{cache}/huggingface").expanduser() / "token"
+def _token_path(environ: Mapping[str, str] | None) -> Path:
+    if named := _variable(environ, "HF_TOKEN_PATH"):
+        return Path(named).expanduser()
+    cache = _variable(environ, "XDG_CACHE_HOME") or "~/.cache"
+    return Path(_variable(environ, "HF_HOME") or f"{cache}/huggingface").expanduser() / "token"
 
 
 def is_hugging_face(host: str) -> bool:
-    """Whether the host is Hugging Face's own: the only ones that an ambient Hugging Face token goes to."""
+    """Whether the host is Hugging Face's own."""
     return host in {"huggingface.co", "hf.co"} or host.endswith(
         (".huggingface.co", ".endpoints.huggingface.cloud", ".hf.space")
     )
+
+
+def is_hugging_face_url(url: Url) -> bool:
+    """Whether an ambient Hugging Face token may go there: to its own hosts over https, at the usual port."""
+    return url.scheme == "https" and url.port == 443 and is_hugging_face(url.host)
 
 
 def is_loopback(host: str) -> bool:

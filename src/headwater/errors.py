@@ -7,6 +7,7 @@
     │   ├── MissingCredentialError, InvalidCredentialError, InsecureCredentialError
     │   ├── InputError               a file, path or URL that cannot be read
     │   └── ClosedError              the client or the run was closed
+    │       └── ForkedClientError    in a forked child, a stream of its parent's
     ├── TransportError               the network's
     │   ├── ConnectError ── TLSError
     │   ├── ConnectionLostError      reset or closed before the answer was whole
@@ -35,7 +36,8 @@ import msgspec
 
 
 class Attempt(msgspec.Struct, frozen=True):
-    """One try at a call: who was asked, for how long, and how it ended (None: it worked)."""
+    """One try at a call: who was asked, for how long, and how it ended (None: it worked). `cancelled`: it was given up,
+    because another one beside it was the first to answer."""
 
     provider: str
     number: int
@@ -44,6 +46,7 @@ class Attempt(msgspec.Struct, frozen=True):
     error: HeadwaterError | None = None
     status: int | None = None
     waited: float = 0.0
+    cancelled: bool = False
 
 
 class HeadwaterError(Exception):
@@ -124,6 +127,10 @@ class InputError(CallError):
 
 class ClosedError(CallError):
     """The client, or the run, was closed before this."""
+
+
+class ForkedClientError(ClosedError):
+    """A stream of the parent process was used in a forked child; calls of the child's own work."""
 
 
 class TransportError(HeadwaterError):

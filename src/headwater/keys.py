@@ -13,7 +13,8 @@ from typing import Final
 import anyio.to_thread
 import msgspec
 
-from .auth import Secret, ambient, hugging_face_token, is_hugging_face, is_loopback
+from .auth import Secret, ambient, hugging_face_token, is_hugging_face_url, is_loopback
+from .engine.deadlines import Timeout
 from .engine.outgoing import Credentials
 from .errors import InsecureCredentialError, InvalidCredentialError, MissingCredentialError
 from .providers import Provider
@@ -23,16 +24,24 @@ HUB: Final = "https://huggingface.co"
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What a client was told about where its calls go. `headers` are checked; `providers` are tried in their order."""
+    """What a client was told about one place where its calls go. `headers` are checked.
+
+    `theirs`: the model's id there, whatever the call names. `hub_key`: the client's own key, for look-ups at the Hub.
+    `name`: what the place is called where there are several, and `timeout` its own limits.
+    """
 
     model: str | None
     base_url: str | None
-    providers: tuple[str, ...]
     key: Secret | None
     headers: tuple[tuple[str, str], ...]
     bill_to: str | None
     model_mapping: dict[str, str]
     allow_insecure: bool
+    name: str = ""
+    provider: str | None = None
+    theirs: str | None = None
+    hub_key: Secret | None = None
+    timeout: Timeout | None = None
 
 
 def is_url(model: str | None) -> bool:
@@ -62,7 +71,7 @@ class Keys:
         home = s.base_url or (s.model if is_url(s.model) else None)
         if home is not None and parse_url(home).origin != url.origin:
             return None
-        if home is None and s.key.routed and not is_hugging_face(url.host):
+        if home is None and s.key.routed and not is_hugging_face_url(url):
             return None  # a Hugging Face token, and some other server's URL as the call's model
         if url.scheme == "http" and not is_loopback(url.host) and not s.allow_insecure:
             raise InsecureCredentialError(
@@ -97,17 +106,19 @@ class Keys:
 
     async def for_hub(self) -> Secret | None:
         """The token for look-ups at the Hub."""
-        key = self._settings.key
-        if key is not None and key.routed:
-            return key
-        return await self.ambient_hub_token() if is_hugging_face(parse_url(hub_url()).host) else None
+        hub = parse_url(hub_url())
+        is_safe = hub.scheme == "https" or is_loopback(hub.host) or self._settings.allow_insecure
+        for key in (self._settings.key, self._settings.hub_key):
+            if key is not None and key.routed:
+                return key if is_safe else None
+        return await self.ambient_hub_token() if is_hugging_face_url(hub) else None
 
     async def ambient_hub_token(self) -> Secret | None:
         """The Hugging Face token that nobody passed."""
         if found := ambient(("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")):
             return found
         if not self._saved:
-            self._saved.append(await anyio.to_thread.run_sync(hugging_face_token))
+            self._saved.append(await anyio.to_thread.run_sync(hugging_face_token, abandon_on_cancel=True))
         return self._saved[0]
 
     def credentials(

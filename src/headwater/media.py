@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Final, Literal, Self
 from msgspec import Meta
 
 from .errors import DecodeError, InputError, InvalidParameterError, ResponseTooLargeError
+from .image_headers import MOST_FRAMES, read_header
 from .mime import LARGEST as LARGEST
 from .mime import data_url as data_url
 from .mime import from_base64 as from_base64
@@ -40,7 +41,6 @@ MOST_PIXELS: Final = 50_000_000
 """Of one image."""
 MOST_PIXELS_IN_ALL: Final = 200_000_000
 """Of all frames of an image together."""
-MOST_FRAMES: Final = 10_000
 
 _LOSSLESS: Final = frozenset({"1", "L", "LA", "I;16", "P", "RGB", "RGBA"})
 """Pillow's modes that a PNG can hold."""
@@ -141,21 +141,27 @@ def open_image(data: bytes) -> Image:
     Raises `DecodeError` for anything else, and `ResponseTooLargeError` for more than 50 million pixels, 200
     million in all frames, or 10,000 frames, by what the headers say.
     """
+    header = read_header(data)
+    if header is None:
+        raise _no_image(data)
+    _check_pixels(header.width, header.height, header.frames)
     from PIL import Image
+    from PIL.JpegImagePlugin import JpegImageFile
 
-    if data.startswith(b"GIF8"):
-        _check_pixels(*_measure_gif(data))  # Pillow would walk through every frame to count them
     try:
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
-        frames = 1 if image.format == "GIF" else getattr(image, "n_frames", 1)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise _too_many(f"an image of more than {MOST_PIXELS} pixels", MOST_PIXELS) from None
+        if header.format == "JPEG":  # `open` would make a format of many pictures of some (MPO)
+            return JpegImageFile(io.BytesIO(data))
+        image = Image.open(io.BytesIO(data), formats=(header.format,))
     except Exception:  # noqa: BLE001 - bytes from elsewhere make Pillow raise all kinds of errors, with its own words
-        error = DecodeError(f"not an image in one of the formats {', '.join(FORMATS)}, or a broken one")
-        error.body = bytes(data[:512])
-        raise error from None
-    _check_pixels(image.width, image.height, frames)
+        raise _no_image(data) from None
+    _check_pixels(image.width, image.height, 1)
     return image
+
+
+def _no_image(data: bytes) -> DecodeError:
+    error = DecodeError(f"not an image in one of the formats {', '.join(FORMATS)}, or a broken one")
+    error.body = bytes(data[:512])
+    return error
 
 
 def _check_pixels(width: int, height: int, frames: int) -> None:
@@ -170,42 +176,6 @@ def _check_pixels(width: int, height: int, frames: int) -> None:
 
 def _too_many(shown: str, limit: int) -> ResponseTooLargeError:
     return ResponseTooLargeError(f"{shown} is over the limit of {limit}", limit=limit)
-
-
-def _measure_gif(data: bytes) -> tuple[int, int, int]:
-    """Width, height and frames (counted to just over `MOST_FRAMES`) of a GIF, also of one that is cut.
-
-    A frame may reach over the edges that the header gives. https://www.w3.org/Graphics/GIF/spec-gif89a.txt
-    """
-    width, height = _pair(data, 6)
-    frames = 0
-    try:
-        place = 13 + _palette(data[10])
-        while frames <= MOST_FRAMES and data[place] in b"!,":
-            if data[place] == ord("!"):
-                place = _after_blocks(data, place + 2)
-                continue
-            frames += 1
-            (left, top), (wide, high) = _pair(data, place + 1), _pair(data, place + 5)
-            width, height = max(width, left + wide), max(height, top + high)
-            place = _after_blocks(data, place + 11 + _palette(data[place + 9]))
-    except IndexError:
-        pass
-    return width, height, max(frames, 1)
-
-
-def _pair(data: bytes, place: int) -> tuple[int, int]:
-    return int.from_bytes(data[place : place + 2], "little"), int.from_bytes(data[place + 2 : place + 4], "little")
-
-
-def _palette(flags: int) -> int:
-    return 3 << ((flags & 7) + 1) if flags & 0x80 else 0
-
-
-def _after_blocks(data: bytes, place: int) -> int:
-    while size := data[place]:
-        place += size + 1
-    return place + 1
 
 
 def encode_image(image: Image | numpy.ndarray[Any, Any]) -> tuple[bytes, str]:

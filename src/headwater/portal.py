@@ -19,7 +19,7 @@ import anyio
 from anyio import CancelScope
 from anyio.from_thread import BlockingPortal
 
-from .errors import CallError, ClosedError
+from .errors import CallError, ForkedClientError
 
 if TYPE_CHECKING:
     from .engine.run import AsyncRun
@@ -90,6 +90,11 @@ def call(function: Callable[..., Awaitable[T]], *args: Any) -> T:
             portal.start_task_soon(work.give_up)
         raise
     return result
+
+
+def spawn(function: Callable[..., Any], *args: Any) -> Future[Any]:
+    """Start a function, async or not, on the shared loop without waiting for it."""
+    return _loop.portal().start_task_soon(function, *args)
 
 
 class _Work:
@@ -185,7 +190,9 @@ class Run(Generic[E, R]):
 
     def _call(self, function: Callable[[], Awaitable[T]]) -> T:
         if self._loop is not _loop:
-            raise ClosedError("this stream belongs to the process that was forked; start one of this process's own")
+            raise ForkedClientError(
+                "this stream belongs to the process that was forked; start one of this process's own"
+            )
         try:
             return call(function)
         except Exception:

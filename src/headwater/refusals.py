@@ -17,7 +17,6 @@ from . import server_words
 from .errors import (
     AuthenticationError,
     DecodeError,
-    HeadwaterError,
     NotFoundError,
     PermissionDeniedError,
     ProviderError,
@@ -26,6 +25,8 @@ from .errors import (
     UnknownError,
 )
 from .flow import Reply
+from .redaction import masked_bytes
+from .redaction import redacted as redacted
 from .refusal_classes import is_retryable, kind_of, kind_of_type, status_of, words_of
 from .retry_hints import wait_for_quota, wait_named
 from .server_words import REQUEST_IDS as REQUEST_IDS
@@ -88,10 +89,9 @@ def in_band(
     It has the class that its HTTP status would have. `event`: the event's name, of which "error" makes any
     data an error.
     """
-    value = server_words.parse(data)
-    if event != "error" and not _is_error(value):
+    if event != "error" and not _is_error(data):
         return None
-    data = _masked(data, redact)
+    data = masked_bytes(_excerpt(data), redact)
     value = server_words.parse(data)
     words = words_of(value)
     status = status_of(value, words)
@@ -107,10 +107,35 @@ def in_band(
     return error
 
 
-def _is_error(value: Any) -> bool:
-    return isinstance(value, dict) and (
-        bool(value.get("error")) or value.get("object") == "error" or value.get("type") == "error"
-    )
+class _Signs(msgspec.Struct):
+    """What says that an object is an error; all else is passed over, however much of it there is."""
+
+    error: msgspec.Raw = msgspec.Raw(b"null")
+    object: msgspec.Raw = msgspec.Raw()
+    type: msgspec.Raw = msgspec.Raw()
+
+
+_NOT_SAID: Final = frozenset({b"null", b"false", b"0", b"0.0", b'""', b"[]", b"{}"})
+_SIGNS: Final = msgspec.json.Decoder(_Signs)
+
+
+def _is_error(data: bytes) -> bool:
+    try:
+        signs = _SIGNS.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return False
+    return bytes(signs.error) not in _NOT_SAID or b'"error"' in (bytes(signs.object), bytes(signs.type))
+
+
+def _excerpt(data: bytes) -> bytes:
+    """What is worth reading of an error: all of it, or where there is far more than an error needs its error alone."""
+    if len(data) <= SHOWN_BODY:
+        return data
+    try:
+        held = bytes(_SIGNS.decode(data).error)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        held = b""
+    return b'{"error":%b}' % held if 4 < len(held) <= SHOWN_BODY else data[:SHOWN_BODY]
 
 
 def _fill(error: ProviderError, status: int | None, words: list[str], body: bytes) -> None:
@@ -155,27 +180,7 @@ def _kept(reply: Reply) -> dict[str, str]:
 
 def _masked_reply(reply: Reply, redact: Callable[[str], str]) -> Reply:
     headers = {name: redact(text) for name, text in reply.headers.items()}
-    return Reply(status=reply.status, headers=headers, body=_masked(reply.body, redact), url=reply.url)
-
-
-def _masked(body: bytes, redact: Callable[[str], str]) -> bytes:
-    """Before anything is cut to a length: half of a secret would not be known for one."""
-    return redact(body.decode(errors="surrogateescape")).encode(errors="surrogateescape")
-
-
-def redacted(error: HeadwaterError, redact: Callable[[str], str]) -> HeadwaterError:
-    """The same error, its texts without secrets; for errors that were made where no secret is known."""
-    error.args = tuple(redact(a) if isinstance(a, str) else a for a in error.args)
-    facts = error.__dict__
-    for name in ("body", "said", "code", "request_id", "path"):
-        text = facts.get(name)
-        if isinstance(text, str):
-            facts[name] = redact(text)
-        elif isinstance(text, bytes):
-            facts[name] = redact(text.decode(errors="surrogateescape")).encode(errors="surrogateescape")
-    if facts.get("headers"):
-        facts["headers"] = {name: redact(text) for name, text in facts["headers"].items()}
-    return error
+    return Reply(status=reply.status, headers=headers, body=masked_bytes(reply.body, redact), url=reply.url)
 
 
 @lru_cache(maxsize=256)
@@ -197,11 +202,21 @@ def decode(reply: Reply, kind: type[T]) -> T:
     try:
         result: T = _decoder(cast("Hashable", kind)).decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as failure:
+        if (mended := server_words.mended(body)) != body:
+            return decode(msgspec.structs.replace(reply, body=mended), kind)
         raise unreadable(reply, failure) from None
     facts = getattr(result, "__dict__", None)
     if facts is not None:
         facts["_body"] = body
     return result
+
+
+def _is_json(body: bytes) -> bool:
+    try:
+        msgspec.json.decode(body, type=msgspec.Raw)  # checks the syntax, builds nothing
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
 
 
 def unreadable(reply: Reply, failure: Exception) -> DecodeError:
@@ -212,7 +227,7 @@ def unreadable(reply: Reply, failure: Exception) -> DecodeError:
         error: DecodeError = UnexpectedContentError(f"{start} an empty body")
     elif server_words.is_html(reply.content_type, body):
         error = UnexpectedContentError(f"{start} {kind}, a page for people; check the base_url")
-    elif "json" not in kind and server_words.parse(body) is msgspec.UNSET:
+    elif "json" not in kind and not _is_json(body):
         quoted = server_words.line(body[:SHOWN_BYTES].decode(errors="replace"))
         error = UnexpectedContentError(f"{start} {kind} instead of JSON: {quoted}")
     else:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
@@ -50,7 +51,7 @@ def wait_for_quota(headers: Mapping[str, str], now: float | None) -> float | Non
     spent = [p for p in policies if _SPENT.search(p)] or policies
     waits = [_number(match[1]) for p in spent if (match := _POLICY.search(p))]
     resets = [
-        (_reset(text, now), headers.get(name.replace("-reset", "-remaining")))
+        (reset_in(text, now), headers.get(name.replace("-reset", "-remaining")))
         for name, text in headers.items()
         if _RESET.fullmatch(name)
     ]
@@ -67,11 +68,15 @@ def _number(text: str) -> float | None:
 
 def _until(text: str, headers: Mapping[str, str], now: float | None) -> float | None:
     try:
-        then = parsedate_to_datetime(text).timestamp()
-        start = parsedate_to_datetime(headers["date"]).timestamp() if now is None else now
+        return max(0.0, _moment(text) - (_moment(headers["date"]) if now is None else now))
     except (ValueError, TypeError, KeyError, OverflowError, OSError, IndexError):
         return None
-    return max(0.0, then - start)
+
+
+def _moment(text: str) -> float:
+    found = parsedate_to_datetime(text)
+    # One of the three forms names no zone, and all are in UTC (RFC 9110, section 5.6.7), not in this machine's.
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
 
 
 def _estimate(value: Any) -> float | None:
@@ -81,7 +86,8 @@ def _estimate(value: Any) -> float | None:
     return float(found) if 0 <= found <= _EPOCH_MS and math.isfinite(found) else None
 
 
-def _reset(text: str, now: float | None) -> float | None:
+def reset_in(text: str, now: float | None) -> float | None:
+    """Seconds until a reset that is named as a number, a duration such as "6m0s", or (by `now`) a point in time."""
     text = text.strip()
     number = _number(text)
     if number is None:

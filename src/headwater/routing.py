@@ -1,4 +1,4 @@
-"""Where a call goes and what it may carry: from a client's settings and a call's model to a route.
+"""Where a call goes and what it may carry: from a client's settings and a call's model to a destination.
 
 The order of what decides: the call's model, the client's URL, the client's provider, HEADWATER_PROVIDER,
 "hf-inference". Nothing is sent here; the saved token's file is read in a worker thread.
@@ -11,7 +11,8 @@ from typing import Any, Final
 
 import msgspec
 
-from .auth import is_hugging_face
+from .auth import is_hugging_face, is_hugging_face_url
+from .engine.deadlines import Timeout
 from .engine.outgoing import Credentials
 from .errors import (
     InvalidCredentialError,
@@ -22,18 +23,21 @@ from .events import Job
 from .flow import Call
 from .keys import Keys, Settings, hub_url, is_url
 from .providers import Flows, Provider, flow_for, provider
+from .routes import URL_AND_PROVIDER
 from .wire import parse_url
 
 ROUTER: Final = "https://router.huggingface.co"
 HUB: Final = "https://huggingface.co"
 REMEMBERED: Final = 4096
-"""Routes kept per client; a client that sees more models than this makes them anew."""
+"""Destinations kept per client; a client that sees more models than this makes them anew."""
 
 
-class Route(msgspec.Struct, frozen=True, kw_only=True):
-    """Where one task with one model goes; `named` is the model as the caller named it."""
+class Destination(msgspec.Struct, frozen=True, kw_only=True):
+    """Where one task with one model goes; `named` is the model as the caller named it, `name` the provider as what is
+    known of calls names it."""
 
     provider: str
+    name: str
     named: str | None
     flow: Flows
     credentials: Credentials
@@ -43,6 +47,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     url: str | None = None
     routed: bool = False
     keys: tuple[str, ...] = ()
+    timeout: Timeout | None = None
 
     def call(
         self, task: str, given: dict[str, Any], extra: dict[str, Any], *, stream: bool, seconds: float | None
@@ -65,38 +70,38 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Router:
-    """The routes of one client, each made once."""
+    """The destinations of one client, each made once. `names`: the places of its list, where there are several."""
 
-    __slots__ = ("_keys", "_routes", "_settings")
+    __slots__ = ("_made", "_places", "names")
 
-    def __init__(self, settings: Settings) -> None:
-        _check(settings)
-        self._settings = settings
-        self._keys = Keys(settings)
-        self._routes: dict[tuple[str, str | None, int], Route] = {}
+    def __init__(self, settings: tuple[Settings, ...]) -> None:
+        self._places = tuple(Place(each) for each in settings)
+        self._made: dict[tuple[str, str | None, int], Destination] = {}
+        self.names = tuple(each.name for each in settings)
 
-    async def route(self, task: str, model: str | None, turn: int = 0) -> Route:
-        """The route of this task with the call's own model (None: the client's), at provider number `turn`.
+    async def to(self, task: str, model: str | None, index: int = 0) -> Destination:
+        """Where this task goes with the call's own model (None: the client's), at that place of the list.
 
         Raises `CallError`s: an unknown provider, a task or model that it does not do, a missing key.
         """
-        key = (task, model, turn)
-        route = self._routes.get(key)
-        if route is None:
-            route = await self._make(task, model, turn=turn)
-            if len(self._routes) >= REMEMBERED:
-                self._routes.clear()
-            self._routes[key] = route
-        return route
+        key = (task, model, index)
+        made = self._made.get(key)
+        if made is None:
+            made = await self._places[index].destination(task, model)
+            if len(self._made) >= REMEMBERED:
+                self._made.clear()
+            self._made[key] = made
+        return made
 
-    async def for_flow(self, task: str, model: str | None, flow: Flows, *, at_hub: bool = False) -> Route:
-        """The route of something that is no declared task, and has a flow of its own; `at_hub`: that asks the Hub."""
+    async def for_flow(self, task: str, model: str | None, flow: Flows, *, at_hub: bool = False) -> Destination:
+        """Where something goes that is no declared task, and has a flow of its own; `at_hub`: that asks the Hub."""
+        place = self._places[0]
         if at_hub:
-            return await self._to_provider(task, provider("hf-inference"), model or self._settings.model, flow)
-        return await self._make(task, model, flow)
+            return await place.to_provider(task, provider("hf-inference"), model or place.settings.model, flow)
+        return await place.destination(task, model, flow)
 
-    async def for_job(self, job: Job) -> Route:
-        """The route of a job that was submitted before, by whoever has the same kind of key.
+    async def for_job(self, job: Job) -> Destination:
+        """Where a job is that was submitted before, by whoever has the same kind of key.
 
         Raises `UnsupportedTaskError` for a job that cannot be taken up again.
         """
@@ -104,49 +109,64 @@ class Router:
         take_up = row.resume.get(job.task)
         if take_up is None:
             raise UnsupportedTaskError(f"{row.name} has no jobs of {job.task} that could be taken up again")
-        route = await self._to_provider(job.task, row, job.model, lambda call: take_up(call, job))
-        if route.routed != job.routed:
+        place = next((each for each in self._places if each.settings.provider == row.name), None)
+        place = place or Place(_of_no_list(self._places[0].settings))
+        found = await place.to_provider(job.task, row, job.model, lambda call: take_up(call, job))
+        if found.routed != job.routed:
             wanted = "a Hugging Face token" if job.routed else f"{row.name}'s own key"
             raise InvalidCredentialError(f"this job was submitted with {wanted}, and only that finds it again")
-        return route
+        return found
 
-    async def _make(self, task: str, model: str | None, flow: Flows | None = None, *, turn: int = 0) -> Route:
-        s = self._settings
+
+class Place:
+    """One of the places of a client's list, or its only one."""
+
+    __slots__ = ("_keys", "settings")
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._keys = Keys(settings)
+
+    async def destination(self, task: str, model: str | None, flow: Flows | None = None) -> Destination:
+        """Where a call with this model of its own goes from here."""
+        s = self.settings
+        if is_url(model) and (s.provider is not None or s.name):
+            raise InvalidParameterError(URL_AND_PROVIDER)
         url = model if is_url(model) else s.base_url or (s.model if is_url(s.model) else None)
         if url is not None:
-            if s.providers:
-                raise InvalidParameterError(_URL_AND_PROVIDER)
-            return await self._to_url(task, url, None if is_url(model) else model, flow)
-        name = s.providers[turn] if s.providers else os.environ.get("HEADWATER_PROVIDER") or "hf-inference"
-        return await self._to_provider(task, provider(name), model or s.model, flow)
+            named = None if is_url(model) else model or (None if is_url(s.model) else s.model) or s.theirs
+            return await self._to_url(task, url, named, flow)
+        name = s.provider or os.environ.get("HEADWATER_PROVIDER") or "hf-inference"
+        return await self.to_provider(task, provider(name), model or s.model or s.theirs, flow)
 
-    # -- a server's own URL
-
-    async def _to_url(self, task: str, url: str, named: str | None, flow: Flows | None) -> Route:
+    async def _to_url(self, task: str, url: str, named: str | None, flow: Flows | None) -> Destination:
         parsed = parse_url(url)
         key = self._keys.for_url(parsed)
-        if key is None and is_hugging_face(parsed.host) and parsed.scheme == "https":
+        if key is None and is_hugging_face_url(parsed):
             key = await self._keys.ambient_hub_token()
-        return Route(
+        return Destination(
             provider="url",
+            name=self.settings.name or "url",
             named=named,
             flow=flow or flow_for("url", task),
             credentials=self._keys.credentials({parsed.origin}, key, None, billed=is_hugging_face(parsed.host)),
             base=url.rstrip("/"),
             hub=hub_url(),
+            model=self._theirs(named),
             url=url,
+            timeout=self.settings.timeout,
         )
 
-    # -- a provider
-
-    async def _to_provider(self, task: str, row: Provider, model: str | None, flow: Flows | None) -> Route:
+    async def to_provider(self, task: str, row: Provider, named: str | None, flow: Flows | None) -> Destination:
+        """Where a call for this provider goes."""
         flow = flow or flow_for(row.name, task)
         key, routed = await self._keys.for_provider(row)
         base = row.base if not routed or row.name == "auto" else f"{ROUTER}/{row.name}"
         scheme, header = ("Bearer", "authorization") if routed else (row.scheme, row.header)
-        return Route(
+        return Destination(
             provider=row.name,
-            named=model,
+            name=self.settings.name or row.name,
+            named=named,
             flow=flow,
             credentials=self._keys.credentials(
                 {parse_url(base).origin, *(() if routed else row.origins)},
@@ -159,27 +179,22 @@ class Router:
             ),
             base=base,
             hub=hub_url(),
-            model=self._settings.model_mapping.get(model) if model else None,
+            model=self._theirs(named),
             routed=routed,
             keys=row.keys,
+            timeout=self.settings.timeout,
         )
 
-
-def _check(s: Settings) -> None:
-    url = s.base_url or (s.model if is_url(s.model) else None)
-    if s.base_url is not None and not is_url(s.base_url):
-        raise InvalidParameterError(f"base_url must be an http or https URL, not {s.base_url[:80]!r}")
-    if url is not None:
-        parse_url(url)
-        if s.providers:
-            raise InvalidParameterError(_URL_AND_PROVIDER)
-    for name in s.providers:
-        provider(name)
-    if len(s.providers) > 1 and s.key is not None and not s.key.routed:
-        raise InvalidParameterError(
-            "several providers cannot share one key: put each one's into its environment variable, or give a Hugging"
-            " Face token, by which all of them are routed"
-        )
+    def _theirs(self, named: str | None) -> str | None:
+        """The model's id there, where it is known without asking."""
+        return self.settings.theirs or (self.settings.model_mapping.get(named) if named else None)
 
 
-_URL_AND_PROVIDER = "a URL and a provider exclude each other: the URL says already who answers; give one of them"
+def _of_no_list(settings: Settings) -> Settings:
+    """The settings for a provider that the client did not name: no key that was given for another place."""
+    if settings.provider is None and settings.base_url is None and not is_url(settings.model):
+        return settings
+    key = settings.hub_key
+    return msgspec.structs.replace(
+        settings, name="", theirs=None, timeout=None, key=key if key is not None and key.routed else None
+    )

@@ -28,6 +28,9 @@ _KEYS: Final = (
 )
 _LAST_RESORT: Final = ("type", "code")
 _TITLE: Final = re.compile(rb"<title[^>]{0,200}>(.{1,300}?)</title", re.IGNORECASE | re.DOTALL)
+_ESCAPES: Final = re.compile(
+    rb"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
+)
 REQUEST_IDS: Final = (
     "x-request-id",
     "request-id",
@@ -45,6 +48,11 @@ def parse(body: bytes) -> Any:
         return msgspec.json.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return msgspec.UNSET
+
+
+def mended(body: bytes) -> bytes:
+    """JSON with U+FFFD in the place of every half of a character: who cuts a text in UTF-16 sends such halves."""
+    return _ESCAPES.sub(lambda found: rb"\ufffd" if len(found[0]) == 6 else found[0], body)
 
 
 def line(text: str) -> str:

@@ -18,6 +18,8 @@ import msgspec
 from .errors import InvalidParameterError
 
 _TARGET = re.compile(r"[\x21\x23-\x7e]*\Z")  # printable ASCII without space and quote; "#" is cut off before
+_USER = re.compile(r"[^/?#]*//[^/?#]*@")
+_NO_USER = "a URL must not carry a user name or password; pass the key as token="
 _HOST = re.compile(r"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])\Z")
 _PORTS = {"http": 80, "https": 443}
 FOREVER: Final = math.inf
@@ -63,6 +65,8 @@ def parse_url(text: str) -> Url:
     Raises `InvalidParameterError`, which never repeats the query, because secrets hide there.
     """
     shown = text.split("?")[0].rpartition("@")[2][:200]
+    if _USER.match(text):
+        raise InvalidParameterError(_NO_USER)
     try:
         parts = urlsplit(text)
         port = parts.port
@@ -71,7 +75,7 @@ def parse_url(text: str) -> Url:
     if parts.scheme not in _PORTS or not parts.hostname:
         raise InvalidParameterError(f"{shown!r} is not an http or https URL")
     if "@" in parts.netloc:
-        raise InvalidParameterError("a URL must not carry a user name or password; pass the key as token=")
+        raise InvalidParameterError(_NO_USER)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     if not _TARGET.match(target) or not _HOST.match(parts.netloc.removesuffix(f":{port}")) or port == 0:
         raise InvalidParameterError(f"{shown!r} has characters that a URL cannot have; percent-encode them")

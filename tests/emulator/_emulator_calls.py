@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -32,3 +33,11 @@ def events(text: str) -> list[Any]:
 def unary(url: str, path: str, body: Any, **headers: str) -> httpx.Response:
     with client(url) as http:
         return http.post(path, json=body, headers=headers)
+
+
+def ended(before: set[threading.Thread]) -> bool:
+    """Whether no thread lives but those of before; one that is about to end gets the time to."""
+    others = set(threading.enumerate()) - before
+    for thread in others:
+        thread.join(10)
+    return not any(thread.is_alive() for thread in others)

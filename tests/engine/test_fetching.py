@@ -289,6 +289,7 @@ async def test_what_fails_leaves_nothing_behind(
     assert (tmp_path / "out.mp4").read_bytes() == b"old"
 
 
+@pytest.mark.crowd
 async def test_a_large_result_is_saved_without_being_held(
     driver: Driver, server: FileServer, flow: Callable[[Any], None], tmp_path: Path
 ) -> None:

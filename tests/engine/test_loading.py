@@ -180,7 +180,8 @@ PRIVATE = [
     "127.0.0.1", "0.0.0.0", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "224.0.0.1",
     "255.255.255.255", "240.0.0.1", "192.0.2.1", "198.18.0.1", "::1", "::", "fe80::1", "fe80::1%eth0", "fc00::1",
     "ff02::1", "fec0::1", "::ffff:127.0.0.1", "::ffff:8.8.8.8", "::8.8.8.8", "64:ff9b::808:808", "64:ff9b:1::1",
-    "2002:7f00:1::", "2001::1", "2001:db8::1",
+    "2002:7f00:1::", "2001::1", "2001:db8::1", "2001:20::1", "3fff::1", "5f00::1", "1::1", "::fffe:7f00:1",
+    "100:0:0:1::1", "192.0.0.8", "192.88.99.1",
 ]  # fmt: skip
 
 
@@ -251,11 +252,12 @@ async def test_each_hop_is_judged_anew() -> None:
     assert len(memory.requests) == 1
 
 
-async def test_https_is_never_redirected_to_http() -> None:
+@pytest.mark.parametrize("scheme", ["https", "HTTPS", "hTTps"])
+async def test_https_is_never_redirected_to_http(scheme: str) -> None:
     memory = Memory(lambda _: Answer(status=302, headers={"location": "http://files.example/cat.png"}))
     call = exchange(transport=lambda _: memory)
     with pytest.raises(InputError, match="from https to http"):
-        await load(call, Load(source="https://files.example/cat.png"))
+        await load(call, Load(source=f"{scheme}://files.example/cat.png"))
     assert len(memory.requests) == 1
 
 

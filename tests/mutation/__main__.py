@@ -37,6 +37,7 @@ TESTED_BY = {
     "server_words": ("test_refusal_table.py", "test_refusals.py"),
     "auth": ("test_redaction.py",),
     "wire": ("test_wire_urls.py",),
+    "image_headers": ("security/test_image_headers.py",),
     "providers.urls": ("providers/test_urls.py",),
 }
 ENOUGH = 0.85

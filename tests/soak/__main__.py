@@ -1,10 +1,12 @@
 """The soak session: a client under cancels, resets, faults and many streams for minutes; then what is left of it.
 
-    python tests/soak [--minutes 2] [--cancels N] [--backend asyncio uvloop trio] [--streams 2000]
+    python tests/soak [--minutes 2] [--cancels N] [--resets N] [--in-memory N] [--backend asyncio uvloop trio]
+        [--streams 2000]
 
-Each backend has a process of its own and the same time. With `--cancels`, a backend goes on until it has so many,
-however long that takes. Prints figures; fails where a slot, descriptor, thread or task is lost, a delivered text is
-wrong, or the many streams take longer than 6 s.
+Each backend has a process of its own and the same time. With `--cancels` and `--resets`, a backend goes on until it
+has so many, however long that takes; `--in-memory` adds cancels of streams that have no sockets, of which a million
+take minutes. Prints figures; fails where a slot, descriptor, thread or task is lost, a delivered text is wrong, or
+the many streams take longer than 6 s.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import anyio
-from soak import load
+from soak import in_memory, load
 
 from headwater import AsyncInferenceClient, Timeout
 from headwater.emulator.faults import FAULTS
@@ -39,6 +41,8 @@ BACKENDS: dict[str, dict[str, Any]] = {
 CONNECTIONS = 10
 CANCELS, RESETS, BROKEN = 1000, 200, 40
 """In one round."""
+IN_MEMORY = 10_000
+"""In one round without sockets."""
 MOST_SECONDS = 6.0
 ENDLESS = frozenset({"sse_flood", "sse_forever", "sse_big_line", "sse_endless_line", "sse_endless_event", "big_json"})
 """Faults that take long or much memory by themselves."""
@@ -57,10 +61,11 @@ class Soak:
         self.problems: list[str] = []
         self.began = time.monotonic()
 
-    async def run(self, seconds: float, cancels: int, streams: int) -> None:
+    async def run(self, seconds: float, cancels: int, resets: int, in_memory: int, streams: int) -> None:
         await self.round()  # what is made once is made now
         before = await self.census()
-        while time.monotonic() - self.began < seconds or self.cancelled < cancels:
+        await self.without_sockets(in_memory)
+        while time.monotonic() - self.began < seconds or self.cancelled < cancels or self.was_reset < resets:
             await self.round()
         await self.many(streams)
         self.look_back(before, await self.census())
@@ -68,6 +73,10 @@ class Soak:
     @property
     def cancelled(self) -> int:
         return self.counts["once"] + self.counts["twice"]
+
+    @property
+    def was_reset(self) -> int:
+        return sum(count for name, count in self.counts.items() if name.startswith("reset "))
 
     def client(self, kind: str, timeout: Timeout | None = None) -> AsyncInferenceClient:
         url = self.server.url if kind in {"uneven", "reset", "paced"} else self.server.fault_url
@@ -78,12 +87,32 @@ class Soak:
         resets = await load.resets(self.client("reset"), RESETS)
         self.counts += Counter({f"reset {name}": count for name, count in resets.items()})
         await load.by_turns(BROKEN, CONNECTIONS, self.broken)
-        if (left := load.slots(self.pool)) != (0, 0):
-            self.problems.append(f"slots in use and waiting: {left}")
-        if (right := await load.served(self.client("uneven"))) != CONNECTIONS:
-            self.problems.append(f"{right} of {CONNECTIONS} next calls served")
+        await self.look_at(self.pool, self.client("uneven"))
         gc.collect()
         self.resident.append((time.monotonic() - self.began, load.resident()))
+
+    def wrong(self, what: str) -> None:
+        """Said at once: a long run may be interrupted."""
+        self.problems.append(what)
+        print(f"\n  WRONG: {what}", flush=True)
+
+    async def look_at(self, pool: Pool, client: AsyncInferenceClient) -> None:
+        """Whether the pool is as it was, and serves."""
+        if (left := load.slots(pool)) != (0, 0):
+            self.wrong(f"slots in use and waiting: {left}")
+        if (right := await load.served(client)) != CONNECTIONS:
+            self.wrong(f"{right} of {CONNECTIONS} next calls served")
+
+    async def without_sockets(self, cancels: int) -> None:
+        began, counts, pool = time.monotonic(), Counter[str](), Pool(max_connections=CONNECTIONS)
+        with in_memory.client_of(pool) as client:
+            while counts["once"] + counts["twice"] < cancels:
+                counts += await in_memory.churn(client, min(cancels, IN_MEMORY), self.rand)
+                await self.look_at(pool, client)
+                seconds = time.monotonic() - began
+                print(f"\r  without sockets: {dict(sorted(counts.items()))}, {seconds:.0f} s", end="", flush=True)
+        await pool.aclose()
+        print()
 
     async def broken(self) -> None:
         fault = self.rand.choice([name for name in FAULTS if name not in ENDLESS])
@@ -101,7 +130,7 @@ class Soak:
             f" load average {os.getloadavg()[0]:.1f}"
         )
         if seconds > MOST_SECONDS or wrong:
-            self.problems.append(f"{streams} streams took {seconds:.2f} s, {wrong} of them wrong")
+            self.wrong(f"{streams} streams took {seconds:.2f} s, {wrong} of them wrong")
 
     async def census(self) -> load.Census:
         """What is held when no connection is kept."""
@@ -112,21 +141,22 @@ class Soak:
 
     def look_back(self, before: load.Census, after: load.Census) -> None:
         if self.counts["reset wrong"]:
-            self.problems.append(f"{self.counts['reset wrong']} streams with a wrong text")
+            self.wrong(f"{self.counts['reset wrong']} streams with a wrong text")
         if after.threads > before.threads or after.tasks > before.tasks or after.descriptors > before.descriptors:
-            self.problems.append(f"left: {after}, at first: {before}")
+            self.wrong(f"left: {after}, at first: {before}")
         if left := load.open_at(self.server):
-            self.problems.append(f"{left} connections that the server still has")
+            self.wrong(f"{left} connections that the server still has")
         print(f"  at first {before}\n  at last  {after}")
 
     def report(self) -> None:
-        print(f"  {self.cancelled} cancels, {self.counts['twice']} of them twice; {len(self.resident)} rounds")
+        print(
+            f"  {self.cancelled} cancels, {self.counts['twice']} of them twice; {self.was_reset} streams, most of them"
+            f" reset; {len(self.resident)} rounds"
+        )
         print(f"  {dict(sorted(self.counts.items()))}")
         settled = self.resident[len(self.resident) // 4 :]
         first, last = settled[0][1], settled[-1][1]
         print(f"  memory {first:.1f} -> {last:.1f} MiB, slope {slope(settled) * 3600:+.2f} MiB/h")
-        for problem in self.problems:
-            print(f"  WRONG: {problem}")
 
 
 def slope(points: list[tuple[float, float]]) -> float:
@@ -136,7 +166,7 @@ def slope(points: list[tuple[float, float]]) -> float:
     return sum((x - middle_x) * (y - middle_y) for x, y in points) / spread if spread else 0.0
 
 
-def soak(backend: str, seconds: float, cancels: int, streams: int) -> int:
+def soak(backend: str, asked: argparse.Namespace) -> int:
     """One backend, in this process."""
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
@@ -144,7 +174,8 @@ def soak(backend: str, seconds: float, cancels: int, streams: int) -> int:
     warnings.simplefilter("error")
     with load.serving() as server:
         run = Soak(server, seed=4)
-        anyio.run(run.run, seconds, cancels, streams, **BACKENDS[backend])
+        counts = (asked.cancels, asked.resets, asked.in_memory, asked.streams)
+        anyio.run(run.run, asked.minutes * 60, *counts, **BACKENDS[backend])
     run.report()
     return 1 if run.problems else 0
 
@@ -153,13 +184,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="nox -s soak --", description=__doc__)
     parser.add_argument("--minutes", type=float, default=2, help="for each backend")
     parser.add_argument("--cancels", type=int, default=0, help="at least so many for each backend")
+    parser.add_argument("--resets", type=int, default=0, help="at least so many streams that may be reset, for each")
+    parser.add_argument("--in-memory", type=int, default=0, help="cancels without sockets, for each backend")
     parser.add_argument("--backend", nargs="+", choices=BACKENDS, default=["asyncio", "trio"])
     parser.add_argument("--streams", type=int, default=2000, help="paced streams at once, at the end")
     asked = parser.parse_args()
     if len(asked.backend) == 1:
         print(asked.backend[0], flush=True)
-        return soak(asked.backend[0], asked.minutes * 60, asked.cancels, asked.streams)
-    passed_on = ["--minutes", str(asked.minutes), "--cancels", str(asked.cancels), "--streams", str(asked.streams)]
+        return soak(asked.backend[0], asked)
+    numbers = {name: value for name, value in vars(asked).items() if name != "backend"}
+    passed_on = [f"--{name.replace('_', '-')}={value}" for name, value in numbers.items()]
     command = [sys.executable, __file__, *passed_on, "--backend"]
     return max(subprocess.run([*command, backend], check=False).returncode for backend in asked.backend)
 

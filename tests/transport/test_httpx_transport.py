@@ -243,7 +243,7 @@ async def test_our_errors_are_httpx_errors_there(serve: Any) -> None:
             peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello")
         elif path == b"/slow":
             peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello")
-            assert go.wait(10)
+            assert go.wait(20)
 
     server = serve(script)
     async with httpx.AsyncClient(transport=PoolTransport(), timeout=httpx.Timeout(20, read=0.1)) as client:

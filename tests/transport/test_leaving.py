@@ -149,7 +149,7 @@ async def test_a_drop_while_the_loop_is_held_up(serve: Any) -> None:
     server, pool = serve(silent), Pool()
     answer = await pool.send(server.outgoing())
     answer.drop()
-    assert silent.gone.wait(10)
+    assert silent.gone.wait(20)
     await anyio.wait_all_tasks_blocked()
     assert counts(pool) == [(0, 0)]
 
@@ -177,7 +177,7 @@ def test_a_drop_after_the_loop_has_ended(serve: Any, backend: dict[str, Any]) ->
 
     anyio.run(main, **backend)
     kept[0].drop()
-    assert silent.gone.wait(10)
+    assert silent.gone.wait(20)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
@@ -188,7 +188,7 @@ async def test_a_forked_child_does_not_touch_the_socket(serve: Any, read: Any) -
     def script(peer: Any) -> None:
         peer.request()
         peer.send(HALF)
-        assert go.wait(10)
+        assert go.wait(20)
         peer.send(b"world")
         peer.request()
 
@@ -206,6 +206,7 @@ async def test_a_forked_child_does_not_touch_the_socket(serve: Any, read: Any) -
     assert await read(answer) == b"helloworld"
 
 
+@pytest.mark.crowd
 async def test_thousands_of_cancels_leave_the_pool_whole(serve: Any, echo: Any, read: Any) -> None:
     server, pool = serve(echo), Pool(max_connections=10)
     dice = random.Random(7)

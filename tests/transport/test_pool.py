@@ -10,6 +10,7 @@ from typing import Any
 
 import anyio
 import pytest
+import scripts
 
 from headwater.errors import ConnectError, ConnectionLostError, InferenceTimeoutError
 from headwater.transport import racing
@@ -138,7 +139,7 @@ async def test_the_limit_holds_and_turns_are_kept(serve: Any, read: Any) -> None
         while request := peer.request():
             served.append(request.partition(b"\r\n\r\n")[2])
             peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n")
-            assert go.wait(10)
+            assert go.wait(20)
             peer.send(b"ok")
 
     server, pool = serve(script), Pool(max_connections=1)
@@ -289,7 +290,7 @@ def test_nothing_needs_closing(serve: Any, backend: dict[str, Any]) -> None:
         "-W",
         "error",
         "-c",
-        UNCLOSED,
+        scripts.QUIET + UNCLOSED,
         server.url,
         backend["backend"],
         uvloop,
@@ -334,7 +335,7 @@ async def test_a_lost_pool_lets_its_answers_end(serve: Any, read: Any) -> None:
     def script(peer: Any) -> None:
         peer.request()
         peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello")
-        assert more.wait(10)
+        assert more.wait(20)
         peer.send(b"world")
         assert peer.gone()
         gone.set()

@@ -23,6 +23,7 @@ WRONG_USAGE: Final = 2
 BROKEN_PIPE: Final = 141
 """128 + SIGPIPE, as shells have it."""
 _TABLES: Final = frozenset({"providers", "tasks"})
+_BATCH: Final = "batch"
 _NAMES: Final = {"chat-completion": ("chat", "chat-completion")}
 
 
@@ -88,13 +89,25 @@ def app(first: str | None = None) -> App:
         result_action="return_value",
     )
     if first not in _TABLES:
-        _add_tasks(made, first)
+        is_task = first != _BATCH and _add_tasks(made, first)
+        if not is_task:
+            _add_batch(made)
     made.command(tables.providers)
     made.command(tables.tasks)
     return made
 
 
-def _add_tasks(made: App, first: str | None) -> None:
+def _add_batch(made: App) -> None:
+    from .batch import command
+    from .batch_report import report
+
+    batch = App(name=_BATCH, default_command=command())
+    batch.command(report)
+    made.command(batch)
+
+
+def _add_tasks(made: App, first: str | None) -> bool:
+    """All of them, or the one that `first` is; returns whether it is one."""
     from ..calling import Task
     from ..client import InferenceClient
     from .command import Command
@@ -108,6 +121,7 @@ def _add_tasks(made: App, first: str | None) -> None:
     chosen = [attribute for attribute in found if first in names[attribute]] or list(found)
     for attribute in chosen:
         made.command(Command(attribute, found[attribute]).function(), name=names[attribute])
+    return len(chosen) < len(found)
 
 
 def _leave_output() -> None:

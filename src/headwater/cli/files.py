@@ -1,6 +1,7 @@
 """What a command reads from standard input, and the file that it writes.
 
-A file that is there is not written over unless `--force` says so, and no link is followed to one. The file is opened
+A file that is there is not written over unless `--force` says so, and no link is followed to one, `--force` or not
+(but to a device, such as /dev/stdout). The file is opened
 before the call, so that nothing is paid for and then lost; a call that fails leaves no file of its own behind.
 """
 
@@ -62,6 +63,8 @@ class OutputFile:
 
     def _open_existing(self) -> int:
         try:
+            if os.path.islink(self.path) and not _is_device(self.path):  # noqa: PTH114 - the path stays as it is
+                raise InputError(f"{self.path} is a link, and no link is followed; name the file itself")
             return os.open(self.path, os.O_WRONLY | getattr(os, "O_BINARY", 0))
         except OSError as error:
             raise InputError(_refused(self.path, error)) from None
@@ -96,6 +99,11 @@ class OutputFile:
         os.close(self._descriptor)
         if self._is_new and not self._is_written:
             Path(self.path).unlink(missing_ok=True)
+
+
+def _is_device(path: str) -> bool:
+    mode = os.stat(path).st_mode  # noqa: PTH116
+    return stat.S_ISCHR(mode) or stat.S_ISFIFO(mode)
 
 
 def _refused(path: str, error: Exception) -> str:

@@ -12,16 +12,18 @@ import sys
 from typing import Final, TextIO
 
 _STRING_START = r"(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])"
+_STRING = r"[^\x07\x1b\n\x90\x98\x9c-\x9f]*"
+"""Another start ends it too, or a flood of starts would be gone through from each of them."""
 _LONGEST = 4096
 """Characters that a sequence may have; a longer one loses its control characters alone."""
 _SEQUENCE: Final = re.compile(
     r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # CSI: colours, the cursor
-    rf"|{_STRING_START}[^\x07\x1b\x9c\n]*(?:\x07|\x1b\\|\x9c)"  # OSC, DCS, ...: links, the clipboard, titles
+    rf"|{_STRING_START}{_STRING}(?:\x07|\x1b\\|\x9c)"  # OSC, DCS, ...: links, the clipboard, titles
     r"|\x1b[ -/]+[0-~]|\x1b[0-OQ-WYZ\\`-~]"  # the short ones
 )
-_UNFINISHED: Final = re.compile(rf"(?:(?:\x1b\[|\x9b)[0-?]*[ -/]*|{_STRING_START}[^\x07\x1b\x9c\n]*\x1b?|\x1b[ -/]*)\Z")
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-"""C0 but tab and line feed, DEL, C1, and what embeds, overrides or isolates a direction of writing."""
+_UNFINISHED: Final = re.compile(rf"(?:(?:\x1b\[|\x9b)[0-?]*[ -/]*|{_STRING_START}{_STRING}\x1b?|\x1b[ -/]*)\Z")
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""C0 but tab and line feed, DEL, C1, and what sets a direction of writing (Unicode's Bidi_Control)."""
 
 DIM: Final = "\x1b[2m"
 NORMAL: Final = "\x1b[0m"

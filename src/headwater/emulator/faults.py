@@ -163,7 +163,7 @@ def _usage(name: str, fault: Fault) -> str:
 
 @contextmanager
 def running() -> Iterator[FaultServer]:
-    """A fault server on two random ports of 127.0.0.1; leaving ends its threads and sockets in a second."""
+    """A fault server on two random ports of 127.0.0.1; leaving ends its threads and sockets."""
     server = FaultServer(FAULTS)
     server.start()
     try:

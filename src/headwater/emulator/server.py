@@ -24,7 +24,7 @@ from .app import App
 from .jobs import Job
 from .traffic import Recorded, Traffic
 
-WAIT = 5.0
+WAIT = 20.0
 """Seconds that a wait lasts unless told otherwise, and that starting and stopping may take."""
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import zlib
 from typing import Final
 
-from ..errors import ConnectionLostError, DecodeError, ResponseTooLargeError, UnexpectedContentError
+from ..errors import ConnectionLostError, DecodeError, ProtocolError, ResponseTooLargeError, UnexpectedContentError
 from ..wire import Incoming
 
 PIECE: Final = 256 * 1024
@@ -52,6 +52,16 @@ class Body:
         if self.size > self._limit:
             raise too_large(self._limit)
         return data
+
+    def check_end(self) -> None:
+        """Raise `ProtocolError` where more came than the length said, so that what was read may be a part of it.
+
+        JSON shows by itself whether it is whole.
+        """
+        if self._incoming.surplus and "json" not in self._incoming.headers.get("content-type", ""):
+            error = ProtocolError("the server sent more than the length that it announced: the answer may be cut")
+            error.retryable = False
+            raise error
 
     async def _unpacked(self, unpack: _Unpack) -> bytes:
         while True:

@@ -21,7 +21,8 @@ class Timeout(msgspec.Struct, frozen=True):
 
     `total`: the whole call with queueing, connecting, retries, backoff, polling and the body. `connect`: one
     connection, TLS included. `first_event`: from the call's start to the first event of a stream, or to the head of
-    a plain answer. `idle`: the silence between events of a stream that has begun; comments and fragments are none.
+    a plain answer; each provider of a list has as long from its own turn's start. `idle`: the
+    silence between events of a stream that has begun; comments and fragments are none.
     """
 
     total: float | None = None
@@ -49,15 +50,29 @@ DEFAULT = Timeout()
 
 
 class Deadlines:
-    """One call's clocks, started at `began` (seconds on anyio's clock)."""
+    """The clocks of a call that began at `began`, in a provider's turn that did at `turn` (on anyio's clock).
 
-    __slots__ = ("began", "first", "idle", "limits", "total")
+    `total` is when the turn must be over, and `whole` when the call must be.
+    """
 
-    def __init__(self, limits: Timeout, began: float) -> None:
+    __slots__ = ("began", "first", "idle", "limits", "total", "turn", "whole")
+
+    def __init__(self, limits: Timeout, began: float, turn: float | None = None) -> None:
         self.limits = limits
         self.began = began
-        self.total = FOREVER if limits.total is None else began + limits.total
-        self.first = FOREVER if limits.first_event is None else began + limits.first_event
+        self.turn = began if turn is None else turn
+        self.total = self.whole = FOREVER if limits.total is None else began + limits.total
+        self._set(limits)
+
+    def narrow(self, own: Timeout) -> None:
+        """Take the provider's own limits in place of the call's; only the call's total stays."""
+        self.limits = own
+        if own.total is not None:
+            self.total = min(self.whole, self.turn + own.total)
+        self._set(own)
+
+    def _set(self, limits: Timeout) -> None:
+        self.first = FOREVER if limits.first_event is None else self.turn + limits.first_event
         self.idle = FOREVER if limits.idle is None else limits.idle
 
     def passed(self, phase: Phase, now: float) -> InferenceTimeoutError:

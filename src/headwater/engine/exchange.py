@@ -15,17 +15,17 @@ import msgspec
 from anyio import CancelScope, current_time
 from anyio.lowlevel import current_token
 
-from ..errors import Attempt, HeadwaterError, ProviderError, UnexpectedContentError
+from ..errors import Attempt, HeadwaterError, ProviderError
 from ..flow import Cached, Reply, Request, Step, Stream
 from ..refusals import REQUEST_IDS, redacted
 from ..wire import FOREVER, Incoming
 from .body import Body
 from .cache import play
-from .deadlines import DEFAULT, Deadlines, Phase
+from .deadlines import DEFAULT, Deadlines, Phase, Timeout
 from .facts import UNPREPARED, Plan, Timings
 from .multipart import Pieces
 from .outgoing import Credentials, outgoing
-from .refused import give_up, refused, unexpected
+from .refused import give_up, refused, unbegun, unexpected
 from .retry import Quota, Raise, decide
 from .sharing import Engine
 from .streaming import Events, is_declared
@@ -66,16 +66,21 @@ class Exchange:
         self.size = 0
         self.upload: Pieces | None = None
 
-    def start(self) -> None:
-        """Start the clocks."""
+    def start(self, timeout: Timeout = DEFAULT) -> None:
+        """Start the clocks, unless they run already."""
+        if self.deadlines is not NOT_BEGUN:
+            return
         # anyio asks which event loop runs each time that it is asked for the time: twenty times the cost of the answer
         self.now = getattr(current_token().native_token, "time", current_time)
-        self.deadlines = Deadlines(DEFAULT, self.now())
+        self.deadlines = Deadlines(timeout, self.now())
 
     def begin(self, plan: Plan) -> None:
         """Take the plan; its limits count from the start."""
         self._plan = plan
-        self.deadlines = Deadlines(plan.timeout, self.deadlines.began)
+        if plan.timeout is not self.deadlines.limits:
+            self.deadlines = Deadlines(plan.timeout, self.deadlines.began, self.deadlines.turn)
+        if plan.own is not None:
+            self.deadlines.narrow(plan.own)
 
     @property
     def request_id(self) -> str | None:
@@ -106,7 +111,7 @@ class Exchange:
 
     def heard(self, incoming: Incoming) -> Incoming:
         """Take note of an answer."""
-        self.headers = incoming.headers
+        self.headers = self._plan.credentials.clean(incoming.headers)
         self.status = incoming.status
         self._answered_at = self.now()
         return incoming
@@ -114,6 +119,10 @@ class Exchange:
     async def within(self, work: Awaitable[T]) -> T:
         """Do this before the deadline for the answer."""
         return await self._bounded("first_event", work)
+
+    async def before_end(self, work: Awaitable[T]) -> T:
+        """Do this before the call's deadline."""
+        return await self._bounded("total", work)
 
     async def piece(self, body: Body) -> bytes:
         """The next piece of a body, b"" at its end."""
@@ -172,17 +181,22 @@ class Exchange:
 
     async def _retrying(self, request: Request, attempt: Callable[[A], Awaitable[T]], argument: A) -> T:
         tries, waited = 0, 0.0
-        quota = self.engine.quota(self._plan.provider)
+        provider, pace = self._plan.provider, self.engine.pace
+        quota = self.engine.quota(provider)
         while True:
             tries += 1
+            permit = None if pace is None else await self._bounded("total", pace.admit(provider))
             started = self.now()
             try:
                 value = await attempt(argument)
             except HeadwaterError as error:
                 self._record(tries, started, waited, error)
-                waited = self._again(error, tries, request, quota)
+                paced = permit is not None and permit.failed(error, self.now() - started)
+                waited = self._again(error, tries, request, None if paced else quota)
                 await self.sleep(waited)
                 continue
+            if permit is not None:
+                permit.answered(self.headers, self.now() - started)
             if tries == 1:
                 quota.succeed()
             if not self.attempts or self.attempts[-1].error is not None:
@@ -198,7 +212,7 @@ class Exchange:
             Attempt(self._plan.provider, tries, started - self.deadlines.began, seconds, error, status, waited)
         )
 
-    def _again(self, error: HeadwaterError, tries: int, request: Request, quota: Quota) -> float:
+    def _again(self, error: HeadwaterError, tries: int, request: Request, quota: Quota | None) -> float:
         """Seconds to wait before the next try; raises the error where there is none."""
         left = min(self.deadlines.total, self.deadlines.first) - self.now()
         verdict = decide(
@@ -209,7 +223,7 @@ class Exchange:
             resend=request.resend,
             rand=random.random(),  # noqa: S311 - spreads retries, guards nothing
         )
-        if isinstance(verdict, Raise) or not quota.take(error):
+        if isinstance(verdict, Raise) or (quota is not None and not quota.take(error)):
             raise error
         return verdict.after
 
@@ -232,15 +246,11 @@ class Exchange:
             events = Events(step, incoming)
             event = await self._bounded("first_event", events.first())
             if event is None:
-                raise events.failure or self._empty(events)
+                raise unbegun(self._plan, events)
         except BaseException:
             await self.close(incoming)
             raise
         return events, event
-
-    def _empty(self, events: Events) -> HeadwaterError:
-        what = "an empty stream" if not events.size else "a stream without a single event"
-        return UnexpectedContentError(f"{self._plan.provider} answered {self._plan.task} with {what}")
 
     async def _transmit(self, request: Request) -> Incoming:
         limits = self.deadlines.limits
@@ -257,8 +267,9 @@ class Exchange:
         pieces: list[bytes] = []
         while piece := await self.piece(body):
             pieces.append(piece)
+        body.check_end()
         whole = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        return Reply(status=incoming.status, headers=incoming.headers, body=whole, url=request.url)
+        return Reply(status=incoming.status, headers=self.headers, body=whole, url=request.url)
 
     async def refusal(self, request: Request, incoming: Incoming) -> HeadwaterError:
         """The error that an answer is that is none."""

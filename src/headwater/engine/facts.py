@@ -24,7 +24,8 @@ def _nothing() -> Flow[Any]:
 class Plan(msgspec.Struct, kw_only=True, frozen=True):
     """One call, ready to run; `keys` names the environment variables of the provider's key, for messages.
 
-    The defaults are a call that was not prepared yet.
+    `timeout`: the call's limits; `own`: those of this provider alone, in their place. The defaults are a call that
+    was not prepared yet.
     """
 
     task: str
@@ -33,6 +34,7 @@ class Plan(msgspec.Struct, kw_only=True, frozen=True):
     flow: Flow[Any] = msgspec.field(default_factory=_nothing)
     credentials: Credentials = msgspec.field(default_factory=Credentials)
     timeout: Timeout = DEFAULT
+    own: Timeout | None = None
     retries: Retries = Retries()
     keys: tuple[str, ...] = ()
 
@@ -49,7 +51,11 @@ class Timings(msgspec.Struct, frozen=True):
 
 
 class Facts(msgspec.Struct, frozen=True):
-    """How a result came about; `headers` are the answer's, by lower-case name."""
+    """How a result came about; `headers` are the answer's, by lower-case name.
+
+    `hedged`: whether a second attempt was started beside a slow first one. `attempts` has both, and says of the one
+    that was given up that it was `cancelled`, and after how many seconds.
+    """
 
     provider: str
     model: str | None
@@ -57,3 +63,4 @@ class Facts(msgspec.Struct, frozen=True):
     attempts: tuple[Attempt, ...]
     headers: dict[str, str]
     timings: Timings
+    hedged: bool = False

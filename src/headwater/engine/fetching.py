@@ -145,6 +145,7 @@ class Download:
             await self._sink.add(piece)
             if body.size - self._told >= every:
                 return self._tell(body)
+        body.check_end()
         if not body.size:
             raise UnexpectedContentError("the result is empty")
         self._over = True
@@ -222,7 +223,7 @@ async def _input(exchange: Exchange, step: Load) -> Loaded:
     except BaseException:
         await exchange.close(incoming)
         raise
-    declared = content_type(incoming)
+    declared = mime_type_of(b"", default=content_type(incoming))  # it goes into what is sent on: no odd characters
     name = step.source.partition("?")[0].partition("#")[0].rpartition("/")[2]
     found = loading.loaded(whole.getvalue(), step, name or place(step.source), limit)
     if found.mime_type == step.mime_type and declared not in VAGUE:

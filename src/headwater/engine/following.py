@@ -95,7 +95,7 @@ def _next_url(url: str, location: str) -> str:
         there = parse_url(following)
     except InvalidParameterError:
         raise RedirectError(f"{place(url)} redirects to what is no http(s) URL") from None
-    if url.startswith("https:") and there.scheme != "https":
+    if parse_url(url).scheme == "https" and there.scheme != "https":
         raise RedirectError(f"{place(url)} redirects from https to http, which is not followed")
     return following
 

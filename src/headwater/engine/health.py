@@ -166,6 +166,10 @@ class Health:
                     return Turn(index, names[index], ticket)
             return None
 
+    def is_any_ready(self, names: Sequence[str], left: Sequence[int]) -> bool:
+        """Whether the breaker of one of them would let a call through."""
+        return any(self.breaker(names[index]).until <= self._now() for index in left)
+
     def resort(self, names: Sequence[str], left: Sequence[int]) -> Turn:
         """The least bad of those that are left, all of which are open."""
         index = min(left, key=lambda index: self.breaker(names[index]).until)
@@ -176,10 +180,10 @@ class Health:
         with self._lock:
             self.breaker(turn.name).worked(turn.ticket)
 
-    def failed(self, turn: Turn, error: HeadwaterError) -> None:
-        """It failed, and by its own fault."""
+    def failed(self, turn: Turn, asked: float | None = None) -> None:
+        """It failed, and by its own fault; `asked`: the seconds that it wants to be left."""
         with self._lock:
-            self.breaker(turn.name).failed(turn.ticket, self._now(), error.retry_after)
+            self.breaker(turn.name).failed(turn.ticket, self._now(), asked)
 
     def stay(self, key: Hashable, turn: Turn) -> None:
         """Stay with the provider that has answered this task and model, or with the first of the list again."""
@@ -204,8 +208,8 @@ class Turns:
         self._left: list[int] | None = None
         self.names = names
 
-    def next(self) -> Turn | None:
-        """Whose turn it is now; None when all have had theirs."""
+    def next(self, *, resort: bool = True) -> Turn | None:
+        """Whose turn it is now; None when all have had theirs. `resort`: be it one whose breaker is open."""
         left = self._left
         if left is None:  # late, because a run may wait before it is read
             order = self._order(self.names) if self._order else self._health.order(self.names, self._key)
@@ -213,15 +217,20 @@ class Turns:
         turn = self._health.enter(self.names, left)
         if turn is not None:
             left.remove(turn.index)
-        elif left:
+        elif left and resort:
             turn = self._health.resort(self.names, left)
             left.clear()
         return turn
 
+    def back(self, turn: Turn) -> None:
+        """Take a turn back that came to nothing."""
+        if self._left is not None:
+            self._left.insert(0, turn.index)
+
     @property
     def more(self) -> bool:
-        """Whether there is another one to turn to."""
-        return bool(self._left)
+        """Whether there is another one to turn to, whose breaker is not open."""
+        return bool(self._left) and self._health.is_any_ready(self.names, self._left or ())
 
     def worked(self, turn: Turn, *, stay: bool) -> None:
         """The call was answered in this turn; `stay`: and the client stays there."""
@@ -232,4 +241,8 @@ class Turns:
     def failed(self, turn: Turn, error: HeadwaterError, *, begun: bool) -> None:
         """The turn ended with this failure; `begun`: after its first event."""
         if is_the_providers(error, begun=begun):
-            self._health.failed(turn, error)
+            self._health.failed(turn, error.retry_after)
+
+    def late(self, turn: Turn) -> None:
+        """A second attempt, at another provider, was faster."""
+        self._health.failed(turn)

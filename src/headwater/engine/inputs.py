@@ -28,9 +28,13 @@ _TRANSLATED: Final = {
     "a Teredo address": ("2001::/32",),
     "an IPv4 address in IPv6's notation": ("::/96", "::ffff:0:0/96", "::ffff:0:0:0/96"),
     "a site-local address": ("fec0::/10",),
+    "a reserved address": ("2001::/23", "3fff::/20"),
 }
 _RANGES: Final = tuple((ipaddress.IPv6Network(text), what) for what, texts in _TRANSLATED.items() for text in texts)
 _CARRIERS: Final = ipaddress.IPv4Network("100.64.0.0/10")
+_RESERVED: Final = (ipaddress.IPv4Network("192.0.0.0/24"), ipaddress.IPv4Network("192.88.99.0/24"))
+_GIVEN_OUT: Final = ipaddress.IPv6Network("2000::/3")
+"""Where all public IPv6 addresses are: https://www.iana.org/assignments/ipv6-address-space"""
 
 
 class InputPolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,11 +71,14 @@ def refused_address(address: str) -> str | None:
                 return what
     elif ip in _CARRIERS:
         return "a carrier's private address"
+    elif any(ip in network for network in _RESERVED):
+        return "a reserved address"
     kinds = (
         (ip.is_loopback or ip.is_unspecified, "a loopback address"),
         (ip.is_link_local, "a link-local address"),
         (ip.is_multicast, "a multicast address"),
         (ip.is_private or not ip.is_global, "a private address"),
+        (ip.version == 6 and ip not in _GIVEN_OUT, "a reserved address"),
     )
     return next((what for is_it, what in kinds if is_it), None)
 

@@ -16,9 +16,12 @@ from ..events import Job
 from ..flow import OnCancel, Step
 from ..refusals import redacted
 from ..tasks.output import Output
+from .deadlines import DEFAULT, Timeout
 from .exchange import Exchange
 from .facts import UNPREPARED, Facts, Outcome, Plan
 from .fetching import Download
+from .files import Files
+from .health import Turn, Turns
 from .saving import SavedFile
 from .sharing import Engine
 from .streaming import Events
@@ -30,7 +33,8 @@ State: TypeAlias = Literal["new", "open", "done", "failed", "closed"]
 
 
 class Held:
-    """A run's state. `prepare(turn)` gives the plan for the caller's provider number `turn` of `turns`."""
+    """A run's state. `prepare(index)` gives the plan for the caller's provider of that place in the list; `turns` is
+    who else may be asked, and `hedge_after` the seconds after which a second attempt is worth its price."""
 
     def __init__(
         self,
@@ -38,11 +42,19 @@ class Held:
         task: str,
         prepare: Callable[[int], Awaitable[Plan]],
         show: Callable[[Any], Any] | None = None,
-        turns: int = 1,
+        *,
+        timeout: Timeout = DEFAULT,
+        turns: Turns | None = None,
+        hedge_after: float | None = None,
     ) -> None:
         self._prepare = prepare
         self._show = show
-        self._turn, self._turns = 0, turns
+        self._timeout = timeout
+        self._turns = turns
+        self._turn: Turn | None = None
+        self._hedge_after = hedge_after
+        self._hedged = False
+        self._files = None if turns is None and hedge_after is None else Files()
         self._task = task
         self._plan = UNPREPARED
         self._exchange = Exchange(engine)
@@ -73,9 +85,22 @@ class Held:
             tuple(exchange.attempts),
             exchange.headers,
             exchange.timings(self._first_at, self._ended_at),
+            self._hedged,
         )
 
     # -- ending it
+
+    async def close(self) -> None:
+        """Leave the run: its socket is closed, and its job cancelled. Idempotent."""
+        if self._state in {"new", "open"}:
+            if self._first_at is not None:
+                self._worked()
+            self._state = "closed"
+            await self._release("cancelled")
+        elif self._released is not None and not self._released.is_set():
+            await self._released.wait()
+
+    aclose = close
 
     def _value(self) -> Any:
         if self._result is None and self._events is not None:
@@ -88,7 +113,12 @@ class Held:
         self._on_cancel = None
         self._ended_at = self._exchange.now()
         self.outcome = "complete"
+        self._worked()
         self._attach()
+
+    def _worked(self) -> None:
+        if self._turns is not None and self._turn is not None:
+            self._turns.worked(self._turn, stay=not self._hedged)
 
     def _attach(self) -> None:
         if isinstance(self._result, Output):

@@ -7,21 +7,12 @@ from collections.abc import Mapping
 from typing import Final
 
 from .._version import __version__
-from ..auth import Secret, secrets_in
+from ..auth import Masked, Secret, secrets_in
 from ..flow import Request
 from ..wire import Outgoing, parse_url
 from .multipart import Pieces, body_of
 
 AGENT: Final = f"headwater/{__version__} python/{platform.python_version()}"
-
-
-class Masked(str):
-    """A header value that holds a secret: it prints as a mask, also in a traceback that shows locals."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "'[secret]'"
 
 
 class Credentials:
@@ -60,6 +51,13 @@ class Credentials:
         if request.auth == "hub" and origin == self.hub_origin:
             return self.hub_header
         return {}
+
+    def clean(self, headers: dict[str, str]) -> dict[str, str]:
+        """An answer's headers without any secret of this call, for people to look at."""
+        together = "\n".join(headers.values())
+        if self.redact(together) == together:
+            return headers
+        return {name: self.redact(value) for name, value in headers.items()}
 
     def redact(self, text: str) -> str:
         """The text without any secret of this call."""

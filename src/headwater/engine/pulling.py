@@ -6,19 +6,30 @@ caller sees of a run is `run`'s, and how it ends `leaving`'s.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 import anyio
 import anyio.to_thread
+from msgspec.structs import replace
 
-from ..errors import CallError, DecodeError, HeadwaterError, IncompleteStreamError, TransportError
+from ..errors import (
+    CallError,
+    DecodeError,
+    HeadwaterError,
+    InferenceTimeoutError,
+    TransportError,
+)
 from ..events import Submitted
 from ..flow import END, Cached, Emit, Fetch, Load, Loaded, OnCancel, Reply, Send, Sleep, Step, Stream
 from ..wire import FOREVER, Silence
+from .deadlines import Deadlines
+from .facts import Plan
 from .fetching import Download, fetch, load
+from .files import is_file
 from .leaving import Held
-from .retry import is_worth_another_provider
+from .refused import cut
+from .retry import PATIENCE, is_worth_another_provider
 from .streaming import Events
 
 LARGE: Final = 1024 * 1024
@@ -69,22 +80,57 @@ class Pulled(Held):
             else:
                 return END
 
-    async def _begin(self) -> None:
-        if not self._turn:
-            self._exchange.start()  # before there is a plan: preparing may fail, and what follows keeps these clocks
+    def _begin(self) -> Coroutine[Any, Any, None]:
+        """Begin: a hedged run does it in its own way."""
+        return self._begin_once()
+
+    async def _begin_once(self) -> None:
+        exchange, turns = self._exchange, self._turns
+        exchange.start(self._timeout)  # before there is a plan: preparing takes time, and may fail
         self._state = "open"
-        self._plan = plan = await self._prepare(self._turn)
-        self._exchange.begin(plan)
+        if turns is not None and self._turn is None:
+            self._turn = turns.next()
+        turn = self._turn
+        try:
+            plan = await exchange.within(self._prepare(turn.index if turn else 0))
+        except HeadwaterError:
+            self._plan = Plan(task=self._task, provider=turn.name if turn else "", timeout=self._timeout)
+            exchange.begin(self._plan)
+            raise
+        if turns is not None and turns.more:
+            plan = replace(plan, retries=replace(plan.retries, longest=min(plan.retries.longest, PATIENCE)))
+        self._plan = plan
+        exchange.begin(plan)
         self._advance(plan.flow.send, None)
 
     def _goes_elsewhere(self, error: HeadwaterError) -> bool:
         """Turn to the next provider of the caller's list, if nothing was handed over yet and another may do better."""
-        if self._first_at is not None or self._turn + 1 >= self._turns or not is_worth_another_provider(error):
+        turns, turn, exchange = self._turns, self._turn, self._exchange
+        if turns is None or turn is None:
             return False
-        self._exchange.note(error)
-        self._turn += 1
+        turns.failed(turn, error, begun=self._first_at is not None)
+        if self._first_at is not None:
+            return False
+        exchange.note(error)
+        left = exchange.deadlines.whole - exchange.now()
+        if not is_worth_another_provider(error, left) or self._may_have_bought(error):
+            return False
+        following = turns.next()
+        if following is None:
+            return False
+        if not isinstance(error, CallError) and not exchange.engine.quota(following.name).take(error):
+            return False  # nothing of a call that was not sent has to be paid for
+        self._turn = following
+        exchange.deadlines = Deadlines(self._timeout, exchange.deadlines.began, exchange.now())
         self._state, self._step, self._events, self._on_cancel = "new", None, None, None
         return True
+
+    def _may_have_bought(self, error: HeadwaterError) -> bool:
+        """Whether what failed is a job that the provider may have taken, which another one would be paid for again."""
+        step = self._step
+        lost = isinstance(error, TransportError) and error.sent
+        late = isinstance(error, InferenceTimeoutError) and error.phase != "connect"
+        return isinstance(step, Send) and not step.request.resend and (lost or late)
 
     async def _go_on(self) -> Any:
         """One step of the flow; an event, where that gave one."""
@@ -132,7 +178,8 @@ class Pulled(Held):
                 return None, stop.value
 
         try:
-            self._step, result = await anyio.to_thread.run_sync(go, abandon_on_cancel=True)
+            work = anyio.to_thread.run_sync(go, abandon_on_cancel=True)
+            self._step, result = await self._exchange.before_end(work)
         except UNREADABLE as error:
             raise self._unreadable(error) from error
         if self._step is None:
@@ -155,7 +202,7 @@ class Pulled(Held):
         elif type(step) is OnCancel:
             self._on_cancel = step if step.request else None
         elif type(step) is Load:
-            return await load(self._exchange, step)
+            return await self._load(step)
         elif type(step) is Fetch:
             return await fetch(self._exchange, step)
         elif type(step) is Sleep:
@@ -163,6 +210,12 @@ class Pulled(Held):
         elif type(step) is Cached:
             return await self._exchange.cached(step, self._perform)
         return None
+
+    async def _load(self, step: Load) -> Loaded:
+        files = self._files
+        if files is None or not is_file(step):
+            return await load(self._exchange, step)
+        return await files.load(self._exchange, step)
 
     # -- its stream
 
@@ -185,7 +238,7 @@ class Pulled(Held):
         error = self._wrong_end(events)
         if error is None:
             await events.drain()
-            error = self._cut(events.failure) if events.failure is not None else None
+            error = cut(self._plan, events, events.failure) if events.failure is not None else None
         if error is not None:
             raise error
         self._finish()
@@ -196,16 +249,7 @@ class Pulled(Held):
             return error
         if events.ended or (error is None and events.whole):
             return None
-        return self._cut(error)
-
-    def _cut(self, cause: HeadwaterError | None) -> IncompleteStreamError:
-        events = self._events.count if self._events else 0
-        error = IncompleteStreamError(
-            f"{self._plan.provider}'s stream stopped before its end, after {events} events"
-            + (f": {cause.message}" if cause else "")
-        )
-        error.__cause__ = cause
-        return error
+        return cut(self._plan, events, error)
 
     def _note_event(self) -> None:
         if self._first_at is None:

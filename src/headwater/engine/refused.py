@@ -7,12 +7,13 @@ from typing import Final
 
 from anyio import CancelScope
 
-from ..errors import HeadwaterError, UnexpectedContentError
+from ..errors import HeadwaterError, IncompleteStreamError, TransportError, UnexpectedContentError
 from ..flow import Reply, Request
 from ..refusals import in_band, refusal
 from ..wire import FOREVER, Incoming
 from .body import Body
 from .facts import Plan
+from .streaming import Events
 
 SIZE: Final = 64 * 1024
 EXCERPT: Final = 512
@@ -38,6 +39,29 @@ async def unexpected(plan: Plan, incoming: Incoming, content_type: str, until: f
         f"{plan.provider} answered a request for a stream with {what}; is the URL right, and can this server stream?"
     )
     error.body = redact(data[:EXCERPT].decode("utf-8", "replace")).encode()
+    return error
+
+
+def unbegun(plan: Plan, events: Events) -> HeadwaterError:
+    """The error for a stream that is over before its first event: cut, empty, or what was wrong with that event."""
+    cause = events.failure
+    if cause is not None and not isinstance(cause, TransportError):
+        return cause
+    if cause is None and (events.ended or not events.size):
+        what = "a stream without a single event" if events.ended else "an empty stream"
+        return UnexpectedContentError(f"{plan.provider} answered {plan.task} with {what}")
+    error = cut(plan, events, cause)
+    error.retryable = cause is not None  # a server that ends its answer there is likely to do so again
+    return error
+
+
+def cut(plan: Plan, events: Events, cause: HeadwaterError | None) -> IncompleteStreamError:
+    """The error for a stream that stopped before its end."""
+    error = IncompleteStreamError(
+        f"{plan.provider}'s stream stopped before its end, after {events.count} events"
+        + (f": {cause.message}" if cause else "")
+    )
+    error.__cause__ = cause
     return error
 
 

@@ -18,7 +18,6 @@ from ..errors import (
     InferenceTimeoutError,
     InputError,
     InvalidParameterError,
-    InvalidRequestError,
     ModelLoadingError,
     TransportError,
 )
@@ -83,13 +82,12 @@ def _wait(error: HeadwaterError, tries: int, policy: Retries, rand: float) -> fl
 def is_worth_another_provider(error: HeadwaterError, left: float = 0.0) -> bool:
     """Whether another provider may succeed where this one failed: not where the call itself is wrong or too late.
 
+    A request that one provider refuses (400, 413, 422) may suit another: they differ in what they take, and how much.
     `left`: the seconds that the call still has for its first event, where the limit that passed was this provider's.
     """
     if isinstance(error, InferenceTimeoutError):
         return error.phase == "connect" or left > 0
-    return not isinstance(
-        error, InvalidParameterError | InvalidRequestError | InputError | ContentRefusedError | ClosedError
-    )
+    return not isinstance(error, InvalidParameterError | InputError | ContentRefusedError | ClosedError)
 
 
 class Quota:

@@ -16,14 +16,14 @@ from ..errors import Attempt, ClosedError
 from ..events import Transferred
 from ..flow import END
 from .facts import Timings
-from .pulling import Pulled
+from .hedging import Hedged
 from .saving import SavedFile
 
 E = TypeVar("E")
 R = TypeVar("R")
 
 
-class AsyncRun(Pulled, Generic[E, R]):
+class AsyncRun(Hedged, Generic[E, R]):
     """A call under way: a context manager, and an iterator of its events.
 
     `async for event in run` hands over events as they come; `await run.result()` reads to the end and returns what the
@@ -151,16 +151,6 @@ class AsyncRun(Pulled, Generic[E, R]):
         if event is not END:
             self._waiting.appendleft(event)
         return self
-
-    async def close(self) -> None:
-        """Leave the run: its socket is closed, and its job cancelled. Idempotent."""
-        if self._state in {"new", "open"}:
-            self._state = "closed"
-            await self._release("cancelled")
-        elif self._released is not None and not self._released.is_set():
-            await self._released.wait()
-
-    aclose = close
 
     async def __aenter__(self) -> Self:
         return self

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from anyio import to_thread
+from anyio import CancelScope, to_thread
 
 from ..errors import InputError, InvalidParameterError
 from ..flow import MIB
@@ -43,8 +43,8 @@ class SavedFile:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._close()  # two calls into the kernel, which must happen also where waiting is cancelled
-        self._temporary.unlink(missing_ok=True)
+        with CancelScope(shield=True):  # what is large takes its time to be deleted
+            await to_thread.run_sync(self._leave)
 
     async def add(self, piece: bytes) -> None:
         """Write the next piece."""
@@ -91,6 +91,10 @@ class SavedFile:
             self._write(result if isinstance(result, bytes) else _encoded(result, self.path.suffix.lower()))
         self._close()
         self._temporary.replace(self.path)
+
+    def _leave(self) -> None:
+        self._close()
+        self._temporary.unlink(missing_ok=True)
 
     async def _flush(self) -> None:
         batch, self._batch = bytes(self._batch), bytearray()

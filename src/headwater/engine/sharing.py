@@ -9,6 +9,7 @@ from .cache import Cache
 from .health import Health, Order, Turns
 from .inputs import DEFAULT as POLICY
 from .inputs import InputPolicy
+from .pacing import Pace
 from .retry import Hedges, Quota
 
 
@@ -21,9 +22,10 @@ class Engine:
     `order` may be set, on a `copy.copy` that then shares all the rest: it is given the names of a call's routes (a
     provider's, or a URL's origin) and gives their places in the order in which to ask them. Whatever it says, a route
     whose breaker is open comes last. None: the list's order, and whoever worked last.
+    `pace` may be set in the same way: it is asked before each attempt.
     """
 
-    __slots__ = ("assets", "cache", "health", "hedges", "order", "policy", "quotas", "real_waits", "transport")
+    __slots__ = ("assets", "cache", "health", "hedges", "order", "pace", "policy", "quotas", "real_waits", "transport")
 
     def __init__(
         self,
@@ -42,6 +44,7 @@ class Engine:
         self.hedges = Hedges()
         self.health = Health()
         self.order: Order | None = None
+        self.pace: Pace | None = None
 
     def quota(self, provider: str) -> Quota:
         """The provider's retry quota."""

@@ -14,7 +14,8 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from ..errors import MalformedEventError, ServerError
+from .. import server_words
+from ..errors import MalformedEventError, ServerError, UnexpectedContentError
 from ..flow import END, Call, End, Flow, Request, Send, Stream
 from ..framing import Frame
 from ..refusals import SHOWN_BYTES, decode, in_band
@@ -62,7 +63,10 @@ def exchange(call: Call, request: Request) -> Flow[ChatCompletionOutput]:
         fold = partial(ChatFold, call.parameters.get("n", 1))
         answer: ChatCompletionOutput = yield Stream(request=request, framing="sse", decode=decode_chunk, fold=fold)
         return answer
-    answer = decode((yield Send(request)), ChatCompletionOutput)
+    reply = yield Send(request)
+    answer = decode(reply, ChatCompletionOutput)
+    if not answer.choices:
+        raise _without_choices(reply.body)
     for choice in answer.choices:
         if choice.finish_reason == "error":
             raise _failed(msgspec.json.encode(answer))
@@ -93,6 +97,8 @@ def decode_chunk(frame: Frame) -> ChatCompletionStreamOutput | End | None:
     try:
         chunk = _chunk(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as failure:
+        if (mended := server_words.mended(data)) != data:
+            return decode_chunk(msgspec.structs.replace(frame, data=mended))
         return unusual(frame, failure)
     chunk._body = data  # type: ignore[attr-defined]
     return chunk
@@ -126,6 +132,12 @@ def raise_error(frame: Frame) -> None:
         return
     if any(choice.finish_reason == "error" for choice in choices):
         raise _failed(frame.data)
+
+
+def _without_choices(body: bytes) -> UnexpectedContentError:
+    error = UnexpectedContentError("the server answered without a single choice")
+    error.body = body[:SHOWN_BYTES]
+    return error
 
 
 def _failed(body: bytes) -> ServerError:

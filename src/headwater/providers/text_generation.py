@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
+from .. import server_words
 from ..errors import InvalidRequestError, ProviderError
 from ..flow import Call, End, Flow, Send, Stream
 from ..framing import Frame
@@ -119,6 +120,8 @@ def decode_event(frame: Frame) -> TextGenerationStreamOutput | End | None:
     try:
         event = _event(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as failure:
+        if (mended := server_words.mended(data)) != data:
+            return decode_event(msgspec.structs.replace(frame, data=mended))
         return unusual(frame, failure)
     event._body = data  # type: ignore[attr-defined]
     return event

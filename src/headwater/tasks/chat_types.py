@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from .lenient import Identifier, Listed, Nullable
+from .lenient import Identifier, Listed, Nullable, Parts, text_of, thoughts_of
 from .output import Output
 
 
@@ -86,7 +86,7 @@ class ChatCompletionOutputMessage(Output):
     """
 
     role: Nullable[str] = "assistant"
-    content: str | None = None
+    content: Parts = None
     reasoning: str | None = None
     reasoning_content: str | None = None
     refusal: str | None = None
@@ -97,6 +97,9 @@ class ChatCompletionOutputMessage(Output):
     def __post_init__(self) -> None:
         if self.role is None:
             self.role = "assistant"
+        if isinstance(self.content, list):
+            parts = self.content
+            self.content, self.reasoning = text_of(parts), self.reasoning or thoughts_of(parts)
         if not self.reasoning and self.reasoning_content:
             self.reasoning = self.reasoning_content
 
@@ -184,7 +187,7 @@ class ChatCompletionStreamOutputDelta(Output):
     """What this chunk adds to a choice's message. `reasoning` as in `ChatCompletionOutputMessage`."""
 
     role: str | None = None
-    content: str | None = None
+    content: Parts = None
     reasoning: str | None = None
     reasoning_content: str | None = None
     refusal: str | None = None
@@ -205,6 +208,9 @@ class ChatCompletionStreamOutputChoice(Output):
         delta = self.delta
         if delta is None:
             self.delta = delta = ChatCompletionStreamOutputDelta()
+        if isinstance(delta.content, list):
+            parts = delta.content
+            delta.content, delta.reasoning = text_of(parts), delta.reasoning or thoughts_of(parts)
         if delta.reasoning_content and not delta.reasoning:
             delta.reasoning = delta.reasoning_content
         if delta.tool_calls and not isinstance(delta.tool_calls, list):

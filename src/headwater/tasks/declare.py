@@ -92,7 +92,7 @@ class Declaration(Generic[P, E, R]):
         Raises `InvalidParameterError`, which names the parameter and says what it takes.
         """
         named = self._name(args, kwargs) if args else kwargs
-        given = {name: value for name, value in named.items() if value is not None}
+        given = {name: _plain(value) for name, value in named.items() if value is not None}
         try:
             msgspec.convert(given, self.parameters)
         except (msgspec.ValidationError, TypeError, RecursionError, UnicodeError) as error:
@@ -127,6 +127,11 @@ class Declaration(Generic[P, E, R]):
                 return f"{name!r} is required"
         reason, _, path = str(error).partition(" - at `$.")
         return f"{path.rstrip('`')}: {reason[:1].lower()}{reason[1:]}" if path else reason
+
+
+def _plain(value: Any) -> Any:
+    """The number that a scalar of numpy, or of whoever is like it, is."""
+    return value.item() if getattr(value, "ndim", None) == 0 and hasattr(value, "item") else value
 
 
 class Declare(Generic[E]):

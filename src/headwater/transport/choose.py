@@ -6,8 +6,9 @@ httpx is loaded only where one of its transports is asked for.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ..errors import InvalidParameterError
 from ..wire import Transport, Url
@@ -70,8 +71,12 @@ class Transports:
         given: Any = self._given
         if given is None and proxy is None and not self._http2:
             return Pool()
+        if given is not None and "httpx" not in sys.modules:  # so it is none of httpx's, which is not loaded for it
+            return cast("Transport", given)
         from . import httpx_transport
+        from .quiet import hush
 
+        hush()
         if given is not None:
             return httpx_transport.adapted(given)
         return httpx_transport.proxied(proxy, http2=self._http2)

@@ -189,7 +189,9 @@ class ResponseParser:
         if status == 101 or status < 100:
             self._fail(f"the server answered with status {status}, which was not asked for")
         elif self._interim > INTERIM_LIMIT:
-            self._fail(f"the server sent over {INTERIM_LIMIT} interim answers (1xx)")
+            self.failure = self.failure or ResponseTooLargeError(
+                f"the server sent over {INTERIM_LIMIT} interim answers (1xx)", limit=INTERIM_LIMIT
+            )
 
 
 def _overflow() -> ResponseTooLargeError:

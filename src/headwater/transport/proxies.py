@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ..auth import is_loopback
 from ..wire import Url
 
 
 def proxy_for(url: Url, environ: Mapping[str, str]) -> str | None:
-    """The proxy's URL, None to connect directly."""
+    """The proxy's URL, None to connect directly; to this machine always directly: a proxy's own loopback is another
+    one, and a key that goes to it over plain http would be read on its way."""
+    if is_loopback(url.host):
+        return None
     proxy = _variable(environ, url.scheme) or _variable(environ, "all")
     if not proxy or _excepted(url, _variable(environ, "no")):
         return None

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import anyio
 from anyio import Event, create_task_group, move_on_after
 
-from .native import EventLoop, connect
+from .loops import EventLoop
+from .native import connect
 
 STAGGER = 0.25
 """Seconds that an address has before the next one is tried as well (RFC 8305, section 5)."""

@@ -1,0 +1,212 @@
+"""What a record came to, as the beginning of its output line: OpenAI's result object, the answer or the error in it.
+
+    {"id", "custom_id", "response": {"status_code", "request_id", "body"}, "error": null}
+    {"id", "custom_id", "response": null or what the server said, "error": {"code", "message", "class"}}
+
+The body of a chat, an embedding or a posted request is the server's own JSON. Other results are theirs as JSON; images,
+sounds and videos in them are written to files and named. The names are made here, never taken from a server, and never
+one that is there. https://platform.openai.com/docs/api-reference/batch/request-output
+"""
+
+from __future__ import annotations
+
+import mimetypes
+import os
+import re
+import secrets
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from ..errors import DecodeError, HeadwaterError, ProviderError
+from ..media import encode_image, kind_of, mime_type_of
+from ..responses import Response
+from ..tasks.output import Output
+from .asking import Asked
+from .locking import failed, sync_folder, write_all
+from .sealing import START
+
+_CAPITAL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_SUFFIXES: Final = {"audio/flac": ".flac", "audio/ogg": ".ogg", "audio/wav": ".wav", "image/webp": ".webp"}
+"""Which Python 3.11 does not know."""
+_CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class Folder:
+    """Where the media of a batch go; made when the first one comes."""
+
+    def __init__(self, path: Path, output: Path) -> None:
+        self._path = path
+        self._output = output
+
+    def add(self, data: bytes, index: int) -> str:
+        """Write a file of this record, and have it on the disk; returns its path, from the output's folder.
+
+        Raises `JournalError` where it cannot be written.
+        """
+        kind = getattr(data, "mime_type", None) or mime_type_of(data)
+        suffix = _SUFFIXES.get(kind) or mimetypes.guess_extension(kind) or ".bin"
+        name = f"{index + 1:08d}-{secrets.token_hex(4)}{suffix}"
+        file = self._path / name
+        try:
+            self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._write(file, data)
+        except OSError as error:
+            raise failed(file, error) from error
+        return os.path.relpath(file, self._output.parent)
+
+    def _write(self, file: Path, data: bytes) -> None:
+        descriptor = os.open(file, _CREATE, 0o600)
+        try:
+            write_all(descriptor, data)
+            os.fsync(descriptor)
+        except OSError:
+            file.unlink()
+            raise
+        finally:
+            os.close(descriptor)
+        sync_folder(file)
+
+
+def is_small(asked: Asked, result: Any) -> bool:
+    """Whether it is made into JSON at once, without a file and without much work."""
+    sent = _sent(asked, result)
+    return sent is not None and len(sent) < 1 << 16
+
+
+def _sent(asked: Asked, result: Any) -> bytes | None:
+    """The server's own JSON, where that is what is wanted, and the result has it."""
+    if isinstance(result, Response):
+        return result.content
+    body: bytes | None = vars(result).get("_body") if asked.form == "openai" and isinstance(result, Output) else None
+    return body
+
+
+def body_of(asked: Asked, result: Any, index: int, folder: Folder) -> bytes:
+    """The answer's JSON, in one line. It may write files."""
+    sent = _sent(asked, result)
+    if sent is not None:
+        return _one_line(sent)
+    media = _Media(folder, index)
+    if asked.form in ("images", "base64 images"):
+        image = {"b64_json": encode_image(result)[0]} if asked.form == "base64 images" else media.encode(result)
+        return msgspec.json.encode({"created": int(time.time()), "data": [image]})
+    return msgspec.json.encode(media.plain(result), enc_hook=media.encode)
+
+
+def _one_line(sent: bytes) -> bytes:
+    """The server's JSON; only what is indented is written anew."""
+    try:
+        if b"\n" in sent or b"\r" in sent:
+            return msgspec.json.encode(msgspec.json.decode(sent))
+        msgspec.json.decode(sent, type=msgspec.Raw)
+        sent.decode()
+        return sent
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        error = DecodeError("the answer is no JSON")
+        error.body = sent[:512]
+        raise error from None
+
+
+class _Media:
+    """Makes files of the images and sounds in a result."""
+
+    def __init__(self, folder: Folder, index: int) -> None:
+        self._folder = folder
+        self._index = index
+
+    def plain(self, value: Any) -> Any:
+        """A result that is media alone, as an object."""
+        return self.encode(value) if isinstance(value, bytes) or kind_of(value) == "image" else value
+
+    def encode(self, value: Any) -> Any:
+        """What msgspec does not know, and bytes at the outside."""
+        if kind_of(value) == "image":
+            data, kind = encode_image(value)
+            return {"path": self._folder.add(data, self._index), "mime_type": kind, "bytes": len(data)}
+        if isinstance(value, bytes):
+            kind = getattr(value, "mime_type", None) or mime_type_of(value)
+            return {"path": self._folder.add(value, self._index), "mime_type": kind, "bytes": len(value)}
+        if callable(getattr(value, "tolist", None)):  # numpy's arrays and numbers
+            return value.tolist()
+        raise NotImplementedError(type(value).__name__)
+
+
+def usage_of(body: bytes) -> tuple[int | None, int | None]:
+    """Tokens in and out, as the answer's `usage` has them."""
+    try:
+        usage = _usage.decode(body).usage
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None, None
+    if usage is None:
+        return None, None
+    into = usage.prompt_tokens if usage.prompt_tokens is not None else usage.input_tokens
+    out = usage.completion_tokens if usage.completion_tokens is not None else usage.output_tokens
+    if out is None and into is not None and usage.total_tokens is not None:
+        out = max(0, usage.total_tokens - into)
+    return into, out
+
+
+class _Usage(msgspec.Struct, gc=False):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    input_tokens: int | None = None  # of /v1/responses
+    output_tokens: int | None = None
+    total_tokens: int | None = None
+
+
+class _Used(msgspec.Struct, gc=False):
+    usage: _Usage | None = None
+
+
+_usage: Final = msgspec.json.Decoder(_Used)
+
+
+def success(custom_id: str, request_id: str | None, body: bytes, redact: Callable[[str], str]) -> bytes:
+    """The line's beginning for an answer; its request's id is the server's."""
+    response = b'{"status_code":200,"request_id":%b,"body":%b}' % (_json(request_id), body)
+    return _members(custom_id, response, b"null", redact)
+
+
+def failure(custom_id: str, error: Exception, redact: Callable[[str], str]) -> bytes:
+    """The line's beginning for a record that failed."""
+    response = b"null"
+    if isinstance(error, ProviderError):
+        said = _said(error)
+        response = b'{"status_code":%d,"request_id":%b,"body":%b}' % (error.status or 0, _json(error.request_id), said)
+    told = {"code": _code(error), "message": _message(error), "class": type(error).__name__}
+    return _members(custom_id, response, _json(told), redact)
+
+
+def _said(error: ProviderError) -> bytes:
+    try:
+        said = msgspec.json.decode(error.body)
+    except (msgspec.MsgspecError, RecursionError):
+        said = None
+    return _json(said if isinstance(said, dict) else {"error": {"message": error.message, "code": error.code}})
+
+
+def _code(error: Exception) -> str:
+    """The server's own word, or the class's name as one: InferenceTimeoutError is inference_timeout."""
+    if isinstance(error, ProviderError) and error.code:
+        return error.code
+    return _CAPITAL.sub("_", type(error).__name__.removesuffix("Error")).lower()
+
+
+def _message(error: Exception) -> str:
+    if isinstance(error, HeadwaterError):
+        return error.message
+    return f"a fault of the batch itself, with this record: {type(error).__name__}"
+
+
+def _json(value: Any) -> bytes:
+    return msgspec.json.encode(value)
+
+
+def _members(custom_id: str, response: bytes, error: bytes, redact: Callable[[str], str]) -> bytes:
+    told = b'"response":%b,"error":%b' % (response, error)
+    told = redact(told.decode()).encode()
+    return b'%b%b","custom_id":%b,%b' % (START, secrets.token_hex(12).encode(), _json(custom_id), told)

@@ -1,0 +1,162 @@
+"""A map for blocking code: the same one on the shared event loop, its results handed over many at a time.
+
+Inputs are read in the caller's thread, while it waits for results or between two of them: an iterable may block, and
+may be one that only its own thread may use.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
+
+from anyio import Event
+
+from ..errors import CallError, ClosedError, ForkedClientError, InvalidParameterError
+from ..portal import call, spawn
+from .mapping import AsyncMap
+from .reading import ENDED, Feed
+from .results import MapResult, Stats
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+R = TypeVar("R")
+
+READING: Final = 0.005
+"""Seconds of reading inputs after which those that were read are handed over."""
+
+
+class SyncMap(Generic[R]):
+    """A map under way: `with client.map(...) as results: for r in results: ...`.
+
+    Leaving the `with` cancels what is in flight. Used by one thread at a time.
+    """
+
+    def __init__(self, make: Callable[[Feed], AsyncMap[R]], inputs: Iterable[Any]) -> None:
+        if not isinstance(inputs, Iterable) or isinstance(inputs, str | bytes):
+            raise InvalidParameterError(f"inputs must be an iterable of inputs, not {type(inputs).__name__}")
+        self._feed = Feed()
+        self._map = make(self._feed)
+        self._inputs = iter(inputs)
+        self._local: deque[MapResult[R]] = deque()
+        self._busy = threading.Lock()
+        self._process = 0
+        self._last = self._pushed = self._over = False
+        self._failure: Exception | None = None
+        self._host: Future[None] | None = None
+        self._left: Event
+
+    def __enter__(self) -> Self:
+        if self._host is not None:
+            raise CallError("a map is entered once; make another one")
+        self._process = os.getpid()
+        call(self._prepare)
+        self._host = spawn(self._hold)
+        return self
+
+    async def _prepare(self) -> None:
+        self._left, self._entered = Event(), Event()
+
+    async def _hold(self) -> None:
+        """One task of the loop enters the map and leaves it."""
+        async with self._map:
+            self._entered.set()
+            await self._left.wait()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over = True
+        self._local.clear()
+        if self._host is not None and self._process == os.getpid():
+            spawn(self._leave)
+            self._host.result()
+
+    def _leave(self) -> None:
+        self._left.set()
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> MapResult[R]:
+        if self._host is None:
+            raise ClosedError("enter the map first: with client.map(...)")
+        if self._process != os.getpid():
+            raise ForkedClientError("this map belongs to the process that was forked; start one of this process's own")
+        if not self._busy.acquire(blocking=False):
+            raise CallError("this map is being read by another thread; a map has one reader at a time")
+        try:
+            return self._next()
+        finally:
+            self._busy.release()
+
+    def _next(self) -> MapResult[R]:
+        if self._feed.hungry and not self._pushed and not self._last and self._local:
+            self._pushed = True
+            spawn(self._put, *self._read(self._map.room))
+        while not self._local:
+            if self._over:
+                raise StopIteration
+            self._turn_over()
+        return self._local.popleft()
+
+    def _turn_over(self) -> None:
+        """Hand over the inputs that are wanted, and take the results that are there, or wait for some."""
+        wanted = call(self._wait)
+        if wanted:
+            call(self._put, *self._read(wanted))
+        elif not self._local:
+            self._over = True
+            if self._failure is not None:
+                raise self._failure
+
+    async def _wait(self) -> int:
+        """Wait for results, which are taken, or for a worker that wants inputs; how many it wants."""
+        results, feed = self._map, self._feed
+        await self._entered.wait()
+        try:
+            while not results.ready and not (feed.hungry and not self._last):
+                await results.news()
+        except StopAsyncIteration:
+            return 0
+        self._local.extend(results.batch())
+        return max(1, results.room) if feed.hungry and not self._last and not self._local else 0
+
+    async def _put(self, items: list[Any], last: bool) -> None:
+        self._feed.put(items, last=last)
+        self._pushed = False
+
+    def _read(self, most: int) -> tuple[list[Any], bool]:
+        """Some inputs, and whether they are the last. A failure of the iterable comes out after what it gave."""
+        items: list[Any] = []
+        until = time.monotonic() + READING
+        try:
+            while len(items) < most and (not items or time.monotonic() < until):
+                item = next(self._inputs, ENDED)
+                if item is ENDED:
+                    self._last = True
+                    break
+                items.append(item)
+        except Exception as error:  # noqa: BLE001 - the caller's own; it comes out of the loop
+            self._failure = error
+            self._last = True
+        return items, self._last
+
+    def stop_taking(self) -> None:
+        """Take no further inputs: what is in flight is delivered, and that is the end."""
+        self._last = True
+        if self._host is not None:
+            call(self._stop)
+
+    async def _stop(self) -> None:
+        self._map.stop_taking()
+
+    @property
+    def stats(self) -> Stats:
+        """How far it is now; from any thread."""
+        return self._map.stats

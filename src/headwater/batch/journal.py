@@ -1,0 +1,213 @@
+"""The output of a batch, which is its own journal: lines are added at its end, and a later run reads what is there.
+
+A record counts once its line is on the disk (`sync`), and never before. What a run that died left unfinished at the
+end is cut off: a line without its end, or one whose checksum is wrong with nothing behind it. After a power failure a
+file may also have a hole of zeros in the part that was not synced: it is cut there, but never before what any line
+knows to have been synced. All else that is wrong stops with the offset of the damage: nothing is skipped, and no file
+is changed that does not look like a batch's.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from array import array
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO, Final, Protocol
+
+from .locking import failed, open_alone, replace, trouble, write_all
+from .sealing import START, Mark, unseal
+
+LONGEST: Final = 512 * 1024 * 1024
+"""Bytes of a line; there is none as long."""
+SECTOR: Final = 512
+"""Bytes that a disk writes or does not write."""
+_ZEROS: Final = re.compile(rb"\0+")
+_sync: Final = getattr(os, "fdatasync", os.fsync)
+
+
+class File(Protocol):
+    """Where a journal is kept."""
+
+    def write(self, data: bytes, offset: int) -> None:
+        """Write all of it there."""
+
+    def sync(self) -> None:
+        """Have what was written on the disk."""
+
+    def truncate(self, size: int) -> None:
+        """Cut it."""
+
+
+class DiskFile:
+    """A file that was opened."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+
+    def write(self, data: bytes, offset: int) -> None:
+        """Write all of it there."""
+        write_all(self.descriptor, data, offset)
+
+    def sync(self) -> None:
+        """Have what was written on the disk."""
+        _sync(self.descriptor)
+
+    def truncate(self, size: int) -> None:
+        """Cut it."""
+        os.ftruncate(self.descriptor, size)
+
+    def close(self) -> None:
+        """Give it back, and its lock."""
+        os.close(self.descriptor)
+
+
+class Journal:
+    """Adds lines. `end`: bytes written; `synced`: those known to be on the disk."""
+
+    def __init__(self, file: File, path: Path, end: int) -> None:
+        self._file = file
+        self._path = path
+        self.end = self.synced = end
+
+    def write(self, lines: Iterable[bytes]) -> None:
+        """Add these lines. Raises `JournalError`; the file then ends where it did before, if that can be had."""
+        data = b"".join(lines)
+        try:
+            self._file.write(data, self.end)
+        except OSError as error:
+            self._retreat(self.end)
+            raise failed(self._path, error) from error
+        self.end += len(data)
+
+    def sync(self) -> None:
+        """Have them on the disk. Raises `JournalError`; the file then ends where it was last synced."""
+        try:
+            self._file.sync()
+        except OSError as error:
+            self._retreat(self.synced)
+            raise failed(self._path, error) from error
+        self.synced = self.end
+
+    def _retreat(self, end: int) -> None:
+        self.end = end
+        try:
+            self._file.truncate(end)
+        except OSError:
+            return  # what is left there is no whole record, or is one: the next run sees which
+
+
+def scan(file: BinaryIO, path: Path, each: Callable[[Mark, int, int], None]) -> int:
+    """Read a journal: `each(mark, offset, length)` for every line; returns where its whole lines end.
+
+    Raises `JournalError` where it is damaged before its end, and where it is no journal.
+    """
+    offset = 0
+    while line := file.readline(LONGEST):
+        mark = unseal(line)
+        if mark is None:
+            _check_end(file, path, offset, line)
+            return offset
+        each(mark, offset, len(line))
+        offset += len(line)
+    return offset
+
+
+def _check_end(file: BinaryIO, path: Path, offset: int, bad: bytes) -> None:
+    """Whether all from this line on is what an unfinished write leaves; raises `JournalError` where it is not."""
+    head = bad[: len(START)].partition(b"\0")[0]
+    has_hole = _has_hole(bad, offset)
+    synced = -1
+    at = offset + len(bad)
+    while line := file.readline(LONGEST):
+        mark = unseal(line)
+        if mark is None:
+            has_hole = has_hole or _has_hole(line, at)
+        else:
+            synced = max(synced, mark.synced)
+        at += len(line)
+    if not START.startswith(head) or not (head or offset or synced >= 0):
+        raise trouble(path, f"is not what a batch wrote: no record begins at byte {offset}", offset)
+    if synced > offset or (synced >= 0 and not has_hole):
+        raise trouble(path, f"is damaged: the record at byte {offset} is not as it was written", offset)
+
+
+def _has_hole(line: bytes, offset: int) -> bool:
+    """Whether zeros reach the end of a sector: there are none in JSON, and one wrong byte is no hole."""
+    return any((offset + zeros.end()) % SECTOR == 0 for zeros in _ZEROS.finditer(line))
+
+
+class Places:
+    """Where each record's line is: 12 bytes a record."""
+
+    def __init__(self, count: int) -> None:
+        self._offsets = array("Q", bytes(8 * count))
+        self._lengths = array("I", bytes(4 * count))
+
+    def note(self, mark: Mark, offset: int, length: int) -> None:
+        """For `scan`."""
+        self._offsets[mark.index] = offset
+        self._lengths[mark.index] = length
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        """Offset and length by the order of the input; lines that are no records have none."""
+        return (place for place in zip(self._offsets, self._lengths, strict=True) if place[1])
+
+
+class OpenJournal:
+    """The journal at `path`, held by this run: read once, then added to, then put into order if that is asked for."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = DiskFile(open_alone(path))
+
+    def read(self, each: Callable[[Mark, int, int], None]) -> tuple[int, int]:
+        """Call `each` for every record. Returns where they end, and how many bytes of an unfinished one follow."""
+        with os.fdopen(os.dup(self._file.descriptor), "rb", buffering=1 << 20) as file:
+            file.seek(0)
+            end = scan(file, self.path, each)
+            return end, file.seek(0, os.SEEK_END) - end
+
+    def start(self, end: int, torn: int) -> Journal:
+        """Begin to add at `end`; the unfinished bytes behind it are cut."""
+        if torn:
+            try:
+                self._file.truncate(end)
+                self._file.sync()
+            except OSError as error:
+                raise failed(self.path, error) from error
+        return Journal(self._file, self.path, end)
+
+    def keep(self, places: Iterable[tuple[int, int]]) -> Journal:
+        """Make these lines, in this order, all that there is, and begin to add behind them."""
+        self._file = DiskFile(replace(self.path, self._file.descriptor, places))
+        return Journal(self._file, self.path, self._size())
+
+    def _size(self) -> int:
+        return os.fstat(self._file.descriptor).st_size
+
+    def remove_if_empty(self) -> None:
+        """Leave no empty file behind where nothing could be begun."""
+        if not self._size():
+            self.path.unlink(missing_ok=True)
+
+    def sort(self, count: int) -> None:
+        """Put the records in the order of their input, which has `count` lines."""
+        places = Places(count)
+        last = -1
+        is_sorted = True
+
+        def note(mark: Mark, offset: int, length: int) -> None:
+            nonlocal last, is_sorted
+            is_sorted = is_sorted and mark.index > last
+            last = mark.index
+            places.note(mark, offset, length)
+
+        self.read(note)
+        if not is_sorted:
+            self.keep(places)
+
+    def close(self) -> None:
+        """Let others have it."""
+        self._file.close()

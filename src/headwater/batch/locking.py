@@ -1,0 +1,134 @@
+"""The output file, opened for one run alone, and replaced without letting another one in.
+
+The lock is `flock` on the file itself: it goes with the process, however that ends. Whoever opened the file while it
+was being replaced finds another one under its name and looks again. Links are not followed, and only files are taken.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from ..errors import HeadwaterError
+
+_FLAGS: Final = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
+_PIECE: Final = 1024 * 1024
+
+
+class JournalError(HeadwaterError):
+    """The output file of a batch cannot be used, or no more. `path`: which; `offset`: where it is damaged, if it is."""
+
+    path: str = ""
+    offset: int | None = None
+
+
+def trouble(path: Path, reason: str, offset: int | None = None) -> JournalError:
+    """The error that this file makes."""
+    error = JournalError(f"{path} {reason}")
+    error.path, error.offset = str(path), offset
+    return error
+
+
+def failed(path: Path, error: OSError) -> JournalError:
+    """The error that the system's own is."""
+    return trouble(path, f"cannot be written: {error.strerror or error}")
+
+
+def open_alone(path: Path) -> int:
+    """A descriptor of the file, made if it is not there, that no other run has.
+
+    Raises `JournalError` where another one has it, and where it cannot be opened.
+    """
+    while True:
+        try:
+            descriptor = os.open(path, _FLAGS | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise failed(path, error) from None
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise trouble(path, "is no file, and only a file can be taken up again")
+            _lock(descriptor, path)
+            if _is_still_there(descriptor, path):
+                sync_folder(path)
+                return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, path: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise trouble(path, "is being written by another run; wait for its end") from None
+    except OSError as error:
+        raise trouble(path, f"cannot be locked: {error.strerror}") from None
+
+
+def _is_still_there(descriptor: int, path: Path) -> bool:
+    try:
+        named = path.lstat()
+    except FileNotFoundError:
+        return False
+    mine = os.fstat(descriptor)
+    return (named.st_ino, named.st_dev) == (mine.st_ino, mine.st_dev)
+
+
+def replace(path: Path, descriptor: int, pieces: Iterable[tuple[int, int]]) -> int:
+    """Put these pieces (offset, length) of the file in its place; returns the new one's descriptor, locked.
+
+    The file that is there stays whole until the new one is on the disk. The old descriptor is closed.
+    """
+    beside = path.with_name(f".{path.name}.part")
+    beside.unlink(missing_ok=True)  # of a run that was killed here: only the lock's holder makes one
+    new = os.open(beside, _FLAGS | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        _lock(new, beside)
+        _copy(descriptor, new, pieces)
+        os.fsync(new)
+        beside.replace(path)
+    except BaseException as error:
+        os.close(new)
+        beside.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise failed(beside, error) from None
+        raise
+    sync_folder(path)
+    os.close(descriptor)
+    return new
+
+
+def _copy(source: int, target: int, pieces: Iterable[tuple[int, int]]) -> None:
+    batch = bytearray()
+    for offset, length in pieces:
+        piece = os.pread(source, length, offset)
+        if len(piece) != length:
+            raise OSError("it became shorter meanwhile")
+        batch += piece
+        if len(batch) >= _PIECE:
+            write_all(target, batch)
+            batch.clear()
+    write_all(target, batch)
+
+
+def write_all(descriptor: int, data: bytes | bytearray, offset: int | None = None) -> None:
+    """Write all of it, at this offset or where the descriptor stands."""
+    done = 0
+    with memoryview(data) as view:
+        while done < len(view):
+            left = view[done:]
+            done += os.write(descriptor, left) if offset is None else os.pwrite(descriptor, left, offset + done)
+
+
+def sync_folder(path: Path) -> None:
+    """Have the file's name on the disk, too."""
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

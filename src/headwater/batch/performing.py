@@ -1,0 +1,196 @@
+"""How one input is performed: by a task of a client, as a plain call or a stream, or by any async function.
+
+It knows neither workers nor limits; a turn's pace goes into the client that it asks with.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from anyio import current_time
+
+from ..calling import Bound
+from ..engine.deadlines import Timeout
+from ..engine.facts import Timings
+from ..errors import Attempt, HeadwaterError, InvalidParameterError
+from ..tasks.output import Output
+from .turns import Turn
+
+if TYPE_CHECKING:
+    from ..client import Client
+    from ..engine.run import AsyncRun
+
+
+class Done(NamedTuple):
+    """What came of it."""
+
+    value: Any
+    error: Exception | None
+    attempts: tuple[Attempt, ...]
+    timings: Timings
+    provider: str
+
+
+class Performer(Protocol):
+    """Performs inputs one after the other; `first`: the lane that the item begins in."""
+
+    async def __call__(self, item: Any, first: str) -> Done: ...
+
+
+def arguments(item: Any, parameters: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments of a call: a mapping's are keyword arguments, anything else is the first."""
+    return ((), {**parameters, **item}) if isinstance(item, Mapping) else ((item,), dict(parameters))
+
+
+class OnClient:
+    """What `client.map` may be given in place of a task: `make(client)` gives the async function of one input.
+
+    It is called for each worker, with a client whose requests are paced, in place of the one that was mapped with.
+    """
+
+    def __init__(self, make: Callable[[Any], Callable[[Any], Awaitable[Any]]]) -> None:
+        self.make = make
+
+
+class Tasks:
+    """Inputs of a client's task."""
+
+    def __init__(self, task: Bound[Any, Any, Any], stream: bool, parameters: Mapping[str, Any], timeout: Any) -> None:
+        self._task = task
+        self._stream = stream
+        self._parameters = parameters
+        self._client: Client = copy.copy(task._client)
+        if timeout is not None:
+            self._client._timeout = Timeout.of(timeout)
+
+    @property
+    def providers(self) -> tuple[str, ...]:
+        """Who may be asked, where there is a choice."""
+        names = tuple(dict.fromkeys(self._client._router.names))
+        return names if len(names) > 1 else ()
+
+    def performer(self, turn: Turn) -> Performer:
+        """What performs the items of this turn."""
+        client = _paced(self._client, turn)
+        engine = client._engine
+        several = bool(self.providers)
+
+        async def perform(item: Any, first: str) -> Done:
+            if several:
+                engine.order = turn.turns.in_order(first)
+            run = value = error = None
+            try:
+                run = self._start(client, item)
+                value = await run.result()
+            except Exception as failure:  # noqa: BLE001 - it is this item's, whatever it is
+                error = failure
+            if run is None:
+                return Done(None, error, (), Timings(), "")
+            facts = value.facts if isinstance(value, Output) else None
+            if facts is not None:
+                return Done(value, error, facts.attempts, facts.timings, facts.provider)
+            return Done(value, error, run.attempts, run.timings, run.provider)
+
+        return perform
+
+    def _start(self, client: Client, item: Any) -> AsyncRun[Any, Any]:
+        declaration = self._task.declaration
+        args, kwargs = arguments(item, self._parameters)
+        given = declaration.bind(args, kwargs)
+        return client._start(declaration, given, stream=bool(given.get("stream")) or self._stream)
+
+
+class Functions:
+    """Inputs of any async function; each is one attempt, and its failures count as the provider's would."""
+
+    providers: tuple[str, ...] = ()
+
+    def __init__(self, function: Callable[..., Awaitable[Any]], parameters: Mapping[str, Any], timeout: object) -> None:
+        if timeout is not None:
+            raise InvalidParameterError("timeout is for the client's own tasks; a function brings its own limits")
+        self._function = function
+        self._parameters = parameters
+
+    def performer(self, turn: Turn) -> Performer:
+        """What performs the items of this turn."""
+
+        async def perform(item: Any, first: str) -> Done:
+            permit = await turn.admit(first)
+            began, value, error = current_time(), None, None
+            try:
+                args, kwargs = arguments(item, self._parameters)
+                value = await self._function(*args, **kwargs)
+            except Exception as failure:  # noqa: BLE001 - it is this item's, whatever it is
+                error = failure
+            seconds = current_time() - began
+            if isinstance(error, HeadwaterError):
+                permit.failed(error, seconds)
+            elif error is None:
+                permit.answered({}, seconds)
+            attempts = getattr(error, "attempts", ())
+            return Done(value, error, attempts, Timings(total=seconds), getattr(error, "provider", None) or "")
+
+        return perform
+
+
+class OnClients:
+    """Inputs of functions that are made for a client."""
+
+    providers: tuple[str, ...] = ()
+
+    def __init__(self, on: OnClient, client: Client, timeout: Any) -> None:
+        self._on = on
+        self._client = copy.copy(client)
+        if timeout is not None:
+            self._client._timeout = Timeout.of(timeout)
+
+    def performer(self, turn: Turn) -> Performer:
+        """What performs the items of this turn."""
+        function = self._on.make(_paced(self._client, turn))
+
+        async def perform(item: Any, first: str) -> Done:
+            began, value, error = current_time(), None, None
+            try:
+                value = await function(item)
+            except Exception as failure:  # noqa: BLE001 - it is this item's, whatever it is
+                error = failure
+            timings = Timings(total=current_time() - began)
+            return Done(value, error, getattr(error, "attempts", ()), timings, getattr(error, "provider", None) or "")
+
+        return perform
+
+
+def _paced(client: Client, turn: Turn) -> Client:
+    """The client with this turn's pace; it shares all the rest."""
+    client = copy.copy(client)
+    client._engine = copy.copy(client._engine)
+    client._engine.pace = turn
+    return client
+
+
+Work = Tasks | Functions | OnClients
+
+
+def work_of(client: Any, call: Any, parameters: Mapping[str, Any], timeout: Any) -> Work:
+    """What is to be done with each input. Raises `InvalidParameterError` for what cannot be called for it."""
+    asynchronous: bool = client.asynchronous
+    if isinstance(call, OnClient):
+        return OnClients(call, client, timeout)
+    if isinstance(call, functools.partial) and isinstance(call.func, Bound) and not call.args:
+        call, parameters = call.func, {**call.keywords, **parameters}
+    task: Any = call
+    stream = False
+    if getattr(call, "__name__", "") == "stream" and isinstance(getattr(call, "__self__", None), Bound):
+        task, stream = task.__self__, True
+    if isinstance(task, Bound):
+        if task._client.asynchronous is not asynchronous:
+            raise InvalidParameterError("map takes tasks of its own kind of client: async with async, sync with sync")
+        return Tasks(task, stream, parameters, timeout)
+    if not asynchronous:
+        raise InvalidParameterError("map takes a task of this client, such as client.chat_completion, or its .stream")
+    if not callable(call):
+        raise InvalidParameterError("map takes a task of the client, or an async function")
+    return Functions(task, parameters, timeout)

@@ -1,0 +1,56 @@
+"""A picture of a batch's run: its result lines as a page and as a PNG.
+
+    report = make("out.jsonl")
+    Path("report.html").write_text(report.html)
+
+It writes nothing itself, asks no server, and reads the lines one at a time, so that a million of them take no more
+memory than a thousand. It needs matplotlib (the extra `report`).
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import msgspec
+
+from ..errors import InputError
+from .report_data import RunData
+
+
+class Report(msgspec.Struct, frozen=True):
+    """The page, self-contained; the picture; and the figures behind both."""
+
+    html: str
+    png: bytes
+    data: RunData
+
+
+def make(path: str | os.PathLike[str]) -> Report:
+    """The report of a file of results, as `headwater batch`, OpenAI's Batch API or vLLM's `run-batch` write it.
+
+    Raises `InputError` for a file that cannot be read, ImportError without the extra `report`.
+    """
+    file = Path(path)
+    data = read(file)
+    try:
+        from . import report_plots as plots
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] != "matplotlib":
+            raise
+        raise ImportError('a report needs matplotlib: pip install "headwater[report]"', name=error.name) from error
+    from .report_page import page
+
+    shown = plots.panels(data)
+    title = f"Batch report: {file.name}"
+    pictures = [(panel.title, panel.words, plots.svg(panel, number)) for number, panel in enumerate(shown)]
+    return Report(page(data, title, pictures), plots.png(shown, title), data)
+
+
+def read(path: str | os.PathLike[str]) -> RunData:
+    """The figures of a file of results. Raises `InputError`."""
+    try:
+        with Path(path).open("rb") as lines:
+            return RunData().read(lines)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None

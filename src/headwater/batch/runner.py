@@ -1,0 +1,262 @@
+"""A file of requests into a file of results: `run_batch`.
+
+The same call again goes on where the last one stopped. It holds, whatever ends the process: a result that was counted
+is in the output; every record is there once, or not yet; what is sent again after a kill was under way when it came, at
+most as many requests as there may be at once. How many those were is not known: no note is taken of a request before
+its answer. How requests are paced is `mapping`'s, how lines are kept `journal`'s.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import anyio
+from anyio import CancelScope, to_thread
+
+from ..errors import InputError
+from ..portal import call
+from .answers import Folder
+from .asking import custom_id_of
+from .journal import Journal, OpenJournal
+from .locking import JournalError
+from .mapping import AsyncMap
+from .progress import BatchSummary, Count, Draining, Event, Prices, RecordFailed, Started, Stopped
+from .records import LinePacing, Records
+from .results import Stats
+from .resuming import Earlier
+from .sealing import Mark
+from .source import Blocks, InterruptedBatchError, Item, Items, Survey, is_same_file
+from .writing import Writer
+
+if TYPE_CHECKING:
+    from ..client import AsyncInferenceClient, InferenceClient
+
+EVERY: Final = 1.0
+"""Seconds between two `Progress` events."""
+
+
+async def run_batch(
+    client: AsyncInferenceClient,
+    input: str | os.PathLike[str],  # noqa: A002 - what it is
+    output: str | os.PathLike[str],
+    *,
+    concurrency: int | Literal["auto"] = "auto",
+    ordered: bool = False,
+    requests_per_minute: float | None = None,
+    tokens_per_minute: float | None = None,
+    timeout: float | None = None,
+    model: str | None = None,
+    stream: bool = False,
+    retry_failed: bool = False,
+    prices: Prices | None = None,
+    media_folder: str | os.PathLike[str] | None = None,
+    watch: Callable[[Event], object] | None = None,
+    every: float = EVERY,
+    catch_signals: bool = False,
+) -> BatchSummary:
+    """Perform the requests of a JSONL file, and write a result line for each.
+
+    Args:
+        input: Lines of OpenAI's Batch API, or of the short form that `asking` describes. It is never written.
+        output: Result lines, in the order in which they come. A file that is there is gone on with: records that
+            are in it are not sent again, those that failed are not either.
+        concurrency: How many records may be under way at once; "auto" finds what the server bears.
+        ordered: Put the output into the order of the input when every record is in it.
+        requests_per_minute: The most requests to begin in a minute.
+        tokens_per_minute: The most tokens to use in a minute.
+        timeout: The most seconds that one record may take.
+        model: The model of lines that name none.
+        stream: Have chats and texts streamed, for the time of their first event; their lines are the same.
+        retry_failed: First take the records that failed out of the output, so that they are sent again.
+        prices: What tokens cost, by model or provider.
+        media_folder: Where images, sounds and videos go: "NAME.media" beside the output if not given.
+        watch: Gets what is to be told, in the event loop's thread, which it must not block.
+        every: Seconds between two `Progress` events.
+        catch_signals: In the main thread: SIGINT or SIGTERM ends the taking of records, a second one ends at once.
+
+    Returns:
+        What there is now, and what is left.
+
+    Raises:
+        InputError: The input cannot be read, has no JSON object in it, or is not what the output was made from.
+        JournalError: The output is in another run's hands, damaged, or cannot be written.
+    """
+    if timeout is not None:
+        client = client.with_options(timeout=timeout)
+    pacing = LinePacing(concurrency, requests_per_minute, tokens_per_minute, {})
+    output = Path(output)
+    folder = Folder(Path(media_folder) if media_folder else output.with_suffix(".media"), output)
+    batch = Batch(Path(input), output, pacing, Records(client, model, folder, stream=stream), Count(prices))
+    batch.ordered, batch.retry_failed = ordered, retry_failed
+    batch.watch, batch.every = watch, every
+    return await batch.run(catch_signals=catch_signals)
+
+
+def run_batch_sync(
+    client: InferenceClient,
+    input: str | os.PathLike[str],  # noqa: A002 - what it is
+    output: str | os.PathLike[str],
+    **options: Any,
+) -> BatchSummary:
+    """`run_batch` for blocking code, with its options but for `catch_signals`; Ctrl-C ends it, and loses nothing."""
+    from ..client import AsyncInferenceClient
+
+    async def run() -> BatchSummary:
+        async with AsyncInferenceClient(**client._arguments) as its:
+            return await run_batch(its, input, output, **options)
+
+    return call(run)
+
+
+class Batch:
+    """One run."""
+
+    ordered = False
+    retry_failed = False
+    watch: Callable[[Event], object] | None = None
+    every = EVERY
+
+    def __init__(self, source: Path, output: Path, pacing: LinePacing, records: Records, count: Count) -> None:
+        self._survey = Survey(source)
+        self._output = output
+        self._pacing = pacing
+        self._records = records
+        self._count = count
+        self._paths = (str(source), str(output))
+        self._stopped: Stopped | None = None
+        self._failure: Exception | None = None
+        self._results: AsyncMap[Any] | None = None
+        self._torn = 0
+        self._failures: dict[int, RecordFailed] = {}
+
+    async def run(self, *, catch_signals: bool) -> BatchSummary:
+        """All of it."""
+        async with anyio.create_task_group() as tasks:
+            self._scope = tasks.cancel_scope
+            if catch_signals:
+                tasks.start_soon(self._listen)
+            try:
+                await self._work()
+            except Exception as error:  # noqa: BLE001 - raised again below, where no group is put around it
+                self._failure = self._failure or error
+            tasks.cancel_scope.cancel()
+        if isinstance(self._failure, InterruptedBatchError):
+            raise KeyboardInterrupt
+        if self._failure is not None:
+            raise self._failure
+        summary = self._count.summary(self._paths, self._torn, self._stopped if self._count.left else None)
+        self._tell(summary)
+        return summary
+
+    async def _listen(self) -> None:
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            async for _ in signals:
+                if self._stopped is None:
+                    self._stop_taking()
+                else:
+                    self._stopped = "stopped"
+                    self._scope.cancel()
+
+    def _stop_taking(self) -> None:
+        self._stopped = "drained"
+        if self._results is not None:
+            self._results.stop_taking()
+            self._tell(Draining(self._results.stats.in_flight))
+
+    def _tell(self, event: Event) -> None:
+        if self.watch is None or self._failure is not None:
+            return
+        try:
+            self.watch(event)
+        except Exception as error:  # noqa: BLE001 - raised by `run`: this may be anyone's task
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> Exception:
+        self._failure = self._failure or error
+        self._scope.cancel()
+        return error
+
+    async def _work(self) -> None:
+        opened = await to_thread.run_sync(self._open)
+        try:
+            count = self._count
+            earlier = Earlier(self._survey, opened, count, lambda: self._stopped is not None)
+            journal = await to_thread.run_sync(partial(earlier.read, retry_failed=self.retry_failed))
+            self._torn = earlier.torn
+            count.start()
+            self._tell(Started(*self._paths, count.total, count.done, count.failed, count.left, self._torn))
+            if count.left:
+                await self._perform(journal)
+            if self.ordered and not count.left:
+                await to_thread.run_sync(opened.sort, len(self._survey.states))
+        finally:
+            with CancelScope(shield=True):
+                await to_thread.run_sync(opened.close)
+
+    def _open(self) -> OpenJournal:
+        if is_same_file(self._survey.path, self._output):
+            raise InputError(f"{self._output} is the input as well, and would be written")
+        return OpenJournal(self._output)
+
+    # -- what is left
+
+    async def _perform(self, journal: Journal) -> None:
+        writer = Writer(journal, self._synced)
+        try:
+            async with anyio.create_task_group() as tasks:
+
+                async def write() -> None:
+                    await writer.run()
+                    tasks.cancel_scope.cancel()
+
+                tasks.start_soon(write)
+                tasks.start_soon(self._tick)
+                try:
+                    await self._ask(writer)
+                except Exception as error:  # noqa: BLE001 - raised again by `run`
+                    self._failure = self._failure or error
+                tasks.cancel_scope.cancel()
+        finally:
+            with CancelScope(shield=True):
+                await writer.finish()
+
+    async def _ask(self, writer: Writer) -> None:
+        async def store(item: Item, members: bytes, mark: Mark, error: Exception | None) -> None:
+            if isinstance(error, JournalError):  # a result's own file could not be written
+                raise self._fail(error)
+            if error is not None:
+                told = RecordFailed(item.number + 1, custom_id_of(item), type(error).__name__, str(error))
+                self._failures[item.number] = told
+            await writer.add(members, mark)
+
+        self._records.store = store
+        work: Any = self._records  # to a map, a task of its own kind
+        items = Items(Blocks(self._survey))
+        self._results = AsyncMap(work, items, self._pacing)
+        try:
+            async with self._results as results:
+                if self._stopped is not None:
+                    results.stop_taking()
+                async for _ in results:
+                    pass
+        finally:
+            items.close()
+
+    def _synced(self, marks: Sequence[Mark]) -> None:
+        """These are on the disk."""
+        for mark in marks:
+            self._count.add(mark)
+            if mark.error is not None:
+                self._count.errors[mark.error] += 1
+                self._tell(self._failures.pop(mark.index))
+
+    async def _tick(self) -> None:
+        while True:
+            await anyio.sleep(self.every)
+            stats = Stats() if self._results is None else self._results.stats
+            self._tell(self._count.now(stats.in_flight, stats.limit))

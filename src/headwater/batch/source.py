@@ -1,0 +1,221 @@
+"""The input of a batch: one JSON object a line, read twice, never written.
+
+The first reading counts the records and takes each line's CRC-32, by which a later run knows that the line is the same.
+It refuses a file in which no line is a JSON object. A line that is none among others is a record that fails.
+Nothing of a line is kept but those four bytes, and whether it is a record, or one whose custom_id an earlier one has.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from array import array
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import BinaryIO, Final, NamedTuple
+from zlib import crc32
+
+import msgspec
+from anyio import to_thread
+
+from ..errors import InputError
+
+RECORD, REPEATED, DONE, FAILED = 1, 2, 4, 8
+"""What is known of a line: it is not blank; an earlier one has its custom_id; its result, or its failure, is there."""
+
+BLOCK_LINES: Final = 128
+BLOCK_BYTES: Final = 1024 * 1024
+LONGEST: Final = 64 * 1024 * 1024
+"""Bytes that a line may have."""
+OFTEN: Final = 4096
+_BOM: Final = b"\xef\xbb\xbf"
+BLANK: Final = object()
+
+
+class InterruptedBatchError(Exception):
+    """The reading was given up because the run is to stop."""
+
+
+class Item(NamedTuple):
+    """A record on its way: its line's number, from 0, the line, and whether its custom_id is an earlier one's."""
+
+    number: int
+    line: bytes
+    is_repeated: bool = False
+
+    @property
+    def checksum(self) -> str:
+        """The line's CRC-32, as a result has it."""
+        return f"{crc32(self.line):08x}"
+
+
+class _Named(msgspec.Struct, gc=False):
+    custom_id: str | int | None = None
+
+
+_named: Final = msgspec.json.Decoder(_Named)
+
+
+class Survey:
+    """What the first reading found; `states` and `checksums` have one entry a line."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.states = bytearray()
+        self.checksums = array("I")
+        self.records = 0
+
+    def read(self, stopping: Callable[[], bool]) -> None:
+        """Read the file. Raises `InputError` where it cannot be read or has no JSON object, and where it is to stop."""
+        first, well_formed, seen = 0, 0, Seen(self._count())
+        for lines in _blocks_of(self.path):
+            if stopping():
+                raise InterruptedBatchError
+            self.checksums.extend(map(crc32, lines))
+            for name in _names(lines, len(self.states) + 1):
+                if name is BLANK:
+                    self.states.append(0)
+                    continue
+                first = first or len(self.states) + 1
+                self.records += 1
+                well_formed += name is not None
+                self.states.append(RECORD | REPEATED if name is not None and seen.add(hash(name)) else RECORD)
+        if self.records and not well_formed:
+            raise InputError(f"{self.path}: line {first} is no JSON object, and neither is any other; see --help")
+
+    def _count(self) -> int:
+        with _open(self.path) as file:
+            return sum(block.count(b"\n") for block in iter(lambda: file.read(BLOCK_BYTES), b"")) + 1
+
+
+class Seen:
+    """Which of so many 64-bit numbers were there before, in 16 to 32 bytes each (a set of a million takes 100 MB).
+
+    Two names with one number would be taken for one: among a million, with a chance of 1 in 30 million.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._mask = (1 << (2 * count).bit_length()) - 1
+        self._table = array("q", bytes(8 * (self._mask + 1)))
+
+    def add(self, number: int) -> bool:
+        """Take it in; whether it was there."""
+        number = number or 1  # 0 is a free place
+        place = number & self._mask
+        while there := self._table[place]:
+            if there == number:
+                return True
+            place = (place + 1) & self._mask
+        self._table[place] = number
+        return False
+
+
+def _names(lines: list[bytes], first: int) -> list[str | object]:
+    """The records' custom_ids, or their lines' numbers from `first` on; BLANK, and None for what is no JSON object."""
+    if all(line[:1] == b"{" and line[-1:] == b"}" for line in lines):  # then none goes over its end
+        with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            found = _named.decode_lines(b"\n".join(lines))
+            if len(found) == len(lines):  # nor has one two objects
+                return [_called(one.custom_id, number) for number, one in enumerate(found, first)]
+    return [_name(line, number) for number, line in enumerate(lines, first)]
+
+
+def _name(line: bytes, number: int) -> str | object:
+    if not line.strip():
+        return BLANK
+    try:
+        return _called(_named.decode(line).custom_id, number)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def _called(name: str | int | None, number: int) -> str:
+    return name if type(name) is str else str(number if name is None else name)
+
+
+def _open(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _blocks_of(path: Path) -> Generator[list[bytes], None, None]:
+    """The lines without their ends, and without the mark that some editors put first; some at a time."""
+    rest, is_first, number = b"", True, 1
+    with _open(path) as file:
+        try:
+            while block := file.read(BLOCK_BYTES):
+                if is_first:
+                    block, is_first = block.removeprefix(_BOM), False
+                block = rest + block
+                *lines, rest = block.split(b"\n")
+                number += len(lines)
+                if len(rest) > LONGEST:
+                    raise InputError(f"{path}: line {number} is longer than {LONGEST} bytes")
+                yield [line.rstrip(b"\r") for line in lines] if b"\r" in block else lines
+        except OSError as error:
+            raise InputError(f"{path} cannot be read: {error.strerror}") from None
+    if rest:
+        yield [rest.rstrip(b"\r")]
+
+
+def _lines_of(path: Path) -> Generator[bytes, None, None]:
+    for lines in _blocks_of(path):
+        yield from lines
+
+
+class Blocks:
+    """The second reading: the records that are not in the output yet, in blocks, each read by one call."""
+
+    def __init__(self, survey: Survey) -> None:
+        self._survey = survey
+        self._lines = _lines_of(survey.path)
+        self._next = 0
+
+    def read(self) -> list[Item]:
+        """The next ones; [] at the end. Raises `InputError` where a line is not what it was."""
+        items: list[Item] = []
+        size = 0
+        while len(items) < BLOCK_LINES and size < BLOCK_BYTES and self._next < len(self._survey.states):
+            index = self._next
+            line = next(self._lines, b"")
+            self._next += 1
+            if crc32(line) != self._survey.checksums[index]:
+                raise InputError(f"{self._survey.path}: line {index + 1} was changed while the batch ran")
+            state = self._survey.states[index]
+            if state & RECORD and not state & (DONE | FAILED):
+                items.append(Item(index, line, bool(state & REPEATED)))
+                size += len(line)
+        return items
+
+    def close(self) -> None:
+        """Close the file."""
+        self._lines.close()
+
+
+class Items:
+    """The records that are left, as they are asked for."""
+
+    def __init__(self, blocks: Blocks) -> None:
+        self._blocks = blocks
+        self._items: list[Item] = []
+
+    def __aiter__(self) -> Items:
+        return self
+
+    async def __anext__(self) -> Item:
+        if not self._items:
+            self._items = await to_thread.run_sync(self._blocks.read)
+            self._items.reverse()
+        if not self._items:
+            raise StopAsyncIteration
+        return self._items.pop()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._blocks.close()
+
+
+def is_same_file(first: Path, second: Path) -> bool:
+    """Whether both names are one file's."""
+    return first.exists() and second.exists() and first.samefile(second)

@@ -1,0 +1,133 @@
+"""`headwater batch in.jsonl -o out.jsonl`: its options, its client, and what a run's end means for the exit code."""
+
+from __future__ import annotations
+
+import inspect
+import shlex
+from collections.abc import Callable
+from typing import Annotated, Any, Final
+
+import anyio
+from cyclopts import Parameter
+
+from ..batch.progress import BatchSummary, read_prices
+from ..batch.runner import run_batch
+from ..client import AsyncInferenceClient
+from ..errors import InputError, InvalidParameterError
+from . import connection
+from .batch_display import EVERY, display
+from .command import DASH
+from .options import option
+from .terminal import say
+
+SOME_FAILED: Final = 3
+STOPPED: Final = 130
+
+_SWITCHES: Final = ("ordered", "stream", "retry_failed")
+_VALUES: Final = ("requests_per_minute", "tokens_per_minute", "model", "media_folder")
+_INPUT: Final = inspect.Parameter(
+    "source",
+    inspect.Parameter.POSITIONAL_ONLY,
+    annotation=Annotated[str, Parameter(name="IN.jsonl", help="The requests: JSON lines.")],
+)
+_OUTPUT: Final = inspect.Parameter(
+    "output",
+    inspect.Parameter.KEYWORD_ONLY,
+    annotation=Annotated[str, Parameter(name=("--output", "-o"), help="The results.", metavar="OUT.jsonl")],
+)
+_OPTIONS: Final = (
+    option("concurrency", str, 'Records under way at once: a number, or "auto" (default), what the server bears.'),
+    option("ordered", bool, "Put the output into the input's order when every record is in it."),
+    option("requests_per_minute", float, "The most requests to begin in a minute."),
+    option("tokens_per_minute", float, "The most tokens to use in a minute."),
+    option("timeout", float, "The most seconds that one record may take."),
+    option("model", str, "The model of lines that name none."),
+    option("stream", bool, "Have chats and texts streamed, to note the time of the first event."),
+    option("retry_failed", bool, "Send the records again that failed; their results leave the output first."),
+    option(
+        "prices",
+        list[str],
+        "What a million tokens in and out cost, to show the spend; NAME is a model, a provider, or provider/model.",
+        metavar="[NAME=]IN,OUT",
+    ),
+    option(
+        "media_folder", str, 'The folder for images, sounds and videos; "NAME.media" beside the output if not given.'
+    ),
+    option("json", bool, "Print what happens as JSON lines on stdout."),
+)
+
+
+def command() -> Callable[..., int]:
+    """What the parser calls."""
+    whose = [parameter for parameter in connection.options() if parameter.name != "timeout"]
+    signature = inspect.Signature([_INPUT, _OUTPUT, *_OPTIONS, *whose])
+
+    def batch(*args: Any, **kwargs: Any) -> int:
+        return run(**signature.bind(*args, **kwargs).arguments)
+
+    batch.__doc__ = "\n\n".join(" ".join(part.split()) for part in (run.__doc__ or "").split("\n\n"))
+    batch.__signature__ = signature  # type: ignore[attr-defined]
+    return batch
+
+
+def run(source: str, output: str, **given: Any) -> int:
+    """Perform a file of requests: lines of OpenAI's Batch API, or {"task": "text-to-image", "inputs": "..."}.
+
+    The results are lines of OpenAI's Batch API, too. They are added to the output as they come, each once, and what was
+    counted is on the disk: the same command goes on where it was stopped or killed, and takes what was added to the
+    input since. Ctrl-C ends the taking of records and waits for those under way; a second one ends at once.
+
+    Exit codes: 0 every record succeeded, 3 some failed, 130 stopped by Ctrl-C or SIGTERM, 1 the output cannot be
+    written, is damaged or in another run's hands, 2 wrong usage, or an input that is no JSON lines or was changed.
+    """
+    if DASH in (source, output):
+        raise InputError("a batch needs files, not standard input or output: what is piped cannot be gone on with")
+    again = _again(source, output, given)
+    options: dict[str, Any] = {name: bool(given.get(name)) for name in _SWITCHES}
+    options |= {name: given.get(name) for name in _VALUES}
+    options["concurrency"] = _concurrency(given.get("concurrency"))
+    options["prices"] = read_prices(given["prices"]) if given.get("prices") else None
+    client = AsyncInferenceClient(**connection.client_for(given)._arguments)
+    with display(json=bool(given.get("json"))) as show:
+
+        async def perform() -> BatchSummary:
+            async with client:
+                return await run_batch(client, source, output, watch=show, every=EVERY, catch_signals=True, **options)
+
+        try:
+            summary = anyio.run(perform)
+        except KeyboardInterrupt:
+            say("stopped while the files were read; nothing was sent")
+            return STOPPED
+    return _end(summary, again)
+
+
+def _concurrency(given: str | None) -> Any:
+    if given is None or given == "auto":
+        return "auto"
+    if not given.isascii() or not given.isdigit() or not int(given):
+        raise InvalidParameterError(f'--concurrency takes a number or "auto", not {given[:40]!r}')
+    return int(given)
+
+
+def _again(source: str, output: str, given: dict[str, Any]) -> str:
+    """The command that goes on."""
+    words = ["headwater", "batch", source, "-o", output]
+    for name, value in given.items():
+        flag = f"--{name.replace('_', '-')}"
+        for one in value if isinstance(value, list) else [value]:
+            if one is True and name != "retry_failed":
+                words.append(flag)
+            elif one not in (None, True, False):
+                words += [flag, str(one)]
+    return shlex.join(words)
+
+
+def _end(summary: BatchSummary, again: str) -> int:
+    if summary.left:
+        say(f"{summary.left} records are left; go on with: {again}")
+    if summary.failed:
+        say(f"{summary.failed} records failed; send them again with: {again} --retry-failed")
+    if summary.left:
+        return STOPPED
+    return SOME_FAILED if summary.failed else 0

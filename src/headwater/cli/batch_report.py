@@ -1,0 +1,62 @@
+"""`headwater batch report out.jsonl`: the picture of a run, as files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from ..errors import InputError
+from .command import DASH
+from .files import OutputFile
+from .terminal import say
+
+PAGE = "report.html"
+PICTURE = "report.png"
+
+
+def report(
+    results: Annotated[str, Parameter(name="OUT.jsonl")],
+    /,
+    *,
+    output: Annotated[str | None, Parameter(name=("--output", "-o"))] = None,
+    force: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Draw a run from its result lines: throughput, latencies, errors, concurrency and tokens, as a page and a PNG.
+
+    Takes what `headwater batch` has written so far, and the result files of OpenAI's Batch API and vLLM.
+
+    Parameters
+    ----------
+    results
+        The results.
+    output
+        The folder for report.html and report.png; "OUT-report" beside the results if not given.
+    force
+        Write over a report that is there.
+    """
+    from ..batch.report import make
+
+    if results == DASH:
+        raise InputError("a report is made of a file, not of standard input")
+    source = Path(results)
+    try:
+        made = make(source)
+    except ImportError as error:
+        say(str(error))
+        return 2
+    folder = Path(output) if output is not None else source.with_name(f"{source.stem}-report")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder} cannot be made: {error.strerror}") from None
+    with (
+        OutputFile(str(folder / PAGE), force=force) as page,
+        OutputFile(str(folder / PICTURE), force=force) as picture,
+    ):
+        page.write(made.html.encode())
+        picture.write(made.png)
+    print(folder / PAGE)
+    print(folder / PICTURE)
+    return 0

@@ -1,0 +1,1 @@
+"""Worked examples, each a program: `python -m headwater.examples.web_backend`, and `ray_batch`."""

@@ -1,0 +1,278 @@
+"""Lines in both directions: what a line asks for, and what its result's line is."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from headwater.batch.answers import Folder, body_of, failure, success, usage_of
+from headwater.batch.asking import Asked, custom_id_of, read
+from headwater.batch.sealing import Mark, seal, unseal
+from headwater.batch.source import DONE, RECORD, REPEATED, Blocks, Item, Survey
+from headwater.errors import CallError, DecodeError, InferenceTimeoutError, InputError, InvalidRequestError
+from headwater.media import Media
+from headwater.responses import Response
+from headwater.tasks.chat import chat_completion
+from headwater.tasks.vision import DepthEstimationOutput
+
+MESSAGES = [{"role": "user", "content": "hi"}]
+
+
+def asked(**line: Any) -> Asked:
+    return read(Item(0, json.dumps(line).encode(), is_repeated=False))
+
+
+def test_a_chat_of_openais_batch() -> None:
+    body = {"model": "m", "messages": MESSAGES, "max_completion_tokens": 5, "n": 2, "stop": None}
+    found = asked(custom_id="a", method="POST", url="/v1/chat/completions", body=body)
+    assert found.declaration is chat_completion
+    bound = chat_completion.bind((), found.arguments)
+    sent = {name: value for name, value in bound.items() if name != "extra_body"} | bound.get("extra_body", {})
+    assert sent == {"model": "m", "messages": MESSAGES, "max_completion_tokens": 5, "n": 2}
+    assert (found.model, found.streams) == ("m", False)
+
+
+def test_an_extra_body_and_unknown_fields_go_together() -> None:
+    body = {"messages": MESSAGES, "guided_choice": ["a"], "extra_body": {"min_p": 0.1}, "stream": True}
+    found = asked(url="/v1/chat/completions", body=body)
+    assert found.arguments["extra_body"] == {"guided_choice": ["a"], "min_p": 0.1}
+    assert found.streams
+
+
+@pytest.mark.parametrize(
+    ("url", "body", "task", "arguments"),
+    [
+        ("/v1/embeddings", {"input": ["a"]}, "create_embedding", {"input": ["a"]}),
+        (
+            "/v1/images/generations",
+            {"prompt": "p", "size": "64x32"},
+            "text_to_image",
+            {"prompt": "p", "width": 64, "height": 32, "model": None},
+        ),
+        ("/v1/audio/speech", {"input": "t"}, "text_to_speech", {"text": "t", "model": None}),
+        (
+            "/v1/audio/transcriptions",
+            {"file_url": "https://x/y.wav"},
+            "automatic_speech_recognition",
+            {"audio": "https://x/y.wav", "model": None},
+        ),
+    ],
+)
+def test_other_urls_are_tasks(url: str, body: dict[str, Any], task: str, arguments: dict[str, Any]) -> None:
+    found = asked(url=url, body=body)
+    assert found.declaration is not None
+    assert found.declaration.method == task
+    assert found.arguments == arguments
+
+
+def test_vllms_urls_are_posted_as_they_are() -> None:
+    found = asked(url="/v1/score", body={"model": "m", "text_1": "a", "text_2": "b"})
+    assert (found.form, found.path, found.arguments["text_1"]) == ("posted", "/v1/score", "a")
+
+
+@pytest.mark.parametrize(
+    ("line", "arguments"),
+    [
+        ({"task": "text-to-image", "inputs": "a", "parameters": {"width": 8}}, {"prompt": "a", "width": 8}),
+        ({"task": "chat-completion", "inputs": "hi"}, {"messages": MESSAGES}),
+        ({"task": "chat_completion", "inputs": MESSAGES, "model": "m"}, {"messages": MESSAGES, "model": "m"}),
+        (
+            {"task": "question-answering", "inputs": {"question": "q", "context": "c"}},
+            {"question": "q", "context": "c"},
+        ),
+        ({"task": "summarization", "parameters": {"text": "t"}}, {"text": "t"}),
+    ],
+)
+def test_the_short_form(line: dict[str, Any], arguments: dict[str, Any]) -> None:
+    found = asked(**line)
+    assert found.arguments == arguments
+    assert found.declaration is not None
+    found.declaration.bind((), found.arguments)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (b"{", "no JSON object"),
+        (b"[1]", "Expected `object`"),
+        (b'{"task": 3}', "task"),
+        (b'{"custom_id": "a"}', 'neither a "url"'),
+        (b'{"url": "/v1/chat/completions"}', 'needs a "body"'),
+        (b'{"url": "/v1/../x", "body": {}}', "none that a batch knows"),
+        (b'{"url": "/v1/embeddings", "body": {}, "method": "GET"}', "POST alone"),
+        (b'{"task": "no-such-task", "inputs": 1}', "no task is called 'no-such-task'"),
+        (b'{"url": "/v1/images/generations", "body": {"prompt": "a", "n": 3}}', "n must be 1"),
+        (b'{"body":{"a":' + b"[" * 100_000, "no JSON object"),
+        (b"\xff", "no JSON object"),
+    ],
+)
+def test_a_wrong_line_is_refused_by_a_word_on_what_is_wrong(line: bytes, words: str) -> None:
+    with pytest.raises(CallError, match=words.replace("`", ".")):
+        read(Item(4, line, is_repeated=False))
+
+
+def test_names() -> None:
+    assert custom_id_of(Item(6, b'{"custom_id": "x"}', is_repeated=False)) == "x"
+    assert custom_id_of(Item(6, b'{"custom_id": 3}', is_repeated=False)) == "3"
+    assert custom_id_of(Item(6, b"{}", is_repeated=False)) == "7"
+    assert custom_id_of(Item(6, b"nonsense", is_repeated=False)) == "7"
+    with pytest.raises(CallError, match="'x', too"):
+        read(Item(6, b'{"custom_id": "x", "task": "summarization", "inputs": "t"}', is_repeated=True))
+
+
+# -- the input file
+
+
+def surveyed(path: Path, text: bytes) -> Survey:
+    path.write_bytes(text)
+    survey = Survey(path)
+    survey.read(lambda: False)
+    return survey
+
+
+def test_records_blank_lines_and_repeated_names_are_counted(tmp_path: Path) -> None:
+    text = b'\xef\xbb\xbf{"custom_id":"a"}\r\n\n{"custom_id":"3"}\nno json\n{}\n{"custom_id":"a"}\n{"custom_id":5}'
+    survey = surveyed(tmp_path / "in.jsonl", text)
+    again = RECORD | REPEATED
+    assert list(survey.states) == [RECORD, 0, RECORD, RECORD, RECORD, again, again]  # {} is called 5 by its line
+    assert survey.records == 6
+    survey.states[2] |= DONE
+    left = Blocks(survey).read()
+    assert [item.number for item in left] == [0, 3, 4, 5, 6]
+    assert left[0].line == b'{"custom_id":"a"}'
+
+
+def test_each_line_is_looked_at_by_itself(tmp_path: Path) -> None:
+    lines = [
+        b'{"custom_id":"a"}{"custom_id":"b"}',
+        b'{"custom_id":',
+        b'"c"}',
+        b'{"custom_id":"b"}',
+        b'{"custom_id":"a"}',
+    ]
+    assert list(surveyed(tmp_path / "in.jsonl", b"\n".join(lines)).states) == [RECORD] * 5
+    many = b"".join(b'{"custom_id":"%d"}\r\n' % (number % 70_000) for number in range(150_000))
+    survey = surveyed(tmp_path / "in.jsonl", many)
+    assert survey.states.find(RECORD | REPEATED) == 70_000
+    assert survey.states.count(RECORD | REPEATED) == 80_000
+    read = Blocks(survey)
+    numbers = [item.number for items in iter(read.read, []) for item in items]
+    assert numbers == list(range(150_000))
+
+
+def test_a_file_without_any_json_object_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"in\.csv: line 2 is no JSON object"):
+        surveyed(tmp_path / "in.csv", b"\nid,text\n1,hello\n")
+
+
+def test_a_line_that_changes_under_the_runner_is_noticed(tmp_path: Path) -> None:
+    survey = surveyed(tmp_path / "in.jsonl", b'{"a":1}\n{"a":2}\n')
+    (tmp_path / "in.jsonl").write_bytes(b'{"a":1}\n{"a":3}\n')
+    with pytest.raises(InputError, match="line 2 was changed"):
+        Blocks(survey).read()
+
+
+# -- results
+
+
+def whole(members: bytes) -> dict[str, Any]:
+    line = seal(members, Mark(index=0, input="00000000"))
+    assert line.endswith(b"\n")
+    assert line.count(b"\n") == 1
+    assert unseal(line) is not None
+    found: dict[str, Any] = json.loads(line)
+    return found
+
+
+def test_an_answer_is_openais_result_line() -> None:
+    found = whole(success("a", "req-1", b'{"id":"x","choices":[]}', str))
+    assert set(found) == {"id", "custom_id", "response", "error", "headwater", "crc"}
+    assert found["response"] == {"status_code": 200, "request_id": "req-1", "body": {"id": "x", "choices": []}}
+    assert (found["custom_id"], found["error"]) == ("a", None)
+    assert found["id"].startswith("batch_req_")
+
+
+def test_a_refusal_has_what_the_server_said() -> None:
+    error = InvalidRequestError("url answered 400: no")
+    error.status, error.code, error.body, error.request_id = 400, "bad", '{"error":{"message":"no"}}', "r"
+    found = whole(failure("a", error, str))
+    assert found["response"] == {"status_code": 400, "request_id": "r", "body": {"error": {"message": "no"}}}
+    assert found["error"] == {"code": "bad", "message": "url answered 400: no", "class": "InvalidRequestError"}
+
+
+def test_a_failure_without_an_answer_has_none() -> None:
+    found = whole(failure("a", InferenceTimeoutError("too late"), str))
+    assert found["response"] is None
+    assert found["error"] == {"code": "inference_timeout", "message": "too late", "class": "InferenceTimeoutError"}
+
+
+def test_a_secret_that_a_server_says_is_not_written() -> None:
+    found = whole(success("a", None, b'{"text":"hf_canary"}', lambda text: text.replace("hf_canary", "***")))
+    assert found["response"]["body"] == {"text": "***"}
+
+
+def body(result: Any, folder: Folder, *, form: Any = "task") -> Any:
+    return json.loads(body_of(Asked(form, {}, chat_completion), result, 4, folder))
+
+
+def test_media_are_files_of_their_own(tmp_path: Path) -> None:
+    folder = Folder(tmp_path / "media", tmp_path / "out.jsonl")
+    first = body(Image.new("RGB", (4, 3)), folder)
+    second = body(Image.new("RGB", (4, 3)), folder)
+    sound = body(Media(b"RIFF\0\0\0\0WAVEfmt ", "audio/wav"), folder)
+    assert first["path"] != second["path"]
+    assert first["mime_type"] == "image/png"
+    assert sound["path"].startswith("media/00000005-")
+    assert sound["path"].endswith(".wav")
+    with Image.open(tmp_path / first["path"]) as image:
+        assert image.size == (4, 3)
+    assert (tmp_path / sound["path"]).read_bytes() == b"RIFF\0\0\0\0WAVEfmt "
+    assert stat.S_IMODE((tmp_path / first["path"]).stat().st_mode) == 0o600
+    assert len(os.listdir(tmp_path / "media")) == 3  # noqa: PTH208
+
+
+def test_media_inside_a_result_are_files_too(tmp_path: Path) -> None:
+    folder = Folder(tmp_path / "out.media", tmp_path / "out.jsonl")
+    depth = DepthEstimationOutput(depth=Image.new("L", (2, 2)), predicted_depth=None)
+    assert body(depth, folder)["depth"]["path"].startswith("out.media/")
+
+
+def test_images_in_openais_two_forms(tmp_path: Path) -> None:
+    folder = Folder(tmp_path / "out.media", tmp_path / "out.jsonl")
+    image = Image.new("RGB", (4, 3))
+    assert list(body(image, folder, form="images")["data"][0]) == ["path", "mime_type", "bytes"]
+    assert body(image, folder, form="base64 images")["data"][0]["b64_json"].startswith("iVBOR")
+
+
+def test_a_posted_answer_is_kept_as_it_is_but_for_its_line_ends(tmp_path: Path) -> None:
+    folder = Folder(tmp_path, tmp_path / "out.jsonl")
+
+    def posted(content: bytes) -> bytes:
+        return body_of(Asked("posted", {}), Response(status=200, headers={}, content=content), 0, folder)
+
+    assert posted(b'{"a": 1.0}') == b'{"a": 1.0}'
+    assert posted(b'{\n"a": 1}') == b'{"a":1}'
+    for wrong in (b"<html>", b"", b'{"a": "\xff"}', b'{"a"'):
+        with pytest.raises(DecodeError):
+            posted(wrong)
+
+
+@pytest.mark.parametrize(
+    ("usage", "tokens"),
+    [
+        ({"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}, (3, 4)),
+        ({"prompt_tokens": 3, "total_tokens": 3}, (3, 0)),
+        ({"input_tokens": 3, "output_tokens": 9}, (3, 9)),
+        ({"prompt_tokens": "many"}, (None, None)),
+        (None, (None, None)),
+    ],
+)
+def test_tokens(usage: Any, tokens: tuple[int | None, int | None]) -> None:
+    assert usage_of(json.dumps({"usage": usage}).encode()) == tokens
+    assert usage_of(b"[]") == (None, None)

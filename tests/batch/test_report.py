@@ -1,0 +1,300 @@
+"""The report of a batch: its figures are right, in bounded memory, and its page trusts nothing that it shows."""
+
+from __future__ import annotations
+
+import io
+import json
+import random
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from headwater import InputError
+from headwater.batch import report_plots
+from headwater.batch.report import make, read
+from headwater.batch.report_bins import MOST_BINS, MOST_NAMES, OTHER, Spread, laid_out
+from headwater.batch.report_data import RunData
+from headwater.cli import main
+
+START = 1.8e9
+HOSTILE = "<script>alert(1)</script>&\"'$x^2$ 中文 \x1b[31m\u202e_"
+
+
+def line(
+    at: float = 0.0, seconds: float = 1.0, *, error: Any = None, tokens: int | None = 20, **facts: Any
+) -> dict[str, Any]:
+    body: dict[str, Any] = {"id": "c", "choices": []}
+    if tokens is not None:
+        body["usage"] = {"prompt_tokens": 7, "completion_tokens": tokens}
+    return {
+        "id": "batch-1",
+        "custom_id": "r",
+        "response": None if error else {"status_code": 200, "request_id": "x", "body": body},
+        "error": error,
+        "headwater": {"index": 0, "started": START + at, "seconds": seconds, "attempts": 1, "provider": "p"} | facts,
+    }
+
+
+def figures(lines: Iterable[dict[str, Any]]) -> RunData:
+    return RunData().read(json.dumps(one).encode() + b"\n" for one in lines)
+
+
+def written(folder: Path, lines: Iterable[Any]) -> Path:
+    file = folder / "out.jsonl"
+    file.write_text("".join(json.dumps(one) + "\n" for one in lines), encoding="utf-8")
+    return file
+
+
+def run_of(count: int, *, every_failed: int = 9, providers: int = 1) -> Iterator[dict[str, Any]]:
+    chance = random.Random(count)
+    for index in range(count):
+        seconds = chance.lognormvariate(0, 0.6)
+        error = {"code": "x", "message": "no", "class": "RateLimitError"} if not index % every_failed else None
+        facts = {
+            "first_event": seconds / 4,
+            "in_flight": 9,
+            "limit": 10 + index % 5,
+            "provider": f"p{index % providers}",
+        }
+        yield line(index / 10, seconds, error=error, tokens=chance.randint(1, 900), **facts)
+
+
+# figures
+
+
+@pytest.mark.parametrize("count", [1, 2, 10, 5000])
+def test_quantiles_are_right_to_one_percent(count: int) -> None:
+    chance = random.Random(7)
+    sizes = sorted(chance.lognormvariate(0, 2) + 0.001 for _ in range(count))
+    spread = Spread()
+    for size in sizes:
+        spread.add(size)
+    for share in (0.01, 0.5, 0.9, 0.99, 1.0):
+        exact = sizes[max(0, -(-int(share * 1000) * count // 1000) - 1)]
+        assert spread.quantile(share) == pytest.approx(exact, rel=0.0101)
+    assert (spread.least, spread.most) == (sizes[0], sizes[-1])
+    assert spread.mean == pytest.approx(sum(sizes) / count)
+
+
+def test_small_whole_numbers_are_exact() -> None:
+    for number in range(50):
+        spread = Spread(whole=True)
+        for one in (0, number, 1000):
+            spread.add(one)
+        assert spread.quantile(0.5) == number
+    assert Spread().quantile(0.5) == 0
+
+
+def test_what_is_kept_does_not_grow_with_the_lines() -> None:
+    def many() -> Iterator[dict[str, Any]]:
+        chance = random.Random(3)
+        for index in range(4000):
+            error = {"message": f"m{index}", "class": f"Kind{index}"}
+            facts = {"provider": f"provider-{index}", "first_event": chance.random()}
+            yield line(chance.random() * 1e6, chance.random() * 1e3, error=error if index % 2 else None, **facts)
+
+    data = figures(many())
+    assert len(data.timeline.moments) <= MOST_BINS
+    assert len(data.errors) <= MOST_NAMES + 1
+    assert len(data.examples) <= MOST_NAMES + 1
+    assert len(data.providers) <= MOST_NAMES + 1
+    assert data.errors[OTHER] == 2000 - MOST_NAMES
+    assert sum(moment.ended for moment in data.timeline.moments.values()) == 4000
+
+
+@pytest.mark.parametrize("count", [1, 10, 3000])
+def test_the_area_under_what_is_in_flight_is_the_work(count: int) -> None:
+    lines = list(run_of(count))
+    random.Random(1).shuffle(lines)  # results come in no order
+    data = figures(lines)
+    slots, pauses = laid_out(data.timeline, data.records)
+    area = sum(slot.in_flight for slot in slots) * data.timeline.width
+    assert area == pytest.approx(sum(one["headwater"]["seconds"] for one in lines))
+    assert sum(slot.moment.good for slot in slots) == data.good
+    assert not pauses
+    assert len(slots) <= MOST_BINS
+
+
+def test_a_pause_is_cut_and_both_halves_are_seen() -> None:
+    """A run that was killed in the evening, and goes on the next day."""
+    halves = [*run_of(300), *(line(50_000 + index / 10) for index in range(300))]
+    data = figures(halves)
+    slots, [pause] = laid_out(data.timeline, data.records)
+    assert pause.seconds == pytest.approx(50_000 - 30, rel=0.01)
+    assert sum(1 for slot in slots if slot.moment.ended) > 60
+
+
+def test_lines_of_every_kind() -> None:
+    usage = {"input_tokens": 3, "output_tokens": 4}
+    refused = {"error": {"message": "too long", "type": "invalid_request_error"}}
+    lines = [
+        {"custom_id": "openai", "response": {"status_code": 200, "body": {"usage": usage}}, "error": None},
+        {"custom_id": "refused", "response": {"status_code": 400, "body": refused}, "error": None},
+        {"custom_id": "expired", "response": None, "error": {"code": "batch_expired", "message": "late"}},
+        {"custom_id": "text", "response": {"status_code": 502, "body": "Bad gateway"}, "error": None},
+        {"custom_id": "vllm", "response": {"status_code": 500, "body": None}, "error": "it broke"},
+        {"custom_id": "nothing"},
+    ]
+    data = figures(lines)
+    assert (data.good, data.failed, data.records) == (1, 5, 6)
+    assert data.errors == {
+        "invalid_request_error": 1,
+        "batch_expired": 1,
+        "HTTP 502": 1,
+        "HTTP 500": 1,
+        "no response": 1,
+    }
+    assert data.examples["batch_expired"] == "late"
+    assert data.examples["HTTP 500"] == "it broke"
+    assert (data.prompt.sum, data.completion.sum) == (3, 4)
+    assert data.first is None
+    assert [panel.title for panel in report_plots.panels(data)] == ["Errors", "Tokens per record"]
+
+
+def test_tokens_that_the_body_does_not_tell() -> None:
+    data = figures([line(tokens=None, input_tokens=3, output_tokens=4)])
+    assert (data.prompt.sum, data.completion.sum) == (3, 4)
+
+
+@pytest.mark.parametrize(
+    "torn",
+    [
+        b'{"id": "b", "custom_id": "r", "resp',
+        b"[1, 2]",
+        b"\xff\xfe",
+        b'{"headwater": {"started": "x"}}',
+        b"[" * 9999,
+        b'"\\ud800"',
+    ],
+)
+def test_a_line_that_cannot_be_read_is_counted(torn: bytes) -> None:
+    data = RunData().read([json.dumps(line()).encode(), b"\n", torn])
+    assert (data.records, data.unreadable) == (1, 1)
+
+
+@pytest.mark.parametrize("nonsense", [-1, 1e300, 0, None])
+def test_nonsense_in_times_is_left_out(nonsense: Any) -> None:
+    data = figures([line(), {**line(), "headwater": {"started": nonsense, "seconds": nonsense}}])
+    assert data.records == 2
+    assert len(laid_out(data.timeline, data.records)[0]) <= MOST_BINS
+
+
+# pictures and page
+
+
+TIMED = {"Throughput", "Concurrency", "Latency", "Time to first token"}
+COUNTED = {"Tokens of the answers", "Tokens per record"}
+
+
+@pytest.mark.parametrize(
+    ("lines", "titles"),
+    [
+        (run_of(2000, providers=3), TIMED | COUNTED | {"Errors", "Latency by provider"}),
+        (run_of(10, every_failed=1), TIMED | {"Errors"}),
+        ([line(tokens=None)], {"Throughput", "Concurrency", "Latency"}),
+    ],
+    ids=["three providers", "all failed", "one"],
+)
+def test_the_pictures_of_a_run(tmp_path: Path, lines: Iterable[dict[str, Any]], titles: set[str]) -> None:
+    report = make(written(tmp_path, lines))
+    assert set(re.findall(r"<figure><h2>(.*?)</h2>", report.html)) == titles
+    assert report.html.count("<svg") == len(titles)
+    image = Image.open(io.BytesIO(report.png))
+    assert image.width > 1000
+    assert len(image.convert("RGB").getcolors(1 << 24) or ()) > 20
+
+
+def test_a_file_without_records(tmp_path: Path) -> None:
+    report = make(written(tmp_path, []))
+    assert "<figure" not in report.html
+    assert Image.open(io.BytesIO(report.png)).width > 1000
+
+
+class Page(HTMLParser):
+    """Every tag with its attributes, and the text."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_what_servers_said_is_text_and_nothing_is_loaded(tmp_path: Path) -> None:
+    error = {"code": HOSTILE, "message": HOSTILE, "class": HOSTILE}
+    lines = [line(index, provider=(HOSTILE, "_b")[index % 2]) for index in range(20)]
+    folder = tmp_path / "<img src=x>"
+    folder.mkdir()
+    html = make(written(folder, [*lines, *(line(index, error=error) for index in range(9))])).html
+    page = Page(html)
+    assert {tag for tag, _ in page.tags} & {"script", "img", "iframe", "object", "embed"} == set()
+    for tag, attributes in page.tags:
+        for name, value in attributes.items():
+            assert not name.startswith("on")
+            if name in ("src", "href", "xlink:href"):
+                assert (value or "").startswith(("#", "data:,")), (tag, name, value)
+    assert "url(http" not in html
+    assert "@import" not in html
+    assert "\x1b" not in page.text
+    assert "\u202e" not in page.text
+    assert "<script>alert(1)</script>&\"'$x^2$ 中文" in page.text
+    assert "default-src 'none'" in html
+
+
+def test_what_pictures_refer_to_is_their_own(tmp_path: Path) -> None:
+    html = make(written(tmp_path, run_of(50))).html
+    names = re.findall(r' id="([^"]+)"', html)
+    clips = [name for name in names if re.fullmatch(r"[pm][0-9a-f]{10}", name)]
+    assert clips
+    assert len(clips) == len(set(clips))
+    assert report_plots.INK not in html
+    assert "currentColor" in html
+
+
+# the command
+
+
+def test_the_command_writes_both_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = written(tmp_path, run_of(20))
+    folder = tmp_path / "out-report"
+    assert main(["batch", "report", str(file)]) == 0
+    assert capsys.readouterr().out.splitlines() == [str(folder / "report.html"), str(folder / "report.png")]
+    assert (folder / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert (folder / "report.png").read_bytes().startswith(b"\x89PNG")
+    (folder / "report.png").write_bytes(b"mine")
+    assert main(["batch", "report", str(file), "-o", str(folder)]) == 2
+    assert "--force" in capsys.readouterr().err
+    assert (folder / "report.png").read_bytes() == b"mine"
+    assert main(["batch", "report", str(file), "-o", str(folder), "--force"]) == 0
+    assert (folder / "report.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_command_without_matplotlib(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delitem(sys.modules, "headwater.batch.report_plots")
+    monkeypatch.delattr("headwater.batch.report_plots")
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert main(["batch", "report", str(written(tmp_path, run_of(3)))]) == 2
+    assert 'pip install "headwater[report]"' in capsys.readouterr().err
+    assert not (tmp_path / "out-report").exists()
+
+
+@pytest.mark.parametrize("name", ["missing.jsonl", "."])
+def test_a_file_that_cannot_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    with pytest.raises(InputError, match="cannot be read"):
+        read(tmp_path / name)
+    assert main(["batch", "report", str(tmp_path / name)]) == 2
+    assert capsys.readouterr().err.startswith("headwater: ")

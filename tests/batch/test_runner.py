@@ -1,0 +1,293 @@
+"""Batches in this process: every record once, whatever went wrong before."""
+
+from __future__ import annotations
+
+import errno
+import json
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from batch_server import Server, check_complete, request, results, serving, text_for, write_requests
+
+from headwater import AsyncInferenceClient, InferenceClient
+from headwater.batch import runner
+from headwater.batch.journal import DiskFile
+from headwater.batch.locking import JournalError
+from headwater.batch.progress import BatchSummary, Progress, RecordFailed, Started, read_prices
+from headwater.errors import InputError, InvalidParameterError
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with serving() as running:
+        yield running
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> tuple[Path, Path]:
+    return tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+
+
+async def run(server: Server, paths: tuple[Path, Path], **options: Any) -> BatchSummary:
+    options.setdefault("concurrency", 8)
+    async with AsyncInferenceClient(base_url=server.url, api_key="canary-secret", retries=0) as client:
+        return await runner.run_batch(client, *paths, **options)
+
+
+async def test_every_record_is_answered_once_and_a_second_run_has_nothing_to_do(
+    server: Server, paths: tuple[Path, Path]
+) -> None:
+    write_requests(paths[0], range(60))
+    before = paths[0].read_bytes()
+    first = await run(server, paths)
+    assert (first.total, first.done, first.failed, first.left, first.stopped) == (60, 60, 0, 0, None)
+    assert (first.input_tokens, first.output_tokens) == (600, 1200)
+    check_complete(paths[1], 60)
+    content = paths[1].read_bytes()
+    again = await run(server, paths)
+    assert (again.done, again.left) == (60, 0)
+    assert paths[1].read_bytes() == content
+    assert paths[0].read_bytes() == before
+    assert server.asked.total() == 60
+    assert b"canary-secret" not in content
+    assert stat.S_IMODE(paths[1].stat().st_mode) == 0o600
+
+
+async def test_what_is_known_of_a_record(server: Server, paths: tuple[Path, Path]) -> None:
+    write_requests(paths[0], range(1))
+    await run(server, paths)
+    (line,) = results(paths[1])
+    found = line["headwater"]
+    assert (found["index"], found["error"], found["attempts"], found["provider"], found["model"]) == (
+        (0, None, 1, "url", "m")
+    )
+    assert 0 <= found["answered"] <= found["seconds"] + 0.01  # uvloop counts in milliseconds
+    assert found["started"] > 1.7e9
+    assert (found["input_tokens"], found["output_tokens"]) == (10, 20)
+    assert (found["in_flight"], found["limit"]) == (1, 8)
+
+
+async def test_lines_that_were_added_are_new_work_and_the_order_can_be_the_inputs(
+    server: Server, paths: tuple[Path, Path]
+) -> None:
+    write_requests(paths[0], range(20))
+    await run(server, paths)
+    write_requests(paths[0], range(20, 50), "a")
+    await run(server, paths, ordered=True)
+    check_complete(paths[1], 50)
+    assert [line["custom_id"] for line in results(paths[1])] == [f"id-{number}" for number in range(50)]
+    assert server.asked.total() == 50
+
+
+async def test_a_changed_or_missing_line_is_refused_by_its_number(server: Server, paths: tuple[Path, Path]) -> None:
+    write_requests(paths[0], range(5))
+    await run(server, paths)
+    content = paths[1].read_bytes()
+    paths[0].write_text(paths[0].read_text().replace("q3", "q7"))
+    with pytest.raises(InputError, match="line 4 is not what it was"):
+        await run(server, paths)
+    write_requests(paths[0], range(4))
+    with pytest.raises(InputError, match="a result of line 5"):
+        await run(server, paths)
+    assert paths[1].read_bytes() == content
+    assert server.asked.total() == 5
+
+
+async def test_a_poisoned_record_fails_alone_and_can_be_tried_again(server: Server, paths: tuple[Path, Path]) -> None:
+    write_requests(paths[0], range(30))
+    server.poison = {"q7", "q11"}
+    told: list[Any] = []
+    summary = await run(server, paths, watch=told.append)
+    assert (summary.done, summary.failed, summary.left) == (28, 2, 0)
+    assert summary.errors == {"InvalidRequestError": 2}
+    assert {event.custom_id for event in told if isinstance(event, RecordFailed)} == {"id-7", "id-11"}
+    failed = {line["custom_id"]: line for line in results(paths[1]) if line["error"]}
+    assert failed["id-7"]["error"]["class"] == "InvalidRequestError"
+    assert failed["id-7"]["error"]["code"] == "poisoned"
+    assert failed["id-7"]["response"]["status_code"] == 400
+    await run(server, paths)
+    assert server.asked["q7"] == 1  # a failure is a result
+    server.poison = {"q11"}
+    again = await run(server, paths, retry_failed=True)
+    assert (again.done, again.failed) == (29, 1)
+    assert (server.asked["q7"], server.asked["q11"], server.asked["q0"]) == (2, 2, 1)
+    server.poison = set()
+    await run(server, paths, retry_failed=True)
+    check_complete(paths[1], 30)
+
+
+async def test_a_key_that_a_server_says_is_nowhere(server: Server, paths: tuple[Path, Path]) -> None:
+    write_requests(paths[0], range(4))
+    server.tells_key, server.poison = {"q1", "q2"}, {"q2"}
+    told: list[Any] = []
+    summary = await run(server, paths, watch=told.append)
+    assert (summary.done, summary.failed) == (3, 1)
+    assert "your key is" in paths[1].read_text()
+    assert "canary-secret" not in paths[1].read_text()
+    assert "canary-secret" not in repr(told)
+
+
+async def test_wrong_lines_fail_alone(server: Server, paths: tuple[Path, Path]) -> None:
+    lines = [
+        json.dumps(request(0)),
+        "no json",
+        "",
+        json.dumps({"custom_id": "x", "task": "none"}),
+        json.dumps(request(0)),
+    ]
+    paths[0].write_text("\n".join(lines))
+    for _ in range(2):  # also when they are tried again
+        summary = await run(server, paths, retry_failed=True, ordered=True)
+        assert (summary.total, summary.done, summary.failed) == (4, 1, 3)
+        found = results(paths[1])
+        assert [line["custom_id"] for line in found] == ["id-0", "2", "x", "id-0"]
+        assert [line["error"] and line["error"]["class"] for line in found] == [
+            None,
+            "InvalidParameterError",
+            "UnsupportedTaskError",
+            "InvalidParameterError",
+        ]
+    assert server.asked == {"q0": 1}
+
+
+async def test_a_full_disk_stops_the_run_and_costs_nothing_that_was_counted(
+    server: Server, paths: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_requests(paths[0], range(60))
+    told: list[Any] = []
+    write = DiskFile.write
+
+    def full(self: DiskFile, data: bytes, offset: int) -> None:
+        if offset + len(data) > 8000:
+            write(self, data[: max(0, 8000 - offset)], offset)
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(self, data, offset)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(DiskFile, "write", full)
+        with pytest.raises(JournalError, match=r"out\.jsonl cannot be written: No space left"):
+            await run(server, paths, watch=told.append, every=0.001)
+    counted = max((event.done for event in told if isinstance(event, Progress)), default=0)
+    assert len(results(paths[1])) >= counted
+    assert server.asked.total() < 60
+    summary = await run(server, paths)
+    assert (summary.done, summary.torn) == (60, 0)
+    check_complete(paths[1], 60)
+
+
+async def test_a_disk_that_fails_to_sync_stops_the_run(
+    server: Server, paths: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_requests(paths[0], range(300))
+
+    def broken(self: DiskFile) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(DiskFile, "sync", broken)
+        with pytest.raises(JournalError, match="Input/output error"):
+            await run(server, paths)
+    assert paths[1].read_bytes() == b""  # nothing was ever acknowledged
+    assert server.asked.total() < 300
+
+
+async def test_a_run_that_is_cancelled_loses_no_answer_that_came(server: Server, paths: tuple[Path, Path]) -> None:
+    write_requests(paths[0], range(80))
+    with anyio.CancelScope() as scope:
+
+        def watch(event: Any) -> None:
+            if isinstance(event, Progress) and event.done > 10:
+                scope.cancel()
+
+        await run(server, paths, watch=watch, every=0.001)
+    assert scope.cancelled_caught
+    had = len(results(paths[1]))
+    assert 10 < had < 80
+    assert server.asked.total() - had <= 8
+    await run(server, paths)
+    check_complete(paths[1], 80)
+    assert server.asked.total() <= 80 + 8
+
+
+async def test_what_a_watcher_raises_ends_the_run(server: Server, paths: tuple[Path, Path]) -> None:
+    write_requests(paths[0], range(80))
+
+    def watch(event: Any) -> None:
+        if isinstance(event, Progress):
+            raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        await run(server, paths, watch=watch, every=0.001)
+    await run(server, paths)
+    check_complete(paths[1], 80)
+
+
+async def test_prices_are_by_model_provider_or_all(server: Server, paths: tuple[Path, Path]) -> None:
+    write_requests(paths[0], range(10))
+    summary = await run(server, paths, prices=read_prices(["m=1e3,2e3", "7,7"]))
+    assert summary.spend == pytest.approx(10 * (10 * 1e3 + 20 * 2e3) / 1e6)
+    again = await run(server, paths, prices=read_prices(["0.5,0.5"]))
+    assert again.spend == pytest.approx(10 * 30 * 0.5 / 1e6)
+    assert (await run(server, paths, prices=read_prices(["url/m=0,1", "m=9,9"]))).spend == pytest.approx(200 / 1e6)
+
+
+@pytest.mark.parametrize("given", ["1", "1,2,3", "m=a,b", "-1,2", "nan,1", ""])
+async def test_wrong_prices_are_refused(given: str) -> None:
+    with pytest.raises(InvalidParameterError, match="IN,OUT"):
+        read_prices([given])
+
+
+async def test_the_start_says_what_is_there(server: Server, paths: tuple[Path, Path]) -> None:
+    write_requests(paths[0], range(5))
+    await run(server, paths)
+    with paths[1].open("ab") as file:
+        file.write(b'{"id":"batch_req_0123')
+    write_requests(paths[0], range(5, 9), "a")
+    told: list[Any] = []
+    summary = await run(server, paths, watch=told.append)
+    start = next(event for event in told if isinstance(event, Started))
+    assert (start.total, start.done, start.left, start.torn) == (9, 5, 4, 21)
+    assert summary.torn == 21
+    assert told[-1] == summary
+    check_complete(paths[1], 9)
+
+
+async def test_an_input_that_cannot_be_begun_leaves_no_output(server: Server, paths: tuple[Path, Path]) -> None:
+    paths[0].write_text("id;text\n1;hello\n")
+    with pytest.raises(InputError, match="line 1 is no JSON object"):
+        await run(server, paths)
+    with pytest.raises(InputError, match="cannot be read"):
+        await run(server, (paths[0].with_name("none"), paths[1]))
+    assert not paths[1].exists()
+    with pytest.raises(InputError, match="is the input as well"):
+        await run(server, (paths[0], paths[0]))
+    assert paths[0].read_text() == "id;text\n1;hello\n"
+
+
+async def test_an_empty_input_is_an_empty_batch(server: Server, paths: tuple[Path, Path]) -> None:
+    paths[0].write_text("\n\n")
+    summary = await run(server, paths, ordered=True)
+    assert (summary.total, summary.left) == (0, 0)
+
+
+async def test_a_record_that_takes_too_long_fails_alone(server: Server, paths: tuple[Path, Path]) -> None:
+    write_requests(paths[0], range(2))
+    server.hold()
+    summary = await run(server, paths, timeout=0.2)
+    assert summary.errors == {"InferenceTimeoutError": 2}
+    assert {line["error"]["code"] for line in results(paths[1])} == {"inference_timeout"}
+
+
+def test_blocking_code_has_it_too(server: Server, paths: tuple[Path, Path]) -> None:
+    write_requests(paths[0], range(10))
+    with InferenceClient(base_url=server.url) as client:
+        summary = runner.run_batch_sync(client, *paths, concurrency=3)
+    assert summary.done == 10
+    check_complete(paths[1], 10)
+    assert text_for("q1") in paths[1].read_text()

@@ -1,0 +1,92 @@
+"""Answers and arguments that are a little odd and mean something all the same: nothing is lost of them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy
+import pytest
+from drivers import Driver
+from memory import SSE, Answer, Memory
+
+from headwater import UnexpectedContentError
+
+pytestmark = pytest.mark.anyio
+
+MESSAGES = [{"role": "user", "content": "hi"}]
+PARTS = [
+    {"type": "thinking", "thinking": [{"type": "text", "text": "well, "}, {"type": "text", "text": "well"}]},
+    {"type": "text", "text": "a"},
+    {"type": "reference", "reference_ids": [1]},
+    {"type": "text", "text": "b"},
+]
+
+
+def whole(content: str) -> bytes:
+    return b'{"id":"1","choices":[{"index":0,"message":{"content":%b},"finish_reason":"stop"}]}' % content.encode()
+
+
+def stream(*contents: str) -> bytes:
+    chunks = [b'data: {"id":"1","choices":[{"index":0,"delta":{"content":%b}}]}\n\n' % c.encode() for c in contents]
+    return b"".join([*chunks, b"data: [DONE]\n\n"])
+
+
+def answering(body: bytes, content_type: str = "application/json") -> Memory:
+    return Memory(lambda _: Answer(body, content_type=content_type))
+
+
+async def both(driver: Driver, content: str) -> list[Any]:
+    """The message of a plain answer with this content, and of a streamed one."""
+    options = {"base_url": "http://127.0.0.1:9/v1"}
+    async with driver.client(transport=answering(whole(content)), **options) as client:
+        plain = await client.chat_completion(MESSAGES)
+    async with driver.client(transport=answering(stream(content), SSE), **options) as client:
+        streamed = await client.chat_completion.stream(MESSAGES).result()
+    return [plain.choices[0].message, streamed.choices[0].message]
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (r'"a\ud83d"', "a\ufffd"),
+        (r'"\uDE00b"', "\ufffdb"),
+        (r'"\ud83dx\ud83d\ude00\ude00"', "\ufffdx😀\ufffd"),
+        (r'"\\ud83d"', r"\ud83d"),
+        (r'"\\\ud83d"', "\\\ufffd"),
+    ],
+)
+async def test_half_a_character(driver: Driver, content: str, text: str) -> None:
+    """Of which JSON's escapes can tell, and UTF-8 cannot."""
+    assert [message.content for message in await both(driver, content)] == [text, text]
+
+
+async def test_half_a_character_of_a_text_generation_server(driver: Driver) -> None:
+    event = b'data: {"token":{"id":1,"text":"\\ud83d","special":false},"generated_text":"\\ud83d"}\n\n'
+    async with driver.client(base_url="http://127.0.0.1:9", transport=answering(event, SSE)) as client:
+        assert await client.text_generation.stream("hi").result() == "\ufffd"
+
+
+async def test_content_in_parts(driver: Driver) -> None:
+    for message in await both(driver, json.dumps(PARTS)):
+        assert (message.content, message.reasoning) == ("ab", "well, well")
+    for message in await both(driver, json.dumps(PARTS[:1])):
+        assert (message.content, message.reasoning) == (None, "well, well")
+
+
+async def test_numbers_of_numpy(driver: Driver) -> None:
+    transport = answering(whole('"a"'))
+    async with driver.client(base_url="http://127.0.0.1:9/v1", transport=transport) as client:
+        given = {"temperature": numpy.float32(0.5), "max_tokens": numpy.int64(3), "logprobs": numpy.bool_(True)}
+        await client.chat_completion(MESSAGES, **given)
+    sent = json.loads(transport.requests[0].body)
+    assert (sent["temperature"], sent["max_tokens"], sent["logprobs"]) == (0.5, 3, True)
+
+
+@pytest.mark.parametrize("body", [b'{"id":"1","choices":[]}', b'{"id":"1","choices":null}'])
+async def test_an_answer_without_choices_is_none(driver: Driver, body: bytes) -> None:
+    async with driver.client(base_url="http://127.0.0.1:9/v1", transport=answering(body)) as client:
+        with pytest.raises(UnexpectedContentError, match="choice") as caught:
+            await client.chat_completion(MESSAGES)
+    assert caught.value.body == body
+    assert len(caught.value.attempts) == 1
