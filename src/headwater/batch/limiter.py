@@ -6,8 +6,7 @@
     several in a row                             nothing goes: all wait, then one request goes to see, then more
     and in the end accepted with as many         it was time that was lacking: the rate of what was accepted
 
-Nobody waits in here, and no clock is read: the caller brings the time, and is told how long nothing may go. A refusal
-counts once with all that were on their way when it came.
+No clock is read: the caller brings the time. A refusal counts once with all that were on their way when it came.
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ def _read(name: str, headers: Mapping[str, str], now: float) -> Iterator[tuple[s
     if name in ("ratelimit", "ratelimit-policy"):
         if text.count(";r=") <= 1:  # of several policies, which one counts is not said
             for word, number in _PARTS.findall(text):
-                yield "ratelimit", _LONG[word] if word in _LONG else word, float(number)
+                yield "ratelimit", _LONG.get(word, word), float(number)
         return
     match = _NAME.fullmatch(name)
     if match is None:
