@@ -32,7 +32,7 @@ _NAME: Final = re.compile(
 )
 _NUMBER: Final = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,15})?")
 _PARTS: Final = re.compile(r"\b(r|remaining|t|reset|q|limit)=([0-9]{1,15}(?:\.[0-9]{1,15})?)")
-_LONG: Final = {"r": "remaining", "t": "reset", "q": "limit"}
+_LONG: Final = {"r": "remaining", "t": "reset", "q": "limit"} | {word: word for word in ("remaining", "reset", "limit")}
 
 
 class Limit(NamedTuple):
@@ -67,7 +67,7 @@ def _read(name: str, headers: Mapping[str, str], now: float) -> Iterator[tuple[s
     if name in ("ratelimit", "ratelimit-policy"):
         if text.count(";r=") <= 1:  # of several policies, which one counts is not said
             for word, number in _PARTS.findall(text):
-                yield "ratelimit", _LONG.get(word, word), float(number)
+                yield "ratelimit", _LONG[word], float(number)
         return
     match = _NAME.fullmatch(name)
     if match is None:
