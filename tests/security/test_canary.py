@@ -174,8 +174,8 @@ def test_loggers_know_every_secret_that_is_alive() -> None:
     secret = Secret(KEY)
     assert held(redact_all(f"{ALL} {[secret]}")) == []
     del secret
-    other = Secret("another-key-0123456789")
-    assert redact_all(f"another-key-0123456789 {other}") == "[secret] Secret([secret])"
+    other = Secret("another-key-qzx81vbn4w")
+    assert redact_all(f"another-key-qzx81vbn4w {other}") == "[secret] Secret([secret])"
 
 
 @pytest.mark.parametrize("name", ["hpack.hpack", "hpack.table"])
