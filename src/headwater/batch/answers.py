@@ -42,12 +42,12 @@ class Folder:
         self._path = path
         self._output = output
 
-    def add(self, data: bytes, index: int) -> str:
-        """Write a file of this record, and have it on the disk; returns its path, from the output's folder.
+    def add(self, data: bytes, kind: str, index: int) -> str:
+        """Write a file of this record and MIME type, and have it on the disk; returns its path, from the output's
+        folder.
 
         Raises `JournalError` where it cannot be written.
         """
-        kind = getattr(data, "mime_type", None) or mime_type_of(data)
         suffix = _SUFFIXES.get(kind) or mimetypes.guess_extension(kind) or ".bin"
         name = f"{index + 1:08d}-{secrets.token_hex(4)}{suffix}"
         file = self._path / name
@@ -125,14 +125,15 @@ class _Media:
     def encode(self, value: Any) -> Any:
         """What msgspec does not know, and bytes at the outside."""
         if kind_of(value) == "image":
-            data, kind = encode_image(value)
-            return {"path": self._folder.add(data, self._index), "mime_type": kind, "bytes": len(data)}
+            return self._kept(*encode_image(value))
         if isinstance(value, bytes):
-            kind = getattr(value, "mime_type", None) or mime_type_of(value)
-            return {"path": self._folder.add(value, self._index), "mime_type": kind, "bytes": len(value)}
+            return self._kept(value, getattr(value, "mime_type", None) or mime_type_of(value))
         if callable(getattr(value, "tolist", None)):  # numpy's arrays and numbers
             return value.tolist()
         raise NotImplementedError(type(value).__name__)
+
+    def _kept(self, data: bytes, kind: str) -> dict[str, Any]:
+        return {"path": self._folder.add(data, kind, self._index), "mime_type": kind, "bytes": len(data)}
 
 
 def usage_of(body: bytes) -> tuple[int | None, int | None]:

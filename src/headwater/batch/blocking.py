@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
 
 from anyio import Event
 
-from ..errors import CallError, ClosedError, ForkedClientError, InvalidParameterError
+from ..errors import CallError, ClosedError, ForkedClientError
 from ..portal import call, spawn
 from .mapping import AsyncMap
-from .reading import ENDED, Feed
+from .reading import ENDED, Feed, several
 from .results import MapResult, Stats
 
 if TYPE_CHECKING:
@@ -38,11 +38,9 @@ class SyncMap(Generic[R]):
     """
 
     def __init__(self, make: Callable[[Feed], AsyncMap[R]], inputs: Iterable[Any]) -> None:
-        if not isinstance(inputs, Iterable) or isinstance(inputs, str | bytes):
-            raise InvalidParameterError(f"inputs must be an iterable of inputs, not {type(inputs).__name__}")
+        self._inputs = iter(several(inputs))
         self._feed = Feed()
         self._map = make(self._feed)
-        self._inputs = iter(inputs)
         self._local: deque[MapResult[R]] = deque()
         self._busy = threading.Lock()
         self._process = 0

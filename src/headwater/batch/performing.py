@@ -8,12 +8,11 @@ from __future__ import annotations
 import copy
 import functools
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from anyio import current_time
 
 from ..calling import Bound
-from ..engine.deadlines import Timeout
 from ..engine.facts import Timings
 from ..errors import Attempt, HeadwaterError, InvalidParameterError
 from ..tasks.output import Output
@@ -22,6 +21,8 @@ from .turns import Turn
 if TYPE_CHECKING:
     from ..client import Client
     from ..engine.run import AsyncRun
+
+C = TypeVar("C", bound="Client")
 
 
 class Done(NamedTuple):
@@ -62,19 +63,16 @@ class Tasks:
         self._task = task
         self._stream = stream
         self._parameters = parameters
-        self._client: Client = copy.copy(task._client)
-        if timeout is not None:
-            self._client._timeout = Timeout.of(timeout)
+        self._client: Client = _limited(task._client, timeout)
 
     @property
     def providers(self) -> tuple[str, ...]:
         """Who may be asked, where there is a choice."""
-        names = tuple(dict.fromkeys(self._client._router.names))
-        return names if len(names) > 1 else ()
+        return choice_of(self._client)
 
     def performer(self, turn: Turn) -> Performer:
         """What performs the items of this turn."""
-        client = _paced(self._client, turn)
+        client = paced(self._client, turn)
         engine = client._engine
         several = bool(self.providers)
 
@@ -119,19 +117,18 @@ class Functions:
 
         async def perform(item: Any, first: str) -> Done:
             permit = await turn.admit(first)
-            began, value, error = current_time(), None, None
-            try:
+
+            async def call() -> Any:
                 args, kwargs = arguments(item, self._parameters)
-                value = await self._function(*args, **kwargs)
-            except Exception as failure:  # noqa: BLE001 - it is this item's, whatever it is
-                error = failure
-            seconds = current_time() - began
-            if isinstance(error, HeadwaterError):
-                permit.failed(error, seconds)
-            elif error is None:
+                return await self._function(*args, **kwargs)
+
+            done = await _done(call)
+            seconds = done.timings.total or 0.0
+            if isinstance(done.error, HeadwaterError):
+                permit.failed(done.error, seconds)
+            elif done.error is None:
                 permit.answered({}, seconds)
-            attempts = getattr(error, "attempts", ())
-            return Done(value, error, attempts, Timings(total=seconds), getattr(error, "provider", None) or "")
+            return done
 
         return perform
 
@@ -143,27 +140,40 @@ class OnClients:
 
     def __init__(self, on: OnClient, client: Client, timeout: Any) -> None:
         self._on = on
-        self._client = copy.copy(client)
-        if timeout is not None:
-            self._client._timeout = Timeout.of(timeout)
+        self._client = _limited(client, timeout)
 
     def performer(self, turn: Turn) -> Performer:
         """What performs the items of this turn."""
-        function = self._on.make(_paced(self._client, turn))
+        function = self._on.make(paced(self._client, turn))
 
         async def perform(item: Any, first: str) -> Done:
-            began, value, error = current_time(), None, None
-            try:
-                value = await function(item)
-            except Exception as failure:  # noqa: BLE001 - it is this item's, whatever it is
-                error = failure
-            timings = Timings(total=current_time() - began)
-            return Done(value, error, getattr(error, "attempts", ()), timings, getattr(error, "provider", None) or "")
+            return await _done(functools.partial(function, item))
 
         return perform
 
 
-def _paced(client: Client, turn: Turn) -> Client:
+async def _done(call: Callable[[], Awaitable[Any]]) -> Done:
+    """What came of a call of which no more is known than its value or its error."""
+    began, value, error = current_time(), None, None
+    try:
+        value = await call()
+    except Exception as failure:  # noqa: BLE001 - it is this item's, whatever it is
+        error = failure
+    timings = Timings(total=current_time() - began)
+    return Done(value, error, getattr(error, "attempts", ()), timings, getattr(error, "provider", None) or "")
+
+
+def choice_of(client: Client) -> tuple[str, ...]:
+    """The providers that a client may ask, where it has several."""
+    names = tuple(dict.fromkeys(client._router.names))
+    return names if len(names) > 1 else ()
+
+
+def _limited(client: Client, timeout: Any) -> Client:
+    return client if timeout is None else client.with_options(timeout=timeout)
+
+
+def paced(client: C, turn: Turn) -> C:
     """The client with this turn's pace; it shares all the rest."""
     client = copy.copy(client)
     client._engine = copy.copy(client._engine)

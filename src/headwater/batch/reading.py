@@ -122,6 +122,11 @@ def reader_of(inputs: Any) -> Reader:
         return inputs
     if isinstance(inputs, AsyncIterable):
         return Awaited(inputs)
+    return Plain(several(inputs))
+
+
+def several(inputs: Any) -> Iterable[Any]:
+    """The same. Raises `InvalidParameterError` for what is no iterable of inputs, such as one text."""
     if isinstance(inputs, Iterable) and not isinstance(inputs, str | bytes):
-        return Plain(inputs)
+        return inputs
     raise InvalidParameterError(f"inputs must be an iterable of inputs, not {type(inputs).__name__}")

@@ -6,7 +6,6 @@ written is there an end to all.
 
 from __future__ import annotations
 
-import copy
 import re
 import time
 from collections.abc import Awaitable, Callable
@@ -21,9 +20,9 @@ from ..keys import is_url
 from .answers import Folder, body_of, failure, is_small, success, usage_of
 from .asking import Asked, custom_id_of, read
 from .locking import JournalError
-from .performing import Done, Performer
+from .performing import Done, Performer, choice_of, paced
 from .sealing import Mark
-from .settings import Pacing
+from .settings import CHARACTERS, UNKNOWN, Pacing
 from .source import Item
 from .turns import Turn
 
@@ -35,8 +34,6 @@ STREAMED: Final = frozenset({"chat-completion", "text-generation"})
 _USAGE: Final = {"include_usage": True}
 """https://platform.openai.com/docs/api-reference/chat/create#chat_create-stream_options"""
 _MOST_TOKENS: Final = re.compile(rb'"max_(?:completion_|new_|output_)?tokens"\s*:\s*(\d{1,9})')
-_CHARACTERS: Final = 4
-_UNKNOWN: Final = 256.0
 
 Store = Callable[[Item, bytes, Mark, Exception | None], Awaitable[None]]
 """Puts a line, of which this is the beginning, into the journal; the error is the record's."""
@@ -62,7 +59,7 @@ class LinePacing(Pacing):
         if self._tokens is None:
             return 0.0
         found = _MOST_TOKENS.search(item.line)
-        return len(item.line) / _CHARACTERS + (float(found[1]) if found else _UNKNOWN)
+        return len(item.line) / CHARACTERS + (float(found[1]) if found else UNKNOWN)
 
 
 class Records:
@@ -79,19 +76,16 @@ class Records:
     @property
     def providers(self) -> tuple[str, ...]:
         """Who may be asked, where there is a choice."""
-        names = tuple(dict.fromkeys(self._client._router.names))
-        return names if len(names) > 1 else ()
+        return choice_of(self._client)
 
     def performer(self, turn: Turn) -> Performer:
         """What performs the records of this turn."""
-        paced: dict[str | None, AsyncInferenceClient] = {}
+        clients: dict[str | None, AsyncInferenceClient] = {}
 
         def client_of(provider: str | None) -> AsyncInferenceClient:
-            if provider not in paced:
-                client = paced[provider] = copy.copy(self._named(provider))
-                client._engine = copy.copy(client._engine)
-                client._engine.pace = turn
-            return paced[provider]
+            if provider not in clients:
+                clients[provider] = paced(self._named(provider), turn)
+            return clients[provider]
 
         async def perform(item: Item, first: str) -> Done:
             if self.providers:

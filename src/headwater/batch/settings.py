@@ -11,9 +11,10 @@ from .limiter import Lane
 MOST: Final = 4096
 """In flight at most, where the number is to be found; fewer where the process may not open as many files."""
 _A_FILE_EACH: Final = 2
-_CHARACTERS: Final = 4
+CHARACTERS: Final = 4
 """In a token, as a rule of thumb; what was really used corrects it."""
-_UNKNOWN: Final = 256.0
+UNKNOWN: Final = 256.0
+"""Tokens of an answer whose most is not said."""
 
 
 def _affordable() -> int:
@@ -63,8 +64,8 @@ class Pacing:
         """The tokens that an input may use, roughly; 0 where nobody counts them."""
         if self._tokens is None:
             return 0.0
-        answer = (_answer_in(item) if isinstance(item, Mapping) else None) or self._answer or _UNKNOWN
-        return sum(_characters(item)) / _CHARACTERS + answer
+        answer = (_answer_in(item) if isinstance(item, Mapping) else None) or self._answer or UNKNOWN
+        return sum(_characters(item)) / CHARACTERS + answer
 
 
 def _answer_in(parameters: Mapping[str, Any]) -> float | None:

@@ -6,7 +6,7 @@ No clock and no randomness in here: the caller brings both.
 from __future__ import annotations
 
 import threading
-from typing import Final
+from typing import ClassVar, Final
 
 import msgspec
 
@@ -90,62 +90,71 @@ def is_worth_another_provider(error: HeadwaterError, left: float = 0.0) -> bool:
     return not isinstance(error, InvalidParameterError | InputError | ContentRefusedError | ClosedError)
 
 
-class Quota:
-    """Tokens that retries cost and first-try successes give back, per client and provider.
-
-    500 tokens, 5 a retry, 10 after a connection that could not be made in time: enough for bursts, and less than
-    one retry in ten calls against a server that is down.
-    """
+class Tokens:
+    """Tokens that are spent and given back, by several threads: never under 0, never over `FULL`."""
 
     __slots__ = ("_lock", "tokens")
-    FULL: Final = 500
-    COST: Final = 5
-    COST_CONNECT: Final = 10
+    FULL: ClassVar[int]
 
-    def __init__(self) -> None:
+    def __init__(self, tokens: int) -> None:
         self._lock = threading.Lock()
-        self.tokens = self.FULL
+        self.tokens = tokens
 
-    def take(self, error: HeadwaterError | None = None) -> bool:
-        """Pay for a retry after this failure, or for a second attempt beside one; False when there is not enough."""
-        cost = self.COST_CONNECT if isinstance(error, ConnectError) else self.COST
+    def _spend(self, cost: int) -> bool:
         with self._lock:
             if self.tokens < cost:
                 return False
             self.tokens -= cost
             return True
 
+    def _give(self, tokens: int) -> None:
+        with self._lock:
+            self.tokens = min(self.FULL, self.tokens + tokens)
+
+
+class Quota(Tokens):
+    """Tokens that retries cost and first-try successes give back, per client and provider.
+
+    500 tokens, 5 a retry, 10 after a connection that could not be made in time: enough for bursts, and less than
+    one retry in ten calls against a server that is down.
+    """
+
+    __slots__ = ()
+    FULL: ClassVar[int] = 500
+    COST: Final = 5
+    COST_CONNECT: Final = 10
+
+    def __init__(self) -> None:
+        super().__init__(self.FULL)
+
+    def take(self, error: HeadwaterError | None = None) -> bool:
+        """Pay for a retry after this failure, or for a second attempt beside one; False when there is not enough."""
+        return self._spend(self.COST_CONNECT if isinstance(error, ConnectError) else self.COST)
+
     def succeed(self) -> None:
         """Give one token back for a call that worked at once."""
         if self.tokens < self.FULL:
-            with self._lock:
-                self.tokens = min(self.FULL, self.tokens + 1)
+            self._give(1)
 
 
-class Hedges:
+class Hedges(Tokens):
     """How many second attempts a client may start beside slow first ones: under one in ten calls, and one more.
 
     Every call that could be hedged pays `EACH` in, a hedge takes `COST` out, and at most `FULL` is kept.
     """
 
-    __slots__ = ("_lock", "tokens")
+    __slots__ = ()
     EACH: Final = 1
     COST: Final = 11
-    FULL: Final = 110
+    FULL: ClassVar[int] = 110
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self.tokens = self.COST
+        super().__init__(self.COST)
 
     def called(self) -> None:
         """A call that could be hedged began."""
-        with self._lock:
-            self.tokens = min(self.FULL, self.tokens + self.EACH)
+        self._give(self.EACH)
 
     def take(self) -> bool:
         """Pay for a hedge; False when there is not enough."""
-        with self._lock:
-            if self.tokens < self.COST:
-                return False
-            self.tokens -= self.COST
-            return True
+        return self._spend(self.COST)

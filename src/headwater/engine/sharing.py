@@ -48,7 +48,8 @@ class Engine:
 
     def quota(self, provider: str) -> Quota:
         """The provider's retry quota."""
-        return self.quotas.setdefault(provider, Quota())
+        quota = self.quotas.get(provider)  # each attempt asks: a new one, with its lock, is made where there is none
+        return self.quotas.setdefault(provider, Quota()) if quota is None else quota
 
     def turns(self, names: Sequence[str], key: Hashable) -> Turns | None:
         """The turns of one call, of the task and model that are its `key`; None where there is nobody to turn to."""
