@@ -195,12 +195,17 @@ async def test_the_other_is_waited_for_where_one_fails(driver: Driver) -> None:
     assert not any(attempt.cancelled for attempt in out.facts.attempts)
 
 
+def failing_after(happened: threading.Event, status: int) -> Callable[[httpx.Request], Awaitable[httpx.Response]]:
+    async def fail(request: httpx.Request) -> httpx.Response:
+        await anyio.to_thread.run_sync(happened.wait, LONG)
+        return httpx.Response(status)
+
+    return fail
+
+
 async def test_a_first_that_fails_leaves_the_second_to_answer(driver: Driver) -> None:
     second_asked = threading.Event()
-
-    async def fail_late(request: httpx.Request) -> httpx.Response:
-        await anyio.to_thread.run_sync(second_asked.wait, LONG)
-        return httpx.Response(500)
+    fail_late = failing_after(second_asked, 500)
 
     async def answer_later(request: httpx.Request) -> httpx.Response:
         second_asked.set()
@@ -214,10 +219,7 @@ async def test_a_first_that_fails_leaves_the_second_to_answer(driver: Driver) ->
 
 async def test_both_fail_and_the_firsts_error_is_raised(driver: Driver) -> None:
     second_asked = threading.Event()
-
-    async def fail_late(request: httpx.Request) -> httpx.Response:
-        await anyio.to_thread.run_sync(second_asked.wait, LONG)
-        return httpx.Response(503)
+    fail_late = failing_after(second_asked, 503)
 
     async def fail(request: httpx.Request) -> httpx.Response:
         second_asked.set()

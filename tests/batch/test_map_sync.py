@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -196,9 +197,7 @@ def test_two_threads_do_not_read_one_map() -> None:
 
 
 CTRL_C = """
-import os, signal, sys, threading
 client = InferenceClient(base_url=URL, headers={"x-emulator-gate": "never"})
-threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
 try:
     with client.map(client.chat_completion, [MESSAGES] * 100, concurrency=5, parameters={"model": "m"}) as results:
         for r in results:
@@ -209,8 +208,11 @@ except KeyboardInterrupt:
 
 
 def test_ctrl_c_leaves_it() -> None:
-    with emulator.running() as server:
-        done = scripts.run(CTRL_C, str(server))
-        assert done.stdout.split() == ["interrupted", "0"]
+    with emulator.running() as server, scripts.running(CTRL_C, str(server)) as process:
+        server.wait_for(lambda: len(server.requests) == 5, scripts.PATIENCE)
+        process.send_signal(signal.SIGINT)
+        said, errors = process.communicate(timeout=scripts.PATIENCE)
+        assert (process.returncode, errors) == (0, "")
+        assert said.split() == ["interrupted", "0"]
         server.disconnected(count=5)
         server.open_gate("never")

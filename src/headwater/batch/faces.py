@@ -22,21 +22,7 @@ class AsyncMaps:
     @overload
     def map(
         self,
-        call: Callable[..., Awaitable[R]],
-        inputs: Iterable[Any] | AsyncIterable[Any],
-        *,
-        concurrency: int | Literal["auto"] = ...,
-        ordered: bool = ...,
-        on_error: Literal["collect", "raise"] = ...,
-        parameters: Mapping[str, Any] = ...,
-        requests_per_minute: float | None = ...,
-        tokens_per_minute: float | None = ...,
-        timeout: Timeout | float | None = ...,
-    ) -> AsyncMap[R]: ...
-    @overload
-    def map(
-        self,
-        call: Callable[..., AsyncRun[Any, R]],
+        call: Callable[..., Awaitable[R] | AsyncRun[Any, R]],
         inputs: Iterable[Any] | AsyncIterable[Any],
         *,
         concurrency: int | Literal["auto"] = ...,
