@@ -18,6 +18,7 @@ SECONDS = 60.0
 class Server(ThreadingHTTPServer):
     """`asked`: how often each question came; `hold()`: answer nothing from now on, until `go_on()`.
 
+    `refuses`: the status that it refuses everything with, once `refuses_after` requests were answered.
     Questions in `poison` are refused; answers to those in `tells_key` have the key in them that came along.
     """
 
@@ -30,6 +31,7 @@ class Server(ThreadingHTTPServer):
         self.changed = threading.Condition()
         self.poison: set[str] = set()
         self.tells_key: set[str] = set()
+        self.refuses = self.refuses_after = 0
         self._going = threading.Event()
         self._going.set()
 
@@ -51,8 +53,11 @@ class Server(ThreadingHTTPServer):
     def answer(self, question: str) -> tuple[int, dict[str, Any]]:
         with self.changed:
             self.asked[question] += 1
+            is_refused = self.refuses and self.asked.total() > self.refuses_after
             self.changed.notify_all()
         assert self._going.wait(SECONDS)
+        if is_refused:
+            return self.refuses, {"error": {"message": "refused by everybody", "code": "refused"}}
         if question in self.poison:
             return 400, {"error": {"message": f"no \x1b[31m{question}", "code": "poisoned"}}
         message = {"role": "assistant", "content": text_for(question)}

@@ -93,7 +93,7 @@ def test_on_a_terminal_it_draws_how_far_it_is(server: Server, tmp_path: Path) ->
     write_requests(tmp_path / "in.jsonl", range(40))
     server.hold()
     with on_terminal(*arguments(server, tmp_path, "--prices", "1,1")) as terminal:
-        seen = terminal.read(until=b"4 of 4 under way").decode()
+        seen = terminal.read(until=b"4 under way (limit 4)").decode()
         assert "0 of 40 records" in seen
         server.go_on()
         seen = terminal.read().decode()
@@ -106,7 +106,7 @@ def test_on_a_terminal_ctrl_c_drains_and_a_second_one_ends(server: Server, tmp_p
     write_requests(tmp_path / "in.jsonl", range(40))
     server.hold()
     with on_terminal(*arguments(server, tmp_path)) as terminal:
-        terminal.read(until=b"4 of 4 under way")
+        terminal.read(until=b"4 under way (limit 4)")
         terminal.process.send_signal(signal.SIGINT)
         terminal.read(until=b"Ctrl-C again ends it now")
         terminal.process.send_signal(signal.SIGINT)
@@ -186,6 +186,7 @@ def test_a_file_that_may_not_grow_ends_the_run_and_the_next_one_goes_on(
     )
     assert limit.returncode == 1
     assert f"headwater: {tmp_path / 'out.jsonl'} cannot be written: File too large" in limit.stderr
+    assert "once it can be written, go on with: headwater batch" in limit.stderr
     events = [json.loads(line) for line in limit.stdout.splitlines()]
     assert "finished" not in {event["event"] for event in events}
     had = len(results(tmp_path / "out.jsonl"))

@@ -228,6 +228,13 @@ def test_the_file_is_for_its_owner_alone(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["out.jsonl"]
 
 
+def test_what_a_run_left_that_was_killed_while_it_sorted_is_gone(tmp_path: Path) -> None:
+    beside = tmp_path / ".out.jsonl.part"
+    beside.write_bytes(line(0)[:50])
+    opened_with(tmp_path / "out.jsonl", 0).close()
+    assert not beside.exists()
+
+
 def test_links_and_devices_are_refused(tmp_path: Path) -> None:
     link = tmp_path / "out.jsonl"
     link.symlink_to(tmp_path / "elsewhere")

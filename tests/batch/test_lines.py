@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import stat
@@ -11,10 +12,13 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from headwater.batch.answers import Folder, body_of, failure, success, usage_of
+from headwater.batch.answers import Folder, body_of, failure, success
 from headwater.batch.asking import Asked, custom_id_of, read
+from headwater.batch.report_data import RunData
 from headwater.batch.sealing import Mark, seal, unseal
 from headwater.batch.source import DONE, RECORD, REPEATED, Blocks, Item, Survey
+from headwater.batch.usage import usage_of
+from headwater.cli.results import as_file
 from headwater.errors import CallError, DecodeError, InferenceTimeoutError, InputError, InvalidRequestError
 from headwater.media import Media
 from headwater.responses import Response
@@ -110,11 +114,18 @@ def test_the_short_form(line: dict[str, Any], arguments: dict[str, Any]) -> None
         (b'{"url": "/v1/images/generations", "body": {"prompt": "a", "n": 3}}', "n must be 1"),
         (b'{"body":{"a":' + b"[" * 100_000, "no JSON object"),
         (b"\xff", "no JSON object"),
+        (b'{"task": "text-to-image", "input": "a"}', "a field 'input'; did you mean 'inputs'"),
+        (b'{"task": "text-to-image", "inputs": "a", "params": {"width": 8}}', "did you mean 'parameters'"),
     ],
 )
 def test_a_wrong_line_is_refused_by_a_word_on_what_is_wrong(line: bytes, words: str) -> None:
     with pytest.raises(CallError, match=words.replace("`", ".")):
         read(Item(4, line, is_repeated=False))
+
+
+def test_a_line_may_have_fields_of_its_own() -> None:
+    assert asked(task="summarization", inputs="t", label="x", metadata={"a": 1}).arguments == {"text": "t"}
+    assert asked(url="/v1/embeddings", body={"input": "t"}, input="t").arguments == {"input": "t"}
 
 
 def test_names() -> None:
@@ -169,6 +180,19 @@ def test_each_line_is_looked_at_by_itself(tmp_path: Path) -> None:
 def test_a_file_without_any_json_object_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"in\.csv: line 2 is no JSON object"):
         surveyed(tmp_path / "in.csv", b"\nid,text\n1,hello\n")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (gzip.compress(b'{"a":1}\n'), "compressed with gzip"),
+        ('{"a":1}\n'.encode("utf-16"), "UTF-16"),
+        (b'[{"a":1},\n {"a":2}]\n', "a JSON array"),
+    ],
+)
+def test_a_file_of_another_kind_is_called_by_its_name(tmp_path: Path, content: bytes, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        surveyed(tmp_path / "in.jsonl", content)
 
 
 def test_a_line_that_changes_under_the_runner_is_noticed(tmp_path: Path) -> None:
@@ -270,9 +294,46 @@ def test_a_posted_answer_is_kept_as_it_is_but_for_its_line_ends(tmp_path: Path) 
         ({"prompt_tokens": 3, "total_tokens": 3}, (3, 0)),
         ({"input_tokens": 3, "output_tokens": 9}, (3, 9)),
         ({"prompt_tokens": "many"}, (None, None)),
+        ({"prompt_tokens": "many", "completion_tokens": 4}, (None, 4)),
+        ({"prompt_tokens": 3.0, "completion_tokens": -1, "output_tokens": 5}, (3, 5)),
+        ({"prompt_tokens": True, "completion_tokens": 1e300}, (None, None)),
+        ("many", (None, None)),
         (None, (None, None)),
     ],
 )
-def test_tokens(usage: Any, tokens: tuple[int | None, int | None]) -> None:
-    assert usage_of(json.dumps({"usage": usage}).encode()) == tokens
-    assert usage_of(b"[]") == (None, None)
+def test_tokens_are_the_same_to_the_runner_and_to_the_report(usage: Any, tokens: tuple[int | None, int | None]) -> None:
+    answer = json.dumps({"usage": usage}).encode()
+    assert usage_of(answer) == tokens
+    line = b'{"response":{"status_code":200,"body":%b},"error":null}' % answer
+    data = RunData().read([line])
+    assert [spread.sum if spread.count else None for spread in (data.prompt, data.completion)] == list(tokens)
+
+
+def test_an_answer_that_is_no_object_has_no_tokens() -> None:
+    assert usage_of(b"[]") == usage_of(b"") == usage_of(b"\xff") == (None, None)
+
+
+def test_an_odd_usage_hides_no_error() -> None:
+    line = b'{"response":{"status_code":500,"body":{"usage":3,"error":{"type":"overloaded"}}},"error":null}'
+    assert RunData().read([line]).errors == {"overloaded": 1}
+
+
+@pytest.mark.parametrize(
+    ("mime_type", "suffix"),
+    [
+        ("audio/wav", ".wav"),
+        ("audio/x-wav", ".wav"),
+        ("audio/ogg", ".ogg"),
+        ("audio/mpeg", ".mp3"),
+        ("audio/wav; codecs=1", ".wav"),
+        ("image/webp", ".webp"),
+        ("image/PNG", ".png"),
+        ("x/none", ".bin"),
+    ],
+)
+def test_a_medium_has_one_suffix_for_a_batch_and_for_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mime_type: str, suffix: str
+) -> None:
+    monkeypatch.setattr("mimetypes.guess_extension", lambda kind: None)  # a Python and a machine that know nothing
+    assert as_file(Media(b"0123", mime_type), None) == (b"0123", suffix)
+    assert Folder(tmp_path / "media", tmp_path / "out.jsonl").add(b"0123", mime_type, 0).endswith(suffix)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .locking import JournalError as JournalError
     from .progress import BatchSummary as BatchSummary
     from .progress import Draining as Draining
+    from .progress import GaveUp as GaveUp
     from .progress import Progress as Progress
     from .progress import RecordFailed as RecordFailed
     from .progress import Started as Started
@@ -21,13 +22,14 @@ if TYPE_CHECKING:
 
 _MODULES: Final = {
     "locking": "JournalError",
-    "progress": "BatchSummary Draining Progress RecordFailed Started",
+    "progress": "BatchSummary Draining GaveUp Progress RecordFailed Started",
     "runner": "run_batch run_batch_sync",
 }
 _HOMES: Final = {name: module for module, names in _MODULES.items() for name in names.split()}
 __all__ = [
     "BatchSummary",
     "Draining",
+    "GaveUp",
     "JournalError",
     "Progress",
     "RecordFailed",

@@ -10,7 +10,6 @@ one that is there. https://platform.openai.com/docs/api-reference/batch/request-
 
 from __future__ import annotations
 
-import mimetypes
 import os
 import re
 import secrets
@@ -28,10 +27,9 @@ from ..tasks.output import Output
 from .asking import Asked
 from .locking import failed, sync_folder, write_all
 from .sealing import START
+from .suffixes import suffix_of
 
 _CAPITAL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
-_SUFFIXES: Final = {"audio/flac": ".flac", "audio/ogg": ".ogg", "audio/wav": ".wav", "image/webp": ".webp"}
-"""Which Python 3.11 does not know."""
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -48,8 +46,7 @@ class Folder:
 
         Raises `JournalError` where it cannot be written.
         """
-        suffix = _SUFFIXES.get(kind) or mimetypes.guess_extension(kind) or ".bin"
-        name = f"{index + 1:08d}-{secrets.token_hex(4)}{suffix}"
+        name = f"{index + 1:08d}-{secrets.token_hex(4)}{suffix_of(kind)}"
         file = self._path / name
         try:
             self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -134,36 +131,6 @@ class _Media:
 
     def _kept(self, data: bytes, kind: str) -> dict[str, Any]:
         return {"path": self._folder.add(data, kind, self._index), "mime_type": kind, "bytes": len(data)}
-
-
-def usage_of(body: bytes) -> tuple[int | None, int | None]:
-    """Tokens in and out, as the answer's `usage` has them."""
-    try:
-        usage = _usage.decode(body).usage
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return None, None
-    if usage is None:
-        return None, None
-    into = usage.prompt_tokens if usage.prompt_tokens is not None else usage.input_tokens
-    out = usage.completion_tokens if usage.completion_tokens is not None else usage.output_tokens
-    if out is None and into is not None and usage.total_tokens is not None:
-        out = max(0, usage.total_tokens - into)
-    return into, out
-
-
-class _Usage(msgspec.Struct, gc=False):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    input_tokens: int | None = None  # of /v1/responses
-    output_tokens: int | None = None
-    total_tokens: int | None = None
-
-
-class _Used(msgspec.Struct, gc=False):
-    usage: _Usage | None = None
-
-
-_usage: Final = msgspec.json.Decoder(_Used)
 
 
 def success(custom_id: str, request_id: str | None, body: bytes, redact: Callable[[str], str]) -> bytes:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 from functools import cache
 from typing import Any, Final, Literal, NamedTuple
 
@@ -99,6 +100,7 @@ def read(item: Item) -> Asked:
     if line.url is not None:
         return _openai(line)
     if line.task is not None:
+        _check_names(item.line)
         return _task(line, line.task)
     raise InvalidParameterError('the line has neither a "url" with a "body" nor a "task"')
 
@@ -192,6 +194,13 @@ def _task(line: Line, name: str) -> Asked:
     streams = bool(arguments.pop("stream", None))
     form: Form = "openai" if declaration in (chat.chat_completion, embeddings.create_embedding) else "task"
     return Asked(form, arguments, declaration, provider=line.provider, streams=streams)
+
+
+def _check_names(line: bytes) -> None:
+    """Refuse a field that is nearly one of ours: what it says would be left out, and nobody would see it."""
+    for name in msgspec.json.decode(line, type=dict[str, msgspec.Raw]):
+        if name not in Line.__struct_fields__ and (meant := get_close_matches(name, Line.__struct_fields__, 1, 0.7)):
+            raise InvalidParameterError(f"the line has a field {name[:60]!r}; did you mean {meant[0]!r}?")
 
 
 def _inputs(declaration: Declaration[..., Any, Any], inputs: Any) -> dict[str, Any]:

@@ -53,12 +53,18 @@ def open_alone(path: Path) -> int:
                 raise trouble(path, "is no file, and only a file can be taken up again")
             _lock(descriptor, path)
             if _is_still_there(descriptor, path):
+                _beside(path).unlink(missing_ok=True)  # of a run that was killed while it made one
                 sync_folder(path)
                 return descriptor
         except BaseException:
             os.close(descriptor)
             raise
         os.close(descriptor)
+
+
+def _beside(path: Path) -> Path:
+    """Where the file that is to replace it is made. Only the lock's holder makes one."""
+    return path.with_name(f".{path.name}.part")
 
 
 def _lock(descriptor: int, path: Path) -> None:
@@ -84,8 +90,7 @@ def replace(path: Path, descriptor: int, pieces: Iterable[tuple[int, int]]) -> i
 
     The file that is there stays whole until the new one is on the disk. The old descriptor is closed.
     """
-    beside = path.with_name(f".{path.name}.part")
-    beside.unlink(missing_ok=True)  # of a run that was killed here: only the lock's holder makes one
+    beside = _beside(path)
     new = os.open(beside, _FLAGS | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         _lock(new, beside)

@@ -19,7 +19,7 @@ WINDOW: Final = 30.0
 """Seconds that the rate is taken over."""
 Prices: TypeAlias = Mapping[str, tuple[float, float]]
 """What a million tokens in and a million out cost, by "provider/model", by model, by provider, or by "" for all."""
-Stopped: TypeAlias = Literal["drained", "stopped"]
+Stopped: TypeAlias = Literal["drained", "stopped", "gave_up"]
 
 
 class Started(msgspec.Struct, tag_field="event", tag="started", frozen=True):
@@ -36,8 +36,8 @@ class Started(msgspec.Struct, tag_field="event", tag="started", frozen=True):
 
 class Progress(msgspec.Struct, tag_field="event", tag="progress", frozen=True):
     """Where it is. `done` (without `failed`), `left`: records; `rate`, `token_rate`: records and tokens out a second,
-    of the last 30 s; `errors`: failures of this run by class; `spend`: what all records in the output cost, None
-    without prices; `eta`: seconds."""
+    of the last 30 s; `errors`: failures of this run by class, those too that are not in the output yet; `spend`: what
+    all records in the output cost, None without prices; `eta`: seconds."""
 
     total: int
     done: int
@@ -70,10 +70,20 @@ class Draining(msgspec.Struct, tag_field="event", tag="draining", frozen=True):
     in_flight: int
 
 
+class GaveUp(msgspec.Struct, tag_field="event", tag="gave_up", frozen=True):
+    """So many records in a row (`failures`) failed alike that the others would, too: no more are begun, and these are
+    not in the output. `error`, `message`: of the last one; `in_flight`: records that are waited for."""
+
+    error: str
+    message: str
+    failures: int
+    in_flight: int
+
+
 class BatchSummary(msgspec.Struct, tag_field="event", tag="finished", frozen=True):
     """What a run leaves. `done`, `failed`, `left`: records in all, those of earlier runs included; `stopped`: whether
-    it was told to stop, and how; `torn`: bytes of an unfinished record that were cut at its start; tokens, `spend`:
-    of all records; `errors`: of this run, by class."""
+    it was told to stop, and how, or gave up, and then `reason` is the error that was everybody's; `torn`: bytes of an
+    unfinished record that were cut at its start; tokens, `spend`: of all records; `errors`: of this run, by class."""
 
     input: str
     output: str
@@ -89,9 +99,10 @@ class BatchSummary(msgspec.Struct, tag_field="event", tag="finished", frozen=Tru
     errors: dict[str, int]
     spend: float | None
     stopped: Stopped | None
+    reason: str | None = None
 
 
-Event: TypeAlias = Started | Progress | RecordFailed | Draining | BatchSummary
+Event: TypeAlias = Started | Progress | RecordFailed | Draining | GaveUp | BatchSummary
 
 
 class Count:
@@ -165,7 +176,9 @@ class Count:
             eta=self.left / rate if rate else None,
         )
 
-    def summary(self, paths: tuple[str, str], torn: int, stopped: Stopped | None) -> BatchSummary:
+    def summary(
+        self, paths: tuple[str, str], torn: int, stopped: Stopped | None, reason: str | None = None
+    ) -> BatchSummary:
         """What the run leaves."""
         seconds = time.monotonic() - self.began
         return BatchSummary(
@@ -183,6 +196,7 @@ class Count:
             errors=dict(self.errors),
             spend=self.spent,
             stopped=stopped,
+            reason=reason,
         )
 
 

@@ -17,7 +17,7 @@ from anyio import to_thread
 from ..custom import CUSTOM, posting
 from ..engine.facts import Timings
 from ..keys import is_url
-from .answers import Folder, body_of, failure, is_small, success, usage_of
+from .answers import Folder, body_of, failure, is_small, success
 from .asking import Asked, custom_id_of, read
 from .locking import JournalError
 from .performing import Done, Performer, choice_of, paced
@@ -25,6 +25,7 @@ from .sealing import Mark
 from .settings import CHARACTERS, UNKNOWN, Pacing
 from .source import Item
 from .turns import Turn
+from .usage import usage_of
 
 if TYPE_CHECKING:
     from ..client import AsyncInferenceClient

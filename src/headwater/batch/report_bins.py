@@ -24,6 +24,8 @@ _PAUSE: Final = 12
 """Bins in which nothing happened and nothing was under way, above which they are cut out of the picture."""
 _CUT: Final = 2
 """Bins that a cut takes."""
+_AT_ONCE: Final = 4096
+"""Numbers that are kept until they are counted."""
 
 
 class Spread:
@@ -35,22 +37,61 @@ class Spread:
     def __init__(self, *, whole: bool = False) -> None:
         self._is_whole = whole
         self._smallest = 0.5 if whole else 1e-4
-        self.count = 0
-        self.sum = 0.0
-        self.least, self.most = math.inf, -math.inf
-        self.bins: Counter[int] = Counter()
+        self._count = 0
+        self._sum = 0.0
+        self._least, self._most = math.inf, -math.inf
+        self._bins: Counter[int] = Counter()
+        self._new: list[float] = []
 
     def add(self, number: float) -> None:
         """Count a number, which is finite and not negative."""
-        self.count += 1
-        self.sum += number
-        # This runs ten times a line, and calls of `min` and `max` would be half of it.
-        if number < self.least:
-            self.least = number
-        if number > self.most:
-            self.most = number
-        size = max(number, self._smallest)
-        self.bins[math.floor(math.log(size) / _STEP)] += 1
+        # This runs ten times a line, so that the work is done for thousands of numbers at once.
+        self._new.append(number)
+        if len(self._new) >= _AT_ONCE:
+            self._settle()
+
+    def _settle(self) -> Spread:
+        """Take in what was added."""
+        if not self._new:
+            return self
+        new, self._new = self._new, []
+        self._count += len(new)
+        self._sum += sum(new)
+        self._least, self._most = min(self._least, min(new)), max(self._most, max(new))
+        smallest = self._smallest
+        if self._is_whole:  # many are alike
+            for number, times in Counter(new).items():
+                self._bins[math.floor(math.log(max(number, smallest)) / _STEP)] += times
+        else:
+            log, floor = math.log, math.floor
+            sizes = [number if number > smallest else smallest for number in new]  # noqa: FURB136 - a call is slower
+            self._bins.update([floor(log(size) / _STEP) for size in sizes])
+        return self
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return self._settle()._count
+
+    @property
+    def sum(self) -> float:
+        """Their sum."""
+        return self._settle()._sum
+
+    @property
+    def least(self) -> float:
+        """The smallest; infinite of nothing."""
+        return self._settle()._least
+
+    @property
+    def most(self) -> float:
+        """The largest; minus infinity of nothing."""
+        return self._settle()._most
+
+    @property
+    def bins(self) -> Counter[int]:
+        """How many are in each bin, by the number that `edge` takes."""
+        return self._settle()._bins
 
     @property
     def mean(self) -> float:

@@ -9,26 +9,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any, Final, TypeAlias, TypeGuard
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
 from .report_bins import Names, Spread, Timeline, shown
+from .usage import Usage, usage_in
 
 _LONGEST_EXAMPLE: Final = 200
 _LARGEST: Final = 1e11
 """A time in Unix seconds, or any other number, above this is taken for nonsense."""
 
 Number: TypeAlias = int | float | None
-
-
-class Usage(msgspec.Struct):
-    """Tokens, in the words of chat completions or of responses."""
-
-    prompt_tokens: Number = None
-    completion_tokens: Number = None
-    input_tokens: Number = None
-    output_tokens: Number = None
 
 
 class Facts(Usage):
@@ -61,7 +53,7 @@ class Line(msgspec.Struct):
 class Body(msgspec.Struct):
     """What of an answer is looked at."""
 
-    usage: Usage | None = None
+    usage: Any = None
     error: Any = None
 
 
@@ -69,7 +61,6 @@ UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _LINES: Final = msgspec.json.Decoder(Line)
 _BODIES: Final = msgspec.json.Decoder(Body)
 _NOTHING: Final = Body()
-_NO_USAGE: Final = Usage()
 
 
 class RunData:
@@ -115,7 +106,7 @@ class RunData:
         else:
             self.failed += 1
             self.errors[kind] += 1
-        tokens = self._add_tokens(body.usage or line.headwater or _NO_USAGE)
+        tokens = self._add_tokens(body, line.headwater)
         if line.headwater is not None:
             self._add_facts(line.headwater, kind, tokens)
 
@@ -137,39 +128,52 @@ class RunData:
             self.examples[name] = shown(str(facts["message"]), _LONGEST_EXAMPLE)
         return name
 
-    def _add_tokens(self, usage: Usage) -> float:
-        prompt = usage.prompt_tokens if usage.prompt_tokens is not None else usage.input_tokens
-        completion = usage.completion_tokens if usage.completion_tokens is not None else usage.output_tokens
-        if _is_size(prompt):
+    def _add_tokens(self, body: Body, facts: Facts | None) -> int:
+        """Returns those of the answer."""
+        prompt, completion = usage_in(body.usage).tokens()
+        if prompt is None and completion is None and facts is not None:
+            prompt, completion = facts.tokens()
+        if prompt is not None:
             self.prompt.add(prompt)
-        if _is_size(completion):
+        if completion is not None:
             self.completion.add(completion)
-            return completion
-        return 0.0
+        return completion or 0
 
-    def _add_facts(self, facts: Facts, kind: str | None, tokens: float) -> None:
-        if _is_size(facts.seconds):
-            (self.latency if kind is None else self.failure).add(facts.seconds)
-        if _is_size(facts.first_event):
-            self.first_event.add(facts.first_event)
+    def _add_facts(self, facts: Facts, kind: str | None, tokens: int) -> None:
+        seconds = _size(facts.seconds)
+        first_event = _size(facts.first_event)
+        if seconds is not None:
+            (self.latency if kind is None else self.failure).add(seconds)
+        if first_event is not None:
+            self.first_event.add(first_event)
         if isinstance(facts.attempts, int | list):
             self.attempts.add(facts.attempts if isinstance(facts.attempts, int) else len(facts.attempts))
-        if _is_size(facts.in_flight):
-            self.most_in_flight = max(self.most_in_flight, int(facts.in_flight))
-        if facts.provider and kind is None and _is_size(facts.seconds):
-            self.providers.setdefault(self._provider_names.of(facts.provider), Spread()).add(facts.seconds)
-        if _is_size(facts.started):
-            self._add_times(facts.started, facts.seconds if _is_size(facts.seconds) else 0.0, facts, kind, tokens)
+        in_flight = _size(facts.in_flight)
+        if in_flight is not None and in_flight > self.most_in_flight:
+            self.most_in_flight = int(in_flight)
+        if facts.provider and kind is None and seconds is not None:
+            name = self._provider_names.of(facts.provider)
+            if (spread := self.providers.get(name)) is None:
+                spread = self.providers[name] = Spread()
+            spread.add(seconds)
+        started = _size(facts.started)
+        if started is not None:
+            self._add_times(started, seconds or 0.0, facts, kind, tokens)
+        if tokens > 1 and first_event is not None and seconds is not None and seconds > first_event:
+            self.pace.add(tokens / (seconds - first_event))
 
-    def _add_times(self, started: float, seconds: float, facts: Facts, kind: str | None, tokens: float) -> None:
+    def _add_times(self, started: float, seconds: float, facts: Facts, kind: str | None, tokens: int) -> None:
         ended = started + seconds
-        self.first = started if self.first is None else min(self.first, started)
-        self.last = ended if self.last is None else max(self.last, ended)
+        if self.first is None or started < self.first:
+            self.first = started
+        if self.last is None or ended > self.last:
+            self.last = ended
         moment = self.timeline.at(started)
         moment.started += 1
         moment.started_at += started - self.timeline.origin
-        if _is_size(facts.limit):
-            moment.limit += facts.limit
+        limit = _size(facts.limit)
+        if limit is not None:
+            moment.limit += limit
             moment.limits += 1
         moment = self.timeline.at(ended)
         moment.ended += 1
@@ -179,9 +183,6 @@ class RunData:
             moment.good += 1
         else:
             moment.errors[kind] += 1
-        pace = seconds - (facts.first_event or 0.0)
-        if tokens > 1 and _is_size(facts.first_event) and pace > 0:
-            self.pace.add(tokens / pace)
 
 
 def _body(response: Response | None) -> Body:
@@ -191,5 +192,6 @@ def _body(response: Response | None) -> Body:
         return _NOTHING
 
 
-def _is_size(number: Number) -> TypeGuard[float]:
-    return number is not None and 0 <= number <= _LARGEST
+def _size(number: Number) -> Number:
+    """The number, where it is one that can be."""
+    return number if number is not None and 0 <= number <= _LARGEST else None

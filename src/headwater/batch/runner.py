@@ -2,14 +2,16 @@
 
 The same call again goes on where the last one stopped. It holds, whatever ends the process: a result that was counted
 is in the output; every record is there once, or not yet; what is sent again after a kill was under way when it came, at
-most as many requests as there may be at once. How many those were is not known: no note is taken of a request before
-its answer. How requests are paced is `mapping`'s, how lines are kept `journal`'s.
+most as many requests as there may be at once, or was a failure that `breaker` held back. How many those were is not
+known: no note is taken of a request before its answer. How requests are paced is `mapping`'s, how lines are kept
+`journal`'s.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -18,14 +20,15 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import anyio
 from anyio import CancelScope, to_thread
 
-from ..errors import InputError
+from ..errors import InputError, InvalidParameterError
 from ..portal import call
 from .answers import Folder
 from .asking import custom_id_of
+from .breaker import IN_A_ROW, Breaker
 from .journal import Journal, OpenJournal
 from .locking import JournalError
 from .mapping import AsyncMap
-from .progress import BatchSummary, Count, Draining, Event, Prices, RecordFailed, Started, Stopped
+from .progress import BatchSummary, Count, Draining, Event, GaveUp, Prices, RecordFailed, Started, Stopped
 from .records import LinePacing, Records
 from .results import Stats
 from .resuming import Earlier
@@ -53,6 +56,7 @@ async def run_batch(
     model: str | None = None,
     stream: bool = False,
     retry_failed: bool = False,
+    give_up_after: int | None = IN_A_ROW,
     prices: Prices | None = None,
     media_folder: str | os.PathLike[str] | None = None,
     watch: Callable[[Event], object] | None = None,
@@ -73,6 +77,8 @@ async def run_batch(
         model: The model of lines that name none.
         stream: Have chats and texts streamed, for the time of their first event; their lines are the same.
         retry_failed: First take the records that failed out of the output, so that they are sent again.
+        give_up_after: Begin no more records once so many in a row failed alike, in a way that no other would escape:
+            a wrong key, model or address, a server that is gone; theirs are left to be done again. None: go on.
         prices: What tokens cost, by model or provider.
         media_folder: Where images, sounds and videos go: "NAME.media" beside the output if not given.
         watch: Gets what is to be told, in the event loop's thread, which it must not block.
@@ -84,15 +90,18 @@ async def run_batch(
 
     Raises:
         InputError: The input cannot be read, has no JSON object in it, or is not what the output was made from.
+        InvalidParameterError: An option cannot be what it is.
         JournalError: The output is in another run's hands, damaged, or cannot be written.
     """
+    if give_up_after is not None and (isinstance(give_up_after, bool) or give_up_after < 1):
+        raise InvalidParameterError("give_up_after must be a whole number above 0, or None")
     if timeout is not None:
         client = client.with_options(timeout=timeout)
     pacing = LinePacing(concurrency, requests_per_minute, tokens_per_minute, {})
     output = Path(output)
     folder = Folder(Path(media_folder) if media_folder else output.with_suffix(".media"), output)
     batch = Batch(Path(input), output, pacing, Records(client, model, folder, stream=stream), Count(prices))
-    batch.ordered, batch.retry_failed = ordered, retry_failed
+    batch.ordered, batch.retry_failed, batch.give_up_after = ordered, retry_failed, give_up_after
     batch.watch, batch.every = watch, every
     return await batch.run(catch_signals=catch_signals)
 
@@ -118,6 +127,7 @@ class Batch:
 
     ordered = False
     retry_failed = False
+    give_up_after: int | None = IN_A_ROW
     watch: Callable[[Event], object] | None = None
     every = EVERY
 
@@ -133,6 +143,7 @@ class Batch:
         self._results: AsyncMap[Any] | None = None
         self._torn = 0
         self._failures: dict[int, RecordFailed] = {}
+        self._breaker: Breaker[tuple[bytes, Mark]] = Breaker(None, has_succeeded=False)
 
     async def run(self, *, catch_signals: bool) -> BatchSummary:
         """All of it."""
@@ -149,7 +160,10 @@ class Batch:
             raise KeyboardInterrupt
         if self._failure is not None:
             raise self._failure
-        summary = self._count.summary(self._paths, self._torn, self._stopped if self._count.left else None)
+        stopped = self._stopped if self._count.left else None
+        cause = self._breaker.cause if stopped == "gave_up" else None
+        reason = f"{type(cause).__name__}: {cause}" if cause else None
+        summary = self._count.summary(self._paths, self._torn, stopped, reason)
         self._tell(summary)
         return summary
 
@@ -157,16 +171,17 @@ class Batch:
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
             async for _ in signals:
                 if self._stopped is None:
-                    self._stop_taking()
+                    self._stop_taking("drained")
+                    if self._results is not None:
+                        self._tell(Draining(self._results.stats.in_flight))
                 else:
                     self._stopped = "stopped"
                     self._scope.cancel()
 
-    def _stop_taking(self) -> None:
-        self._stopped = "drained"
+    def _stop_taking(self, why: Stopped) -> None:
+        self._stopped = why
         if self._results is not None:
             self._results.stop_taking()
-            self._tell(Draining(self._results.stats.in_flight))
 
     def _tell(self, event: Event) -> None:
         if self.watch is None or self._failure is not None:
@@ -189,6 +204,7 @@ class Batch:
             journal = await to_thread.run_sync(partial(earlier.read, retry_failed=self.retry_failed))
             self._torn = earlier.torn
             count.start()
+            self._breaker = Breaker(self.give_up_after, has_succeeded=count.done > 0)
             self._tell(Started(*self._paths, count.total, count.done, count.failed, count.left, self._torn))
             if count.left:
                 await self._perform(journal)
@@ -222,6 +238,7 @@ class Batch:
                     self._failure = self._failure or error
                 tasks.cancel_scope.cancel()
         finally:
+            writer.put(self._breaker.release())
             with CancelScope(shield=True):
                 await writer.finish()
 
@@ -232,7 +249,12 @@ class Batch:
             if error is not None:
                 told = RecordFailed(item.number + 1, custom_id_of(item), type(error).__name__, str(error))
                 self._failures[item.number] = told
-            await writer.add(members, mark)
+                self._count.errors[told.error] += 1
+            due = self._breaker.add((members, mark), error, time.monotonic())
+            if self._breaker.cause is not None and self._stopped is None:
+                self._give_up(self._breaker.cause)
+            if due:
+                await writer.add(due)
 
         self._records.store = store
         work: Any = self._records  # to a map, a task of its own kind
@@ -247,12 +269,16 @@ class Batch:
         finally:
             items.close()
 
+    def _give_up(self, cause: Exception) -> None:
+        self._stop_taking("gave_up")
+        under_way = self._results.stats.in_flight - 1 if self._results is not None else 0
+        self._tell(GaveUp(type(cause).__name__, str(cause), self._breaker.count, max(0, under_way)))
+
     def _synced(self, marks: Sequence[Mark]) -> None:
         """These are on the disk."""
         for mark in marks:
             self._count.add(mark)
             if mark.error is not None:
-                self._count.errors[mark.error] += 1
                 self._tell(self._failures.pop(mark.index))
 
     async def _tick(self) -> None:

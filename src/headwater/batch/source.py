@@ -29,6 +29,14 @@ LONGEST: Final = 64 * 1024 * 1024
 OFTEN: Final = 4096
 _BOM: Final = b"\xef\xbb\xbf"
 BLANK: Final = object()
+_NO_LINES: Final = {
+    b"\x1f\x8b": ": it is compressed with gzip",
+    b"\x28\xb5\x2f\xfd": ": it is compressed with zstd",
+    b"\xff\xfe": ": it is UTF-16, and UTF-8 is wanted",
+    b"\xfe\xff": ": it is UTF-16, and UTF-8 is wanted",
+    b"[": ": it is a JSON array, and one object a line is wanted",
+}
+"""What a file is that has no line in it, by its first bytes."""
 
 
 class InterruptedBatchError(Exception):
@@ -80,7 +88,12 @@ class Survey:
                 well_formed += name is not None
                 self.states.append(RECORD | REPEATED if name is not None and seen.add(hash(name)) else RECORD)
         if self.records and not well_formed:
-            raise InputError(f"{self.path}: line {first} is no JSON object, and neither is any other; see --help")
+            raise InputError(f"{self.path}: line {first} is no JSON object, and neither is any other{self._hint()}")
+
+    def _hint(self) -> str:
+        with _open(self.path) as file:
+            start = file.read(64).lstrip()
+        return next((hint for begins, hint in _NO_LINES.items() if start.startswith(begins)), "")
 
     def _count(self) -> int:
         with _open(self.path) as file:

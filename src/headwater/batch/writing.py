@@ -8,7 +8,7 @@ the first of them has waited for 50 ms. A line is reported once it is synced. No
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import anyio
@@ -43,12 +43,15 @@ class Writer:
         self._due = 0.0
         self.failure: HeadwaterError | None = None
 
-    async def add(self, members: bytes, mark: Mark) -> None:
-        """Write a record; it is on its way also where the waiting is cancelled. Raises `JournalError`."""
-        group = self._group
-        group.lines.append((members, mark))
+    def put(self, lines: Iterable[tuple[bytes, Mark]]) -> _Group:
+        """Have these records written by `run` or `finish`; returns the group that they are in."""
+        self._group.lines += lines
         self._wake.set()
-        await group.written.wait()
+        return self._group
+
+    async def add(self, lines: Iterable[tuple[bytes, Mark]]) -> None:
+        """Write these records; they are on their way also where the waiting is cancelled. Raises `JournalError`."""
+        await self.put(lines).written.wait()
         if self.failure is not None:
             raise self.failure
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final
 import anyio
 from cyclopts import Parameter
 
+from ..batch.locking import JournalError
 from ..batch.progress import BatchSummary, read_prices
 from ..batch.runner import run_batch
 from ..client import AsyncInferenceClient
@@ -21,6 +22,7 @@ from .options import option
 from .terminal import say
 
 SOME_FAILED: Final = 3
+GAVE_UP: Final = 4
 STOPPED: Final = 130
 
 _SWITCHES: Final = ("ordered", "stream", "retry_failed")
@@ -44,6 +46,7 @@ _OPTIONS: Final = (
     option("model", str, "The model of lines that name none."),
     option("stream", bool, "Have chats and texts streamed, to note the time of the first event."),
     option("retry_failed", bool, "Send the records again that failed; their results leave the output first."),
+    option("keep_going", bool, "Go on where all records fail alike, and take that for their results."),
     option(
         "prices",
         list[str],
@@ -75,19 +78,24 @@ def run(source: str, output: str, **given: Any) -> int:
 
     The results are lines of OpenAI's Batch API, too. They are added to the output as they come, each once, and what was
     counted is on the disk: the same command goes on where it was stopped or killed, and takes what was added to the
-    input since. Ctrl-C ends the taking of records and waits for those under way; a second one ends at once.
+    input since. Ctrl-C ends the taking of records and waits for those under way; a second one ends at once. Where all
+    records fail alike (a wrong key or model, a server that is gone) it stops, and leaves them to be done again.
 
-    Exit codes: 0 every record succeeded, 3 some failed, 130 stopped by Ctrl-C or SIGTERM, 1 the output cannot be
-    written, is damaged or in another run's hands, 2 wrong usage, or an input that is no JSON lines or was changed.
+    Exit codes: 0 every record succeeded, 3 some failed, 4 it stopped because all failed alike, 130 stopped by Ctrl-C
+    or SIGTERM, 1 the output cannot be written, is damaged or in another run's hands, 2 wrong usage, or an input that
+    is no JSON lines or was changed.
     """
     if DASH in (source, output):
         raise InputError("a batch needs files, not standard input or output: what is piped cannot be gone on with")
     again = _again(source, output, given)
     options: dict[str, Any] = {name: bool(given.get(name)) for name in _SWITCHES}
     options |= {name: given.get(name) for name in _VALUES}
+    if given.get("keep_going"):
+        options["give_up_after"] = None
     options["concurrency"] = _concurrency(given.get("concurrency"))
     options["prices"] = read_prices(given["prices"]) if given.get("prices") else None
     client = AsyncInferenceClient(**connection.client_for(given)._arguments)
+    ended: JournalError | None = None
     with display(json=bool(given.get("json"))) as show:
 
         async def perform() -> BatchSummary:
@@ -99,6 +107,14 @@ def run(source: str, output: str, **given: Any) -> int:
         except KeyboardInterrupt:
             say("stopped while the files were read; nothing was sent")
             return STOPPED
+        except JournalError as error:
+            if not isinstance(error.__cause__, OSError):
+                raise
+            ended = error
+    if ended is not None:  # told below the display, which is gone by now
+        say(str(ended))
+        say(f"the results until then are in {output}; once it can be written, go on with: {again}")
+        return 1
     return _end(summary, again)
 
 
@@ -124,10 +140,12 @@ def _again(source: str, output: str, given: dict[str, Any]) -> str:
 
 
 def _end(summary: BatchSummary, again: str) -> int:
+    gave_up = summary.stopped == "gave_up"
     if summary.left:
-        say(f"{summary.left} records are left; go on with: {again}")
+        first = "once that is mended, " if gave_up else ""
+        say(f"{summary.left} records are left; {first}go on with: {again}")
     if summary.failed:
         say(f"{summary.failed} records failed; send them again with: {again} --retry-failed")
     if summary.left:
-        return STOPPED
+        return GAVE_UP if gave_up else STOPPED
     return SOME_FAILED if summary.failed else 0

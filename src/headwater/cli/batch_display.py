@@ -13,7 +13,7 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from ..batch.progress import BatchSummary, Draining, Event, Progress, RecordFailed, Started
+from ..batch.progress import BatchSummary, Draining, Event, GaveUp, Progress, RecordFailed, Started
 from .terminal import LONGEST_LINE, clean, is_terminal, say
 
 EVERY: Final = 0.25
@@ -95,6 +95,10 @@ def words(event: Told) -> str:
             return f"line {event.line} ({event.custom_id[:80]}): {event.error}: {event.message}"
         case Draining():
             return f"no more records are begun; {event.in_flight} are under way (Ctrl-C again ends it now)"
+        case GaveUp():
+            told = f"{event.failures} records in a row failed alike, with {event.error}: {event.message}"
+            rest = f"{event.in_flight} are under way; Ctrl-C ends it now; --keep-going goes on in any case"
+            return f"{told}; no more are begun ({rest})"
     return _finished(event)
 
 
@@ -108,7 +112,7 @@ def _started(event: Started) -> str:
 
 
 def _finished(event: BatchSummary) -> str:
-    ended = {None: "", "drained": "stopped: ", "stopped": "stopped at once: "}[event.stopped]
+    ended = {None: "", "drained": "stopped: ", "stopped": "stopped at once: ", "gave_up": "gave up: "}[event.stopped]
     told = f"{ended}{event.done} of {event.total} records done, {event.failed} failed, {event.left} left"
     told += f"; {event.seconds:.1f} s, {_short(event.rate)} a second"
     if event.input_tokens or event.output_tokens:
@@ -127,8 +131,8 @@ def _rates(event: Progress) -> list[str]:
     told = [f"{_short(event.rate)} a second"]
     if event.token_rate:
         told.append(f"{_short(event.token_rate)} tokens a second")
-    limit = f" of {event.limit}" if event.limit else ""
-    told.append(f"{event.in_flight}{limit} under way")
+    limit = f" (limit {event.limit})" if event.limit else ""
+    told.append(f"{event.in_flight} under way{limit}")
     if event.spend is not None:
         told.append(f"spend {event.spend:.4f}")
     if event.eta is not None:

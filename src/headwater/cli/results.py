@@ -7,12 +7,12 @@ is JSON. Media inside JSON are data URLs. Pillow and numpy are never imported fo
 from __future__ import annotations
 
 import io
-import mimetypes
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
+from ..batch.suffixes import suffix_of
 from ..media import data_url, encode_image, kind_of, mime_type_of
 from ..tasks.output import Output
 
@@ -61,14 +61,14 @@ def as_file(result: Any, path: str | None) -> tuple[bytes, str] | None:
     image's format, PNG where it names none."""
     if isinstance(result, bytes):
         kind = getattr(result, "mime_type", None) or mime_type_of(result)
-        return result, mimetypes.guess_extension(kind) or ".bin"
+        return result, suffix_of(kind)
     if kind_of(result) != "image":
         return None
     chosen = _FORMATS.get(Path(path).suffix.lower()) if path else None
     if chosen is not None:
         return _in_format(result, chosen), Path(path or "").suffix
     data, kind = encode_image(result)
-    return data, mimetypes.guess_extension(kind) or ".png"
+    return data, suffix_of(kind)
 
 
 def _in_format(image: Any, chosen: str) -> bytes:

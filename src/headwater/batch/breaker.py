@@ -1,0 +1,116 @@
+"""The circuit breaker of a batch: when failures in a row say that the run is wrong, and not its records.
+
+A wrong key, address, model or file fails every record alike: a hundred thousand such results are of no use to anybody.
+Results that may be such are held back, until a record succeeds (they are written) or the breaker trips (they are
+dropped, so that their records are done again). How long failures may go on hangs on whose fault they are:
+
+    the key or the account: not at all
+    the network or the server: for `OUTAGE`; not at all where nothing ever answered
+    the record: for ever, once any record has succeeded; before that, not at all
+
+Lines that are wrong by themselves fail at once, while good ones beside them wait for their answers: of those it takes
+`LINES` times as many.
+
+Pure: it is told the time.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Generic, TypeVar
+
+from ..errors import (
+    AuthenticationError,
+    ConnectError,
+    HeadwaterError,
+    InputError,
+    InsecureCredentialError,
+    InvalidCredentialError,
+    InvalidParameterError,
+    MissingCredentialError,
+    PaymentRequiredError,
+    PermissionDeniedError,
+    ProviderError,
+)
+
+T = TypeVar("T")
+
+IN_A_ROW: Final = 20
+"""Failures of one kind, without a success between them, by which it trips."""
+OUTAGE: Final = 120.0
+"""Seconds that a server may be away or refuse everything in the middle of a run."""
+LINES: Final = 50
+MOST_HELD: Final = 4096
+"""Results that are held back; of more, the oldest are written."""
+_ACCOUNT: Final = (
+    AuthenticationError,
+    InsecureCredentialError,
+    InvalidCredentialError,
+    MissingCredentialError,
+    PaymentRequiredError,
+    PermissionDeniedError,
+)
+
+
+class Breaker(Generic[T]):
+    """Takes results as they come, and gives those that may be written.
+
+    `in_a_row`: failures after which it trips; None for never. `has_succeeded`: whether earlier runs had a success.
+    """
+
+    def __init__(self, in_a_row: int | None, *, has_succeeded: bool) -> None:
+        self._in_a_row = in_a_row
+        self._has_succeeded = has_succeeded
+        self._has_answered = False
+        self._kind = ""
+        self._since = 0.0
+        self._held: list[T] = []
+        self.count = 0
+        """Failures of one kind in a row, so far."""
+        self.cause: Exception | None = None
+        """The failure that tripped it."""
+
+    def add(self, result: T, error: Exception | None, now: float) -> list[T]:
+        """The results to write now, the oldest first; `now` is in seconds."""
+        if self._in_a_row is None:
+            return [result]
+        kind = _kind_of(error)
+        if self.cause is not None:  # of what was under way when it tripped
+            return [] if kind == self._kind else [result]
+        self._has_succeeded = self._has_succeeded or error is None
+        self._has_answered = self._has_answered or error is None or isinstance(error, ProviderError)
+        patience = self._patience(error)
+        if error is None or patience is None:
+            self._kind, self.count = "", 0
+            return [*self.release(), result]
+        due: list[T] = []
+        if kind != self._kind:
+            due, self._kind, self.count, self._since = self.release(), kind, 0, now
+        self.count += 1
+        self._held.append(result)
+        needed = self._in_a_row * (LINES if isinstance(error, InvalidParameterError | InputError) else 1)
+        if self.count >= needed and now - self._since >= patience:
+            self._held.clear()
+            self.cause = error
+        elif len(self._held) > MOST_HELD:
+            due.append(self._held.pop(0))
+        return due
+
+    def release(self) -> list[T]:
+        """What is held back, to be written after all."""
+        held, self._held = self._held, []
+        return held
+
+    def _patience(self, error: Exception | None) -> float | None:
+        """Seconds that such failures may go on; None for ever."""
+        if isinstance(error, _ACCOUNT) or (isinstance(error, ConnectError) and not self._has_answered):
+            return 0.0
+        if isinstance(error, HeadwaterError) and error.retryable:
+            return OUTAGE
+        return None if self._has_succeeded else 0.0
+
+
+def _kind_of(error: Exception | None) -> str:
+    """What failures have in common: failures that may pass have one name."""
+    if isinstance(error, HeadwaterError) and error.retryable:
+        return "outage"
+    return "" if error is None else type(error).__name__

@@ -1,0 +1,66 @@
+"""The tokens that an answer's `usage` tells of, in the words of chat completions or of responses.
+
+Servers write odd things there: what is no count is taken for not told, and makes nothing else unreadable.
+https://platform.openai.com/docs/api-reference/chat/object
+https://platform.openai.com/docs/api-reference/responses/object
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+_LARGEST: Final = 10**11
+"""A count above this is nonsense."""
+
+
+class Usage(msgspec.Struct, gc=False):
+    """The members that count; any of them may be anything."""
+
+    prompt_tokens: Any = None
+    completion_tokens: Any = None
+    input_tokens: Any = None
+    output_tokens: Any = None
+    total_tokens: Any = None
+
+    def tokens(self) -> tuple[int | None, int | None]:
+        """Tokens in and out, each None where it is not told; embeddings tell the total in place of what came out."""
+        into = _count(self.prompt_tokens)
+        if into is None:
+            into = _count(self.input_tokens)
+        out = _count(self.completion_tokens)
+        if out is None:
+            out = _count(self.output_tokens)
+        if out is None and into is not None and (total := _count(self.total_tokens)) is not None:
+            out = max(0, total - into)
+        return into, out
+
+
+def _count(value: Any) -> int | None:
+    if type(value) is int:
+        return value if 0 <= value <= _LARGEST else None
+    return int(value) if isinstance(value, float) and 0 <= value <= _LARGEST else None
+
+
+class _Used(msgspec.Struct, gc=False):
+    usage: Any = None
+
+
+_whole: Final = msgspec.json.Decoder(_Used)
+
+
+def usage_in(value: Any) -> Usage:
+    """A decoded `usage` member; one that is no object tells nothing."""
+    return msgspec.convert(value, Usage) if isinstance(value, dict) else NOTHING
+
+
+def usage_of(body: bytes) -> tuple[int | None, int | None]:
+    """Tokens in and out, as the `usage` of this answer has them."""
+    try:
+        return usage_in(_whole.decode(body).usage).tokens()
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None, None
+
+
+NOTHING: Final = Usage()

@@ -1,0 +1,207 @@
+"""When a batch gives up by itself, and when it goes on: the rule, and a run of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from batch_server import Server, check_complete, results, serving, write_requests
+
+from headwater import AsyncInferenceClient
+from headwater.batch import GaveUp, RecordFailed, run_batch
+from headwater.batch.breaker import LINES, MOST_HELD, OUTAGE, Breaker
+from headwater.batch.progress import BatchSummary
+from headwater.cli import main
+from headwater.errors import (
+    AuthenticationError,
+    ConnectError,
+    InvalidParameterError,
+    InvalidRequestError,
+    MissingCredentialError,
+    NotFoundError,
+    RateLimitError,
+    ServerError,
+)
+
+KEY, MISSING, WRONG, GONE, BROKEN = (
+    AuthenticationError("no"),
+    NotFoundError("no"),
+    InvalidRequestError("no"),
+    ConnectError("no"),
+    ServerError("no"),
+)
+
+
+def told(breaker: Breaker[int], error: Exception | None, count: int, *, every: float = 0.0) -> list[int]:
+    """What is written of so many results of one kind, which are numbered."""
+    return [result for number in range(count) for result in breaker.add(number, error, number * every)]
+
+
+@pytest.mark.parametrize("error", [KEY, MISSING, WRONG, GONE, MissingCredentialError("no")])
+def test_the_first_ones_that_all_fail_alike_trip_it_and_are_not_written(error: Exception) -> None:
+    breaker: Breaker[int] = Breaker(5, has_succeeded=False)
+    assert told(breaker, error, 4) == []
+    assert breaker.cause is None
+    assert told(breaker, error, 1) == []
+    assert breaker.cause is error
+    assert breaker.count == 5
+    assert told(breaker, error, 3) == []  # those under way
+    assert told(breaker, None, 2) == [0, 1]
+    assert told(breaker, error, 3) == []
+    assert breaker.release() == []
+
+
+def test_a_success_lets_all_be_written_in_their_order() -> None:
+    breaker: Breaker[int] = Breaker(5, has_succeeded=False)
+    assert [breaker.add(number, KEY, 0.0) for number in range(4)] == [[]] * 4
+    assert breaker.add(4, None, 0.0) == [0, 1, 2, 3, 4]
+    assert breaker.add(5, KEY, 0.0) == []
+    assert breaker.release() == [5]
+    assert breaker.cause is None
+
+
+def test_failures_of_several_kinds_are_the_records_own() -> None:
+    breaker: Breaker[int] = Breaker(2, has_succeeded=False)
+    written = [breaker.add(number, (KEY, MISSING)[number % 2], 0.0) for number in range(10)]
+    assert written == [[], *([number] for number in range(9))]
+    assert breaker.cause is None
+
+
+@pytest.mark.parametrize("error", [MISSING, WRONG, InvalidParameterError("no")])
+@pytest.mark.parametrize("earlier", [True, False])
+def test_once_anything_has_succeeded_a_record_fails_alone(error: Exception, earlier: bool) -> None:
+    breaker: Breaker[int] = Breaker(2, has_succeeded=earlier)
+    if not earlier:
+        breaker.add(0, None, 0.0)
+    assert told(breaker, error, 500) == list(range(500))
+
+
+def test_a_key_that_is_taken_back_in_the_middle_trips_it() -> None:
+    breaker: Breaker[int] = Breaker(3, has_succeeded=True)
+    assert told(breaker, None, 10) == list(range(10))
+    assert told(breaker, KEY, 3) == []
+    assert breaker.cause is KEY
+
+
+@pytest.mark.parametrize("error", [GONE, BROKEN, RateLimitError("no")])
+def test_a_server_may_be_away_for_a_while(error: Exception) -> None:
+    breaker: Breaker[int] = Breaker(3, has_succeeded=False)
+    breaker.add(0, None, 0.0)
+    assert [breaker.add(number, error, number * OUTAGE / 10) for number in range(10)] == [[]] * 10
+    assert breaker.cause is None
+    assert breaker.add(10, error, OUTAGE) == []
+    assert breaker.cause is error
+
+
+def test_failures_that_may_pass_are_of_one_kind() -> None:
+    breaker: Breaker[int] = Breaker(4, has_succeeded=True)
+    for number in range(4):
+        assert breaker.add(number, (BROKEN, GONE)[number % 2], number * OUTAGE) == []
+    assert breaker.cause is GONE
+
+
+def test_what_is_held_is_bounded() -> None:
+    breaker: Breaker[int] = Breaker(3, has_succeeded=True)
+    assert told(breaker, BROKEN, MOST_HELD + 7) == list(range(7))
+    assert breaker.release() == list(range(7, MOST_HELD + 7))
+
+
+def test_of_lines_that_are_wrong_by_themselves_it_takes_more() -> None:
+    breaker: Breaker[int] = Breaker(2, has_succeeded=False)
+    told(breaker, InvalidParameterError("no"), 2 * LINES - 1)
+    assert breaker.cause is None
+    told(breaker, InvalidParameterError("no"), 1)
+    assert breaker.cause is not None
+
+
+def test_without_a_number_nothing_is_held() -> None:
+    breaker: Breaker[int] = Breaker(None, has_succeeded=False)
+    assert told(breaker, KEY, 100) == list(range(100))
+    assert breaker.cause is None
+
+
+# a run
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with serving() as running:
+        yield running
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> tuple[Path, Path]:
+    return tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+
+
+async def run(server: Server, paths: tuple[Path, Path], **options: Any) -> BatchSummary:
+    async with AsyncInferenceClient(base_url=server.url, retries=0) as client:
+        return await run_batch(client, *paths, concurrency=4, **options)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("status", [401, 404])
+async def test_a_run_that_cannot_work_stops_early_and_leaves_all_to_be_done(
+    server: Server, paths: tuple[Path, Path], status: int
+) -> None:
+    write_requests(paths[0], range(300))
+    server.refuses = status
+    events: list[Any] = []
+    summary = await run(server, paths, watch=events.append)
+    assert (summary.done, summary.failed, summary.left, summary.stopped) == (0, 0, 300, "gave_up")
+    assert summary.reason is not None
+    assert "refused by everybody" in summary.reason
+    assert server.asked.total() <= 20 + 4
+    assert paths[1].read_bytes() == b""
+    [told] = [event for event in events if isinstance(event, GaveUp)]
+    assert told.failures == 20
+    assert not [event for event in events if isinstance(event, RecordFailed)]
+    server.refuses = 0
+    assert (await run(server, paths)).done == 300
+    check_complete(paths[1], 300)
+
+
+@pytest.mark.anyio
+async def test_what_came_before_a_key_was_taken_back_is_kept(server: Server, paths: tuple[Path, Path]) -> None:
+    write_requests(paths[0], range(300))
+    server.refuses, server.refuses_after = 401, 100
+    summary = await run(server, paths)
+    assert summary.stopped == "gave_up"
+    assert (summary.done, summary.failed) == (100, 0)
+    assert len(results(paths[1])) == 100
+    server.refuses = 0
+    assert (await run(server, paths)).done == 300
+    check_complete(paths[1], 300)
+
+
+@pytest.mark.anyio
+async def test_a_run_may_go_on_in_any_case_and_a_short_one_does(server: Server, paths: tuple[Path, Path]) -> None:
+    write_requests(paths[0], range(19))
+    server.refuses = 401
+    assert (await run(server, paths)).failed == 19
+    write_requests(paths[0], range(19, 60), "a")
+    assert (await run(server, paths, give_up_after=None)).failed == 60
+    assert len(results(paths[1])) == 60
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("number", [0, -1, True])
+async def test_a_number_that_cannot_be(server: Server, paths: tuple[Path, Path], number: Any) -> None:
+    write_requests(paths[0], range(1))
+    with pytest.raises(InvalidParameterError, match="give_up_after"):
+        await run(server, paths, give_up_after=number)
+
+
+def test_the_command_says_so(server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_requests(tmp_path / "in.jsonl", range(100))
+    server.refuses = 401
+    words = ["batch", str(tmp_path / "in.jsonl"), "-o", str(tmp_path / "out.jsonl"), "--base-url", server.url]
+    assert main(words) == 4
+    told = capsys.readouterr().err
+    assert "20 records in a row failed alike, with AuthenticationError" in told
+    assert "gave up: 0 of 100 records done, 0 failed, 100 left" in told
+    assert "once that is mended, go on with: headwater batch" in told
+    assert main([*words, "--keep-going"]) == 3
+    assert "100 failed, 0 left" in capsys.readouterr().err
