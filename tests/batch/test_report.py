@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from headwater import InputError
@@ -20,6 +21,8 @@ from headwater.batch import report_plots
 from headwater.batch.report import make, read
 from headwater.batch.report_bins import MOST_BINS, MOST_NAMES, OTHER, Spread, laid_out
 from headwater.batch.report_data import RunData
+from headwater.batch.report_page import overview
+from headwater.batch.report_words import duration
 from headwater.cli import main
 
 START = 1.8e9
@@ -127,7 +130,11 @@ def test_a_pause_is_cut_and_both_halves_are_seen() -> None:
     data = figures(halves)
     slots, [pause] = laid_out(data.timeline, data.records)
     assert pause.seconds == pytest.approx(50_000 - 30, rel=0.01)
-    assert sum(1 for slot in slots if slot.moment.ended) > 60
+    assert sum(1 for slot in slots if slot.moment.ended) > 30
+    told = dict(overview(data))
+    assert told["of it in pauses"] == "13 h 53 min"
+    assert float(told["records per second"]) == pytest.approx(600 / 60, rel=0.1)
+    assert "13 h 53 min" in report_plots.svg(report_plots.panels(data)[0], 0)
 
 
 def test_lines_of_every_kind() -> None:
@@ -208,6 +215,28 @@ def test_the_pictures_of_a_run(tmp_path: Path, lines: Iterable[dict[str, Any]], 
     image = Image.open(io.BytesIO(report.png))
     assert image.width > 1000
     assert len(image.convert("RGB").getcolors(1 << 24) or ()) > 20
+
+
+def test_where_nothing_was_answered_no_picture_says_so() -> None:
+    throughput, *_ = report_plots.panels(figures(run_of(40, every_failed=1)))
+    drawn = report_plots.svg(throughput, 0)
+    assert "failed" in drawn
+    assert "answered" not in drawn
+
+
+def test_a_few_records_are_drawn_with_marks_at_whole_records() -> None:
+    panel = next(one for one in report_plots.panels(figures(run_of(5))) if one.title == "Concurrency")
+    axes = Figure().subplots()
+    panel.draw(axes)
+    assert [mark for mark in axes.get_yticks() if mark != int(mark)] == []
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(3.21, "3.21 s"), (119.6, "2 min 00 s"), (505, "8 min 25 s"), (3599.9, "1 h 00 min"), (40_920, "11 h 22 min")],
+)
+def test_lengths_of_time(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
 
 
 def test_a_file_without_records(tmp_path: Path) -> None:

@@ -39,12 +39,13 @@ def make(path: str | os.PathLike[str]) -> Report:
         if error.name is None or error.name.partition(".")[0] != "matplotlib":
             raise
         raise ImportError('a report needs matplotlib: pip install "headwater[report]"', name=error.name) from error
-    from .report_page import page
+    from .report_page import overview, page
 
     shown = plots.panels(data)
     title = f"Batch report: {file.name}"
     pictures = [(panel.title, panel.words, plots.svg(panel, number)) for number, panel in enumerate(shown)]
-    return Report(page(data, title, pictures), plots.png(shown, title), data)
+    figures = [f"{figure} {name}" for name, figure in overview(data)]
+    return Report(page(data, title, pictures), plots.png(shown, title, figures), data)
 
 
 def read(path: str | os.PathLike[str]) -> RunData:

@@ -22,7 +22,7 @@ _STEP: Final = math.log(1.02)
 _FIRST_WIDTH: Final = 1 / 64
 _PAUSE: Final = 12
 """Bins in which nothing happened and nothing was under way, above which they are cut out of the picture."""
-_CUT: Final = 2
+_CUT: Final = 4
 """Bins that a cut takes."""
 _AT_ONCE: Final = 4096
 """Numbers that are kept until they are counted."""
@@ -214,7 +214,8 @@ def laid_out(timeline: Timeline, records: int) -> tuple[list[Slot], list[Pause]]
 
     It makes the timeline's bins wider where that is needed.
     """
-    while len(timeline.moments) > 1 and _drawn(timeline) > min(MOST_BINS, max(4, records / 3)):
+    most = min(MOST_BINS, max(4, records / 3), 24 + records / 12)
+    while len(timeline.moments) > 1 and _drawn(timeline) > most:
         timeline.widen()
     slots: list[Slot] = []
     pauses: list[Pause] = []

@@ -15,6 +15,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 
 from .report_bins import OTHER, Pause, Slot, Spread, edge, shown
 from .report_data import RunData
+from .report_words import duration
 
 INK: Final = "#010203"
 """Stands for the page's own text colour while an SVG is drawn: no palette has it."""
@@ -30,6 +31,10 @@ BLUE, RED, GREEN, ORANGE, PURPLE, TEAL, PINK, GREY = (
 )
 CLASSES: Final = (RED, ORANGE, PURPLE, TEAL, PINK, BLUE)
 """Of the classes of errors that have a colour of their own, the most frequent first."""
+
+
+_MOST_LABELLED: Final = 6
+"""Pauses that are told with their lengths; a run that was killed often has many."""
 
 
 class Times(NamedTuple):
@@ -56,9 +61,14 @@ class Times(NamedTuple):
         axes.set_xlabel(f"time since the start ({self.unit}{cut})")
         axes.set_xlim(0, self.edges[-1])
         axes.set_ylim(bottom=0)
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _plain(value)))
+        _plain_ticks(axes.yaxis)
+        are_told = len(self.pauses) <= _MOST_LABELLED
         for pause in self.pauses:
-            axes.axvline(pause.start / self.seconds, color=GREY, linestyle=":", linewidth=1.2)
+            at = pause.start / self.seconds
+            axes.axvline(at, ymin=0.45 if are_told else 0, color=GREY, linestyle=":", linewidth=1.2)
+            if are_told:
+                where = axes.get_xaxis_transform()
+                axes.text(at, 0.02, duration(pause.seconds), transform=where, rotation=90, fontsize=7, ha="center")
 
 
 def has_limit(times: Times) -> bool:
@@ -71,10 +81,10 @@ def has_limit(times: Times) -> bool:
 def throughput(axes: Axes, times: Times) -> None:
     good = times.rates(lambda slot: slot.moment.good)
     failed = times.rates(lambda slot: slot.moment.errors.total())
-    axes.stairs(good, times.edges, fill=True, color=BLUE, alpha=0.85, label="answered")
+    axes.stairs(good, times.edges, fill=True, color=BLUE, label="answered" if any(good) else None)
     if any(failed):
         whole = [one + other for one, other in zip(good, failed, strict=True)]
-        axes.stairs(whole, times.edges, baseline=good, fill=True, color=RED, alpha=0.85, label="failed")
+        axes.stairs(whole, times.edges, baseline=good, fill=True, color=RED, label="failed")
         _legend(axes)
     axes.set_ylabel("records/s")
     times.finish(axes)
@@ -89,6 +99,7 @@ def concurrency(axes: Axes, times: Times) -> None:
         _legend(axes)
     axes.set_ylabel("records")
     times.finish(axes)
+    _whole(axes.yaxis)
 
 
 def _held(numbers: list[float]) -> list[float]:
@@ -101,7 +112,7 @@ def _held(numbers: list[float]) -> list[float]:
 
 
 def tokens(axes: Axes, times: Times) -> None:
-    axes.stairs(times.rates(lambda slot: slot.moment.tokens), times.edges, fill=True, color=GREEN, alpha=0.8)
+    axes.stairs(times.rates(lambda slot: slot.moment.tokens), times.edges, fill=True, color=GREEN)
     axes.set_ylabel("tokens/s")
     times.finish(axes)
 
@@ -194,7 +205,8 @@ def by_provider(axes: Axes, providers: Mapping[str, Spread]) -> None:
     axes.set_ylim(0, 102)
     edges = _Bars([spread for _, spread in largest]).edges
     _logarithmic(axes, edges[0], edges[-1])
-    _legend(axes)
+    axes.grid(axis="both")
+    axes.legend(loc="lower right", handlelength=1.2)
 
 
 def _logarithmic(axes: Axes, least: float, most: float) -> None:
@@ -214,13 +226,18 @@ def _logarithmic(axes: Axes, least: float, most: float) -> None:
 def _whole(axis: Axis) -> None:
     """Marks at whole numbers alone."""
     axis.set_major_locator(MaxNLocator(integer=True, nbins=6, min_n_ticks=1))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: _plain(value)))
+    _plain_ticks(axis)
 
 
-def _plain(number: float) -> str:
-    """A number for people: three digits that matter, and a letter for large ones."""
+def _plain_ticks(axis: Axis) -> None:
+    """Marks for people, all of one axis in one unit."""
+    axis.set_major_formatter(FuncFormatter(lambda value, _: _plain(value, max(axis.get_view_interval()))))
+
+
+def _plain(number: float, largest: float | None = None) -> str:
+    """A number for people: three digits that matter, and a letter where the largest beside it is large."""
     for size, letter, least in ((1e9, "G", 1e9), (1e6, "M", 1e6), (1e3, "k", 1e4)):
-        if number >= least:
+        if number and (number if largest is None else largest) >= least:
             return f"{number / size:.3g}{letter}"
     return f"{number:,.0f}" if number >= 1000 else f"{number:.3g}"
 
@@ -232,4 +249,7 @@ def _short(name: str) -> str:
 
 
 def _legend(axes: Axes) -> None:
-    axes.legend(loc="best", handlelength=1.2)
+    """Above what is drawn, at the right: nothing is hidden."""
+    axes.legend(
+        loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=4, handlelength=1.2, columnspacing=1.0, borderaxespad=0.2
+    )

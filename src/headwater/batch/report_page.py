@@ -9,8 +9,9 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Final
 
-from .report_bins import Spread
+from .report_bins import Spread, laid_out
 from .report_data import RunData
+from .report_words import duration, number
 
 _QUANTILES: Final = (0.5, 0.9, 0.95, 0.99)
 _CSS: Final = """
@@ -64,8 +65,10 @@ def overview(data: RunData) -> list[tuple[str, str]]:
     if data.first is not None and data.last is not None:
         seconds = data.last - data.first
         shown.append(("from the first to the last", duration(seconds)))
-        if seconds > 0:
-            shown.append(("records per second", number(data.records / seconds)))
+        if pauses := sum(pause.seconds for pause in laid_out(data.timeline, data.records)[1]):
+            shown.append(("of it in pauses", duration(pauses)))
+        if seconds > pauses:
+            shown.append(("records per second", number(data.records / (seconds - pauses))))
     if data.most_in_flight:
         shown.append(("most in flight", f"{data.most_in_flight:,}"))
     tokens = (("prompt tokens", data.prompt), ("answer tokens", data.completion))
@@ -124,16 +127,3 @@ def _cells(values: Sequence[str], *, words_last: bool = False) -> str:
     if words_last:
         cells[-1] = cells[-1].replace("<td>", '<td class="words">', 1)
     return f"<tr>{''.join(cells)}</tr>"
-
-
-def number(value: float) -> str:
-    """Three digits that matter, whole above a thousand."""
-    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
-
-
-def duration(seconds: float) -> str:
-    """A length of time in the units that suit it."""
-    if seconds < 120:
-        return f"{number(seconds)} s"
-    minutes, hours = divmod(round(seconds / 60), 60)[::-1]
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min"

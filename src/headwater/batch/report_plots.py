@@ -12,6 +12,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from textwrap import fill
 from typing import Any, Final, NamedTuple
 
 from matplotlib import rc_context
@@ -27,6 +28,7 @@ _STYLE: Final[dict[Any, Any]] = {
     "axes.axisbelow": True,
     "axes.edgecolor": INK,
     "axes.grid": True,
+    "axes.grid.axis": "y",
     "axes.labelcolor": INK,
     "axes.spines.right": False,
     "axes.spines.top": False,
@@ -50,6 +52,8 @@ _STYLE: Final[dict[Any, Any]] = {
     "xtick.color": INK,
     "ytick.color": INK,
 }
+
+_KEPT: Final = "\N{NO-BREAK SPACE}"
 
 
 class Panel(NamedTuple):
@@ -123,7 +127,7 @@ def svg(panel: Panel, number: int) -> str:
     """One panel as SVG for a page: no title, the page's ink, names of its own for what it refers to."""
     with _styled(), rc_context({"svg.hashsalt": f"headwater-{number}"}):
         figure = Figure(figsize=(6.4, 3.0))
-        figure.subplots_adjust(left=0.11, right=0.985, bottom=0.16, top=0.97)
+        figure.subplots_adjust(left=0.11, right=0.985, bottom=0.16, top=0.9)
         panel.draw(figure.subplots())
         file = io.StringIO()
         figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
@@ -132,16 +136,18 @@ def svg(panel: Panel, number: int) -> str:
     return text.replace(INK, "currentColor").replace(' xmlns="http://www.w3.org/2000/svg"', "", 1)
 
 
-def png(shown: Sequence[Panel], title: str) -> bytes:
-    """All panels in one picture, on white."""
+def png(shown: Sequence[Panel], title: str, figures: Sequence[str]) -> bytes:
+    """All panels in one picture, on white, below the title and the run's figures in words."""
     with _styled(), rc_context({"savefig.facecolor": "white", "figure.facecolor": "white"}):
         rows = max(1, math.ceil(len(shown) / 2))
-        height = 0.7 + 3.1 * rows
+        height = 1.1 + 3.1 * rows
         figure = Figure(figsize=(12, height))
         figure.subplots_adjust(
-            left=0.06, right=0.985, top=1 - 0.8 / height, bottom=0.5 / height, hspace=0.36, wspace=0.15
+            left=0.06, right=0.985, top=1 - 1.2 / height, bottom=0.5 / height, hspace=0.36, wspace=0.15
         )
         figure.suptitle(title, fontsize=13, x=0.012, y=1 - 0.15 / height, ha="left", va="top")
+        words = fill("  ·  ".join(figures).replace(" ", _KEPT).replace(f"·{_KEPT}{_KEPT}", "·  "), 175)
+        figure.text(0.012, 1 - 0.48 / height, words, ha="left", va="top", alpha=0.8)
         grid = figure.subplots(rows, 2, squeeze=False).flatten().tolist()
         for axes in grid[len(shown) :]:
             axes.set_axis_off()
