@@ -23,10 +23,7 @@ RESET: Final = -1.0
 class Wire:
     """A connected stream (`transport.streams.Stream`)."""
 
-    keeps_time = False
-
     def __init__(self, script: Callable[[bytes], Iterable[Step]]) -> None:
-        self.until = float("inf")
         self.closed = False
         self._script = script
         self._asked = b""
@@ -42,6 +39,9 @@ class Wire:
         if found and len(body) >= int(length.partition(b":")[2]):
             request, self._asked = self._asked, b""
             self._steps.extend(self._script(request))
+
+    def wait_until(self, moment: float) -> bool:
+        return False
 
     async def receive(self) -> bytes:
         while True:

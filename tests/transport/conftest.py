@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from headwater.transport import pool
 from headwater.wire import Outgoing, parse_url
 
 BACKENDS = [
@@ -27,6 +28,19 @@ def backend(request: pytest.FixtureRequest) -> dict[str, Any]:
     """For tests that run event loops of their own: the keywords of `anyio.run`."""
     name, options = request.param
     return {"backend": name, "backend_options": options}
+
+
+@pytest.fixture
+def choose_form(monkeypatch: pytest.MonkeyPatch, loop_name: str) -> Callable[[str], None]:
+    """Says which kind of stream a pool makes: the event loop's "own", or "anyio"'s."""
+
+    def choose(form: str) -> None:
+        if form == "anyio":
+            if loop_name == "uvloop":
+                pytest.skip("anyio's streams are for loops that have no other")
+            monkeypatch.setattr(pool, "sockets_of", lambda _: None)
+
+    return choose
 
 
 class Peer:

@@ -12,8 +12,8 @@ import anyio
 import pytest
 import scripts
 
-from headwater.errors import ConnectError, ConnectionLostError, InferenceTimeoutError
-from headwater.transport import racing
+from headwater.errors import ConnectError, ConnectionLostError
+from headwater.transport import sockets
 from headwater.transport.origin import _alive
 from headwater.transport.pool import Pool
 from headwater.wire import Outgoing, parse_url
@@ -176,38 +176,25 @@ async def test_an_unknown_host() -> None:
             await Pool().send(Outgoing(method="GET", url=parse_url(f"http://{host}/"), headers=[]))
 
 
-def connect_by(monkeypatch: pytest.MonkeyPatch, connect: Any) -> None:
-    """Have this called for each attempt to connect."""
-    monkeypatch.setattr(anyio, "connect_tcp", connect)
-    monkeypatch.setattr(racing, "connect", connect)
+@pytest.mark.parametrize("form", ["own", "anyio"])
+async def test_no_descriptors_left(
+    serve: Any, echo: Any, monkeypatch: pytest.MonkeyPatch, form: str, choose_form: Any
+) -> None:
+    choose_form(form)
+    full = OSError(24, "Too many open files")
 
+    def begin(_: Any) -> Any:
+        raise full
 
-@pytest.mark.parametrize("wrapped", [False, True])
-async def test_no_descriptors_left(serve: Any, echo: Any, monkeypatch: pytest.MonkeyPatch, wrapped: bool) -> None:
-    async def full(*_: Any) -> None:
-        error = OSError(24, "Too many open files")
-        if wrapped:
-            raise OSError("All connection attempts failed") from error
-        raise error
+    async def connect_tcp(*_: Any) -> Any:
+        raise OSError("All connection attempts failed") from full
 
     server, pool = serve(echo), Pool()
-    connect_by(monkeypatch, full)
+    monkeypatch.setattr(sockets, "begin", begin)
+    monkeypatch.setattr(anyio, "connect_tcp", connect_tcp)
     with pytest.raises(ConnectError, match="ulimit -n or set max_connections"):
         await pool.send(server.outgoing())
     assert origins(pool)[0].active == 0
-
-
-async def test_connecting_is_bounded(serve: Any, echo: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def never(*_: Any) -> None:
-        await anyio.sleep_forever()
-
-    server, pool = serve(echo), Pool(max_connections=1)
-    with monkeypatch.context() as patch:
-        connect_by(patch, never)
-        with pytest.raises(InferenceTimeoutError, match=r"within 0\.05 s") as caught:
-            await pool.send(server.outgoing(connect_timeout=0.05))
-    assert (caught.value.phase, origins(pool)[0].active) == ("connect", 0)
-    assert (await pool.send(server.outgoing(connect_timeout=10))).status == 200
 
 
 def test_one_pool_in_several_loops(serve: Any, echo: Any, read: Any, backend: dict[str, Any]) -> None:

@@ -16,11 +16,12 @@ import trustme
 from anyio import BrokenResourceError
 
 from headwater.errors import ConnectError, ConnectionLostError, InferenceTimeoutError
-from headwater.transport import native, racing
+from headwater.transport import native, racing, sockets
+from headwater.transport.dialing import sockets_of
 from headwater.transport.native import UNREAD, NativeStream
 from headwater.transport.pool import Pool
 from headwater.transport.streams import AnyioStream
-from headwater.wire import Outgoing, parse_url
+from headwater.wire import Outgoing, Silence, parse_url
 
 pytestmark = pytest.mark.anyio
 
@@ -43,7 +44,7 @@ def contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
 @pytest.fixture
 def calls_back(loop_name: str) -> None:
     if loop_name == "trio":
-        pytest.skip("trio has no callbacks: anyio does this there")
+        pytest.skip("trio has no callbacks: nobody looks at a socket that nobody waits for")
 
 
 def stream_of(pool: Pool) -> Any:
@@ -56,14 +57,23 @@ async def wait(event: threading.Event) -> None:
     assert await anyio.to_thread.run_sync(event.wait, 20)
 
 
-async def test_each_loop_has_its_own_kind(serve: Any, echo: Any, read: Any, loop_name: str) -> None:
+@pytest.mark.parametrize("form", ["own", "anyio"])
+async def test_each_loop_has_its_own_kind(
+    serve: Any, echo: Any, read: Any, loop_name: str, form: str, choose_form: Any
+) -> None:
+    choose_form(form)
     server, pool = serve(echo), Pool()
     await read(await pool.send(server.outgoing()))
-    assert type(stream_of(pool)) is (AnyioStream if loop_name == "trio" else NativeStream)
+    own = "PolledStream" if loop_name == "trio" else "NativeStream"
+    assert type(stream_of(pool)).__name__ == (own if form == "own" else "AnyioStream")
 
 
+@pytest.mark.parametrize("form", ["own", "anyio"])
 @pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
-async def test_a_consumer_that_stops_stops_the_server(serve: Any, contexts: Any, secure: bool) -> None:
+async def test_a_consumer_that_stops_stops_the_server(
+    serve: Any, contexts: Any, secure: bool, form: str, choose_form: Any
+) -> None:
+    choose_form(form)
     total, sent, stuck = 32 * MIB, [0], threading.Event()
 
     def script(peer: Any) -> None:
@@ -83,7 +93,8 @@ async def test_a_consumer_that_stops_stops_the_server(serve: Any, contexts: Any,
     await wait(stuck)
     assert sent[0] <= 8 * MIB
     stream = stream_of(pool)
-    assert getattr(stream, "_waiting", 0) <= UNREAD + AT_ONCE
+    assert isinstance(stream, AnyioStream) == (form == "anyio")
+    assert len(getattr(stream, "_unread", b"")) <= UNREAD + AT_ONCE
     while piece := await answer.receive():
         got += len(piece)
         assert len(piece) <= UNREAD + AT_ONCE
@@ -138,8 +149,13 @@ async def test_what_came_while_the_loop_had_no_turn_is_seen(serve: Any, read: An
     assert stream_of(pool).stale()
 
 
+@pytest.mark.parametrize("form", ["own", "anyio"])
 @pytest.mark.parametrize("farewell", [False, True])
-async def test_the_end_of_a_tls_connection(serve: Any, read: Any, contexts: Any, farewell: bool) -> None:
+async def test_the_end_of_a_tls_connection(
+    serve: Any, read: Any, contexts: Any, farewell: bool, form: str, choose_form: Any
+) -> None:
+    choose_form(form)
+
     def script(peer: Any) -> None:
         peer.request()
         peer.send(CLOSED_BODY)
@@ -169,22 +185,32 @@ async def test_data_and_the_end_together(serve: Any, contexts: Any, secure: bool
 
 
 @pytest.mark.usefixtures("calls_back")
-async def test_data_comes_before_the_loss() -> None:
+async def test_data_comes_before_the_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    def lost(_: Any) -> bytes:
+        raise ConnectionResetError
+
     loop: Any = anyio.lowlevel.current_token().native_token
-    stream = NativeStream(loop, socket.socket(), secure=False)
-    stream.data_received(b"one")
-    stream.data_received(b"two")
-    stream.connection_lost(ConnectionResetError())
+    near, far = socket.socketpair()
+    near.setblocking(False)
+    stream = NativeStream(sockets_of(loop), near)  # type: ignore[arg-type]
+    with far, anyio.fail_after(20):
+        for sent in (b"one", b"onetwo"):
+            far.sendall(sent[-3:])
+            while stream._unread != sent:
+                await anyio.sleep(0.001)
+        monkeypatch.setattr(native, "take", lost)
+        far.sendall(b"x")
+        while not stream._over:
+            await anyio.sleep(0.001)
     assert (stream.readable(), await stream.receive()) == (True, b"onetwo")
     for _ in range(2):
         with pytest.raises(BrokenResourceError):
             await stream.receive()
-    with pytest.raises(BrokenResourceError):
-        await stream._send_all(memoryview(b"x"))
-    stream._raw.close()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        await stream.send(memoryview(b"x"))
+    stream.close()
 
 
-@pytest.mark.usefixtures("calls_back")
 @pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
 async def test_a_loss_while_sending_waits(serve: Any, contexts: Any, secure: bool) -> None:
     go = threading.Event()
@@ -203,10 +229,154 @@ async def test_a_loss_while_sending_waits(serve: Any, contexts: Any, secure: boo
 
         group.start_soon(ask)
         with anyio.fail_after(20):
-            while not any(getattr(c.stream, "_drained", None) for loop in pool._loops.values() for c in loop.open):
+            while not any(waits_to_send(c.stream) for loop in pool._loops.values() for c in loop.open):
                 await anyio.sleep(0.001)
         go.set()
     assert [len(loop.open) for loop in pool._loops.values()] == [0]
+
+
+def waits_to_send(stream: Any) -> bool:
+    return bool(getattr(stream, "_drained", None) or getattr(stream, "_sending", False))
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
+async def test_closing_wakes_who_waits_to_send(serve: Any, contexts: Any, secure: bool) -> None:
+    go = threading.Event()
+
+    def script(peer: Any) -> None:
+        peer.sock.recv(10)
+        assert go.wait(20)
+
+    server, pool = serve(script, contexts[0] if secure else None), Pool(ssl_context=contexts[1])
+    async with anyio.create_task_group() as group:
+
+        async def ask() -> None:
+            with pytest.raises(ConnectionLostError):
+                await pool.send(server.outgoing(body=b"x" * 64 * MIB))
+
+        group.start_soon(ask)
+        with anyio.fail_after(20):
+            while not any(waits_to_send(c.stream) for loop in pool._loops.values() for c in loop.open):
+                await anyio.sleep(0.001)
+            stream_of(pool).close()
+    go.set()
+
+
+# -- many that wait on one event loop
+
+
+class Pair:
+    """A stream and its far side."""
+
+    def __init__(self, kept: Any) -> None:
+        near, self.far = socket.socketpair()
+        near.setblocking(False)
+        self.near = kept.attach(near)
+
+    def close(self) -> None:
+        self.near.close()
+        self.far.close()
+
+
+@pytest.fixture
+async def kept() -> Any:
+    """What waits for sockets in this event loop."""
+    found = sockets_of(anyio.lowlevel.current_token().native_token)
+    yield found
+    assert not found.streams  # type: ignore[union-attr]
+    found.end()  # type: ignore[union-attr]
+
+
+async def test_each_gets_its_own_whoever_polls(kept: Any) -> None:
+    pairs, got = [Pair(kept) for _ in range(20)], dict[int, bytes]()
+
+    async def read(index: int) -> None:
+        while piece := await pairs[index].near.receive():
+            got[index] = got.get(index, b"") + piece
+
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as group:
+            for index in range(20):
+                group.start_soon(read, index)
+            for _ in range(3):
+                for index in (*range(0, 20, 3), *range(1, 20, 3), *range(2, 20, 3)):
+                    pairs[index].far.sendall(b"%d " % index)
+                    await anyio.sleep(0)
+                await anyio.wait_all_tasks_blocked()
+            for pair in pairs:
+                pair.far.close()
+    assert got == {index: b"%d " % index * 3 for index in range(20)}
+    for pair in pairs:
+        pair.close()
+
+
+@pytest.mark.parametrize("leaver", [0, 1], ids=["first", "second"])
+@pytest.mark.parametrize("way", ["cancelled", "closed"])
+async def test_one_that_leaves_stops_nobody_else(kept: Any, leaver: int, way: str) -> None:
+    pairs, got, scopes = [Pair(kept) for _ in range(3)], list[Any](), [anyio.CancelScope() for _ in range(3)]
+
+    async def read(index: int) -> None:
+        with scopes[index]:
+            got.append((index, await pairs[index].near.receive()))
+
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as group:
+            for index in range(3):
+                group.start_soon(read, index)
+                await anyio.wait_all_tasks_blocked()
+            if way == "closed":
+                pairs[leaver].near.close()
+            else:
+                scopes[leaver].cancel()
+            await anyio.wait_all_tasks_blocked()
+            stayed = [index for index in range(3) if index != leaver]
+            for index in stayed:
+                pairs[index].far.sendall(b"x")
+    left = [(leaver, b"")] if way == "closed" else []
+    assert sorted(got) == sorted([*left, *((index, b"x") for index in stayed)])
+    for pair in pairs:
+        pair.close()
+
+
+async def test_silence_is_told_to_each_at_its_moment(kept: Any) -> None:
+    pairs, ended = [Pair(kept) for _ in range(4)], list[int]()
+    begun = anyio.current_time()
+
+    async def read(index: int, seconds: float) -> None:
+        assert pairs[index].near.wait_until(begun + seconds)
+        with pytest.raises(Silence):
+            await pairs[index].near.receive()
+        assert anyio.current_time() >= begun + seconds
+        ended.append(index)
+
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as group:
+            for index, seconds in enumerate((0.9, 0.3, 0.6, float("inf"))):
+                group.start_soon(read, index, seconds)
+                await anyio.wait_all_tasks_blocked()
+            while len(ended) < 3:
+                await anyio.sleep(0.01)
+            group.cancel_scope.cancel()
+    assert ended == [1, 2, 0]
+    for pair in pairs:
+        pair.close()
+
+
+async def test_what_is_not_taken_at_once_is_not_lost(kept: Any) -> None:
+    pair = Pair(kept)
+    sender = threading.Thread(target=pair.far.sendall, args=(b"x" * MIB,))
+    sender.start()
+    size = 0
+    with anyio.fail_after(20):
+        while size < MIB:
+            size += len(await pair.near.receive())
+            await anyio.sleep(0.0001)
+        pair.far.sendall(b"end")
+        pair.far.shutdown(socket.SHUT_WR)
+        await anyio.sleep(0.01)
+        assert (await pair.near.receive(), await pair.near.receive()) == (b"end", b"")
+    sender.join()
+    pair.close()
 
 
 # -- connecting
@@ -250,11 +420,10 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[socket.socket]:
         seen.append(socket.socket(*args))
         return seen[-1]
 
-    monkeypatch.setattr(native, "socket", SimpleNamespace(**vars(socket) | {"socket": make}))
+    monkeypatch.setattr(sockets, "socket", SimpleNamespace(**vars(socket) | {"socket": make}))
     return seen
 
 
-@pytest.mark.usefixtures("calls_back")
 @pytest.mark.parametrize("dead", ["refusing", "unanswering"])
 async def test_a_dead_first_address(
     serve: Any, echo: Any, read: Any, monkeypatch: pytest.MonkeyPatch, request: Any, dead: str
@@ -267,7 +436,6 @@ async def test_a_dead_first_address(
     assert [sock.fileno() < 0 for sock in seen[:2]] == [True, False]
 
 
-@pytest.mark.usefixtures("calls_back")
 async def test_every_address_is_dead(monkeypatch: pytest.MonkeyPatch, refusing: int) -> None:
     pool = Pool()
     resolve_to(monkeypatch, refusing, refusing, 1)
@@ -277,29 +445,29 @@ async def test_every_address_is_dead(monkeypatch: pytest.MonkeyPatch, refusing: 
     assert [sock.fileno() for sock in seen] == [-1, -1]
 
 
-@pytest.mark.usefixtures("calls_back")
 async def test_of_two_that_answer_one_is_kept(serve: Any, echo: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     both, begun = anyio.Event(), list[Any]()
 
-    async def connect(loop: Any, family: int, place: Any) -> Any:
+    waiting: Any = sockets_of(anyio.lowlevel.current_token().native_token)
+
+    async def connect(place: racing.Address) -> Any:
         begun.append(place)
         if len(begun) == 2:
             both.set()
         raw = None
         with anyio.CancelScope(shield=True):  # both come through, whoever wins
             await both.wait()
-            raw = await native.connect(loop, family, place)
+            raw = await waiting.connect(place)
         return raw  # noqa: RET504 - a scope may swallow an exception, as type checkers know
 
     server = serve(echo)
     monkeypatch.setattr(racing, "STAGGER", 0)
-    monkeypatch.setattr(racing, "connect", connect)
     seen = opened(monkeypatch)
     places = [racing.Address(socket.AF_INET, ("127.0.0.1", server.port)) for _ in range(2)]
-    loop: Any = anyio.lowlevel.current_token().native_token
-    with await racing.first_connected(loop, places) as raw:
+    with await racing.first_connected(connect, places) as raw:
         assert [sock is raw for sock in seen if sock.fileno() >= 0] == [True]
     assert len(seen) == 2
+    waiting.end()
 
 
 @pytest.mark.parametrize("bound", ["scope", "timeout"])

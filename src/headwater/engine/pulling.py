@@ -70,7 +70,14 @@ class Pulled(Held):
                 return self._waiting.popleft()
             if self._state == "open":
                 events = self._events
-                event = await (self._go_on() if events is None else self._read(events))
+                if events is None:
+                    event = await self._go_on()
+                else:
+                    event = events.take()
+                    if event is None and events.over:
+                        await self._conclude(events)
+                    elif event is None:
+                        event = await self._read(events)
                 if event is not None:
                     return event
             elif self._state == "new":
@@ -220,17 +227,23 @@ class Pulled(Held):
     # -- its stream
 
     async def _read(self, events: Events) -> Any:
-        """The stream's next event; None at its end. The clock of its silence runs while it is waited for, and only
-        then."""
-        event = events.take()
-        if event is None and not events.over:
-            deadlines = self._exchange.deadlines
-            try:
-                event = await events.next(min(deadlines.total, self._exchange.now() + deadlines.idle))
-            except Silence:
-                raise deadlines.passed("idle", self._exchange.now()) from None
-        elif event is None:
-            await self._conclude(events)
+        """Read the stream's next event; None at its end. The clock of its silence runs meanwhile, and only then."""
+        exchange = self._exchange
+        now, deadlines = exchange.now, exchange.deadlines
+        until = min(deadlines.total, now() + deadlines.idle)
+        event = None
+        try:
+            if not events.wait_until(until):
+                return await events.within(until)
+            while event is None and not events.over:
+                try:
+                    event = events.feed(await events.receive())
+                except HeadwaterError as error:
+                    events.stop(error)
+                if event is None and not events.over and now() >= until:  # comments without end are silence, too
+                    raise Silence
+        except Silence:
+            raise deadlines.passed("idle", now()) from None
         return event
 
     async def _conclude(self, events: Events) -> None:

@@ -6,7 +6,7 @@ when the stream is over and what it saw last; what an end means is the run's to 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Iterator
 from typing import Any, Final
 
 from anyio import CancelScope, current_time
@@ -49,96 +49,95 @@ def _framing(step: Stream[Any, Any], incoming: Incoming) -> Framing:
 
 class Events:
     """`over`: no more frames will come. `ended`: by its end marker. `failure`: what stopped it. `count`: events
-    taken."""
+    taken. `size`: decoded bytes so far."""
 
-    __slots__ = (
-        "_body",
-        "_decode",
-        "_frames",
-        "_framing",
-        "_step",
-        "_wait_until",
-        "count",
-        "ended",
-        "failure",
-        "fold",
-        "incoming",
-        "over",
-    )
+    __slots__ = ("_body", "_decode", "_finish", "_frames", "_framing", "count", "ended", "failure", "fold", "incoming")
+    __slots__ += ("over", "size")
 
     def __init__(self, step: Stream[Any, Any], incoming: Incoming) -> None:
         self.incoming = incoming
         self.fold: Fold[Any, Any] = step.fold()
-        self._step = step
-        self._wait_until: Callable[[float], bool] | None = getattr(incoming, "wait_until", None)
+        self._finish = step.finish
         self._decode = step.decode
-        self._body = Body(incoming, float("inf"))
+        body = Body(incoming, float("inf"))
+        self._body = None if body.plain else body
         self._framing = _framing(step, incoming)
         self._frames = _NOTHING
+        self.size = 0
         self.count = 0
         self.over = False
         self.ended = False
         self.failure: HeadwaterError | None = None
 
-    @property
-    def size(self) -> int:
-        """Decoded bytes so far."""
-        return self._body.size
+    def wait_until(self, moment: float) -> bool:
+        """Whether `receive` raises `Silence` when it would wait past this moment."""
+        wait_until = getattr(self.incoming, "wait_until", None)
+        return wait_until is not None and wait_until(moment)
 
     @property
     def whole(self) -> bool:
         """Whether a stream that is over, without a failure or an end marker, ended where it should."""
-        return not self._framing.pending and (self._step.finish == "closed" or self.fold.complete())
+        return not self._framing.pending and (self._finish == "closed" or self.fold.complete())
 
     def take(self) -> Any:
         """The next event of those that have come; None when there is none, and after a failure."""
-        try:
-            for frame in self._frames:
-                event = self._decode(frame)
-                if event is None:
-                    continue
-                if event is END:
-                    self.ended = self.over = True
-                    self._frames = _NOTHING
-                    return None
-                self.fold.add(event)
-                self.count += 1
+        for frame in self._frames:
+            if (event := self._event(frame)) is not None:
                 return event
-        except HeadwaterError as error:
-            self._fail(error)
+        self._frames = _NOTHING
         return None
 
-    def next(self, until: float) -> Awaitable[Any]:
-        """Wait for the next event; None when it is over. Raises `Silence` when none came in time."""
-        if self._wait_until is not None and self._wait_until(until):
-            return self.first()
-        return self._within(until)
+    def _event(self, frame: Frame) -> Any:
+        try:
+            event = self._decode(frame)
+            if event is END:
+                self.ended = self.over = True
+                self._frames = _NOTHING
+                return None
+            if event is not None:
+                self.fold.add(event)
+                self.count += 1
+        except HeadwaterError as error:
+            self.stop(error)
+            return None
+        return event
 
-    async def _within(self, until: float) -> Any:
+    def receive(self) -> Awaitable[bytes]:
+        """The next piece of the body, for `feed`; raises `TransportError`, `DecodeError`, `Silence`."""
+        return self.incoming.receive() if self._body is None else self._body.read()
+
+    def feed(self, data: bytes) -> Any:
+        """Take a piece of the body, b"" for its end; the first event that it completes, None where there is none."""
+        self.size += len(data)
+        self.over = not data
+        try:
+            frames = self._framing.feed(data) if data else self._framing.finish()
+        except HeadwaterError as error:
+            self.stop(error)
+            return None
+        if len(frames) == 1:  # as it is with nearly every chunk that is waited for
+            return self._event(frames[0])
+        self._frames = iter(frames)
+        return self.take()
+
+    async def first(self) -> Any:
+        """Wait for the next event, without a limit; None when it is over."""
+        event = None
+        while event is None and not self.over:
+            try:
+                event = self.feed(await self.receive())
+            except HeadwaterError as error:
+                self.stop(error)
+        return event
+
+    async def within(self, until: float) -> Any:
+        """The same until a moment on anyio's clock; raises `Silence`. For answers that keep no time themselves."""
         with CancelScope(deadline=until):
             return await self.first()
         raise Silence
 
-    async def first(self) -> Any:
-        """Wait for the next event, without a limit; None when it is over."""
-        body = self._body
-        receive = self.incoming.receive if body.plain else body.read
-        try:
-            while not self.over:
-                data = await receive()
-                if body.plain:
-                    body.size += len(data)
-                frames = self._framing.feed(data) if data else self._framing.finish()
-                self.over = not data
-                if frames:
-                    self._frames = iter(frames)
-                    if (event := self.take()) is not None:
-                        return event
-        except HeadwaterError as error:
-            self._fail(error)
-        return None
-
-    def _fail(self, error: HeadwaterError) -> None:
+    def stop(self, error: HeadwaterError) -> None:
+        """No more comes, because of this."""
         if isinstance(error, MalformedEventError):
             error.index = self.count
         self.failure = error
@@ -150,8 +149,7 @@ class Events:
 
         A body that is cut there, short of the length that it announced, is a `failure` all the same.
         """
-        if self._wait_until is not None:
-            self._wait_until(FOREVER)
+        self.wait_until(FOREVER)
         try:
             with CancelScope(deadline=current_time() + DRAIN):
                 while await self.incoming.receive():

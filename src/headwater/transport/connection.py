@@ -42,7 +42,7 @@ class Connection:
     async def ask(self, outgoing: Outgoing) -> Answer:
         """Send a request, and wait for the answer's head."""
         self.parser.expect(outgoing.method)
-        self.stream.until = FOREVER
+        self.stream.wait_until(FOREVER)
         body = outgoing.body
         if isinstance(body, bytes) and len(body) <= PIECE:
             try:
@@ -173,8 +173,7 @@ class Answer:
         connection = self._connection
         if connection is None:
             return True  # nothing is waited for any more
-        connection.stream.until = moment
-        return connection.stream.keeps_time
+        return connection.stream.wait_until(moment)
 
     async def aclose(self) -> None:
         """Give up: the connection is closed at once. Idempotent."""

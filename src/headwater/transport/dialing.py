@@ -1,28 +1,31 @@
 """New connections: TCP with Happy Eyeballs, then TLS, under one bound, with errors in plain words.
 
-The event loop does it where it calls back (`native`), anyio where it does not (trio). Knows no pool and no HTTP.
+The event loop's own `Sockets` do it, or anyio where it has none. Knows no pool and no HTTP.
 """
 
 from __future__ import annotations
 
 import errno
+import select
 import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 from anyio import BrokenResourceError, EndOfStream, move_on_after, to_thread
-from anyio.lowlevel import current_token
 from anyio.streams.tls import TLSStream
 
 from ..errors import ConnectError, InferenceTimeoutError, TLSError
 from ..wire import Url
-from .native import attach
-from .racing import addresses, first_connected
+from .native import NativeSockets
+from .racing import addresses, first_connected, literal
 from .streams import AnyioStream, Stream, close_now
 from .tls import default_context
+
+if TYPE_CHECKING:
+    from .polling import PolledSockets
 
 _WORDS = {
     errno.ECONNREFUSED: "connection refused by {}",
@@ -36,23 +39,39 @@ _WORDS = {
 }
 
 
-async def dial(url: Url, seconds: float | None, context: ssl.SSLContext | None, address: str | None = None) -> Stream:
+async def dial(
+    sockets: NativeSockets | PolledSockets | None,
+    url: Url,
+    seconds: float | None,
+    context: ssl.SSLContext | None,
+    address: str | None = None,
+) -> Stream:
     """A connection to the URL's origin, within so many seconds for TCP and TLS together.
 
-    `address`: an IP address to connect to, where the host was looked up before; TLS still wants the host's name.
+    `sockets`: the event loop's (`sockets_of`). `address`: an IP address to connect to, where the host was looked up
+    before; TLS still wants the host's name.
 
     Raises `ConnectError`, `TLSError`, and `InferenceTimeoutError` with phase connect.
     """
+    host = address or url.host
+    known = literal(host, url.port) if sockets is not None and url.scheme == "http" else None
     stream: Stream | None = None
-    loop: Any = current_token().native_token
-    open_ = _open_native if hasattr(loop, "create_connection") else _open_anyio
-    with move_on_after(seconds):
-        if url.scheme == "http":
-            context = None
-        elif context is None:
-            context = await to_thread.run_sync(default_context)
-        stream = await open_(loop, url, address or url.host, context)
+    if sockets is not None and known is not None:  # one wait, for which the event loop's own timer will do
+        with _connecting(url):
+            try:
+                stream = sockets.attach(await sockets.connect(known, seconds))
+            except TimeoutError as error:
+                if error.errno is not None:  # the system's own, of a host that does not answer
+                    raise
+    else:
+        with move_on_after(seconds):
+            if url.scheme == "http":
+                context = None
+            elif context is None:
+                context = await to_thread.run_sync(default_context)
+            stream = await (_open(sockets, url, host, context) if sockets else _open_anyio(url, host, context))
     if stream is None:
+        assert seconds is not None
         error = InferenceTimeoutError(f"no connection to {_place(url)} within {seconds:g} s")
         error.phase = "connect"
         error.elapsed = seconds
@@ -60,14 +79,28 @@ async def dial(url: Url, seconds: float | None, context: ssl.SSLContext | None, 
     return stream
 
 
-async def _open_native(loop: Any, url: Url, host: str, context: ssl.SSLContext | None) -> Stream:
+def sockets_of(loop: Any) -> NativeSockets | PolledSockets | None:
+    """What waits for the sockets of this event loop (its own token); None where only anyio can."""
+    if hasattr(loop, "create_future"):
+        windows = "proactor" in type(loop).__name__.lower()
+        return None if windows else NativeSockets(loop)
+    if not hasattr(select, "epoll"):
+        return None
+    from .polling import PolledSockets
+
+    return PolledSockets()
+
+
+async def _open(sockets: NativeSockets | PolledSockets, url: Url, host: str, context: ssl.SSLContext | None) -> Stream:
     with _connecting(url):
-        raw = await first_connected(loop, await addresses(host, url.port))
+        raw = await first_connected(sockets.connect, await addresses(host, url.port))
+    if context is None:
+        return sockets.attach(raw)
     with _securing(url):
-        return await attach(loop, raw, context, url.host)
+        return sockets.attach(await sockets.secure(raw, context, url.host))
 
 
-async def _open_anyio(loop: Any, url: Url, host: str, context: ssl.SSLContext | None) -> Stream:
+async def _open_anyio(url: Url, host: str, context: ssl.SSLContext | None) -> Stream:
     with _connecting(url):
         plain = await anyio.connect_tcp(host, url.port)
     if context is None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Generator
 from typing import Any, Protocol
 
 
@@ -18,42 +17,18 @@ class Future(Protocol):
         """Wake who awaits it."""
         ...
 
-    def __await__(self) -> Any: ...
+    def set_exception(self, exception: BaseException) -> None:
+        """Wake who awaits it, with a failure."""
+        ...
+
+    def __await__(self) -> Generator[Any, Any, Any]: ...
 
 
 class Timer(Protocol):
     """What the loop's `call_at` gives."""
 
-    def when(self) -> float:
-        """The moment, on the loop's clock."""
-        ...
-
     def cancel(self) -> None:
         """Do not call."""
-        ...
-
-
-class Wires(Protocol):
-    """The loop's end of a connection ("transport" there)."""
-
-    def write(self, data: bytes | memoryview) -> None:
-        """Send what can be sent, keep the rest."""
-        ...
-
-    def set_write_buffer_limits(self, high: int) -> None:
-        """Above so many kept bytes, `pause_writing` is called."""
-        ...
-
-    def pause_reading(self) -> None:
-        """No more `data_received` until resumed."""
-        ...
-
-    def resume_reading(self) -> None:
-        """Go on."""
-        ...
-
-    def abort(self) -> None:
-        """Close, whatever is kept."""
         ...
 
 
@@ -68,14 +43,22 @@ class EventLoop(Protocol):
         """The loop's clock, in seconds."""
         ...
 
-    def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
+    def call_at(self, when: float, callback: Callable[..., object], *args: Any) -> Timer:
         """Call later."""
         ...
 
-    def sock_connect(self, sock: socket.socket, address: Any) -> Awaitable[None]:
-        """Connect a socket that does not block."""
+    def add_reader(self, fd: int, callback: Callable[..., object], *args: Any) -> None:
+        """Call whenever there is something to read."""
         ...
 
-    def create_connection(self, protocol_factory: Callable[[], Any], **options: Any) -> Awaitable[Any]:
-        """Have the protocol called for this socket; TLS included."""
+    def remove_reader(self, fd: int) -> bool:
+        """Do not call."""
+        ...
+
+    def add_writer(self, fd: int, callback: Callable[..., object], *args: Any) -> None:
+        """Call whenever something can be sent."""
+        ...
+
+    def remove_writer(self, fd: int) -> bool:
+        """Do not call."""
         ...

@@ -12,11 +12,15 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from anyio import Event
 
 from .connection import Connection
+
+if TYPE_CHECKING:
+    from .native import NativeSockets
+    from .polling import PolledSockets
 
 _alive: set[Loop] = set()
 """Every event loop's part of every pool, until that loop has ended: none may be left to the collector, which would
@@ -114,14 +118,17 @@ class Origin:
 class Loop:
     """A pool's part in one event loop. When the loop ends, so does every connection made in it.
 
-    `native`: the event loop's own token. `registry`: where the pool finds this object, until the loop has
-    ended.
+    `native`: the event loop's own token, and `sockets` what waits for sockets in it. `registry`: where the pool finds
+    this object, until the loop has ended.
     """
 
-    __slots__ = ("_ended", "_registry", "_watch", "limits", "native", "open", "origins", "pid", "retired")
+    __slots__ = ("_ended", "_registry", "_watch", "limits", "native", "open", "origins", "pid", "retired", "sockets")
 
-    def __init__(self, native: Any, limits: Limits, registry: dict[object, Loop]) -> None:
+    def __init__(
+        self, native: Any, sockets: NativeSockets | PolledSockets | None, limits: Limits, registry: dict[object, Loop]
+    ) -> None:
         self.native = native
+        self.sockets = sockets
         self.limits = limits
         self.pid = os.getpid()
         self.origins: dict[tuple[object, ...], Origin] = {}
@@ -181,6 +188,8 @@ class Loop:
         self._registry.pop(self.native, None)
         while self.open:
             self.close(next(iter(self.open)))
+        if self.sockets is not None:
+            self.sockets.end()
         self.forget()
 
     def forget(self) -> None:

@@ -17,7 +17,7 @@ from anyio.lowlevel import current_token
 from ..errors import ConnectionLostError
 from ..wire import Outgoing
 from .connection import Answer, Connection
-from .dialing import dial
+from .dialing import dial, sockets_of
 from .origin import Limits, Loop, Origin
 
 if TYPE_CHECKING:
@@ -81,17 +81,18 @@ class Pool:
                 loop.bury(loop.close_idle)
 
     async def _connect(self, origin: Origin, outgoing: Outgoing) -> Connection:
-        origin.loop.sweep()
-        stream = await dial(outgoing.url, outgoing.connect_timeout, self._ssl_context, outgoing.address)
+        loop = origin.loop
+        loop.sweep()
+        stream = await dial(loop.sockets, outgoing.url, outgoing.connect_timeout, self._ssl_context, outgoing.address)
         connection = Connection(stream, origin)
-        origin.loop.open.add(connection)
+        loop.open.add(connection)
         return connection
 
     def _begin(self) -> Loop:
         for loop in list(self._loops.values()):
             self._forget_if_dead(loop)
         native = current_token().native_token
-        loop = self._loops[native] = Loop(native, self._limits, self._loops)
+        loop = self._loops[native] = Loop(native, sockets_of(native), self._limits, self._loops)
         return loop
 
     def _forget_if_dead(self, loop: Loop) -> None:

@@ -1,4 +1,4 @@
-"""TCP connections for `native`: a host's addresses, and the first of them that answers (Happy Eyeballs, RFC 8305).
+"""TCP connections: a host's addresses, and the first of them that answers (Happy Eyeballs, RFC 8305).
 
 Refuses nothing: who may be connected to was decided before.
 """
@@ -6,35 +6,37 @@ Refuses nothing: who may be connected to was decided before.
 from __future__ import annotations
 
 import socket
+from collections.abc import Awaitable, Callable
 from ipaddress import ip_address
 from itertools import zip_longest
-from typing import Any, NamedTuple
 
 import anyio
 from anyio import Event, create_task_group, move_on_after
 
-from .loops import EventLoop
-from .native import connect
+from .sockets import Address
+
+Connect = Callable[[Address], Awaitable[socket.socket]]
 
 STAGGER = 0.25
 """Seconds that an address has before the next one is tried as well (RFC 8305, section 5)."""
 
 
-class Address(NamedTuple):
-    """Where to connect to: the address family, and what a socket of that family takes."""
-
-    family: int
-    place: Any
+def literal(host: str, port: int) -> Address | None:
+    """The address that a host is, which is not to be looked up."""
+    try:
+        version = ip_address(host).version
+    except ValueError:
+        return None
+    return Address(socket.AF_INET6 if version == 6 else socket.AF_INET, (host, port))
 
 
 async def addresses(host: str, port: int) -> list[Address]:
     """The host's addresses, families taking turns; raises `OSError`, `UnicodeError`."""
-    try:
-        version = ip_address(host).version
-    except ValueError:
-        found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        return _taking_turns(list(dict.fromkeys(Address(family, place) for family, _, _, _, place in found)))
-    return [Address(socket.AF_INET6 if version == 6 else socket.AF_INET, (host, port))]
+    known = literal(host, port)
+    if known is not None:
+        return [known]
+    found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return _taking_turns(list(dict.fromkeys(Address(family, place) for family, _, _, _, place in found)))
 
 
 def _taking_turns(found: list[Address]) -> list[Address]:
@@ -44,11 +46,11 @@ def _taking_turns(found: list[Address]) -> list[Address]:
     return [address for pair in zip_longest(first, other) for address in pair if address is not None]
 
 
-async def first_connected(loop: EventLoop, places: list[Address]) -> socket.socket:
+async def first_connected(connect: Connect, places: list[Address]) -> socket.socket:
     """A connected socket; raises the first attempt's `OSError` where all failed."""
     if len(places) == 1:
-        return await connect(loop, *places[0])
-    race = _Race(loop)
+        return await connect(places[0])
+    race = _Race(connect)
     try:
         await race.run(places)
     except BaseException:
@@ -61,8 +63,8 @@ async def first_connected(loop: EventLoop, places: list[Address]) -> socket.sock
 
 
 class _Race:
-    def __init__(self, loop: EventLoop) -> None:
-        self._loop = loop
+    def __init__(self, connect: Connect) -> None:
+        self._connect = connect
         self.winner: socket.socket | None = None
         self.errors: list[OSError] = []
 
@@ -76,7 +78,7 @@ class _Race:
 
     async def _attempt(self, place: Address, failed: Event, everybody: anyio.CancelScope) -> None:
         try:
-            raw = await connect(self._loop, *place)
+            raw = await self._connect(place)
         except OSError as error:
             self.errors.append(error)
             failed.set()

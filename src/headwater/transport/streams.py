@@ -1,42 +1,34 @@
-"""What a connection needs of its socket, and the form of it that runs on anyio.
+"""What a connection needs of its socket, and the form of it that runs on anyio alone, where no faster one can.
 
-`Stream` is the seam; `native.NativeStream` is its other form. Knows no HTTP, and opens nothing.
+`Stream` is the seam; `native.NativeStream` and `polling.PolledStream` are its other forms. Knows no HTTP.
 """
 
 from __future__ import annotations
 
-import os
-import select
 import socket
 import ssl
-from collections.abc import Coroutine
-from contextlib import suppress
+from collections.abc import Awaitable, Coroutine
 from typing import Any, Protocol
 
-from anyio import BrokenResourceError, ClosedResourceError, EndOfStream, wait_readable
+from anyio import BrokenResourceError, ClosedResourceError, EndOfStream
 from anyio.abc import SocketAttribute, SocketStream
-from anyio.lowlevel import checkpoint_if_cancelled
 from anyio.streams.tls import TLSAttribute, TLSStream
 
-from ..wire import FOREVER
+from .sockets import READ, readable, shut
 
 BROKEN = (BrokenResourceError, ClosedResourceError, OSError)
 """What reading and writing raise once the peer, or the network, is gone."""
-READ = 64 * 1024
-"""Bytes that are read at once."""
 
 
 class Stream(Protocol):
-    """A connected socket, TLS included. One task reads, one writes.
+    """A connected socket, TLS included. One task reads, one writes."""
 
-    `until`: when a `receive` that waits raises `Silence`, on the event loop's clock; heeded where `keeps_time`.
-    """
+    def receive(self) -> Awaitable[bytes]:
+        """What has come since, b"" after the peer's last word; raises `BROKEN`, and `Silence` where it keeps time."""
+        ...
 
-    until: float
-    keeps_time: bool
-
-    async def receive(self) -> bytes:
-        """What has come since, b"" after the peer's last word; raises `BROKEN`."""
+    def wait_until(self, moment: float) -> bool:
+        """Let no `receive` wait past this moment on the event loop's clock (`Silence`); False where it cannot."""
         ...
 
     async def send(self, data: memoryview) -> None:
@@ -61,42 +53,30 @@ class Stream(Protocol):
 
 
 class AnyioStream:
-    """The form for event loops that offer no callbacks (trio)."""
+    """The form for any event loop of anyio's."""
 
-    __slots__ = ("_direct", "_raw", "_socket", "_stream", "until")
-
-    keeps_time = False
+    __slots__ = ("_raw", "_socket", "_stream")
 
     def __init__(self, stream: SocketStream | TLSStream, plain: SocketStream) -> None:
         self._stream = stream
         self._socket = plain
         self._raw: socket.socket = plain.extra(SocketAttribute.raw_socket)  # noqa: S610 - no Django
-        self._direct = os.name == "posix" and stream is plain
-        self.until = FOREVER
 
     async def receive(self) -> bytes:
         """What has come since, b"" after the peer's last word; raises `BROKEN`."""
-        # Mostly nothing has come yet: anyio would ask the socket before it waits, and give others a turn after.
-        while self._direct:
-            await wait_readable(self._raw)
-            with suppress(BlockingIOError):
-                return self._raw.recv(READ)
         try:
             return await self._stream.receive(READ)
         except EndOfStream:
             return b""
 
+    def wait_until(self, moment: float) -> bool:
+        """It keeps no time."""
+        return False
+
     async def send(self, data: memoryview) -> None:
         """Send everything; raises `BROKEN`."""
-        # A short request fits into the kernel's buffer, and nothing is left to wait for: anyio would give every
-        # other task a turn first, which costs as much as the rest of the exchange. Nothing else writes meanwhile.
         # It holds the credential: a view does not show it in a traceback with locals.
-        if self._direct:
-            await checkpoint_if_cancelled()
-            with suppress(BlockingIOError):
-                data = data[os.write(self._raw.fileno(), data) :]
-        if data:
-            await self._stream.send(bytes(data))
+        await self._stream.send(bytes(data))
 
     def readable(self) -> bool:
         """Whether the socket has something to read, its end included."""
@@ -127,24 +107,6 @@ def close_now(stream: SocketStream) -> None:
     except StopIteration:
         return
     closing.close()
-
-
-def shut(raw: socket.socket) -> None:
-    """Say that it is over; a socket that is closed or was never connected does not mind."""
-    with suppress(OSError):
-        raw.shutdown(socket.SHUT_RDWR)
-
-
-def readable(raw: socket.socket) -> bool:
-    """Whether there is something to read, an end included; so it is with a socket that is closed."""
-    descriptor = raw.fileno()
-    if descriptor < 0:
-        return True
-    if hasattr(select, "poll"):
-        poll = select.poll()
-        poll.register(descriptor, select.POLLIN)
-        return bool(poll.poll(0))
-    return bool(select.select([descriptor], [], [], 0)[0])
 
 
 def _buffered(stream: TLSStream) -> bool:
