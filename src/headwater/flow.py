@@ -26,7 +26,7 @@ Auth: TypeAlias = Literal["provider", "hub", "none"]
 """Whose credential a request carries; the engine adds it, and only on that party's own origins."""
 
 
-class Loaded(msgspec.Struct, kw_only=True, frozen=True):
+class Loaded(msgspec.Struct, kw_only=True, frozen=True, gc=False):
     """An input as it will be sent: in memory (`data`), on disk (`path`, for a large file that a request may stream),
     or still a `url` where the flow asked to keep those."""
 
@@ -38,7 +38,7 @@ class Loaded(msgspec.Struct, kw_only=True, frozen=True):
     size: int = 0
 
 
-class Part(msgspec.Struct, kw_only=True, frozen=True):
+class Part(msgspec.Struct, kw_only=True, frozen=True, gc=False):
     """A field of a multipart/form-data body; with `filename` it is a file."""
 
     name: str
@@ -47,7 +47,7 @@ class Part(msgspec.Struct, kw_only=True, frozen=True):
     mime_type: str | None = None
 
 
-class Request(msgspec.Struct, kw_only=True, frozen=True):
+class Request(msgspec.Struct, kw_only=True, frozen=True, gc=False):
     """A request as a flow writes it; the engine adds credentials and the client's own headers.
 
     `body`: bytes, an input that may be streamed from disk, or the parts of multipart/form-data (the engine adds the
@@ -66,7 +66,7 @@ class Request(msgspec.Struct, kw_only=True, frozen=True):
     limit: int = 64 * MIB
 
 
-class Reply(msgspec.Struct, kw_only=True, frozen=True):
+class Reply(msgspec.Struct, kw_only=True, frozen=True, gc=False):
     """An answer, its body read and decoded from its transfer and content codings. Header names are lower-case."""
 
     status: int
@@ -80,7 +80,7 @@ class Reply(msgspec.Struct, kw_only=True, frozen=True):
         return self.headers.get("content-type", "").split(";")[0].strip().lower()
 
 
-class Send(msgspec.Struct, frozen=True):
+class Send(msgspec.Struct, frozen=True, gc=False):
     """Send a request and be resumed with its `Reply`. A refusal (not 2xx) is thrown as a `ProviderError`."""
 
     request: Request
@@ -102,7 +102,7 @@ class Fold(Protocol[E_contra, R_co]):
         ...
 
 
-class Stream(msgspec.Struct, Generic[E, R], frozen=True, kw_only=True):
+class Stream(msgspec.Struct, Generic[E, R], frozen=True, kw_only=True, gc=False):
     """Send a request and hand its body over as events; always a flow's last step, its fold's result the run's.
 
     `decode` turns a frame into an event; it returns None for a frame that says nothing, raises for an error inside
@@ -183,7 +183,7 @@ Step: TypeAlias = Send | Stream[Any, Any] | Load | Fetch | Sleep | Emit | OnCanc
 Flow: TypeAlias = Generator[Step, Any, R]
 
 
-class Call(msgspec.Struct, kw_only=True):
+class Call(msgspec.Struct, kw_only=True, gc=False):
     """What a flow is asked to do.
 
     `parameters`: the task's arguments that were given, by name, validated; never None. `model`: the model as the

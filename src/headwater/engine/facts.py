@@ -21,17 +21,21 @@ def _nothing() -> Flow[Any]:
     yield from ()
 
 
-class Plan(msgspec.Struct, kw_only=True, frozen=True):
+NO_FLOW: Final = _nothing()
+"""Of a call that has none (any more)."""
+
+
+class Plan(msgspec.Struct, kw_only=True):
     """One call, ready to run; `keys` names the environment variables of the provider's key, for messages.
 
-    `timeout`: the call's limits; `own`: those of this provider alone, in their place. The defaults are a call that
+    `flow` is let go of once its stream is open, which is its last step. `timeout`: the call's limits; `own`: those of this provider alone, in their place. The defaults are a call that
     was not prepared yet.
     """
 
     task: str
     provider: str = ""
     model: str | None = None
-    flow: Flow[Any] = msgspec.field(default_factory=_nothing)
+    flow: Flow[Any] = msgspec.field(default_factory=lambda: NO_FLOW)
     credentials: Credentials = msgspec.field(default_factory=Credentials)
     timeout: Timeout = DEFAULT
     own: Timeout | None = None
@@ -42,7 +46,7 @@ class Plan(msgspec.Struct, kw_only=True, frozen=True):
 UNPREPARED: Final = Plan(task="")
 
 
-class Timings(msgspec.Struct, frozen=True):
+class Timings(msgspec.Struct, frozen=True, gc=False):
     """Seconds from the call's start; None for what did not happen (yet)."""
 
     answered: float | None = None

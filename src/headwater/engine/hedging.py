@@ -67,7 +67,7 @@ class Hedged(Pulled):
         if race.chosen.failure is not None:
             raise race.chosen.failure
         if race.chosen.event is not END:
-            self._waiting.appendleft(race.chosen.event)
+            self._waiting.insert(0, race.chosen.event)
 
     def _take_over(self, race: Race) -> None:
         """Be the attempt that was chosen, with what is known of both."""

@@ -5,7 +5,6 @@ Leaving early tells the provider, within `GRACE` seconds, and says whether it he
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, Literal, TypeAlias
 
@@ -61,7 +60,7 @@ class Held:
         self._state: State = "new"
         self._busy = False
         self._step: Step | None = None
-        self._waiting: deque[Any] = deque()  # events that no stream keeps: of a job, and a first one looked at
+        self._waiting: list[Any] = []  # events that no stream keeps: of a job, and a first one looked at
         self._events: Events | None = None
         self._failure: HeadwaterError | None = None
         self._on_cancel: OnCancel | None = None

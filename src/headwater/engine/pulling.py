@@ -24,7 +24,7 @@ from ..events import Submitted
 from ..flow import END, Cached, Emit, Fetch, Load, Loaded, OnCancel, Reply, Send, Sleep, Step, Stream
 from ..wire import FOREVER, Silence
 from .deadlines import Deadlines
-from .facts import Plan
+from .facts import NO_FLOW, Plan
 from .fetching import Download, fetch, load
 from .files import is_file
 from .leaving import Held
@@ -35,6 +35,11 @@ from .streaming import Events
 LARGE: Final = 1024 * 1024
 """A reply or an input of more bytes is worked on in a worker thread."""
 UNREADABLE: Final = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
+
+
+async def none_other(_: int) -> Plan:
+    """What prepares a turn to another provider, once there is none."""
+    raise CallError("a stream that has begun goes to no other provider")
 
 
 class Pulled(Held):
@@ -67,7 +72,7 @@ class Pulled(Held):
     async def _next(self) -> Any:
         while True:
             if self._waiting:
-                return self._waiting.popleft()
+                return self._waiting.pop(0)
             if self._state == "open":
                 events = self._events
                 if events is None:
@@ -147,6 +152,10 @@ class Pulled(Held):
             if type(step) is Stream:
                 self._events, first = await self._exchange.open(step)
                 self._note_event()
+                # It is the flow's last step, and nobody else is asked any more: what that took would be kept, and
+                # looked at by the collector, for as long as the stream lasts.
+                self._plan.flow.close()
+                self._plan.flow, self._step, self._prepare = NO_FLOW, None, none_other
                 return first
             if type(step) is Fetch:
                 self._download = self._download or Download(self._exchange, step, self._file)

@@ -149,7 +149,7 @@ class AsyncRun(Hedged, Generic[E, R]):
         """Wait until there is an event to hand over, or the end; an early failure is raised here."""
         event = await self._pull()
         if event is not END:
-            self._waiting.appendleft(event)
+            self._waiting.insert(0, event)
         return self
 
     async def __aenter__(self) -> Self:

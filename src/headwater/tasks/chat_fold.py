@@ -6,7 +6,7 @@ decodes, waits, or refuses a chunk: what it does not know, it leaves out.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 from .chat_types import (
     ChatCompletionOutput,
@@ -22,6 +22,8 @@ from .chat_types import (
     ChatCompletionStreamOutputDelta,
     ChatCompletionStreamOutputDeltaToolCall,
 )
+
+T = TypeVar("T")
 
 _OLD_OBJECT = "text_completion"
 """What text-generation-inference 1.4 and 2.0 call a chunk; their `index` counts tokens of the only choice."""
@@ -105,12 +107,12 @@ class _Choice:
         self.finish_reason: str | None = None
         self._role: str | None = None
         self._content: list[str] = []
-        self._reasoning: list[str] = []
-        self._refusal: list[str] = []
+        self._reasoning: list[str] | None = None  # as rare as what follows: not made for every stream
+        self._refusal: list[str] | None = None
         self._other_spelling = False
         self._tool_call_id: str | None = None
-        self._tool_calls = _ToolCalls()
-        self._logprobs: list[ChatCompletionOutputLogprobs] = []
+        self._tool_calls: _ToolCalls | None = None
+        self._logprobs: list[ChatCompletionOutputLogprobs] | None = None
 
     def add_text(self, event: ChatCompletionStreamOutput) -> bool:
         """Take a chunk that has nothing but text for this choice, as nearly all do; False for any other."""
@@ -140,12 +142,13 @@ class _Choice:
         if delta.reasoning is not None:
             self._reason(delta)
         if delta.refusal is not None:
-            self._refusal.append(delta.refusal)
+            self._refusal = _with(self._refusal, delta.refusal)
         if delta.tool_calls is not None:
+            self._tool_calls = self._tool_calls or _ToolCalls()
             for piece in delta.tool_calls:
                 self._tool_calls.add(piece)
         if choice.logprobs is not None:
-            self._logprobs.append(choice.logprobs)
+            self._logprobs = _with(self._logprobs, choice.logprobs)
         if choice.finish_reason:
             self.finish_reason = choice.finish_reason
         if delta.role and self._role is None:
@@ -154,7 +157,7 @@ class _Choice:
             self._tool_call_id = delta.tool_call_id
 
     def _reason(self, delta: ChatCompletionStreamOutputDelta) -> None:
-        self._reasoning.append(delta.reasoning or "")
+        self._reasoning = _with(self._reasoning, delta.reasoning or "")
         if delta.reasoning_content:
             self._other_spelling = True
 
@@ -167,16 +170,16 @@ class _Choice:
         )
 
     def _message(self) -> ChatCompletionOutputMessage:
-        tool_calls = self._tool_calls.result()
+        tool_calls = self._tool_calls.result() if self._tool_calls is not None else None
         content = "".join(self._content)
-        reasoning = "".join(self._reasoning) or None
+        reasoning = "".join(self._reasoning or ()) or None
         return ChatCompletionOutputMessage(
             role=self._role or "assistant",
             # With tool calls a plain answer's content is null, where many streams begin with an empty piece.
             content=content if content or (self._content and not tool_calls) else None,
             reasoning=reasoning,
             reasoning_content=reasoning if self._other_spelling else None,
-            refusal="".join(self._refusal) or None,
+            refusal="".join(self._refusal or ()) or None,
             tool_call_id=self._tool_call_id,
             tool_calls=tool_calls,
         )
@@ -258,6 +261,14 @@ class ChatFold:
             service_tier=self._tier,
             usage=self._usage,
         )
+
+
+def _with(items: list[T] | None, item: T) -> list[T]:
+    """The list with one more, made with the first."""
+    if items is None:
+        return [item]
+    items.append(item)
+    return items
 
 
 def _text_or_object(pieces: list[Any]) -> Any:
