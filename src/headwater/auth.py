@@ -33,6 +33,7 @@ _SHOWN_END = 8
 """Vendors quote a key's last characters."""
 _LONGEST_REST = 5
 """So many of a secret's first characters may be left where a text was cut: most are the vendor's own ("hf_")."""
+_LEAST = _LONGEST_REST + 1
 MASK = "[secret]"
 
 
@@ -82,7 +83,7 @@ class Kept:
 class Secret:
     """A credential that never prints itself: only `reveal` gives it out, to whoever puts it into a header."""
 
-    __slots__ = ("__weakref__", "_needles", "_value")
+    __slots__ = ("__weakref__", "_needles", "_together", "_value")
 
     def __init__(self, value: str, *, what: str = "token") -> None:
         self._value = value.strip()
@@ -93,6 +94,7 @@ class Secret:
                 " (a line break, a space or a letter outside ASCII); it was not sent"
             )
         self._needles = _spellings(self._value)
+        self._together = "\n".join(self._needles)
         _alive[id(self)] = self
 
     def reveal(self) -> str:
@@ -109,7 +111,9 @@ class Secret:
         for needle in self._needles:
             if needle in text:
                 text = text.replace(needle, MASK)
-        rest = max(_rest(needle, text) for needle in self._needles) if self._needles else 0
+        if text[-_LEAST:] not in self._together:  # as it is with nearly all that is looked at, and each answer is
+            return text
+        rest = max((_rest(needle, text) for needle in self._needles), default=0)
         return text[:-rest] + MASK if rest else text
 
     def __repr__(self) -> str:
@@ -159,13 +163,12 @@ def _in_base64(raw: bytes) -> Iterator[str]:
 
 def _rest(needle: str, text: str) -> int:
     """How many of the needle's first characters end the text."""
-    least = _LONGEST_REST + 1
-    end, place = text[-least:], 0
-    if len(end) < least:
+    end, place = text[-_LEAST:], 0
+    if len(end) < _LEAST:
         return 0
     while (place := needle.find(end, place)) >= 0:
-        if text.endswith(needle[: place + least]):
-            return place + least
+        if text.endswith(needle[: place + _LEAST]):
+            return place + _LEAST
         place += 1
     return 0
 

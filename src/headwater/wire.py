@@ -88,7 +88,8 @@ class Outgoing(msgspec.Struct, kw_only=True, gc=False):
     `length`: the body's, where it is not bytes; None sends it in chunks. `connect_timeout`: seconds for TCP
     and TLS together. `resend`: whether it may go out a second time when a kept connection turns out to be
     closed. `address`: the IP address to connect to in place of looking the host up; a
-    transport that does so has the attribute `dials`.
+    transport that does so has the attribute `dials`. `loop`: the running event loop's own token, where the sender knows
+    it: to ask anyio for it takes a microsecond.
     """
 
     method: str
@@ -99,6 +100,7 @@ class Outgoing(msgspec.Struct, kw_only=True, gc=False):
     connect_timeout: float | None = None
     resend: bool = True
     address: str | None = None
+    loop: object = None
 
 
 class Incoming(Protocol):

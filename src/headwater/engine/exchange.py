@@ -45,17 +45,19 @@ class Exchange:
         "_answered_at",
         "_plan",
         "attempts",
+        "body",
         "deadlines",
         "engine",
         "headers",
+        "loop",
         "now",
-        "size",
         "status",
         "upload",
     )
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self.loop: object = None
         self.now: Callable[[], float] = current_time
         self._plan = UNPREPARED
         self._answered_at: float | None = None
@@ -63,7 +65,7 @@ class Exchange:
         self.deadlines = NOT_BEGUN
         self.headers: dict[str, str] = {}
         self.status = 0
-        self.size = 0
+        self.body: Body | None = None
         self.upload: Pieces | None = None
 
     def start(self, timeout: Timeout = DEFAULT) -> None:
@@ -71,7 +73,8 @@ class Exchange:
         if self.deadlines is not NOT_BEGUN:
             return
         # anyio asks which event loop runs each time that it is asked for the time: twenty times the cost of the answer
-        self.now = getattr(current_token().native_token, "time", current_time)
+        self.loop = current_token().native_token
+        self.now = getattr(self.loop, "time", current_time)
         self.deadlines = Deadlines(timeout, self.now())
 
     def begin(self, plan: Plan) -> None:
@@ -85,13 +88,20 @@ class Exchange:
     @property
     def request_id(self) -> str | None:
         """The newest answer's name for its request."""
-        return next((self.headers[name] for name in REQUEST_IDS if name in self.headers), None)
+        headers = self.headers
+        for name in REQUEST_IDS:
+            if name in headers:
+                return headers[name]
+        return None
 
     def timings(self, first: float | None, ended: float | None) -> Timings:
         """Clock readings as seconds since the start."""
-        began = self.deadlines.began
-        moments = (self._answered_at, first, ended)
-        return Timings(*(None if moment is None else moment - began for moment in moments))
+        began, answered = self.deadlines.began, self._answered_at
+        return Timings(
+            None if answered is None else answered - began,
+            None if first is None else first - began,
+            None if ended is None else ended - began,
+        )
 
     def describe(self, error: HeadwaterError, now: float) -> None:
         """Give an error the facts of the call."""
@@ -124,11 +134,15 @@ class Exchange:
         """Do this before the call's deadline."""
         return await self._bounded("total", work)
 
-    async def piece(self, body: Body) -> bytes:
+    def piece(self, body: Body) -> Awaitable[bytes]:
         """The next piece of a body, b"" at its end."""
-        piece = await (body.read() if body.ready() else self._bounded("idle", body.read()))
-        self.size = body.size
-        return piece
+        self.body = body
+        return body.read() if body.ready() else self._bounded("idle", body.read())
+
+    @property
+    def size(self) -> int:
+        """Decoded bytes of the newest answer so far."""
+        return 0 if self.body is None else self.body.size
 
     async def wait_again(
         self, error: HeadwaterError, tries: int, request: Request, started: float | None = None, quota: str = ""
@@ -255,6 +269,7 @@ class Exchange:
     async def _transmit(self, request: Request) -> Incoming:
         limits = self.deadlines.limits
         going = outgoing(request, self._plan.credentials, limits.connect)
+        going.loop = self.loop
         self.upload = going.body if isinstance(going.body, Pieces) else None
         return self.heard(await self.engine.transport(going.url).send(going))
 
@@ -284,7 +299,7 @@ class Exchange:
 
     # -- clocks
 
-    async def _bounded(self, phase: Phase, work: Awaitable[T]) -> T:
+    def _bounded(self, phase: Phase, work: Awaitable[T]) -> Awaitable[T]:
         """Do this within the phase's limit and the total; `InferenceTimeoutError` where it does not end in time."""
         deadlines = self.deadlines
         limit = deadlines.total
@@ -292,8 +307,9 @@ class Exchange:
             limit = min(limit, deadlines.first)
         elif phase == "idle":
             limit = min(limit, self.now() + deadlines.idle)
-        if limit == FOREVER:
-            return await work
+        return work if limit == FOREVER else self._until(limit, phase, work)
+
+    async def _until(self, limit: float, phase: Phase, work: Awaitable[T]) -> T:
         with CancelScope(deadline=limit):
             return await work
-        raise deadlines.passed(phase, self.now())
+        raise self.deadlines.passed(phase, self.now())

@@ -28,8 +28,8 @@ NO_FLOW: Final = _nothing()
 class Plan(msgspec.Struct, kw_only=True):
     """One call, ready to run; `keys` names the environment variables of the provider's key, for messages.
 
-    `flow` is let go of once its stream is open, which is its last step. `timeout`: the call's limits; `own`: those of this provider alone, in their place. The defaults are a call that
-    was not prepared yet.
+    `flow` is let go of once its stream, which is its last step, is open. `timeout`: the call's limits; `own`: those of
+    this provider alone, in their place. The defaults are a call that was not prepared yet.
     """
 
     task: str

@@ -71,9 +71,8 @@ class Hedged(Pulled):
 
     def _take_over(self, race: Race) -> None:
         """Be the attempt that was chosen, with what is known of both."""
-        chosen = vars(race.chosen)
-        names = _KNOWN if race.left else _KNOWN + _HELD
-        vars(self).update((name, chosen[name]) for name in names)
+        for name in _KNOWN if race.left else _KNOWN + _HELD:
+            setattr(self, name, getattr(race.chosen, name))
         self._hedged = race.second is not None and race.second.sent
         self._exchange.attempts = race.attempts()
         if self._failure is not None:

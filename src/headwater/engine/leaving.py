@@ -35,6 +35,25 @@ class Held:
     """A run's state. `prepare(index)` gives the plan for the caller's provider of that place in the list; `turns` is
     who else may be asked, and `hedge_after` the seconds after which a second attempt is worth its price."""
 
+    # What most runs never have is the class's, so that beginning a call costs less.
+    _turn: Turn | None = None
+    _hedged = False
+    _plan = UNPREPARED
+    _state: State = "new"
+    _busy = False
+    _step: Step | None = None
+    _events: Events | None = None
+    _failure: HeadwaterError | None = None
+    _on_cancel: OnCancel | None = None
+    _result: Any = None
+    _first_at: float | None = None
+    _ended_at: float | None = None
+    _download: Download | None = None
+    _file: SavedFile | None = None
+    _released: Event | None = None
+    job: Job | None = None
+    outcome: Outcome | None = None
+
     def __init__(
         self,
         engine: Engine,
@@ -50,28 +69,11 @@ class Held:
         self._show = show
         self._timeout = timeout
         self._turns = turns
-        self._turn: Turn | None = None
         self._hedge_after = hedge_after
-        self._hedged = False
         self._files = None if turns is None and hedge_after is None else Files()
         self._task = task
-        self._plan = UNPREPARED
         self._exchange = Exchange(engine)
-        self._state: State = "new"
-        self._busy = False
-        self._step: Step | None = None
         self._waiting: list[Any] = []  # events that no stream keeps: of a job, and a first one looked at
-        self._events: Events | None = None
-        self._failure: HeadwaterError | None = None
-        self._on_cancel: OnCancel | None = None
-        self._result: Any = None
-        self._first_at: float | None = None
-        self._ended_at: float | None = None
-        self._download: Download | None = None
-        self._file: SavedFile | None = None
-        self._released: Event | None = None
-        self.job: Job | None = None
-        self.outcome: Outcome | None = None
 
     @property
     def facts(self) -> Facts:

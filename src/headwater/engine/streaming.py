@@ -51,8 +51,20 @@ class Events:
     """`over`: no more frames will come. `ended`: by its end marker. `failure`: what stopped it. `count`: events
     taken. `size`: decoded bytes so far."""
 
-    __slots__ = ("_body", "_decode", "_finish", "_frames", "_framing", "count", "ended", "failure", "fold", "incoming")
-    __slots__ += ("over", "size")
+    __slots__ = (
+        "_body",
+        "_decode",
+        "_finish",
+        "_frames",
+        "_framing",
+        "count",
+        "ended",
+        "failure",
+        "fold",
+        "incoming",
+        "over",
+        "size",
+    )
 
     def __init__(self, step: Stream[Any, Any], incoming: Incoming) -> None:
         self.incoming = incoming

@@ -43,6 +43,7 @@ else:  # A type that takes dicts and Structs alike is beyond msgspec: `_check` l
 Penalty = Annotated[float, Meta(ge=-2, le=2)]
 Positive = Annotated[int, Meta(ge=1)]
 
+_OBJECT_NAMES = frozenset({"response_format", "stream_options", "tool_choice", "tools"})
 _EXAMPLE = "[{'role': 'user', 'content': '...'}]"
 
 
@@ -52,9 +53,7 @@ def _is_object(value: object) -> bool:
 
 def _check(given: Mapping[str, Any]) -> str | None:
     wrong = _check_messages(given["messages"])
-    if wrong is None and len(given) > 1:
-        wrong = _check_objects(given)
-    return wrong
+    return _check_objects(given) if wrong is None and not _OBJECT_NAMES.isdisjoint(given) else wrong
 
 
 def _check_messages(messages: object) -> str | None:

@@ -92,7 +92,11 @@ class Declaration(Generic[P, E, R]):
         Raises `InvalidParameterError`, which names the parameter and says what it takes.
         """
         named = self._name(args, kwargs) if args else kwargs
-        given = {name: _plain(value) for name, value in named.items() if value is not None}
+        given = {
+            name: value if type(value) in _PLAIN else _plain(value)
+            for name, value in named.items()
+            if value is not None
+        }
         try:
             msgspec.convert(given, self.parameters)
         except (msgspec.ValidationError, TypeError, RecursionError, UnicodeError) as error:
@@ -127,6 +131,9 @@ class Declaration(Generic[P, E, R]):
                 return f"{name!r} is required"
         reason, _, path = str(error).partition(" - at `$.")
         return f"{path.rstrip('`')}: {reason[:1].lower()}{reason[1:]}" if path else reason
+
+
+_PLAIN = frozenset({bool, dict, float, int, list, str})
 
 
 def _plain(value: Any) -> Any:

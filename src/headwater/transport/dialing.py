@@ -60,8 +60,8 @@ async def dial(
         with _connecting(url):
             try:
                 stream = sockets.attach(await sockets.connect(known, seconds))
-            except TimeoutError as error:
-                if error.errno is not None:  # the system's own, of a host that does not answer
+            except TimeoutError as late:
+                if late.errno is not None:  # the system's own, of a host that does not answer
                     raise
     else:
         with move_on_after(seconds):

@@ -49,7 +49,7 @@ class Pool:
 
     async def send(self, outgoing: Outgoing) -> Answer:
         """Send a request; the answer once its head is there (see `wire.Transport.send`)."""
-        loop = self._loops.get(current_token().native_token) or self._begin()
+        loop = self._loops.get(outgoing.loop or current_token().native_token) or self._begin()
         address = outgoing.address
         origin = loop.origin(outgoing.url[:3] if address is None else (*outgoing.url[:3], address))
         if not origin.enter():
