@@ -120,6 +120,12 @@ def test_a_late_failure_is_an_event(server: str, upstream: faults.FaultServer, f
     assert "[DONE]" not in answer
 
 
+def test_a_browser_may_name_its_letters(upstream: faults.FaultServer) -> None:
+    kind = "application/json; charset=UTF-8"
+    with serving(backend(upstream, "ok"), "uvicorn") as port, Browser(port, kind=kind) as browser:
+        assert text_in(browser.read_all()) == faults.TEXT
+
+
 def test_the_page_and_what_is_refused(upstream: faults.FaultServer) -> None:
     with serving(backend(upstream, "ok"), "uvicorn") as port:
         with Browser(port, {"messages": "no list"}) as browser:
@@ -128,6 +134,7 @@ def test_the_page_and_what_is_refused(upstream: faults.FaultServer) -> None:
             "GET / HTTP/1.1\r\nhost: 127.0.0.1": 200,
             "GET / HTTP/1.1\r\nhost: evil.example": 400,
             "POST /chat HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: text/plain\r\ncontent-length: 0": 415,
+            "POST /chat HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/jsonx\r\ncontent-length: 0": 415,
         }.items():
             with socket.create_connection(("127.0.0.1", port), PATIENCE) as raw:
                 raw.sendall(f"{head}\r\nconnection: close\r\n\r\n".encode())

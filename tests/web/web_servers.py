@@ -82,10 +82,10 @@ def _hypercorn(application: Any, loop: str, listening: socket.socket) -> tuple[C
 class Browser:
     """One request over a socket of its own; leaving the block closes it, whatever is still to come."""
 
-    def __init__(self, port: int, body: Any = None, *, path: str = "/chat") -> None:
+    def __init__(self, port: int, body: Any = None, *, path: str = "/chat", kind: str = "application/json") -> None:
         payload = json.dumps({"messages": [{"role": "user", "content": "hi"}]} if body is None else body).encode()
         head = (
-            f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
+            f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: {kind}\r\n"
             f"content-length: {len(payload)}\r\nconnection: close\r\n\r\n"
         )
         self.socket = socket.create_connection(("127.0.0.1", port), PATIENCE)

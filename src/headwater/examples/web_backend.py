@@ -46,7 +46,8 @@ class Asked(msgspec.Struct):
 async def chat(request: Request) -> Response:
     """Stream the answer to a conversation."""
     # Another site's page cannot send this type without asking first, which nobody here answers.
-    if request.headers.get("content-type") != "application/json":
+    kind, _, _ = request.headers.get("content-type", "").partition(";")
+    if kind.strip().lower() != "application/json":
         return PlainTextResponse("application/json is expected\n", 415)
     try:
         asked = msgspec.json.decode(await request.body(), type=Asked)
