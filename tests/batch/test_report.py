@@ -321,6 +321,18 @@ def test_the_command_without_matplotlib(
     assert not (tmp_path / "out-report").exists()
 
 
+@pytest.mark.parametrize(
+    "content",
+    [b"\x89PNG\r\n\x1a\n", b'{"custom_id":"a","url":"/v1/embeddings","body":{"input":"x"}}\n' * 3],
+    ids=["no lines", "requests"],
+)
+def test_a_file_that_has_no_results(tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes) -> None:
+    (tmp_path / "in.jsonl").write_bytes(content)
+    assert main(["batch", "report", str(tmp_path / "in.jsonl")]) == 2
+    assert "lines is a result" in capsys.readouterr().err
+    assert not (tmp_path / "in-report").exists()
+
+
 @pytest.mark.parametrize("name", ["missing.jsonl", "."])
 def test_a_file_that_cannot_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
     with pytest.raises(InputError, match="cannot be read"):

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from ..errors import InputError
-from .report_data import RunData
+from .report_data import NO_RESPONSE, RunData
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -29,7 +29,7 @@ class Report(msgspec.Struct, frozen=True):
 def make(path: str | os.PathLike[str]) -> Report:
     """The report of a file of results, as `headwater batch`, OpenAI's Batch API or vLLM's `run-batch` write it.
 
-    Raises `InputError` for a file that cannot be read, ImportError without the extra `report`.
+    Raises `InputError` for a file that cannot be read or has no results, ImportError without the extra `report`.
     """
     file = Path(path)
     data = read(file)
@@ -49,9 +49,13 @@ def make(path: str | os.PathLike[str]) -> Report:
 
 
 def read(path: str | os.PathLike[str]) -> RunData:
-    """The figures of a file of results. Raises `InputError`."""
+    """The figures of a file of results. Raises `InputError` where it cannot be read, or no line of it is a result."""
     try:
         with Path(path).open("rb") as lines:
-            return RunData().read(lines)
+            data = RunData().read(lines)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
+    lines_in_all = data.records + data.unreadable
+    if lines_in_all and data.errors[NO_RESPONSE] == data.records:
+        raise InputError(f"{path}: none of its {lines_in_all:,} lines is a result; are these the requests?")
+    return data

@@ -61,6 +61,8 @@ UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _LINES: Final = msgspec.json.Decoder(Line)
 _BODIES: Final = msgspec.json.Decoder(Body)
 _NOTHING: Final = Body()
+NO_RESPONSE: Final = "no response"
+"""The class of a line that has neither a response nor an error."""
 
 
 class RunData:
@@ -121,7 +123,7 @@ class RunData:
             facts.get("class")
             or facts.get("type")
             or facts.get("code")
-            or (f"HTTP {status}" if status is not None else "no response")
+            or (f"HTTP {status}" if status is not None else NO_RESPONSE)
         )
         name = self._error_names.of(named)
         if facts.get("message") and name not in self.examples:
