@@ -132,8 +132,8 @@ def test_a_pause_is_cut_and_both_halves_are_seen() -> None:
     assert pause.seconds == pytest.approx(50_000 - 30, rel=0.01)
     assert sum(1 for slot in slots if slot.moment.ended) > 30
     told = dict(overview(data))
-    assert told["of it in pauses"] == "13 h 53 min"
-    assert float(told["records per second"]) == pytest.approx(600 / 60, rel=0.1)
+    assert told["of it, pauses"] == "13 h 53 min"
+    assert float(told["records/s"]) == pytest.approx(600 / 60, rel=0.1)
     assert "13 h 53 min" in report_plots.svg(report_plots.panels(data)[0], 0)
 
 

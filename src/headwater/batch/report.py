@@ -44,7 +44,7 @@ def make(path: str | os.PathLike[str]) -> Report:
     shown = plots.panels(data)
     title = f"Batch report: {file.name}"
     pictures = [(panel.title, panel.words, plots.svg(panel, number)) for number, panel in enumerate(shown)]
-    figures = [f"{figure} {name}" for name, figure in overview(data)]
+    figures = [f"{name} {figure}" for name, figure in overview(data)]
     return Report(page(data, title, pictures), plots.png(shown, title, figures), data)
 
 

@@ -64,11 +64,11 @@ def overview(data: RunData) -> list[tuple[str, str]]:
         shown.append(("lines that cannot be read", f"{data.unreadable:,}"))
     if data.first is not None and data.last is not None:
         seconds = data.last - data.first
-        shown.append(("from the first to the last", duration(seconds)))
+        shown.append(("duration", duration(seconds)))
         if pauses := sum(pause.seconds for pause in laid_out(data.timeline, data.records)[1]):
-            shown.append(("of it in pauses", duration(pauses)))
+            shown.append(("of it, pauses", duration(pauses)))
         if seconds > pauses:
-            shown.append(("records per second", number(data.records / (seconds - pauses))))
+            shown.append(("records/s", number(data.records / (seconds - pauses))))
     if data.most_in_flight:
         shown.append(("most in flight", f"{data.most_in_flight:,}"))
     tokens = (("prompt tokens", data.prompt), ("answer tokens", data.completion))

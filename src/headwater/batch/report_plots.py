@@ -91,8 +91,7 @@ def panels(data: RunData) -> list[Panel]:
 
 def _over_time(times: Times, data: RunData) -> Iterator[Panel]:
     yield Panel("Throughput", "Records that ended, per second.", lambda axes: drawing.throughput(axes, times))
-    words = "Records under way, as a mean over each step"
-    words += ", and the limit that the runner had found." if drawing.has_limit(times) else "."
+    words = "Records under way, on average" + (", and the limit that was found." if drawing.has_limit(times) else ".")
     yield Panel("Concurrency", words, lambda axes: drawing.concurrency(axes, times))
     if any(slot.moment.tokens for slot in times.slots):
         yield Panel(
