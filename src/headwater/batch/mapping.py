@@ -13,7 +13,7 @@ import time
 from types import TracebackType
 from typing import Self, TypeVar
 
-from anyio import CancelScope, Event, create_task_group, current_time, get_cancelled_exc_class
+from anyio import Event, create_task_group, current_time, get_cancelled_exc_class
 from anyio.lowlevel import current_token
 
 from ..errors import CallError, ClosedError
@@ -36,7 +36,6 @@ class AsyncMap(Working[R]):
         now = getattr(current_token().native_token, "time", current_time)
         lanes = {name: self._pacing.lane(now()) for name in self._work.providers or (ONLY,)}
         self._turns = Turns(lanes, now, self._set_alarm)
-        self._scope = CancelScope()
         self._group = create_task_group()
         await self._group.__aenter__()
         self._group.start_soon(self._lead)
@@ -46,9 +45,8 @@ class AsyncMap(Working[R]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         assert self._group is not None
-        assert self._scope is not None
         self._closed = True
-        self._scope.cancel()
+        self._cancel()
         if isinstance(error, get_cancelled_exc_class()):
             await self._group.__aexit__(kind, error, trace)
         else:  # an exception of the caller's comes out as it is, in no group

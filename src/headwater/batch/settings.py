@@ -60,6 +60,11 @@ class Pacing:
         tokens = None if self._tokens is None else self._tokens / 60
         return Lane(now, most=self._most, adapts=self._adapts, requests=requests, tokens=tokens)
 
+    @property
+    def counts(self) -> bool:
+        """Whether anybody counts tokens."""
+        return self._tokens is not None
+
     def cost(self, item: Any) -> float:
         """The tokens that an input may use, roughly; 0 where nobody counts them."""
         if self._tokens is None:

@@ -42,6 +42,7 @@ class Turns:
         self._queues: dict[str, deque[_Waiter]] = {name: deque() for name in lanes}
         self._waiting = 0
         self._only = next(iter(lanes)) if len(lanes) == 1 else None
+        self._lane = lanes[self._only] if self._only is not None else None
 
     def lane_of(self, provider: str) -> str:
         """The name of the provider's lane."""
@@ -52,14 +53,14 @@ class Turns:
     @property
     def limit(self) -> int:
         """How many requests may be in flight in all."""
-        if self._only is not None:
-            return int(self.lanes[self._only].level.value)
+        if self._lane is not None:
+            return int(self._lane.level.value)
         return sum(int(lane.level.value) for lane in self.lanes.values())
 
     def free(self) -> str | None:
         """The lane with the most room of those that may be sent something now; else None, and the alarm is set."""
         now = self.now()
-        if self._only is not None and not self._queues[self._only] and self.lanes[self._only].delay(now) <= 0:
+        if self._lane is not None and not self._waiting and self._lane.delay(now) <= 0:
             return self._only
         best, room, soonest = None, 0, FOREVER
         for name, lane in self.lanes.items():
@@ -121,13 +122,17 @@ class Turns:
 
 
 class Held(Permit):
-    """A permit that one item's turn holds until the item is done."""
+    """A permit that one item's turn holds until the item is done; the next item's may be the same object."""
 
     __slots__ = ("_turn",)
 
     def __init__(self, lane: Lane, turn: Turn) -> None:
         super().__init__(lane)
         self._turn = turn
+
+    def renew(self) -> None:
+        """Be a new one."""
+        self.held, self.told, self.cost = True, False, 0.0
 
     def answered(self, headers: Mapping[str, str], seconds: float) -> None:
         """The provider answered."""
@@ -148,7 +153,7 @@ class Turn:
     `changed` is called when others may be let go.
     """
 
-    __slots__ = ("_permits", "_ready", "changed", "cost", "turns")
+    __slots__ = ("_last", "_permits", "_ready", "changed", "cost", "turns")
 
     def __init__(self, turns: Turns, changed: Callable[[], None]) -> None:
         self.turns = turns
@@ -156,6 +161,7 @@ class Turn:
         self.cost = 0.0
         self._permits: list[Held] = []
         self._ready: Held | None = None
+        self._last: Held | None = None
 
     def take(self, name: str, cost: float) -> None:
         """Take the first permit of an item in a lane that is free; `cost`: the tokens that it may use."""
@@ -169,19 +175,26 @@ class Turn:
 
     def send(self, lane: Lane, now: float) -> Held:
         """Take a permit of this lane, which has one to give."""
-        permit = Held(lane, self)
+        permit = self._last
+        if permit is None or permit.held or self._permits or permit.lane is not lane:
+            permit = self._last = Held(lane, self)
+        else:
+            permit.renew()
         lane.send(permit, now, self.cost)
         self._permits.append(permit)
         return permit
 
+    def ready(self, provider: str) -> Held | None:
+        """The permit that the item has for its first attempt."""
+        ready, self._ready = self._ready, None
+        if ready is None or ready.lane is self.turns.lanes[self.turns.lane_of(provider)]:
+            return ready
+        ready.lane.release(ready)
+        return None
+
     async def admit(self, provider: str) -> Held:
         """The permit of the next attempt."""
         name = self.turns.lane_of(provider)
-        ready, self._ready = self._ready, None
-        if ready is not None:
-            if ready.lane is self.turns.lanes[name]:
-                return ready
-            ready.lane.release(ready)
         for permit in self._permits:
             if permit.held and permit.told and permit.lane is self.turns.lanes[name]:
                 return permit
@@ -195,4 +208,5 @@ class Turn:
                 permit.lane.spent(permit, tokens)
             permit.lane.release(permit)
         self._permits.clear()
-        self.turns.grant()
+        if self.turns._waiting:
+            self.turns.grant()

@@ -50,11 +50,11 @@ class Working(Generic[R]):
         self._reader = reader_of(inputs)
         self._pacing = pacing
         self._ordered = ordered
+        self._windows = WINDOW_IN_ORDER if ordered else WINDOW
         self._fails_fast = fails_fast
         self._turns: Turns | None = None
         self._group: TaskGroup | None = None
         self._workers: TaskGroup | None = None
-        self._scope: CancelScope | None = None
         self._alarm_at = FOREVER
         self._quiet_until = 0.0
         self._alarm_scope: CancelScope | None = None
@@ -66,25 +66,31 @@ class Working(Generic[R]):
         self._reading = self._closed = self._stopped = self._stopping = False
         self._started = self._alive = self._taken = self._open = self._delivered = self._in_order = 0
         self._done = self._failed = self._tokens = 0
+        self._cost, self._counts = pacing.cost, pacing.counts
 
     async def _lead(self) -> None:
         """Hold the workers, and wake them when a pause is over."""
-        assert self._scope is not None
-        with self._scope:
-            try:
-                async with create_task_group() as self._workers:
+        try:
+            async with create_task_group() as self._workers:
+                if self._closed:
+                    return
+                self._grant()
+                while True:
+                    with CancelScope(deadline=self._alarm_at) as self._alarm_scope:
+                        await sleep_forever()
+                    self._alarm_at = FOREVER
                     self._grant()
-                    while True:
-                        with CancelScope(deadline=self._alarm_at) as self._alarm_scope:
-                            await sleep_forever()
-                        self._alarm_at = FOREVER
-                        self._grant()
-                        if self.ready:
-                            self._tell()
-            finally:
-                self._workers = None
-                with CancelScope(shield=True):
-                    await self._reader.close()
+                    if self.ready:
+                        self._tell()
+        finally:
+            self._workers = None
+            with CancelScope(shield=True):
+                await self._reader.close()
+
+    def _cancel(self) -> None:
+        # The workers' group, and no scope of the map's own: each request looks at every scope that it is in.
+        if self._workers is not None:
+            self._workers.cancel_scope.cancel()
 
     def _set_alarm(self, at: float) -> None:
         if at < self._alarm_at:
@@ -99,7 +105,7 @@ class Working(Generic[R]):
         return min(limit - self._open, self._window(limit) - self._taken + self._delivered)
 
     def _window(self, limit: int) -> int:
-        return (WINDOW_IN_ORDER if self._ordered else WINDOW) * limit + SPARE
+        return self._windows * limit + SPARE
 
     def _may_take(self) -> str | None:
         """The lane that the next input can begin in; None when none is to be read now."""
@@ -109,7 +115,7 @@ class Working(Generic[R]):
         limit = turns.limit
         if self._open >= limit:
             return None
-        if self._taken - self._delivered >= self._window(limit):
+        if self._taken - self._delivered >= self._windows * limit + SPARE:
             self._stopped = True
             return None
         return turns.free()
@@ -142,7 +148,7 @@ class Working(Generic[R]):
                     await self._rest()
                     continue
                 waits = self._reader.waits
-                item = await self._read()
+                item = await self._awaited() if waits else self._at_hand()
                 if item is ENDED:
                     return
                 await self._perform(turn, perform, lane, item, waits)
@@ -155,22 +161,29 @@ class Working(Generic[R]):
         await event.wait()
         self._started -= 1
 
-    async def _read(self) -> Any:
-        """The next input; ENDED when there is none, or reading it failed, which ends the map."""
-        reader = self._reader
+    async def _awaited(self) -> Any:
+        """Wait for the next input; ENDED when there is none, or reading it failed, which ends the map."""
+        self._reading = True
+        self._tell()
         try:
-            if reader.waits:
-                self._reading = True
-                self._tell()
-                try:
-                    item = await reader.wait()
-                finally:
-                    self._reading = False
-            else:
-                item = reader.take()
+            item = await self._reader.wait()
         except Exception as error:  # noqa: BLE001 - the caller's own iterable's; it comes out of the loop
             self._end(error)
             return ENDED
+        finally:
+            self._reading = False
+        return self._wanted(item)
+
+    def _at_hand(self) -> Any:
+        """The same of inputs that are there without waiting."""
+        try:
+            item = self._reader.take()
+        except Exception as error:  # noqa: BLE001 - the caller's own iterable's; it comes out of the loop
+            self._end(error)
+            return ENDED
+        return self._wanted(item)
+
+    def _wanted(self, item: Any) -> Any:
         if item is ENDED or self._stopping:
             self._tell()
             return ENDED
@@ -182,9 +195,9 @@ class Working(Generic[R]):
         self._open += 1
         try:
             if waited:  # who knows what has become of the lane meanwhile
-                await turn.begin(lane, self._pacing.cost(item))
+                await turn.begin(lane, self._cost(item))
             else:
-                turn.take(lane, self._pacing.cost(item))
+                turn.take(lane, self._cost(item) if self._counts else 0.0)
             if self._open < turn.turns.limit:
                 self._grant()  # the next one may be begun by another worker
             started = time.time()
@@ -211,6 +224,10 @@ class Working(Generic[R]):
         )
 
     def _add(self, result: MapResult[R]) -> None:
+        if result.error is None and not self._ordered:
+            self.ready.append(result)
+            self._announce()
+            return
         if result.error is not None:
             self._failed += 1
             if self._fails_fast:
@@ -230,8 +247,7 @@ class Working(Generic[R]):
         if self._failure is None:
             self._failure = error
         self._reader.ended = True
-        if self._scope is not None:
-            self._scope.cancel()
+        self._cancel()
         self._tell()
 
     # -- telling the caller

@@ -199,7 +199,9 @@ class Exchange:
         quota = self.engine.quota(provider)
         while True:
             tries += 1
-            permit = None if pace is None else await self._bounded("total", pace.admit(provider))
+            permit = None
+            if pace is not None:
+                permit = pace.ready(provider) or await self._bounded("total", pace.admit(provider))
             started = self.now()
             try:
                 value = await attempt(argument)

@@ -26,6 +26,10 @@ class Permit(Protocol):
 class Pace(Protocol):
     """Holds back the attempts of a call; `Engine.pace`."""
 
+    def ready(self, provider: str) -> Permit | None:
+        """Leave that is given without waiting, as it mostly is; None: `admit` must be asked."""
+        ...
+
     async def admit(self, provider: str) -> Permit:
         """Wait until the provider may be sent a request; the call's deadline runs meanwhile."""
         ...
