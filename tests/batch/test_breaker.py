@@ -41,7 +41,7 @@ def told(breaker: Breaker[int], error: Exception | None, count: int, *, every: f
 
 @pytest.mark.parametrize("error", [KEY, MISSING, WRONG, GONE, MissingCredentialError("no")])
 def test_the_first_ones_that_all_fail_alike_trip_it_and_are_not_written(error: Exception) -> None:
-    breaker: Breaker[int] = Breaker(5, has_succeeded=False)
+    breaker: Breaker[int] = Breaker(5, has_succeeded=False, now=0.0)
     assert told(breaker, error, 4) == []
     assert breaker.cause is None
     assert told(breaker, error, 1) == []
@@ -54,7 +54,7 @@ def test_the_first_ones_that_all_fail_alike_trip_it_and_are_not_written(error: E
 
 
 def test_a_success_lets_all_be_written_in_their_order() -> None:
-    breaker: Breaker[int] = Breaker(5, has_succeeded=False)
+    breaker: Breaker[int] = Breaker(5, has_succeeded=False, now=0.0)
     assert [breaker.add(number, KEY, 0.0) for number in range(4)] == [[]] * 4
     assert breaker.add(4, None, 0.0) == [0, 1, 2, 3, 4]
     assert breaker.add(5, KEY, 0.0) == []
@@ -63,7 +63,7 @@ def test_a_success_lets_all_be_written_in_their_order() -> None:
 
 
 def test_failures_of_several_kinds_are_the_records_own() -> None:
-    breaker: Breaker[int] = Breaker(2, has_succeeded=False)
+    breaker: Breaker[int] = Breaker(2, has_succeeded=False, now=0.0)
     written = [breaker.add(number, (KEY, MISSING)[number % 2], 0.0) for number in range(10)]
     assert written == [[], *([number] for number in range(9))]
     assert breaker.cause is None
@@ -72,14 +72,14 @@ def test_failures_of_several_kinds_are_the_records_own() -> None:
 @pytest.mark.parametrize("error", [MISSING, WRONG, InvalidParameterError("no")])
 @pytest.mark.parametrize("earlier", [True, False])
 def test_once_anything_has_succeeded_a_record_fails_alone(error: Exception, earlier: bool) -> None:
-    breaker: Breaker[int] = Breaker(2, has_succeeded=earlier)
+    breaker: Breaker[int] = Breaker(2, has_succeeded=earlier, now=0.0)
     if not earlier:
         breaker.add(0, None, 0.0)
     assert told(breaker, error, 500) == list(range(500))
 
 
 def test_a_key_that_is_taken_back_in_the_middle_trips_it() -> None:
-    breaker: Breaker[int] = Breaker(3, has_succeeded=True)
+    breaker: Breaker[int] = Breaker(3, has_succeeded=True, now=0.0)
     assert told(breaker, None, 10) == list(range(10))
     assert told(breaker, KEY, 3) == []
     assert breaker.cause is KEY
@@ -87,29 +87,39 @@ def test_a_key_that_is_taken_back_in_the_middle_trips_it() -> None:
 
 @pytest.mark.parametrize("error", [GONE, BROKEN, RateLimitError("no")])
 def test_a_server_may_be_away_for_a_while(error: Exception) -> None:
-    breaker: Breaker[int] = Breaker(3, has_succeeded=False)
-    breaker.add(0, None, 0.0)
-    assert [breaker.add(number, error, number * OUTAGE / 10) for number in range(10)] == [[]] * 10
+    breaker: Breaker[int] = Breaker(3, has_succeeded=False, now=0.0)
+    breaker.add(0, None, 100.0)
+    assert [breaker.add(number, error, 99.9 + OUTAGE) for number in range(10)] == [[]] * 10
     assert breaker.cause is None
-    assert breaker.add(10, error, OUTAGE) == []
+    assert breaker.add(10, error, 100.0 + OUTAGE) == []
     assert breaker.cause is error
 
 
+def test_what_the_map_lets_fail_after_it_has_waited_is_not_written() -> None:
+    """A server that went away: nothing fails for minutes, and then everything at once."""
+    breaker: Breaker[int] = Breaker(20, has_succeeded=False, now=0.0)
+    breaker.add(0, None, 5.0)
+    assert [breaker.add(number, GONE, 125.0) for number in range(1000)] == [[]] * 1000
+    assert breaker.cause is GONE
+    assert breaker.count == 20
+
+
 def test_failures_that_may_pass_are_of_one_kind() -> None:
-    breaker: Breaker[int] = Breaker(4, has_succeeded=True)
+    breaker: Breaker[int] = Breaker(4, has_succeeded=True, now=0.0)
+    breaker.add(0, WRONG, 0.0)  # it has answered
     for number in range(4):
         assert breaker.add(number, (BROKEN, GONE)[number % 2], number * OUTAGE) == []
     assert breaker.cause is GONE
 
 
 def test_what_is_held_is_bounded() -> None:
-    breaker: Breaker[int] = Breaker(3, has_succeeded=True)
+    breaker: Breaker[int] = Breaker(3, has_succeeded=True, now=0.0)
     assert told(breaker, BROKEN, MOST_HELD + 7) == list(range(7))
     assert breaker.release() == list(range(7, MOST_HELD + 7))
 
 
 def test_of_lines_that_are_wrong_by_themselves_it_takes_more() -> None:
-    breaker: Breaker[int] = Breaker(2, has_succeeded=False)
+    breaker: Breaker[int] = Breaker(2, has_succeeded=False, now=0.0)
     told(breaker, InvalidParameterError("no"), 2 * LINES - 1)
     assert breaker.cause is None
     told(breaker, InvalidParameterError("no"), 1)
@@ -117,7 +127,7 @@ def test_of_lines_that_are_wrong_by_themselves_it_takes_more() -> None:
 
 
 def test_without_a_number_nothing_is_held() -> None:
-    breaker: Breaker[int] = Breaker(None, has_succeeded=False)
+    breaker: Breaker[int] = Breaker(None, has_succeeded=False, now=0.0)
     assert told(breaker, KEY, 100) == list(range(100))
     assert breaker.cause is None
 

@@ -5,7 +5,7 @@ Results that may be such are held back, until a record succeeds (they are writte
 dropped, so that their records are done again). How long failures may go on hangs on whose fault they are:
 
     the key or the account: not at all
-    the network or the server: for `OUTAGE`; not at all where nothing ever answered
+    the network or the server: for `OUTAGE` since the last success; not at all where nothing ever answered
     the record: for ever, once any record has succeeded; before that, not at all
 
 Lines that are wrong by themselves fail at once, while good ones beside them wait for their answers: of those it takes
@@ -36,8 +36,9 @@ T = TypeVar("T")
 
 IN_A_ROW: Final = 20
 """Failures of one kind, without a success between them, by which it trips."""
-OUTAGE: Final = 120.0
-"""Seconds that a server may be away or refuse everything in the middle of a run."""
+OUTAGE: Final = 60.0
+"""Seconds without a success, after which a server that is away or fails is given up. It is less than the map itself
+waits for a server to come back, so that what the map lets fail in the end is not written a hundred thousand times."""
 LINES: Final = 50
 MOST_HELD: Final = 4096
 """Results that are held back; of more, the oldest are written."""
@@ -55,14 +56,15 @@ class Breaker(Generic[T]):
     """Takes results as they come, and gives those that may be written.
 
     `in_a_row`: failures after which it trips; None for never. `has_succeeded`: whether earlier runs had a success.
+    `now`, here and in `add`: the time in seconds, from anywhere.
     """
 
-    def __init__(self, in_a_row: int | None, *, has_succeeded: bool) -> None:
+    def __init__(self, in_a_row: int | None, *, has_succeeded: bool, now: float) -> None:
         self._in_a_row = in_a_row
         self._has_succeeded = has_succeeded
         self._has_answered = False
         self._kind = ""
-        self._since = 0.0
+        self._since = now
         self._held: list[T] = []
         self.count = 0
         """Failures of one kind in a row, so far."""
@@ -70,13 +72,14 @@ class Breaker(Generic[T]):
         """The failure that tripped it."""
 
     def add(self, result: T, error: Exception | None, now: float) -> list[T]:
-        """The results to write now, the oldest first; `now` is in seconds."""
+        """The results to write now, the oldest first."""
         if self._in_a_row is None:
             return [result]
         kind = _kind_of(error)
         if self.cause is not None:  # of what was under way when it tripped
             return [] if kind == self._kind else [result]
-        self._has_succeeded = self._has_succeeded or error is None
+        if error is None:
+            self._has_succeeded, self._since = True, now
         self._has_answered = self._has_answered or error is None or isinstance(error, ProviderError)
         patience = self._patience(error)
         if error is None or patience is None:
@@ -84,7 +87,7 @@ class Breaker(Generic[T]):
             return [*self.release(), result]
         due: list[T] = []
         if kind != self._kind:
-            due, self._kind, self.count, self._since = self.release(), kind, 0, now
+            due, self._kind, self.count = self.release(), kind, 0
         self.count += 1
         self._held.append(result)
         needed = self._in_a_row * (LINES if isinstance(error, InvalidParameterError | InputError) else 1)

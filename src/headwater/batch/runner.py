@@ -143,7 +143,7 @@ class Batch:
         self._results: AsyncMap[Any] | None = None
         self._torn = 0
         self._failures: dict[int, RecordFailed] = {}
-        self._breaker: Breaker[tuple[bytes, Mark]] = Breaker(None, has_succeeded=False)
+        self._breaker: Breaker[tuple[bytes, Mark]] = Breaker(None, has_succeeded=False, now=0.0)
 
     async def run(self, *, catch_signals: bool) -> BatchSummary:
         """All of it."""
@@ -204,7 +204,7 @@ class Batch:
             journal = await to_thread.run_sync(partial(earlier.read, retry_failed=self.retry_failed))
             self._torn = earlier.torn
             count.start()
-            self._breaker = Breaker(self.give_up_after, has_succeeded=count.done > 0)
+            self._breaker = Breaker(self.give_up_after, has_succeeded=count.done > 0, now=time.monotonic())
             self._tell(Started(*self._paths, count.total, count.done, count.failed, count.left, self._torn))
             if count.left:
                 await self._perform(journal)
