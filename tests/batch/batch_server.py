@@ -18,7 +18,8 @@ SECONDS = 60.0
 class Server(ThreadingHTTPServer):
     """`asked`: how often each question came; `hold()`: answer nothing from now on, until `go_on()`.
 
-    `refuses`: the status that it refuses everything with, once `refuses_after` requests were answered.
+    `refuses`: the status that it refuses everything with, once `refuses_after` requests were answered; `wants`: the
+    seconds after which it wants to be asked again.
     Questions in `poison` are refused; answers to those in `tells_key` have the key in them that came along.
     """
 
@@ -31,7 +32,7 @@ class Server(ThreadingHTTPServer):
         self.changed = threading.Condition()
         self.poison: set[str] = set()
         self.tells_key: set[str] = set()
-        self.refuses = self.refuses_after = 0
+        self.refuses = self.refuses_after = self.wants = 0
         self._going = threading.Event()
         self._going.set()
 
@@ -84,6 +85,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(body)))
+        if self.server.wants:
+            self.send_header("retry-after", str(self.server.wants))
         self.end_headers()
         self.wfile.write(body)
 

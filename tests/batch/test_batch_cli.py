@@ -16,7 +16,8 @@ from batch_server import Server, check_complete, results, serving, write_request
 from cli.cli_processes import SECONDS, command_line, environment, on_terminal, shown, started
 
 from headwater import emulator
-from headwater.cli import main
+from headwater.batch.progress import Count
+from headwater.cli import batch_display, main
 
 
 @pytest.fixture
@@ -114,6 +115,17 @@ def test_on_a_terminal_ctrl_c_drains_and_a_second_one_ends(server: Server, tmp_p
         assert terminal.process.wait(SECONDS) == 130
     assert "stopped at once: 0 of 40 records done, 0 failed, 40 left" in seen
     assert "Traceback" not in seen
+
+
+def test_a_pause_that_the_server_wants_is_told_in_place_of_an_end() -> None:
+    count = Count(None)
+    count.total = 10
+    count.start()
+    count.done = 5
+    assert "about " in batch_display.words(count.now(1, 2))
+    told = batch_display.words(count.now(1, 2, 12.3))
+    assert "1 under way (limit 2); waiting for the server, 12 s more" in told
+    assert "about " not in told
 
 
 def test_a_dumb_terminal_gets_lines(server: Server, tmp_path: Path) -> None:

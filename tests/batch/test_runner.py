@@ -291,3 +291,19 @@ def test_blocking_code_has_it_too(server: Server, paths: tuple[Path, Path]) -> N
     assert summary.done == 10
     check_complete(paths[1], 10)
     assert text_for("q1") in paths[1].read_text()
+
+
+async def test_a_pause_that_the_server_wants_is_an_event(server: Server, paths: tuple[Path, Path]) -> None:
+    write_requests(paths[0], range(4))
+    server.refuses, server.wants = 429, 600
+    waited: list[float] = []
+    with anyio.CancelScope() as scope:
+
+        def watch(event: Any) -> None:
+            if isinstance(event, Progress) and event.waiting is not None:
+                waited.append(event.waiting)
+                scope.cancel()
+
+        await run(server, paths, watch=watch, every=0.01, concurrency=1)
+    assert scope.cancelled_caught
+    assert 0 < waited[0] <= 900

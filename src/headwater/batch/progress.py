@@ -37,7 +37,8 @@ class Started(msgspec.Struct, tag_field="event", tag="started", frozen=True):
 class Progress(msgspec.Struct, tag_field="event", tag="progress", frozen=True):
     """Where it is. `done` (without `failed`), `left`: records; `rate`, `token_rate`: records and tokens out a second,
     of the last 30 s; `errors`: failures of this run by class, those too that are not in the output yet; `spend`: what
-    all records in the output cost, None without prices; `eta`: seconds."""
+    all records in the output cost, None without prices; `eta`: seconds; `waiting`: seconds for which nothing is sent,
+    because the server wants it or gave nothing but refusals, None where it goes on."""
 
     total: int
     done: int
@@ -53,6 +54,7 @@ class Progress(msgspec.Struct, tag_field="event", tag="progress", frozen=True):
     errors: dict[str, int]
     spend: float | None
     eta: float | None
+    waiting: float | None = None
 
 
 class RecordFailed(msgspec.Struct, tag_field="event", tag="error", frozen=True):
@@ -150,8 +152,8 @@ class Count:
         self._first = self.done + self.failed
         self._moments.append((time.monotonic(), self._first, self.output_tokens))
 
-    def now(self, in_flight: int, limit: int) -> Progress:
-        """Where it is now."""
+    def now(self, in_flight: int, limit: int, waiting: float | None = None) -> Progress:
+        """Where it is now; what the map alone knows is given."""
         moment = time.monotonic()
         self._moments.append((moment, self.done + self.failed, self.output_tokens))
         while len(self._moments) > 2 and moment - self._moments[0][0] > WINDOW:
@@ -174,6 +176,7 @@ class Count:
             errors=dict(self.errors),
             spend=self.spent,
             eta=self.left / rate if rate else None,
+            waiting=waiting,
         )
 
     def summary(

@@ -285,4 +285,5 @@ class Batch:
         while True:
             await anyio.sleep(self.every)
             stats = Stats() if self._results is None else self._results.stats
-            self._tell(self._count.now(stats.in_flight, stats.limit))
+            waiting = None if stats.waiting is None else max(0.0, stats.waiting - time.time())
+            self._tell(self._count.now(stats.in_flight, stats.limit, waiting))

@@ -135,7 +135,9 @@ def _rates(event: Progress) -> list[str]:
     told.append(f"{event.in_flight} under way{limit}")
     if event.spend is not None:
         told.append(f"spend {event.spend:.4f}")
-    if event.eta is not None:
+    if event.waiting is not None:
+        told.append(f"waiting for the server, {event.waiting:.0f} s more")
+    elif event.eta is not None:
         told.append(f"about {duration(event.eta)} left")
     return told
 
