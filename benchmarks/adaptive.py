@@ -48,6 +48,7 @@ SCENARIOS = {
     "600 a minute, headers": Scenario(30, window=3.0, headers=True),
     "600 a minute, retry-after": Scenario(30, window=3.0, retry_after=1.0),
     "600 a minute, silent": Scenario(30, window=3.0),
+    "1200 a minute, then 600, silent": Scenario(60, change=30, window=3.0),
     "1200 a minute, then 600, headers": Scenario(60, change=30, window=3.0, headers=True),
 }
 """A minute's limits are asked for in windows of three seconds, to see many of them."""

@@ -16,6 +16,8 @@ from headwater.batch.limiter import Lane
 from headwater.batch.permits import Permit
 from headwater.errors import ConnectError, HeadwaterError, ProviderError, RateLimitError, ServerError
 
+CLIENT = 0.0002
+"""Seconds of the client's own work for each request."""
 Answer = tuple[float, HeadwaterError | None, Mapping[str, str]]
 """Seconds that it takes, what it fails with, and its headers."""
 
@@ -60,7 +62,11 @@ class InFlight:
 
 
 class PerMinute:
-    """A server that takes `rate(now)` requests a minute, by fixed windows, a sliding one, or a bucket that refills."""
+    """A server that takes `rate(now)` requests a minute, by fixed windows, a sliding one, or a bucket that refills.
+
+    `phase`: seconds of the first window that have passed; `burst`: what a full bucket holds; `at_once`: it takes no
+    more than so many at once either; `hint`: the seconds that it says in place of the right ones.
+    """
 
     def __init__(
         self,
@@ -70,17 +76,26 @@ class PerMinute:
         latency: float = 0.5,
         headers: str = "",
         retry_after: bool = False,
+        hint: float | None = None,
+        status: int = 429,
         window: float = 60.0,
+        phase: float = 0.0,
+        burst: float = 10.0,
+        at_once: float = float("inf"),
     ) -> None:
         self.rate, self.kind, self.latency, self.headers = rate, kind, latency, headers
-        self.retry_after, self.window = retry_after, window
+        self.retry_after, self.hint, self.status = retry_after, hint, status
+        self.window, self.phase, self.burst, self.at_once = window, phase, burst, at_once
         self.taken: deque[float] = deque()
-        self.level, self.last = 10.0, 0.0
+        self.level, self.last = burst, 0.0
+        self.busy = 0
 
     def ask(self, now: float, rand: random.Random) -> Answer:
+        if self.busy >= self.at_once:
+            return self._refusal(1.0, {})
         limit = self.rate(now) * self.window / 60
         if self.kind == "bucket":
-            most = 10.0
+            most = self.burst
             self.level = min(most, self.level + (now - self.last) * limit / self.window)
             self.last = now
             left, reset = self.level, (most - self.level) / limit * self.window
@@ -88,7 +103,7 @@ class PerMinute:
             if left >= 1:
                 self.level -= 1
         else:
-            start = now - now % self.window if self.kind == "fixed" else now - self.window
+            start = now - (now + self.phase) % self.window if self.kind == "fixed" else now - self.window
             while self.taken and self.taken[0] < start:
                 self.taken.popleft()
             left = limit - len(self.taken)
@@ -99,8 +114,13 @@ class PerMinute:
                 self.taken.append(now)
         headers = self._headers(limit, max(0, int(left) - 1), reset)
         if left < 1:
-            return 0.01, refusal(429, wait if self.retry_after else None), headers
+            return self._refusal(wait, headers)
+        self.busy += 1
         return self.latency * (0.5 + rand.random()), None, headers
+
+    def _refusal(self, wait: float, headers: Mapping[str, str]) -> Answer:
+        wait = wait if self.hint is None else self.hint
+        return 0.01, refusal(self.status, wait if self.retry_after else None), headers
 
     def _headers(self, limit: float, left: int, reset: float) -> Mapping[str, str]:
         if self.headers == "openai":
@@ -114,11 +134,12 @@ class PerMinute:
         return {}
 
     def over(self, error: HeadwaterError | None) -> None:
-        pass
+        if error is None:
+            self.busy -= 1
 
     def ideal(self, start: float, end: float) -> float:
         steps = [start + (end - start) * i / 1000 for i in range(1000)]
-        return sum(self.rate(t) for t in steps) / 1000 / 60 * (end - start)
+        return sum(min(self.rate(t) / 60, self.at_once / self.latency) for t in steps) / 1000 * (end - start)
 
 
 class Down:
@@ -176,6 +197,7 @@ class World:
         self._taken = 0
         self._retries: deque[int] = deque()
         self._alarm = float("inf")
+        self._free_at = 0.0
         self._run()
 
     def share(self, start: float, end: float | None = None) -> Share:
@@ -201,7 +223,7 @@ class World:
     def _grant(self) -> None:
         lane = self.lane
         while self._retries or (self._taken < self.items and self._open < max(1, int(lane.level.value))):
-            delay = lane.delay(self._now)
+            delay = max(lane.delay(self._now), self._free_at - self._now)
             if delay > 0:
                 if delay != float("inf") and self._now + delay < self._alarm:
                     self._alarm = self._now + delay
@@ -220,6 +242,7 @@ class World:
 
     def _send(self, tries: int) -> None:
         permit = Permit(self.lane)
+        self._free_at = max(self._free_at, self._now) + CLIENT
         self.lane.send(permit, self._now)
         seconds, error, headers = self.server.ask(self._now, self._rand)
         self._later(seconds, lambda: self._ended(permit, seconds, error, headers, tries))

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from lane_world import Down, InFlight, PerMinute, World, gone, refusal
 
+from headwater.batch.levels import Level
 from headwater.batch.limiter import Lane, is_overload
 from headwater.batch.permits import Permit
 from headwater.errors import ConnectError, HeadwaterError, InferenceTimeoutError, InvalidRequestError, RateLimitError
@@ -69,6 +70,95 @@ def test_a_limit_of_requests_a_minute(kind: str, rate: int, headers: str, retry_
     share = World(server, lane(), seconds=900).share(180)
     assert share.ideal >= ENOUGH
     assert share.refused < REFUSED
+
+
+SILENT: dict[str, dict[str, Any]] = {
+    "a small bucket": {"kind": "bucket", "rate": 600},
+    "a bucket of a minute": {"kind": "bucket", "rate": 600, "burst": 600},
+    "a slow bucket": {"kind": "bucket", "rate": 120, "latency": 2.0},
+    "a fast bucket": {"kind": "bucket", "rate": 6000, "latency": 0.1},
+    "a quick server's bucket": {"kind": "bucket", "rate": 1200, "latency": 0.005},
+    "minutes": {"kind": "fixed", "rate": 600, "latency": 0.1},
+    "many a minute": {"kind": "fixed", "rate": 6000},
+    "few a minute": {"kind": "fixed", "rate": 120, "latency": 2.0},
+    "minutes of the clock": {"kind": "fixed", "rate": 1200, "phase": 45.0},
+    "the last minute": {"kind": "sliding", "rate": 600},
+    "the last minute, often": {"kind": "sliding", "rate": 6000},
+    "three seconds": {"kind": "fixed", "rate": 600, "window": 3.0, "latency": 0.1},
+    "the last three seconds": {"kind": "sliding", "rate": 600, "window": 3.0, "latency": 0.1},
+    "the last ten seconds": {"kind": "sliding", "rate": 1200, "window": 10.0},
+    "503": {"kind": "bucket", "rate": 600, "status": 503},
+    "529": {"kind": "fixed", "rate": 600, "status": 529},
+    "and not many at once": {"kind": "bucket", "rate": 600, "at_once": 10, "latency": 0.1},
+    "and fewer at once than in time": {"kind": "bucket", "rate": 3000, "at_once": 20},
+}
+
+
+@pytest.mark.parametrize("case", SILENT)
+def test_a_limit_in_time_that_nobody_tells_of(case: str) -> None:
+    """Neither headers nor retry-after: it is in use after the first window, and costs few refusals from the start."""
+    settings = {"latency": 0.5} | SILENT[case]
+    rate = settings.pop("rate")
+    world = World(PerMinute(lambda now: rate, **settings), lane(), seconds=300)
+    assert world.share(75).ideal >= ENOUGH
+    assert world.share(0).refused < REFUSED
+
+
+@pytest.mark.parametrize("kind", ["bucket", "fixed", "sliding"])
+@pytest.mark.parametrize(("before", "after"), [(600, 1200), (1200, 600), (600, 300)])
+def test_a_limit_in_time_that_changes_is_found_again(kind: str, before: int, after: int) -> None:
+    server = PerMinute(by_number(90.0, before, after), kind=kind, window=3.0, latency=0.1)
+    world = World(server, lane(), seconds=240)
+    for share in (world.share(20, 90), world.share(135)):
+        assert share.ideal >= ENOUGH
+    assert world.share(0).refused < REFUSED
+
+
+@pytest.mark.parametrize("hint", [None, 1.0], ids=["exact", "always a second"])
+@pytest.mark.parametrize("kind", ["bucket", "fixed", "sliding"])
+def test_what_retry_after_says_is_enough(kind: str, hint: float | None) -> None:
+    """Where it names too short a time again and again, it is not believed."""
+    server = PerMinute(lambda now: 600, kind=kind, latency=0.1, retry_after=True, hint=hint)
+    world = World(server, lane(), seconds=300)
+    assert world.share(75).ideal >= ENOUGH
+    assert world.share(0).refused < REFUSED
+
+
+def test_the_first_requests_are_not_one_burst() -> None:
+    """Of a bucket that holds ten, few are refused before that is known."""
+    world = World(PerMinute(lambda now: 600, kind="bucket", latency=1.0), lane(), seconds=1)
+    assert len(world.answered) + lane().in_flight <= 10
+    assert len(world.refused) <= 3
+
+
+def test_an_outage_teaches_no_rate() -> None:
+    it, now = lane(), 0.0
+    for number in range(40):
+        now += 0.5 + it.delay(now)
+        permit = Permit(it)
+        it.send(permit, now)
+        if 20 <= number < 24:
+            it.failed(permit, now, 0.01, ConnectError("refused"))
+        else:
+            it.answered(permit, now, 0.01, {}, float)
+            it.release(permit)
+    assert it.delay(now + 0.001) == 0
+
+
+def test_a_level_is_confirmed_before_it_is_trusted() -> None:
+    """A refusal may be chance: the next step up comes soon, and later with each time that it is refused again."""
+    level = Level(16, 4096)
+    steps = []
+    for _ in range(5):
+        level.lower(10)
+        answers = 0
+        while level.value < 11:
+            level.accepted(full=True)
+            answers += 1
+        steps.append(answers)
+    assert steps[0] <= 13
+    assert steps[1] > steps[0]
+    assert steps[-1] >= 100
 
 
 @pytest.mark.parametrize("headers", ["openai", "ietf"])
@@ -133,7 +223,7 @@ def test_an_absurd_wait_is_not_waited_for(hint: float) -> None:
         permit = Permit(it)
         it.send(permit, 0.0)
         it.failed(permit, 0.0, 0.1, refusal(429, hint))
-    assert it.delay(0.0) <= 1
+    assert it.delay(0.0) <= 2
 
 
 def test_requests_a_minute_are_spent_evenly() -> None:

@@ -10,24 +10,26 @@ from typing import Final
 
 PATIENCE: Final = 100
 """Answers for each step up to where the last refusal was, so that about one request in a hundred is refused."""
-BEYOND: Final = 1.1
-"""So far above the last refusal, that refusal is history."""
+HASTE: Final = 12
+"""The same after the first refusal at a level; it doubles with each that confirms it."""
+NEAR: Final = 0.1
 
 
 class Level:
     """`value` (its whole part counts) grows while it is what holds requests back, and falls to what was accepted.
 
-    It doubles with each round of answers until the first refusal. From there it takes one step in `PATIENCE` answers
-    (in a round of them, where that is more), and wider ones where it has left its `ceiling`, the last level that was
-    refused, behind.
+    It doubles with each round of answers until the first refusal. From there it takes one step in as many answers as
+    it is patient (in a round of them, where that is more), and wider ones where it has left its `ceiling`, the last
+    level that was refused, two steps behind.
     """
 
-    __slots__ = ("ceiling", "most", "value")
+    __slots__ = ("_patience", "ceiling", "most", "value")
 
     def __init__(self, start: float, most: float) -> None:
         self.value = start
         self.most = most
         self.ceiling: float | None = None
+        self._patience = HASTE
 
     def accepted(self, *, full: bool) -> None:
         """An answer came; `full`: to a request with which as many were in flight as might be."""
@@ -36,16 +38,19 @@ class Level:
             return
         if self.ceiling is None:
             step = 1.0
-        elif value <= self.ceiling * BEYOND + 1:
-            step = 1 / max(PATIENCE, value)
+        elif value < self.ceiling + 2:
+            step = 1 / max(self._patience if value < self.ceiling + 1 else HASTE, value)
         else:
             step = 0.25
         self.value = min(self.most, value + step)
 
-    def lower(self, to: float) -> None:
-        """More than this was too much."""
-        self.value = max(1.0, min(self.value, to))
-        self.ceiling = self.value
+    def lower(self, to: float, *, again: bool = False) -> None:
+        """More than this was too much; `again`: it is one more word of the same refusal."""
+        value = max(1.0, min(self.value, to))
+        if not again:
+            near = self.ceiling is not None and abs(value - self.ceiling) <= max(1.0, NEAR * self.ceiling)
+            self._patience = min(PATIENCE, 2 * self._patience) if near else HASTE
+        self.value = self.ceiling = value
 
     def restore(self, to: float) -> None:
         """It was not the level that was too much."""

@@ -1,10 +1,10 @@
 """What one provider may be sent now: how many at once and how often, learned from what it accepts and refuses.
 
-    refusals                                     what it learns
-    at more in flight than was ever accepted     as many as were in flight are too many: one fewer, at once
-    at no more than that, once                   the same, and to wait if the answer says so
-    several in a row                             nothing goes: all wait, then one request goes to see, then more
-    and in the end accepted with as many         it was time that was lacking: the rate of what was accepted
+    a refusal                                             what it is about
+    of as many at once as may be, or as ever were         the number: fewer at once, and nobody waits
+    and the next request is refused as well               time: all wait, then one request goes to see, then more
+    of fewer than were accepted before                    time, at once
+    what was about time                                   teaches the rate of what was let through
 
 No clock is read: the caller brings the time. A refusal counts once with all that were on their way when it came.
 """
@@ -21,6 +21,7 @@ from .buckets import Bucket, Quota
 from .levels import Gradient, Level
 from .permits import Permit, Ramp
 from .rate_headers import limits_in
+from .rates import ENOUGH, Rate, Recovery
 
 START: Final = 16
 """In flight at first, where the number is to be found."""
@@ -31,20 +32,18 @@ REMEMBERED: Final = 64
 """Refusals that are kept."""
 LONGEST_PAUSE: Final = 900.0
 """A provider is asked again after this time (seconds), however long it wants to be left alone."""
+HOLD: Final = 10.0
+"""Seconds, divided by the level, for which it does not grow after a refusal: the item that was refused waits a moment,
+and nobody goes in its place."""
 _ABSURD: Final = 86_400.0
-_BACKOFF: Final = 0.25
-_BACKOFF_RATE: Final = 16.0
-_BACKOFF_DOWN: Final = 4.0
+_BACKOFF: Final = 2.0
+_LONGEST: Final = 30.0
+_LONGEST_AWAY: Final = 4.0
+"""Seconds between two looks at most: at one that refuses, and at one that cannot be reached."""
 _LOST_AFTER: Final = 120.0
 _NEVER_THERE: Final = 10.0
 """Seconds of nothing but failures, without a word of when to come back, after which calls are let fail: of a provider
 that has worked, and of one that never did."""
-_MINUTE: Final = 60.0
-_SHORT: Final = 3.0
-_CYCLE: Final = 200
-"""Requests for each look whether a rate that was learned may be higher, at least."""
-_BELOW: Final = 0.97
-"""What is taken of a rate that was found to be the limit; it grows from there, to find a higher one."""
 _OVERLOAD: Final = frozenset({429, 502, 503, 529})
 _TOO_SLOW: Final = frozenset({408, 504})
 
@@ -70,32 +69,32 @@ class Lane:
         self.paused_until = now
         self.requests = None if requests is None else Bucket(requests, now)
         self.tokens = None if tokens is None else Bucket(tokens, now)
-        self.learned: Bucket | None = None
         self.given_up = False
         self._buckets = [bucket for bucket in (self.requests, self.tokens) if bucket is not None]
         self._quotas: dict[str, Quota] = {}
         self._cost = 0.0
         self._gradient = Gradient() if adapts else None
         self._ramp = None if adapts or most <= RAMP else Ramp(RAMP, RAMP_SECONDS, now, 0)
-        self._rounds = 0
-        self._mark = 0
-        self._highest = 0
-        self._lowest = FOREVER
-        self._probed = self._limited = False
-        self._before = self.level.value
+        self._rate = Rate(now)
+        self._pacing: Rate | None = self._rate if adapts else None
         self._failing_since = now
         self._worked = False
+        # what the last refusals were about
+        self._rounds = 0
+        self._mark = 0
+        self._probe_at = now
+        self._highest = self._earlier = 0
+        self._lowest = FOREVER
+        self._timely = self._limited = self._told_when = False
+        self._before = self.level.value
         self._refusals: deque[tuple[int, float]] = deque(maxlen=REMEMBERED)
+        self._refused = self._lately = 0
         self._refused_at = now
-        self._seconds = 0.0
-        self._hold_until = now
-        self._cycle_at = now
-        self._cycle_count = 0
-        self._timely = 0.0  # how much the last refusals were about time, not about the level: 0 to 1
-        self._best_rate = 0.0
-        self._cycle = 1.0
-        self._grew_at = now
+        self._paused = 0.0
         self._slow_mark = 0
+        self._hold_until = now
+        self._since = 0
+        self._trusted = 0.0
 
     # -- before an attempt
 
@@ -109,6 +108,8 @@ class Lane:
         if self.in_flight >= int(self.level.value):
             return FOREVER
         free_at = self.paused_until
+        if self._pacing is not None:
+            free_at = max(free_at, self._pacing.bucket.free_at)
         for bucket in self._buckets:
             free_at = max(free_at, bucket.free_at)
         for unit, quota in self._quotas.items():
@@ -123,12 +124,14 @@ class Lane:
         self.number += 1
         permit.number, permit.beside, permit.sent = self.number, self.in_flight, now
         permit.full = self.in_flight >= int(self.level.value)
+        if self.number == self._mark + 1:
+            self._probe_at = now
         if self._ramp is not None:
             self._ramp.open += 1
+        if self._pacing is not None and not self._pacing.spend(now):
+            self._pacing = None
         if self.requests is not None:
             self.requests.spend(now)
-        if self.learned is not None:
-            self.learned.spend(now)
         if self.tokens is not None and cost:
             self.tokens.spend(now, cost)
             permit.cost = cost
@@ -143,13 +146,11 @@ class Lane:
         """The provider answered this attempt, or began to; `epoch` gives the time as epoch seconds."""
         self._told(permit, accepted=True)
         self._worked = True
-        self._cycle_count += 1
         if permit.number > self._mark:
             if self._rounds:
-                self._recover(permit, now)
+                self._recover(now)
             if permit.beside > self._highest:
                 self._highest = max(self._highest, self._beside(permit))
-        self._seconds += (seconds - self._seconds) * (0.05 if self._seconds else 1.0)
         self._grow(permit, seconds, now)
         for found in limits_in(headers, epoch):
             quota = self._quotas.setdefault(found.unit, Quota())
@@ -162,7 +163,7 @@ class Lane:
         self._told(permit, accepted=False)
         self.release(permit)
         if is_overload(error):
-            self._refused(permit, now, seconds, error)
+            self._refuse(permit, now, seconds, error)
             return not self.given_up
         slow = isinstance(error, InferenceTimeoutError) or getattr(error, "status", None) in _TOO_SLOW
         if slow and permit.number > self._slow_mark:
@@ -193,8 +194,6 @@ class Lane:
             if accepted:
                 ramp.answered()
 
-    # -- growing
-
     def _grow(self, permit: Permit, seconds: float, now: float) -> None:
         gradient = self._gradient
         if gradient is not None:
@@ -203,55 +202,70 @@ class Lane:
                 (self.level.lower if level < self.level.value else self.level.restore)(level)
         if now >= self._hold_until and (gradient is None or not gradient.holds):
             self.level.accepted(full=permit.full)
-        if self.learned is not None and self.learned.free_at > now:
-            self.learned.set_rate(self._faster(self.learned.rate, now), now)
-        self._grew_at = now
-
-    def _faster(self, rate: float, now: float) -> float:
-        """Up to what it may have let through in half a cycle; then a twentieth more in each, until there was none."""
-        part = min(0.1, (now - self._grew_at) / self._cycle)
-        if rate < self._best_rate:
-            return rate + (self._best_rate - rate) * 2 * part
-        return rate * (1 + part * (0.05 if now - self._cycle_at < 1.1 * self._cycle else 2.0))
+        if self._pacing is not None and not self._pacing.accepted(now, seconds, self.number - self._refused):
+            self._pacing = None
 
     # -- refusals
 
-    def _refused(self, permit: Permit, now: float, seconds: float, error: HeadwaterError) -> None:
+    def _refuse(self, permit: Permit, now: float, seconds: float, error: HeadwaterError) -> None:
         self._refusals.append((permit.number, now))
-        self._refused_at = now
+        self._refused += 1
         if self.given_up:
             return
         fresh = permit.number > self._mark
         if fresh:
-            self._begin_round(now)
+            if self._rounds and permit.number > self._mark + 1:
+                self._recover(now)  # the first that was sent after the last refusal has not been refused
+            self._begin_round(permit, now)
         elif not self._rounds:
             return  # it was on its way when what it says was learned, and that is over
+        self._lately += 1
+        self._limited = self._limited and isinstance(error, ProviderError)
+        self._refused_at = permit.sent
         beside = self._beside(permit)
-        self._limited = self._limited and getattr(error, "status", None) == 429
-        unheard = 1 if seconds > 0.1 * self._seconds else 0  # refusals that come slowly may be still to come
-        self._probed = self._probed and beside > 1 and beside + unheard > self._highest
         if beside < self._lowest:
+            again = self._lowest < FOREVER
             self._lowest = beside
-            self.level.lower(beside - 1)
+            self.level.lower(beside - 1, again=again)
+        if not self._timely:
+            return
         hint = error.retry_after
         if hint is not None and 0 < hint <= _ABSURD:
-            if self._rounds > 1 or not self._probed:
-                self._pause(now, min(hint, LONGEST_PAUSE), seconds)
-        elif fresh and self._rounds > 1:
+            more = 2.0 ** max(0, min(self._rounds - 3, 10)) if fresh else 1.0  # it has come too early already
+            self._told_when = more == 1.0
+            wait = hint if more == 1.0 else max(hint, self._rate.before_minute(now, min(hint * more, _LONGEST)))
+            self._pause(now, min(wait, LONGEST_PAUSE), seconds)
+        elif fresh:
+            self._told_when = False
             self._back_off(now, seconds, error)
 
     def _beside(self, permit: Permit) -> int:
         """How many were with it in flight, without those that were refused: the server did not have these."""
         return permit.beside - sum(n < permit.number and at > permit.sent for n, at in self._refusals)
 
-    def _begin_round(self, now: float) -> None:
+    def _begin_round(self, permit: Permit, now: float) -> None:
         self._rounds += 1
         self._mark = self.number
         if self._rounds == 1:
             self._before = self.level.value
             self._lowest = FOREVER
-            self._probed = self._limited = True
             self._failing_since = now
+            self._lately = 0
+            self._limited = True
+            self._timely = not self._too_many(permit)
+        else:
+            self._timely = True
+
+    def _too_many(self, permit: Permit) -> bool:
+        """Whether a refusal may be about how many were in flight."""
+        beside, ceiling = self._beside(permit), self.level.ceiling
+        if permit.beside <= 1:
+            return False
+        if permit.full and (ceiling is None or beside > ceiling):
+            return True
+        if self._rate.known and permit.number - self._since < ENOUGH:
+            return False
+        return beside > max(self._highest, self._earlier) and (ceiling is None or self._highest > 0)
 
     def _back_off(self, now: float, seconds: float, error: HeadwaterError) -> None:
         if now - self._failing_since > (_LOST_AFTER if self._worked else _NEVER_THERE):
@@ -259,42 +273,35 @@ class Lane:
             self._ramp = None
             self.level.restore(min(self._before, START))
             return
-        limited = isinstance(error, ProviderError) and error.status == 429
-        longest = _BACKOFF_RATE if limited else _BACKOFF_DOWN
-        self._pause(now, min(longest, _BACKOFF * 2.0 ** min(self._rounds - 2, 10)), seconds)
+        longest = _LONGEST if isinstance(error, ProviderError) else _LONGEST_AWAY
+        wait = self._paused * _BACKOFF if self._paused else self._rate.wait()
+        wait = min(longest, max(wait, 1e-3))
+        self._paused = wait
+        self._pause(now, self._rate.before_minute(now, wait), seconds)
 
     def _pause(self, now: float, wait: float, seconds: float) -> None:
         if now + wait > self.paused_until:
             self.paused_until = now + wait
             self._ramp = Ramp(1, max(RAMP_SECONDS, 2 * seconds), self.paused_until, self.number)
 
-    def _recover(self, permit: Permit, now: float) -> None:
-        """A request that was sent after the refusals was accepted: what were they about?"""
-        surely = self._lowest <= 1 or self._beside(permit) >= self._lowest or self.given_up
-        self._timely = 0.5 * self._timely + (0.5 if surely or not self._probed else 0.0)
-        paused = self.paused_until - self._failing_since
-        if not surely and 0 < paused < _SHORT:
-            self._hold_until = now + 20 * paused  # a look at a higher level is dear here
-        if surely or self._timely > 0.6:
-            self.level.restore(self._before)
-        if self._timely > 0.6 and self._limited:
-            self._learn_rate(now)
-        elif not surely:
-            self._cycle_at, self._cycle_count = now, 0
+    def _recover(self, now: float) -> None:
+        """The first request that was sent after the refusals was accepted: what were they about?"""
+        if not self._timely:
+            self._hold_until = now + HOLD / self.level.value
+            self._trusted = max(self._trusted, self._before)
+        if self._timely or self.given_up:
+            self.level.restore(max(self._before, self._trusted))
+            self._trusted = 0.0
+        if self._timely and self._limited:
+            paused = max(0.0, self._probe_at - self._failing_since)
+            count = self._mark - self._refused
+            self._rate.learn(
+                now, Recovery(self._probe_at, count, self._refused_at, self._lately, paused, self._told_when)
+            )
+            self._pacing = self._rate if self._rate.known else self._pacing
         self._rounds = 0
-        self._highest = 0
+        self._since = self._mark
+        if self._highest:
+            self._earlier, self._highest = self._highest, 0
+        self._paused = 0.0
         self.given_up = False
-
-    def _learn_rate(self, now: float) -> None:
-        """What was accepted since the last time that it recovered is what it lets through."""
-        seconds = now - self._cycle_at
-        if self._cycle_count < 5 or seconds <= 0:
-            return
-        rate, self._cycle_at, self._cycle_count = self._cycle_count / seconds, now, 0
-        self._best_rate = rate * seconds / max(seconds + self._refused_at - now, 0.1 * seconds)
-        self._cycle = max(min(seconds, _MINUTE), _CYCLE / rate)
-        if self.learned is None:
-            self.learned = Bucket(rate * _BELOW, now)
-            self._buckets.append(self.learned)
-        else:
-            self.learned.set_rate(min(self.learned.rate, rate) * _BELOW, now)

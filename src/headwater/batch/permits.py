@@ -45,7 +45,7 @@ class Ramp:
 
     def delay(self, now: float) -> float:
         """Seconds until another one may go."""
-        if self.open < self.allowed(now):
+        if self.open + 1 <= self.allowed(now):
             return 0.0
         return max(1e-3, self._since - now + self._each * math.log2((self.open + 1) / self._allowed))
 
