@@ -65,7 +65,11 @@ def test_a_limit_that_is_left_far_behind_is_none() -> None:
 
 
 def test_few_requests_say_nothing() -> None:
-    assert not learned(passed=3, seconds=10.0).known
+    """The start begins again, from the little that was let through."""
+    rate = learned(passed=3, seconds=10.0)
+    assert not rate.known
+    assert rate.spend(10.0)
+    assert rate.bucket.rate == pytest.approx(0.6)
 
 
 def test_a_refusal_soon_after_another_does_not_make_the_rate_collapse() -> None:

@@ -298,7 +298,7 @@ class Lane:
             self._rate.learn(
                 now, Recovery(self._probe_at, count, self._refused_at, self._lately, paused, self._told_when)
             )
-            self._pacing = self._rate if self._rate.known else self._pacing
+            self._pacing = self._rate
         self._rounds = 0
         self._since = self._mark
         if self._highest:

@@ -146,9 +146,10 @@ class Rate:
         since, before = self._mark
         seconds = max(recovery.at - since, 1e-3)
         passed = max(1, recovery.passed - before)
-        if passed < FEW and not self.known:
-            return
         rate = passed / seconds
+        if passed < FEW and not self.known:  # the start begins again, slower
+            self.bucket.rate, self._heard = 2 * rate, now
+            return
         most = passed / max(recovery.refused_at - since, 0.05 * seconds)
         counted = min(2.0, recovery.refused)
         patience = 0.0
