@@ -8,7 +8,7 @@ from __future__ import annotations
 import atexit
 import os
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import CancelledError, Future
 from functools import partial
 from pathlib import Path
@@ -16,10 +16,15 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 import anyio
-from anyio import CancelScope
-from anyio.from_thread import BlockingPortal
+from anyio import Event
+from anyio.lowlevel import current_token
 
 from .errors import CallError, ForkedClientError
+
+try:
+    from sniffio import current_async_library_cvar as _library
+except ImportError:  # then anyio asks nobody which event loop runs
+    _library = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
     from .engine.run import AsyncRun
@@ -37,23 +42,36 @@ class _Loop:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._portal: BlockingPortal | None = None
         self._thread: threading.Thread | None = None
-
-    def portal(self) -> BlockingPortal:
-        """The running portal."""
-        if self._portal is None:
-            with self._lock:
-                if self._portal is None:
-                    self._start()
-        assert self._portal is not None
-        return self._portal
+        self._native: Any = None
+        self._over: Event
+        self.working: set[Any] = set()
 
     def _start(self) -> None:
-        started: Future[BlockingPortal] = Future()
-        self._thread = threading.Thread(target=anyio.run, args=(_serve, started), name="headwater", daemon=True)
+        started: Future[None] = Future()
+        self._thread = threading.Thread(target=anyio.run, args=(self._serve, started), name="headwater", daemon=True)
         self._thread.start()
-        self._portal = started.result(START_SECONDS)
+        started.result(START_SECONDS)
+
+    async def _serve(self, started: Future[None]) -> None:
+        self._over = Event()
+        self._native = current_token().native_token
+        started.set_result(None)
+        await self._over.wait()  # what is still under way then is cancelled by the event loop's own end
+
+    def do(self, callback: Callable[[], object]) -> None:
+        """Have this called in the loop, with the context variables of who asks."""
+        if self._native is None:
+            with self._lock:
+                if self._native is None:
+                    self._start()
+        self._native.call_soon_threadsafe(callback)
+
+    def task(self, work: Coroutine[Any, Any, None]) -> Any:
+        """Start a task of the loop; in its own thread."""
+        task = self._native.create_task(work)
+        self.working.add(task)
+        return task
 
     def inside(self) -> bool:
         """Whether the caller runs in the loop's own thread."""
@@ -61,17 +79,11 @@ class _Loop:
 
     def stop(self) -> None:
         """End the loop; what is still under way is cancelled."""
-        portal, thread = self._portal, self._thread
-        self._portal = None
-        if portal is not None and thread is not None and thread.is_alive():
-            portal.start_task_soon(portal.stop, True)
+        native, thread = self._native, self._thread
+        self._native = None
+        if native is not None and thread is not None and thread.is_alive():
+            native.call_soon_threadsafe(self._over.set)
             thread.join(STOP_SECONDS)
-
-
-async def _serve(started: Future[BlockingPortal]) -> None:
-    async with BlockingPortal() as portal:
-        started.set_result(portal)
-        await portal.sleep_until_stopped()
 
 
 _loop = _Loop()
@@ -79,44 +91,83 @@ _loop = _Loop()
 
 def call(function: Callable[..., Awaitable[T]], *args: Any) -> T:
     """Run an async function on the shared loop and wait for it; Ctrl-C cancels it and comes out at once."""
-    if _loop.inside():
+    loop = _loop
+    if loop.inside():
         raise CallError("a sync client was used inside its own event loop; use AsyncInferenceClient there")
-    portal = _loop.portal()
-    work = _Work()
+    work: Work[T] = Work(loop, function, args)
     try:
-        result: T = portal.start_task_soon(work.run, function, *args).result()
+        loop.do(work.begin)
+        return work.result()
     except BaseException as error:
-        if not isinstance(error, Exception):  # Ctrl-C comes anywhere, also where no future is known yet
-            portal.start_task_soon(work.give_up)
+        if not isinstance(error, Exception):  # Ctrl-C comes anywhere, also where nothing has begun yet
+            loop.do(work.give_up)
         raise
-    return result
 
 
-def spawn(function: Callable[..., Any], *args: Any) -> Future[Any]:
+def spawn(function: Callable[..., Any], *args: Any) -> Work[Any]:
     """Start a function, async or not, on the shared loop without waiting for it."""
-    return _loop.portal().start_task_soon(function, *args)
+    work: Work[Any] = Work(_loop, function, args)
+    _loop.do(work.begin)
+    return work
 
 
-class _Work:
-    """One function on the loop, which whoever waits for it can give up at any moment."""
+class Work(Generic[T]):
+    """One function on the loop: whoever waits for it can give it up at any moment.
 
-    __slots__ = ("_given_up", "_scope")
+    A task and a lock, with one hop each way: anyio's own portal takes two hops and three scopes for each call.
+    """
 
-    def __init__(self) -> None:
-        self._scope: CancelScope | None = None
+    __slots__ = ("_args", "_done", "_error", "_function", "_given_up", "_loop", "_task", "_value")
+
+    def __init__(self, loop: _Loop, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
+        self._loop = loop
+        self._function = function
+        self._args = args
+        self._done = threading.Lock()
+        self._done.acquire()
+        self._value: Any = None
+        self._error: Exception | None = None
+        self._task: Any = None
         self._given_up = False
 
-    async def run(self, function: Callable[..., Awaitable[T]], *args: Any) -> T:
-        with CancelScope() as self._scope:
-            if self._given_up:
-                self._scope.cancel()
-            return await function(*args)
-        raise CancelledError
+    def result(self) -> T:
+        """Wait for what it returns, or raises; `CancelledError` where the loop has ended."""
+        self._done.acquire()
+        self._done.release()
+        if self._error is not None:
+            error, self._error = self._error, None  # the traceback holds this object
+            raise error
+        value: T = self._value
+        return value
+
+    def begin(self) -> None:
+        """In the loop's thread."""
+        if self._given_up:
+            self._done.release()
+        else:
+            if _library is not None:
+                _library.set("asyncio")  # the caller's context may be that of another event loop's task
+            self._task = self._loop.task(self._run())
+
+    async def _run(self) -> None:
+        try:
+            value = self._function(*self._args)
+            self._value = await value if isinstance(value, Awaitable) else value
+        except Exception as error:  # noqa: BLE001 - it is raised where it is waited for
+            self._error = error
+        except BaseException:
+            self._error = CancelledError()
+            raise
+        finally:
+            self._loop.working.discard(self._task)
+            self._task = None
+            self._done.release()
 
     def give_up(self) -> None:
+        """In the loop's thread: cancel it."""
         self._given_up = True
-        if self._scope is not None:
-            self._scope.cancel()
+        if self._task is not None:
+            self._task.cancel()
 
 
 def _forget_after_fork() -> None:
@@ -198,7 +249,7 @@ class Run(Generic[E, R]):
         except Exception:
             raise
         except BaseException:  # the traceback holds this run, and would keep its socket open
-            _loop.portal().start_task_soon(self._run.close)
+            spawn(self._run.close)
             raise
 
     def __enter__(self) -> Self:

@@ -31,13 +31,11 @@ def backend(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 
 @pytest.fixture
-def choose_form(monkeypatch: pytest.MonkeyPatch, loop_name: str) -> Callable[[str], None]:
+def choose_form(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """Says which kind of stream a pool makes: the event loop's "own", or "anyio"'s."""
 
     def choose(form: str) -> None:
         if form == "anyio":
-            if loop_name == "uvloop":
-                pytest.skip("anyio's streams are for loops that have no other")
             monkeypatch.setattr(pool, "sockets_of", lambda _: None)
 
     return choose

@@ -13,7 +13,7 @@ import pytest
 import scripts
 
 from headwater.errors import ConnectError, ConnectionLostError
-from headwater.transport import sockets
+from headwater.transport import epoll
 from headwater.transport.origin import _alive
 from headwater.transport.pool import Pool
 from headwater.wire import Outgoing, parse_url
@@ -190,7 +190,7 @@ async def test_no_descriptors_left(
         raise OSError("All connection attempts failed") from full
 
     server, pool = serve(echo), Pool()
-    monkeypatch.setattr(sockets, "begin", begin)
+    monkeypatch.setattr(epoll, "begin", begin)
     monkeypatch.setattr(anyio, "connect_tcp", connect_tcp)
     with pytest.raises(ConnectError, match="ulimit -n or set max_connections"):
         await pool.send(server.outgoing())

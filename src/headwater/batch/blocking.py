@@ -12,18 +12,15 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
+from typing import Any, Final, Generic, Self, TypeVar
 
 from anyio import Event
 
 from ..errors import CallError, ClosedError, ForkedClientError
-from ..portal import call, spawn
+from ..portal import Work, call, spawn
 from .mapping import AsyncMap
 from .reading import ENDED, Feed, several
 from .results import MapResult, Stats
-
-if TYPE_CHECKING:
-    from concurrent.futures import Future
 
 R = TypeVar("R")
 
@@ -46,7 +43,7 @@ class SyncMap(Generic[R]):
         self._process = 0
         self._last = self._pushed = self._over = False
         self._failure: Exception | None = None
-        self._host: Future[None] | None = None
+        self._host: Work[None] | None = None
         self._left: Event
 
     def __enter__(self) -> Self:

@@ -15,7 +15,8 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from ..errors import HeadwaterError, InferenceTimeoutError, ProviderError, TransportError
+from ..engine.retry import is_overload
+from ..errors import HeadwaterError, InferenceTimeoutError, ProviderError
 from ..wire import FOREVER
 from .buckets import Bucket, Quota
 from .levels import Gradient, Level
@@ -44,17 +45,7 @@ _LOST_AFTER: Final = 120.0
 _NEVER_THERE: Final = 10.0
 """Seconds of nothing but failures, without a word of when to come back, after which calls are let fail: of a provider
 that has worked, and of one that never did."""
-_OVERLOAD: Final = frozenset({429, 502, 503, 529})
 _TOO_SLOW: Final = frozenset({408, 504})
-
-
-def is_overload(error: HeadwaterError) -> bool:
-    """Whether the provider has too much to do or is away, whoever asks for what; it is left alone then."""
-    if not error.retryable:
-        return False
-    if isinstance(error, InferenceTimeoutError):
-        return error.phase == "connect"
-    return isinstance(error, TransportError) or (isinstance(error, ProviderError) and error.status in _OVERLOAD)
 
 
 class Lane:

@@ -41,20 +41,6 @@ NOT_BEGUN: Final = Deadlines(DEFAULT, 0.0)
 class Exchange:
     """The requests of one call."""
 
-    __slots__ = (
-        "_answered_at",
-        "_plan",
-        "attempts",
-        "body",
-        "deadlines",
-        "engine",
-        "headers",
-        "loop",
-        "now",
-        "status",
-        "upload",
-    )
-
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.loop: object = None
@@ -126,13 +112,13 @@ class Exchange:
         self._answered_at = self.now()
         return incoming
 
-    async def within(self, work: Awaitable[T]) -> T:
+    def within(self, work: Awaitable[T]) -> Awaitable[T]:
         """Do this before the deadline for the answer."""
-        return await self._bounded("first_event", work)
+        return self._bounded("first_event", work)
 
-    async def before_end(self, work: Awaitable[T]) -> T:
+    def before_end(self, work: Awaitable[T]) -> Awaitable[T]:
         """Do this before the call's deadline."""
-        return await self._bounded("total", work)
+        return self._bounded("total", work)
 
     def piece(self, body: Body) -> Awaitable[bytes]:
         """The next piece of a body, b"" at its end."""
@@ -180,7 +166,7 @@ class Exchange:
             while await body.read():
                 pass
         except BaseException:
-            await self.close(incoming)
+            await give_up(incoming)
             raise
 
     async def sleep(self, seconds: float) -> None:
@@ -194,7 +180,7 @@ class Exchange:
     # -- attempts
 
     async def _retrying(self, request: Request, attempt: Callable[[A], Awaitable[T]], argument: A) -> T:
-        tries, waited = 0, 0.0
+        tries, held, waited = 0, 0, 0.0
         provider, pace = self._plan.provider, self.engine.pace
         quota = self.engine.quota(provider)
         while True:
@@ -208,7 +194,8 @@ class Exchange:
             except HeadwaterError as error:
                 self._record(tries, started, waited, error)
                 paced = permit is not None and permit.failed(error, self.now() - started)
-                waited = self._again(error, tries, request, None if paced else quota)
+                held += paced  # the pace holds it back with all others: that is not one of its own tries
+                waited = self._again(error, max(1, tries - held), request, None if paced else quota)
                 await self.sleep(waited)
                 continue
             if permit is not None:
@@ -248,7 +235,7 @@ class Exchange:
         try:
             return await self._whole(request, incoming)
         except BaseException:
-            await self.close(incoming)
+            await give_up(incoming)
             raise
 
     async def _open(self, step: Stream[Any, Any]) -> tuple[Events, Any]:
@@ -264,7 +251,7 @@ class Exchange:
             if event is None:
                 raise unbegun(self._plan, events)
         except BaseException:
-            await self.close(incoming)
+            await give_up(incoming)
             raise
         return events, event
 
@@ -294,10 +281,6 @@ class Exchange:
 
     def _reading_until(self) -> float:
         return min(self.deadlines.total, self.deadlines.first, self.now() + REFUSAL_SECONDS)
-
-    async def close(self, incoming: Incoming) -> None:
-        """Give an answer up."""
-        await give_up(incoming)
 
     # -- clocks
 

@@ -32,6 +32,7 @@ from . import loading
 from .body import Body
 from .exchange import Exchange
 from .following import VAGUE, content_type, follow, is_page, place
+from .refused import give_up
 
 EVERY: Final = MIB
 """Bytes between two events of progress, or a 128th of the whole."""
@@ -124,7 +125,7 @@ class Download:
         """Give up, or let go of what is whole."""
         self._body = None
         if self._incoming is not None:
-            await self._exchange.close(self._incoming)
+            await give_up(self._incoming)
 
     async def _begin(self) -> Body:
         incoming = self._incoming = await follow(self._exchange, self._step.request, ours=True)
@@ -218,10 +219,10 @@ async def _input(exchange: Exchange, step: Load) -> Loaded:
                 raise InputError(f"{place(step.source)} is an HTML page, not a file; is it the file's own URL?")
             whole.write(piece)
     except ResponseTooLargeError:
-        await exchange.close(incoming)
+        await give_up(incoming)
         raise InputError(f"{place(step.source)} has more than {limit} bytes, the client's limit for inputs") from None
     except BaseException:
-        await exchange.close(incoming)
+        await give_up(incoming)
         raise
     declared = mime_type_of(b"", default=content_type(incoming))  # it goes into what is sent on: no odd characters
     name = step.source.partition("?")[0].partition("#")[0].rpartition("/")[2]

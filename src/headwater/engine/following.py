@@ -22,6 +22,7 @@ from ..wire import Incoming, parse_url
 from .exchange import Exchange
 from .inputs import check_host, public_addresses
 from .outgoing import outgoing
+from .refused import give_up
 
 HOPS: Final = 3
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
@@ -44,9 +45,9 @@ async def follow(exchange: Exchange, request: Request, *, ours: bool) -> Incomin
                 return incoming
             following = _next_url(request.url, location)
         except BaseException:
-            await exchange.close(incoming)
+            await give_up(incoming)
             raise
-        await exchange.close(incoming)
+        await give_up(incoming)
         request = _asking(request, following, {})
     raise AssertionError("a loop that always returns or raises")
 

@@ -239,8 +239,10 @@ class Pulled(Held):
         """Read the stream's next event; None at its end. The clock of its silence runs meanwhile, and only then."""
         exchange = self._exchange
         now, deadlines = exchange.now, exchange.deadlines
-        until = min(deadlines.total, now() + deadlines.idle)
-        event = None
+        begun, event = now(), None
+        if begun >= deadlines.total:  # though more is there already, as it always is in a flood
+            raise deadlines.passed("total", begun)
+        until = min(deadlines.total, begun + deadlines.idle)
         try:
             if not events.wait_until(until):
                 return await events.within(until)

@@ -19,6 +19,7 @@ from ..errors import (
     InputError,
     InvalidParameterError,
     ModelLoadingError,
+    ProviderError,
     TransportError,
 )
 
@@ -26,6 +27,9 @@ LONGEST_WAIT: Final = 60.0
 """Seconds that a server may ask to be waited for."""
 PATIENCE: Final = 2.0
 """The same where there is another provider to turn to."""
+
+
+_OVERLOAD: Final = frozenset({429, 502, 503, 529})
 
 
 class Retries(msgspec.Struct, frozen=True):
@@ -88,6 +92,15 @@ def is_worth_another_provider(error: HeadwaterError, left: float = 0.0) -> bool:
     if isinstance(error, InferenceTimeoutError):
         return error.phase == "connect" or left > 0
     return not isinstance(error, InvalidParameterError | InputError | ContentRefusedError | ClosedError)
+
+
+def is_overload(error: HeadwaterError) -> bool:
+    """Whether the provider has too much to do or is away, whoever asks for what; many calls hold back together then."""
+    if not error.retryable:
+        return False
+    if isinstance(error, InferenceTimeoutError):
+        return error.phase == "connect"
+    return isinstance(error, TransportError) or (isinstance(error, ProviderError) and error.status in _OVERLOAD)
 
 
 class Tokens:

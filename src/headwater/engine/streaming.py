@@ -96,6 +96,8 @@ class Events:
         for frame in self._frames:
             if (event := self._event(frame)) is not None:
                 return event
+            if self.ended or self.failure is not None:
+                break
         self._frames = _NOTHING
         return None
 

@@ -19,12 +19,12 @@ from anyio.streams.tls import TLSStream
 
 from ..errors import ConnectError, InferenceTimeoutError, TLSError
 from ..wire import Url
-from .native import NativeSockets
 from .racing import addresses, first_connected, literal
 from .streams import AnyioStream, Stream, close_now
 from .tls import default_context
 
 if TYPE_CHECKING:
+    from .native import NativeSockets
     from .polling import PolledSockets
 
 _WORDS = {
@@ -81,11 +81,12 @@ async def dial(
 
 def sockets_of(loop: Any) -> NativeSockets | PolledSockets | None:
     """What waits for the sockets of this event loop (its own token); None where only anyio can."""
-    if hasattr(loop, "create_future"):
-        windows = "proactor" in type(loop).__name__.lower()
-        return None if windows else NativeSockets(loop)
     if not hasattr(select, "epoll"):
         return None
+    if hasattr(loop, "add_reader"):
+        from .native import NativeSockets
+
+        return NativeSockets(loop)
     from .polling import PolledSockets
 
     return PolledSockets()

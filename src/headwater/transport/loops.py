@@ -43,6 +43,10 @@ class EventLoop(Protocol):
         """The loop's clock, in seconds."""
         ...
 
+    def call_soon(self, callback: Callable[..., object], *args: Any) -> object:
+        """Call in the loop's next turn."""
+        ...
+
     def call_at(self, when: float, callback: Callable[..., object], *args: Any) -> Timer:
         """Call later."""
         ...
@@ -52,13 +56,5 @@ class EventLoop(Protocol):
         ...
 
     def remove_reader(self, fd: int) -> bool:
-        """Do not call."""
-        ...
-
-    def add_writer(self, fd: int, callback: Callable[..., object], *args: Any) -> None:
-        """Call whenever something can be sent."""
-        ...
-
-    def remove_writer(self, fd: int) -> bool:
         """Do not call."""
         ...

@@ -1,7 +1,6 @@
-"""What a stream does with its socket, plain or TLS, whichever event loop waits for it; and how silence is timed.
+"""What is done with a socket, plain or TLS: to connect it, to read it, to shut it, never waiting.
 
-A socket here never blocks: whoever must wait has `Sockets` do it, of which each kind of event loop has its own
-(`native`, `polling`). TLS is OpenSSL's on the socket itself. Knows no HTTP and no event loop.
+TLS is OpenSSL's on the socket itself. Knows no HTTP and no event loop.
 """
 
 from __future__ import annotations
@@ -12,17 +11,13 @@ import select
 import socket
 import ssl
 from contextlib import suppress
-from typing import Any, Final, NamedTuple, Protocol
-
-from ..wire import FOREVER
+from typing import Any, Final, NamedTuple
 
 READ: Final = 64 * 1024
 """Bytes that are read at once."""
 RECORD: Final = 16 * 1024
 """What TLS gives at once; after so much there is mostly more."""
 WOULD_BLOCK: Final = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
-GRAIN: Final = 0.01
-"""Seconds by which silence may be noticed late, so that many streams are not looked at one after the other."""
 _UNDER_WAY: Final = frozenset({errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EINTR})
 
 
@@ -31,80 +26,6 @@ class Address(NamedTuple):
 
     family: int
     place: Any
-
-
-class Timed(Protocol):
-    """A stream whose silence is timed."""
-
-    def look(self, now: float) -> float:
-        """End a wait that has lasted until its moment; the moment of one that goes on, else `FOREVER`."""
-        ...
-
-
-class Sockets:
-    """The streams of one event loop, with one alarm for all of them: a timer each would cost more than its stream."""
-
-    def __init__(self) -> None:
-        self.streams: set[Timed] = set()
-        self.alarm_at = FOREVER
-
-    def watch(self, moment: float) -> None:
-        """See to it that a stream that waits past this moment is told."""
-        if moment < self.alarm_at:
-            self.alarm_at = moment
-            self._set_alarm(moment)
-
-    def look(self, now: float) -> None:
-        """The alarm: end the waits whose moment has come, and set it again for the others."""
-        soonest = min([stream.look(now) for stream in list(self.streams)], default=FOREVER)
-        self.alarm_at = FOREVER
-        if soonest < FOREVER:
-            self.watch(max(soonest, now + GRAIN))
-
-    def _set_alarm(self, moment: float) -> None:
-        raise NotImplementedError
-
-    async def readable(self, raw: socket.socket) -> None:
-        """Wait until there is something to read."""
-        raise NotImplementedError
-
-    async def writable(self, raw: socket.socket, seconds: float | None = None) -> None:
-        """Wait until something can be sent, or a connection is made; raises `TimeoutError` after so many seconds."""
-        raise NotImplementedError
-
-    async def connect(self, address: Address, seconds: float | None = None) -> socket.socket:
-        """A connected socket; raises `OSError`, of which `TimeoutError` is one."""
-        raw, connected = begin(address)
-        try:
-            if not connected:
-                await self.writable(raw, seconds)
-                settle(raw)
-        except BaseException:
-            raw.close()
-            raise
-        return raw
-
-    async def secure(self, raw: socket.socket, context: ssl.SSLContext, hostname: str) -> ssl.SSLSocket:
-        """The same socket with TLS; it is closed where that fails. Raises `OSError`, of which `ssl.SSLError` is one."""
-        try:
-            secure = context.wrap_socket(raw, server_hostname=hostname, do_handshake_on_connect=False)
-        except BaseException:
-            raw.close()
-            raise
-        try:
-            while True:
-                try:
-                    secure.do_handshake()
-                except ssl.SSLWantReadError:
-                    await self.readable(secure)
-                except ssl.SSLWantWriteError:
-                    await self.writable(secure)
-                else:
-                    return secure
-        except BaseException:
-            shut(secure)
-            secure.close()
-            raise
 
 
 def begin(address: Address) -> tuple[socket.socket, bool]:

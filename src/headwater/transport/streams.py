@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 from collections.abc import Awaitable, Coroutine
+from contextlib import suppress
 from typing import Any, Protocol
 
 from anyio import BrokenResourceError, ClosedResourceError, EndOfStream
@@ -93,7 +95,8 @@ class AnyioStream:
 
     def shut(self) -> None:
         """Tell the peer that it is over, from any thread."""
-        shut(self._raw)
+        with suppress(OSError), socket.socket(fileno=os.dup(self._raw.fileno())) as same:  # uvloop's own cannot
+            shut(same)
 
 
 def close_now(stream: SocketStream) -> None:

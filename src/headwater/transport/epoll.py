@@ -1,0 +1,217 @@
+"""One epoll for all streams of an event loop, one alarm for their silence, and what such a stream is on every loop.
+
+An event loop's own way of waiting for a socket costs system calls each time (trio), or an object or two for each
+stream, and uvloop's tells nobody when a connection was reset; a timer for each would cost more than its stream. Who
+looks at the epoll, and how a reader is woken, is the event loop's affair (`native`, `polling`). Knows no HTTP.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import ssl
+from typing import Final, Protocol
+
+from anyio import BrokenResourceError
+from anyio.lowlevel import checkpoint_if_cancelled
+
+from ..wire import FOREVER
+from .sockets import READ, WOULD_BLOCK, Address, begin, readable, settle, shut, take
+
+GRAIN: Final = 0.01
+"""Seconds by which silence may be noticed late, so that many streams are not looked at one after the other."""
+EVENTS: Final = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET
+ENDS: Final = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
+
+
+class Watcher(Protocol):
+    """Who is told what comes of a socket."""
+
+    def event(self, events: int) -> None:
+        """The epoll: something has come."""
+        ...
+
+    def look(self, now: float) -> float:
+        """End a wait that has lasted until its moment; the moment of one that goes on, else `FOREVER`."""
+        ...
+
+
+class Sockets:
+    """The streams of one event loop."""
+
+    def __init__(self) -> None:
+        self.epoll = select.epoll()
+        self.alarm_at = FOREVER
+        self._by_descriptor: dict[int, Watcher] = {}
+
+    def add(self, watcher: Watcher, descriptor: int, events: int = EVENTS) -> None:
+        """Tell it what comes."""
+        self.epoll.register(descriptor, events)
+        self._by_descriptor[descriptor] = watcher
+
+    def remove(self, descriptor: int) -> None:
+        """Do not, any more: its socket is about to be closed."""
+        del self._by_descriptor[descriptor]
+        self.epoll.unregister(descriptor)
+
+    def poll(self) -> None:
+        """Tell everybody for whom something has come, without waiting."""
+        for descriptor, events in self.epoll.poll(0):
+            watcher = self._by_descriptor.get(descriptor)
+            if watcher is not None:
+                watcher.event(events)
+
+    def watch(self, moment: float) -> None:
+        """See to it that a stream that waits past this moment is told."""
+        if moment < self.alarm_at:
+            self.alarm_at = moment
+            self._set_alarm(moment)
+
+    def look(self, now: float) -> None:
+        """The alarm: end the waits whose moment has come, and set it again for the others."""
+        soonest = min([watcher.look(now) for watcher in list(self._by_descriptor.values())], default=FOREVER)
+        self.alarm_at = FOREVER
+        if soonest < FOREVER:
+            self.watch(max(soonest, now + GRAIN))
+
+    def _set_alarm(self, moment: float) -> None:
+        raise NotImplementedError
+
+    def end(self) -> None:
+        """No stream is left."""
+        self.epoll.close()
+
+    async def readable(self, raw: socket.socket) -> None:
+        """Wait until there is something to read."""
+        raise NotImplementedError
+
+    async def writable(self, raw: socket.socket, seconds: float | None = None) -> None:
+        """Wait until something can be sent, or a connection is made; raises `TimeoutError` after so many seconds."""
+        raise NotImplementedError
+
+    async def connect(self, address: Address, seconds: float | None = None) -> socket.socket:
+        """A connected socket; raises `OSError`, of which `TimeoutError` is one."""
+        raw, connected = begin(address)
+        try:
+            if not connected:
+                await self.writable(raw, seconds)
+                settle(raw)
+        except BaseException:
+            raw.close()
+            raise
+        return raw
+
+    async def secure(self, raw: socket.socket, context: ssl.SSLContext, hostname: str) -> ssl.SSLSocket:
+        """The same socket with TLS; it is closed where that fails. Raises `OSError`, of which `ssl.SSLError` is one."""
+        try:
+            secure = context.wrap_socket(raw, server_hostname=hostname, do_handshake_on_connect=False)
+        except BaseException:
+            raw.close()
+            raise
+        try:
+            while True:
+                try:
+                    secure.do_handshake()
+                except ssl.SSLWantReadError:
+                    await self.readable(secure)
+                except ssl.SSLWantWriteError:
+                    await self.writable(secure)
+                else:
+                    return secure
+        except BaseException:
+            shut(secure)
+            secure.close()
+            raise
+
+
+class SocketStream:
+    """A connected socket (`streams.Stream`), as far as it is the same on every event loop.
+
+    `came`: there may be something to read; `ended`: and nothing after it.
+    """
+
+    __slots__ = ("_raw", "_sockets", "came", "closed", "ended", "until")
+
+    def __init__(self, sockets: Sockets, raw: socket.socket) -> None:
+        self._sockets = sockets
+        self._raw = raw
+        self.came = self.ended = self.closed = False
+        self.until = FOREVER
+        sockets.add(self, raw.fileno())
+
+    def event(self, events: int) -> None:
+        """The epoll: something has come."""
+        self.came = True
+        if events & ENDS:
+            self.ended = True
+
+    def taken(self) -> bytes | None:
+        """What has come, b"" at the end, None where nothing has; raises `BrokenResourceError`."""
+        try:
+            data = take(self._raw)
+        except WOULD_BLOCK:
+            self.came = False
+            return None
+        except OSError as error:
+            raise BrokenResourceError from error
+        if 0 < len(data) < READ and not self.ended and not isinstance(self._raw, ssl.SSLSocket):
+            self.came = False  # a short read has emptied the socket, and the epoll tells of what comes now
+        return data
+
+    def wait_until(self, moment: float) -> bool:
+        """Let no `receive` wait past this moment."""
+        self.until = moment
+        if moment < self._sockets.alarm_at:
+            self._sockets.watch(moment)
+        return True
+
+    def look(self, now: float) -> float:
+        """End a wait that has lasted until its moment; the moment of one that goes on, else `FOREVER`."""
+        raise NotImplementedError
+
+    async def send(self, data: memoryview) -> None:
+        """Send everything; it may stop in the middle when cancelled. Raises `BROKEN`."""
+        await checkpoint_if_cancelled()
+        while data:
+            try:
+                # An error here comes to who sends. One that is met in reading comes after what the peer said before.
+                data = data[self._raw.send(data) :]
+            except WOULD_BLOCK:
+                await self._drain()
+
+    async def _drain(self) -> None:
+        raise NotImplementedError
+
+    def readable(self) -> bool:
+        """Whether something has come, an end included."""
+        # What has come while the loop had no turn is in the socket only.
+        return self.came or readable(self._raw)
+
+    def stale(self) -> bool:
+        """Whether anything has come at all; only for a stream that is not being read."""
+        if not self.ended and self.readable():
+            try:
+                take(self._raw)
+                self.ended = True
+            except WOULD_BLOCK:  # TLS has words of its own, which are none of the peer's
+                self.came = False
+            except OSError:
+                self.ended = True
+        return self.ended
+
+    def close(self) -> None:
+        """Close at once, in the event loop's own thread; whoever waits is woken."""
+        if not self.closed:
+            self.closed = True
+            descriptor = self._raw.fileno()
+            shut(self._raw)
+            self._sockets.remove(descriptor)
+            self._wake_all()
+            self._raw.close()
+
+    def _wake_all(self) -> None:
+        raise NotImplementedError
+
+    def shut(self) -> None:
+        """Tell the peer that it is over, from any thread."""
+        shut(self._raw)
