@@ -443,7 +443,7 @@ async def test_of_two_that_answer_one_is_kept(serve: Any, echo: Any, monkeypatch
 
     waiting: Any = sockets_of(anyio.lowlevel.current_token().native_token)
 
-    async def connect(place: racing.Address) -> Any:
+    async def connect(place: racing.Address, _: float | None) -> Any:
         begun.append(place)
         if len(begun) == 2:
             both.set()
@@ -460,6 +460,47 @@ async def test_of_two_that_answer_one_is_kept(serve: Any, echo: Any, monkeypatch
     with await racing.first_connected(connect, places) as raw:
         assert [sock is raw for sock in seen if sock.fileno() >= 0] == [True]
     assert len(seen) == 2
+    waiting.end()
+
+
+async def test_many_at_once_look_a_host_up_once_and_go_where_it_answered(
+    serve: Any, echo: Any, monkeypatch: pytest.MonkeyPatch, refusing: int
+) -> None:
+    server, looked = serve(echo), list[str]()
+
+    async def getaddrinfo(host: str, *_: Any, **__: Any) -> Any:
+        looked.append(host)
+        await anyio.sleep(0)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)) for port in (refusing, server.port)]
+
+    monkeypatch.setattr(anyio, "getaddrinfo", getaddrinfo)
+    waiting: Any = sockets_of(anyio.lowlevel.current_token().native_token)
+    tried = list[Any]()
+
+    async def connect(place: racing.Address, seconds: float | None) -> socket.socket:
+        tried.append(place.place[1])
+        found: socket.socket = await waiting.connect(place, seconds)
+        return found
+
+    async def ask() -> None:
+        (await waiting.names.connected(connect, "two.example", 80)).close()
+
+    async with anyio.create_task_group() as group:
+        for _ in range(10):
+            group.start_soon(ask)
+    assert looked == ["two.example"]
+    tried.clear()
+    await ask()
+    assert tried == [server.port]
+    server.stop()
+    with pytest.raises(ConnectionRefusedError):
+        await ask()
+    monkeypatch.setattr(racing, "KNOWN", -1.0)
+    waiting.names = racing.Names()
+    for _ in range(2):
+        with pytest.raises(ConnectionRefusedError):
+            await ask()
+    assert len(looked) == 3
     waiting.end()
 
 

@@ -19,7 +19,7 @@ from anyio.streams.tls import TLSStream
 
 from ..errors import ConnectError, InferenceTimeoutError, TLSError
 from ..wire import Url
-from .racing import addresses, first_connected, literal
+from .racing import literal
 from .streams import AnyioStream, Stream, close_now
 from .tls import default_context
 
@@ -94,7 +94,7 @@ def sockets_of(loop: Any) -> NativeSockets | PolledSockets | None:
 
 async def _open(sockets: NativeSockets | PolledSockets, url: Url, host: str, context: ssl.SSLContext | None) -> Stream:
     with _connecting(url):
-        raw = await first_connected(sockets.connect, await addresses(host, url.port))
+        raw = await sockets.names.connected(sockets.connect, host, url.port)
     if context is None:
         return sockets.attach(raw)
     with _securing(url):

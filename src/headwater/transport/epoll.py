@@ -16,6 +16,7 @@ from anyio import BrokenResourceError
 from anyio.lowlevel import checkpoint_if_cancelled
 
 from ..wire import FOREVER
+from .racing import Names
 from .sockets import READ, WOULD_BLOCK, Address, begin, readable, settle, shut, take
 
 GRAIN: Final = 0.01
@@ -42,6 +43,7 @@ class Sockets:
     def __init__(self) -> None:
         self.epoll = select.epoll()
         self.alarm_at = FOREVER
+        self.names = Names()
         self._by_descriptor: dict[int, Watcher] = {}
 
     def add(self, watcher: Watcher, descriptor: int, events: int = EVENTS) -> None:
