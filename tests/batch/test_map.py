@@ -23,7 +23,7 @@ from headwater import (
     ServerError,
     emulator,
 )
-from headwater.batch.performing import OnClient
+from headwater.batch import limiter
 
 pytestmark = pytest.mark.anyio
 MODEL = {"model": "m"}
@@ -146,20 +146,6 @@ async def test_everything_that_can_be_called() -> None:
         async with client.map(client.embeddings.create, [{"input": "a"}, {"input": "b"}], parameters=MODEL) as vectors:
             assert len([r.result().data async for r in vectors]) == 2
         await client.close()
-
-
-async def test_functions_of_a_client_are_paced_as_well() -> None:
-    async def refused_once(question: str) -> Any:
-        return (429 if len(chats.asked) == 1 else 200), {}
-
-    chats = Chats(refused_once)
-    client = client_of(chats)
-    async with client.map(
-        OnClient(lambda paced: lambda item: paced.chat_completion(item, model="m")), [chat("hi")]
-    ) as results:
-        found = [r async for r in results]
-    assert found[0].error is None
-    assert results.stats.requests == 2
 
 
 # errors
@@ -481,12 +467,16 @@ async def test_the_retry_policy_holds_inside_each_item() -> None:
     assert len(only.attempts) == len(chats.asked) == 2
 
 
-async def test_refused_for_ever_an_item_fails() -> None:
+@pytest.mark.parametrize("headers", [{"retry-after": "0.01"}, {}], ids=["told when", "silent"])
+async def test_refused_for_ever_an_item_fails_at_last(monkeypatch: pytest.MonkeyPatch, headers: dict[str, str]) -> None:
+    """Refusals that hold all back are no tries of the item's own, until the provider is given up."""
+    monkeypatch.setattr(limiter, "_NEVER_THERE", 0.2)
+
     async def down(question: str) -> Any:
-        return 429, {"retry-after": "0.01"}
+        return 429, headers
 
     client = client_of(Chats(down))
     async with client.map(client.chat_completion, [chat(0)], parameters=MODEL) as results:
         (only,) = [r async for r in results]
     assert isinstance(only.error, RateLimitError)
-    assert len(only.attempts) == 3
+    assert len(only.attempts) > 3

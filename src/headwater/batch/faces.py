@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from ..portal import Run
     from .blocking import SyncMap
     from .mapping import AsyncMap
-    from .performing import OnClient
 
 R = TypeVar("R")
 
@@ -19,36 +18,9 @@ R = TypeVar("R")
 class AsyncMaps:
     """`map` of `AsyncInferenceClient`."""
 
-    @overload
     def map(
         self,
         call: Callable[..., Awaitable[R] | AsyncRun[Any, R]],
-        inputs: Iterable[Any] | AsyncIterable[Any],
-        *,
-        concurrency: int | Literal["auto"] = ...,
-        ordered: bool = ...,
-        on_error: Literal["collect", "raise"] = ...,
-        parameters: Mapping[str, Any] = ...,
-        requests_per_minute: float | None = ...,
-        tokens_per_minute: float | None = ...,
-        timeout: Timeout | float | None = ...,
-    ) -> AsyncMap[R]: ...
-    @overload
-    def map(
-        self,
-        call: OnClient,
-        inputs: Iterable[Any] | AsyncIterable[Any],
-        *,
-        concurrency: int | Literal["auto"] = ...,
-        ordered: bool = ...,
-        on_error: Literal["collect", "raise"] = ...,
-        requests_per_minute: float | None = ...,
-        tokens_per_minute: float | None = ...,
-        timeout: Timeout | float | None = ...,
-    ) -> AsyncMap[Any]: ...
-    def map(
-        self,
-        call: Any,
         inputs: Iterable[Any] | AsyncIterable[Any],
         *,
         concurrency: int | Literal["auto"] = "auto",
@@ -58,7 +30,7 @@ class AsyncMaps:
         requests_per_minute: float | None = None,
         tokens_per_minute: float | None = None,
         timeout: Timeout | float | None = None,
-    ) -> AsyncMap[Any]:
+    ) -> AsyncMap[R]:
         """Make this call for each input, many at once: `async with client.map(...) as results: async for r in results`.
 
         `call`: a task of the client (`client.chat_completion`), its `.stream`, or an async function. `inputs`: an

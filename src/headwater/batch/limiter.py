@@ -43,8 +43,8 @@ _LONGEST_AWAY: Final = 4.0
 """Seconds between two looks at most: at one that refuses, and at one that cannot be reached."""
 _LOST_AFTER: Final = 120.0
 _NEVER_THERE: Final = 10.0
-"""Seconds of nothing but failures, without a word of when to come back, after which calls are let fail: of a provider
-that has worked, and of one that never did."""
+"""Seconds of nothing but failures, beyond what it asked for, after which calls are let fail: of a provider that has
+worked, and of one that never did."""
 _TOO_SLOW: Final = frozenset({408, 504})
 
 
@@ -221,7 +221,13 @@ class Lane:
         if not self._timely:
             return
         hint = error.retry_after
-        if hint is not None and 0 < hint <= _ABSURD:
+        if hint is not None and not 0 < hint <= _ABSURD:
+            hint = None
+        if now - self._failing_since > (_LOST_AFTER if self._worked else _NEVER_THERE) + (hint or 0.0):
+            self.given_up = True
+            self._ramp = None
+            self.level.restore(min(self._before, START))
+        elif hint is not None:
             more = 2.0 ** max(0, min(self._rounds - 3, 10)) if fresh else 1.0  # it has come too early already
             self._told_when = more == 1.0
             wait = hint if more == 1.0 else max(hint, self._rate.before_minute(now, min(hint * more, _LONGEST)))
@@ -259,11 +265,6 @@ class Lane:
         return beside > max(self._highest, self._earlier) and (ceiling is None or self._highest > 0)
 
     def _back_off(self, now: float, seconds: float, error: HeadwaterError) -> None:
-        if now - self._failing_since > (_LOST_AFTER if self._worked else _NEVER_THERE):
-            self.given_up = True
-            self._ramp = None
-            self.level.restore(min(self._before, START))
-            return
         longest = _LONGEST if isinstance(error, ProviderError) else _LONGEST_AWAY
         wait = self._paused * _BACKOFF if self._paused else self._rate.wait()
         wait = min(longest, max(wait, 1e-3))

@@ -49,16 +49,6 @@ def arguments(item: Any, parameters: Mapping[str, Any]) -> tuple[tuple[Any, ...]
     return (item,), dict(parameters)
 
 
-class OnClient:
-    """What `client.map` may be given in place of a task: `make(client)` gives the async function of one input.
-
-    It is called for each worker, with a client whose requests are paced, in place of the one that was mapped with.
-    """
-
-    def __init__(self, make: Callable[[Any], Callable[[Any], Awaitable[Any]]]) -> None:
-        self.make = make
-
-
 class Tasks:
     """Inputs of a client's task."""
 
@@ -136,25 +126,6 @@ class Functions:
         return perform
 
 
-class OnClients:
-    """Inputs of functions that are made for a client."""
-
-    providers: tuple[str, ...] = ()
-
-    def __init__(self, on: OnClient, client: Client, timeout: Any) -> None:
-        self._on = on
-        self._client = _limited(client, timeout)
-
-    def performer(self, turn: Turn) -> Performer:
-        """What performs the items of this turn."""
-        function = self._on.make(paced(self._client, turn))
-
-        async def perform(item: Any, first: str) -> Done:
-            return await _done(functools.partial(function, item))
-
-        return perform
-
-
 async def _done(call: Callable[[], Awaitable[Any]]) -> Done:
     """What came of a call of which no more is known than its value or its error."""
     began, value, error = current_time(), None, None
@@ -184,14 +155,12 @@ def paced(client: C, turn: Turn) -> C:
     return client
 
 
-Work = Tasks | Functions | OnClients
+Work = Tasks | Functions
 
 
 def work_of(client: Any, call: Any, parameters: Mapping[str, Any], timeout: Any) -> Work:
     """What is to be done with each input. Raises `InvalidParameterError` for what cannot be called for it."""
     asynchronous: bool = client.asynchronous
-    if isinstance(call, OnClient):
-        return OnClients(call, client, timeout)
     if isinstance(call, functools.partial) and isinstance(call.func, Bound) and not call.args:
         call, parameters = call.func, {**call.keywords, **parameters}
     task: Any = call

@@ -96,7 +96,7 @@ class InferenceStage:
         self._inputs = inputs
         self._columns = dict(columns or {})
         self._parameters = dict(parameters or {}) | ({} if model is None else {"model": model})
-        self._pace = {
+        self._pace: dict[str, Any] = {
             "concurrency": concurrency,
             "requests_per_minute": requests_per_minute,
             "tokens_per_minute": tokens_per_minute,
@@ -132,7 +132,8 @@ class InferenceStage:
         task = getattr(client, self._task, None)
         if not isinstance(task, Bound):
             raise UnsupportedTaskError(f"{self._task!r} is no task of AsyncInferenceClient")
-        session = _Session(task, partial(client.map, task, parameters=self._parameters, **self._pace))
+        asked: Any = task
+        session = _Session(task, partial(client.map, asked, parameters=self._parameters, **self._pace))
         threading.Thread(target=session.hold, name="headwater-stage", daemon=True).start()
         return session
 
