@@ -9,7 +9,7 @@ What is measured
     streams_1000         1,000 streams at once, a chunk every 20 ms in each
     open_N               N streams open at once, a chunk every second in each: 100, 1,000, 4,000 and 10,000
     calls_N              a queue of chat completions, N at a time: 1, 8, 64 and 512; headwater by its `map` as well
-    tls_NAME             the first four again, over TLS
+    tls_NAME             the first four again, open_1000 and calls_512, over TLS
     threads_32           the same queue by 32 threads that share a blocking client, and by 32 tasks
     sync_stream_2000     the blocking clients: one stream of 2,000 events
     sync_chat            the blocking clients: chat completions, one at a time

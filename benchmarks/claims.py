@@ -102,6 +102,10 @@ def _over_tls(results: Results) -> Iterator[Verdict]:
         for ours in work.OURS:
             if bench in work.PLAIN:
                 yield _moved(results, bench, ours, other)
+    for ours, mapping in zip(work.OURS, work.MAPS, strict=True):
+        yield _ratio(results, Ratio("tls_open_1000", ours, "aiohttp", _slackened(1)))
+        yield _ratio(results, Ratio(f"tls_{QUEUE}", mapping, "openai", _slackened(1 / 12)))
+        yield _ratio(results, Ratio(f"tls_{QUEUE}", mapping, "huggingface_hub", _slackened(1 / 5)))
 
 
 def _slackened(most: float) -> float:

@@ -43,7 +43,7 @@ PATH = re.compile(
 MAX_TOKENS = re.compile(rb'"max_tokens":\s*(\d+)')
 MOMENT = 1.0  # seconds between the last stream's opening and the second event of the first
 STREAM_HEAD = (
-    b"HTTP/1.1 200 OK\r\ndate: Mon, 01 Jan 2029 00:00:00 GMT\r\nserver: bench\r\n"
+    b"HTTP/1.1 200 OK\r\ndate: Mon, 01 Jan 2029 00:00:00 GMT\r\nserver: load\r\n"
     b"content-type: text/event-stream\r\ncache-control: no-cache\r\nx-request-id: req-1\r\n"
     b"transfer-encoding: chunked\r\n\r\n"
 )
@@ -237,7 +237,7 @@ def _shortened(count: int, body: bytes) -> int:
 
 def _whole(body: bytes, status: bytes = b"200 OK") -> bytes:
     return (
-        b"HTTP/1.1 %b\r\ndate: Mon, 01 Jan 2029 00:00:00 GMT\r\nserver: bench\r\n"
+        b"HTTP/1.1 %b\r\ndate: Mon, 01 Jan 2029 00:00:00 GMT\r\nserver: load\r\n"
         b"content-type: application/json\r\nx-request-id: req-1\r\ncontent-length: %d\r\n\r\n%b"
     ) % (status, len(body), body)
 

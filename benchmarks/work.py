@@ -107,66 +107,73 @@ PLAIN = {
         repeats=5,
     ),
 }
-JOBS = PLAIN | {
+SCALES = {
     **{f"open_{count}": _crowd(count) for count in CROWDS},
     **{f"calls_{at_once}": _calls(at_once) for at_once in CONCURRENCIES},
-    **{f"tls_{name}": _secure(job) for name, job in PLAIN.items()},
-    "threads_32": Job(
-        "A queue of chat completions, 32 threads sharing a client, or 32 tasks",
-        "/chat",
-        THREADED,
-        "call",
-        "queue",
-        calls=1600,
-        at_once=32,
-        repeats=2,
-        passes=6,
-    ),
-    "sync_stream_2000": Job(
-        "Blocking: one stream of 2,000 chunks", "/stream-2000", SYNC, "chunk", "stream", calls=5, chunks=2000
-    ),
-    "sync_chat": Job(
-        "Blocking, and headwater's async beside: chat completions, one at a time",
-        "/chat",
-        (*SYNC, *OURS),
-        "call",
-        "chat",
-        calls=200,
-        repeats=3,
-        passes=6,
-    ),
-    "embeddings_100x1024": Job(
-        "100 embeddings of 1,024 floats to numpy, JSON numbers",
-        "/embed-100x1024",
-        ASYNC,
-        "call",
-        "embed",
-        calls=5,
-    ),
-    "embeddings_base64": Job(
-        "100 embeddings of 1,024 floats to numpy, base64",
-        "/embed-100x1024",
-        PACKERS,
-        "call",
-        "embed_packed",
-        calls=5,
-    ),
-    "cancel_churn": Job(
-        "1,000 open streams cancelled at random, again and again",
-        "/paced-20ms-500",
-        CHURNERS,
-        "cancelled stream",
-        "churn",
-        calls=1000,
-        at_once=1000,
-        chunks=0,
-        repeats=100,
-    ),
 }
+SECURE = PLAIN | {name: SCALES[name] for name in ("open_1000", "calls_512")}
+JOBS = (
+    PLAIN
+    | SCALES
+    | {
+        **{f"tls_{name}": _secure(job) for name, job in SECURE.items()},
+        "threads_32": Job(
+            "A queue of chat completions, 32 threads sharing a client, or 32 tasks",
+            "/chat",
+            THREADED,
+            "call",
+            "queue",
+            calls=1600,
+            at_once=32,
+            repeats=2,
+            passes=6,
+        ),
+        "sync_stream_2000": Job(
+            "Blocking: one stream of 2,000 chunks", "/stream-2000", SYNC, "chunk", "stream", calls=5, chunks=2000
+        ),
+        "sync_chat": Job(
+            "Blocking, and headwater's async beside: chat completions, one at a time",
+            "/chat",
+            (*SYNC, *OURS),
+            "call",
+            "chat",
+            calls=200,
+            repeats=3,
+            passes=6,
+        ),
+        "embeddings_100x1024": Job(
+            "100 embeddings of 1,024 floats to numpy, JSON numbers",
+            "/embed-100x1024",
+            ASYNC,
+            "call",
+            "embed",
+            calls=5,
+        ),
+        "embeddings_base64": Job(
+            "100 embeddings of 1,024 floats to numpy, base64",
+            "/embed-100x1024",
+            PACKERS,
+            "call",
+            "embed_packed",
+            calls=5,
+        ),
+        "cancel_churn": Job(
+            "1,000 open streams cancelled at random, again and again",
+            "/paced-20ms-500",
+            CHURNERS,
+            "cancelled stream",
+            "churn",
+            calls=1000,
+            at_once=1000,
+            chunks=0,
+            repeats=100,
+        ),
+    }
+)
 GROUPS = {
     "streams": tuple(f"open_{count}" for count in CROWDS),
     "map": tuple(f"calls_{at_once}" for at_once in CONCURRENCIES),
-    "tls": tuple(f"tls_{name}" for name in PLAIN),
+    "tls": tuple(f"tls_{name}" for name in SECURE),
     "sync": ("threads_32", "sync_stream_2000", "sync_chat"),
 }
 TEXTS = [f"Document number {index}: what a river carries." for index in range(100)]
