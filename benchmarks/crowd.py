@@ -7,6 +7,7 @@ that no client has to know of it. Refuses to open the streams itself.
 
 import gc
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -25,6 +26,9 @@ class Watch:
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
         self.socket = socket.create_connection((parts.hostname, parts.port))
+        if parts.scheme == "https":
+            context = ssl.create_default_context()
+            self.socket = context.wrap_socket(self.socket, server_hostname=parts.hostname)
         self.socket.sendall(b"GET /opened HTTP/1.1\r\nhost: bench\r\n\r\n")
         self.idle = machine.resident_memory()
         self.most = 0
@@ -38,7 +42,7 @@ class Watch:
 
     def __exit__(self, *error: object) -> None:
         self.over.set()
-        self.socket.shutdown(socket.SHUT_RDWR)
+        socket.socket.shutdown(self.socket, socket.SHUT_RDWR)
         self.thread.join()
         self.socket.close()
 

@@ -19,6 +19,7 @@ from .engine.deadlines import Timeout
 from .engine.facts import Plan
 from .engine.inputs import DEFAULT as ANYTHING
 from .engine.inputs import InputPolicy
+from .engine.pacing import Pace
 from .engine.retry import Retries
 from .engine.run import AsyncRun
 from .engine.sharing import Engine
@@ -188,13 +189,15 @@ class Client(Tasks):
         *,
         stream: bool,
         show: Callable[[Any], Any] | None = None,
+        pace: Pace | None = None,
     ) -> AsyncRun[Any, Any]:
         given.pop("stream", None)
         task = declaration.name
         turns = self._engine.turns(self._router.names, (task, given.get("model")))
         prepare, engine = partial(self._prepare, task, given, stream), self._engine
         limits, after = self._timeout, self._hedge_after
-        return AsyncRun(engine, declaration.method, prepare, show, timeout=limits, turns=turns, hedge_after=after)
+        name = declaration.method
+        return AsyncRun(engine, name, prepare, show, timeout=limits, turns=turns, hedge_after=after, pace=pace)
 
     async def _prepare(self, task: str, given: dict[str, Any], stream: bool, index: int) -> Plan:
         there = await self._router.to(task, given.get("model"), index)

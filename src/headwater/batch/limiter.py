@@ -71,8 +71,7 @@ class Lane:
         self._failing_since = now
         self._worked = False
         # what the last refusals were about
-        self._rounds = 0
-        self._mark = 0
+        self._rounds = self._mark = self._slow_mark = self._since = 0
         self._probe_at = now
         self._highest = self._earlier = 0
         self._lowest = FOREVER
@@ -81,11 +80,8 @@ class Lane:
         self._refusals: deque[tuple[int, float]] = deque(maxlen=REMEMBERED)
         self._refused = self._lately = 0
         self._refused_at = now
-        self._paused = 0.0
-        self._slow_mark = 0
+        self._paused = self._trusted = 0.0
         self._hold_until = now
-        self._since = 0
-        self._trusted = 0.0
 
     # -- before an attempt
 
@@ -93,6 +89,11 @@ class Lane:
     def room(self) -> int:
         """How many more may be in flight."""
         return int(self.level.value) - self.in_flight
+
+    @property
+    def counts(self) -> bool:
+        """Whether the tokens that are used matter here."""
+        return self.tokens is not None or bool(self._quotas)
 
     def delay(self, now: float) -> float:
         """Seconds until a request may go: 0 is now, infinity when another one has ended."""
@@ -135,14 +136,16 @@ class Lane:
         self, permit: Permit, now: float, seconds: float, headers: Mapping[str, str], epoch: Callable[[], float]
     ) -> None:
         """The provider answered this attempt, or began to; `epoch` gives the time as epoch seconds."""
-        self._told(permit, accepted=True)
+        if not permit.told:
+            self._told(permit, accepted=True)
         self._worked = True
         if permit.number > self._mark:
             if self._rounds:
                 self._recover(now)
             if permit.beside > self._highest:
                 self._highest = max(self._highest, self._beside(permit))
-        self._grow(permit, seconds, now)
+        if permit.full or self._gradient is not None or self._pacing is not None:
+            self._grow(permit, seconds, now)
         for found in limits_in(headers, epoch):
             quota = self._quotas.setdefault(found.unit, Quota())
             quota.tell(now, found.remaining, found.reset, found.limit)
@@ -151,7 +154,6 @@ class Lane:
 
     def failed(self, permit: Permit, now: float, seconds: float, error: HeadwaterError) -> bool:
         """The attempt failed; whether the provider is left alone for it, so that retries are held back here."""
-        self._told(permit, accepted=False)
         self.release(permit)
         if is_overload(error):
             self._refuse(permit, now, seconds, error)
@@ -167,7 +169,8 @@ class Lane:
         if permit.held:
             permit.held = False
             self.in_flight -= 1
-            self._told(permit, accepted=False)
+            if not permit.told:
+                self._told(permit, accepted=False)
 
     def spent(self, permit: Permit, tokens: float) -> None:
         """So many tokens were used."""
@@ -176,8 +179,6 @@ class Lane:
             self.tokens.correct(tokens - permit.cost)
 
     def _told(self, permit: Permit, *, accepted: bool) -> None:
-        if permit.told:
-            return
         permit.told = True
         ramp = self._ramp
         if ramp is not None and permit.number > ramp.mark:

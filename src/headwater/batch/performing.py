@@ -8,24 +8,25 @@ from __future__ import annotations
 import copy
 import functools
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+import msgspec
 from anyio import current_time
 
 from ..calling import Bound
 from ..engine.facts import Timings
 from ..errors import Attempt, HeadwaterError, InvalidParameterError
+from ..tasks.declare import given_of
 from ..tasks.output import Output
 from .turns import Turn
 
 if TYPE_CHECKING:
     from ..client import Client
-    from ..engine.run import AsyncRun
 
 C = TypeVar("C", bound="Client")
 
 
-class Done(NamedTuple):
+class Done(msgspec.Struct):
     """What came of it."""
 
     value: Any
@@ -43,10 +44,7 @@ class Performer(Protocol):
 
 def arguments(item: Any, parameters: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The arguments of a call: a mapping's are keyword arguments, anything else is the first."""
-    # To look for a Mapping takes ten times as long, and nearly all items are one of these.
-    if isinstance(item, dict) or (not isinstance(item, list | str) and isinstance(item, Mapping)):
-        return (), {**parameters, **item}
-    return (item,), dict(parameters)
+    return ((), {**parameters, **item}) if isinstance(item, Mapping) else ((item,), dict(parameters))
 
 
 class Tasks:
@@ -65,16 +63,25 @@ class Tasks:
 
     def performer(self, turn: Turn) -> Performer:
         """What performs the items of this turn."""
-        client = paced(self._client, turn)
-        engine = client._engine
         several = bool(self.providers)
+        # One client for all workers, which each request finds in the processor's cache; unless each has its own order.
+        client = paced(self._client, turn) if several else self._client
+        engine = client._engine
+        declaration, streams = self._task.declaration, self._stream
+        first_name, common = declaration.positional[0], given_of(self._parameters)
+        alike = list | str if first_name not in common else ()
 
         async def perform(item: Any, first: str) -> Done:
             if several:
                 engine.order = turn.turns.in_order(first)
             run = value = error = None
             try:
-                run = self._start(client, item)
+                if isinstance(item, alike):  # nearly all are: what goes with every call was looked at once
+                    given = declaration.checked({first_name: item, **common})
+                else:
+                    args, kwargs = arguments(item, self._parameters)
+                    given = declaration.bind(args, kwargs)
+                run = client._start(declaration, given, stream=streams or bool(given.get("stream")), pace=turn)
                 value = await run.result()
             except Exception as failure:  # noqa: BLE001 - it is this item's, whatever it is
                 error = failure
@@ -86,12 +93,6 @@ class Tasks:
             return Done(value, error, run.attempts, run.timings, run.provider)
 
         return perform
-
-    def _start(self, client: Client, item: Any) -> AsyncRun[Any, Any]:
-        declaration = self._task.declaration
-        args, kwargs = arguments(item, self._parameters)
-        given = declaration.bind(args, kwargs)
-        return client._start(declaration, given, stream=bool(given.get("stream")) or self._stream)
 
 
 class Functions:

@@ -42,7 +42,7 @@ class Turns:
         self._queues: dict[str, deque[_Waiter]] = {name: deque() for name in lanes}
         self._waiting = 0
         self._only = next(iter(lanes)) if len(lanes) == 1 else None
-        self._lane = lanes[self._only] if self._only is not None else None
+        self.only = lanes[self._only] if self._only is not None else None
 
     def lane_of(self, provider: str) -> str:
         """The name of the provider's lane."""
@@ -53,14 +53,13 @@ class Turns:
     @property
     def limit(self) -> int:
         """How many requests may be in flight in all."""
-        if self._lane is not None:
-            return int(self._lane.level.value)
+        if self.only is not None:
+            return int(self.only.level.value)
         return sum(int(lane.level.value) for lane in self.lanes.values())
 
-    def free(self) -> str | None:
+    def free(self, now: float) -> str | None:
         """The lane with the most room of those that may be sent something now; else None, and the alarm is set."""
-        now = self.now()
-        if self._lane is not None and not self._waiting and self._lane.delay(now) <= 0:
+        if self.only is not None and not self._waiting and self.only.delay(now) <= 0:
             return self._only
         best, room, soonest = None, 0, FOREVER
         for name, lane in self.lanes.items():
@@ -163,10 +162,10 @@ class Turn:
         self._ready: Held | None = None
         self._last: Held | None = None
 
-    def take(self, name: str, cost: float) -> None:
+    def take(self, name: str, cost: float, now: float) -> None:
         """Take the first permit of an item in a lane that is free; `cost`: the tokens that it may use."""
         self.cost = cost
-        self._ready = self.send(self.turns.lanes[name], self.turns.now())
+        self._ready = self.send(self.turns.lanes[name], now)
 
     async def begin(self, name: str, cost: float) -> None:
         """The same of a lane that may not be, which is waited for: the item's clocks have not started."""
@@ -187,7 +186,8 @@ class Turn:
     def ready(self, provider: str) -> Held | None:
         """The permit that the item has for its first attempt."""
         ready, self._ready = self._ready, None
-        if ready is None or ready.lane is self.turns.lanes[self.turns.lane_of(provider)]:
+        turns = self.turns
+        if ready is None or turns.only is not None or ready.lane is turns.lanes[turns.lane_of(provider)]:
             return ready
         ready.lane.release(ready)
         return None
@@ -204,9 +204,11 @@ class Turn:
         """The item is done, and used so many tokens where that is known."""
         self._ready = None
         for permit in self._permits:
-            if tokens is not None and permit is self._permits[-1]:
-                permit.lane.spent(permit, tokens)
-            permit.lane.release(permit)
+            lane = permit.lane
+            if tokens is not None and lane.counts and permit is self._permits[-1]:
+                lane.spent(permit, tokens)
+            if permit.held:
+                lane.release(permit)
         self._permits.clear()
         if self.turns._waiting:
             self.turns.grant()

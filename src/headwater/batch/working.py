@@ -56,6 +56,7 @@ class Working(Generic[R]):
         self._group: TaskGroup | None = None
         self._workers: TaskGroup | None = None
         self._alarm_at = FOREVER
+        self._at = 0.0
         self._quiet_until = 0.0
         self._alarm_scope: CancelScope | None = None
         self.ready: deque[MapResult[R]] = deque()
@@ -118,7 +119,8 @@ class Working(Generic[R]):
         if self._taken - self._delivered >= self._windows * limit + SPARE:
             self._stopped = True
             return None
-        return turns.free()
+        self._at = turns.now()
+        return turns.free(self._at)
 
     def _grant(self) -> None:
         """Let attempts go whose time has come, and see that somebody reads the next input if one may be begun."""
@@ -181,7 +183,7 @@ class Working(Generic[R]):
         except Exception as error:  # noqa: BLE001 - the caller's own iterable's; it comes out of the loop
             self._end(error)
             return ENDED
-        return self._wanted(item)
+        return self._wanted(item) if item is ENDED or self._stopping else item
 
     def _wanted(self, item: Any) -> Any:
         if item is ENDED or self._stopping:
@@ -197,11 +199,12 @@ class Working(Generic[R]):
             if waited:  # who knows what has become of the lane meanwhile
                 await turn.begin(lane, self._cost(item))
             else:
-                turn.take(lane, self._cost(item) if self._counts else 0.0)
+                turn.take(lane, self._cost(item) if self._counts else 0.0, self._at)
             if self._open < turn.turns.limit:
                 self._grant()  # the next one may be begun by another worker
             started = time.time()
-            value, error, attempts, timings, provider = await perform(item, lane)
+            done = await perform(item, lane)
+            value, error = done.value, done.error
             usage = getattr(value, "usage", None)
             tokens = getattr(usage, "total_tokens", None)
         finally:
@@ -215,10 +218,10 @@ class Working(Generic[R]):
                 input=item,
                 value=value,
                 error=error,
-                attempts=attempts,
-                timings=timings,
+                attempts=done.attempts,
+                timings=done.timings,
                 usage=usage,
-                provider=provider,
+                provider=done.provider,
                 started=started,
             )
         )

@@ -25,6 +25,7 @@ from .deadlines import DEFAULT, Deadlines, Phase, Timeout
 from .facts import UNPREPARED, Plan, Timings
 from .multipart import Pieces
 from .outgoing import Credentials, outgoing
+from .pacing import Pace
 from .refused import give_up, refused, unbegun, unexpected
 from .retry import Quota, Raise, decide
 from .sharing import Engine
@@ -41,8 +42,8 @@ NOT_BEGUN: Final = Deadlines(DEFAULT, 0.0)
 class Exchange:
     """The requests of one call."""
 
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
+    def __init__(self, engine: Engine, pace: Pace | None = None) -> None:
+        self.engine, self.pace = engine, pace or engine.pace
         self.loop: object = None
         self.now: Callable[[], float] = current_time
         self._plan = UNPREPARED
@@ -181,13 +182,11 @@ class Exchange:
 
     async def _retrying(self, request: Request, attempt: Callable[[A], Awaitable[T]], argument: A) -> T:
         tries, held, waited = 0, 0, 0.0
-        provider, pace = self._plan.provider, self.engine.pace
+        provider, pace = self._plan.provider, self.pace
         quota = self.engine.quota(provider)
         while True:
             tries += 1
-            permit = None
-            if pace is not None:
-                permit = pace.ready(provider) or await self._bounded("total", pace.admit(provider))
+            permit = pace and (pace.ready(provider) or await self._bounded("total", pace.admit(provider)))
             started = self.now()
             try:
                 value = await attempt(argument)

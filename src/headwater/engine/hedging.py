@@ -90,7 +90,8 @@ class Racer(Pulled):
 
     def __init__(self, run: Pulled, race: Race) -> None:
         engine = run._exchange.engine
-        super().__init__(engine, run._task, run._prepare, timeout=run._timeout, turns=run._turns)
+        limits, turns, pace = run._timeout, run._turns, run._exchange.pace
+        super().__init__(engine, run._task, run._prepare, timeout=limits, turns=turns, pace=pace)
         self._files = run._files
         self._among = race
         self._began = self._ended = 0.0

@@ -21,6 +21,7 @@ from .facts import UNPREPARED, Facts, Outcome, Plan
 from .fetching import Download
 from .files import Files
 from .health import Turn, Turns
+from .pacing import Pace
 from .saving import SavedFile
 from .sharing import Engine
 from .streaming import Events
@@ -33,7 +34,8 @@ State: TypeAlias = Literal["new", "open", "done", "failed", "closed"]
 
 class Held:
     """A run's state. `prepare(index)` gives the plan for the caller's provider of that place in the list; `turns` is
-    who else may be asked, and `hedge_after` the seconds after which a second attempt is worth its price."""
+    who else may be asked, `hedge_after` the seconds after which a second attempt is worth its price, and `pace` what
+    holds the attempts back (default: the engine's)."""
 
     # What most runs never have is the class's, so that beginning a call costs less.
     _turn: Turn | None = None
@@ -64,6 +66,7 @@ class Held:
         timeout: Timeout = DEFAULT,
         turns: Turns | None = None,
         hedge_after: float | None = None,
+        pace: Pace | None = None,
     ) -> None:
         self._prepare = prepare
         self._show = show
@@ -72,7 +75,7 @@ class Held:
         self._hedge_after = hedge_after
         self._files = None if turns is None and hedge_after is None else Files()
         self._task = task
-        self._exchange = Exchange(engine)
+        self._exchange = Exchange(engine, pace)
         self._waiting: list[Any] = []  # events that no stream keeps: of a job, and a first one looked at
 
     @property

@@ -24,7 +24,7 @@ class Permit(Protocol):
 
 
 class Pace(Protocol):
-    """Holds back the attempts of a call; `Engine.pace`."""
+    """Holds back the attempts of a call: a run's own, or `Engine.pace`."""
 
     def ready(self, provider: str) -> Permit | None:
         """Leave that is given without waiting, as it mostly is; None: `admit` must be asked."""

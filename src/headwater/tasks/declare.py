@@ -92,11 +92,11 @@ class Declaration(Generic[P, E, R]):
         Raises `InvalidParameterError`, which names the parameter and says what it takes.
         """
         named = self._name(args, kwargs) if args else kwargs
-        given = {
-            name: value if type(value) in _PLAIN else _plain(value)
-            for name, value in named.items()
-            if value is not None
-        }
+        given = given_of(named)
+        return self.checked(given)
+
+    def checked(self, given: dict[str, Any]) -> dict[str, Any]:
+        """The same for arguments by name, none of them None."""
         try:
             msgspec.convert(given, self.parameters)
         except (msgspec.ValidationError, TypeError, RecursionError, UnicodeError) as error:
@@ -131,6 +131,13 @@ class Declaration(Generic[P, E, R]):
                 return f"{name!r} is required"
         reason, _, path = str(error).partition(" - at `$.")
         return f"{path.rstrip('`')}: {reason[:1].lower()}{reason[1:]}" if path else reason
+
+
+def given_of(named: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments that were given, without Nones."""
+    return {
+        name: value if type(value) in _PLAIN else _plain(value) for name, value in named.items() if value is not None
+    }
 
 
 _PLAIN = frozenset({bool, dict, float, int, list, str})
