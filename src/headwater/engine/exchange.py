@@ -186,7 +186,9 @@ class Exchange:
         quota = self.engine.quota(provider)
         while True:
             tries += 1
-            permit = pace and (pace.ready(provider) or await self._bounded("total", pace.admit(provider)))
+            permit = pace.ready(provider) if pace is not None else None
+            if pace is not None and permit is None:
+                permit = await self._bounded("total", pace.admit(provider))
             started = self.now()
             try:
                 value = await attempt(argument)
@@ -217,14 +219,8 @@ class Exchange:
     def _again(self, error: HeadwaterError, tries: int, request: Request, quota: Quota | None) -> float:
         """Seconds to wait before the next try; raises the error where there is none."""
         left = min(self.deadlines.total, self.deadlines.first) - self.now()
-        verdict = decide(
-            error,
-            tries,
-            left,
-            self._plan.retries,
-            resend=request.resend,
-            rand=random.random(),  # noqa: S311 - spreads retries, guards nothing
-        )
+        rand = random.random()  # noqa: S311 - spreads retries, guards nothing
+        verdict = decide(error, tries, left, self._plan.retries, resend=request.resend, rand=rand)
         if isinstance(verdict, Raise) or (quota is not None and not quota.take(error)):
             raise error
         return verdict.after
