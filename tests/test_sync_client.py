@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
 from typing import Any
 
 import anyio
@@ -20,7 +21,7 @@ from drivers import LOOPS
 from memory import SSE, Answer, Memory
 from scripts import run, running
 
-from headwater import AsyncInferenceClient, CallError, InferenceClient
+from headwater import AsyncInferenceClient, CallError, DecodeError, InferenceClient
 from headwater.emulator import faults
 from headwater.portal import call
 
@@ -155,6 +156,22 @@ def test_inside_a_running_event_loop(server: faults.FaultServer) -> None:
 
     for backend, options in LOOPS.values():
         assert anyio.run(notebook, backend=backend, backend_options=options) == faults.TEXT * 2
+
+
+def test_a_call_has_its_callers_context() -> None:
+    mine: ContextVar[str] = ContextVar("mine", default="nobody's")
+    seen = list[str]()
+
+    def answer(_: Any) -> Answer:
+        seen.append(mine.get())
+        return Answer(b"[]")
+
+    client = InferenceClient(base_url="http://127.0.0.1:9/v1", transport=Memory(answer))
+    for name in ("one", "two"):
+        mine.set(name)
+        with pytest.raises(DecodeError):
+            client.chat_completion(MESSAGES)
+    assert seen == ["one", "two"]
 
 
 def test_its_own_loop_is_refused(server: faults.FaultServer) -> None:

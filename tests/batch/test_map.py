@@ -467,6 +467,32 @@ async def test_the_retry_policy_holds_inside_each_item() -> None:
     assert len(only.attempts) == len(chats.asked) == 2
 
 
+async def test_an_item_outlasts_more_refusals_than_it_has_tries() -> None:
+    """Refusals that hold all calls back cost none of an item's own tries; other failures do."""
+
+    async def refusing(question: str) -> Any:
+        return (429, {"retry-after-ms": "10"}) if len(chats.asked) <= 7 else (200, {})
+
+    chats = Chats(refusing)
+    client = client_of(chats, retries=2)
+    async with client.map(client.chat_completion, [chat(0)], parameters=MODEL) as results:
+        (only,) = [r async for r in results]
+    assert only.error is None
+    assert len(only.attempts) == 8
+
+
+async def test_without_retries_a_refusal_is_the_items_error() -> None:
+    async def refusing(question: str) -> Any:
+        return 429, {"retry-after-ms": "10"}
+
+    chats = Chats(refusing)
+    client = client_of(chats, retries=0)
+    async with client.map(client.chat_completion, [chat(0)], parameters=MODEL) as results:
+        (only,) = [r async for r in results]
+    assert isinstance(only.error, RateLimitError)
+    assert len(chats.asked) == 1
+
+
 @pytest.mark.parametrize("headers", [{"retry-after": "0.01"}, {}], ids=["told when", "silent"])
 async def test_refused_for_ever_an_item_fails_at_last(monkeypatch: pytest.MonkeyPatch, headers: dict[str, str]) -> None:
     """Refusals that hold all back are no tries of the item's own, until the provider is given up."""

@@ -60,8 +60,9 @@ class Exchange:
         if self.deadlines is not NOT_BEGUN:
             return
         # anyio asks which event loop runs each time that it is asked for the time: twenty times the cost of the answer
-        self.loop = current_token().native_token
-        self.now = getattr(self.loop, "time", current_time)
+        token = current_token()
+        self.loop = token.native_token
+        self.now = getattr(token.native_token, "time", token.backend_class.current_time)
         self.deadlines = Deadlines(timeout, self.now())
 
     def begin(self, plan: Plan) -> None:

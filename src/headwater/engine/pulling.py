@@ -53,7 +53,13 @@ class Pulled(Held):
         try:
             while True:
                 try:
-                    return await self._next()
+                    events = self._events
+                    if events is None or self._waiting or self._state != "open":
+                        event = await self._next()
+                    elif (event := events.take()) is None:
+                        event = await (self._conclude(events) if events.over else self._read(events))
+                    if event is not None:
+                        return event
                 except HeadwaterError as error:
                     if self._state in {"failed", "closed", "done"}:
                         raise
@@ -70,27 +76,16 @@ class Pulled(Held):
             self._busy = False
 
     async def _next(self) -> Any:
-        while True:
-            if self._waiting:
-                return self._waiting.pop(0)
-            if self._state == "open":
-                events = self._events
-                if events is None:
-                    event = await self._go_on()
-                else:
-                    event = events.take()
-                    if event is None and events.over:
-                        await self._conclude(events)
-                    elif event is None:
-                        event = await self._read(events)
-                if event is not None:
-                    return event
-            elif self._state == "new":
-                await self._begin()
-            elif self._failure is not None:
-                raise self._failure
-            else:
-                return END
+        """Advance by a step outside of a stream; an event, where that gave one."""
+        if self._waiting:
+            return self._waiting.pop(0)
+        if self._state == "open":
+            return await self._go_on()
+        if self._state == "new":
+            return await self._begin()
+        if self._failure is not None:
+            raise self._failure
+        return END
 
     def _begin(self) -> Coroutine[Any, Any, None]:
         """Begin: a hedged run does it in its own way."""

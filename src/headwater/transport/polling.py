@@ -33,16 +33,15 @@ class PolledSockets(Sockets):
         """A connected socket as a stream."""
         return PolledStream(self, raw)
 
-    async def wait(self, stream: PolledStream) -> bytes:
-        """Wait for this stream's bytes, b"" at its end; raises `BROKEN`, `Silence`."""
-        while self._leader is not None and self._leader is not stream:
-            self._sleeping[stream] = current_task()
-            await wait_task_rescheduled(stream.abort)
-            brought, stream.brought = stream.brought, None
-            if isinstance(brought, bytes):
-                return brought
-            if brought is not None:
-                raise brought
+    def sleep(self, stream: PolledStream) -> bool:
+        """Whether this stream is to sleep until its bytes are brought: somebody else polls."""
+        if self._leader is None or self._leader is stream:
+            return False
+        self._sleeping[stream] = current_task()
+        return True
+
+    async def lead(self, stream: PolledStream) -> bytes:
+        """Poll for all, until this stream's own bytes come, b"" at its end; raises `BROKEN`, `Silence`."""
         self._leader = stream
         try:
             return await self._lead(stream)
@@ -128,7 +127,14 @@ class PolledStream(SocketStream):
             if data is not None:
                 await checkpoint()
                 return data
-        return await self._sockets.wait(self)
+        while self._sockets.sleep(self):
+            await wait_task_rescheduled(self.abort)
+            brought, self.brought = self.brought, None
+            if isinstance(brought, bytes):
+                return brought
+            if brought is not None:
+                raise brought
+        return await self._sockets.lead(self)
 
     def event(self, events: int) -> None:
         """The epoll: something has come; it is brought to whoever sleeps for it."""
