@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -44,6 +45,13 @@ def driver(loop_name: str) -> Driver:
 def coverage_is_of_this_process() -> None:
     """What tests start is not measured: it would be slow, and say so where nothing may be said."""
     os.environ.pop("COVERAGE_PROCESS_START", None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ctrl_c_reaches_what_tests_start() -> None:
+    """A shell has what it runs in the background ignore Ctrl-C, and so would every program that a test interrupts."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
