@@ -61,11 +61,13 @@ class _Loop:
 
     def do(self, callback: Callable[[], object]) -> None:
         """Have this called in the loop, with the context variables of who asks."""
-        if self._native is None:
+        native = self._native
+        if native is None:
             with self._lock:
                 if self._native is None:
                     self._start()
-        self._native.call_soon_threadsafe(callback)
+                native = self._native
+        native.call_soon_threadsafe(callback)
 
     def task(self, work: Coroutine[Any, Any, None]) -> Any:
         """Start a task of the loop; in its own thread."""

@@ -95,6 +95,7 @@ def run(source: str, output: str, **given: Any) -> int:
     options["concurrency"] = _concurrency(given.get("concurrency"))
     options["prices"] = read_prices(given["prices"]) if given.get("prices") else None
     client = AsyncInferenceClient(**connection.client_for(given)._arguments)
+    summary: BatchSummary | None = None
     ended: JournalError | None = None
     with display(json=bool(given.get("json"))) as show:
 
@@ -111,7 +112,7 @@ def run(source: str, output: str, **given: Any) -> int:
             if not isinstance(error.__cause__, OSError):
                 raise
             ended = error
-    if ended is not None:  # told below the display, which is gone by now
+    if summary is None:  # told below the display, which is gone by now
         say(str(ended))
         say(f"the results until then are in {output}; once it can be written, go on with: {again}")
         return 1

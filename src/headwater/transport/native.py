@@ -75,11 +75,11 @@ class _Once:
     def __init__(self, ready: Future) -> None:
         self._ready = ready
 
-    def event(self, _: int) -> None:
+    def event(self, events: int) -> None:
         """The epoll: it is so."""
         _wake(self._ready)
 
-    def look(self, _: float) -> float:
+    def look(self, now: float) -> float:
         """It has a timer of its own."""
         return FOREVER
 
