@@ -47,27 +47,25 @@ class _Loop:
         self._over: Event
         self.working: set[Any] = set()
 
-    def _start(self) -> None:
-        started: Future[None] = Future()
-        self._thread = threading.Thread(target=anyio.run, args=(self._serve, started), name="headwater", daemon=True)
-        self._thread.start()
-        started.result(START_SECONDS)
+    def _begun(self) -> Any:
+        """asyncio's loop, running."""
+        with self._lock:
+            if self._thread is None or self._native is None:
+                started: Future[Any] = Future()
+                run = partial(anyio.run, self._serve, started)
+                self._thread = threading.Thread(target=run, name="headwater", daemon=True)
+                self._thread.start()
+                self._native = started.result(START_SECONDS)
+            return self._native
 
-    async def _serve(self, started: Future[None]) -> None:
+    async def _serve(self, started: Future[Any]) -> None:
         self._over = Event()
-        self._native = current_token().native_token
-        started.set_result(None)
+        started.set_result(current_token().native_token)
         await self._over.wait()  # what is still under way then is cancelled by the event loop's own end
 
     def do(self, callback: Callable[[], object]) -> None:
         """Have this called in the loop, with the context variables of who asks."""
-        native = self._native
-        if native is None:
-            with self._lock:
-                if self._native is None:
-                    self._start()
-                native = self._native
-        native.call_soon_threadsafe(callback)
+        (self._native or self._begun()).call_soon_threadsafe(callback)
 
     def task(self, work: Coroutine[Any, Any, None]) -> Any:
         """Start a task of the loop; in its own thread."""
