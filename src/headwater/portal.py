@@ -50,17 +50,18 @@ class _Loop:
     def _begun(self) -> Any:
         """asyncio's loop, running."""
         with self._lock:
-            if self._thread is None or self._native is None:
-                started: Future[Any] = Future()
+            if self._native is None:
+                started: Future[None] = Future()
                 run = partial(anyio.run, self._serve, started)
                 self._thread = threading.Thread(target=run, name="headwater", daemon=True)
                 self._thread.start()
-                self._native = started.result(START_SECONDS)
+                started.result(START_SECONDS)
             return self._native
 
-    async def _serve(self, started: Future[Any]) -> None:
+    async def _serve(self, started: Future[None]) -> None:
         self._over = Event()
-        started.set_result(current_token().native_token)
+        self._native = current_token().native_token
+        started.set_result(None)
         await self._over.wait()  # what is still under way then is cancelled by the event loop's own end
 
     def do(self, callback: Callable[[], object]) -> None:
