@@ -148,7 +148,7 @@ def paths(tmp_path: Path) -> tuple[Path, Path]:
 
 async def run(server: Server, paths: tuple[Path, Path], **options: Any) -> BatchSummary:
     async with AsyncInferenceClient(base_url=server.url, retries=0) as client:
-        return await run_batch(client, *paths, concurrency=4, **options)
+        return await run_batch(client, *paths, **{"concurrency": 4, **options})
 
 
 @pytest.mark.anyio
