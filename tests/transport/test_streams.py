@@ -6,7 +6,7 @@ import select
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -214,18 +214,23 @@ async def test_a_loss_while_sending_waits(serve: Any, contexts: Any, secure: boo
         peer.reset()
 
     server, pool = serve(script, contexts[0] if secure else None), Pool(ssl_context=contexts[1])
+    await lost_while_sending(pool, server, go.set)
+    assert [len(loop.open) for loop in pool._loops.values()] == [0]
+
+
+async def lost_while_sending(pool: Pool, server: Any, lose: Callable[[], object]) -> None:
+    """Send more than anybody takes, and lose the connection once that waits."""
+
+    async def ask() -> None:
+        with pytest.raises(ConnectionLostError):
+            await pool.send(server.outgoing(body=b"x" * 64 * MIB))
+
     async with anyio.create_task_group() as group:
-
-        async def ask() -> None:
-            with pytest.raises(ConnectionLostError):
-                await pool.send(server.outgoing(body=b"x" * 64 * MIB))
-
         group.start_soon(ask)
         with anyio.fail_after(20):
             while not any(waits_to_send(c.stream) for loop in pool._loops.values() for c in loop.open):
                 await anyio.sleep(0.001)
-        go.set()
-    assert [len(loop.open) for loop in pool._loops.values()] == [0]
+            lose()
 
 
 def waits_to_send(stream: Any) -> bool:
@@ -241,17 +246,7 @@ async def test_closing_wakes_who_waits_to_send(serve: Any, contexts: Any, secure
         assert go.wait(20)
 
     server, pool = serve(script, contexts[0] if secure else None), Pool(ssl_context=contexts[1])
-    async with anyio.create_task_group() as group:
-
-        async def ask() -> None:
-            with pytest.raises(ConnectionLostError):
-                await pool.send(server.outgoing(body=b"x" * 64 * MIB))
-
-        group.start_soon(ask)
-        with anyio.fail_after(20):
-            while not any(waits_to_send(c.stream) for loop in pool._loops.values() for c in loop.open):
-                await anyio.sleep(0.001)
-            stream_of(pool).close()
+    await lost_while_sending(pool, server, lambda: stream_of(pool).close())
     go.set()
 
 
