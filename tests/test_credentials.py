@@ -372,7 +372,9 @@ async def test_bill_to_replaces_a_header_and_says_so(anyio_backend: Any, caught:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"model": "m", "base_url": "https://one.example"}, "model or base_url"),
+        ({"model": "https://two.example", "base_url": "https://one.example"}, "model is a URL"),
+        ({"retries": 1, "max_retries": 1}, "retries or max_retries"),
+        ({"headers": {"a": "b"}, "default_headers": {}}, "headers or default_headers"),
         ({"token": OWN, "api_key": OWN}, "token or api_key"),
         ({"base_url": "https://one.example", "provider": "together"}, "exclude each other"),
         ({"model": "https://one.example", "provider": "together"}, "exclude each other"),

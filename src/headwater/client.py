@@ -6,6 +6,7 @@ be closed: `async with`, `with` and `close()` give its idle connections back at 
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -26,14 +27,26 @@ from .engine.sharing import Engine
 from .errors import InvalidParameterError
 from .events import Job, JobEvent
 from .extras import AsyncExtras, SyncExtras
-from .keys import Settings
-from .options import cookie_of, count_of, seconds_of, secret_of
+from .keys import Settings, is_url
+from .options import (
+    ALIASES,
+    HIDDEN,
+    concealed,
+    concealed_url,
+    cookie_of,
+    count_of,
+    either,
+    opened,
+    seconds_of,
+    secret_of,
+)
 from .portal import call
 from .routes import Route, places
 from .routing import Destination, Router
 from .spellings import AsyncChat, Chat, Named, SyncChat
 from .task_rows import Tasks
 from .tasks import embeddings, text
+from .tasks.declare import is_not_given
 from .transport.choose import Transports
 
 if TYPE_CHECKING:
@@ -44,7 +57,6 @@ if TYPE_CHECKING:
     from .wire import Transport
 
 
-_HIDDEN = frozenset({"token", "api_key", "headers", "cookies", "proxies"})
 _OURS = frozenset({"model", "extra_body"})
 """Arguments of every task that are not the task's own parameters."""
 _LEAVES_ENGINE = frozenset({"timeout", "retries", "hedge_after"})
@@ -52,26 +64,7 @@ _LEAVES_ENGINE = frozenset({"timeout", "retries", "hedge_after"})
 
 
 class Client(Tasks):
-    """What both clients are: their settings, and how a call of theirs is prepared.
-
-    `model`: a model id of the Hub, or the URL of a server. `base_url`: the same for a URL alone, in OpenAI's word.
-    `provider`: who serves the model (default: `HEADWATER_PROVIDER`, else "hf-inference"; "auto" lets Hugging Face's
-    router choose), or a list of them, the next being asked where one fails before its first event; a `Route` in that
-    list has a URL, a model or a key of its own. Not together with a URL. `token` or `api_key`: a Hugging Face token
-    (calls of other providers are then routed and billed through Hugging Face), or the provider's own key (calls go to
-    the provider directly); default: the provider's environment variable, `HF_TOKEN`, the token that a login saved.
-    `timeout`: a `Timeout`, or seconds in total. `headers`, `cookies`: sent with every inference request. `bill_to`: the
-    Hugging Face organisation that pays. `proxies`: a proxy URL, or one by scheme; `trust_env`: also take proxies from
-    the environment. `http2`: use HTTP/2 (extra `http2`). `transport`: any `httpx.AsyncBaseTransport` to send with.
-    `model_mapping`: provider's model ids by Hub id, in place of a look-up. `retries`: further tries after a failure
-    that may pass. `hedge_after`: seconds after which a call that has not delivered anything yet is made a second time,
-    at the next provider of the list or at the same; the first to deliver is taken, the other cancelled. Under one call
-    in ten is, never a queued job, nor a result that is saved to a file. `allow_insecure`: let a key go over plain http
-    to another machine. `input_policy`: what inputs may be, such as `InputPolicy.untrusted`.
-
-    Raises `InvalidParameterError` for `model` with `base_url`, `token` with `api_key`, or a URL with `provider`, and
-    `InvalidCredentialError` for a key or header that cannot be sent.
-    """
+    """What both clients are: their settings, and how a call of theirs is prepared."""
 
     def __init__(
         self,
@@ -85,62 +78,103 @@ class Client(Tasks):
         bill_to: str | None = None,
         base_url: str | None = None,
         api_key: str | Secret | None = None,
+        max_retries: int | None = None,
+        default_headers: Mapping[str, str] | None = None,
         proxies: str | Mapping[str, str] | None = None,
         trust_env: bool = True,
         http2: bool = False,
         transport: httpx.AsyncBaseTransport | Transport | None = None,
         model_mapping: Mapping[str, str] | None = None,
-        retries: int = 2,
+        retries: int | None = None,
         hedge_after: float | None = None,
         allow_insecure: bool = False,
         input_policy: InputPolicy = ANYTHING,
     ) -> None:
+        """Make a client; nothing is sent, started or loaded.
+
+        Args:
+            model: A model id of the Hub, or the URL of a server; calls that name no model of their own go there.
+            provider: Who serves the model (default: `HEADWATER_PROVIDER`, else "hf-inference"; "auto" lets Hugging
+                Face's router choose), or a list of them, the next being asked where one fails before its first event; a
+                `Route` in that list has a URL, a model or a key of its own. Not together with a URL.
+            token: A Hugging Face token (calls of other providers are then routed and billed through Hugging Face), or
+                the provider's own key (calls go to the provider directly); default: the provider's environment
+                variable, `HF_TOKEN`, the token that a login saved.
+            timeout: A `Timeout`, or seconds in total.
+            headers: Sent with every inference request.
+            cookies: As well.
+            bill_to: The Hugging Face organisation that pays.
+            base_url: The URL of a server that every call goes to; `model` is then a model's name there.
+            api_key: OpenAI's name of `token`.
+            max_retries: OpenAI's name of `retries`.
+            default_headers: OpenAI's name of `headers`.
+            proxies: A proxy URL, or one by scheme.
+            trust_env: Also take proxies from the environment.
+            http2: Use HTTP/2 (extra `http2`).
+            transport: Any `httpx.AsyncBaseTransport` to send with.
+            model_mapping: Provider's model ids by Hub id, in place of a look-up.
+            retries: Further tries after a failure that may pass; 2 where it is not given.
+            hedge_after: Seconds after which a call that has not delivered anything yet is made a second time, at the
+                next provider of the list or at the same; the first to deliver is taken, the other cancelled. Under one
+                call in ten is, never a queued job, nor a result that is saved to a file.
+            allow_insecure: Let a key go over plain http to another machine.
+            input_policy: What inputs may be, such as `InputPolicy.untrusted`.
+
+        Raises:
+            InvalidParameterError: Two arguments say two things: `token` and `api_key`, a URL and `provider`.
+            InvalidCredentialError: A key or header cannot be sent.
+        """
         # What a traceback that shows locals would show is hidden before anything here can fail.
-        token, api_key = hidden(token), hidden(api_key)
-        headers, cookies, proxies = hidden(headers), hidden(cookies), hidden(proxies)
-        base_url = hidden(base_url) if base_url and ("@" in base_url or "?" in base_url) else base_url
-        if model is not None and base_url is not None:
-            raise InvalidParameterError("give model or base_url, not both; a model name can be given to each call")
-        if token is not None and api_key is not None:
-            raise InvalidParameterError("give token or api_key, not both: they are two names for one thing")
-        key = token if token is not None else api_key
-        secret = secret_of(key)
-        self._settings = Settings(
-            model=model,
-            base_url=base_url,
-            key=secret,
-            headers=check_headers(headers) + cookie_of(cookies),
-            bill_to=bill_to,
-            model_mapping=dict(model_mapping or {}),
-            allow_insecure=allow_insecure,
-        )
-        self._timeout = Timeout.of(timeout)
-        self._retries = Retries(most=count_of(retries))
-        self._hedge_after = seconds_of(hedge_after)
-        self._transports = Transports(proxies=proxies, trust_env=trust_env, http2=http2, given=transport)
-        if not isinstance(input_policy, InputPolicy):
-            raise InvalidParameterError("input_policy must be an InputPolicy")
-        self._engine = self._make_engine(input_policy, real_waits=not os.environ.get("HEADWATER_TEST_MODE"))
-        self._router = Router(places(self._settings, provider))
-        self._arguments: dict[str, Any] = {
+        token, api_key = concealed(token), concealed(api_key)
+        headers, default_headers = concealed(headers), concealed(default_headers)
+        cookies, proxies, base_url = concealed(cookies), concealed(proxies), concealed_url(base_url)
+        given = {
             "model": model,
             "provider": provider,
-            "token": secret,
-            "timeout": self._timeout,
-            "headers": Kept(headers),
-            "cookies": Kept(cookies),
+            "token": either("token", token, "api_key", api_key),
+            "timeout": timeout,
+            "headers": either("headers", headers, "default_headers", default_headers),
+            "cookies": cookies,
             "bill_to": bill_to,
             "base_url": base_url,
-            "proxies": Kept(proxies),
+            "proxies": proxies,
             "trust_env": trust_env,
             "http2": http2,
             "transport": transport,
             "model_mapping": model_mapping,
-            "retries": retries,
+            "retries": either("retries", retries, "max_retries", max_retries),
             "hedge_after": hedge_after,
             "allow_insecure": allow_insecure,
             "input_policy": input_policy,
         }
+        self._configure({name: None if is_not_given(value) else value for name, value in given.items()})
+
+    def _configure(self, given: dict[str, Any]) -> None:
+        """Take these arguments of the constructor; where one is wrong, none."""
+        if given["base_url"] is not None and is_url(given["model"]):
+            raise InvalidParameterError("model is a URL, and so is base_url: give one of them, or model as a name")
+        retries, policy = given["retries"], given["input_policy"]
+        if not isinstance(policy, InputPolicy):
+            raise InvalidParameterError("input_policy must be an InputPolicy")
+        settings = Settings(
+            model=given["model"],
+            base_url=given["base_url"],
+            key=secret_of(given["token"]),
+            headers=check_headers(given["headers"]) + cookie_of(given["cookies"]),
+            bill_to=given["bill_to"],
+            model_mapping=dict(given["model_mapping"] or {}),
+            allow_insecure=given["allow_insecure"],
+        )
+        router = Router(places(settings, given["provider"]))
+        limits, most, after = Timeout.of(given["timeout"]), count_of(retries), seconds_of(given["hedge_after"])
+        transports = Transports(
+            proxies=given["proxies"], trust_env=given["trust_env"], http2=given["http2"], given=given["transport"]
+        )
+        self._settings, self._router, self._transports = settings, router, transports
+        self._timeout, self._retries, self._hedge_after = limits, Retries(most=most), after
+        self._engine = self._make_engine(policy, real_waits=not os.environ.get("HEADWATER_TEST_MODE"))
+        kept = {name: Kept(given[name]) for name in ("headers", "cookies", "proxies")}
+        self._arguments: dict[str, Any] = {**given, **kept, "token": settings.key, "retries": most}
 
     def __repr__(self) -> str:
         if "_arguments" not in vars(self):  # its making failed, and a traceback shows locals
@@ -150,23 +184,45 @@ class Client(Tasks):
         return f"{type(self).__name__}(model={place!r}, provider={self._arguments['provider']!r})"
 
     def with_options(self, **changes: Any) -> Self:
-        """A client with some of the constructor's arguments changed; it shares this one's connections where it can."""
-        changes = {name: hidden(value) if name in _HIDDEN else value for name, value in changes.items()}
-        if "api_key" in changes:
-            changes["token"] = changes.pop("api_key")
-        unknown = changes.keys() - self._arguments.keys()
-        if unknown:
-            raise InvalidParameterError(f"with_options takes the constructor's arguments, not {sorted(unknown)}")
-        replaced = {"model": "base_url", "base_url": "model"}
-        cleared = {replaced[name]: None for name in changes if name in replaced}
-        client = type(self)(**{**self._arguments, **cleared, **changes})
-        if not changes.keys() & {"proxies", "trust_env", "http2", "transport"}:
+        """A client with some of the constructor's arguments changed; it shares this one's connections where it can.
+
+        `default_headers` are added to those that there are, `headers` replace them. A URL as `model` takes the place of
+        `base_url`, and the other way round. Also called `copy`, as OpenAI's is.
+        """
+        changed = self._changed(changes)
+        client = copy.copy(self)
+        client._configure({**{name: opened(value) for name, value in self._arguments.items()}, **changed})
+        if not changed.keys() & {"proxies", "trust_env", "http2", "transport"}:
             client._transports = self._transports
             client._engine = client._make_engine(client._engine.policy, real_waits=self._engine.real_waits)
             client._engine.pace = self._engine.pace
-        if changes.keys() <= _LEAVES_ENGINE:
+        if changed.keys() <= _LEAVES_ENGINE:
             client._engine = self._engine
         return client
+
+    copy = with_options
+
+    def _changed(self, changes: dict[str, Any]) -> dict[str, Any]:
+        """Changes by the arguments' own names, with what they clear."""
+        changes = {name: value for name, value in changes.items() if not is_not_given(value)}
+        changes = {name: hidden(value) if name in HIDDEN else value for name, value in changes.items()}
+        for alias, name in ALIASES.items():
+            if alias not in changes:
+                continue
+            if name in changes:
+                raise InvalidParameterError(f"give {name} or {alias}, not both: they are two names for one thing")
+            value = changes.pop(alias)
+            changes[name] = (
+                {**(self._arguments["headers"].value or {}), **value} if alias == "default_headers" else value
+            )
+        unknown = changes.keys() - self._arguments.keys()
+        if unknown:
+            raise InvalidParameterError(f"with_options takes the constructor's arguments, not {sorted(unknown)}")
+        if "base_url" in changes and "model" not in changes and is_url(self._arguments["model"]):
+            changes["model"] = None
+        if is_url(changes.get("model")) and "base_url" not in changes:
+            changes["base_url"] = None
+        return changes
 
     def _make_engine(self, policy: InputPolicy, *, real_waits: bool) -> Engine:
         transports = self._transports
@@ -236,10 +292,7 @@ class Client(Tasks):
 
 
 class AsyncInferenceClient(Client, AsyncExtras, AsyncMaps):
-    """Runs inference on servers, from asyncio and trio; every task is a coroutine, and `.stream(...)` a run.
-
-    Its arguments are `Client`'s.
-    """
+    """Runs inference on servers, from asyncio and trio; every task is a coroutine, and `.stream(...)` a run."""
 
     @property
     def chat(self) -> Chat[AsyncChat]:
@@ -267,10 +320,7 @@ class AsyncInferenceClient(Client, AsyncExtras, AsyncMaps):
 
 
 class InferenceClient(Client, SyncExtras, SyncMaps):
-    """The same client for blocking code, safe from several threads; every call runs on one shared event loop.
-
-    Its arguments are `Client`'s.
-    """
+    """The same client for blocking code, safe from several threads; every call runs on one shared event loop."""
 
     @property
     def chat(self) -> Chat[SyncChat]:

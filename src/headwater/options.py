@@ -7,10 +7,39 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import inf
-from typing import Any
+from typing import Any, Final
 
-from .auth import Secret, check_headers
+from .auth import Kept, Secret, check_headers, hidden
 from .errors import InvalidParameterError
+from .tasks.declare import is_not_given
+
+ALIASES: Final = {"api_key": "token", "max_retries": "retries", "default_headers": "headers"}
+"""OpenAI's names of the client's arguments, and the arguments."""
+HIDDEN: Final = frozenset({"token", "api_key", "headers", "default_headers", "cookies", "proxies"})
+"""Arguments that may hold a secret."""
+RETRIES: Final = 2
+
+
+def concealed(given: Any) -> Any:
+    """What `hidden` makes of an argument; None where it was not given."""
+    return None if is_not_given(given) else hidden(given)
+
+
+def concealed_url(url: Any) -> Any:
+    """A URL, which is hidden where it may hold a secret."""
+    return concealed(url) if is_not_given(url) or (isinstance(url, str) and ("@" in url or "?" in url)) else url
+
+
+def opened(kept: Any) -> Any:
+    """What was kept."""
+    return kept.value if isinstance(kept, Kept) else kept
+
+
+def either(name: str, value: Any, alias: str, other: Any) -> Any:
+    """The one of two names for one thing that was given. Raises `InvalidParameterError` where both were."""
+    if value is None or other is None:
+        return other if value is None else value
+    raise InvalidParameterError(f"give {name} or {alias}, not both: they are two names for one thing")
 
 
 def secret_of(key: Any) -> Secret | None:
@@ -33,6 +62,8 @@ def cookie_of(cookies: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
 
 def count_of(retries: object) -> int:
     """How many retries."""
+    if retries is None:
+        return RETRIES
     if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
         raise InvalidParameterError("retries must be a whole number, 0 or more")
     return retries

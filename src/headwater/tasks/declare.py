@@ -133,10 +133,23 @@ class Declaration(Generic[P, E, R]):
         return f"{path.rstrip('`')}: {reason[:1].lower()}{reason[1:]}" if path else reason
 
 
+def is_not_given(value: object) -> bool:
+    """Whether a value is the one by which OpenAI's client, and others made like it, say that there is none.
+
+    https://github.com/openai/openai-python/blob/main/src/openai/_types.py
+    """
+    return type(value).__name__ in _SENTINELS and not value
+
+
+_SENTINELS = frozenset({"NotGiven", "Omit"})
+
+
 def given_of(named: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments that were given, without Nones."""
+    """The arguments that were given, without Nones and OpenAI's `NOT_GIVEN` and `omit`."""
     return {
-        name: value if type(value) in _PLAIN else _plain(value) for name, value in named.items() if value is not None
+        name: value if type(value) in _PLAIN else _plain(value)
+        for name, value in named.items()
+        if value is not None and (type(value) in _PLAIN or not is_not_given(value))
     }
 
 
