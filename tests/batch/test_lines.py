@@ -13,13 +13,20 @@ import pytest
 from PIL import Image
 
 from headwater.batch.answers import Folder, body_of, failure, success
-from headwater.batch.asking import Asked, custom_id_of, read
+from headwater.batch.asking import Asked, chosen, custom_id_of, read, tasks
 from headwater.batch.report_data import RunData
 from headwater.batch.sealing import Mark, seal, unseal
 from headwater.batch.source import DONE, RECORD, REPEATED, Blocks, Item, Survey
 from headwater.batch.usage import usage_of
 from headwater.cli.results import as_file
-from headwater.errors import CallError, DecodeError, InferenceTimeoutError, InputError, InvalidRequestError
+from headwater.errors import (
+    CallError,
+    DecodeError,
+    InferenceTimeoutError,
+    InputError,
+    InvalidParameterError,
+    InvalidRequestError,
+)
 from headwater.media import Media
 from headwater.responses import Response
 from headwater.tasks.chat import chat_completion
@@ -104,7 +111,15 @@ def test_the_short_form(line: dict[str, Any], arguments: dict[str, Any]) -> None
     ("line", "words"),
     [
         (b"{", "no JSON object"),
-        (b"[1]", "Expected `object`"),
+        (b"[1]", "no JSON object: it is an array"),
+        (b'"{}"', "it is a text"),
+        (b"3", "it is a number"),
+        (b"null", "it is null"),
+        (b"{'task': 'summarization'}", "a name in double quotes is missing, at character 2"),
+        (b'{"task": "summarization" "inputs": "t"}', "there is no , where one should be, at character 26"),
+        (b'{"task": "summarization", "inputs": "t"', "it ends where } should be"),
+        (b'{"task": "summarization", "inputs": "t"} {"a": 1}', "each object needs a line of its own"),
+        (b'{"task": "summarization", "inputs": "caf\xe9"}', "not UTF-8 at byte 41"),
         (b'{"task": 3}', "task"),
         (b'{"custom_id": "a"}', 'neither a "url"'),
         (b'{"url": "/v1/chat/completions"}', 'needs a "body"'),
@@ -123,9 +138,184 @@ def test_a_wrong_line_is_refused_by_a_word_on_what_is_wrong(line: bytes, words: 
         read(Item(4, line, is_repeated=False))
 
 
-def test_a_line_may_have_fields_of_its_own() -> None:
-    assert asked(task="summarization", inputs="t", label="x", metadata={"a": 1}).arguments == {"text": "t"}
+def test_beside_a_body_a_line_may_have_fields_of_its_own() -> None:
+    assert asked(url="/v1/embeddings", body={"input": "t"}, label="x", metadata={"a": 1}).arguments == {"input": "t"}
     assert asked(url="/v1/embeddings", body={"input": "t"}, input="t").arguments == {"input": "t"}
+    assert asked(url="/v1/embeddings", body={"input": "t"}, model="m").arguments == {"input": "t", "model": "m"}
+
+
+@pytest.mark.parametrize("name", sorted(set(tasks())))
+def test_every_task_takes_its_parameters_in_the_line_itself(name: str) -> None:
+    declaration = tasks()[name]
+    first, *others = [field for field in declaration.parameters.__struct_fields__ if field not in ("model", "stream")]
+    line = {"task": name, first: "x", **dict.fromkeys(others, 1), "model": "m", "provider": None, "method": "POST"}
+    assert asked(**line).arguments == {first: "x", **dict.fromkeys(others, 1), "model": "m"}
+    with pytest.raises(InvalidParameterError, match=r"a field .zzzz., and .* has no such parameter"):
+        asked(**line, zzzz=1)
+    assert asked(**line, zzzz=None).arguments["model"] == "m"  # it says nothing
+
+
+@pytest.mark.parametrize(
+    ("line", "arguments"),
+    [
+        ({"inputs": "hi", "max_tokens": 3, "parameters": {"seed": 1}}, {"max_tokens": 3, "seed": 1}),
+        ({"inputs": "hi", "max_tokens": 3, "parameters": {"max_tokens": 3}}, {"max_tokens": 3}),
+        ({"messages": MESSAGES, "temperature": 0}, {"temperature": 0}),
+        ({"inputs": "hi", "parameters": None, "model": None}, {}),
+        ({"inputs": {"messages": MESSAGES, "seed": 4}, "model": "m"}, {"seed": 4, "model": "m"}),
+    ],
+)
+def test_parameters_may_stand_anywhere_in_the_short_form(line: dict[str, Any], arguments: dict[str, Any]) -> None:
+    found = asked(task="chat-completion", **line)
+    assert found.arguments == {"messages": MESSAGES, **arguments}
+    assert chat_completion.bind((), found.arguments) == found.arguments
+
+
+def test_a_stream_that_a_line_wants() -> None:
+    assert asked(task="chat-completion", inputs="hi", stream=True).streams
+    assert asked(task="text-generation", inputs="hi", parameters={"stream": True}).streams
+    with pytest.raises(InvalidParameterError, match="'stream'"):
+        asked(task="summarization", inputs="hi", stream=True)
+
+
+CHAT = {"url": "/v1/chat/completions", "body": {"messages": MESSAGES, "model": "m", "max_tokens": 3}}
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ({"task": "chat-completion", "inputs": "x", "max_token": 3}, "'max_token'; did you mean 'max_tokens'"),
+        ({"task": "chat-completion", "inputs": "x", "label": "y"}, "'label', and chat-completion has no such"),
+        (
+            {"task": "chat-completion", "inputs": "x", "max_tokens": 3, "parameters": {"max_tokens": 4}},
+            "'max_tokens' twice",
+        ),
+        ({"task": "chat-completion", "inputs": "x", "messages": MESSAGES}, "'messages' twice"),
+        ({"task": "chat-completion", "inputs": "x", "model": "a", "parameters": {"model": "b"}}, "'model' twice"),
+        ({"task": "chat-completion", "inputs": "x", "body": {"max_tokens": 3}}, 'has no "body"'),
+        ({"task": "chat-completions", "inputs": "x"}, "did you mean 'chat-completion'"),
+        ({**CHAT, "task": "chat-completion"}, 'a "url" and a "task"'),
+        ({**CHAT, "max_tokens": 4}, "'max_tokens' twice"),
+        ({**CHAT, "seed": 4}, "'seed' beside its \"body\""),
+        ({**CHAT, "parameters": {"seed": 4}}, "'parameters' beside its \"body\""),
+        ({**CHAT, "stream": True}, "'stream' beside its \"body\""),
+        ({**CHAT, "model": "other"}, "'model' twice"),
+        ({**CHAT, "metod": "POST"}, "did you mean 'method'"),
+        ({**CHAT, "body": []}, "body"),
+    ],
+)
+def test_nothing_that_a_line_says_is_left_out(line: dict[str, Any], words: str) -> None:
+    with pytest.raises(CallError, match=words):
+        asked(**line)
+
+
+# -- where a request goes is not a line's to say
+
+ELSEWHERE = "http://127.0.0.1:9/v1"
+
+
+@pytest.mark.parametrize("model", [ELSEWHERE, "https://x.y", "HTTP://x.y", " https://x.y"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        {"url": "/v1/chat/completions", "body": {"messages": MESSAGES, "model": "$"}},
+        {"url": "/v1/chat/completions", "body": {"messages": MESSAGES}, "model": "$"},
+        {"url": "/v1/chat/completions", "body": {"messages": MESSAGES, "extra_body": {"model": "$"}}},
+        {"url": "/v1/embeddings", "body": {"input": "t", "model": "$"}},
+        {"url": "/v1/images/generations", "body": {"prompt": "t", "model": "$"}},
+        {"url": "/v1/audio/speech", "body": {"input": "t", "model": "$"}},
+        {"url": "/v1/audio/transcriptions", "body": {"file": "a.wav", "model": "$"}},
+        {"url": "/v1/completions", "body": {"prompt": "t", "model": "$"}},
+        {"task": "summarization", "inputs": "t", "model": "$"},
+        {"task": "summarization", "inputs": "t", "parameters": {"model": "$"}},
+        {"task": "summarization", "inputs": "t", "extra_body": {"model": "$"}},
+        {"task": "question-answering", "inputs": {"question": "q", "context": "c", "model": "$"}},
+    ],
+)
+def test_a_model_is_a_name_and_no_url(model: str, line: dict[str, Any]) -> None:
+    with pytest.raises(InvalidParameterError, match="a name, and this is a URL"):
+        read(Item(0, json.dumps(line).replace("$", model).encode()))
+
+
+@pytest.mark.parametrize("model", ["hf.co/org/model:Q4", "accounts/x/models/y", "s3://bucket/model", "org/model"])
+def test_names_of_every_shape_stay(model: str) -> None:
+    assert asked(url="/v1/chat/completions", body={"messages": MESSAGES, "model": model}).model == model
+
+
+@pytest.mark.parametrize("name", ["api_key", "token", "base_url", "headers", "extra_headers", "extra_query", "timeout"])
+def test_what_is_the_programs_to_say(name: str) -> None:
+    value = {"host": "elsewhere"} if "e" in name[:1] or name == "headers" else "x"
+    for line in (
+        {"task": "summarization", "inputs": "t", name: value},
+        {"task": "summarization", "inputs": "t", "parameters": {name: value}},
+        {**CHAT, name: value},
+        *([{**CHAT, "body": {"messages": MESSAGES, name: value}}] if name.startswith("extra_") else []),
+    ):
+        with pytest.raises(InvalidParameterError, match=f"{name}.*the program's to say"):
+            asked(**line)
+
+
+def test_a_provider_is_one_of_the_clients_own() -> None:
+    assert chosen("groq", {"groq": 1, "together": 2}) == 1
+    with pytest.raises(InvalidParameterError, match="the provider 'nscale', and the batch goes to 'groq'"):
+        chosen("nscale", {"groq": 1})
+    with pytest.raises(InvalidParameterError, match="a server's URL"):
+        chosen("groq", {})
+
+
+# -- what programs write that is no JSON
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "text"),
+    [
+        (b'{"custom_id":"a","task":"summarization","inputs":"cut \\ud83d"}', "a", "cut \ufffd"),
+        (b'{"task":"summarization","inputs":"\\ude00 cut","custom_id":"a"}', "a", "\ufffd cut"),
+        (b'{"custom_id":"a","task":"summarization","inputs":"\\ud83d\\ude00 \\ud83d"}', "a", "\U0001f600 \ufffd"),
+        (b'{"custom_id":"a\\ud83d","task":"summarization","inputs":"t"}', "a\ufffd", "t"),
+        (b'{"custom_id":"a","task":"summarization","inputs":"\xed\xa0\xbd\xed\xb8\x80"}', "a", "\U0001f600"),
+        (b'{"custom_id":"a","task":"summarization","inputs":"\x01\t"}', "a", "\x01\t"),
+        (b'\xef\xbb\xbf{"custom_id":"a","task":"summarization","inputs":"t"}', "a", "t"),
+        (b'{"custom_id":NaN,"task":"summarization","inputs":"t"}', "NaN", "t"),
+        (b'{"custom_id":1.5,"task":"summarization","inputs":"t"}', "1.5", "t"),
+        (b'{"custom_id":true,"task":"summarization","inputs":"t"}', "true", "t"),
+        (b'{"custom_id":["\xc3\xa9"],"task":"summarization","inputs":"t"}', '["\xe9"]', "t"),
+    ],
+)
+def test_a_line_is_read_as_far_as_it_can_be(line: bytes, name: str, text: str) -> None:
+    item = Item(6, line)
+    assert custom_id_of(item) == name
+    assert read(item).arguments == {"text": text}
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (b'{"custom_id":"a","task":"summarization","inputs":"t","parameters":{"x":[1,NaN]}}', "x.1. is NaN"),
+        (b'{"custom_id":"a","task":"chat","inputs":NaN}', "no task"),
+        (b'{"custom_id":"a","url":"/v1/chat/completions","body":{"temperature":Infinity}}', "temperature is NaN or"),
+        (b'{"custom_id":"a","url":"/v1/completions","body":{"logit_bias":{"5":-Infinity}}}', "logit_bias.5 is NaN or"),
+        (b'{"custom_id":"a","url":"/v1/completions","body":{"seed":1e999}}', "seed is NaN or infinite"),
+        (b'{"custom_id":"a","url":"/v1/completions","body":[]}', "body"),
+        (b'{"custom_id":"a","url":"/v1/completions","body":{"prompt":"caf\xe9"}}', "not UTF-8 at byte 63"),
+        (b'{"custom_id":"a","url":"/v1/completions","body":{"prom', "no JSON object"),
+        (b'{"custom_id":"a","url":"/v1/completions"}{"custom_id":"b"}', "a line of its own"),
+        (b'{"custom_id":"a","method":"PO', "no JSON object"),
+        (b'{"custom_id":"a","x":' + b"[" * 100_000, "too deeply"),
+        (b'{"custom_id":"a","x":' + b"9" * 5000 + b"}", "too long"),
+        (b'{"custom_id":"a",\'x\':1}', "double quotes"),
+    ],
+)
+def test_a_line_that_cannot_be_sent_keeps_its_name(line: bytes, words: str) -> None:
+    item = Item(6, line)
+    assert custom_id_of(item) == "a"
+    with pytest.raises(CallError, match=words):
+        read(item)
+
+
+def test_a_field_of_the_users_own_may_be_no_number() -> None:
+    line = b'{"custom_id":"a","url":"/v1/embeddings","body":{"input":"t"},"score":NaN}'
+    assert read(Item(0, line)).arguments == {"input": "t"}
 
 
 def test_names() -> None:

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import httpx
 import pytest
 from batch_server import Server, check_complete, request, results, serving, text_for, write_requests
 
-from headwater import AsyncInferenceClient, InferenceClient
+from headwater import AsyncInferenceClient, InferenceClient, Route
 from headwater.batch import runner
 from headwater.batch.journal import DiskFile
 from headwater.batch.locking import JournalError
@@ -90,7 +91,7 @@ async def test_a_changed_or_missing_line_is_refused_by_its_number(server: Server
     await run(server, paths)
     content = paths[1].read_bytes()
     paths[0].write_text(paths[0].read_text().replace("q3", "q7"))
-    with pytest.raises(InputError, match="line 4 is not what it was"):
+    with pytest.raises(InputError, match=r"line . is not what it was"):
         await run(server, paths)
     write_requests(paths[0], range(4))
     with pytest.raises(InputError, match="a result of line 5"):
@@ -131,6 +132,84 @@ async def test_a_key_that_a_server_says_is_nowhere(server: Server, paths: tuple[
     assert "your key is" in paths[1].read_text()
     assert "canary-secret" not in paths[1].read_text()
     assert "canary-secret" not in repr(told)
+
+
+async def test_lines_that_failed_may_be_corrected_or_taken_out(server: Server, paths: tuple[Path, Path]) -> None:
+    lines = [json.dumps(request(number)) for number in range(6)]
+    server.poison = {"q4"}
+    wrong = {1: lines[1][:-1], 3: lines[3].replace("/v1/", "/v2/"), 5: "{"}
+    paths[0].write_text("\n".join(wrong.get(number, line) for number, line in enumerate(lines)))
+    first = await run(server, paths)
+    assert (first.total, first.done, first.failed) == (6, 2, 4)
+    names = {line["headwater"]["index"]: line["custom_id"] for line in results(paths[1])}
+    assert names == {0: "id-0", 1: "id-1", 2: "id-2", 3: "id-3", 4: "id-4", 5: "6"}
+    content = paths[1].read_bytes()
+
+    paths[0].write_text("\n".join([*lines[:4], lines[4].replace("q4", "other"), ""]))
+    with pytest.raises(InputError, match=r"line . is not what it was .* retry_failed sends it as it is now"):
+        await run(server, paths)
+    assert paths[1].read_bytes() == content
+    again = await run(server, paths, retry_failed=True)
+    assert (again.total, again.done, again.failed) == (5, 5, 0)
+    assert (server.asked["q0"], server.asked["q1"], server.asked["other"]) == (1, 1, 1)
+    once_more = await run(server, paths, ordered=True)
+    assert (once_more.total, once_more.done) == (5, 5)
+    assert [line["custom_id"] for line in results(paths[1])] == [f"id-{number}" for number in range(5)]
+
+    paths[0].write_text(paths[0].read_text().replace("q0", "q9"))
+    with pytest.raises(InputError, match=r"line . is not what it was"):
+        await run(server, paths, retry_failed=True)
+
+
+async def test_half_a_letter_and_what_is_no_number(server: Server, paths: tuple[Path, Path]) -> None:
+    texts = ["cut \\ud83d", "\\ud83d\\ude00", "whole"]
+    lines = [json.dumps(request(number)).replace(f"q{number}", text) for number, text in enumerate(texts)]
+    lines += [lines[2].replace("id-2", "id-3").replace('"m"', '"m", "temperature": NaN')]
+    paths[0].write_bytes(b"\xef\xbb\xbf" + "\n\ufeff".join(lines).encode())
+    summary = await run(server, paths)
+    assert (summary.total, summary.done, summary.failed) == (4, 3, 1)
+    found = {line["custom_id"]: line for line in results(paths[1])}
+    assert {name: line["headwater"]["index"] for name, line in found.items()} == {f"id-{n}": n for n in range(4)}
+    assert set(server.asked) == {"cut \ufffd", "\U0001f600", "whole"}
+    assert found["id-3"]["error"]["class"] == "InvalidParameterError"
+    assert "temperature is NaN" in found["id-3"]["error"]["message"]
+
+
+async def test_no_line_says_where_its_request_goes(server: Server, paths: tuple[Path, Path]) -> None:
+    with serving() as elsewhere:
+        lines = [request(number) for number in range(5)]
+        lines[1]["body"]["model"] = elsewhere.url
+        lines[2]["provider"] = "groq"
+        lines[3]["body"]["extra_headers"] = {"host": "elsewhere"}
+        lines[4] = {"custom_id": "id-4", "task": "chat-completion", "inputs": "q4", "model": elsewhere.url}
+        paths[0].write_text("\n".join(map(json.dumps, lines)))
+        summary = await run(server, paths, model="m")
+        assert (summary.done, summary.failed, summary.errors) == (1, 4, {"InvalidParameterError": 4})
+        assert elsewhere.asked.total() == 0
+    assert server.asked == {"q0": 1}
+    assert all(line["headwater"]["attempts"] == 0 for line in results(paths[1]) if line["error"])
+
+
+async def test_a_line_may_choose_among_the_clients_own_places(server: Server, paths: tuple[Path, Path]) -> None:
+    paths[0].write_text(
+        json.dumps({**request(0), "provider": "groq"}) + "\n" + json.dumps({**request(1), "provider": "together"})
+    )
+    async with AsyncInferenceClient(
+        provider=[Route("groq", api_key="gsk_a"), Route("nscale", api_key="b")],
+        model_mapping={"m": "m"},
+        retries=0,
+        transport=httpx.MockTransport(_named),
+    ) as client:
+        summary = await runner.run_batch(client, *paths)
+    assert (summary.done, summary.failed) == (1, 1)
+    (good, bad) = sorted(results(paths[1]), key=lambda line: line["custom_id"])
+    assert good["response"]["body"]["choices"][0]["message"]["content"] == "api.groq.com"
+    assert "goes to 'groq' or 'nscale'" in bad["error"]["message"]
+
+
+def _named(request: httpx.Request) -> httpx.Response:
+    message = {"role": "assistant", "content": request.url.host}
+    return httpx.Response(200, json={"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]})
 
 
 async def test_wrong_lines_fail_alone(server: Server, paths: tuple[Path, Path]) -> None:

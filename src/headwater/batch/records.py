@@ -6,9 +6,11 @@ written is there an end to all.
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Awaitable, Callable
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -18,7 +20,7 @@ from ..custom import CUSTOM, posting
 from ..engine.facts import Timings
 from ..keys import is_url
 from .answers import Folder, body_of, failure, is_small, success
-from .asking import Asked, custom_id_of, read
+from .asking import STREAMED, Asked, chosen, custom_id_of, read
 from .locking import JournalError
 from .performing import Done, Performer, choice_of, paced
 from .sealing import Mark
@@ -31,7 +33,8 @@ if TYPE_CHECKING:
     from ..client import AsyncInferenceClient
     from ..engine.run import AsyncRun
 
-STREAMED: Final = frozenset({"chat-completion", "text-generation"})
+HOME: Final = "hf-inference"
+"""Who is asked where nobody is named."""
 _USAGE: Final = {"include_usage": True}
 """https://platform.openai.com/docs/api-reference/chat/create#chat_create-stream_options"""
 _MOST_TOKENS: Final = re.compile(rb'"max_(?:completion_|new_|output_)?tokens"\s*:\s*(\d{1,9})')
@@ -96,11 +99,23 @@ class Records:
         return perform
 
     def _named(self, provider: str | None) -> AsyncInferenceClient:
+        """The client, or where a line wants one of its several providers, a client with that one alone."""
         if provider is None:
             return self._client
         if provider not in self._others:
-            self._others[provider] = self._client.with_options(provider=provider)
+            entry = chosen(provider, self._own)
+            self._others[provider] = self._client.with_options(provider=entry) if len(self._own) > 1 else self._client
         return self._others[provider]
+
+    @cached_property
+    def _own(self) -> dict[str, Any]:
+        """The client's own providers by their names; a server's URL has none."""
+        client = self._client
+        settings, given = client._settings, client._arguments["provider"]
+        if settings.base_url is not None or is_url(settings.model):
+            return {}
+        listed = given if isinstance(given, list | tuple) else [given or os.environ.get("HEADWATER_PROVIDER") or HOME]
+        return {name: one for one in listed if (name := getattr(one, "provider", one)) is not None}
 
     async def _perform(self, item: Item, turn: Turn, client_of: Callable[[str | None], AsyncInferenceClient]) -> Done:
         mark = Mark(index=item.number, input=item.checksum, started=time.time())

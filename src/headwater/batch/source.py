@@ -7,17 +7,16 @@ Nothing of a line is kept but those four bytes, and whether it is a record, or o
 
 from __future__ import annotations
 
-import contextlib
 from array import array
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 from zlib import crc32
 
-import msgspec
 from anyio import to_thread
 
 from ..errors import InputError
+from .lines import name_of, names_of
 
 RECORD, REPEATED, DONE, FAILED = 1, 2, 4, 8
 """What is known of a line: it is not blank; an earlier one has its custom_id; its result, or its failure, is there."""
@@ -54,13 +53,6 @@ class Item(NamedTuple):
     def checksum(self) -> str:
         """The line's CRC-32, as a result has it."""
         return f"{crc32(self.line):08x}"
-
-
-class _Named(msgspec.Struct, gc=False):
-    custom_id: str | int | None = None
-
-
-_named: Final = msgspec.json.Decoder(_Named)
 
 
 class Survey:
@@ -122,27 +114,13 @@ class Seen:
         return False
 
 
-def _names(lines: list[bytes], first: int) -> list[str | object]:
+def _names(lines: list[bytes], first: int) -> Sequence[str | object]:
     """The records' custom_ids, or their lines' numbers from `first` on; BLANK, and None for what is no JSON object."""
     if all(line[:1] == b"{" and line[-1:] == b"}" for line in lines):  # then none goes over its end
-        with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            found = _named.decode_lines(b"\n".join(lines))
-            if len(found) == len(lines):  # nor has one two objects
-                return [_called(one.custom_id, number) for number, one in enumerate(found, first)]
-    return [_name(line, number) for number, line in enumerate(lines, first)]
-
-
-def _name(line: bytes, number: int) -> str | object:
-    if not line.strip():
-        return BLANK
-    try:
-        return _called(_named.decode(line).custom_id, number)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return None
-
-
-def _called(name: str | int | None, number: int) -> str:
-    return name if type(name) is str else str(number if name is None else name)
+        found = names_of(lines, first)
+        if found is not None:
+            return found
+    return [name_of(line, number) if line.strip() else BLANK for number, line in enumerate(lines, first)]
 
 
 def _open(path: Path) -> BinaryIO:
