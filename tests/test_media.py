@@ -13,10 +13,12 @@ import tempfile
 import zlib
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy
 import pytest
 from PIL import Image
+from PIL.ImageOps import exif_transpose
 
 from headwater.errors import DecodeError, InputError, InvalidParameterError, ResponseTooLargeError
 from headwater.media import (
@@ -26,11 +28,12 @@ from headwater.media import (
     encode_image,
     from_base64,
     from_data_url,
+    from_text,
     kind_of,
     mime_type_of,
     open_image,
 )
-from headwater.mime import sniff
+from headwater.mime import file_name, sniff
 
 
 def encoded(image: Image.Image, kind: str, **settings: Any) -> bytes:
@@ -140,6 +143,19 @@ def test_images_are_no_sounds() -> None:
         (FTYP + b"qt  ", "video/quicktime"),
         (FTYP + b"avif", "image/avif"),
         (b"%PDF-1.7", "application/pdf"),
+        (b"FORM\0\0\1\0AIFFCOMM", "audio/aiff"),
+        (b"FORM\0\0\1\0AIFCFVER", "audio/aiff"),
+        (b"FORM\0\0\1\0ILBM", None),
+        (b"#!AMR\n\x3c", "audio/amr"),
+        (b"#!AMR-WB\n", "audio/amr-wb"),
+        (b"caff\0\1\0\0desc", "audio/x-caf"),
+        (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11\xa6\xd9", "video/x-ms-asf"),
+        (b"\0\0\1\xba\x44", "video/mpeg"),
+        (encoded(RED, "BMP"), "image/bmp"),
+        (encoded(RED, "TIFF"), "image/tiff"),
+        (b"BM is no picture", None),
+        (FTYP + b"heic", "image/heic"),
+        (FTYP + b"M4B ", "audio/mp4"),
         (b"\xff\xff\xff\xff", None),  # no bit rate, no sampling rate
         (b"\xff\xfe\x41\x00", None),  # UTF-16
         (b"RIFF", None),
@@ -169,10 +185,56 @@ def test_the_first_bytes_say_what_it_is(data: bytes, kind: str | None) -> None:
         (b"\x1a\x45\xdf\xa3webm", "", "audio/webm", "audio/webm"),
         (b"OggS", "a.ogv", "", "video/ogg"),
         (b"OggS", "", "audio/webm", "audio/ogg"),
+        (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "a.wma", "", "audio/x-ms-wma"),
+        (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "", "audio/mpeg", "video/x-ms-asf"),
+        (FTYP + b"3gp4", "a.3gp", "", "video/3gpp"),
+        (b"\xff\xfb\x90\x44", "talk.mpeg", "", "audio/mpeg"),
     ],
 )
 def test_then_the_name_then_the_default(data: bytes, name: str, default: str, kind: str) -> None:
     assert mime_type_of(data, name, default) == kind
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        *[(f"a.{suffix}", "audio/aiff") for suffix in ("aiff", "aif", "aifc", "AIFF")],
+        *[(f"a.{suffix}", "audio/mp4") for suffix in ("m4a", "m4b")],
+        *[(f"a.{suffix}", "audio/ogg") for suffix in ("ogg", "oga", "opus")],
+        *[(f"a.{suffix}", "audio/mpeg") for suffix in ("mp3", "mpga")],
+        ("a.mpeg", "video/mpeg"),
+        ("a.amr", "audio/amr"),
+        ("a.caf", "audio/x-caf"),
+        ("a.wma", "audio/x-ms-wma"),
+        ("a.heic", "image/heic"),
+        ("a.avif", "image/avif"),
+        ("a.jfif", "image/jpeg"),
+    ],
+)
+def test_a_file_keeps_its_name(name: str, kind: str) -> None:
+    assert mime_type_of(b"??", name) == kind
+    assert file_name(name, kind, "audio") == name
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "called"),
+    [
+        ("talk.mpeg", "audio/mpeg", "talk.mpeg"),
+        ("talk.m4a", "video/mp4", "talk.m4a"),
+        ("talk.wav", "audio/mpeg", "talk.mp3"),  # a server tells by the ending what to decode
+        ("talk", "audio/x-caf", "talk.caf"),
+        ("v1.2", "audio/flac", "v1.2.flac"),
+        (None, "audio/aiff", "audio.aiff"),
+        (None, "audio/mp4", "audio.m4a"),
+        (None, "audio/ogg", "audio.ogg"),
+        (None, "audio/x-odd", "audio"),
+        (".wav", "audio/wav", ".wav.wav"),
+        ("C:\\me\\talk.mp3", "audio/mpeg", "talk.mp3"),
+        ("\udcffa.mp3", "audio/mpeg", "?a.mp3"),
+    ],
+)
+def test_what_a_file_is_called(name: str | None, kind: str, called: str) -> None:
+    assert file_name(name, kind, "audio") == called
 
 
 def test_media_are_bytes_that_know_what_they_are(tmp_path: Path) -> None:
@@ -193,19 +255,39 @@ def test_data_urls() -> None:
     assert from_data_url("data:,a%20b,c") == (b"a b,c", "text/plain")
 
 
-@pytest.mark.parametrize("text", ["", "data:image/png;base64", "http://x/,", "data:;base64,A", "data:;base64,A A="])
+@pytest.mark.parametrize("text", ["", "data:image/png;base64", "http://x/,", "data:;base64,A", "data:;base64,A A=x"])
 def test_what_is_no_data_url(text: str) -> None:
     with pytest.raises(DecodeError) as raised:
         from_data_url(text)
     assert "A A" not in str(raised.value)
 
 
-@pytest.mark.parametrize(
-    "text", ["AAA", "AA==A", "AAAA=", "AA\nAA", "AA AA", "AA-_", "AAAA\x00", "ÄAAA", "====", "=AAA"]
-)
-def test_base64_is_strict(text: str) -> None:
-    with pytest.raises(DecodeError):
+@pytest.mark.parametrize("text", ["A", "AA==A", "AAAA=", "AA=", "AAAA\x00", "ÄAAA", "====", "=AAA", "!!!!", "AA.."])
+def test_what_is_no_base64(text: str) -> None:
+    with pytest.raises(DecodeError, match=r"^not base64, or cut off$"):
         from_base64(text)
+    with pytest.raises(DecodeError):
+        from_text(f"data:image/png;base64,{text}")
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 3, 4, 100, 101, 102])
+def test_base64_in_all_its_forms(size: int) -> None:
+    data = bytes(range(255, 255 - size, -1))
+    plain, for_urls = base64.b64encode(data).decode(), base64.urlsafe_b64encode(data).decode()
+    forms = [
+        plain,
+        for_urls,
+        base64.encodebytes(data).decode(),
+        base64.encodebytes(data).decode().replace("\n", "\r\n"),
+    ]
+    for form in [*forms, f" {plain}\n", *(form.replace("=", "") for form in forms)]:
+        for text in (form, f"data:image/png;base64,{form}", f"\nDATA:audio/pcm;rate=1;base64,{form}"):
+            assert from_text(text) == data
+        assert from_base64(form, limit=size) == from_base64(form.encode(), limit=size) == data
+        if size:
+            with pytest.raises(ResponseTooLargeError):
+                from_base64(form, limit=size - 1)
+    assert from_text(f"data:;base64,{quote(plain, safe='')}") == data
 
 
 def test_base64_has_its_size_before_it_is_read() -> None:
@@ -360,11 +442,83 @@ def test_encoding() -> None:
 
 
 @pytest.mark.parametrize(
-    "mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16", "CMYK", "YCbCr", "HSV", "PA", "La", "RGBa"]
+    "mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16", "CMYK", "YCbCr", "HSV", "PA", "La", "RGBa", "LAB", "RGBX"]
 )
 def test_every_mode_is_encoded(mode: str) -> None:
     data, kind = encode_image(Image.new(mode, (3, 2)))
     assert (kind, open_image(data).size) == ("image/png", (3, 2))
+
+
+GREY = {
+    "L": 100,
+    "LA": (100, 255),
+    "RGB": (100,) * 3,
+    "RGBA": (100, 100, 100, 255),
+    "PA": (100, 255),
+    "RGBa": (100, 100, 100, 255),
+    "CMYK": (155, 155, 155, 0),
+    "YCbCr": (100, 128, 128),
+    "HSV": (0, 0, 100),
+    "LAB": (108, 128, 128),
+    "I;16": 100 * 257,
+    "I;16B": 100 * 257,
+    "I;16L": 100 * 257,
+}
+
+
+@pytest.mark.parametrize("mode", GREY)
+def test_grey_stays_grey(mode: str) -> None:
+    image = Image.new(mode, (3, 2))
+    if mode == "PA":
+        image.putpalette([shade for shade in range(256) for _ in range(3)])
+    image.paste(GREY[mode], (0, 0, 3, 2))  # type: ignore[arg-type]
+    sent = open_image(encode_image(image, deep=False)[0]).convert("RGB")
+    assert all(abs(part - 100) <= 4 for part in sent.getpixel((1, 1)))  # type: ignore[union-attr, arg-type]
+
+
+def test_depth_is_kept_where_it_can_be() -> None:
+    ramp = numpy.arange(6, dtype="<u2").reshape(2, 3) * 9999
+    image = Image.fromarray(ramp)
+    assert image.mode == "I;16"
+    assert numpy.array_equal(numpy.asarray(open_image(encode_image(image)[0])), ramp)
+    shallow = open_image(encode_image(image, deep=False)[0])
+    assert (shallow.mode, numpy.asarray(shallow).tolist()) == ("L", (ramp // 256).tolist())
+
+
+@pytest.mark.parametrize("mode", ["I", "F"])
+def test_numbers_without_a_range_are_refused_as_arrays_of_them_are(mode: str) -> None:
+    image = Image.new(mode, (3, 2), 300)
+    assert f"is of mode {mode!r}, whose numbers have no range" in (check_source(image) or "")
+    with pytest.raises(InvalidParameterError, match=f"the image is of mode '{mode}'"):
+        encode_image(image)
+
+
+def test_what_is_clear_stays_clear() -> None:
+    image = Image.new("P", (2, 1))
+    image.putpalette([255, 0, 0, 0, 255, 0])
+    image.info["transparency"] = 0
+    assert open_image(encode_image(image)[0]).convert("RGBA").getpixel((0, 0)) == (255, 0, 0, 0)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "MPO", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("edge", range(1, 9))
+def test_a_photo_is_sent_the_right_way_up(kind: str, edge: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = edge
+    corner = Image.new("RGB", (32, 16), (0, 0, 0))
+    corner.paste((255, 255, 255), (0, 0, 8, 8))
+    photo = Image.open(io.BytesIO(encoded(corner, kind, exif=exif)))
+    seen = exif_transpose(photo).convert("L")
+    data, found = encode_image(photo)
+    sent = Image.open(io.BytesIO(data))
+    assert found == ("image/jpeg" if kind in {"JPEG", "MPO"} else "image/png")
+    assert (sent.size, 0x0112 in sent.getexif()) == (seen.size, False)
+    assert all(abs(a - b) < 60 for a, b in zip(sent.convert("L").tobytes(), seen.tobytes(), strict=True))
+
+
+def test_broken_exif_data_turn_nothing() -> None:
+    photo = Image.open(io.BytesIO(encoded(RED, "JPEG", exif=b"Exif\0\0garbage")))
+    assert Image.open(io.BytesIO(encode_image(photo)[0])).size == RED.size
 
 
 @pytest.mark.parametrize("shape", [(2, 3), (2, 3, 3), (2, 3, 4)])

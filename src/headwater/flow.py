@@ -191,7 +191,8 @@ class Call(msgspec.Struct, kw_only=True, gc=False):
     with no slash at its end. `routed`: through Hugging Face's router. `url`: the server's own URL where the user gave
     one, in place of a model. `extra`: `extra_body`, merged over the body's root or its parameters. `seconds`: the
     call's total time limit, for providers that take one. `adapter`: the file of LoRA weights within the Hub's model,
-    where the mapping says that the provider's model wants them.
+    where the mapping says that the provider's model wants them. `count`: how many images are wanted, where the caller
+    can take several.
     """
 
     task: str
@@ -207,3 +208,4 @@ class Call(msgspec.Struct, kw_only=True, gc=False):
     hub: str = "https://huggingface.co"
     seconds: float | None = None
     adapter: str | None = None
+    count: int | None = None

@@ -21,6 +21,7 @@ from .mime import LARGEST as LARGEST
 from .mime import data_url as data_url
 from .mime import from_base64 as from_base64
 from .mime import from_data_url as from_data_url
+from .mime import from_text as from_text
 from .mime import mime_type_of as mime_type_of
 
 if TYPE_CHECKING:
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
     File: TypeAlias = bytes | bytearray | memoryview | BinaryIO | str | os.PathLike[str]
     """A file: its bytes, a binary file object, a path, an http(s) URL or a data URL."""
     Source: TypeAlias = File | Image | numpy.ndarray[Any, Any]
-    """An image: a file, a PIL image, or an array of uint8: (height, width) or (height, width, 3 or 4)."""
+    """An image: a file, a PIL image, or an array of uint8: (height, width) or (height, width, 3 or 4).
+
+    PIL images of all modes but "I" and "F", whose numbers have no range to scale by; 16 bits are scaled to 8."""
 else:  # msgspec has no type for all of these: `check_source` looks at them.
     File = Source = Annotated[Any, Meta(extra_json_schema={"type": "string", "format": "binary"})]
 
@@ -45,6 +48,12 @@ MOST_PIXELS_IN_ALL: Final = 200_000_000
 _LOSSLESS: Final = frozenset({"1", "L", "LA", "I;16", "P", "RGB", "RGBA"})
 """Pillow's modes that a PNG can hold."""
 _WITH_ALPHA: Final = {"La": "LA", "PA": "RGBA", "RGBa": "RGBA"}
+_DEEP: Final = {"I;16": 1, "I;16L": 1, "I;16B": 0, "I;16N": int(sys.byteorder == "little")}
+"""Pillow's modes of 16 bits, and which of a pixel's two bytes is the higher one."""
+_BOUNDLESS: Final = frozenset({"I", "F"})
+"""Pillow's modes of numbers of any size: white may be 1, 255, 65535 or whatever."""
+_ORIENTATION: Final = 0x0112
+"""EXIF's tag that says which edge is up, https://www.cipa.jp/std/documents/e/DC-X008-Translation-2023-E.pdf"""
 
 
 def kind_of(source: object) -> Kind | None:
@@ -85,6 +94,8 @@ def check_source(value: object, *, images: bool = True) -> str | None:
         return _check_file(value)
     if kind == "array":
         return _check_array(value)
+    if kind == "image":
+        return _check_mode(value)
     if kind == "path" and not isinstance(os.fspath(value), str):  # type: ignore[call-overload]
         return "must be a path of text, not of bytes"
     if kind in ("data", "path"):
@@ -111,6 +122,15 @@ def _check_array(array: Any) -> str | None:
     return (
         "must be an array of uint8 with the shape (height, width) or (height, width, 3 or 4),"
         f" not {shape or 'a single'} {array.dtype.name}"
+    )
+
+
+def _check_mode(image: Any) -> str | None:
+    if image.mode not in _BOUNDLESS:
+        return None
+    return (
+        f"is of mode {image.mode!r}, whose numbers have no range to scale by; scale them to 0 to 255, and"
+        " pass image.convert('L') or an array of uint8"
     )
 
 
@@ -178,16 +198,22 @@ def _too_many(shown: str, limit: int) -> ResponseTooLargeError:
     return ResponseTooLargeError(f"{shown} is over the limit of {limit}", limit=limit)
 
 
-def encode_image(image: Image | numpy.ndarray[Any, Any]) -> tuple[bytes, str]:
+def encode_image(image: Image | numpy.ndarray[Any, Any], *, deep: bool = True) -> tuple[bytes, str]:
     """A PIL image or a numpy array as a file's bytes and MIME type: a JPEG stays one, all else becomes a PNG.
 
-    The array is of uint8, (height, width) or (height, width, 3 or 4).
+    The array is of uint8, (height, width) or (height, width, 3 or 4). A photo whose EXIF data say which edge is up is
+    turned that way. `deep`: whether a PNG may have 16 bits a pixel, as a result may; without it they are scaled to
+    8, for servers that would clip them.
 
-    Raises `InvalidParameterError` for another array, `InputError` where the image's own file is broken.
+    Raises `InvalidParameterError` for another array and for an image of mode "I" or "F", `InputError` where the
+    image's own file is broken.
     """
-    opened = _from_array(image) if kind_of(image) == "array" else image
+    is_array = kind_of(image) == "array"
+    if not is_array and (wrong := _check_mode(image)):
+        raise InvalidParameterError(f"the image {wrong}")
+    opened = _from_array(image) if is_array else image
     try:
-        return _encode(opened)
+        return _encode(opened, deep)
     except Exception:  # noqa: BLE001 - a lazy image is only read here, and Pillow raises all kinds of errors
         raise InputError("the image cannot be read as PNG or JPEG; its file may be broken") from None
 
@@ -200,12 +226,56 @@ def _from_array(array: Any) -> Image:
     return fromarray(array)
 
 
-def _encode(image: Any) -> tuple[bytes, str]:
+def upright(image: Image) -> Image:
+    """The image as its EXIF data want it seen: itself, or turned."""
+    try:
+        turned = image.getexif().get(_ORIENTATION, 1) in range(2, 9)
+    except Exception:  # noqa: BLE001 - broken EXIF data say nothing, in all kinds of errors
+        return image
+    if not turned:
+        return image
+    from PIL.ImageOps import exif_transpose
+
+    return exif_transpose(image)
+
+
+def _encode(image: Any, deep: bool) -> tuple[bytes, str]:
     file = io.BytesIO()
-    if image.format == "JPEG":
-        image.save(file, "JPEG", quality="keep")
+    turned = upright(image)
+    if image.format in {"JPEG", "MPO"}:
+        settings = {"quality": "keep"} if turned is image and image.format == "JPEG" else _as_fine_as(image)
+        turned.save(file, "JPEG", icc_profile=image.info.get("icc_profile"), **settings)
         return file.getvalue(), "image/jpeg"
-    if image.mode not in _LOSSLESS:
-        image = image.convert(_WITH_ALPHA.get(image.mode, "RGB"))
-    image.save(file, "PNG")
+    if turned.mode in _DEEP:
+        turned = turned.convert("I;16") if deep else _eight_bits(turned)
+    profile = turned.info.get("icc_profile")
+    if turned.mode not in _LOSSLESS:
+        turned, profile = _as_rgb(turned), None
+    turned.save(file, "PNG", icc_profile=profile)
     return file.getvalue(), "image/png"
+
+
+def _as_fine_as(image: Any) -> dict[str, Any]:
+    """The settings by which a JPEG that was turned loses as little as may be."""
+    from PIL.JpegImagePlugin import get_sampling
+
+    return {"qtables": image.quantization, "subsampling": get_sampling(image)}
+
+
+def _eight_bits(image: Any) -> Image:
+    """Of each pixel the higher byte, which is what scaling it comes to."""
+    from PIL.Image import frombytes
+
+    return frombytes("L", image.size, image.tobytes()[_DEEP[image.mode] :: 2])
+
+
+def _as_rgb(image: Any) -> Image:
+    if image.mode != "LAB":
+        converted: Image = image.convert(_WITH_ALPHA.get(image.mode, "RGB"))
+        return converted
+    from PIL.ImageCms import createProfile, profileToProfile
+
+    profiles = createProfile("LAB"), createProfile("sRGB")
+    turned = profileToProfile(image, *profiles, outputMode="RGB")
+    assert turned is not None
+    return turned

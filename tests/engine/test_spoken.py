@@ -70,7 +70,7 @@ async def test_the_form_that_goes_out(driver: Any, server: FileServer, tmp_path:
     ((_, headers, body),) = server.seen
     kind, _, boundary = headers["content-type"].partition("; boundary=")
     assert (kind, body.count(boundary.encode())) == ("multipart/form-data", 6)
-    assert b'name="file"; filename="audio.flac"\r\nContent-Type: audio/flac\r\n\r\n' + FLAC + b"\r\n" in body
+    assert b'name="file"; filename="talk.flac"\r\nContent-Type: audio/flac\r\n\r\n' + FLAC + b"\r\n" in body
     for name, value in [("timestamp_granularities[]", "segment"), ("language", "en"), ("model", "whisper")]:
         assert f'name="{name}"\r\n\r\n{value}\r\n'.encode() in body
 

@@ -69,7 +69,7 @@ def loads_for(task: str) -> list[Loaded]:
         ({"images": []}, e.DecodeError, "JSON with no image"),
         ({"data": [{"b64_json": "!"}]}, e.DecodeError, "base64"),
         ({"output": ["data:image/png;base64,AAAA"]}, e.DecodeError, "not an image"),
-        ({"output": [7]}, e.DecodeError, "Expected `str`"),
+        ({"output": [7]}, e.DecodeError, "output"),
         ({"error": "CUDA out of memory", "status_code": 500}, e.ServerError, "CUDA"),
         (b"<html></html>", e.UnexpectedContentError, "a page for people"),
     ],

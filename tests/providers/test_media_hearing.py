@@ -132,11 +132,21 @@ def test_together_reads_urls_itself() -> None:
     assert fields(played) == [("file", url), ("model", "org/m")]
 
 
-@pytest.mark.parametrize(("kind", "ending"), [("audio/mpeg", "mp3"), ("video/mp4", "mp4"), ("audio/x-odd", "wav")])
-def test_a_file_is_named_by_its_type(kind: str, ending: str) -> None:
-    loaded = Loaded(mime_type=kind, path="/home/me/secret plans.mp3", name="secret plans.mp3", size=5)
+@pytest.mark.parametrize(
+    ("name", "kind", "called"),
+    [
+        ("our plans.mp3", "audio/mpeg", "our plans.mp3"),
+        ("our plans.mp3", "video/mp4", "our plans.mp4"),
+        ("our plans.aiff", "audio/aiff", "our plans.aiff"),
+        ("our plans.mp3", "audio/x-odd", "our plans.mp3"),
+        (None, "audio/x-odd", "audio.wav"),
+        (None, "audio/amr", "audio.amr"),
+    ],
+)
+def test_a_file_goes_up_under_its_own_name(name: str | None, kind: str, called: str) -> None:
+    loaded = Loaded(mime_type=kind, path="/home/me/our plans.mp3", name=name, size=5)
     file = sent_file(hear(ask(), reply({"text": "Hi"}), loaded))
-    assert (file.filename, file.mime_type, file.data) == (f"audio.{ending}", kind, loaded)
+    assert (file.filename, file.mime_type, file.data) == (called, kind, loaded)
 
 
 # answers

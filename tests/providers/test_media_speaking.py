@@ -60,7 +60,7 @@ def test_a_url_of_openais_dialect(task: str, url: str, named: str | None) -> Non
         == {
             HEAR: {},
             SPEAK: {"input": "Hi"},
-            DRAW: {"prompt": "Hi", "size": "64x32", "response_format": "b64_json"},
+            DRAW: {"prompt": "Hi", "size": "64x32"},
         }[task]
     )
 

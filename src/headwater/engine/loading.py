@@ -98,7 +98,7 @@ async def _from_data_url(source: str, step: Load, limit: int) -> Loaded:
 
 
 def _from_image(source: Any, limit: int) -> Loaded:
-    data, kind = encode_image(source)
+    data, kind = encode_image(source, deep=False)
     if len(data) > limit:
         raise _too_large("the image", limit)
     return Loaded(mime_type=kind, data=data, size=len(data))

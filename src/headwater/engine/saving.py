@@ -18,7 +18,7 @@ from anyio import CancelScope, to_thread
 
 from ..errors import InputError, InvalidParameterError
 from ..flow import MIB
-from ..media import Media, encode_image, kind_of
+from ..media import Media, encode_image, kind_of, upright
 
 BATCH: Final = MIB
 SEEN: Final = 8 * MIB
@@ -124,6 +124,7 @@ def _encoded(image: Any, suffix: str) -> bytes:
     if chosen is None or chosen == image.format == "JPEG":
         return encode_image(image)[0]
     file = io.BytesIO()
-    fits = image if chosen != "JPEG" or image.mode in {"L", "RGB", "CMYK"} else image.convert("RGB")
+    turned = upright(image)
+    fits = turned if chosen != "JPEG" or turned.mode in {"L", "RGB", "CMYK"} else turned.convert("RGB")
     fits.save(file, chosen)
     return file.getvalue()

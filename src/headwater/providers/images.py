@@ -1,47 +1,32 @@
 """Text to image in OpenAI's dialect: one request, and the image in the answer or at a URL that it names.
 
-Where a provider departs is a `Drawing`, which is data. It draws one image a call, and reads the first of several.
+Where a provider departs is a `Drawing`, which is data. What only some servers take, above all `response_format`, is
+sent to those alone, and the image is read however it comes.
 
 https://platform.openai.com/docs/api-reference/images/create
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import Any, Final
 
 import msgspec
 
-from ..flow import Call, Flow, Request, Send
-from ..media import LARGEST, open_image
-from ..refusals import decode
+from ..flow import Call, Flow
+from ..media import LARGEST
 from . import media_answers
 from .arguments import STEPS, arguments
 from .openai import Flows
 from .requests import model_of, post
 from .urls import IMAGES, openai_url
 
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
-
-class _Hyperbolic(msgspec.Struct):
-    image: bytes
-
-
-class _Hyperbolics(msgspec.Struct):
-    images: Annotated[list[_Hyperbolic], msgspec.Meta(min_length=1)]
-
-
-def _hyperbolic(_: Call, request: Request) -> Flow[Image]:
-    return open_image(decode((yield Send(request)), _Hyperbolics).images[0].image)
-
 
 class Drawing(msgspec.Struct, frozen=True, kw_only=True):
     """`route`; how parameters are `renamed`; those that are `dropped`, with a warning; `sized`: width and height as
     one "size"; `response_format`: what is sent unless the caller wants another; `model`: the model's field;
-    `defaults`: fields that are required; `answer`: sends the request, and reads what comes."""
+    `defaults`: fields that are required."""
 
     route: str = "/v1/images/generations"
     renamed: Mapping[str, str] = {}
@@ -50,7 +35,6 @@ class Drawing(msgspec.Struct, frozen=True, kw_only=True):
     response_format: str | None = None
     model: str = "model"
     defaults: Mapping[str, Any] = {}
-    answer: Callable[[Call, Request], Flow[Any]] = media_answers.image
 
 
 # gpt-image-1 refuses `response_format`; dall-e answers with URLs without it
@@ -58,7 +42,8 @@ OPENAI: Final = Drawing(
     sized=True,
     dropped=frozenset({"negative_prompt", "num_inference_steps", "guidance_scale", "scheduler", "seed"}),
 )
-SERVER: Final = Drawing(sized=True, response_format="b64_json")
+# Whoever answers there may be OpenAI's own, or a proxy before it
+SERVER: Final = Drawing(sized=True)
 # https://docs.nscale.com/api-reference/inference/generate-image
 NSCALE: Final = Drawing(sized=True, response_format="b64_json", dropped=frozenset({"num_inference_steps", "cfg_scale"}))
 # https://docs.nebius.com/studio/inference/api
@@ -70,7 +55,6 @@ HYPERBOLIC: Final = Drawing(
     renamed={**STEPS, "guidance_scale": "cfg_scale"},
     model="model_name",
     defaults={"width": 512, "height": 512},
-    answer=_hyperbolic,
 )
 
 
@@ -79,19 +63,18 @@ def drawing(dialect: Drawing) -> Flows:
     return partial(_at_provider, dialect=dialect)
 
 
-def _at_provider(call: Call, dialect: Drawing) -> Flow[Image]:
+def _at_provider(call: Call, dialect: Drawing) -> Flow[Any]:
     return (yield from _draw(call, call.base + dialect.route, dialect))
 
 
-def draw_at_url(call: Call) -> Flow[Image]:
+def draw_at_url(call: Call) -> Flow[Any]:
     """An image from a server's own URL."""
     return (yield from _draw(call, openai_url(call.url or call.base, IMAGES), SERVER))
 
 
-def _draw(call: Call, url: str, dialect: Drawing) -> Flow[Image]:
+def _draw(call: Call, url: str, dialect: Drawing) -> Flow[Any]:
     request = msgspec.structs.replace(post(url, _body(call, dialect)), limit=LARGEST)
-    image: Image = yield from dialect.answer(call, request)
-    return image
+    return (yield from media_answers.image(call, request))
 
 
 def _body(call: Call, dialect: Drawing) -> dict[str, Any]:
@@ -100,6 +83,8 @@ def _body(call: Call, dialect: Drawing) -> dict[str, Any]:
     body = {dialect.model: model_of(call), **dialect.defaults, **given}
     if call.url is not None and call.model is None and call.hub_id is None:
         del body[dialect.model]  # a server of one model; one of several would look for the placeholder
+    if call.count is not None and call.count > 1:
+        body.setdefault("n", call.count)
     ours = dialect.response_format
     if ours is not None and body.get("response_format") not in {ours, "b64_json", "url"}:
         body["response_format"] = ours

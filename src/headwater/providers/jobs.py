@@ -17,7 +17,7 @@ from .. import server_words
 from ..errors import ContentRefusedError, DecodeError, JobFailedError, ProviderError, UnexpectedContentError
 from ..events import Job, Progress, Queued, Started, Submitted
 from ..flow import MIB, Call, Emit, Fetch, Flow, OnCancel, Reply, Request, Send, Sleep
-from ..media import LARGEST, Media, from_base64, from_data_url, open_image
+from ..media import LARGEST, Media, from_data_url, from_text, open_image
 from ..refusals import SHOWN_BODY, unreadable
 from .requests import get, post
 
@@ -172,7 +172,7 @@ def download(url: str, family: Family) -> Flow[Media]:
 
 
 def _inline(text: str) -> Media:
-    return Media(*from_data_url(text)) if text.startswith("data:") else Media(from_base64(text))
+    return Media(*from_data_url(text)) if text[:5].lower() == "data:" else Media(from_text(text))
 
 
 def picture(url: str) -> Flow[Image]:

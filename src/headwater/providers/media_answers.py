@@ -6,62 +6,109 @@ server's own words where it sent some; nothing here decodes pixels or samples.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
 
 from ..errors import DecodeError
 from ..flow import Call, Fetch, Flow, Reply, Request, Send, Stream
 from ..framing import Frame
-from ..media import LARGEST, Media, from_data_url, open_image
+from ..media import LARGEST, Media, from_text, open_image
 from ..refusals import SHOWN_BYTES, decode
 from ..tasks import answers
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+else:
+    Image = Any
 
 UNASKED: Final = "application/octet-stream"
 
 
 class _Picture(msgspec.Struct, frozen=True):
-    b64_json: bytes | None = None
+    b64_json: str | None = None
     url: str | None = None
+    image: str | None = None
+    revised_prompt: str | None = None
+
+
+_Named: TypeAlias = str | _Picture
 
 
 class _Pictures(msgspec.Struct, frozen=True):
-    data: list[_Picture] = []
-    output: str | list[str] = []
+    """Where servers are recorded to put their images: a text is base64, a data URL or a URL."""
+
+    data: list[_Named] | None = None
+    images: list[_Named] | None = None
+    output: str | list[_Named] | None = None
+    image: _Named | None = None
+    created: int | float | None = None
+    usage: Any = None
 
 
-def image(call: Call, request: Request) -> Flow[Image]:
-    """An image: the body itself, or the first one that a JSON answer holds or names.
+class Drawn(msgspec.Struct, frozen=True):
+    """All images of an answer, for whoever asks for several: each with the URL that it came from and the prompt that
+    the server made of the caller's, both None where there is none."""
+
+    images: list[Image]
+    urls: list[str | None]
+    prompts: list[str | None]
+    created: int | None = None
+    usage: Any = None
+
+
+def image(call: Call, request: Request) -> Flow[Any]:
+    """An image: the body itself, or the first one that a JSON answer holds or names; `Drawn` where several are wanted.
 
     Servers behind hf-inference's URL answer with bytes; `{"data": [{"b64_json"}]}` and `{"output": [url]}` are what
     Hugging Face's JavaScript client reads beside them:
     https://github.com/huggingface/huggingface.js/blob/main/packages/inference/src/providers/hf-inference.ts
     """
     reply: Reply = yield Send(request)
-    if "json" not in reply.content_type:
-        return answers.image(reply)
-    found = _first(decode(reply, _Pictures))
-    if found is None:
+    if "json" not in reply.content_type and reply.body.lstrip()[:1] != b"{":
+        whole = answers.image(reply)
+        return whole if call.count is None else Drawn([whole], [None], [None])
+    sent = decode(reply, _Pictures)
+    found = [place for place in map(_place, _named(sent)) if place]
+    if not found:
         error = DecodeError("the answer is JSON with no image in it")
         error.body = reply.body[:SHOWN_BYTES]
         raise error
-    if isinstance(found, bytes):
-        return open_image(found)
-    if found[:5].lower() == "data:":
-        return open_image(from_data_url(found)[0])
-    fetched: Media = yield Fetch(request=Request(method="GET", url=found, limit=LARGEST), mime_type=UNASKED)
+    if call.count is None:
+        return (yield from _opened(found[0]))
+    pictures = yield from _all_opened(found)
+    urls = [place if _is_url(place) else None for place in found]
+    prompts = [item.revised_prompt if isinstance(item, _Picture) else None for item in _named(sent) if _place(item)]
+    return Drawn(pictures, urls, prompts, int(sent.created) if sent.created else None, sent.usage)
+
+
+def _named(sent: _Pictures) -> list[_Named]:
+    """The images of an answer, under whichever name they stand."""
+    output: list[_Named] | None = [sent.output] if isinstance(sent.output, str) else sent.output
+    return sent.data or sent.images or output or ([sent.image] if sent.image else [])
+
+
+def _place(item: _Named) -> str | None:
+    """The image itself as text, or its URL."""
+    return item if isinstance(item, str) else item.b64_json or item.url or item.image
+
+
+def _is_url(place: str) -> bool:
+    return place[:8].lower().startswith(("http://", "https://"))
+
+
+def _all_opened(places: list[str]) -> Flow[list[Image]]:
+    pictures: list[Image] = []
+    for place in places:
+        pictures += [(yield from _opened(place))]
+    return pictures
+
+
+def _opened(place: str) -> Flow[Image]:
+    if not _is_url(place):
+        return open_image(from_text(place))
+    fetched: Media = yield Fetch(request=Request(method="GET", url=place, limit=LARGEST), mime_type=UNASKED)
     return open_image(fetched)
-
-
-def _first(sent: _Pictures) -> bytes | str | None:
-    """The first image's bytes, or its URL."""
-    if sent.data:
-        return sent.data[0].b64_json or sent.data[0].url
-    output = [sent.output] if isinstance(sent.output, str) else sent.output
-    return output[0] if output else None
 
 
 def sound(call: Call, request: Request) -> Flow[Media]:

@@ -15,6 +15,7 @@ import msgspec
 
 from ..flow import Call, Flow, Load, Loaded, Part, Request, Send, Stream
 from ..media import kind_of
+from ..mime import file_name
 from ..tasks.audio import AutomaticSpeechRecognitionOutput
 from .arguments import arguments, warn
 from .openai import Flows
@@ -22,17 +23,6 @@ from .requests import model_of
 from .transcript import Transcript, read_whole
 from .urls import TRANSCRIPTIONS, openai_url
 
-_ENDINGS: Final = {
-    "audio/aac": "aac",
-    "audio/flac": "flac",
-    "audio/mp4": "m4a",
-    "audio/mpeg": "mp3",
-    "audio/ogg": "ogg",
-    "audio/wav": "wav",
-    "audio/webm": "webm",
-    "video/mp4": "mp4",
-    "video/webm": "webm",
-}
 _GRANULARITIES: Final = "timestamp_granularities"
 
 
@@ -99,8 +89,9 @@ def _file(source: Any, dialect: Hearing) -> Flow[Part]:
     loaded: Loaded = yield Load(source=source, keep_url=is_url, streamed=True)
     if loaded.url is not None:
         return Part(name="file", data=loaded.url.encode())
-    ending = _ENDINGS.get(loaded.mime_type, "wav")
-    return Part(name="file", data=loaded, filename=f"audio.{ending}", mime_type=loaded.mime_type)
+    name = file_name(loaded.name, loaded.mime_type, "audio")
+    named = name if "." in name else f"{name}.wav"  # a server tells by the ending what to decode
+    return Part(name="file", data=loaded, filename=named, mime_type=loaded.mime_type)
 
 
 def _model(call: Call) -> tuple[Part, ...]:

@@ -16,7 +16,7 @@ import msgspec
 
 from ..errors import DecodeError, UnexpectedContentError
 from ..flow import Reply
-from ..media import Media, mime_type_of, open_image
+from ..media import Media, from_text, mime_type_of, open_image
 from ..refusals import SHOWN_BYTES, decode, unreadable
 from ..server_words import is_html
 from . import audio, language, multimodal, passages, tabular, video, vision, zero_shot
@@ -37,10 +37,21 @@ class _LabelsAndScores(Output):
     scores: list[float]
 
 
-class _Sound(msgspec.Struct):
-    """A sound in JSON, as the schemas of text-to-speech and text-to-audio have it."""
+class _Held(msgspec.Struct):
+    """Media in JSON, as base64 or a data URL: `audio` is what the schemas of text-to-speech and text-to-audio say, the
+    others are what servers are seen to send."""
 
-    audio: bytes
+    audio: str | None = None
+    video: str | None = None
+    image: str | None = None
+    blob: str | None = None
+    b64_json: str | None = None
+    data: str | None = None
+
+    def of(self, family: str) -> str | None:
+        """What there is of this family, or without the name of one."""
+        named: str | None = getattr(self, family)
+        return named or self.blob or self.b64_json or self.data
 
 
 def _is_list(body: bytes) -> bool:
@@ -106,17 +117,19 @@ def zero_shot_classification(reply: Reply) -> list[zero_shot.ZeroShotClassificat
 
 
 def media(reply: Reply, family: str) -> Media:
-    """The body as media of this family ("audio", "video", "image").
+    """The body as media of this family ("audio", "video", "image"), or what a JSON body holds as base64.
 
     The first bytes decide what it is; the content type does where they say nothing, as of bare samples. Raises the
     `ProviderError` of an error in JSON, and `UnexpectedContentError` for anything else than this family.
     """
     kind = mime_type_of(reply.body, default=reply.content_type)
     is_page = is_html(kind, reply.body[:64])
-    if reply.body and kind.startswith(f"{family}/") and not is_page:
+    if "json" in kind or _is_json(reply.body):
+        held = _first(reply, _Held).of(family)  # raises the error in it, if it is one
+        if held is not None:
+            return _held(held, family)
+    elif reply.body and kind.startswith(f"{family}/") and not is_page:
         return Media(reply.body, kind)
-    if "json" in kind:
-        decode(reply, dict[str, Any])  # raises the error in it, if it is one
     if is_page or not reply.body:
         raise unreadable(reply, ValueError(kind))
     error = UnexpectedContentError(f"the answer is {kind}, not {family}")
@@ -124,11 +137,28 @@ def media(reply: Reply, family: str) -> Media:
     raise error
 
 
+def _is_json(body: bytes) -> bool:
+    """Whether this is JSON, whatever it is called: samples may begin with any byte."""
+    if body[:64].lstrip()[:1] not in (b"{", b"["):
+        return False
+    try:
+        msgspec.json.decode(body, type=msgspec.Raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
+
+
+def _held(text: str, family: str) -> Media:
+    """Media that an answer holds as text. Those of another family are refused; bytes of no known kind are not."""
+    found = Media(from_text(text))
+    if not found.mime_type.startswith((f"{family}/", "application/octet-stream", "video/")):
+        raise UnexpectedContentError(f"the answer holds {found.mime_type}, not {family}")
+    return found
+
+
 def sound(reply: Reply) -> Media:
     """The body as a sound; servers that follow the schema put it into JSON, in base64."""
-    if "json" not in reply.content_type:
-        return media(reply, "audio")
-    return Media(_first(reply, _Sound).audio)
+    return media(reply, "audio")
 
 
 def image(reply: Reply) -> Image:

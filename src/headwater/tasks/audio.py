@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 from msgspec import Meta, field
 
 from ..events import JobEvent
-from ..media import File, Media
+from ..media import File, Media, from_text
 from .declare import Declare, task
 from .output import Output
 from .parameters import GenerationParameters, Natural, Positive, Share, Transform, source
@@ -23,7 +23,7 @@ TextToSpeechEarlyStoppingEnum: TypeAlias = Literal["never"]
 if TYPE_CHECKING:
     Blob: TypeAlias = Media
 else:
-    Blob = bytes  # read from base64; `__post_init__` makes it what it is
+    Blob = str  # base64, or a data URL; `__post_init__` makes it what it is
 
 
 class AudioClassificationOutputElement(Scored):
@@ -39,7 +39,8 @@ class AudioToAudioOutputElement(MediaOutput):
 
     def __post_init__(self) -> None:
         if not isinstance(self.blob, Media):
-            self.blob = Media(self.blob, self.content_type or None)
+            data = from_text(self.blob) if isinstance(self.blob, str) else self.blob
+            self.blob = Media(data, self.content_type or None)
 
 
 class AutomaticSpeechRecognitionOutputChunk(Output):

@@ -18,6 +18,7 @@ import msgspec
 from msgspec import Meta
 
 from ..errors import DecodeError
+from ..mime import from_text
 from .declare import task
 from .lenient import Nullable
 from .output import Output
@@ -70,7 +71,19 @@ class _Data(msgspec.Struct):
     data: list[_Row]
 
 
+class _LooseRow(msgspec.Struct, gc=False):
+    """The same with base64 in any of its forms."""
+
+    embedding: list[float] | str
+    index: int | None = None
+
+
+class _LooseData(msgspec.Struct):
+    data: list[_LooseRow]
+
+
 _DATA = msgspec.json.Decoder(_Data)
+_LOOSE_DATA = msgspec.json.Decoder(_LooseData)
 _NESTED: dict[int, msgspec.json.Decoder[Any]] = {
     1: msgspec.json.Decoder(list[float]),
     2: msgspec.json.Decoder(list[list[float]]),
@@ -94,7 +107,7 @@ def decode_vectors(body: bytes) -> Any:
     depth = opening[0].count(b"[") if opening else 0
     try:
         if depth == 0:
-            return _from_rows(_DATA.decode(body).data, body)
+            return _from_rows(_rows(body), body)
         if depth in _NESTED:
             lists = _NESTED[depth].decode(body)
             is_by_text = depth > 2 and not _is_regular(lists)
@@ -104,6 +117,22 @@ def decode_vectors(body: bytes) -> Any:
     except UnicodeDecodeError:
         _refuse("not UTF-8", body)
     return _refuse(f"{depth} lists in each other", body)
+
+
+def _rows(body: bytes) -> list[_Row]:
+    try:
+        return _DATA.decode(body).data
+    except msgspec.ValidationError:
+        rows = _LOOSE_DATA.decode(body).data
+    try:
+        return [
+            _Row(
+                embedding=from_text(row.embedding) if isinstance(row.embedding, str) else row.embedding, index=row.index
+            )
+            for row in rows
+        ]
+    except DecodeError as error:
+        return _refuse(error.message, body)
 
 
 def _refuse(reason: str, body: bytes) -> NoReturn:

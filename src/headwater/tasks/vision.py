@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from ..media import Source, open_image
+from ..media import Source, from_text, open_image
 from .declare import task
 from .output import Output
 from .parameters import GenerationParameters, Positive, Transform, source
@@ -17,7 +17,7 @@ from .scored import Scored
 if TYPE_CHECKING:
     from PIL.Image import Image
 else:
-    Image = bytes  # read from base64; `__post_init__` makes it what it is
+    Image = str  # base64, or a data URL; `__post_init__` makes it what it is
 
 ImageClassificationOutputTransform: TypeAlias = Transform
 ImageSegmentationSubtask: TypeAlias = Literal["instance", "panoptic", "semantic"]
@@ -39,8 +39,8 @@ class ImageSegmentationOutputElement(MediaOutput):
     score: float | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.mask, bytes):
-            self.mask = open_image(self.mask)
+        if isinstance(self.mask, str):
+            self.mask = open_image(from_text(self.mask))
 
 
 class ImageToTextOutput(Output):
@@ -80,8 +80,8 @@ class DepthEstimationOutput(MediaOutput):
     predicted_depth: Any = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.depth, bytes):
-            self.depth = open_image(self.depth)
+        if isinstance(self.depth, str):
+            self.depth = open_image(from_text(self.depth))
 
 
 _IMAGE = source("image")
