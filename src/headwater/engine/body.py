@@ -1,19 +1,13 @@
 """Reads an answer's body: undoes its content coding piece by piece, and never holds more than it may.
 
-Limits count decoded bytes, so a small body that unpacks to a large one is stopped as it unpacks. One coding only:
-gzip or deflate; what we did not ask for (br, zstd, a chain of codings) is refused.
+Limits count decoded bytes, so a small body that unpacks to a large one is stopped as it unpacks.
 """
 
 from __future__ import annotations
 
-import zlib
-from typing import Final
-
-from ..errors import ConnectionLostError, DecodeError, ProtocolError, ResponseTooLargeError, UnexpectedContentError
+from ..errors import ProtocolError, ResponseTooLargeError
 from ..wire import Incoming
-
-PIECE: Final = 256 * 1024
-"""The most bytes that one step of unpacking yields."""
+from .codings import Unpack, coding_of
 
 
 class Body:
@@ -27,8 +21,8 @@ class Body:
             raise too_large(limit)
         self._incoming = incoming
         self._limit = limit
-        coding = incoming.headers.get("content-encoding")
-        self._unpack = _Unpack(coding) if coding and coding.strip().lower() != "identity" else None
+        coding = coding_of(incoming.headers.get("content-encoding"))
+        self._unpack = Unpack(coding, shows_end=self._shows_end("event-stream")) if coding else None
         self.size = 0
 
     @property
@@ -58,49 +52,23 @@ class Body:
 
         JSON shows by itself whether it is whole.
         """
-        if self._incoming.surplus and "json" not in self._incoming.headers.get("content-type", ""):
+        if self._incoming.surplus and not self._shows_end():
             error = ProtocolError("the server sent more than the length that it announced: the answer may be cut")
             error.retryable = False
             raise error
 
-    async def _unpacked(self, unpack: _Unpack) -> bytes:
+    def _shows_end(self, *kinds: str) -> bool:
+        """Whether the content shows by itself whether it is whole."""
+        content_type = self._incoming.headers.get("content-type", "").lower()
+        return any(kind in content_type for kind in ("json", *kinds))
+
+    async def _unpacked(self, unpack: Unpack) -> bytes:
         while True:
             packed = unpack.packed or await self._incoming.receive()
             if not packed:
                 return unpack.end()
             if data := unpack.more(packed):
                 return data
-
-
-class _Unpack:
-    """gzip or deflate, a bounded piece at a time."""
-
-    __slots__ = ("_coding", "_started", "_zlib", "packed")
-
-    def __init__(self, coding: str) -> None:
-        self._coding = coding.strip().lower()
-        if self._coding not in {"gzip", "x-gzip", "deflate"}:
-            raise UnexpectedContentError(f"the server packed its answer as {self._coding[:40]!r}, unasked")
-        self._zlib = zlib.decompressobj(15 if self._coding == "deflate" else 31)
-        self._started = False
-        self.packed = b""
-
-    def more(self, packed: bytes) -> bytes:
-        try:
-            data = self._zlib.decompress(packed, PIECE)
-        except zlib.error as error:
-            if self._coding == "deflate" and not self._started:
-                self._zlib, self._started = zlib.decompressobj(-15), True  # some servers omit zlib's header
-                return self.more(packed)
-            raise DecodeError(f"the answer's {self._coding} coding is broken: {error}") from error
-        self._started = True
-        self.packed = self._zlib.unconsumed_tail
-        return data
-
-    def end(self) -> bytes:
-        if self._started and not self._zlib.eof:
-            raise ConnectionLostError(f"the answer's {self._coding} coding stopped before its end")
-        return b""
 
 
 def too_large(limit: float) -> ResponseTooLargeError:

@@ -131,8 +131,7 @@ class Download:
         incoming = self._incoming = await follow(self._exchange, self._step.request, ours=True)
         self._body = Body(incoming, self._limit)
         length = incoming.headers.get("content-length", "")
-        coded = incoming.headers.get("content-encoding", "identity") != "identity"
-        self._total = int(length[:20]) if length.isdigit() and not coded else None
+        self._total = int(length[:20]) if length.isdigit() and self._body.plain else None
         self._told, self._head = 0, b""
         await self._sink.clear()
         return self._body

@@ -1,0 +1,170 @@
+"""Content codings: gzip and deflate undone a bounded piece at a time, and what says of a body that it has none.
+
+The content beats the label: a body that is said to be packed and shows that it is not (text, or media that its first
+bytes name) is given as it came. What we did not ask for and cannot undo (br, zstd, a chain of codings) is refused.
+
+A body may be several members, one after another, and all of them are unpacked (RFC 1952, 2.2, and RFC 9110, 8.4.1.3).
+Zeros and blanks after the last one are padding. Before any other bytes there, gzip(1) hands over what it has unpacked,
+with a warning, and browsers ignore them; here they are ignored where the content shows by itself whether it is whole,
+and are an error elsewhere.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any, Final
+
+from ..errors import ConnectionLostError, DecodeError, UnexpectedContentError
+from ..mime import sniff
+
+PIECE: Final = 256 * 1024
+"""The most bytes that one step of unpacking yields."""
+BARREN: Final = 1024 * 1024
+"""The most packed bytes in a row that may yield nothing, as padding and empty members do."""
+_HEAD: Final = 16
+"""How many bytes tell whether a body is packed."""
+_PADDING: Final = b"\0\t\n\r "
+_GZIP: Final = b"\x1f\x8b"
+_NO_CODING: Final = frozenset(
+    {"", "identity", "none", "null", "utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "binary", "8bit", "7bit"}
+)
+"""What servers write where there is no coding: names of nothing, of charsets, and of MIME's transfer encodings."""
+_SAME: Final = {"x-gzip": "gzip"}
+
+
+def coding_of(header: str | None) -> str:
+    """The coding that a Content-Encoding header names, in lower case; "" for none. A coding named twice is one."""
+    if not header:
+        return ""
+    names = (name.strip(" \t\"'").lower() for name in header.split(","))
+    return ", ".join(dict.fromkeys(_SAME.get(name, name) for name in names if name not in _NO_CODING))
+
+
+class Unpack:
+    """One body's coding, undone: `more` for every packed piece, `end` at the body's end.
+
+    `packed` is what `more` left for its next call. `shows_end`: whether the content shows by itself whether it is
+    whole, as JSON and event streams do.
+    """
+
+    __slots__ = ("_barren", "_begun", "_coding", "_head", "_plain", "_shows_end", "_wbits", "_zlib", "packed")
+
+    def __init__(self, coding: str, *, shows_end: bool = False) -> None:
+        self._coding = coding
+        self._shows_end = shows_end
+        self._begun = False
+        self._plain = False
+        self._head = b""  # too little to tell by
+        self._wbits = 31  # of zlib's: gzip; 15 for deflate with its header, -15 for deflate without
+        self._zlib: Any = None  # of the member that is being unpacked
+        self._barren = 0
+        self.packed = b""
+
+    def more(self, packed: bytes) -> bytes:
+        """What this piece yields, which may be nothing yet. Raises `DecodeError`, `UnexpectedContentError`."""
+        if self._zlib is None and not self._plain and not self._starts(packed):
+            return b""
+        if self._zlib is None:
+            packed, self.packed = self.packed or packed, b""
+            return packed
+        return self._unpacked(self.packed or packed)
+
+    def end(self) -> bytes:
+        """What is left at the body's end, b"" when nothing is. Raises `ConnectionLostError` where a member was cut."""
+        if self._head and not self._begun:
+            self.packed, self._head = self._head, b""
+            self._starts_first()
+        while self.packed:
+            if data := self.more(self.packed):
+                return data
+        data = b"" if self._zlib is None else self._unpacked(b"")
+        if not data and (self._zlib is not None or self._head):
+            raise ConnectionLostError(f"the answer's {self._coding} coding stopped before its end")
+        return data
+
+    def _unpacked(self, packed: bytes) -> bytes:
+        try:
+            data: bytes = self._zlib.decompress(packed, PIECE)
+        except zlib.error as error:
+            raise DecodeError(f"the answer's {self._coding} coding is broken: {error}") from error
+        is_over = self._zlib.eof
+        self.packed = self._zlib.unused_data if is_over else self._zlib.unconsumed_tail
+        if is_over:
+            self._zlib = None
+        self._count(0 if data else len(packed) - len(self.packed))
+        return data
+
+    def _starts(self, packed: bytes) -> bool:
+        """Whether a member starts here, in `packed` from now on, or a body that is not packed at all."""
+        given = len(packed)
+        packed = self._head + packed if self._head else packed
+        self._head = b""
+        if self._begun:
+            packed = packed.lstrip(b"\0" if self._wbits == -15 else _PADDING)
+        self.packed = packed
+        enough = 2 if self._begun else _HEAD
+        if len(packed) < enough and (not self._begun or not packed or self._is_header(packed)):
+            self._head, self.packed = packed, b""
+            self._count(given)
+            return False
+        return self._starts_another() if self._begun else self._starts_first()
+
+    def _starts_first(self) -> bool:
+        self._plain = self._is_unpacked(self.packed)
+        self._begun = True
+        if not self._plain:
+            self._member()
+        return True
+
+    def _starts_another(self) -> bool:
+        if self._wbits == -15 or self._is_header(self.packed):
+            self._member()
+            return True
+        if not self._shows_end:
+            raise DecodeError(f"something else follows the answer's {self._coding} coding")
+        self._count(len(self.packed))
+        self.packed = b""
+        return False
+
+    def _member(self) -> None:
+        if self._coding == "deflate" and self._wbits == 31:
+            self._wbits = 15 if self._is_header(self.packed) else -15  # some servers omit zlib's header
+        self._zlib = zlib.decompressobj(self._wbits)
+
+    def _is_header(self, data: bytes) -> bool:
+        """Whether data, of which one byte may be all that has come, begins as a member does."""
+        if self._coding == "gzip":
+            return _GZIP.startswith(data[:2])
+        return data[0] & 0x0F == 8 and (len(data) < 2 or int.from_bytes(data[:2], "big") % 31 == 0)
+
+    def _is_unpacked(self, head: bytes) -> bool:
+        """Whether a body that begins so is not packed. Raises the error for what is, but cannot be undone."""
+        if self._coding in {"gzip", "deflate"} and self._is_header(head):
+            return False
+        if is_text(head) or sniff(head):
+            return True
+        if self._coding == "deflate":
+            return False
+        if self._coding != "gzip":
+            raise UnexpectedContentError(f"the server packed its answer as {self._coding[:40]!r}, unasked")
+        raise DecodeError("the answer's gzip coding is broken: it does not begin as gzip does")
+
+    def _count(self, barren: int) -> None:
+        self._barren = self._barren + barren if barren else 0
+        if self._barren > BARREN:
+            raise DecodeError(f"the answer's {self._coding} coding yields nothing, for over {BARREN} bytes")
+
+
+def is_text(head: bytes) -> bool:
+    """Whether a body that begins with these bytes, four or more, is text in UTF-8; the last character may be cut."""
+    text = _utf8(head[:256])
+    return len(text) > 3 and all(c.isprintable() or c in "\t\n\r\ufeff" for c in text)
+
+
+def _utf8(head: bytes) -> str:
+    for cut in range(4):
+        try:
+            return head[: len(head) - cut].decode()
+        except UnicodeDecodeError:
+            continue
+    return ""
