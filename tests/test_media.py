@@ -311,7 +311,7 @@ def test_images_are_opened_by_their_header_alone(kind: str) -> None:
     assert (image.size, image.format) == ((5, 4), kind)
     assert image.convert("RGB").getpixel((2, 2))[0] > 250  # type: ignore[index]
     cut = open_image(encoded(Image.effect_noise((300, 300), 50), "PNG")[:-2000])
-    with pytest.raises(OSError, match="truncated"):
+    with pytest.raises(OSError):  # Pillow's own, and its own words
         cut.load()
 
 
