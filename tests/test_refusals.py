@@ -268,6 +268,24 @@ WAITS: list[tuple[dict[str, str], Any, float | None]] = [
     ({}, {"estimated_time": -1}, None),
     ({}, {"estimated_time": True}, None),
     ({}, {"estimated_time": "20"}, None),
+    ({}, [{"error": {"details": [{"retryDelay": 1}, {"retryDelay": "33s"}]}}], 1.0),
+    ({}, {"error": {"details": [{"@type": "x"}, {"retryDelay": "33.5s"}]}}, 33.5),
+    ({}, {"error": {"details": [7, {"retryDelay": "soon"}]}}, None),
+    ({}, {"error": {"metadata": {"headers": {"X-RateLimit-Reset": "1800000009000"}}}}, 9.0),
+    ({}, {"error": {"metadata": {"headers": {"X-RateLimit-Reset": 1800000009}}}}, 9.0),
+    ({}, {"error": {"metadata": {"headers": {"X-RateLimit-Reset": "1799999999000"}}}}, 0.0),
+    ({}, {"error": {"metadata": {"headers": {"Retry-After": "4"}}}}, 4.0),
+    ({}, {"error": {"metadata": {"headers": ["odd"]}}}, None),
+    ({}, {"error": {"metadata": {"retry_after_seconds": 3}}}, 3.0),
+    ({}, {"error": {"retry_after": 5}}, 5.0),
+    ({}, {"error": {"retry_after": "1m5s"}}, 65.0),
+    ({}, {"error": {"retry_after": True}}, None),
+    ({}, {"error": {"retry_after": -1}}, None),
+    ({}, {"error": {"retry_after_ms": 250}}, 0.25),
+    ({}, {"parameters": {"retry_after": 6}}, 6.0),
+    ({}, {"detail": {"error": {"retry_after": 7}}}, 7.0),
+    ({"retry-after": "2"}, {"error": {"retry_after": 7}}, 2.0),
+    ({"retry-after-ms": "1500"}, {"error": {"retry_after": 7}}, 1.5),
     ({}, [1], None),
 ]
 
@@ -289,6 +307,36 @@ def test_without_a_clock_a_date_counts_from_the_answers_own() -> None:
 def test_no_hint_is_ever_a_bad_number(text: str, body: str, name: str) -> None:
     found = retry_after({name: text}, body.encode(errors="replace"), NOW)
     assert found is None or 0 <= found < 1e18
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        ("Rate limit reached. Please try again in 20s. Visit us.", 20.0),
+        ("Please try again in 1m2.5s.", 62.5),
+        ("Please try again in 120ms.", 0.12),
+        ("please retry after 7 seconds", 7.0),
+        ("Please retry in 2 minutes", 120.0),
+        ("retry in 500 milliseconds", 0.5),
+        ("Please wait for 3 seconds", 3.0),
+        ("Try again in a moment, all 20 of you", None),
+        ("try again in 2027", None),
+        ("It costs 20 s", None),
+    ],
+)
+def test_a_wait_in_a_sentence(said: str, seconds: float | None) -> None:
+    assert refused(429, {"error": {"message": said}}).retry_after == seconds
+    assert refused(503, {"error": {"message": said}}).retry_after is None
+
+
+@pytest.mark.parametrize(
+    ("status", "asked", "retryable"),
+    [(503, "false", False), (429, "False", False), (400, "true", True), (503, "perhaps", True), (400, "", False)],
+)
+def test_the_server_says_whether_to_try_again(status: int, asked: str, retryable: bool) -> None:
+    error = refused(status, x_should_retry=asked, retry_after="3")
+    assert error.retryable is retryable
+    assert error.retry_after == (3.0 if retryable or status == 429 else None)
 
 
 def test_limits_count_for_rate_limits_alone() -> None:

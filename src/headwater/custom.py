@@ -31,7 +31,7 @@ def post(call: Call, *, json: Any, data: Any, stream: bool) -> Flow[Response | N
     if content_type is not None:
         headers["content-type"] = content_type
     if not stream:
-        request = Request(method="POST", url=url, headers=headers, body=body, limit=LARGEST)
+        request = Request(method="POST", url=url, headers=headers, body=body, limit=LARGEST, opaque=True)
         reply = yield Send(request)
         return Response(status=reply.status, headers=reply.headers, content=reply.body)
     headers |= {"accept": "text/event-stream, */*", "accept-encoding": "identity"}

@@ -54,7 +54,8 @@ class Request(msgspec.Struct, kw_only=True, frozen=True, gc=False):
     content type with its boundary).
 
     `resend`: whether it may be sent again once its body has gone out (False for job submissions, which cost money
-    twice). `limit`: the most decoded bytes that its answer may have.
+    twice). `limit`: the most decoded bytes that its answer may have. `opaque`: its answer is the caller's to interpret:
+    nobody looks for a refusal in it.
     """
 
     method: str
@@ -64,6 +65,7 @@ class Request(msgspec.Struct, kw_only=True, frozen=True, gc=False):
     auth: Auth = "provider"
     resend: bool = True
     limit: int = 64 * MIB
+    opaque: bool = False
 
 
 class Reply(msgspec.Struct, kw_only=True, frozen=True, gc=False):

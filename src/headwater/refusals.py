@@ -6,6 +6,7 @@ Pure: it sends nothing, waits for nothing, and puts no secret that `redact` know
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Hashable
 from functools import lru_cache
 from typing import Any, Final, TypeVar, cast
@@ -27,8 +28,8 @@ from .errors import (
 from .flow import Reply
 from .redaction import masked_bytes
 from .redaction import redacted as redacted
-from .refusal_classes import is_retryable, kind_of, kind_of_type, status_of, words_of
-from .retry_hints import wait_for_quota, wait_named
+from .refusal_classes import is_bare, is_retryable, kind_of, kind_of_type, says_no, status_of, words_of
+from .retry_hints import wait_for_quota, wait_in_words, wait_named
 from .server_words import REQUEST_IDS as REQUEST_IDS
 
 T = TypeVar("T")
@@ -69,16 +70,28 @@ def refusal(
     error.headers = _kept(reply)
     error.request_id = server_words.request_id(reply.headers)
     _fill(error, reply.status, words, reply.body)
+    wanted = reply.headers.get("x-should-retry", "").strip().lower()
+    if wanted in ("true", "false"):  # https://github.com/openai/openai-python: the server knows best
+        error.retryable = wanted == "true"
     if error.retryable or reply.status == 429:
-        error.retry_after = wait_named(reply.headers, value, now)
-        if error.retry_after is None and reply.status == 429:
-            error.retry_after = wait_for_quota(reply.headers, now)
+        hint_at(error, reply.headers, now, value)
     said = server_words.described(reply.content_type, reply.body, value, reply.headers)
     if isinstance(error, RedirectError):
         said = f"it wants the request sent to {_origin_of_location(reply)}, which is not followed"
     _tell(error, said, f"{provider} answered {reply.status}", _hint(error, said, keys))
     redacted(error, redact)
     return error
+
+
+def hint_at(error: ProviderError, headers: dict[str, str], now: float | None, value: Any = msgspec.UNSET) -> None:
+    """Set the error's `retry_after` by the headers of its answer and its body (decoded, if it is at hand)."""
+    if value is msgspec.UNSET:
+        value = server_words.parse(error.body.encode())
+    error.retry_after = wait_named(headers, value, now)
+    if error.retry_after is None and error.status == 429:
+        error.retry_after = wait_for_quota(headers, now)
+        if error.retry_after is None:
+            error.retry_after = wait_in_words(error.server_message or server_words.said(value) or "")
 
 
 def in_band(
@@ -89,8 +102,54 @@ def in_band(
     It has the class that its HTTP status would have. `event`: the event's name, of which "error" makes any
     data an error.
     """
-    if event != "error" and not _is_error(data):
+    return _inside(data, provider, redact) if event == "error" or _is_error(data) else None
+
+
+def instead(
+    data: bytes, *, provider: str = "", redact: Callable[[str], str] = str, sure: bool = False
+) -> ProviderError | None:
+    """The refusal that came in place of an answer, by any sign of one; None where there is none.
+
+    Only for what was read and has nothing in it that its task wants: `detail`, `code`, `message` and `success` stand
+    in good answers as well. `sure`: words alone are no sign.
+    """
+    if _is_error(data):
+        return _inside(data, provider, redact)
+    value = server_words.parse(data)
+    return _inside(data, provider, redact) if says_no(value, sure=sure) else None
+
+
+def in_choice(data: bytes) -> ProviderError | None:
+    """The error of a choice (https://openrouter.ai/docs/api-reference/errors), with the class of its code: the server
+    failed, where it has none. None where no choice has one."""
+    try:
+        choices = _CHOICES.decode(data).choices
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
+    for choice in choices:
+        if bytes(choice.error) not in _NOT_SAID:
+            said = _inside(b'{"error":%b}' % bytes(choice.error), "", str)
+            return _inside(b'{"code":502,"error":%b}' % bytes(choice.error), "", str) if said.status is None else said
+    return None
+
+
+def passing(reply: Reply) -> ProviderError | None:
+    """The refusal that a 200 answer is and nothing else, where the same request may be answered a moment later.
+
+    It can be told apart without knowing the task, so that it is one more try of the request that was refused.
+    """
+    body = reply.body
+    if len(body) > SHOWN_BODY or not _OBJECT.match(body) or body.find(b'"choices":[{') >= 0:
+        return None  # as nearly all answers are, and nobody waits for them to be read twice
+    value = server_words.parse(body)
+    if not is_bare(value) or (error := instead(body)) is None or not error.retryable:
+        return None
+    error.headers = _kept(reply)
+    error.request_id = server_words.request_id(reply.headers)
+    return error
+
+
+def _inside(data: bytes, provider: str, redact: Callable[[str], str]) -> ProviderError:
     data = masked_bytes(_excerpt(data), redact)
     value = server_words.parse(data)
     words = words_of(value)
@@ -98,7 +157,7 @@ def in_band(
     kind = kind_of_type(value) or (UnknownError if status is None else kind_of(status, value, words))
     error = kind("")
     _fill(error, status, words, data)
-    error.retry_after = wait_named({}, value, None)
+    hint_at(error, {}, None, value)
     plain = value is msgspec.UNSET
     said = server_words.line(data[:8192].decode(errors="replace")) if plain else server_words.said(value)
     _tell(error, said, f"{provider or 'the server'} sent an error inside its answer", "")
@@ -115,8 +174,20 @@ class _Signs(msgspec.Struct):
     type: msgspec.Raw = msgspec.Raw()
 
 
-_NOT_SAID: Final = frozenset({b"null", b"false", b"0", b"0.0", b'""', b"[]", b"{}"})
+class _FailedChoice(msgspec.Struct):
+    error: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class _FailedChoices(msgspec.Struct):
+    choices: list[_FailedChoice] = []
+
+
+_CHOICES: Final = msgspec.json.Decoder(_FailedChoices)
+_NOT_SAID: Final = frozenset(
+    {b"null", b"false", b"0", b"0.0", b'""', b"[]", b"{}", b'"none"', b'"null"', b'"ok"', b'"success"'}
+)
 _SIGNS: Final = msgspec.json.Decoder(_Signs)
+_OBJECT: Final = re.compile(rb"\s*\[?\s*\{")
 
 
 def _is_error(data: bytes) -> bool:
@@ -124,7 +195,15 @@ def _is_error(data: bytes) -> bool:
         signs = _SIGNS.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return False
-    return bytes(signs.error) not in _NOT_SAID or b'"error"' in (bytes(signs.object), bytes(signs.type))
+    said = bytes(signs.error)
+    is_said = said.lower() not in _NOT_SAID and not (said[:1] == b"{" and len(said) < SHOWN_BYTES and _is_empty(said))
+    return is_said or b'"error"' in (bytes(signs.object), bytes(signs.type))
+
+
+def _is_empty(said: bytes) -> bool:
+    """Whether an `error` object says that there is none: {"code": 0, "message": ""}."""
+    value = server_words.parse(said)
+    return isinstance(value, dict) and all(word in (None, False, 0, "", "0", [], {}) for word in value.values())
 
 
 def _excerpt(data: bytes) -> bytes:

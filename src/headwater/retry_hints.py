@@ -13,6 +13,8 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
+from .refusal_classes import places_of
+
 _NUMBER: Final = re.compile(r"[0-9]{1,15}(\.[0-9]{1,15})?")
 _DURATION: Final = re.compile(
     r"(?:([0-9.]{1,15})d)?(?:([0-9.]{1,15})h)?(?:([0-9.]{1,15})m)?(?:([0-9.]{1,15})s)?(?:([0-9.]{1,15})ms)?"
@@ -21,12 +23,29 @@ _UNITS: Final = (86400.0, 3600.0, 60.0, 1.0, 0.001)
 _RESET: Final = re.compile(r"(?:x-)?ratelimit-reset(?:-[a-z-]+)?")
 _POLICY: Final = re.compile(r"\b(?:t|reset)=([0-9.]{1,31})")
 _SPENT: Final = re.compile(r"\b(?:r|remaining)=0(?![0-9.])")
+_NAMES: Final = (
+    "retry_after",
+    "retry_after_seconds",
+    "retryAfter",
+    "retry_after_s",
+    "retryDelay",
+    "retry_delay",
+)
+_MOST_ITEMS: Final = 10
+_SAID: Final = re.compile(
+    r"\b(?:try|retry|come back|wait)\b[^.!?\d]{0,30}?\b(?:in|after|for) "
+    r"(?:((?:[0-9]{1,6}(?:\.[0-9]{1,6})?(?:ms|[dhms]))+)"
+    r"|([0-9]{1,6}(?:\.[0-9]{1,6})?) ?(milliseconds?|seconds?|secs?|minutes?|mins?|hours?|s))\b",
+    re.IGNORECASE,
+)
+_SAID_UNITS: Final = (("milli", 0.001), ("min", 60.0), ("h", 3600.0), ("s", 1.0))
 _EPOCH: Final = 1e9  # a reset above this is a point in time, not a wait
 _EPOCH_MS: Final = 1e12
 
 
 def wait_named(headers: Mapping[str, str], value: Any, now: float | None) -> float | None:
-    """The wait that an answer names outright: retry-after-ms, Retry-After, or `estimated_time` in its body.
+    """The wait that an answer names outright: retry-after-ms, Retry-After, or what its body says (`estimated_time`,
+    `retry_after`, Google's `retryDelay`, ...).
 
     `now`: epoch seconds; without it, a date counts from the answer's own Date header.
     """
@@ -37,7 +56,7 @@ def wait_named(headers: Mapping[str, str], value: Any, now: float | None) -> flo
     named = _number(after)
     if named is None and after:
         named = _until(after, headers, now)
-    return _estimate(value) if named is None else named
+    return _in_body(value, now) if named is None else named
 
 
 def wait_for_quota(headers: Mapping[str, str], now: float | None) -> float | None:
@@ -79,11 +98,62 @@ def _moment(text: str) -> float:
     return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
 
 
-def _estimate(value: Any) -> float | None:
-    found = value.get("estimated_time") if isinstance(value, dict) else None
+def _in_body(value: Any, now: float | None) -> float | None:
+    """The wait that a decoded body names, wherever servers put it."""
+    for place in places_of(value):
+        for inner in (place, place.get("parameters"), place.get("metadata")):
+            found = _named(inner) if isinstance(inner, dict) else None
+            if found is not None:
+                return found
+        for name in ("details", "metadata"):
+            found = _detailed(place.get(name), now)
+            if found is not None:
+                return found
+    return None
+
+
+def _named(place: dict[str, Any]) -> float | None:
+    milliseconds = _seconds(place.get("retry_after_ms"))
+    if milliseconds is not None:
+        return milliseconds / 1000
+    estimate = place.get("estimated_time")  # a number, or nothing: whoever writes it as a text means none
+    named = next((wait for name in _NAMES if (wait := _seconds(place.get(name))) is not None), None)
+    return named if named is not None or isinstance(estimate, str) else _seconds(estimate)
+
+
+def _seconds(found: Any) -> float | None:
+    if isinstance(found, str):
+        text = found.strip()
+        number = _number(text)
+        return _duration(text) if number is None else number
     if isinstance(found, bool) or not isinstance(found, (int, float)):
         return None
     return float(found) if 0 <= found <= _EPOCH_MS and math.isfinite(found) else None
+
+
+def _detailed(found: Any, now: float | None) -> float | None:
+    """Google's `details` (https://github.com/googleapis/googleapis/blob/master/google/rpc/error_details.proto), and the
+    headers that OpenRouter hands on in `metadata`."""
+    for item in found[:_MOST_ITEMS] if isinstance(found, list) else ():
+        if isinstance(item, dict) and (wait := _seconds(item.get("retryDelay"))) is not None:
+            return wait
+    passed_on = found.get("headers") if isinstance(found, dict) else None
+    if not isinstance(passed_on, dict):
+        return None
+    headers = {str(name).lower(): str(text) for name, text in passed_on.items()}
+    wait = wait_named(headers, None, now)
+    return wait_for_quota(headers, now) if wait is None else wait
+
+
+def wait_in_words(said: str) -> float | None:
+    """The wait in a sentence: "Please try again in 1m2.5s"."""
+    match = _SAID.search(said)
+    if match is None:
+        return None
+    if match[1] is not None:
+        return _duration(match[1].lower())
+    unit = match[3].lower()
+    return float(match[2]) * next(seconds for start, seconds in _SAID_UNITS if unit.startswith(start))
 
 
 def reset_in(text: str, now: float | None) -> float | None:

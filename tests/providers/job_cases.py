@@ -109,7 +109,6 @@ JOBS = [
                 (wavespeed("failed", error="NSFW content"), REFUSED, "NSFW"),
                 (wavespeed("failed", error=""), FAILED, "no reason"),
                 (wavespeed("deleted"), FAILED, "'deleted'"),
-                ({"code": 404, "message": "no such prediction"}, FAILED, "no such prediction"),
             ],
             waits=[0.5, *[pause] * 3],
             cancel="/api/v3/predictions/j-1",

@@ -155,7 +155,7 @@ def test_a_poll_keeps_our_origin(url: str | None, path: str) -> None:
 
 def test_a_submission_that_is_refused_inside_its_answer() -> None:
     flow = flow_for("wavespeed", WAVESPEED.task)(ask(WAVESPEED))
-    with pytest.raises(e.JobFailedError, match="no such model"):
+    with pytest.raises(e.InvalidRequestError, match="no such model"):
         play(flow, reply({"code": 400, "message": "no such model"}))
     flow = flow_for("zai-org", "text-to-image")(call("text-to-image", "zai-org", model="m", parameters={"prompt": "x"}))
     with pytest.raises(e.JobFailedError, match="'FAIL'"):

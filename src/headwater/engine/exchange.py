@@ -17,7 +17,7 @@ from anyio.lowlevel import current_token
 
 from ..errors import Attempt, HeadwaterError, ProviderError
 from ..flow import Cached, Reply, Request, Step, Stream
-from ..refusals import REQUEST_IDS, redacted
+from ..refusals import REQUEST_IDS, hint_at, passing, redacted
 from ..wire import FOREVER, Incoming
 from .body import Body
 from .cache import play
@@ -194,6 +194,7 @@ class Exchange:
             try:
                 value = await attempt(argument)
             except HeadwaterError as error:
+                self._take_hint(error)
                 self._record(tries, started, waited, error)
                 paced = permit is not None and permit.failed(error, self.now() - started)
                 held += paced  # the pace holds it back with all others: that is not one of its own tries
@@ -207,6 +208,11 @@ class Exchange:
             if not self.attempts or self.attempts[-1].error is not None:
                 self._record(tries, started, waited, None)
             return value
+
+    def _take_hint(self, error: HeadwaterError) -> None:
+        """Where nobody had a clock when the refusal was read, as inside a 200 answer."""
+        if isinstance(error, ProviderError) and error.retryable and error.retry_after is None:
+            hint_at(error, self.headers, time.time())
 
     def _record(self, tries: int, started: float, waited: float, error: HeadwaterError | None) -> None:
         status = error.status if isinstance(error, ProviderError) else None
@@ -229,10 +235,13 @@ class Exchange:
     async def _answer(self, request: Request) -> Reply:
         incoming = await self._bounded("first_event", self._transmit(request))
         try:
-            return await self._whole(request, incoming)
+            reply = await self._whole(request, incoming)
         except BaseException:
             await give_up(incoming)
             raise
+        if not request.opaque and (refused := passing(reply)) is not None:
+            raise refused
+        return reply
 
     async def _open(self, step: Stream[Any, Any]) -> tuple[Events, Any]:
         incoming = await self._bounded("first_event", self._transmit(step.request))

@@ -18,10 +18,13 @@ from ..errors import (
     DecodeError,
     HeadwaterError,
     InferenceTimeoutError,
+    ProviderError,
     TransportError,
 )
 from ..events import Submitted
 from ..flow import END, Cached, Emit, Fetch, Load, Loaded, OnCancel, Reply, Send, Sleep, Step, Stream
+from ..media import Media
+from ..refusals import instead
 from ..wire import FOREVER, Silence
 from .deadlines import Deadlines
 from .facts import NO_FLOW, Plan
@@ -176,8 +179,10 @@ class Pulled(Held):
         except StopIteration as stop:
             self._result = stop.value
             self._finish()
+        except DecodeError as error:
+            raise self._refused_instead(value) or error from None
         except UNREADABLE as error:
-            raise self._unreadable(error) from error
+            raise self._refused_instead(value) or self._unreadable(error) from error
 
     async def _advance_aside(self, value: Reply | Loaded) -> None:
         """The same in a worker thread: decoding a large reply or encoding a large input would hold up all others."""
@@ -191,11 +196,22 @@ class Pulled(Held):
         try:
             work = anyio.to_thread.run_sync(go, abandon_on_cancel=True)
             self._step, result = await self._exchange.before_end(work)
+        except DecodeError as error:
+            raise self._refused_instead(value) or error from None
         except UNREADABLE as error:
             raise self._unreadable(error) from error
         if self._step is None:
             self._result = result
             self._finish()
+
+    def _refused_instead(self, value: Any) -> ProviderError | None:
+        """The refusal that an answer is in which the flow found nothing of its task's."""
+        if isinstance(value, Media):
+            value = Reply(status=self._exchange.status, headers=self._exchange.headers, body=bytes(value[:LARGE]))
+        if type(value) is not Reply or (error := instead(value.body)) is None:
+            return None
+        error.headers = value.headers
+        return error
 
     def _unreadable(self, error: Exception) -> DecodeError:
         return DecodeError(

@@ -11,9 +11,10 @@ from typing import Any, Final
 
 from anyio import CancelScope, current_time
 
-from ..errors import HeadwaterError, MalformedEventError, TransportError
+from ..errors import DecodeError, HeadwaterError, MalformedEventError, TransportError
 from ..flow import END, Fold, Stream
 from ..framing import WHOLE, BodyFraming, Frame, Framing, JSONLinesFraming, SSEFraming, WholeFraming
+from ..refusals import instead
 from ..wire import FOREVER, Incoming, Silence
 from .body import Body
 
@@ -112,7 +113,7 @@ class Events:
                 self.fold.add(event)
                 self.count += 1
         except HeadwaterError as error:
-            self.stop(error)
+            self.stop((instead(frame.data) if isinstance(error, DecodeError) else None) or error)
             return None
         return event
 

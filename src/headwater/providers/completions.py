@@ -17,7 +17,7 @@ import msgspec
 from ..errors import DecodeError
 from ..flow import Call, End, Flow, Request, Send, Stream
 from ..framing import Frame
-from ..refusals import SHOWN_BYTES, decode
+from ..refusals import SHOWN_BYTES, decode, in_choice, instead
 from ..tasks.chat_types import ChatCompletionOutput
 from ..tasks.text import (
     TextFold,
@@ -27,7 +27,7 @@ from ..tasks.text import (
     TextGenerationStreamOutput,
     TextGenerationStreamOutputStreamDetails,
 )
-from .openai import ERROR, decode_chunk, raise_error, unusual
+from .openai import ERROR, check_choices, decode_chunk, raise_error, unusual
 from .requests import extra, model_of, parameters, post
 
 _RENAMED: Final = {"max_new_tokens": "max_tokens"}
@@ -80,6 +80,8 @@ def complete(call: Call, url: str, dropped: frozenset[str] = frozenset()) -> Flo
         return (yield from _streamed(call, request, decode_completion))
     reply = yield Send(request)
     answer = decode(reply, Completion)
+    if reply.body.find(ERROR) >= 0 and (error := in_choice(reply.body)) is not None:
+        raise error
     if not answer.choices or answer.choices[0].text is None:
         raise _without_text(reply.body)
     first, usage = answer.choices[0], answer.usage or Usage()
@@ -96,6 +98,7 @@ def complete_as_chat(call: Call, url: str) -> Flow[str | TextGenerationOutput]:
         return (yield from _streamed(call, request, decode_chat_chunk))
     reply = yield Send(request)
     answer = decode(reply, ChatCompletionOutput)
+    check_choices(answer, reply.body)
     if not answer.choices or answer.choices[0].message.content is None:
         raise _without_text(reply.body)
     first = answer.choices[0]
@@ -149,6 +152,8 @@ def decode_completion(frame: Frame) -> TextGenerationStreamOutput | End | None:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as failure:
         return unusual(frame, failure)
     if not chunk.choices:
+        if (error := instead(data, sure=True)) is not None:
+            raise error
         return None  # the chunk with the usage
     choice, usage = chunk.choices[0], chunk.usage or Usage()
     return _event(choice.text or "", choice.finish_reason, choice.seed, usage, data)

@@ -18,7 +18,7 @@ from ..errors import ContentRefusedError, DecodeError, JobFailedError, ProviderE
 from ..events import Job, Progress, Queued, Started, Submitted
 from ..flow import MIB, Call, Emit, Fetch, Flow, OnCancel, Reply, Request, Send, Sleep
 from ..media import LARGEST, Media, from_data_url, from_text, open_image
-from ..refusals import SHOWN_BODY, unreadable
+from ..refusals import SHOWN_BODY, instead, unreadable
 from .requests import get, post
 
 if TYPE_CHECKING:
@@ -119,8 +119,14 @@ def read_state(reply: Reply, kind: type[T]) -> T:
 def failed(job: Job, reply: Reply, state: str, reason: Any = None, *, refused: bool = False) -> ProviderError:
     """The error of a job that ended without a result: in the vendor's words, by its own name for the `state`.
 
-    It is a refusal of the content where `refused` says so or the words do.
+    It is a refusal of the content where `refused` says so or the words do; and where the answer names no state, the
+    refusal of the question that it may be.
     """
+    if not state or state.isdigit():
+        no = instead(reply.body, provider=job.provider)
+        if no is not None and (no.status is not None or b'status"' not in reply.body):
+            no.headers, no.request_id = reply.headers, server_words.request_id(reply.headers)
+            return no
     said = server_words.said(reason)
     is_refused = refused or bool(said and _MODERATED.search(said))
     kind = ContentRefusedError if is_refused else JobFailedError

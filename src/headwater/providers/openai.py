@@ -18,7 +18,7 @@ from .. import server_words
 from ..errors import MalformedEventError, ServerError, UnexpectedContentError
 from ..flow import END, Call, End, Flow, Request, Send, Stream
 from ..framing import Frame
-from ..refusals import SHOWN_BYTES, decode, in_band
+from ..refusals import SHOWN_BYTES, decode, in_band, in_choice, instead
 from ..tasks.chat import wire_messages
 from ..tasks.chat_fold import ChatFold
 from ..tasks.chat_types import ChatCompletionOutput, ChatCompletionStreamOutput, LenientChunk
@@ -67,10 +67,19 @@ def exchange(call: Call, request: Request) -> Flow[ChatCompletionOutput]:
     answer = decode(reply, ChatCompletionOutput)
     if not answer.choices:
         raise _without_choices(reply.body)
-    for choice in answer.choices:
-        if choice.finish_reason == "error":
-            raise _failed(msgspec.json.encode(answer))
+    check_choices(answer, reply.body)
     return answer
+
+
+def check_choices(answer: ChatCompletionOutput, body: bytes) -> None:
+    """Raise the error that a choice ended with, the answer so far being its `partial`."""
+    held = in_choice(body) if body.find(ERROR) >= 0 else None
+    for choice in answer.choices:
+        is_empty = not choice.message.content and not choice.message.tool_calls
+        if choice.finish_reason == "error" or (held is not None and is_empty):
+            error = held or _failed(body)
+            error.partial = answer
+            raise error
 
 
 def request_to(url: str, call: Call, dialect: Dialect) -> Request:
@@ -100,6 +109,8 @@ def decode_chunk(frame: Frame) -> ChatCompletionStreamOutput | End | None:
         if (mended := server_words.mended(data)) != data:
             return decode_chunk(msgspec.structs.replace(frame, data=mended))
         return unusual(frame, failure)
+    if not chunk.choices and (error := instead(data, sure=True)) is not None:  # MiniMax's base_resp, ...
+        raise error
     chunk._body = data  # type: ignore[attr-defined]
     return chunk
 
@@ -123,6 +134,8 @@ def raise_error(frame: Frame) -> None:
     """Raise the error that the event is; a chunk that only has the word in it passes."""
     error = in_band(frame.data, event=frame.event)
     if error is not None:
+        raise error
+    if (error := in_choice(frame.data)) is not None:
         raise error
     if b'"finish_reason"' not in frame.data:
         return

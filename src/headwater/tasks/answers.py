@@ -169,7 +169,8 @@ def image(reply: Reply) -> Image:
 def depth_estimation(reply: Reply) -> vision.DepthEstimationOutput:
     """An object, or the image alone."""
     if "json" in reply.content_type:
-        return _first(reply, vision.DepthEstimationOutput)
+        found = _first(reply, vision.DepthEstimationOutput)
+        return _refuse(reply, "without a depth") if found.depth is None and found.predicted_depth is None else found
     return vision.DepthEstimationOutput(depth=image(reply))
 
 

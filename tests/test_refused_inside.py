@@ -1,0 +1,304 @@
+"""Refusals inside a 200 that have no member `error`: of every task, whole and as an event of its stream."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from drivers import Driver
+from memory import SSE, Answer, Memory, in_turn
+
+from headwater import errors as e
+from headwater.refusals import instead
+
+pytestmark = pytest.mark.anyio
+
+URL = "http://127.0.0.1:9"
+MESSAGES = [{"role": "user", "content": "hi"}]
+GOOGLE = {
+    "error": {
+        "code": 429,
+        "message": "out of it",
+        "status": "RESOURCE_EXHAUSTED",
+        "details": [{"@type": "x"}, {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "33s"}],
+    }
+}
+
+REFUSED: list[tuple[Any, type[e.ProviderError], int | None, str, bool]] = [
+    ({"detail": "Rate limit exceeded"}, e.RateLimitError, 429, "Rate limit exceeded", True),
+    ({"detail": "Not authenticated"}, e.AuthenticationError, 401, "Not authenticated", False),
+    ({"detail": "Not Found"}, e.NotFoundError, 404, "Not Found", False),
+    ({"detail": "Internal Server Error"}, e.ServerError, 500, "Internal Server Error", True),
+    ({"detail": "the dog ate it"}, e.UnknownError, None, "the dog ate it", False),
+    (
+        {"detail": [{"loc": ["body", "top_k"], "msg": "too large", "type": "value_error"}]},
+        e.InvalidRequestError,
+        422,
+        "body.top_k: too large",
+        False,
+    ),
+    ({"detail": {"error": {"message": "no key", "code": 401}}}, e.AuthenticationError, 401, "no key", False),
+    ({"detail": {"message": "busy", "code": "overloaded"}}, e.OverloadedError, 529, "busy", True),
+    ({"code": "Throttling.RateQuota", "message": "slow", "request_id": "r"}, e.RateLimitError, 429, "slow", True),
+    ({"code": "InvalidApiKey", "message": "no key"}, e.AuthenticationError, 401, "no key", False),
+    ({"code": "DataInspectionFailed", "message": "unsafe"}, e.ContentRefusedError, 400, "unsafe", False),
+    ({"code": "InvalidParameter", "message": "bad"}, e.InvalidRequestError, 400, "bad", False),
+    ({"code": "Model.AccessDenied", "message": "no"}, e.PermissionDeniedError, 403, "no", False),
+    ({"code": 503, "message": "come later"}, e.ServerError, 503, "come later", True),
+    ({"code": "429", "message": "slow"}, e.RateLimitError, 429, "slow", True),
+    ([GOOGLE], e.RateLimitError, 429, "out of it", True),
+    ([{"error": {"code": 404, "message": "gone"}}], e.NotFoundError, 404, "gone", False),
+    ({"base_resp": {"status_code": 1002, "status_msg": "rate limit"}}, e.RateLimitError, 429, "rate limit", True),
+    (
+        {"id": "x", "choices": None, "base_resp": {"status_code": 1004, "status_msg": "login fail"}},
+        e.AuthenticationError,
+        401,
+        "login fail",
+        False,
+    ),
+    (
+        {"base_resp": {"status_code": 1008, "status_msg": "insufficient balance"}},
+        e.PaymentRequiredError,
+        402,
+        "insufficient balance",
+        False,
+    ),
+    ({"base_resp": {"status_code": 1027, "status_msg": "output"}}, e.ContentRefusedError, 400, "output", False),
+    ({"base_resp": {"status_code": 9999, "status_msg": "odd"}}, e.UnknownError, None, "odd", False),
+    (
+        {"success": False, "errors": [{"code": 10000, "message": "Authentication error"}], "result": None},
+        e.AuthenticationError,
+        401,
+        "Authentication error",
+        False,
+    ),
+    (
+        {"success": False, "errors": [{"code": 3040, "message": "no room"}], "messages": [], "result": None},
+        e.RateLimitError,
+        429,
+        "no room",
+        True,
+    ),
+    ({"error_code": 18, "error_msg": "qps limit"}, e.RateLimitError, 429, "qps limit", True),
+    ({"error_code": 110, "error_msg": "token invalid"}, e.AuthenticationError, 401, "token invalid", False),
+    ({"error_code": 336100, "error_msg": "try later"}, e.OverloadedError, 529, "try later", True),
+    ({"errors": [{"message": "broken"}]}, e.UnknownError, None, "broken", False),
+    ({"errors": ["Too many requests"]}, e.RateLimitError, 429, "Too many requests", True),
+    ({"status": "error", "message": "broken"}, e.UnknownError, None, "broken", False),
+    ({"status": "error", "message": "Service Unavailable"}, e.ServerError, 503, "Service Unavailable", True),
+    ({"title": "Forbidden", "detail": "not you", "status": 403}, e.PermissionDeniedError, 403, "not you", False),
+    (
+        {"object": "error", "message": "no such model", "type": "NotFoundError", "param": None, "code": 404},
+        e.NotFoundError,
+        404,
+        "no such model",
+        False,
+    ),
+    (
+        {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}, "request_id": "r"},
+        e.OverloadedError,
+        529,
+        "Overloaded",
+        True,
+    ),
+    (
+        {"Response": {"Error": {"Code": "RequestLimitExceeded", "Message": "slow"}, "RequestId": "r"}},
+        e.RateLimitError,
+        429,
+        "slow",
+        True,
+    ),
+    ({"__type": "ThrottlingException", "message": "slow"}, e.RateLimitError, 429, "slow", True),
+    ({"message": "API rate limit exceeded"}, e.RateLimitError, 429, "API rate limit exceeded", True),
+]
+
+CALLS: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "chat": ("/v1", lambda client: client.chat_completion(MESSAGES)),
+    "completions": ("/v1", lambda client: client.text_generation("hi")),
+    "tgi": ("/x", lambda client: client.text_generation("hi")),
+    "tgi-details": ("/x", lambda client: client.text_generation("hi", details=True)),
+    "embeddings": ("/v1", lambda client: client.feature_extraction("hi")),
+    "create-embedding": ("/v1", lambda client: client.embeddings.create(input="hi")),
+    "tei": ("/x", lambda client: client.feature_extraction("hi")),
+    "text-classification": ("/x", lambda client: client.text_classification("hi")),
+    "fill-mask": ("/x", lambda client: client.fill_mask("hi [MASK]")),
+    "zero-shot": ("/x", lambda client: client.zero_shot_classification("hi", ["a", "b"])),
+    "question-answering": ("/x", lambda client: client.question_answering("who", "me")),
+    "summarization": ("/x", lambda client: client.summarization("hi")),
+    "sentence-similarity": ("/x", lambda client: client.sentence_similarity("a", ["b"])),
+    "tabular": ("/x", lambda client: client.tabular_regression({"a": [1]})),
+    "object-detection": ("/x", lambda client: client.object_detection(b"\xff\xd8\xff")),
+    "depth": ("/x", lambda client: client.depth_estimation(b"\xff\xd8\xff")),
+    "hear": ("/x", lambda client: client.automatic_speech_recognition(b"RIFF....WAVE")),
+    "transcribe": ("/v1", lambda client: client.automatic_speech_recognition(b"RIFF....WAVE")),
+    "draw": ("/x", lambda client: client.text_to_image("hi")),
+    "draw-openai": ("/v1", lambda client: client.text_to_image("hi")),
+    "speak": ("/x", lambda client: client.text_to_speech("hi")),
+    "film": ("/x", lambda client: client.text_to_video("hi")),
+}
+STREAMS: dict[str, tuple[str, Callable[[Any], Any], bytes]] = {
+    "chat": (
+        "/v1",
+        lambda client: client.chat_completion.stream(MESSAGES),
+        b'data: {"choices":[{"index":0,"delta":{"content":"a"}}]}\n\n',
+    ),
+    "completions": (
+        "/v1",
+        lambda client: client.text_generation.stream("hi"),
+        b'data: {"choices":[{"index":0,"text":"a"}]}\n\n',
+    ),
+    "tgi": (
+        "/x",
+        lambda client: client.text_generation.stream("hi"),
+        b'data: {"token":{"id":1,"text":"a","special":false}}\n\n',
+    ),
+}
+
+
+def whole(body: Any) -> Answer:
+    return Answer(json.dumps(body).encode())
+
+
+def events(*data: bytes) -> Answer:
+    return Answer(b"".join(data), content_type=SSE)
+
+
+@pytest.fixture(autouse=True)
+def no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADWATER_TEST_MODE", "1")
+
+
+@pytest.mark.parametrize(("body", "kind", "status", "words", "again"), REFUSED)
+def test_it_is_what_its_code_says(
+    body: Any, kind: type[e.ProviderError], status: int | None, words: str, again: bool
+) -> None:
+    error = instead(json.dumps(body).encode())
+    assert error is not None
+    assert (type(error), error.status, error.retryable) == (kind, status, again)
+    assert words in (error.server_message or "")
+
+
+@pytest.mark.parametrize("task", CALLS)
+async def test_a_whole_answer(driver: Driver, task: str) -> None:
+    path, ask = CALLS[task]
+    for body, kind, status, words, again in REFUSED if task == "chat" else REFUSED[:: 4 if driver.blocking else 2]:
+        transport = Memory(lambda _, body=body: whole(body))
+        async with driver.client(base_url=URL + path, transport=transport, retries=1) as client:
+            with pytest.raises(e.ProviderError) as caught:
+                await ask(client)
+        error = caught.value
+        assert (type(error), error.status) == (kind, status), body
+        assert words in (error.server_message or ""), body
+        assert len(transport.requests) == (2 if again else 1), body
+        assert not transport.open()
+
+
+@pytest.mark.parametrize("task", STREAMS)
+async def test_an_event_of_a_stream(driver: Driver, task: str) -> None:
+    path, ask, first = STREAMS[task]
+    for body, kind, status, words, again in REFUSED:
+        event = b"data: " + json.dumps(body).encode() + b"\n\n"
+        transport = Memory(lambda _, event=event: events(event))
+        async with driver.client(base_url=URL + path, transport=transport, retries=1) as client:
+            with pytest.raises(e.ProviderError) as caught:
+                await ask(client).result()
+            assert (type(caught.value), caught.value.status) == (kind, status), body
+            assert words in (caught.value.server_message or ""), body
+            assert len(transport.requests) == (2 if again else 1), body
+        transport = Memory(lambda _, event=event: events(first, event))
+        async with driver.client(base_url=URL + path, transport=transport) as client:
+            with pytest.raises(e.ProviderError) as caught:
+                await ask(client).result()
+        assert (type(caught.value), caught.value.status) == (kind, status), body
+        assert caught.value.events_received == 1 and caught.value.partial, body
+        assert len(transport.requests) == 1
+
+
+@pytest.mark.parametrize("task", ["chat", "tei", "text-classification"])
+async def test_one_more_try_may_do(driver: Driver, task: str) -> None:
+    good = {
+        "chat": {"choices": [{"message": {"content": "a"}, "finish_reason": "stop"}]},
+        "tei": [[0.5]],
+        "text-classification": [{"label": "a", "score": 0.5}],
+    }
+    path, ask = CALLS[task]
+    transport = in_turn(whole({"code": "Throttling.RateQuota", "message": "slow"}), whole(good[task]))
+    async with driver.client(base_url=URL + path, transport=transport) as client:
+        assert await ask(client) is not None
+    assert len(transport.requests) == 2
+
+
+ANSWERED = [
+    {"detail": "nothing to say", "message": "fine"},
+    {"detail": [{"loc": ["x"], "msg": "y"}]},
+    {"code": 0, "message": "success", "success": True},
+    {"code": "429", "status": "error", "success": False},
+    {"base_resp": {"status_code": 0, "status_msg": ""}},
+    {"base_resp": {"status_code": 1002, "status_msg": "odd"}},
+    {"errors": ["a warning"], "error_code": 0},
+    {"error": None, "error_code": 5},
+    {"error": {}, "object": "x"},
+    {"error": {"code": 0, "message": ""}},
+    {"error": "success"},
+]
+
+
+@pytest.mark.parametrize("more", ANSWERED)
+async def test_what_has_the_content_is_an_answer(driver: Driver, more: dict[str, Any]) -> None:
+    said = {"choices": [{"index": 0, "message": {"content": "a"}, "finish_reason": "stop"}], **more}
+    text = {"choices": [{"index": 0, "text": "a", "finish_reason": "stop"}], **more}
+    labelled = [{"label": "a", "score": 0.5, **more}]
+    piece = {"choices": [{"index": 0, "delta": {"content": "a"}, "finish_reason": "stop"}], **more}
+    last = {"choices": [], "usage": {"prompt_tokens": 1}, **({} if "base_resp" in more else {"message": "fine"})}
+    chunks = [b"data: " + json.dumps(event).encode() + b"\n\n" for event in (piece, last)]
+
+    async def asked(path: str, answer: Answer, ask: Callable[[Any], Any]) -> Any:
+        async with driver.client(base_url=URL + path, transport=in_turn(answer)) as client:
+            return await ask(client)
+
+    whole_chat = await asked("/v1", whole(said), CALLS["chat"][1])
+    assert whole_chat.choices[0].message.content == "a"
+    assert await asked("/v1", whole(text), CALLS["completions"][1]) == "a"
+    assert await asked("", whole({"generated_text": "a", **more}), CALLS["tgi"][1]) == "a"
+    assert (await asked("/x", whole(labelled), CALLS["text-classification"][1]))[0].label == "a"
+    assert (await asked("/x", whole({"text": "a", **more}), CALLS["hear"][1])).text == "a"
+    streamed = await asked("/v1", events(*chunks), lambda client: client.chat_completion.stream(MESSAGES).result())
+    assert streamed.choices[0].message.content == "a" and streamed.usage.prompt_tokens == 1
+
+
+CHOICE_ERRORS = [
+    ({"code": 502, "message": "Provider returned error"}, e.ServerError, 502, "Provider returned error"),
+    ({"code": 429, "message": "slow"}, e.RateLimitError, 429, "slow"),
+    ({"message": "it broke"}, e.ServerError, 502, "it broke"),
+    ("it broke", e.ServerError, 502, "it broke"),
+]
+
+
+@pytest.mark.parametrize(("held", "kind", "status", "words"), CHOICE_ERRORS)
+@pytest.mark.parametrize("finish", ["error", None])
+async def test_an_error_of_a_choice(
+    driver: Driver, held: Any, kind: type[e.ProviderError], status: int, words: str, finish: str | None
+) -> None:
+    """https://openrouter.ai/docs/api-reference/errors"""
+    choice = {"index": 0, "message": {"role": "assistant", "content": ""}, "finish_reason": finish, "error": held}
+    transport = Memory(lambda _: whole({"id": "x", "choices": [choice]}))
+    async with driver.client(base_url=f"{URL}/v1", transport=transport, retries=0) as client:
+        with pytest.raises(e.ProviderError) as caught:
+            await client.chat_completion(MESSAGES)
+        assert (type(caught.value), caught.value.status, caught.value.server_message) == (kind, status, words)
+    piece = {"index": 0, "delta": {"content": ""}, "finish_reason": finish, "error": held}
+    chunk = b"data: " + json.dumps({"id": "x", "choices": [piece]}).encode() + b"\n\n"
+    transport = Memory(lambda _: events(STREAMS["chat"][2], chunk))
+    async with driver.client(base_url=f"{URL}/v1", transport=transport) as client:
+        with pytest.raises(e.ProviderError) as caught:
+            await client.chat_completion.stream(MESSAGES).result()
+    assert (type(caught.value), caught.value.status, caught.value.server_message) == (kind, status, words)
+    assert caught.value.partial.choices[0].message.content == "a"
+
+
+async def test_a_post_of_ones_own_is_not_interpreted(driver: Driver) -> None:
+    body = {"code": 429, "message": "slow"}
+    async with driver.client(base_url=f"{URL}/x", transport=in_turn(whole(body))) as client:
+        assert (await client.post(json={})).json() == body
