@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import resource
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -154,11 +156,56 @@ def test_wrong_usage_sends_nothing(ran: Ran, server: Server, tmp_path: Path, mor
     assert not server.asked
 
 
-def test_standard_input_is_refused(ran: Ran, tmp_path: Path) -> None:
-    for words in (["batch", "-", "-o", str(tmp_path / "o")], ["batch", str(tmp_path / "i"), "-o", "-"]):
-        done = ran(*words)
-        assert done.code == 2
-        assert "a batch needs files" in done.err
+def test_an_output_that_is_no_file_is_refused(ran: Ran, server: Server, tmp_path: Path) -> None:
+    write_requests(tmp_path / "in.jsonl", range(1))
+    for output, words in {"-": "must be a file", "/dev/stdout": "is no file", str(tmp_path): "a directory"}.items():
+        done = ran("batch", str(tmp_path / "in.jsonl"), "-o", output, "--base-url", server.url)
+        assert done.code in (1, 2)
+        assert words in done.err
+    assert server.asked.total() == 0
+
+
+@pytest.mark.parametrize("source", ["-", "/dev/stdin"])
+def test_standard_input_is_read_to_its_end(server: Server, tmp_path: Path, source: str) -> None:
+    write_requests(tmp_path / "in.jsonl", range(20))
+    lines = (tmp_path / "in.jsonl").read_bytes()
+    output = tmp_path / "out.jsonl"
+    server.poison = {"q3"}
+    for code in (3, 3):  # the second has nothing to do
+        done = subprocess.run(
+            command_line("batch", source, "-o", str(output), "--base-url", server.url),
+            env=environment(),
+            input=lines,
+            capture_output=True,
+            timeout=SECONDS,
+            check=False,
+        )
+        assert done.returncode == code
+        assert b"20 records in /dev/stdin" in done.stderr
+        assert f"again with: ... | headwater batch - -o {output}".encode() in done.stderr
+    assert server.asked.total() == 20
+    nothing = subprocess.run(
+        command_line("batch", source, "-o", str(tmp_path / "other"), "--base-url", server.url),
+        env=environment(),
+        input=b"",
+        capture_output=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert nothing.returncode == 2
+    assert b"ended without giving anything" in nothing.stderr
+
+
+def test_ctrl_c_ends_the_waiting_for_an_input(server: Server, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "in.jsonl")
+    with started(*arguments(server, tmp_path)) as process:
+        while not (tmp_path / "out.jsonl").exists():
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        assert process.stderr is not None
+        assert process.stderr.read() == b"headwater: stopped while the files were read; nothing was sent\n"
+        assert process.wait(SECONDS) == 130
+    assert not (tmp_path / "out.jsonl").exists()
 
 
 def test_damage_and_changes_are_refused_by_place(ran: Ran, server: Server, tmp_path: Path) -> None:

@@ -242,6 +242,12 @@ def test_links_and_devices_are_refused(tmp_path: Path) -> None:
         OpenJournal(link)
     with pytest.raises(JournalError, match="is no file"):
         OpenJournal(Path("/dev/null"))
+    for name, make in {"a directory": Path.mkdir, "a pipe": os.mkfifo}.items():
+        make(tmp_path / name)
+        with pytest.raises(JournalError, match=f"it is {name}, which is no file"):
+            OpenJournal(tmp_path / name)
+    with pytest.raises(JournalError, match="there is no folder"):
+        OpenJournal(tmp_path / "nowhere" / "out.jsonl")
     assert not (tmp_path / "elsewhere").exists()
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import json
+import os
+import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -233,6 +235,122 @@ async def test_wrong_lines_fail_alone(server: Server, paths: tuple[Path, Path]) 
             "InvalidParameterError",
         ]
     assert server.asked == {"q0": 1}
+
+
+async def test_an_input_that_can_be_read_once(server: Server, paths: tuple[Path, Path]) -> None:
+    write_requests(paths[0], range(300))
+    lines = paths[0].read_bytes()
+    paths[0].unlink()
+    os.mkfifo(paths[0])
+    for more, total in ((b"", 300), (json.dumps(request(300)).encode(), 301)):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(anyio.to_thread.run_sync, paths[0].write_bytes, lines + more)
+            summary = await run(server, paths, ordered=True)
+        assert (summary.total, summary.done, summary.left) == (total, total, 0)
+        check_complete(paths[1], total)
+    assert server.asked.total() == 301
+    assert sorted(path.name for path in paths[0].parent.iterdir()) == ["in.jsonl", "out.jsonl"]
+
+
+async def test_a_pipe_that_gives_nothing_is_no_empty_batch(server: Server, paths: tuple[Path, Path]) -> None:
+    os.mkfifo(paths[0])
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(anyio.to_thread.run_sync, paths[0].write_bytes, b"")
+        with pytest.raises(InputError, match="ended without giving anything"):
+            await run(server, paths)
+    assert not paths[1].exists()
+
+
+async def test_waiting_for_a_pipe_can_be_cancelled(server: Server, paths: tuple[Path, Path]) -> None:
+    os.mkfifo(paths[0])
+    with anyio.move_on_after(0.05) as scope:
+        await run(server, paths)
+    assert scope.cancelled_caught
+    assert not paths[1].exists()
+
+
+async def test_what_cannot_be_an_input(server: Server, paths: tuple[Path, Path], tmp_path: Path) -> None:
+    for source, words in (
+        (tmp_path, "is a directory"),
+        (Path("/dev/null"), "neither a file nor a pipe"),
+        (tmp_path / "nowhere", "cannot be read: No such file"),
+        (paths[1], "cannot be read: No such file"),  # as it is the output, too, it must not be made first
+    ):
+        with pytest.raises(InputError, match=words):
+            await run(server, (source, paths[1]))
+        assert not paths[1].exists()
+    write_requests(paths[0], range(2))
+    paths[1].hardlink_to(paths[0])
+    (tmp_path / "link").symlink_to(paths[0])
+    for output in (paths[0], paths[1], tmp_path / "x" / ".." / "in.jsonl"):
+        (tmp_path / "x").mkdir(exist_ok=True)
+        with pytest.raises(InputError, match="is the input as well"):
+            await run(server, (tmp_path / "link", output))
+    assert server.asked.total() == 0
+
+
+async def test_an_output_that_was_deleted_is_put_back_and_told(server: Server, paths: tuple[Path, Path]) -> None:
+    write_requests(paths[0], range(40))
+    await run_while(server, paths, lambda: paths[1].unlink(), r"was deleted while .* put back there")
+    assert len(results(paths[1])) >= 10
+    summary = await run(server, paths)
+    assert (summary.total, summary.done, summary.torn) == (40, 40, 0)
+    check_complete(paths[1], 40)
+    assert server.asked.total() <= 40 + 4
+
+
+async def test_an_output_that_was_moved_is_told(server: Server, paths: tuple[Path, Path], tmp_path: Path) -> None:
+    write_requests(paths[0], range(40))
+    moved = tmp_path / "elsewhere.jsonl"
+    await run_while(server, paths, lambda: paths[1].rename(moved), r"was moved .* move it back")
+    assert not paths[1].exists()
+    moved.rename(paths[1])
+    await run(server, paths)
+    check_complete(paths[1], 40)
+    assert server.asked.total() <= 40 + 4
+
+
+async def test_an_output_that_was_replaced_is_told(server: Server, paths: tuple[Path, Path], tmp_path: Path) -> None:
+    write_requests(paths[0], range(40))
+    (tmp_path / "other").write_text("mine")
+    await run_while(server, paths, lambda: (tmp_path / "other").replace(paths[1]), "was replaced by another file")
+    assert paths[1].read_text() == "mine"
+    (tmp_path / "out.jsonl.rescued").replace(paths[1])
+    await run(server, paths)
+    check_complete(paths[1], 40)
+    assert server.asked.total() <= 40 + 4
+
+
+async def test_an_output_whose_folder_was_deleted_is_told(server: Server, paths: tuple[Path, Path]) -> None:
+    write_requests(paths[0], range(40))
+    folder = paths[1].parent / "results"
+    folder.mkdir()
+    inside = (paths[0], folder / "out.jsonl")
+    await run_while(server, inside, lambda: shutil.rmtree(folder), "could not be put back")
+
+
+async def test_an_output_that_others_cut_is_told(server: Server, paths: tuple[Path, Path]) -> None:
+    write_requests(paths[0], range(40))
+    await run_while(server, paths, lambda: paths[1].write_bytes(b""), "was cut to 0 bytes")
+    await run(server, paths)
+    check_complete(paths[1], 40)
+
+
+async def run_while(server: Server, paths: tuple[Path, Path], happens: Callable[[], object], words: str) -> None:
+    """A run during which something happens, after ten records or more; it must fail with these words."""
+    happened: list[object] = []
+    usual = server.answer
+
+    def answer(question: str) -> tuple[int, dict[str, Any]]:
+        with server.changed:
+            if server.asked.total() >= 14 and not happened:  # so ten of them are written, as four are under way at most
+                happened.append(happens())
+        return usual(question)
+
+    server.answer = answer  # type: ignore[method-assign]
+    with pytest.raises(JournalError, match=words):
+        await run(server, paths, concurrency=4)
+    assert happened
 
 
 async def test_a_full_disk_stops_the_run_and_costs_nothing_that_was_counted(

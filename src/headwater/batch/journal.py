@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol
 
-from .locking import failed, open_alone, replace, trouble, write_all
+from .locking import check_present, failed, open_alone, replace, trouble, write_all
 from .sealing import START, Mark, unseal
 
 LONGEST: Final = 512 * 1024 * 1024
@@ -41,18 +41,23 @@ class File(Protocol):
 
 
 class DiskFile:
-    """A file that was opened."""
+    """A file that was opened at this path. What is not to be found there any more is no place for results."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, path: Path) -> None:
         self.descriptor = descriptor
+        self._path = path
 
     def write(self, data: bytes, offset: int) -> None:
-        """Write all of it there."""
+        """Write all of it there. Raises `JournalError` where others have cut the file."""
+        if (size := os.fstat(self.descriptor).st_size) < offset:
+            told = f"was cut to {size} bytes while it was written; the same command asks again for what is missing"
+            raise trouble(self._path, told, size)
         write_all(self.descriptor, data, offset)
 
     def sync(self) -> None:
-        """Have what was written on the disk."""
+        """Have what was written on the disk, in the file of that name. Raises `JournalError` where it is not."""
         _sync(self.descriptor)
+        check_present(self.descriptor, self._path)
 
     def truncate(self, size: int) -> None:
         """Cut it."""
@@ -160,7 +165,7 @@ class OpenJournal:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._file = DiskFile(open_alone(path))
+        self._file = DiskFile(open_alone(path), path)
 
     def read(self, each: Callable[[Mark, int, int], None]) -> tuple[int, int]:
         """Call `each` for every record. Returns where they end, and how many bytes of an unfinished one follow."""
@@ -181,7 +186,7 @@ class OpenJournal:
 
     def keep(self, places: Iterable[tuple[int, int]]) -> Journal:
         """Make these lines, in this order, all that there is, and begin to add behind them."""
-        self._file = DiskFile(replace(self.path, self._file.descriptor, places))
+        self._file = DiskFile(replace(self.path, self._file.descriptor, places), self.path)
         return Journal(self._file, self.path, self._size())
 
     def _size(self) -> int:

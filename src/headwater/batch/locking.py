@@ -16,7 +16,16 @@ from typing import Final
 from ..errors import HeadwaterError
 
 _FLAGS: Final = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
+_KINDS: Final = {
+    stat.S_IFDIR: "a directory",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFLNK: "a link",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFSOCK: "a socket",
+}
 _PIECE: Final = 1024 * 1024
+_AGAIN: Final = " the same command goes on from there"
 
 
 class JournalError(HeadwaterError):
@@ -45,8 +54,11 @@ def open_alone(path: Path) -> int:
     """
     while True:
         try:
+            _check_kind(path)
             descriptor = os.open(path, _FLAGS | os.O_CREAT, 0o600)
         except OSError as error:
+            if isinstance(error, FileNotFoundError) and not path.parent.exists():
+                raise trouble(path, f"cannot be written: there is no folder {path.parent}") from None
             raise failed(path, error) from None
         try:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -60,6 +72,17 @@ def open_alone(path: Path) -> int:
             os.close(descriptor)
             raise
         os.close(descriptor)
+
+
+def _check_kind(path: Path) -> None:
+    """Refuse what is there and no file: some of it would wait for ever where it is opened."""
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISREG(mode):
+        kind = _KINDS.get(stat.S_IFMT(mode), "no file")
+        raise trouble(path, f"cannot be written: it is {kind}, which is no file that could be taken up again")
 
 
 def _beside(path: Path) -> Path:
@@ -83,6 +106,54 @@ def _is_still_there(descriptor: int, path: Path) -> bool:
         return False
     mine = os.fstat(descriptor)
     return (named.st_ino, named.st_dev) == (mine.st_ino, mine.st_dev)
+
+
+def check_present(descriptor: int, path: Path) -> None:
+    """Raise `JournalError` where this file is not under its name any more: what is written there would be lost.
+
+    Of one that was deleted a copy is put back, under its name or, where that is another file's now, beside it.
+    """
+    if _is_still_there(descriptor, path):
+        return
+    if os.fstat(descriptor).st_nlink:
+        raise trouble(path, f"was moved{_whereto(descriptor)} while it was written; move it back, and{_AGAIN}")
+    try:
+        copy = _rescued(descriptor, path)
+    except OSError as error:
+        reason = error.strerror or error
+        raise trouble(path, f"was deleted while it was written, and could not be put back: {reason}") from None
+    if copy == path:
+        raise trouble(path, f"was deleted while it was written; what was in it was put back there, so{_AGAIN}")
+    raise trouble(
+        path, f"was replaced by another file while it was written; its results are in {copy}: move it back, and{_AGAIN}"
+    )
+
+
+def _whereto(descriptor: int) -> str:
+    try:
+        return f" to {Path(f'/proc/self/fd/{descriptor}').readlink()}"
+    except OSError:  # not Linux
+        return ""
+
+
+def _rescued(descriptor: int, path: Path) -> Path:
+    """A copy of a file that has no name any more; where it is."""
+    number, copy = 0, path
+    while True:
+        try:
+            new = os.open(copy, _FLAGS | os.O_CREAT | os.O_EXCL, 0o600)
+            break
+        except FileExistsError:
+            number += 1
+            copy = path.with_name(f"{path.name}.rescued{number if number > 1 else ''}")
+    try:
+        size = os.fstat(descriptor).st_size
+        _copy(descriptor, new, ((at, min(_PIECE, size - at)) for at in range(0, size, _PIECE)))
+        os.fsync(new)
+    finally:
+        os.close(new)
+    sync_folder(copy)
+    return copy
 
 
 def replace(path: Path, descriptor: int, pieces: Iterable[tuple[int, int]]) -> int:

@@ -34,6 +34,7 @@ from .results import Stats
 from .resuming import Earlier
 from .sealing import Mark
 from .source import Blocks, InterruptedBatchError, Item, Items, Survey, is_same_file
+from .spool import Spool, is_read_once
 from .writing import Writer
 
 if TYPE_CHECKING:
@@ -66,7 +67,8 @@ async def run_batch(
     """Perform the requests of a JSONL file, and write a result line for each.
 
     Args:
-        input: Lines of OpenAI's Batch API, or of the short form that `asking` describes. It is never written.
+        input: Lines of OpenAI's Batch API, or of the short form that `asking` describes. It is never written. What
+            can be read once, such as a pipe or /dev/stdin, is first read to its end; a later run is given it anew.
         output: Result lines, in the order in which they come. A file that is there is gone on with: records that
             are in it are not sent again, those that failed are not either.
         concurrency: How many records may be under way at once; "auto" finds what the server bears.
@@ -197,8 +199,12 @@ class Batch:
         return error
 
     async def _work(self) -> None:
-        opened = await to_thread.run_sync(self._open)
+        is_read_once, opened = await to_thread.run_sync(self._open)
+        spool: Spool | None = None
         try:
+            if is_read_once:
+                spool = await self._spooled(opened)
+                self._survey = Survey(spool.path, spool.open)
             count = self._count
             earlier = Earlier(self._survey, opened, count, lambda: self._stopped is not None)
             journal = await to_thread.run_sync(partial(earlier.read, retry_failed=self.retry_failed))
@@ -213,11 +219,31 @@ class Batch:
         finally:
             with CancelScope(shield=True):
                 await to_thread.run_sync(opened.close)
+                if spool is not None:
+                    await to_thread.run_sync(spool.close)
 
-    def _open(self) -> OpenJournal:
+    def _open(self) -> tuple[bool, OpenJournal]:
+        """Whether the input has to be kept, and the output."""
+        once = is_read_once(self._survey.path)
         if is_same_file(self._survey.path, self._output):
-            raise InputError(f"{self._output} is the input as well, and would be written")
-        return OpenJournal(self._output)
+            raise InputError(f"{self._output} is the input as well, and would be written; name another output")
+        return once, OpenJournal(self._output)
+
+    async def _spooled(self, opened: OpenJournal) -> Spool:
+        """All of an input that can be read once. Raises `InputError` where there is nothing in it."""
+        spool = await to_thread.run_sync(Spool, self._survey.path, self._output)
+        try:
+            while await to_thread.run_sync(spool.take):
+                if self._stopped is not None:
+                    raise InterruptedBatchError
+            if not spool.size:
+                raise InputError(f"{spool.path} ended without giving anything; nothing was sent")
+        except BaseException:
+            with CancelScope(shield=True):
+                await to_thread.run_sync(spool.close)
+                await to_thread.run_sync(opened.remove_if_empty)
+            raise
+        return spool
 
     # -- what is left
 

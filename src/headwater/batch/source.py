@@ -1,4 +1,4 @@
-"""The input of a batch: one JSON object a line, read twice, never written.
+"""The input of a batch: one JSON object a line, read twice, never written. What can be read once is `spool`'s first.
 
 The first reading counts the records and takes each line's CRC-32, by which a later run knows that the line is the same.
 It refuses a file in which no line is a JSON object. A line that is none among others is a record that fails.
@@ -8,7 +8,9 @@ Nothing of a line is kept but those four bytes, and whether it is a record, or o
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 from zlib import crc32
@@ -28,12 +30,20 @@ LONGEST: Final = 64 * 1024 * 1024
 OFTEN: Final = 4096
 _BOM: Final = b"\xef\xbb\xbf"
 BLANK: Final = object()
+_PACKED: Final = {
+    b"\x1f\x8b": ("gzip", "zcat"),
+    b"\x28\xb5\x2f\xfd": ("zstd", "zstdcat"),
+    b"BZh": ("bzip2", "bzcat"),
+    b"\xfd7zXZ\0": ("xz", "xzcat"),
+}
 _NO_LINES: Final = {
-    b"\x1f\x8b": ": it is compressed with gzip",
-    b"\x28\xb5\x2f\xfd": ": it is compressed with zstd",
     b"\xff\xfe": ": it is UTF-16, and UTF-8 is wanted",
     b"\xfe\xff": ": it is UTF-16, and UTF-8 is wanted",
     b"[": ": it is a JSON array, and one object a line is wanted",
+    b"{\n": ": it is JSON over several lines, and one object a line is wanted",
+    b"{\r": ": it is JSON over several lines, and one object a line is wanted",
+    b"PK\x03\x04": ": it is a ZIP archive",
+    b"PAR1": ": it is a Parquet file",
 }
 """What a file is that has no line in it, by its first bytes."""
 
@@ -56,18 +66,23 @@ class Item(NamedTuple):
 
 
 class Survey:
-    """What the first reading found; `states` and `checksums` have one entry a line."""
+    """What the first reading found; `states` and `checksums` have one entry a line.
 
-    def __init__(self, path: Path) -> None:
+    `open`: gives the input anew, for each reading, where it is no file at this path.
+    """
+
+    def __init__(self, path: Path, opener: Callable[[], BinaryIO] | None = None) -> None:
         self.path = path
+        self.open = opener or partial(_open, path)
         self.states = bytearray()
         self.checksums = array("I")
         self.records = 0
 
     def read(self, stopping: Callable[[], bool]) -> None:
         """Read the file. Raises `InputError` where it cannot be read or has no JSON object, and where it is to stop."""
+        self._check_kind()
         first, well_formed, seen = 0, 0, Seen(self._count())
-        for lines in _blocks_of(self.path):
+        for lines in self.blocks():
             if stopping():
                 raise InterruptedBatchError
             self.checksums.extend(map(crc32, lines))
@@ -82,14 +97,55 @@ class Survey:
         if self.records and not well_formed:
             raise InputError(f"{self.path}: line {first} is no JSON object, and neither is any other{self._hint()}")
 
+    def _check_kind(self) -> None:
+        start = self._start()
+        for begins, (packed, tool) in _PACKED.items():
+            if start.startswith(begins):
+                raise InputError(
+                    f"{self.path} is compressed with {packed}: unpack it first,"
+                    f" or pipe it in, as in `{tool} {self.path} | headwater batch - -o OUT.jsonl`"
+                )
+
     def _hint(self) -> str:
-        with _open(self.path) as file:
-            start = file.read(64).lstrip()
+        start = self._start().lstrip()
         return next((hint for begins, hint in _NO_LINES.items() if start.startswith(begins)), "")
 
+    def _start(self) -> bytes:
+        with self._reading() as file:
+            return file.read(64)
+
     def _count(self) -> int:
-        with _open(self.path) as file:
+        with self._reading() as file:
             return sum(block.count(b"\n") for block in iter(lambda: file.read(BLOCK_BYTES), b"")) + 1
+
+    @contextmanager
+    def _reading(self) -> Iterator[BinaryIO]:
+        with self.open() as file:
+            try:
+                yield file
+            except OSError as error:
+                raise InputError(f"{self.path} cannot be read: {error.strerror}") from None
+
+    def blocks(self) -> Generator[list[bytes], None, None]:
+        """The lines without their ends, and without the mark that some editors put first; some at a time."""
+        rest, is_first, number = b"", True, 1
+        with self._reading() as file:
+            while block := file.read(BLOCK_BYTES):
+                if is_first:
+                    block, is_first = block.removeprefix(_BOM), False
+                block = rest + block
+                *lines, rest = block.split(b"\n")
+                number += len(lines)
+                if len(rest) > LONGEST:
+                    raise InputError(f"{self.path}: line {number} is longer than {LONGEST} bytes")
+                yield [line.rstrip(b"\r") for line in lines] if b"\r" in block else lines
+        if rest:
+            yield [rest.rstrip(b"\r")]
+
+    def lines(self) -> Generator[bytes, None, None]:
+        """The same, one at a time."""
+        for lines in self.blocks():
+            yield from lines
 
 
 class Seen:
@@ -130,37 +186,12 @@ def _open(path: Path) -> BinaryIO:
         raise InputError(f"{path} cannot be read: {error.strerror}") from None
 
 
-def _blocks_of(path: Path) -> Generator[list[bytes], None, None]:
-    """The lines without their ends, and without the mark that some editors put first; some at a time."""
-    rest, is_first, number = b"", True, 1
-    with _open(path) as file:
-        try:
-            while block := file.read(BLOCK_BYTES):
-                if is_first:
-                    block, is_first = block.removeprefix(_BOM), False
-                block = rest + block
-                *lines, rest = block.split(b"\n")
-                number += len(lines)
-                if len(rest) > LONGEST:
-                    raise InputError(f"{path}: line {number} is longer than {LONGEST} bytes")
-                yield [line.rstrip(b"\r") for line in lines] if b"\r" in block else lines
-        except OSError as error:
-            raise InputError(f"{path} cannot be read: {error.strerror}") from None
-    if rest:
-        yield [rest.rstrip(b"\r")]
-
-
-def _lines_of(path: Path) -> Generator[bytes, None, None]:
-    for lines in _blocks_of(path):
-        yield from lines
-
-
 class Blocks:
     """The second reading: the records that are not in the output yet, in blocks, each read by one call."""
 
     def __init__(self, survey: Survey) -> None:
         self._survey = survey
-        self._lines = _lines_of(survey.path)
+        self._lines = survey.lines()
         self._next = 0
 
     def read(self) -> list[Item]:
@@ -208,5 +239,8 @@ class Items:
 
 
 def is_same_file(first: Path, second: Path) -> bool:
-    """Whether both names are one file's."""
-    return first.exists() and second.exists() and first.samefile(second)
+    """Whether both names are one file's, which may not be there yet."""
+    try:
+        return first.samefile(second)
+    except OSError:
+        return first.absolute() == second.absolute()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import shlex
+import sys
 from collections.abc import Callable
 from typing import Annotated, Any, Final
 
@@ -13,13 +14,14 @@ from cyclopts import Parameter
 from ..batch.locking import JournalError
 from ..batch.progress import BatchSummary, read_prices
 from ..batch.runner import run_batch
+from ..batch.spool import STANDARD_INPUT
 from ..client import AsyncInferenceClient
 from ..errors import InputError, InvalidParameterError
 from . import connection
 from .batch_display import EVERY, display
 from .command import DASH
 from .options import option
-from .terminal import say
+from .terminal import is_terminal, say
 
 SOME_FAILED: Final = 3
 GAVE_UP: Final = 4
@@ -30,7 +32,9 @@ _VALUES: Final = ("requests_per_minute", "tokens_per_minute", "model", "media_fo
 _INPUT: Final = inspect.Parameter(
     "source",
     inspect.Parameter.POSITIONAL_ONLY,
-    annotation=Annotated[str, Parameter(name="IN.jsonl", help="The requests: JSON lines.")],
+    annotation=Annotated[
+        str, Parameter(name="IN.jsonl", help='The requests: JSON lines; "-" or a pipe is read to its end first.')
+    ],
 )
 _OUTPUT: Final = inspect.Parameter(
     "output",
@@ -85,8 +89,11 @@ def run(source: str, output: str, **given: Any) -> int:
     or SIGTERM, 1 the output cannot be written, is damaged or in another run's hands, 2 wrong usage, or an input that
     is no JSON lines or was changed.
     """
-    if DASH in (source, output):
-        raise InputError("a batch needs files, not standard input or output: what is piped cannot be gone on with")
+    if output == DASH:
+        raise InputError("the output must be a file, not standard output: what is piped away cannot be gone on with")
+    source = str(STANDARD_INPUT) if source == DASH else source
+    if source == str(STANDARD_INPUT) and is_terminal(sys.stdin):
+        say("reading requests from the terminal; end with Ctrl-D")
     again = _again(source, output, given)
     options: dict[str, Any] = {name: bool(given.get(name)) for name in _SWITCHES}
     options |= {name: given.get(name) for name in _VALUES}
@@ -129,7 +136,7 @@ def _concurrency(given: str | None) -> Any:
 
 def _again(source: str, output: str, given: dict[str, Any]) -> str:
     """The command that goes on."""
-    words = ["headwater", "batch", source, "-o", output]
+    words = ["-o", output]
     for name, value in given.items():
         flag = f"--{name.replace('_', '-')}"
         for one in value if isinstance(value, list) else [value]:
@@ -137,7 +144,12 @@ def _again(source: str, output: str, given: dict[str, Any]) -> str:
                 words.append(flag)
             elif one not in (None, True, False):
                 words += [flag, str(one)]
-    return shlex.join(words)
+    place = f"headwater batch {shlex.quote(source)}"
+    if source == str(STANDARD_INPUT):
+        place = "... | headwater batch -"
+    elif source.startswith(("/dev/fd/", "/proc/self/fd/")):  # a shell's <(...)
+        place = "headwater batch <(...)"
+    return f"{place} {shlex.join(words)}"
 
 
 def _end(summary: BatchSummary, again: str) -> int:
