@@ -36,7 +36,7 @@ WORDS = (
 PLAIN = f"{WORDS} tasks providers engine"
 CLIENTS = (
     "portal calling spellings methods responses custom hub openai_names openai_calls extras legacy task_rows keys"
-    " options routes routing client"
+    " options attributes routes routing client"
 )
 LAYERS = {
     # 0: words and pure knowledge

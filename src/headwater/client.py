@@ -13,6 +13,7 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from .attributes import Options
 from .auth import Kept, Secret, check_headers, hidden
 from .batch.faces import AsyncMaps, SyncMaps
 from .calling import AsyncTask, SyncTask
@@ -63,7 +64,7 @@ _LEAVES_ENGINE = frozenset({"timeout", "retries", "hedge_after"})
 """Options after whose change all that is known of providers still holds."""
 
 
-class Client(Tasks):
+class Client(Tasks, Options):
     """What both clients are: their settings, and how a call of theirs is prepared."""
 
     def __init__(

@@ -26,7 +26,7 @@ HUB: Final = "https://huggingface.co"
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What a client was told about one place where its calls go. `headers` are checked.
 
-    `theirs`: the model's id there, whatever the call names. `hub_key`: the client's own key, for look-ups at the Hub.
+    `theirs`: the model's id there, for calls that name none. `hub_key`: the client's own key, for look-ups at the Hub.
     `name`: what the place is called where there are several, and `timeout` its own limits.
     """
 
@@ -54,6 +54,14 @@ def hub_url() -> str:
     return (os.environ.get("HF_ENDPOINT") or HUB).rstrip("/")
 
 
+def inference_url() -> str | None:
+    """Where hf-inference is, if HF_INFERENCE_ENDPOINT names another place than the router.
+
+    https://huggingface.co/docs/huggingface_hub/package_reference/environment_variables
+    """
+    return os.environ.get("HF_INFERENCE_ENDPOINT", "").strip().rstrip("/") or None
+
+
 class Keys:
     """The keys of one client."""
 
@@ -73,16 +81,28 @@ class Keys:
             return None
         if home is None and s.key.routed and not is_hugging_face_url(url):
             return None  # a Hugging Face token, and some other server's URL as the call's model
-        if url.scheme == "http" and not is_loopback(url.host) and not s.allow_insecure:
+        self._check_secure(url)
+        return s.key
+
+    def _check_secure(self, url: Url) -> None:
+        if url.scheme == "http" and not is_loopback(url.host) and not self._settings.allow_insecure:
             raise InsecureCredentialError(
                 f"the token would go to {url.host} over plain http, where others can read it;"
                 " use https, or allow_insecure=True"
             )
-        return s.key
 
-    async def for_provider(self, row: Provider) -> tuple[Secret | None, bool]:
-        """The key of a call to this provider, and whether it goes through Hugging Face's router."""
+    async def for_provider(self, row: Provider, there: Url | None = None) -> tuple[Secret | None, bool]:
+        """The key of a call to this provider, and whether it goes through Hugging Face's router.
+
+        `there`: where hf-inference is, other than at the router. What nobody passed goes to Hugging Face's own alone.
+        """
         key = self._settings.key
+        if there is not None:
+            if key is not None:
+                self._check_secure(there)
+            elif is_hugging_face_url(there):
+                key = await self.ambient_hub_token()
+            return key, True
         if row.name in {"auto", "hf-inference"}:
             key = key or await self.ambient_hub_token()
             if row.name == "auto" and (key is None or not key.routed):
@@ -135,6 +155,12 @@ class Keys:
         """What a call may add to its requests, on these origins and at the Hub."""
         headers = dict(static or {}) | dict(self._settings.headers)
         bill_to = self._settings.bill_to
+        if bill_to is not None and not billed:
+            warnings.warn(
+                "bill_to is of no effect: this call does not go through Hugging Face, and the key's owner pays",
+                UserWarning,
+                stacklevel=2,
+            )
         if bill_to is not None and billed:
             if headers.get("x-hf-bill-to", bill_to) != bill_to:
                 warnings.warn("bill_to replaces the header X-HF-Bill-To", UserWarning, stacklevel=2)

@@ -29,11 +29,11 @@ class Route(msgspec.Struct, frozen=True):
 
         provider=["together", Route("groq", model="llama-3.1-8b-instant", api_key=...)]
 
-    `provider`: its name; or `base_url`: the URL of a server of your own. `model`: the model's id there, whatever the
-    call names; or `model_mapping`: ids there by what the call names. `token` or `api_key`: the key for this place
-    alone; a provider without one has the client's, or its environment variable. `timeout`: a `Timeout`, or seconds in
-    total, for the time that it is this one's turn, in place of the client's; when it is over the next one is asked,
-    and the client's total counts all the same.
+    `provider`: its name; or `base_url`: the URL of a server of your own. `model`: the model's id there, in place of the
+    client's, for calls that name none of their own; or `model_mapping`: ids there by what the call names. `token` or
+    `api_key`: the key for this place alone; a provider without one has the client's, or its environment variable.
+    `timeout`: a `Timeout`, or seconds in total, for the time that it is this one's turn, in place of the client's; when
+    it is over the next one is asked, and the client's total counts all the same.
 
     Raises `InvalidParameterError` for a combination that says nothing or two things, `UnknownProviderError`, and
     `InvalidCredentialError` for a key that cannot be sent.

@@ -1,12 +1,14 @@
 """Where a call goes and what it may carry: from a client's settings and a call's model to a destination.
 
-The order of what decides: the call's model, the client's URL, the client's provider, HEADWATER_PROVIDER,
-"hf-inference". Nothing is sent here; the saved token's file is read in a worker thread.
+The order of what decides: the call's model, the client's URL, the client's provider, HEADWATER_PROVIDER, a provider
+that the model names ("org/model:together", for the router), "hf-inference". Nothing is sent here; the saved token's
+file is read in a worker thread.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from typing import Any, Final
 
 import msgspec
@@ -21,13 +23,15 @@ from .errors import (
 )
 from .events import Job
 from .flow import Call
-from .keys import Keys, Settings, hub_url, is_url
+from .keys import Keys, Settings, hub_url, inference_url, is_url
 from .providers import Flows, Provider, flow_for, provider
 from .routes import URL_AND_PROVIDER
 from .wire import parse_url
 
 ROUTER: Final = "https://router.huggingface.co"
 HUB: Final = "https://huggingface.co"
+HF_INFERENCE: Final = "hf-inference"
+_SUFFIXED: Final = re.compile(r":(?!hf-inference\Z)")
 REMEMBERED: Final = 4096
 """Destinations kept per client; a client that sees more models than this makes them anew."""
 
@@ -134,12 +138,18 @@ class Place:
             raise InvalidParameterError(URL_AND_PROVIDER)
         url = model if is_url(model) else s.base_url or (s.model if is_url(s.model) else None)
         if url is not None:
-            named = None if is_url(model) else model or (None if is_url(s.model) else s.model) or s.theirs
-            return await self._to_url(task, url, named, flow)
-        name = s.provider or os.environ.get("HEADWATER_PROVIDER") or "hf-inference"
-        return await self.to_provider(task, provider(name), model or s.model or s.theirs, flow)
+            own = None if is_url(model) else model
+            named = None if is_url(model) else own or (None if is_url(s.model) else s.model) or s.theirs
+            return await self._to_url(task, url, named, flow, own=own)
+        named = model or s.model or s.theirs
+        name = s.provider or os.environ.get("HEADWATER_PROVIDER")
+        if name is None:  # a model that names its provider (or a policy) goes to the router, which looks at that
+            name = "auto" if named is not None and _SUFFIXED.search(named) else "hf-inference"
+        return await self.to_provider(task, provider(name), named, flow, own=model)
 
-    async def _to_url(self, task: str, url: str, named: str | None, flow: Flows | None) -> Destination:
+    async def _to_url(
+        self, task: str, url: str, named: str | None, flow: Flows | None, *, own: str | None
+    ) -> Destination:
         parsed = parse_url(url)
         key = self._keys.for_url(parsed)
         if key is None and is_hugging_face_url(parsed):
@@ -152,16 +162,20 @@ class Place:
             credentials=self._keys.credentials({parsed.origin}, key, None, billed=is_hugging_face(parsed.host)),
             base=url.rstrip("/"),
             hub=hub_url(),
-            model=self._theirs(named),
+            model=self._there(named, own),
             url=url,
             timeout=self.settings.timeout,
         )
 
-    async def to_provider(self, task: str, row: Provider, named: str | None, flow: Flows | None) -> Destination:
-        """Where a call for this provider goes."""
+    async def to_provider(
+        self, task: str, row: Provider, named: str | None, flow: Flows | None, *, own: str | None = None
+    ) -> Destination:
+        """Where a call for this provider goes; `own`: the model that the call itself names."""
         flow = flow or flow_for(row.name, task)
-        key, routed = await self._keys.for_provider(row)
-        base = row.base if not routed or row.name == "auto" else f"{ROUTER}/{row.name}"
+        base = inference_url() if row.name == HF_INFERENCE else None
+        key, routed = await self._keys.for_provider(row, None if base is None else parse_url(base))
+        if base is None:
+            base = row.base if not routed or row.name == "auto" else f"{ROUTER}/{row.name}"
         scheme, header = ("Bearer", "authorization") if routed else (row.scheme, row.header)
         return Destination(
             provider=row.name,
@@ -179,15 +193,17 @@ class Place:
             ),
             base=base,
             hub=hub_url(),
-            model=self._theirs(named),
+            model=self._there(named, own),
             routed=routed,
             keys=row.keys,
             timeout=self.settings.timeout,
         )
 
-    def _theirs(self, named: str | None) -> str | None:
-        """The model's id there, where it is known without asking."""
-        return self.settings.theirs or (self.settings.model_mapping.get(named) if named else None)
+    def _there(self, named: str | None, own: str | None) -> str | None:
+        """The model's id there, where it is known without asking: a route's own, unless the call names a model."""
+        if own is None and self.settings.theirs is not None:
+            return self.settings.theirs
+        return self.settings.model_mapping.get(named) if named else None
 
 
 def _of_no_list(settings: Settings) -> Settings:

@@ -16,7 +16,7 @@ from ..errors import InvalidRequestError, MissingModelError, NotFoundError, Prov
 from ..flow import Cached, Call, Flow, Send
 from ..refusals import decode
 from . import embeddings, text_generation
-from .mapping import not_served, serving
+from .mapping import not_served, serving, without_suffix
 from .openai import Dialect, Flows, exchange, request_to
 from .requests import get
 from .response_format import json_object_value
@@ -39,7 +39,7 @@ def served(flow: Flows) -> Flows:
 
 def _served(call: Call, flow: Flows) -> Flow[Any]:
     if call.model is None:
-        call.model = (call.hub_id or (yield from recommended(call))).partition(":")[0]
+        call.model = without_suffix(call, call.hub_id or (yield from recommended(call)))
     try:
         return (yield from flow(call))
     except (NotFoundError, InvalidRequestError) as refused:

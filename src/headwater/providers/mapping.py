@@ -66,12 +66,18 @@ def _mapped(call: Call, flow: Flows) -> Flow[Any]:
     return (yield from flow(call))
 
 
-def _resolve(call: Call, named: str) -> Flow[Entry]:
+def without_suffix(call: Call, named: str) -> str:
+    """The model's id without what names its provider. Raises `InvalidParameterError` where that is another one."""
     hub_id, _, suffix = named.partition(":")
     if suffix and suffix not in POLICIES and suffix != call.provider:
         raise InvalidParameterError(
             f"the model {named!r} names the provider {suffix!r}, and the call {call.provider!r}; use one"
         )
+    return hub_id
+
+
+def _resolve(call: Call, named: str) -> Flow[Entry]:
+    hub_id = without_suffix(call, named)
     entries = yield from entries_of(call, hub_id)
     entry = next((e for e in entries if e.provider == call.provider), None)
     if entry is None:

@@ -1,0 +1,359 @@
+"""A client's arguments: read, set, changed, copied and pickled; and whose model and whose place a call takes."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+from drivers import Driver
+
+from headwater import (
+    AsyncInferenceClient,
+    InferenceClient,
+    InputPolicy,
+    InsecureCredentialError,
+    InvalidCredentialError,
+    InvalidParameterError,
+    MissingCredentialError,
+    Route,
+    Secret,
+    Timeout,
+)
+
+pytestmark = pytest.mark.anyio
+
+ASKED = [{"role": "user", "content": "Hi"}]
+ANSWER = {"choices": [{"index": 0, "message": {"role": "assistant", "content": "w"}, "finish_reason": "stop"}]}
+HF = "hf_000000000000000000000000"
+OWN = "sk-own-key-000000000000000"
+KINDS: list[Any] = [AsyncInferenceClient, InferenceClient]
+
+
+class NotGiven:
+    """As OpenAI's client has it."""
+
+    def __bool__(self) -> bool:
+        return False
+
+
+class Omit(NotGiven):
+    """As well."""
+
+
+class Caught(httpx.MockTransport):
+    """Answers every chat, and keeps the requests."""
+
+    def __init__(self) -> None:
+        self.requests: list[httpx.Request] = []
+        super().__init__(self._answer)
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request)
+        if request.url.path.startswith("/api/models/"):
+            entry = {"status": "live", "providerId": "looked-up", "task": "conversational"}
+            return httpx.Response(200, json={"inferenceProviderMapping": {"together": entry, "groq": entry}})
+        return httpx.Response(200, json=ANSWER)
+
+    @property
+    def last(self) -> tuple[str, str]:
+        """Where the last one went, and its model."""
+        request = self.requests[-1]
+        return f"{request.url.host}{request.url.path}", json.loads(request.content)["model"]
+
+
+@pytest.fixture(autouse=True)
+def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Iterator[None]:
+    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_ENDPOINT", "HF_INFERENCE_ENDPOINT", "TOGETHER_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    yield
+
+
+# the arguments as attributes
+
+GIVEN: dict[str, Any] = {
+    "model": "m",
+    "provider": "together",
+    "timeout": 5,
+    "headers": {"X-Team": "a"},
+    "cookies": {"c": "d"},
+    "bill_to": "org",
+    "trust_env": False,
+    "http2": False,
+    "model_mapping": {"m": "n"},
+    "retries": 3,
+    "hedge_after": 1.5,
+    "allow_insecure": True,
+    "input_policy": InputPolicy.untrusted,
+}
+CHANGED: dict[str, Any] = {
+    "model": "other",
+    "provider": "groq",
+    "timeout": Timeout(idle=3),
+    "headers": {"X-Team": "b"},
+    "cookies": {},
+    "bill_to": None,
+    "trust_env": True,
+    "model_mapping": {},
+    "retries": 0,
+    "max_retries": 1,
+    "hedge_after": None,
+    "allow_insecure": False,
+    "input_policy": InputPolicy(),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", GIVEN)
+def test_an_argument_can_be_read(kind: Any, name: str) -> None:
+    assert getattr(kind(**GIVEN), name) == GIVEN[name]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", CHANGED)
+def test_an_argument_that_is_set_is_as_if_it_was_given(kind: Any, name: str) -> None:
+    client = kind(**GIVEN)
+    setattr(client, name, CHANGED[name])
+    assert getattr(client, name) == CHANGED[name]
+    with pytest.raises(AttributeError):
+        delattr(client, name)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_names_of_openais_are_the_same_arguments(kind: Any) -> None:
+    client = kind(api_key=OWN, max_retries=4, default_headers={"a": "b"}, base_url="http://127.0.0.1:1/v1")
+    assert (client.retries, client.max_retries) == (4, 4)
+    assert client.headers == client.default_headers == {"a": "b"}
+    assert client.token == client.api_key == Secret(OWN) and OWN not in repr((client.token, vars(client)))
+    assert client.base_url == "http://127.0.0.1:1/v1"
+    more = client.copy(default_headers={"c": "d"}, max_retries=1, timeout=NotGiven())
+    assert (more.headers, more.retries, more.timeout) == ({"a": "b", "c": "d"}, 1, None)
+    assert client.with_options(headers={"c": "d"}).headers == {"c": "d"}
+    with pytest.raises(InvalidParameterError, match="not both"):
+        client.with_options(retries=1, max_retries=1)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("nothing", [None, NotGiven(), Omit()], ids=["none", "not given", "omit"])
+def test_what_is_not_given_is_the_default(kind: Any, nothing: Any) -> None:
+    client = kind(nothing, api_key=nothing, timeout=nothing, max_retries=nothing, default_headers=nothing)
+    assert (client.model, client.token, client.timeout, client.retries, client.headers) == (None, None, None, 2, {})
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_wrong_value_is_refused_and_changes_nothing(kind: Any) -> None:
+    client = kind(**GIVEN)
+    for name, value in {"timeout": -1, "retries": "x", "provider": "nobody", "headers": 3, "model": "http://x"}.items():
+        with pytest.raises(InvalidParameterError if name != "provider" else Exception):
+            setattr(client, name, value)
+        assert getattr(client, name) == GIVEN[name]
+    with pytest.raises(TypeError):
+        client.headers["x"] = "y"
+
+
+async def test_a_model_that_is_set_is_asked(driver: Driver) -> None:
+    caught = Caught()
+    client = (AsyncInferenceClient if not driver.blocking else InferenceClient)(
+        base_url="http://127.0.0.1:1/v1", model="x", transport=caught
+    )
+    for name in ("x", "y"):
+        client.model = name
+        if driver.blocking:
+            from drivers import in_thread
+
+            await in_thread(client.chat_completion, ASKED)
+        else:
+            await client.chat_completion(ASKED)
+        assert caught.last == ("127.0.0.1/v1/chat/completions", name)
+
+
+# copies
+
+COPIES: dict[str, Callable[[Any], Any]] = {
+    "copy": copy.copy,
+    "deepcopy": copy.deepcopy,
+    "pickle": lambda client: pickle.loads(pickle.dumps(client)),
+    "with_options": lambda client: client.with_options(),
+}
+
+
+class Named(InferenceClient):
+    """A subclass with a constructor and attributes of its own."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__("m", timeout=3)
+        self.names = [name]
+
+
+@pytest.mark.parametrize("how", COPIES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_copy_has_the_arguments_and_goes_its_own_way(kind: Any, how: str) -> None:
+    given = {**GIVEN, "cookies": None}
+    client = kind(**given)
+    other = COPIES[how](client)
+    assert type(other) is kind
+    assert {name: getattr(other, name) for name in given if given[name]} == {k: v for k, v in given.items() if v}
+    other.model = "another"
+    assert (client.model, other.model) == ("m", "another")
+
+
+@pytest.mark.parametrize("how", COPIES)
+def test_a_copy_of_a_subclass(how: str) -> None:
+    client = Named("n")
+    other = COPIES[how](client)
+    assert (type(other), other.names, other.model, other.timeout) == (Named, ["n"], "m", 3)
+    assert (other.names is client.names) is (how in ("copy", "with_options"))
+
+
+@pytest.mark.parametrize("how", ["copy", "deepcopy"])
+def test_a_copy_within_the_process_has_the_key(how: str) -> None:
+    assert COPIES[how](InferenceClient(token=HF)).token == Secret(HF)
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        {"token": OWN},
+        {"headers": {"Authorization": f"Bearer {OWN}"}},
+        {"cookies": {"session": OWN}},
+        {"base_url": f"http://127.0.0.1:1/v1?key={OWN}"},
+        {"proxies": f"http://user:{OWN}@127.0.0.1:1"},
+        {"provider": [Route("together", api_key=OWN), "groq"]},
+    ],
+    ids=lambda given: next(iter(given)),
+)
+def test_no_secret_is_pickled(secret: dict[str, Any]) -> None:
+    with pytest.raises(TypeError, match="pickled") as found:
+        pickle.dumps(InferenceClient(**secret))
+    assert OWN not in str(found.value)
+
+
+def test_a_key_of_the_environment_is_pickled_as_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOGETHER_API_KEY", OWN)
+    pickled = pickle.dumps(InferenceClient(provider="together", api_key=OWN))
+    assert OWN.encode() not in pickled and pickle.loads(pickled).token == Secret(OWN)
+    monkeypatch.delenv("TOGETHER_API_KEY")
+    with pytest.raises(MissingCredentialError, match="TOGETHER_API_KEY"):
+        pickle.loads(pickled)
+
+
+# whose model, and whose place
+
+
+@pytest.mark.parametrize(
+    ("client", "model", "sent"),
+    [
+        ({"base_url": "http://127.0.0.1:1/v1", "model": "x"}, None, "x"),
+        ({"base_url": "http://127.0.0.1:1/v1", "model": "x"}, "y", "y"),
+        ({"provider": Route(base_url="http://127.0.0.1:1/v1", model="r")}, None, "r"),
+        ({"provider": Route(base_url="http://127.0.0.1:1/v1", model="r")}, "y", "y"),
+        ({"provider": Route(base_url="http://127.0.0.1:1/v1", model="r"), "model": "x"}, None, "r"),
+        ({"provider": Route(base_url="http://127.0.0.1:1/v1", model="r"), "model": "x"}, "y", "y"),
+        ({"provider": Route("groq", model="r", api_key=OWN)}, None, "r"),
+        ({"provider": Route("groq", model="r", api_key=OWN), "model": "x"}, None, "r"),
+        ({"provider": Route("groq", model="r", api_key=OWN)}, "org/model", "looked-up"),
+        ({"provider": Route("groq", model_mapping={"org/model": "z"}, api_key=OWN)}, "org/model", "z"),
+        ({"provider": [Route("groq", model="r", api_key=OWN), "together"], "token": HF}, "org/model", "looked-up"),
+    ],
+)
+async def test_a_calls_own_model_wins(driver: Driver, client: dict[str, Any], model: str | None, sent: str) -> None:
+    caught = Caught()
+    async with driver.client(transport=caught, **client) as asking:
+        await asking.chat_completion(ASKED, model=model)
+    assert caught.last[1] == sent
+
+
+@pytest.mark.parametrize(
+    ("client", "model", "goes", "sent"),
+    [
+        ({}, "org/model:together", "router.huggingface.co/v1/chat/completions", "org/model:together"),
+        ({}, "org/model:fastest", "router.huggingface.co/v1/chat/completions", "org/model:fastest"),
+        ({"model": "org/model:groq"}, None, "router.huggingface.co/v1/chat/completions", "org/model:groq"),
+        (
+            {},
+            "org/model:hf-inference",
+            "router.huggingface.co/hf-inference/models/org/model/v1/chat/completions",
+            "org/model",
+        ),
+        (
+            {"provider": "hf-inference"},
+            "org/model:cheapest",
+            "router.huggingface.co/hf-inference/models/org/model/v1/chat/completions",
+            "org/model",
+        ),
+    ],
+)
+async def test_a_model_may_name_its_provider(
+    driver: Driver, client: dict[str, Any], model: str | None, goes: str, sent: str
+) -> None:
+    caught = Caught()
+    async with driver.client(transport=caught, token=HF, **client) as asking:
+        await asking.chat_completion(ASKED, model=model)
+    assert caught.last == (goes, sent)
+
+
+async def test_a_model_that_names_another_provider_is_refused(driver: Driver) -> None:
+    caught = Caught()
+    for provider in ("hf-inference", "groq"):
+        async with driver.client(transport=caught, token=HF, provider=provider) as client:
+            with pytest.raises(InvalidParameterError, match="'together'"):
+                await client.chat_completion(ASKED, model="org/model:together")
+    async with driver.client(transport=caught, token=OWN) as client:
+        with pytest.raises(InvalidCredentialError):
+            await client.chat_completion(ASKED, model="org/model:together")
+    assert caught.requests == []
+
+
+@pytest.mark.parametrize(
+    ("there", "given", "carried"),
+    [
+        ("https://inference.example", {}, None),
+        ("https://inference.example/", {"token": HF}, HF),
+        ("https://api-inference.huggingface.co", {}, "hf_ambient0000000000000"),
+        ("http://127.0.0.1:9", {"token": HF}, HF),
+        ("http://127.0.0.1:9", {}, None),
+    ],
+)
+async def test_the_environment_says_where_hf_inference_is(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch, there: str, given: dict[str, Any], carried: str | None
+) -> None:
+    monkeypatch.setenv("HF_INFERENCE_ENDPOINT", there)
+    monkeypatch.setenv("HF_TOKEN", "hf_ambient0000000000000")
+    caught = Caught()
+    async with driver.client("org/model", transport=caught, **given) as client:
+        await client.chat_completion(ASKED)
+    request = caught.requests[-1]
+    assert str(request.url) == f"{there.rstrip('/')}/models/org/model/v1/chat/completions"
+    assert request.headers.get("authorization") == (carried and f"Bearer {carried}")
+
+
+async def test_a_key_goes_to_no_inference_endpoint_in_the_open(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_INFERENCE_ENDPOINT", "http://inference.example")
+    caught = Caught()
+    async with driver.client("org/model", transport=caught, token=HF) as client:
+        with pytest.raises(InsecureCredentialError):
+            await client.chat_completion(ASKED)
+    assert caught.requests == []
+
+
+async def test_bill_to_says_where_it_does_nothing(driver: Driver) -> None:
+    caught = Caught()
+    for given in (
+        {"provider": "groq", "api_key": OWN, "model_mapping": {"m": "n"}},
+        {"base_url": "http://127.0.0.1:1"},
+    ):
+        async with driver.client("m", transport=caught, bill_to="org", **given) as client:
+            with pytest.warns(UserWarning, match="bill_to"):
+                await client.chat_completion(ASKED)
+        assert "x-hf-bill-to" not in caught.requests[-1].headers
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        async with driver.client("org/model", transport=caught, bill_to="org", token=HF) as client:
+            await client.chat_completion(ASKED)
+    assert caught.requests[-1].headers["x-hf-bill-to"] == "org"
