@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from .errors import PermissionDeniedError as PermissionDeniedError
     from .errors import ProtocolError as ProtocolError
     from .errors import ProviderError as ProviderError
+    from .errors import ProxyError as ProxyError
     from .errors import RateLimitError as RateLimitError
     from .errors import RedirectError as RedirectError
     from .errors import ResponseTooLargeError as ResponseTooLargeError
@@ -192,9 +193,10 @@ _MODULES: dict[str, str] = {
         "HfHubHTTPError IncompleteGenerationError IncompleteStreamError InferenceTimeoutError InputError "
         "InsecureCredentialError InvalidCredentialError InvalidParameterError InvalidRequestError JobFailedError "
         "MalformedEventError MissingCredentialError MissingModelError ModelLoadingError NotFoundError OverloadedError "
-        "PaymentRequiredError PermissionDeniedError ProtocolError ProviderError RateLimitError RedirectError "
-        "ResponseTooLargeError ServerError TLSError TextGenerationError TransportError UnexpectedContentError "
-        "UnknownError UnknownProviderError UnsupportedModelError UnsupportedTaskError ValidationError"
+        "PaymentRequiredError PermissionDeniedError ProtocolError ProviderError ProxyError RateLimitError "
+        "RedirectError ResponseTooLargeError ServerError TLSError TextGenerationError TransportError "
+        "UnexpectedContentError UnknownError UnknownProviderError UnsupportedModelError UnsupportedTaskError "
+        "ValidationError"
     ),
     "events": "Job JobEvent Progress Queued Started Submitted Transferred",
     "hub": "ModelInfo ModelList ModelStatus",

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 from weakref import WeakValueDictionary
 
 from .errors import InvalidCredentialError, InvalidParameterError
@@ -132,6 +132,33 @@ class Secret:
 
 
 _alive: WeakValueDictionary[int, Secret] = WeakValueDictionary()
+
+
+class ProxySecret(Secret):
+    """The password of a proxy, which may have any character, and is no call's own: it is masked in all of them."""
+
+    __slots__ = ()
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+        value = MASK
+        self._needles = _spellings(self._value)
+        self._together = "\n".join(self._needles)
+        _alive[id(self)] = self
+
+
+PROXY_SECRETS: dict[str, tuple[ProxySecret, ...]] = {}
+"""By the proxy's URL; kept for as long as the process lasts."""
+
+
+def guard_proxy(proxy: str) -> None:
+    """See to it that the password in a proxy's URL is masked from now on, wherever it is repeated."""
+    if proxy in PROXY_SECRETS:
+        return
+    user, found, password = Masked(proxy.partition("://")[2].partition("/")[0].rpartition("@")[0]).partition(":")
+    texts = {password, unquote(password)} if found and password else set()
+    texts |= {base64.b64encode(f"{unquote(user)}:{unquote(each)}".encode()).decode() for each in list(texts)}
+    PROXY_SECRETS[Masked(proxy)] = tuple(map(ProxySecret, sorted(texts)))
 
 
 def redact_all(text: str) -> str:

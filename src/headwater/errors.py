@@ -9,7 +9,7 @@
     │   └── ClosedError              the client or the run was closed
     │       └── ForkedClientError    in a forked child, a stream of its parent's
     ├── TransportError               the network's
-    │   ├── ConnectError ── TLSError
+    │   ├── ConnectError ── TLSError, ProxyError (a proxy on the way refused)
     │   ├── ConnectionLostError      reset or closed before the answer was whole
     │   └── ProtocolError            bytes that are not HTTP
     ├── ProviderError                theirs: it answered, and refused (status, code, body)
@@ -150,6 +150,17 @@ class TLSError(ConnectError):
     """The server's certificate or its TLS is not acceptable."""
 
     retryable = False
+
+
+class ProxyError(ConnectError):
+    """The proxy on the way refused, not the server: a 407, or whatever else it answered to CONNECT.
+
+    `proxy`: its host and port. `status`: what it answered, where it speaks HTTP.
+    """
+
+    retryable = False
+    proxy: str | None = None
+    status: int | None = None
 
 
 class ConnectionLostError(TransportError):

@@ -21,6 +21,7 @@ from headwater.errors import (
     InferenceTimeoutError,
     InvalidParameterError,
     ProtocolError,
+    ProxyError,
     TLSError,
 )
 from headwater.transport.httpx_transport import FromHTTPX, PoolTransport, adapted, proxied
@@ -71,7 +72,7 @@ REASONS = [
     (httpx.PoolTimeout("x"), InferenceTimeoutError),
     (httpx.ConnectError("x"), ConnectError),
     (httpx.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED] x"), ConnectError),
-    (httpx.ProxyError("x"), ConnectError),
+    (httpx.ProxyError("x"), ProxyError),
     (httpx.UnsupportedProtocol("x"), ConnectError),
     (httpx.RemoteProtocolError("Server disconnected without sending a response."), ConnectionLostError),
     (httpx.RemoteProtocolError("peer closed connection without sending complete message body"), ConnectionLostError),

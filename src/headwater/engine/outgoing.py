@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from .._version import __version__
-from ..auth import Masked, Secret, secrets_in
+from ..auth import PROXY_SECRETS, Masked, Secret, secrets_in
 from ..flow import Request
 from ..wire import Outgoing, parse_url
 from .multipart import Pieces, body_of
@@ -63,6 +63,9 @@ class Credentials:
         """The text without any secret of this call."""
         for secret in self.secrets:
             text = secret.redact(text)
+        for of_proxy in PROXY_SECRETS.values():
+            for secret in of_proxy:
+                text = secret.redact(text)
         return text
 
 

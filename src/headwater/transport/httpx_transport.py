@@ -6,6 +6,7 @@ is asked for. httpx's exceptions never leave `FromHTTPX`, nor ours `PoolTranspor
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -17,6 +18,7 @@ import httpx
 from anyio import fail_after, move_on_after
 from anyio.lowlevel import current_token
 
+from ..auth import guard_proxy, redact_all
 from ..errors import (
     CallError,
     ConnectError,
@@ -25,6 +27,7 @@ from ..errors import (
     InferenceTimeoutError,
     InvalidParameterError,
     ProtocolError,
+    ProxyError,
     TLSError,
 )
 from ..wire import Outgoing, Transport, Url
@@ -35,21 +38,27 @@ from .tls import default_context
 CLOSING = 2.0
 """Seconds that closing an answer of somebody else's transport may take."""
 
+_PORTS = {"http": 80, "https": 443}
 _LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=1000, keepalive_expiry=60.0)
 
 
 class FromHTTPX:
-    """Any httpx transport as a `wire.Transport`."""
+    """Any httpx transport as a `wire.Transport`; `proxy`: the host and port of the proxy that it goes through."""
 
-    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+    def __init__(self, transport: httpx.AsyncBaseTransport, proxy: str | None = None) -> None:
         self._transport = transport
+        self._proxy = proxy
 
     async def send(self, outgoing: Outgoing) -> HTTPXAnswer:
         """Send a request; the answer once its head is there (see `wire.Transport.send`)."""
         request = _request(outgoing)
-        with _our_errors(sent=False):
+        with _our_errors(sent=False, proxy=self._proxy):
             response = await self._transport.handle_async_request(request)
-        return HTTPXAnswer(response, outgoing.method)
+        answer = HTTPXAnswer(response, outgoing.method)
+        if response.status_code == 407 and self._proxy is not None and outgoing.url.scheme == "http":
+            await answer.aclose()
+            raise _refused(f"407 {response.reason_phrase}", self._proxy)
+        return answer
 
     async def aclose(self) -> None:
         """Close the transport with all its connections."""
@@ -190,6 +199,9 @@ def proxied(proxy: str | None, *, http2: bool = False, context: ssl.SSLContext |
     httpx's own pool serves these: close it (`aclose`) before the event loop ends.
     """
 
+    if proxy is not None:
+        guard_proxy(proxy)
+
     def make() -> httpx.AsyncBaseTransport:
         return httpx.AsyncHTTPTransport(
             proxy=proxy, http2=http2, verify=context or default_context(), limits=_LIMITS, trust_env=False
@@ -198,14 +210,21 @@ def proxied(proxy: str | None, *, http2: bool = False, context: ssl.SSLContext |
     if http2 and find_spec("h2") is None:
         raise CallError("HTTP/2 needs a package that is missing: pip install headwater[http2]")
     try:
-        if proxy is not None and not httpx.URL(proxy).host:
-            raise ValueError("no host")
+        place = None if proxy is None else _place(httpx.URL(proxy))
         make()
     except ImportError as error:
         raise CallError("SOCKS proxies need a package that is missing: pip install httpx[socks]") from error
     except (ValueError, httpx.InvalidURL):  # their words hold the proxy's URL, and so its password
         raise InvalidParameterError("this proxy's URL cannot be used") from None
-    return FromHTTPX(_PerLoop(make))
+    return FromHTTPX(_PerLoop(make), place)
+
+
+def _place(proxy: httpx.URL) -> str:
+    """Host and port, which are all that is ever told of a proxy."""
+    if not proxy.host:
+        raise ValueError("no host")
+    host = f"[{proxy.host}]" if ":" in proxy.host else proxy.host
+    return f"{host}:{proxy.port or _PORTS.get(proxy.scheme, 1080)}"
 
 
 def _request(outgoing: Outgoing) -> httpx.Request:
@@ -251,26 +270,43 @@ def _framed(response: httpx.Response, method: str) -> Literal["length", "chunked
 
 
 @contextmanager
-def _our_errors(*, sent: bool) -> Iterator[None]:
+def _our_errors(*, sent: bool, proxy: str | None = None) -> Iterator[None]:
     try:
         yield
     except HeadwaterError:
         raise
     except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
-        raise _ours(error, sent) from error
+        raise _ours(error, sent, proxy) from error
+    except Exception as error:
+        # httpcore reads a SOCKS proxy's answers with assertions, and socksio's own errors leave it as they are
+        if proxy is None or not (isinstance(error, AssertionError) or type(error).__module__.startswith("socksio")):
+            raise
+        raise _refused("what it answered is not SOCKS", proxy) from error
 
 
-def _ours(error: Exception, sent: bool) -> HeadwaterError:
-    words = str(error) or type(error).__name__
+def _ours(error: Exception, sent: bool, proxy: str | None) -> HeadwaterError:
+    words = redact_all(str(error)) or type(error).__name__
     if isinstance(error, (httpx.ConnectTimeout, httpx.PoolTimeout)):
-        late = InferenceTimeoutError("no connection in time")
+        late = InferenceTimeoutError("no connection in time" + (f" through the proxy {proxy}" if proxy else ""))
         late.phase = "connect"
         return late
-    if isinstance(error, (httpx.ConnectError, httpx.ProxyError, httpx.UnsupportedProtocol)):
-        return (TLSError if _is_tls(error) else ConnectError)(words)
+    if isinstance(error, httpx.ProxyError):
+        return _refused(words, proxy)
+    if isinstance(error, (httpx.ConnectError, httpx.UnsupportedProtocol)):
+        through = f" (through the proxy {proxy})" if proxy else ""
+        return (TLSError if _is_tls(error) else ConnectError)(words + through)
     if isinstance(error, httpx.ProtocolError) and "disconnected" not in words and "closed" not in words:
         return ProtocolError(words)
     return ConnectionLostError(words)
+
+
+def _refused(words: str, proxy: str | None) -> ProxyError:
+    """The error of a proxy that does not let the request through."""
+    status = int(words[:3]) if re.match(r"[1-5][0-9]{2}\b", words) else None
+    hint = "; give its user name and password in its URL" if status == 407 else ""
+    error = ProxyError(f"the proxy {proxy or 'on the way'} refused: {redact_all(words).strip()}{hint}")
+    error.proxy, error.status = proxy, status
+    return error
 
 
 def _is_tls(error: BaseException | None) -> bool:

@@ -6,9 +6,14 @@ set it. Reads no system settings.
 
 from __future__ import annotations
 
+import ipaddress
+import re
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from typing import Final, NamedTuple
 
-from ..auth import is_loopback
+from ..auth import Masked, is_loopback
 from ..wire import Url
 
 
@@ -20,7 +25,7 @@ def proxy_for(url: Url, environ: Mapping[str, str]) -> str | None:
     proxy = _variable(environ, url.scheme) or _variable(environ, "all")
     if not proxy or _excepted(url, _variable(environ, "no")):
         return None
-    return proxy if "://" in proxy else f"http://{proxy}"
+    return Masked(proxy if "://" in proxy else f"http://{proxy}")
 
 
 def _variable(environ: Mapping[str, str], name: str) -> str:
@@ -29,10 +34,60 @@ def _variable(environ: Mapping[str, str], name: str) -> str:
     return environ.get(f"{name}_proxy", upper).strip()
 
 
+_SEPARATOR: Final = re.compile(r"[\s,]+")
+_PORT: Final = re.compile(r"(.*):([0-9]{1,5})\Z")
+
+
+class _Exception(NamedTuple):
+    """One place that NO_PROXY names: hosts, at a port or at all of them."""
+
+    hosts: str
+    network: ipaddress.IPv4Network | ipaddress.IPv6Network | None
+    port: int | None
+
+    def holds(self, host: str, address: ipaddress.IPv4Address | ipaddress.IPv6Address | None, port: int) -> bool:
+        if self.port is not None and self.port != port:
+            return False
+        if self.network is not None:
+            return address is not None and address in self.network
+        return host == self.hosts or host.endswith(f".{self.hosts}") or fnmatchcase(host, self.hosts)
+
+
 def _excepted(url: Url, names: str) -> bool:
-    host, place = url.host.lower(), f"{url.host.lower()}:{url.port}"
-    for name in names.lower().split(","):
-        name = name.strip().lstrip(".").strip("[]")
-        if name == "*" or (name and (name in (host, place) or host.endswith(f".{name}"))):
-            return True
-    return False
+    """Whether NO_PROXY names it: hosts, with all below them (with a dot, `*.` or nothing before them), `*`, addresses
+    and networks (`10.0.0.0/8`, `fd00::/8`), each with a port or without, between commas or blanks."""
+    host = url.host.lower().rstrip(".")
+    address = _address(host)
+    return any(each.holds(host, address, url.port) for each in _exceptions(names))
+
+
+@lru_cache(maxsize=64)
+def _exceptions(names: str) -> tuple[_Exception, ...]:
+    return tuple(_read(name) for name in _SEPARATOR.split(names.lower()) if name)
+
+
+def _read(name: str) -> _Exception:
+    name = name.partition("://")[2] or name
+    network, port = None if "]:" in name else _network(name), None
+    if network is None and (match := _PORT.match(name)):
+        name, port = match[1], int(match[2])
+        network = _network(name)
+    return _Exception(name.removeprefix("*.").strip(".") or name, network, port)
+
+
+def _network(name: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    bare = name.replace("[", "").replace("]", "")
+    try:
+        found = ipaddress.ip_network(bare, strict=False)
+    except ValueError:
+        return None
+    mapped = getattr(found.network_address, "ipv4_mapped", None)
+    return found if mapped is None else ipaddress.ip_network(f"{mapped}/{max(0, found.prefixlen - 96)}", strict=False)
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        found = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return None
+    return getattr(found, "ipv4_mapped", None) or found

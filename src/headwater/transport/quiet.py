@@ -1,7 +1,7 @@
 """What the loggers of httpx's own parts may say: never a secret, at no level.
 
-httpcore logs the headers of answers, and a server may repeat a key in them; hpack logs those of requests. Our own
-transport logs nothing.
+httpcore logs the headers of answers, and a server may repeat a key in them; hpack logs those of requests, and the SOCKS
+part of httpcore a proxy's password. Our own transport logs nothing.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Final
 
 from ..auth import redact_all
 
-_ANSWERS: Final = ("httpx", *(f"httpcore.{part}" for part in ("connection", "http11", "http2", "proxy", "socks")))
-_REQUESTS: Final = ("hpack.hpack", "hpack.table")
+_ANSWERS: Final = ("httpx", *(f"httpcore.{part}" for part in ("connection", "http11", "http2", "proxy")))
+_REQUESTS: Final = ("hpack.hpack", "hpack.table", "httpcore.socks")
 
 
 @lru_cache(maxsize=1)
@@ -31,5 +31,5 @@ def _mask(record: logging.LogRecord) -> bool:
 
 
 def _drop(record: logging.LogRecord) -> bool:
-    """Headers are compressed there, so that masking their text would not hide them."""
+    """Headers are compressed there, and passwords escaped, so that masking their text would not hide them."""
     return record.levelno > logging.DEBUG
