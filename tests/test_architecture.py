@@ -30,8 +30,8 @@ class Layer(NamedTuple):
 
 
 WORDS = (
-    "_version auth errors events flow framing image_headers media mime redaction refusal_classes refusals retry_hints"
-    " server_words wire"
+    "_version auth errors events flow framing image_headers json_decoder json_text media mime redaction refusal_classes"
+    " refusals retry_hints server_words wire"
 )
 PLAIN = f"{WORDS} tasks providers engine"
 CLIENTS = (

@@ -20,6 +20,7 @@ from .providers.mapping import Entry, card_of
 from .providers.requests import get
 from .providers.urls import CHAT, at_model, openai_url
 from .refusals import decode
+from .tasks.lenient import Needed, Unneeded
 from .tasks.output import Output
 
 PAGE: Final = 1000
@@ -46,7 +47,7 @@ class ModelInfo(Output):
     """A model that a server has (OpenAI's `/v1/models`)."""
 
     id: str
-    object: str = "model"
+    object: Unneeded[str] = "model"
     created: int | None = None
     owned_by: str | None = None
 
@@ -64,7 +65,7 @@ class ModelList(Output):
 class _Card(msgspec.Struct, rename={"mapping": "inferenceProviderMapping", "library": "library_name"}):
     inference: str | None = None
     library: str | None = None
-    mapping: dict[str, Entry] | list[Entry] | None = None
+    mapping: Needed[dict[str, Entry] | list[Entry] | None] = None
 
 
 class _Listed(msgspec.Struct):
@@ -158,7 +159,7 @@ PREFIXES: Final = {
 
 
 class _Offer(msgspec.Struct):
-    provider: str = ""
+    provider: Unneeded[str] = ""
 
 
 class _Routed(ModelInfo):

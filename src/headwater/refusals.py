@@ -7,14 +7,13 @@ Pure: it sends nothing, waits for nothing, and puts no secret that `redact` know
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable
-from functools import lru_cache
-from typing import Any, Final, TypeVar, cast
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 import msgspec
 
-from . import server_words
+from . import json_decoder, server_words
 from .errors import (
     AuthenticationError,
     DecodeError,
@@ -26,6 +25,7 @@ from .errors import (
     UnknownError,
 )
 from .flow import Reply
+from .json_text import UNREADABLE, loads
 from .redaction import masked_bytes
 from .redaction import redacted as redacted
 from .refusal_classes import is_bare, is_retryable, kind_of, kind_of_type, says_no, status_of, words_of
@@ -123,8 +123,8 @@ def in_choice(data: bytes) -> ProviderError | None:
     """The error of a choice (https://openrouter.ai/docs/api-reference/errors), with the class of its code: the server
     failed, where it has none. None where no choice has one."""
     try:
-        choices = _CHOICES.decode(data).choices
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        choices = json_decoder.decode(data, _FailedChoices).choices
+    except UNREADABLE:
         return None
     for choice in choices:
         if bytes(choice.error) not in _NOT_SAID:
@@ -182,18 +182,16 @@ class _FailedChoices(msgspec.Struct):
     choices: list[_FailedChoice] = []
 
 
-_CHOICES: Final = msgspec.json.Decoder(_FailedChoices)
 _NOT_SAID: Final = frozenset(
     {b"null", b"false", b"0", b"0.0", b'""', b"[]", b"{}", b'"none"', b'"null"', b'"ok"', b'"success"'}
 )
-_SIGNS: Final = msgspec.json.Decoder(_Signs)
 _OBJECT: Final = re.compile(rb"\s*\[?\s*\{")
 
 
 def _is_error(data: bytes) -> bool:
     try:
-        signs = _SIGNS.decode(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        signs = json_decoder.decode(data, _Signs)
+    except UNREADABLE:
         return False
     said = bytes(signs.error)
     is_said = said.lower() not in _NOT_SAID and not (said[:1] == b"{" and len(said) < SHOWN_BYTES and _is_empty(said))
@@ -211,8 +209,8 @@ def _excerpt(data: bytes) -> bytes:
     if len(data) <= SHOWN_BODY:
         return data
     try:
-        held = bytes(_SIGNS.decode(data).error)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        held = bytes(json_decoder.decode(data, _Signs).error)
+    except UNREADABLE:
         held = b""
     return b'{"error":%b}' % held if 4 < len(held) <= SHOWN_BODY else data[:SHOWN_BODY]
 
@@ -262,13 +260,8 @@ def _masked_reply(reply: Reply, redact: Callable[[str], str]) -> Reply:
     return Reply(status=reply.status, headers=headers, body=masked_bytes(reply.body, redact), url=reply.url)
 
 
-@lru_cache(maxsize=256)
-def _decoder(kind: Hashable) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(kind)
-
-
 def decode(reply: Reply, kind: type[T]) -> T:
-    """A whole answer as this type, its bytes kept for the result's `raw`.
+    """A whole answer as this type, its bytes kept for the result's `raw`. Only what the type needs can be missing.
 
     Raises the `ProviderError` of an error object inside the answer, `UnexpectedContentError` where it is
     empty, a page for people or no JSON at all, `DecodeError` where it is broken JSON or has another shape.
@@ -279,10 +272,8 @@ def decode(reply: Reply, kind: type[T]) -> T:
         error.request_id = server_words.request_id(reply.headers)
         raise error
     try:
-        result: T = _decoder(cast("Hashable", kind)).decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as failure:
-        if (mended := server_words.mended(body)) != body:
-            return decode(msgspec.structs.replace(reply, body=mended), kind)
+        result = json_decoder.decode(body, kind)
+    except UNREADABLE as failure:
         raise unreadable(reply, failure) from None
     facts = getattr(result, "__dict__", None)
     if facts is not None:
@@ -292,8 +283,8 @@ def decode(reply: Reply, kind: type[T]) -> T:
 
 def _is_json(body: bytes) -> bool:
     try:
-        msgspec.json.decode(body, type=msgspec.Raw)  # checks the syntax, builds nothing
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        loads(body)
+    except UNREADABLE:
         return False
     return True
 

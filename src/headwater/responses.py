@@ -13,6 +13,7 @@ import msgspec
 
 from .errors import DecodeError
 from .framing import Frame, SSEFraming
+from .json_text import UNREADABLE, loads
 from .refusals import SHOWN_BYTES
 
 if TYPE_CHECKING:
@@ -62,8 +63,8 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):
     def json(self) -> Any:
         """The content as plain dicts, lists, texts and numbers. Raises `DecodeError` where it is no JSON."""
         try:
-            return msgspec.json.decode(self.content)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as failure:
+            return loads(self.content)
+        except UNREADABLE as failure:
             error = DecodeError(f"the answer is not JSON: {failure}")
             error.body = self.content[:SHOWN_BYTES]
             raise error from None

@@ -12,6 +12,8 @@ from typing import Any, Final
 
 import msgspec
 
+from .json_text import UNREADABLE, loads
+
 LONGEST: Final = 2000
 _DEEPEST: Final = 6
 _MOST_ITEMS: Final = 10
@@ -35,9 +37,6 @@ _KEYS: Final = (
 )
 _LAST_RESORT: Final = ("type", "code")
 _TITLE: Final = re.compile(rb"<title[^>]{0,200}>(.{1,300}?)</title", re.IGNORECASE | re.DOTALL)
-_ESCAPES: Final = re.compile(
-    rb"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
-)
 REQUEST_IDS: Final = (
     "x-request-id",
     "request-id",
@@ -52,14 +51,9 @@ REQUEST_IDS: Final = (
 def parse(body: bytes) -> Any:
     """The body as JSON; `msgspec.UNSET` where it is none."""
     try:
-        return msgspec.json.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return loads(body)
+    except UNREADABLE:
         return msgspec.UNSET
-
-
-def mended(body: bytes) -> bytes:
-    """JSON with U+FFFD in the place of every half of a character: who cuts a text in UTF-16 sends such halves."""
-    return _ESCAPES.sub(lambda found: rb"\ufffd" if len(found[0]) == 6 else found[0], body)
 
 
 def line(text: str) -> str:

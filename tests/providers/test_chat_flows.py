@@ -206,7 +206,6 @@ def test_the_word_error_is_no_error(data: bytes) -> None:
     ("data", "event"),
     [
         (b"{", ""),
-        (b"{}", ""),
         (b"[]", "message"),
         (b"nonsense", "ping"),
         (b'{"choices": 7}', ""),

@@ -113,7 +113,7 @@ def test_it_is_asked_again_once_and_only_for_that() -> None:
         (b'{"error": "m", "error_type": "overloaded"}', e.OverloadedError),
         (b'{"error": "m", "error_type": "incomplete_generation"}', e.IncompleteGenerationError),
         (b'{"token": {"text": 7}}', e.MalformedEventError),
-        (b"{}", e.MalformedEventError),
+        (b'{"token": null}', e.MalformedEventError),
     ],
 )
 def test_events_that_are_no_tokens(data: bytes, kind: type[Exception]) -> None:

@@ -195,7 +195,7 @@ def test_everything_else_is_an_error(body: bytes, content_type: str, kind: type[
         ("zero-shot-classification", {"labels": ["a"], "scores": []}, "1 labels with 0 scores"),
         ("image-segmentation", [{"label": "a", "mask": "!!!"}], "base64"),
         ("image-segmentation", [{"label": "a", "mask": "AAAA"}], "not an image in one of the formats"),
-        ("image-classification", [{"label": "a", "score": "x"}], "score"),
+        ("image-classification", [{"label": {}, "score": 1}], "$.label"),
         ("text-to-image", {"images": []}, "the answer is application/json, not image"),
     ],
 )

@@ -7,18 +7,22 @@ from typing import Any
 import msgspec
 import pytest
 
+from headwater.errors import DecodeError, MalformedEventError, ProviderError
+from headwater.flow import Reply
+from headwater.framing import Frame
+from headwater.providers.openai import decode_chunk
+from headwater.refusals import decode
 from headwater.tasks.chat_types import (
     ChatCompletionOutput,
     ChatCompletionOutputLogprobs,
     ChatCompletionStreamOutput,
     ChatCompletionStreamOutputDelta,
-    LenientChunk,
 )
 
 
 def answer(message: Any = None, **fields: Any) -> ChatCompletionOutput:
     whole = {"choices": [{"index": 0, "message": message or {"content": "Hi"}}], **fields}
-    return msgspec.json.decode(msgspec.json.encode(whole), type=ChatCompletionOutput)
+    return read_whole(msgspec.json.encode(whole))
 
 
 def chunk(delta: Any = None, **fields: Any) -> ChatCompletionStreamOutput:
@@ -26,12 +30,16 @@ def chunk(delta: Any = None, **fields: Any) -> ChatCompletionStreamOutput:
     return read(msgspec.json.encode(whole))
 
 
+def read_whole(body: bytes) -> ChatCompletionOutput:
+    """An answer as a flow reads it."""
+    return decode(Reply(status=200, headers={"content-type": "application/json"}, body=body), ChatCompletionOutput)
+
+
 def read(body: bytes) -> ChatCompletionStreamOutput:
-    """A chunk as a flow reads it: strictly, and where that fails leniently."""
-    try:
-        return msgspec.json.decode(body, type=ChatCompletionStreamOutput)
-    except msgspec.ValidationError:
-        return msgspec.json.decode(body, type=LenientChunk).chunk()
+    """A chunk as a flow reads it."""
+    event = decode_chunk(Frame(body))
+    assert isinstance(event, ChatCompletionStreamOutput)
+    return event
 
 
 @pytest.mark.parametrize(
@@ -53,23 +61,31 @@ def test_the_frame_around_an_answer_may_be_anything(fields: dict[str, Any]) -> N
 
 @pytest.mark.parametrize("body", [b'{"choices":null}', b'{"choices":[]}'])
 def test_no_choices_are_an_empty_list(body: bytes) -> None:
-    assert msgspec.json.decode(body, type=ChatCompletionOutput).choices == []
+    assert read_whole(body).choices == []
     assert read(body).choices == []
 
 
-@pytest.mark.parametrize("body", [b'{"error":{"code":500}}', b"{}", b"[]", b'"hello"', b'{"choices":"none"}'])
-@pytest.mark.parametrize("kind", [ChatCompletionOutput, ChatCompletionStreamOutput, LenientChunk])
-def test_what_has_no_choices_is_no_answer(body: bytes, kind: type) -> None:
-    with pytest.raises(msgspec.ValidationError):
-        msgspec.json.decode(body, type=kind)
+NO_ANSWERS = [b'{"error":{"code":500}}', b"[]", b'"hello"', b'{"choices":"none"}', b'{"choices":[{"message":"Hi"}]}']
+
+
+@pytest.mark.parametrize("body", [*NO_ANSWERS, b"{}", b"null"])
+def test_what_has_no_choices_is_no_answer(body: bytes) -> None:
+    with pytest.raises((DecodeError, ProviderError)):
+        read_whole(body)
+
+
+@pytest.mark.parametrize("body", [body.replace(b"message", b"delta") for body in NO_ANSWERS])
+def test_what_has_no_choices_is_no_chunk(body: bytes) -> None:
+    with pytest.raises((DecodeError, ProviderError, MalformedEventError)):
+        read(body)
 
 
 @pytest.mark.parametrize("choice", [b"{}", b'{"index":null,"message":null,"delta":null,"logprobs":null}'])
 def test_a_choice_may_be_hollow(choice: bytes) -> None:
     body = b'{"choices":[' + choice + b"]}"
-    whole = msgspec.json.decode(body, type=ChatCompletionOutput).choices[0]
+    whole = read_whole(body).choices[0]
     assert (whole.index, whole.message.role, whole.message.content) == (0, "assistant", None)
-    part = msgspec.json.decode(body, type=ChatCompletionStreamOutput).choices[0]
+    part = read(body).choices[0]
     assert (part.index, part.delta) == (0, ChatCompletionStreamOutputDelta())
 
 

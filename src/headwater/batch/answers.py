@@ -15,14 +15,17 @@ import re
 import secrets
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
 from ..errors import DecodeError, HeadwaterError, ProviderError
+from ..json_text import UNREADABLE, loads
 from ..media import encode_image, kind_of, mime_type_of
 from ..responses import Response
+from ..server_words import parse
 from ..tasks.output import Output
 from .asking import Asked
 from .locking import failed, sync_folder, write_all
@@ -95,14 +98,15 @@ def body_of(asked: Asked, result: Any, index: int, folder: Folder) -> bytes:
 
 
 def _one_line(sent: bytes) -> bytes:
-    """The server's JSON; only what is indented is written anew."""
+    """The server's JSON; only what is indented or no strict JSON is written anew, NaN and the infinities as null."""
+    with suppress(*UNREADABLE):
+        if b"\n" not in sent and b"\r" not in sent:
+            msgspec.json.decode(sent, type=msgspec.Raw)
+            sent.decode()
+            return sent
     try:
-        if b"\n" in sent or b"\r" in sent:
-            return msgspec.json.encode(msgspec.json.decode(sent))
-        msgspec.json.decode(sent, type=msgspec.Raw)
-        sent.decode()
-        return sent
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return msgspec.json.encode(loads(sent))
+    except UNREADABLE:
         error = DecodeError("the answer is no JSON")
         error.body = sent[:512]
         raise error from None
@@ -150,10 +154,7 @@ def failure(custom_id: str, error: Exception, redact: Callable[[str], str]) -> b
 
 
 def _said(error: ProviderError) -> bytes:
-    try:
-        said = msgspec.json.decode(error.body)
-    except (msgspec.MsgspecError, RecursionError):
-        said = None
+    said = parse(error.body.encode(errors="replace"))
     return _json(said if isinstance(said, dict) else {"error": {"message": error.message, "code": error.code}})
 
 

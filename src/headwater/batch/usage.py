@@ -11,6 +11,9 @@ from typing import Any, Final
 
 import msgspec
 
+from ..json_decoder import decode
+from ..json_text import UNREADABLE
+
 _LARGEST: Final = 10**11
 """A count above this is nonsense."""
 
@@ -47,9 +50,6 @@ class _Used(msgspec.Struct, gc=False):
     usage: Any = None
 
 
-_whole: Final = msgspec.json.Decoder(_Used)
-
-
 def usage_in(value: Any) -> Usage:
     """A decoded `usage` member; one that is no object tells nothing."""
     return msgspec.convert(value, Usage) if isinstance(value, dict) else NOTHING
@@ -58,8 +58,8 @@ def usage_in(value: Any) -> Usage:
 def usage_of(body: bytes) -> tuple[int | None, int | None]:
     """Tokens in and out, as the `usage` of this answer has them."""
     try:
-        return usage_in(_whole.decode(body).usage).tokens()
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return usage_in(decode(body, _Used).usage).tokens()
+    except UNREADABLE:
         return None, None
 
 

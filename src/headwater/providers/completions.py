@@ -9,16 +9,18 @@ https://platform.openai.com/docs/api-reference/completions
 from __future__ import annotations
 
 import warnings
-from functools import partial
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
 from ..errors import DecodeError
 from ..flow import Call, End, Flow, Request, Send, Stream
 from ..framing import Frame
+from ..json_text import UNREADABLE
 from ..refusals import SHOWN_BYTES, decode, in_choice, instead
 from ..tasks.chat_types import ChatCompletionOutput
+from ..tasks.lenient import Kept, Needed
 from ..tasks.text import (
     TextFold,
     TextGenerationOutput,
@@ -27,7 +29,7 @@ from ..tasks.text import (
     TextGenerationStreamOutput,
     TextGenerationStreamOutputStreamDetails,
 )
-from .openai import ERROR, check_choices, decode_chunk, raise_error, unusual
+from .openai import ERROR, check_choices, decode_chunk, framed, odd_event, raise_error
 from .requests import extra, model_of, parameters, post
 
 _RENAMED: Final = {"max_new_tokens": "max_tokens"}
@@ -56,8 +58,8 @@ class Usage(msgspec.Struct, frozen=True):
 class Choice(msgspec.Struct, frozen=True):
     """One text, or a piece of it in a stream."""
 
-    text: str | None = None
-    finish_reason: str | None = None
+    text: Needed[str | None] = None
+    finish_reason: Kept[str | None] = None
     seed: int | None = None
 
 
@@ -68,6 +70,7 @@ class Completion(msgspec.Struct, frozen=True):
     usage: Usage | None = None
 
 
+Reading: TypeAlias = Callable[[Frame], Completion | End | None]
 _completion: Final = msgspec.json.Decoder(Completion).decode
 
 
@@ -136,47 +139,67 @@ def _without_text(body: bytes) -> DecodeError:
     return error
 
 
-def _streamed(call: Call, request: Request, decode: Any) -> Flow[str | TextGenerationOutput]:
-    fold = partial(TextFold, bool(call.parameters.get("details")))
-    answer: str | TextGenerationOutput = yield Stream(request=request, framing="sse", decode=decode, fold=fold)
+def _streamed(call: Call, request: Request, read: Reading) -> Flow[str | TextGenerationOutput]:
+    reader = CompletionStream(read, details=bool(call.parameters.get("details")))
+    answer: str | TextGenerationOutput = yield Stream(
+        request=request, framing="sse", decode=reader.decode, fold=reader.restart
+    )
     return answer
 
 
-def decode_completion(frame: Frame) -> TextGenerationStreamOutput | End | None:
+class CompletionStream:
+    """One stream's reader, which makes its fold: the usage often comes in a chunk of its own, which is no event."""
+
+    def __init__(self, read: Reading, *, details: bool) -> None:
+        self._read = read
+        self._details = details
+        self._fold = TextFold(details)
+
+    def restart(self) -> TextFold:
+        """The fold of a stream that begins, for the first time or anew."""
+        self._fold = TextFold(self._details)
+        return self._fold
+
+    def decode(self, frame: Frame) -> TextGenerationStreamOutput | End | None:
+        """A chunk as a text's event. Raises the error that it is, or `MalformedEventError`."""
+        chunk = self._read(frame)
+        if chunk is None or isinstance(chunk, End):
+            return chunk
+        usage = chunk.usage or Usage()
+        self._fold.count(usage.completion_tokens)
+        return _event(chunk.choices[0], usage, frame.data) if chunk.choices else None
+
+
+def decode_completion(frame: Frame) -> Completion | End | None:
     """A chunk of a streamed completion. Raises the error that it is, or `MalformedEventError`."""
     data = frame.data
     if data.find(ERROR) >= 0 or frame.event == "error":
         raise_error(frame)
     try:
         chunk = _completion(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as failure:
-        return unusual(frame, failure)
-    if not chunk.choices:
-        if (error := instead(data, sure=True)) is not None:
-            raise error
-        return None  # the chunk with the usage
-    choice, usage = chunk.choices[0], chunk.usage or Usage()
-    return _event(choice.text or "", choice.finish_reason, choice.seed, usage, data)
+    except UNREADABLE:
+        odd = odd_event(frame, Completion, framed)
+        if odd is None or isinstance(odd, End):
+            return odd
+        chunk = odd
+    if not chunk.choices and (error := instead(data, sure=True)) is not None:
+        raise error
+    return chunk
 
 
-def decode_chat_chunk(frame: Frame) -> TextGenerationStreamOutput | End | None:
-    """A chunk of a streamed chat as a text's. Raises the error that it is, or `MalformedEventError`."""
+def decode_chat_chunk(frame: Frame) -> Completion | End | None:
+    """A chunk of a streamed chat as a completion's. Raises the error that it is, or `MalformedEventError`."""
     chunk = decode_chunk(frame)
     if chunk is None or isinstance(chunk, End):
         return chunk
-    if not chunk.choices:
-        return None
-    choice = chunk.choices[0]
-    usage = Usage(
-        prompt_tokens=chunk.usage.prompt_tokens if chunk.usage else None,
-        completion_tokens=chunk.usage.completion_tokens if chunk.usage else None,
-    )
-    return _event(choice.delta.content or "", choice.finish_reason, None, usage, frame.data)
+    used = chunk.usage
+    usage = Usage(prompt_tokens=used.prompt_tokens, completion_tokens=used.completion_tokens) if used else None
+    choices = [Choice(text=choice.delta.content, finish_reason=choice.finish_reason) for choice in chunk.choices[:1]]
+    return Completion(choices=choices, usage=usage)
 
 
-def _event(
-    text: str, finish: str | None, seed: int | None, usage: Usage, data: bytes
-) -> TextGenerationStreamOutput | None:
+def _event(choice: Choice, usage: Usage, data: bytes) -> TextGenerationStreamOutput | None:
+    text, finish = choice.text or "", choice.finish_reason
     if not text and not finish:
         return None
     event = TextGenerationStreamOutput(token=TextGenerationOutputToken(text=text))
@@ -185,7 +208,7 @@ def _event(
             finish_reason=finish,
             generated_tokens=usage.completion_tokens,
             input_length=usage.prompt_tokens,
-            seed=seed,
+            seed=choice.seed,
         )
     event._body = data  # type: ignore[attr-defined]
     return event

@@ -18,6 +18,7 @@ from ..errors import InvalidParameterError, ProviderError, TransportError
 from ..events import Job, JobEvent, Submitted
 from ..flow import Call, Emit, Flow, OnCancel, Reply, Request, Send, Sleep
 from ..refusals import decode
+from ..tasks.lenient import Unneeded
 from .arguments import arguments, joined, warn
 from .fal_results import RESULTS, UNCHECKED, as_refused, ask
 from .fal_speech import automatic_speech_recognition, heard_url, text_to_speech
@@ -44,7 +45,7 @@ _SHORTEST, _LONGEST = 0.1, 1.0
 
 class _Submitted(msgspec.Struct):
     request_id: str
-    response_url: str = ""
+    response_url: Unneeded[str] = ""
 
 
 class _Line(msgspec.Struct):

@@ -13,10 +13,11 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 
-from .. import server_words
+from .. import json_decoder, server_words
 from ..errors import ContentRefusedError, DecodeError, JobFailedError, ProviderError, UnexpectedContentError
 from ..events import Job, Progress, Queued, Started, Submitted
 from ..flow import MIB, Call, Emit, Fetch, Flow, OnCancel, Reply, Request, Send, Sleep
+from ..json_text import UNREADABLE
 from ..media import LARGEST, Media, from_data_url, from_text, open_image
 from ..refusals import SHOWN_BODY, instead, unreadable
 from .requests import get, post
@@ -111,8 +112,8 @@ def poll(url: str) -> Request:
 def read_state(reply: Reply, kind: type[T]) -> T:
     """The answer as this type. An `error` in it is the job's, for the caller to read; `decode` would raise it."""
     try:
-        return msgspec.json.decode(reply.body, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as failure:
+        return json_decoder.decode(reply.body, kind)
+    except UNREADABLE as failure:
         raise unreadable(reply, failure) from None
 
 

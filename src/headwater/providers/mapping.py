@@ -26,6 +26,7 @@ from ..errors import (
 )
 from ..flow import Cached, Call, Flow, Reply, Send
 from ..refusals import decode
+from ..tasks.lenient import Needed
 from .openai import Flows
 from .requests import get
 from .urls import at_model
@@ -49,7 +50,7 @@ class Entry(msgspec.Struct, frozen=True, rename={"provider_id": "providerId", "a
 
 
 class _Model(msgspec.Struct, frozen=True, rename={"mapping": "inferenceProviderMapping"}):
-    mapping: dict[str, Entry] | list[Entry] | None = None
+    mapping: Needed[dict[str, Entry] | list[Entry] | None] = None
 
 
 def mapped(flow: Flows) -> Flows:

@@ -16,6 +16,7 @@ from ..framing import Frame
 from ..media import LARGEST, Media, from_text, open_image
 from ..refusals import SHOWN_BYTES, decode
 from ..tasks import answers
+from ..tasks.lenient import Needed
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -26,9 +27,9 @@ UNASKED: Final = "application/octet-stream"
 
 
 class _Picture(msgspec.Struct, frozen=True):
-    b64_json: str | None = None
-    url: str | None = None
-    image: str | None = None
+    b64_json: Needed[str | None] = None
+    url: Needed[str | None] = None
+    image: Needed[str | None] = None
     revised_prompt: str | None = None
 
 
@@ -38,10 +39,10 @@ _Named: TypeAlias = str | _Picture
 class _Pictures(msgspec.Struct, frozen=True):
     """Where servers are recorded to put their images: a text is base64, a data URL or a URL."""
 
-    data: list[_Named] | None = None
-    images: list[_Named] | None = None
-    output: str | list[_Named] | None = None
-    image: _Named | None = None
+    data: Needed[list[_Named] | None] = None
+    images: Needed[list[_Named] | None] = None
+    output: Needed[str | list[_Named] | None] = None
+    image: Needed[_Named | None] = None
     created: int | float | None = None
     usage: Any = None
 

@@ -10,28 +10,31 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 import msgspec
 
-from .. import server_words
 from ..errors import MalformedEventError, ServerError, UnexpectedContentError
 from ..flow import END, Call, End, Flow, Request, Send, Stream
 from ..framing import Frame
+from ..json_decoder import convert
+from ..json_decoder import decode as read_json
+from ..json_text import UNREADABLE, loads
 from ..refusals import SHOWN_BYTES, decode, in_band, in_choice, instead
 from ..tasks.chat import wire_messages
 from ..tasks.chat_fold import ChatFold
-from ..tasks.chat_types import ChatCompletionOutput, ChatCompletionStreamOutput, LenientChunk
+from ..tasks.chat_types import ChatCompletionOutput, ChatCompletionStreamOutput
 from .requests import extra, model_of, parameters, post
 from .response_format import Rewriting
 from .urls import chat_url
 
 Flows: TypeAlias = Callable[[Call], Flow[Any]]
+T = TypeVar("T")
 
 DONE: Final = b"[DONE]"
 ERROR: Final = b'"error"'
 _chunk: Final = msgspec.json.Decoder(ChatCompletionStreamOutput).decode
-_lenient_chunk: Final = msgspec.json.Decoder(LenientChunk).decode
+_FRAME: Final = frozenset(ChatCompletionStreamOutput.__struct_fields__)
 
 
 class Dialect(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,26 +108,48 @@ def decode_chunk(frame: Frame) -> ChatCompletionStreamOutput | End | None:
         raise_error(frame)
     try:
         chunk = _chunk(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as failure:
-        if (mended := server_words.mended(data)) != data:
-            return decode_chunk(msgspec.structs.replace(frame, data=mended))
-        return unusual(frame, failure)
+    except UNREADABLE:
+        odd = odd_event(frame, ChatCompletionStreamOutput, framed)
+        if odd is None or isinstance(odd, End):
+            return odd
+        chunk = odd
     if not chunk.choices and (error := instead(data, sure=True)) is not None:  # MiniMax's base_resp, ...
         raise error
     chunk._body = data  # type: ignore[attr-defined]
     return chunk
 
 
-def unusual(frame: Frame, failure: Exception) -> End | None:
-    """What an event is that is no chunk: an end marker, nothing, another protocol's event, or broken."""
+def odd_event(frame: Frame, kind: type[T], framed: Callable[[dict[str, Any]], dict[str, Any]]) -> T | End | None:
+    """An event that the strict reading refused, as far as it can be read.
+
+    That is an end marker, nothing (also as `null` or `{}`, which keep a connection alive), or the event without what
+    is odd about it. `framed` gives the object with what a `kind` without content may lack. Raises
+    `MalformedEventError`.
+    """
     text = frame.data.strip()
-    if text == DONE:
-        return END
-    if not text:
+    if not text or text == DONE:
+        return END if text else None
+    try:
+        value = loads(text)
+        if value is None or value == {}:
+            return None
+        return convert(framed(value) if isinstance(value, dict) else value, kind)
+    except UNREADABLE as failure:
+        unusual(frame, failure)
         return None
+
+
+def framed(chunk: dict[str, Any]) -> dict[str, Any]:
+    """The chunk; one without choices has an empty list of them, if it is a frame alone or has the usage."""
+    is_hollow = chunk.get("choices") is None and ("usage" in chunk or chunk.keys() <= _FRAME)
+    return {**chunk, "choices": []} if is_hollow else chunk
+
+
+def unusual(frame: Frame, failure: Exception) -> None:
+    """Pass over an event of another protocol. Raises `MalformedEventError` for any other that nobody can read."""
     foreign = frame.event not in ("", "message") and isinstance(failure, msgspec.ValidationError)
     if foreign:  # `event: ping` with an object of its own
-        return None
+        return
     error = MalformedEventError(f"an event of the stream cannot be read: {failure}")
     error.body = frame.data[:SHOWN_BYTES]
     raise error from None
@@ -140,8 +165,8 @@ def raise_error(frame: Frame) -> None:
     if b'"finish_reason"' not in frame.data:
         return
     try:
-        choices = _chunk(frame.data).choices
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        choices = read_json(frame.data, ChatCompletionStreamOutput).choices
+    except UNREADABLE:
         return
     if any(choice.finish_reason == "error" for choice in choices):
         raise _failed(frame.data)

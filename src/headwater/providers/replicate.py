@@ -18,6 +18,7 @@ import msgspec
 from ..events import Job, JobEvent, Submitted
 from ..flow import Call, Emit, Flow, OnCancel, Reply, Request, Send, Sleep
 from ..refusals import unreadable
+from ..tasks.lenient import Unneeded
 from .arguments import arguments, joined, take_target_size
 from .job_progress import Told
 from .jobs import failed, job_of, path_of, poll, read_state, segment
@@ -45,7 +46,7 @@ _PERCENT: Final = re.compile(r"(?<![\d.])(100|\d{1,2})(?:\.\d+)?%")
 
 
 class _Urls(msgspec.Struct):
-    get: str = ""
+    get: Unneeded[str] = ""
 
 
 class _Prediction(msgspec.Struct):

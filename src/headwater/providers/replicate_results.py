@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from ..events import Job
 from ..flow import Fetch, Flow, Reply, Request
+from ..json_decoder import convert
 from ..media import Media
 from ..tasks.audio import AutomaticSpeechRecognitionOutput, AutomaticSpeechRecognitionOutputChunk
 from .jobs import download, no_result, picture
@@ -91,7 +92,8 @@ def _text(given: Mapping[str, Any]) -> str | None:
 
 def _chunk(piece: Mapping[str, Any]) -> AutomaticSpeechRecognitionOutputChunk:
     timestamp = piece.get("timestamp") or [piece.get("start"), piece.get("end")]
-    return AutomaticSpeechRecognitionOutputChunk(text=str(piece.get("text", "")), timestamp=list(timestamp))
+    given = {"text": str(piece.get("text", "")), "timestamp": timestamp}
+    return convert(given, AutomaticSpeechRecognitionOutputChunk)
 
 
 RESULTS: Final[Mapping[str, Reading]] = {

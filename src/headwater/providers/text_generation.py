@@ -16,14 +16,14 @@ from typing import Any, Final
 
 import msgspec
 
-from .. import server_words
 from ..errors import InvalidRequestError, ProviderError
 from ..flow import Call, End, Flow, Send, Stream
 from ..framing import Frame
+from ..json_text import UNREADABLE
 from ..refusals import decode
 from ..tasks.text import TextFold, TextGenerationOutput, TextGenerationStreamOutput
 from . import completions
-from .openai import ERROR, Flows, raise_error, unusual
+from .openai import ERROR, Flows, odd_event, raise_error
 from .requests import parameters, post
 from .urls import COMPLETIONS, has_path, openai_url, speaks_openai
 
@@ -119,9 +119,16 @@ def decode_event(frame: Frame) -> TextGenerationStreamOutput | End | None:
         raise_error(frame)
     try:
         event = _event(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as failure:
-        if (mended := server_words.mended(data)) != data:
-            return decode_event(msgspec.structs.replace(frame, data=mended))
-        return unusual(frame, failure)
+    except UNREADABLE:
+        odd = odd_event(frame, TextGenerationStreamOutput, _with_token)
+        if odd is None or isinstance(odd, End):
+            return odd
+        event = odd
     event._body = data  # type: ignore[attr-defined]
     return event
+
+
+def _with_token(event: dict[str, Any]) -> dict[str, Any]:
+    """The event; a last one that has the whole text or its details alone has a token that adds nothing to it."""
+    is_last = event.get("token") is None and (event.get("generated_text") is not None or event.get("details"))
+    return {**event, "token": {"text": "", "special": True}} if is_last else event

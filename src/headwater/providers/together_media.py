@@ -13,6 +13,7 @@ from ..events import Job, Queued
 from ..flow import Call, Flow, Load, Loaded, Reply
 from ..media import Media, data_url
 from ..refusals import decode
+from ..tasks.lenient import Unneeded
 from . import media_answers
 from .arguments import STEPS, arguments, joined, take_target_size
 from .images import TOGETHER
@@ -44,7 +45,7 @@ class _Outputs(msgspec.Struct):
 
 
 class _Job(msgspec.Struct):
-    id: str = ""
+    id: Unneeded[str] = ""
     status: str | None = None
     outputs: _Outputs | None = None
     error: Any = None

@@ -11,14 +11,18 @@ from typing import Any, Final, Self
 
 import msgspec
 
+from .. import json_decoder
 from ..errors import MalformedEventError
 from ..flow import END, End, Reply
 from ..framing import WHOLE, Frame
+from ..json_text import UNREADABLE
 from ..refusals import SHOWN_BYTES, decode, in_band, unreadable
 from ..server_words import is_html
 from ..tasks.audio import AutomaticSpeechRecognitionOutput, AutomaticSpeechRecognitionOutputChunk
+from ..tasks.lenient import Needed, Unneeded
 
 _DONE: Final = b"[DONE]"
+_NULL: Final = b"null"
 
 
 class _Piece(msgspec.Struct):
@@ -37,9 +41,9 @@ class _Whole(msgspec.Struct):
 
 
 class _Event(msgspec.Struct):
-    type: str = ""
-    delta: str | None = None
-    text: str | None = None
+    type: Unneeded[str] = ""
+    delta: Needed[str | None] = None
+    text: Needed[str | None] = None
     start: float | None = None
     end: float | None = None
     segments: list[_Piece] | None = None
@@ -90,8 +94,8 @@ class Transcript:
         if frame.event in WHOLE:
             return self._whole(frame)
         data = frame.data.strip()
-        if not data or data == _DONE:
-            return END if data else None
+        if not data or data in (_DONE, _NULL):
+            return END if data == _DONE else None
         if (b'"error"' in data or frame.event == "error") and (error := in_band(data, event=frame.event)):
             raise error
         event = _event(data)
@@ -145,8 +149,8 @@ class Transcript:
 
 def _event(data: bytes) -> _Event:
     try:
-        return msgspec.json.decode(data, type=_Event)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as failure:
+        return json_decoder.decode(data, _Event)
+    except UNREADABLE as failure:
         error = MalformedEventError(f"an event of the stream cannot be read: {failure}")
         error.body = data[:SHOWN_BYTES]
         raise error from None

@@ -13,6 +13,7 @@ from ..events import Job, Queued
 from ..flow import Call, Flow, Reply, Request
 from ..media import Media
 from ..refusals import decode
+from ..tasks.lenient import Unneeded
 from .arguments import arguments
 from .jobs import (
     Done,
@@ -61,7 +62,7 @@ class _Prediction(msgspec.Struct):
 class _Answer(msgspec.Struct):
     """`code`: 200, or what an HTTP status would be, beside a `message`."""
 
-    code: int = 200
+    code: Unneeded[int] = 200
     message: str | None = None
     data: _Prediction | None = None
 

@@ -12,6 +12,7 @@ import msgspec
 from ..events import Job
 from ..flow import Call, Flow, Reply, Send
 from ..refusals import decode
+from ..tasks.lenient import Unneeded
 from ..tasks.vision import ImageToTextOutput
 from .arguments import arguments
 from .jobs import (
@@ -44,7 +45,7 @@ class _Image(msgspec.Struct):
 
 
 class _Result(msgspec.Struct):
-    id: str = ""
+    id: Unneeded[str] = ""
     task_status: str = ""
     image_result: list[_Image] | None = None
     error: Any = None

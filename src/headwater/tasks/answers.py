@@ -16,10 +16,12 @@ import msgspec
 
 from ..errors import DecodeError, UnexpectedContentError
 from ..flow import Reply
+from ..json_text import is_list
 from ..media import Media, from_text, mime_type_of, open_image
 from ..refusals import SHOWN_BYTES, decode, unreadable
 from ..server_words import is_html
 from . import audio, language, multimodal, passages, tabular, video, vision, zero_shot
+from .lenient import NOT_SAID
 from .output import Output
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ class _LabelsAndScores(Output):
     """Zero-shot classification as it was until 2025."""
 
     labels: list[str]
-    scores: list[float]
+    scores: list[float | None] | None = None
 
 
 class _Held(msgspec.Struct):
@@ -54,16 +56,20 @@ class _Held(msgspec.Struct):
         return named or self.blob or self.b64_json or self.data
 
 
-def _is_list(body: bytes) -> bool:
-    return body.lstrip()[:1] == b"["
-
-
-def _pieces(reply: Reply) -> list[Reply]:
+def _items(reply: Reply) -> list[Reply]:
     """The items of a list, each as a reply of its own; or the only object."""
-    if not _is_list(reply.body):
+    if not is_list(reply.body):
         return [reply]
     items = decode(reply, list[msgspec.Raw])
     return [msgspec.structs.replace(reply, body=bytes(item)) for item in items]
+
+
+def _pieces(reply: Reply) -> list[Reply]:
+    """The objects of an answer. Of lists in a list, as if to several inputs, the first has what the only one got."""
+    pieces = _items(reply)
+    while pieces and all(is_list(piece.body) for piece in pieces):
+        pieces = _items(pieces[0])
+    return pieces
 
 
 def _all(reply: Reply, kind: type[E]) -> list[E]:
@@ -81,23 +87,16 @@ def _refuse(reply: Reply, what: str) -> NoReturn:
     raise error
 
 
-def _of_first_input(reply: Reply, kind: type[E]) -> list[E]:
-    """A list, or that list alone in another one: text classification answers so, as if to several texts."""
-    pieces = _pieces(reply)
-    inner = pieces[0] if pieces and _is_list(pieces[0].body) else reply
-    return _all(inner, kind)
-
-
 def _one_or_all(reply: Reply, kind: type[E]) -> E | list[E]:
-    return _all(reply, kind) if _is_list(reply.body) else decode(reply, kind)
+    return _all(reply, kind) if is_list(reply.body) else decode(reply, kind)
 
 
 def fill_mask(
     reply: Reply,
 ) -> list[language.FillMaskOutputElement] | list[list[language.FillMaskOutputElement]]:
     """One list, or one a mask."""
-    kind, pieces = language.FillMaskOutputElement, _pieces(reply)
-    if pieces and all(_is_list(piece.body) for piece in pieces):
+    kind, pieces = language.FillMaskOutputElement, _items(reply)
+    if pieces and all(is_list(piece.body) for piece in pieces):
         return [_all(piece, kind) for piece in pieces]
     return _all(reply, kind)
 
@@ -108,11 +107,12 @@ def zero_shot_classification(reply: Reply) -> list[zero_shot.ZeroShotClassificat
     if not pieces or b'"labels"' not in pieces[0].body:
         return _all(reply, zero_shot.ZeroShotClassificationOutputElement)
     sent = decode(pieces[0], _LabelsAndScores)
-    if len(sent.labels) != len(sent.scores):
-        _refuse(reply, f"{len(sent.labels)} labels with {len(sent.scores)} scores")
+    scores = sent.scores if sent.scores is not None else [None] * len(sent.labels)
+    if len(sent.labels) != len(scores):
+        _refuse(reply, f"{len(sent.labels)} labels with {len(scores)} scores")
     return [
-        zero_shot.ZeroShotClassificationOutputElement(label=label, score=score)
-        for label, score in zip(sent.labels, sent.scores, strict=True)
+        zero_shot.ZeroShotClassificationOutputElement(label=label, score=NOT_SAID if score is None else score)
+        for label, score in zip(sent.labels, scores, strict=True)
     ]
 
 
@@ -195,7 +195,7 @@ DECODERS: Final[Mapping[str, Decoder]] = {
     "table-question-answering": partial(_first, kind=tabular.TableQuestionAnsweringOutputElement),
     "tabular-classification": partial(decode, kind=list[str | int | float]),
     "tabular-regression": partial(decode, kind=list[float]),
-    "text-classification": partial(_of_first_input, kind=language.TextClassificationOutputElement),
+    "text-classification": partial(_all, kind=language.TextClassificationOutputElement),
     "text-to-audio": sound,
     "text-to-image": image,
     "text-to-speech": sound,

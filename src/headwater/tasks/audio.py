@@ -12,6 +12,7 @@ from msgspec import Meta, field
 from ..events import JobEvent
 from ..media import File, Media, from_text
 from .declare import Declare, task
+from .lenient import NOT_SAID, Needed, Nullable, Unneeded
 from .output import Output
 from .parameters import GenerationParameters, Natural, Positive, Share, Transform, source
 from .plain import MediaOutput
@@ -30,12 +31,12 @@ class AudioClassificationOutputElement(Scored):
     """A class of the sound, and its score."""
 
 
-class AudioToAudioOutputElement(MediaOutput):
+class AudioToAudioOutputElement(MediaOutput, kw_only=True):
     """One of the sounds that were made. `blob`: its bytes, with `.mime_type` and `.save(path)`."""
 
-    label: str
+    label: Nullable[str] = NOT_SAID
     blob: Blob
-    content_type: str = field(name="content-type", default="")
+    content_type: Unneeded[str] = field(name="content-type", default="")
 
     def __post_init__(self) -> None:
         if not isinstance(self.blob, Media):
@@ -46,8 +47,8 @@ class AudioToAudioOutputElement(MediaOutput):
 class AutomaticSpeechRecognitionOutputChunk(Output):
     """A piece of what was said. `timestamp`: its start and end in seconds, of which the last end may be None."""
 
-    text: str
-    timestamp: list[float | None]
+    text: Needed[str] = ""
+    timestamp: Unneeded[list[float | None]] = field(default_factory=lambda: [None, None])
 
 
 class AutomaticSpeechRecognitionOutput(Output):

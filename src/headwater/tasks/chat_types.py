@@ -1,8 +1,8 @@
 """What a chat answers with, whole and in pieces, under the names of Hugging Face's types.
 
-Decoding is lenient, because servers are: anything but `choices` may be missing or null, and unknown fields
-are ignored. `choices` must be there, so that an error object is never taken for an answer. Nothing here folds
-a stream.
+Decoding is lenient, because servers are: anything but `choices` may be missing, null or odd (`json_decoder` says
+how), and unknown fields are ignored. `choices` must be there, so that an error object is never taken for an answer.
+Nothing here folds a stream.
 
 Field meanings: https://platform.openai.com/docs/api-reference/chat/object and .../chat/streaming.
 """
@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from .lenient import Identifier, Listed, Nullable, Parts, text_of, thoughts_of
+from .lenient import Identifier, Kept, Listed, Needed, Nullable, Parts, Unneeded, text_of, thoughts_of
 from .output import Output
 
 
@@ -97,9 +97,9 @@ class ChatCompletionOutputMessage(Output):
     def __post_init__(self) -> None:
         if self.role is None:
             self.role = "assistant"
-        if isinstance(self.content, list):
-            parts = self.content
-            self.content, self.reasoning = text_of(parts), self.reasoning or thoughts_of(parts)
+        content = self.content
+        if content is not None and content.__class__ is not str:
+            self.content, self.reasoning = text_of(content), self.reasoning or thoughts_of(content)
         if not self.reasoning and self.reasoning_content:
             self.reasoning = self.reasoning_content
 
@@ -112,8 +112,8 @@ class ChatCompletionOutputComplete(Output):
     """
 
     index: Nullable[int] = 0
-    message: Nullable[ChatCompletionOutputMessage] = msgspec.field(default_factory=ChatCompletionOutputMessage)
-    finish_reason: str | None = None
+    message: Needed[Nullable[ChatCompletionOutputMessage]] = msgspec.field(default_factory=ChatCompletionOutputMessage)
+    finish_reason: Kept[str | None] = None
     logprobs: ChatCompletionOutputLogprobs | None = None
 
     def __post_init__(self) -> None:
@@ -198,9 +198,11 @@ class ChatCompletionStreamOutputDelta(Output):
 class ChatCompletionStreamOutputChoice(Output):
     """One choice's part of a chunk; the last one has the `finish_reason`."""
 
-    delta: Nullable[ChatCompletionStreamOutputDelta] = msgspec.field(default_factory=ChatCompletionStreamOutputDelta)
+    delta: Needed[Nullable[ChatCompletionStreamOutputDelta]] = msgspec.field(
+        default_factory=ChatCompletionStreamOutputDelta
+    )
     index: Nullable[int] = 0
-    finish_reason: str | None = None
+    finish_reason: Kept[str | None] = None
     logprobs: ChatCompletionStreamOutputLogprobs | None = None
 
     def __post_init__(self) -> None:
@@ -208,9 +210,9 @@ class ChatCompletionStreamOutputChoice(Output):
         delta = self.delta
         if delta is None:
             self.delta = delta = ChatCompletionStreamOutputDelta()
-        if isinstance(delta.content, list):
-            parts = delta.content
-            delta.content, delta.reasoning = text_of(parts), delta.reasoning or thoughts_of(parts)
+        content = delta.content
+        if content is not None and content.__class__ is not str:
+            delta.content, delta.reasoning = text_of(content), delta.reasoning or thoughts_of(content)
         if delta.reasoning_content and not delta.reasoning:
             delta.reasoning = delta.reasoning_content
         if delta.tool_calls and not isinstance(delta.tool_calls, list):
@@ -223,37 +225,10 @@ class ChatCompletionStreamOutput(Output):
     """One chunk of a streamed answer. `choices` is empty in a chunk that only carries `usage`."""
 
     choices: list[ChatCompletionStreamOutputChoice]
-    id: str = ""
+    id: Unneeded[str] = ""
     created: int | float | None = None
-    model: str = ""
+    model: Unneeded[str] = ""
     object: str | None = None
     system_fingerprint: str | None = None
     service_tier: str | None = None
     usage: ChatCompletionStreamOutputUsage | None = None
-
-
-class LenientChunk(msgspec.Struct, kw_only=True):
-    """A chunk with nulls where no server should send them: read only after the strict reading has failed, so that
-    all the others need no second look."""
-
-    choices: list[ChatCompletionStreamOutputChoice] | None
-    id: str | int | None = None
-    created: int | float | str | None = None
-    model: str | None = None
-    object: str | None = None
-    system_fingerprint: str | None = None
-    service_tier: str | None = None
-    usage: ChatCompletionStreamOutputUsage | None = None
-
-    def chunk(self) -> ChatCompletionStreamOutput:
-        """The chunk that it stands for."""
-        return ChatCompletionStreamOutput(
-            choices=self.choices or [],
-            id="" if self.id is None else str(self.id),
-            created=None if isinstance(self.created, str) else self.created,
-            model=self.model or "",
-            object=self.object,
-            system_fingerprint=self.system_fingerprint,
-            service_tier=self.service_tier,
-            usage=self.usage,
-        )

@@ -18,9 +18,11 @@ import msgspec
 from msgspec import Meta
 
 from ..errors import DecodeError
+from ..json_decoder import decode
+from ..json_text import UNREADABLE
 from ..mime import from_text
 from .declare import task
-from .lenient import Nullable
+from .lenient import Needed, Nullable
 from .output import Output
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 class EmbeddingOutput(Output):
     """One vector: numbers, or base64 of little-endian float32 where that was asked for."""
 
-    embedding: list[float] | str
+    embedding: Needed[list[float] | str]
     index: Nullable[int] = 0
     object: Nullable[str] = "embedding"
 
@@ -63,7 +65,7 @@ class CreateEmbeddingResponse(Output):
 
 
 class _Row(msgspec.Struct, gc=False):
-    embedding: list[float] | bytes  # msgspec reads a text as base64, strictly
+    embedding: Needed[list[float] | bytes]  # msgspec reads a text as base64, strictly
     index: int | None = None
 
 
@@ -74,7 +76,7 @@ class _Data(msgspec.Struct):
 class _LooseRow(msgspec.Struct, gc=False):
     """The same with base64 in any of its forms."""
 
-    embedding: list[float] | str
+    embedding: Needed[list[float] | str]
     index: int | None = None
 
 
@@ -83,14 +85,13 @@ class _LooseData(msgspec.Struct):
 
 
 _DATA = msgspec.json.Decoder(_Data)
-_LOOSE_DATA = msgspec.json.Decoder(_LooseData)
-_NESTED: dict[int, msgspec.json.Decoder[Any]] = {
-    1: msgspec.json.Decoder(list[float]),
-    2: msgspec.json.Decoder(list[list[float]]),
-    3: msgspec.json.Decoder(list[list[list[float]]]),
-    4: msgspec.json.Decoder(list[list[list[list[float]]]]),
+_NESTED: dict[int, Any] = {
+    1: Needed[list[float]],
+    2: Needed[list[list[float]]],
+    3: Needed[list[list[list[float]]]],
+    4: Needed[list[list[list[list[float]]]]],
 }
-_OPENING = re.compile(rb"[\s\[]*")
+_OPENING = re.compile(rb"(?:\xef\xbb\xbf)?[\s\[]*")
 
 
 def decode_vectors(body: bytes) -> Any:
@@ -105,25 +106,25 @@ def decode_vectors(body: bytes) -> Any:
     """
     opening = _OPENING.match(body)
     depth = opening[0].count(b"[") if opening else 0
+    if depth and depth not in _NESTED:
+        _refuse(f"{depth} lists in each other", body)
     try:
-        if depth == 0:
-            return _from_rows(_rows(body), body)
-        if depth in _NESTED:
-            lists = _NESTED[depth].decode(body)
-            is_by_text = depth > 2 and not _is_regular(lists)
-            return [_from_lists(text, body) for text in lists] if is_by_text else _from_lists(lists, body)
-    except msgspec.MsgspecError as error:
-        _refuse(str(error), body)
+        found: Any = _rows(body) if depth == 0 else decode(body, _NESTED[depth])
     except UnicodeDecodeError:
         _refuse("not UTF-8", body)
-    return _refuse(f"{depth} lists in each other", body)
+    except UNREADABLE as error:
+        _refuse(str(error), body)
+    if depth == 0:
+        return _from_rows(found, body)
+    is_by_text = depth > 2 and not _is_regular(found)
+    return [_from_lists(text, body) for text in found] if is_by_text else _from_lists(found, body)
 
 
 def _rows(body: bytes) -> list[_Row]:
     try:
         return _DATA.decode(body).data
-    except msgspec.ValidationError:
-        rows = _LOOSE_DATA.decode(body).data
+    except UNREADABLE:
+        rows = decode(body, _LooseData).data
     try:
         return [
             _Row(

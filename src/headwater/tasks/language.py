@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
 
 from .declare import task
+from .lenient import NOT_SAID, Nullable
 from .output import Output
 from .parameters import Natural, Positive, Transform, TruncationStrategy
 from .scored import Scored
@@ -29,21 +30,29 @@ class TokenClassificationOutputElement(Output):
     Its kind is in `entity_group` where tokens were aggregated, else in `entity`.
     """
 
-    score: float
-    word: str
+    score: Nullable[float] = NOT_SAID
+    word: Nullable[str] = NOT_SAID
     entity_group: str | None = None
     entity: str | None = None
     start: int | None = None
     end: int | None = None
 
+    def __post_init__(self) -> None:
+        if self.word is None and self.entity_group is None and self.entity is None:
+            raise ValueError("Expected an entity, got neither its word nor its kind")
+
 
 class FillMaskOutputElement(Output):
     """A token for the mask: its number, its text, and the whole text with it; `score` is 0 to 1."""
 
-    score: float
-    sequence: str
-    token: int
+    score: Nullable[float] = NOT_SAID
+    sequence: Nullable[str] = NOT_SAID
+    token: Nullable[int] = NOT_SAID
     token_str: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.sequence is None and self.token_str is None and self.token is None:
+            raise ValueError("Expected a token for the mask, got neither its text nor its number")
 
 
 class SummarizationOutput(Output):

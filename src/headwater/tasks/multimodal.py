@@ -11,6 +11,7 @@ from msgspec import Meta
 
 from ..media import Source
 from .declare import task
+from .lenient import NOT_SAID, Nullable
 from .output import Output
 from .parameters import Natural, Positive, source
 
@@ -23,7 +24,7 @@ class DocumentQuestionAnsweringOutputElement(Output):
     Models that write their answers (Donut) give the text alone; the rest is None.
     """
 
-    answer: str
+    answer: Nullable[str]
     score: float | None = None
     start: int | None = None
     end: int | None = None
@@ -32,8 +33,12 @@ class DocumentQuestionAnsweringOutputElement(Output):
 class VisualQuestionAnsweringOutputElement(Output):
     """An answer, and its score: 0 to 1."""
 
-    score: float
+    score: Nullable[float] = NOT_SAID
     answer: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.answer is None and self.score is None:
+            raise ValueError("Expected an answer, got neither its text nor its score")
 
 
 _IMAGE = source("image")

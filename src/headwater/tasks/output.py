@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 
+from ..json_text import loads
+
 
 class Output(msgspec.Struct, kw_only=True, dict=True):
     """A result: `out.score`, `out["score"]`, `out.get("score")`, `"score" in out`, `dict(out)`, `out.to_json()`."""
@@ -63,7 +65,7 @@ class Output(msgspec.Struct, kw_only=True, dict=True):
     def raw(self) -> Any:
         """All that the server sent for this, decoded now; None where this was not read from an answer."""
         body = self.__dict__.get("_body")
-        return None if body is None else msgspec.json.decode(body)
+        return None if body is None else loads(body)
 
     @property
     def facts(self) -> Any:

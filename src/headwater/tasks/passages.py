@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from .declare import task
+from .lenient import NOT_SAID, Nullable
 from .output import Output
 from .parameters import Natural, Positive
 
@@ -17,10 +18,10 @@ from .parameters import Natural, Positive
 class QuestionAnsweringOutputElement(Output):
     """An answer: a piece of the context, from the character `start` to before `end`; `score` is 0 to 1."""
 
-    answer: str
-    score: float
-    start: int
-    end: int
+    answer: Nullable[str]
+    score: Nullable[float] = NOT_SAID
+    start: Nullable[int] = NOT_SAID
+    end: Nullable[int] = NOT_SAID
 
 
 @task("question-answering")

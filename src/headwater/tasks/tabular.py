@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from msgspec import Meta
 
 from .declare import task
+from .lenient import NOT_SAID, Nullable
 from .output import Output
 
 Table = Annotated[dict[str, list[Any]], Meta(min_length=1)]
@@ -24,9 +25,9 @@ class TableQuestionAnsweringOutputElement(Output):
     `aggregator`: what was done with the cells ("SUM", "AVERAGE", "COUNT", "NONE"), where the model can.
     """
 
-    answer: str
-    coordinates: list[list[int]]
-    cells: list[str]
+    answer: Nullable[str]
+    coordinates: Nullable[list[list[int]]] = NOT_SAID
+    cells: Nullable[list[str]] = NOT_SAID
     aggregator: str | None = None
 
 

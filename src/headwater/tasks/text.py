@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from .declare import task
-from .lenient import Nullable
+from .lenient import Kept, Needed, Nullable
 from .output import Output
 
 
@@ -22,7 +22,7 @@ class TextGenerationOutputPrefillToken(Output):
     """A token of the prompt; the first has no `logprob`."""
 
     id: int | None = None
-    text: str = ""
+    text: Needed[str] = ""
     logprob: float | None = None
 
 
@@ -36,7 +36,7 @@ class TextGenerationOutputBestOfSequence(Output):
     """One of the `best_of` answers that were not the best."""
 
     generated_text: str
-    finish_reason: str | None = None
+    finish_reason: Kept[str | None] = None
     generated_tokens: int | None = None
     prefill: Nullable[list[TextGenerationOutputPrefillToken]] = msgspec.field(default_factory=list)
     tokens: Nullable[list[TextGenerationOutputToken]] = msgspec.field(default_factory=list)
@@ -56,7 +56,7 @@ class TextGenerationOutputDetails(Output):
     `top_n_tokens`.
     """
 
-    finish_reason: str | None = None
+    finish_reason: Kept[str | None] = None
     generated_tokens: int | None = None
     prefill: Nullable[list[TextGenerationOutputPrefillToken]] = msgspec.field(default_factory=list)
     tokens: Nullable[list[TextGenerationOutputToken]] = msgspec.field(default_factory=list)
@@ -82,7 +82,7 @@ TextGenerationStreamOutputToken = TextGenerationOutputToken
 class TextGenerationStreamOutputStreamDetails(Output):
     """How the text came about, in a stream's last event. `input_length` is in tokens."""
 
-    finish_reason: str | None = None
+    finish_reason: Kept[str | None] = None
     generated_tokens: int | None = None
     input_length: int | None = None
     seed: int | None = None
@@ -108,7 +108,7 @@ class TextGenerationInputGrammarType(msgspec.Struct):
 class TextFold:
     """Gathers a streamed text; with `details` into a `TextGenerationOutput`, without them into text alone."""
 
-    __slots__ = ("_details", "_end", "_text", "_tokens", "_top_tokens")
+    __slots__ = ("_details", "_end", "_generated", "_text", "_tokens", "_top_tokens")
 
     def __init__(self, details: bool = True) -> None:
         self._details = details
@@ -116,6 +116,7 @@ class TextFold:
         self._top_tokens: list[list[TextGenerationOutputToken]] = []
         self._text: str | None = None
         self._end: TextGenerationStreamOutputStreamDetails | None = None
+        self._generated: int | None = None
 
     def add(self, event: TextGenerationStreamOutput) -> None:
         """Take the next token."""
@@ -126,6 +127,10 @@ class TextFold:
             self._text = event.generated_text
         if event.details is not None:
             self._end = event.details
+
+    def count(self, generated: int | None) -> None:
+        """Take the number of tokens where it comes apart from any token."""
+        self._generated = generated if generated is not None else self._generated
 
     def complete(self) -> bool:
         """Whether an event had the whole text, or said why it ended."""
@@ -144,7 +149,7 @@ class TextFold:
         end = self._end or TextGenerationStreamOutputStreamDetails()
         return TextGenerationOutputDetails(
             finish_reason=end.finish_reason,
-            generated_tokens=end.generated_tokens,
+            generated_tokens=end.generated_tokens if end.generated_tokens is not None else self._generated,
             seed=end.seed,
             tokens=list(self._tokens),
             top_tokens=list(self._top_tokens) or None,

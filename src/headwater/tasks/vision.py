@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from ..media import Source, from_text, open_image
 from .declare import task
+from .lenient import NOT_SAID, Needed, Nullable
 from .output import Output
 from .parameters import GenerationParameters, Positive, Transform, source
 from .plain import MediaOutput
@@ -31,10 +32,10 @@ class ZeroShotImageClassificationOutputElement(Scored):
     """One of the candidate labels, and its score; the scores of all add up to 1."""
 
 
-class ImageSegmentationOutputElement(MediaOutput):
+class ImageSegmentationOutputElement(MediaOutput, kw_only=True):
     """A part of the image. `mask`: as large as the image, white where the part is and black elsewhere."""
 
-    label: str
+    label: Nullable[str] = NOT_SAID
     mask: Image
     score: float | None = None
 
@@ -50,20 +51,20 @@ class ImageToTextOutput(Output):
 
 
 class BoundingBox(Output):
-    """Where a thing is, in pixels from the image's top left corner."""
+    """Where a thing is, in pixels from the image's top left corner; fractions of them where a server sends these."""
 
-    xmin: int
-    ymin: int
-    xmax: int
-    ymax: int
+    xmin: Nullable[int] = NOT_SAID
+    ymin: Nullable[int] = NOT_SAID
+    xmax: Nullable[int] = NOT_SAID
+    ymax: Nullable[int] = NOT_SAID
 
 
 class ObjectDetectionOutputElement(Output):
     """A thing in the image: what, how surely (0 to 1), and where."""
 
-    label: str
-    score: float
-    box: BoundingBox
+    label: Nullable[str]
+    score: Nullable[float] = NOT_SAID
+    box: Nullable[BoundingBox] = NOT_SAID
 
 
 class ZeroShotObjectDetectionOutputElement(ObjectDetectionOutputElement):
@@ -76,7 +77,7 @@ ObjectDetectionBoundingBox = ZeroShotObjectDetectionBoundingBox = BoundingBox
 class DepthEstimationOutput(MediaOutput):
     """How far things are. `depth`: as an image, the nearer the lighter; `predicted_depth`: as the server sent it."""
 
-    depth: Image | None = None
+    depth: Needed[Image | None] = None
     predicted_depth: Any = None
 
     def __post_init__(self) -> None:

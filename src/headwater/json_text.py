@@ -1,0 +1,59 @@
+"""JSON as servers write it: what a strict reader refuses for its spelling alone is read as it was meant.
+
+A byte order mark, another of Unicode's encodings, NaN and Infinity, numbers beyond a float, raw control characters in
+a text and half a character: none of them is a reason to refuse an answer that was paid for. Texts are never touched
+but for half a character, which becomes U+FFFD. Bytes that are no Unicode are still refused. Pure.
+
+https://datatracker.ietf.org/doc/html/rfc8259
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Final
+
+import msgspec
+
+UNREADABLE: Final = (msgspec.MsgspecError, ValueError, OverflowError, RecursionError)
+"""What reading JSON raises, strictly or not."""
+_AROUND: Final = "\ufeff \t\r\n"
+_HALVES: Final = re.compile(
+    r"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
+)
+_SPELLED: Final = re.compile(
+    r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)|([-+]?)\b(?:(nan)|inf(?:inity)?)\b', re.IGNORECASE | re.DOTALL
+)
+
+
+def loads(data: bytes) -> Any:
+    """The value that the text stands for; NaN and the infinities are floats. Raises one of `UNREADABLE`."""
+    try:
+        return msgspec.json.decode(data)
+    except UNREADABLE:
+        text = data.decode(json.detect_encoding(data)).strip(_AROUND)
+    text = _HALVES.sub(lambda found: r"\ufffd" if found[1] else found[0], text)
+    try:
+        return json.loads(text, strict=False)
+    except ValueError:
+        if (spelled := _SPELLED.sub(_number, text)) == text:
+            raise
+    return json.loads(spelled, strict=False)
+
+
+def dumps(value: Any) -> bytes:
+    """The value in one line that `loads` reads back; NaN and the infinities under their names."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
+
+
+def is_list(data: bytes) -> bool:
+    """Whether the text, if it is JSON, is a list."""
+    start = data[:64]
+    return start.decode(json.detect_encoding(start), "ignore").lstrip(_AROUND)[:1] == "["
+
+
+def _number(found: re.Match[str]) -> str:
+    """A number as Python's `json` spells it; texts are matched only to be passed over."""
+    if found[1] is None:
+        return found[0]
+    return "NaN" if found[2] else f"{found[1].strip('+')}Infinity"
