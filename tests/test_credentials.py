@@ -21,11 +21,13 @@ from headwater import (
     CallError,
     HeadwaterError,
     InferenceClient,
+    InputPolicy,
     InsecureCredentialError,
     InvalidCredentialError,
     InvalidParameterError,
     MissingCredentialError,
     RedirectError,
+    Route,
     Secret,
     UnknownProviderError,
 )
@@ -220,7 +222,7 @@ async def test_a_hub_token_of_the_client_goes_to_no_url_of_a_call(driver: Driver
 
 
 async def test_a_key_of_one_url_goes_to_no_other(driver: Driver, caught: Caught) -> None:
-    async with driver.client(base_url="https://one.example/v1", token=OWN, transport=caught) as client:
+    async with driver.client("https://one.example/v1", token=OWN, transport=caught) as client:
         await client.chat_completion(MESSAGES, model="https://two.example/v1")
         assert caught.last.url.host == "two.example"
         assert caught.authorization is None
@@ -228,6 +230,66 @@ async def test_a_key_of_one_url_goes_to_no_other(driver: Driver, caught: Caught)
         assert caught.authorization is None
         await client.chat_completion(MESSAGES, model="https://one.example/other/v1")
         assert caught.authorization == f"Bearer {OWN}"
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"base_url": "https://one.example/v1"},
+        {"base_url": "https://one.example/v1", "input_policy": InputPolicy.untrusted},
+        {"model": "https://one.example/v1", "input_policy": InputPolicy.untrusted},
+        {"input_policy": InputPolicy.untrusted},
+        {"provider": Route(base_url="https://one.example/v1")},
+        {"provider": ["together", Route(base_url="https://one.example/v1")]},
+        {"provider": "together", "token": OWN},
+    ],
+)
+async def test_a_models_name_does_not_choose_the_server(driver: Driver, caught: Caught, settings: Any) -> None:
+    """It is often data: the prompt would go wherever it points, and the answer's words come back."""
+    for url in ("http://169.254.169.254/latest", "https://one.example/v1", "https://two.example"):
+        async with driver.client(**settings, transport=caught) as client:
+            for ask_it in (
+                client.chat_completion(MESSAGES, model=url),
+                client.chat_completion.stream(MESSAGES, model=url).result(),
+                client.text_generation("hi", model=url),
+                client.feature_extraction("hi", model=url),
+                client.text_to_image("hi", model=url),
+                client.embeddings.create(input="hi", model=url),
+                client.post(json={}, model=url),
+                client.health_check(url),
+                client.get_endpoint_info(model=url),
+            ):
+                with pytest.raises(CallError, match="URL"):
+                    await ask_it
+    assert caught.requests == []
+
+
+async def test_what_is_no_url_to_us_is_a_name(driver: Driver, caught: Caught) -> None:
+    for name in (
+        "HTTP://two.example/",
+        " http://two.example/",
+        "ftp://two.example/",
+        "//two.example",
+        "\\\\two.example",
+    ):
+        async with driver.client(
+            base_url="https://one.example/v1", input_policy=InputPolicy.untrusted, transport=caught
+        ) as client:
+            await client.chat_completion(MESSAGES, model=name)
+        assert (caught.last.url.host, json.loads(caught.last.content)["model"]) == ("one.example", name)
+
+
+async def test_a_path_of_ones_own_server(driver: Driver, caught: Caught) -> None:
+    for base, path, url in [
+        ("https://one.example/v1", "/v1/rerank", "https://one.example/v1/rerank"),
+        ("https://one.example/v1/", "/rerank", "https://one.example/v1/rerank"),
+        ("https://one.example", "/v1/rerank", "https://one.example/v1/rerank"),
+        ("https://one.example/v1?key=1", "/v1/rerank", "https://one.example/v1/rerank?key=1"),
+        ("https://one.example", "//two.example/x", "https://one.example//two.example/x"),
+    ]:
+        async with driver.client(base_url=base, transport=caught) as client:
+            await client.post(json={}, model=path)
+        assert str(caught.last.url) == url
 
 
 @pytest.mark.parametrize(

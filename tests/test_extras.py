@@ -231,7 +231,7 @@ async def test_a_servers_health_and_info(driver: Driver) -> None:
     client = client_of(driver, script, base_url="https://well.example/v1/chat/completions")
     assert await ask(driver, client.get_endpoint_info) == {"model_id": "org/m"}
     assert await ask(driver, client.health_check) is True
-    assert await ask(driver, client.health_check, "https://ill.example/v1") is False
+    assert await ask(driver, client_of(driver, script).health_check, "https://ill.example/v1") is False
     assert script.asked == [
         "GET https://well.example/info", "GET https://well.example/health", "GET https://ill.example/health",
     ]  # fmt: skip

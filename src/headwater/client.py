@@ -165,6 +165,7 @@ class Client(Tasks, Options):
             bill_to=given["bill_to"],
             model_mapping=dict(given["model_mapping"] or {}),
             allow_insecure=given["allow_insecure"],
+            model_urls=policy.model_urls,
         )
         router = Router(places(settings, given["provider"]))
         limits, most, after = Timeout.of(given["timeout"]), count_of(retries), seconds_of(given["hedge_after"])

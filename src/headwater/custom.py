@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
+from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
@@ -41,11 +42,11 @@ def post(call: Call, *, json: Any, data: Any, stream: bool) -> Flow[Response | N
 
 
 def _url(call: Call) -> Flow[str]:
-    if call.url is not None:
-        return call.url
     named = call.hub_id
     if named is not None and named.startswith("/"):
-        return call.base + named
+        return at_path(call.base if call.url is None else call.url, named)
+    if call.url is not None:
+        return call.url
     if call.provider != "hf-inference":
         raise InvalidParameterError(
             f"post to {call.provider} wants a path of its API as model, such as model='/v1/rerank', or no provider and"
@@ -56,6 +57,16 @@ def _url(call: Call) -> Flow[str]:
             raise MissingModelError("post wants to know where to: pass model=... or task=...")
         named = yield from recommended(call)
     return at_model(call.base, "/models/", named, f"/pipeline/{call.task}" if call.task in PIPELINES else "")
+
+
+def at_path(base: str, path: str) -> str:
+    """This path of the server's: below its URL, whose version is not said twice where the path begins with one."""
+    parts = urlsplit(base)
+    above = parts.path.rstrip("/")
+    version = above.rpartition("/")[2]
+    if version and path.startswith(f"/{version}/"):
+        above = above.removesuffix(f"/{version}")
+    return urlunsplit(parts._replace(path=above + path))
 
 
 def _body(json: Any, data: Any) -> Flow[tuple[bytes | Loaded, str | None]]:

@@ -27,7 +27,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What a client was told about one place where its calls go. `headers` are checked.
 
     `theirs`: the model's id there, for calls that name none. `hub_key`: the client's own key, for look-ups at the Hub.
-    `name`: what the place is called where there are several, and `timeout` its own limits.
+    `name`: what the place is called where there are several, and `timeout` its own limits. `model_urls`: whether a
+    call's own model may be a URL.
     """
 
     model: str | None
@@ -37,6 +38,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     bill_to: str | None
     model_mapping: dict[str, str]
     allow_insecure: bool
+    model_urls: bool = True
     name: str = ""
     provider: str | None = None
     theirs: str | None = None

@@ -134,8 +134,8 @@ class Place:
     async def destination(self, task: str, model: str | None, flow: Flows | None = None) -> Destination:
         """Where a call with this model of its own goes from here."""
         s = self.settings
-        if is_url(model) and (s.provider is not None or s.name):
-            raise InvalidParameterError(URL_AND_PROVIDER)
+        if is_url(model):
+            self._check_model_url()
         url = model if is_url(model) else s.base_url or (s.model if is_url(s.model) else None)
         if url is not None:
             own = None if is_url(model) else model
@@ -146,6 +146,23 @@ class Place:
         if name is None:  # a model that names its provider (or a policy) goes to the router, which looks at that
             name = "auto" if named is not None and _SUFFIXED.search(named) else "hf-inference"
         return await self.to_provider(task, provider(name), named, flow, own=model)
+
+    def _check_model_url(self) -> None:
+        """Refuse a call's model that is a URL, where only the program may say who is asked: a model's name is often
+        data, and the prompt would go wherever it points."""
+        s = self.settings
+        if s.provider is not None or s.name:
+            raise InvalidParameterError(URL_AND_PROVIDER)
+        if s.base_url is not None:
+            raise InvalidParameterError(
+                "model is a URL, and this client has a base_url: a call's model is a name there; for another server"
+                " make another client, or client.with_options(base_url=...)"
+            )
+        if not s.model_urls:
+            raise InvalidParameterError(
+                "model is a URL, which this client's input_policy does not let a call choose (InputPolicy.untrusted):"
+                " give the URL to the client, or InputPolicy(model_urls=True)"
+            )
 
     async def _to_url(
         self, task: str, url: str, named: str | None, flow: Flows | None, *, own: str | None

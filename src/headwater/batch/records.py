@@ -155,17 +155,11 @@ class Records:
         if self._model is not None and given.get("model") is None:
             given["model"] = self._model
         if asked.declaration is None:
-            return client._custom(CUSTOM, self._place(asked.path), posting(given, None, False))
+            return client._custom(CUSTOM, asked.path, posting(given, None, False))
         streams = (asked.streams or self._stream) and asked.declaration.name in STREAMED
         if streams and asked.declaration.name == "chat-completion":
             given.setdefault("stream_options", _USAGE)
         return client._start(asked.declaration, asked.declaration.bind((), given), stream=streams)
-
-    def _place(self, path: str) -> str:
-        """Where a path of OpenAI's is: at the client's own server, or at its provider."""
-        settings = self._client._settings
-        url = settings.base_url or settings.model or ""
-        return url.rstrip("/").removesuffix("/v1") + path if is_url(url) else path
 
 
 def _done(mark: Mark, error: Exception | None, run: AsyncRun[Any, Any] | None) -> Done:
