@@ -28,8 +28,8 @@ pytestmark = pytest.mark.anyio
 @vendors
 async def test_what_is_told(vendor: Vendor, driver: Driver, everywhere: Emulator) -> None:
     async with vendor.client(driver, everywhere) as client, vendor.of(client).stream("waves") as run:
-        events = [event async for event in run]
-        assert await run.result()
+        *events, last = [event async for event in run]
+        assert last is await run.result()
         assert (run.outcome, run.job) == ("complete", events[0].job)
     kinds = [type(event) for event in events]
     assert tuple(kind for at, kind in enumerate(kinds) if kind not in kinds[:at]) == vendor.events

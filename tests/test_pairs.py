@@ -27,7 +27,7 @@ from pair_cases import (
 )
 from PIL.Image import Image
 
-from headwater import InvalidCredentialError, emulator
+from headwater import InvalidCredentialError, JobEvent, emulator
 from headwater.emulator import secrets
 from headwater.emulator.offers import OFFERS
 from headwater.emulator.server import Emulator
@@ -137,12 +137,22 @@ async def check(client: Any, url: Emulator, whose: str, task: str, place: Place)
     assert fits(plain, declared(task)), (task, plain)
     url.forget()
     async with method.stream(**given, **STREAMED.get(task, {})) as run:
-        async for _ in run:
-            pass
+        events = [event async for event in run]
         result = await run.result()
         assert run.outcome == "complete"
     place.check(url.requests)
     assert comparable(result) == comparable(plain), task
+    check_events(task, events, result)
+
+
+def check_events(task: str, events: list[Any], result: Any) -> None:
+    """They are of the types that the task declares, and the last ones are the result or parts of it."""
+    kinds = [eval(name, names_for(task)) for name in METHODS[task].events]
+    assert all(any(fits(event, kind) for kind in kinds) for event in events), (task, events)
+    parts = [event for event in events if not isinstance(event, get_args(JobEvent))]
+    assert parts and events[-len(parts) :] == parts, (task, events)
+    if isinstance(result, list):
+        assert comparable(parts) == comparable(result), task
 
 
 class Place(NamedTuple):
@@ -174,9 +184,12 @@ def credentials_of(request: Recorded) -> dict[str, str]:
 
 def declared(task: str) -> Any:
     """The type of the task's result, as its declaration says."""
-    function = METHODS[task]._function
-    names = {**function.__globals__, "Image": Image, "Vectors": numpy.ndarray}
-    return eval(function.__annotations__["return"], names)
+    return eval(METHODS[task]._function.__annotations__["return"], names_for(task))
+
+
+def names_for(task: str) -> dict[str, Any]:
+    """What the names of a task's types are."""
+    return {**METHODS[task]._function.__globals__, "Image": Image, "Vectors": numpy.ndarray, "JobEvent": JobEvent}
 
 
 def fits(value: Any, kind: Any) -> bool:

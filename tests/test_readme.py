@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from headwater import emulator
+from headwater.calling import Task
 from headwater.providers.table import markdown
+from headwater.task_rows import Tasks
 from headwater.transport import choose, httpx_transport
 from headwater.wire import Transport
 
@@ -53,6 +55,17 @@ def test_there_are_examples() -> None:
 def test_the_table_is_the_codes() -> None:
     written = README.partition("<!-- table -->\n")[2].partition("<!-- /table -->")[0].strip()
     assert written == markdown()
+
+
+def test_the_events_are_the_declarations() -> None:
+    written = README.partition("<!-- events -->\n")[2].partition("<!-- /events -->")[0].strip()
+    declared: dict[str, list[str]] = {}
+    for row in vars(Tasks).values():
+        if isinstance(row, Task):
+            events = ", ".join(f"`{name}`" for name in row.declaration.events)
+            declared.setdefault(events, []).append(f"`{row.declaration.method}`")
+    rows = [f"| {', '.join(tasks)} | {events} |" for events, tasks in declared.items()]
+    assert written.splitlines() == ["| `.stream(...)` of | hands over |", "|---|---|", *rows]
 
 
 @pytest.mark.parametrize("session", ["demo", "tests"])

@@ -26,7 +26,7 @@ from .engine.retry import Retries
 from .engine.run import AsyncRun
 from .engine.sharing import Engine
 from .errors import InvalidParameterError
-from .events import Job, JobEvent
+from .events import Job
 from .extras import AsyncExtras, SyncExtras
 from .keys import Settings, is_url
 from .options import (
@@ -45,7 +45,7 @@ from .portal import call
 from .routes import Route, places
 from .routing import Destination, Router
 from .spellings import AsyncChat, Chat, Named, SyncChat
-from .task_rows import Tasks
+from .task_rows import Tasks, elements_of
 from .tasks import embeddings, text
 from .tasks.declare import is_not_given
 from .transport.choose import Transports
@@ -254,8 +254,10 @@ class Client(Tasks, Options):
         turns = self._engine.turns(self._router.names, (task, given.get("model")))
         prepare, engine = partial(self._prepare, task, given, stream), self._engine
         limits, after = self._timeout, self._hedge_after
-        name = declaration.method
-        return AsyncRun(engine, name, prepare, show, timeout=limits, turns=turns, hedge_after=after, pace=pace)
+        name, parts = declaration.method, declaration.elements if stream else None
+        return AsyncRun(
+            engine, name, prepare, show, timeout=limits, turns=turns, hedge_after=after, pace=pace, elements=parts
+        )
 
     async def _prepare(self, task: str, given: dict[str, Any], stream: bool, index: int) -> Plan:
         there = await self._router.to(task, given.get("model"), index)
@@ -274,7 +276,8 @@ class Client(Tasks, Options):
         async def prepare(_: int) -> Plan:
             return self._plan(job.task, await self._router.for_job(job), {}, stream=False)
 
-        return AsyncRun(self._engine, job.task, prepare, timeout=self._timeout)
+        parts = elements_of(job.task)
+        return AsyncRun(self._engine, job.task, prepare, timeout=self._timeout, elements=parts)
 
     def _plan(self, task: str, there: Destination, given: dict[str, Any], stream: bool) -> Plan:
         parameters = {name: value for name, value in given.items() if name not in _OURS}
@@ -302,7 +305,7 @@ class AsyncInferenceClient(Client, AsyncExtras, AsyncMaps):
         return Chat(self.chat_completion)
 
     @property
-    def embeddings(self) -> Named[AsyncTask[..., JobEvent, embeddings.CreateEmbeddingResponse]]:
+    def embeddings(self) -> Named[AsyncTask[..., embeddings.EmbeddingOutput, embeddings.CreateEmbeddingResponse]]:
         """OpenAI's spelling: `client.embeddings.create(...)` is `create_embedding`."""
         return Named(self.create_embedding)
 
@@ -330,7 +333,7 @@ class InferenceClient(Client, SyncExtras, SyncMaps):
         return Chat(self.chat_completion)
 
     @property
-    def embeddings(self) -> Named[SyncTask[..., JobEvent, embeddings.CreateEmbeddingResponse]]:
+    def embeddings(self) -> Named[SyncTask[..., embeddings.EmbeddingOutput, embeddings.CreateEmbeddingResponse]]:
         """OpenAI's spelling: `client.embeddings.create(...)` is `create_embedding`."""
         return Named(self.create_embedding)
 

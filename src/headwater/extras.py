@@ -14,7 +14,7 @@ import msgspec
 from . import hub
 from .custom import CUSTOM, posting
 from .errors import InvalidParameterError
-from .events import Job, JobEvent
+from .events import Job
 from .methods import Asynchronous, Blocking, Method
 from .openai_calls import (
     AsyncAudio,
@@ -111,7 +111,7 @@ class AsyncExtras(Facts, Asynchronous):
         """OpenAI's spelling: `client.models.list()` says which models there are."""
         return AsyncModels(self)
 
-    def resume(self, job: Job | str | bytes) -> AsyncRun[JobEvent, Any]:
+    def resume(self, job: Job | str | bytes) -> AsyncRun[Any, Any]:
         """A job that was submitted before, by its `Job` or that one's JSON, as a run: its result is the task's.
 
         Raises `UnsupportedTaskError` for a job that cannot be taken up again, `InvalidCredentialError` where it was
@@ -202,7 +202,7 @@ class SyncExtras(Facts, Blocking):
         """OpenAI's spelling: `client.models.list()` says which models there are."""
         return SyncModels(self)
 
-    def resume(self, job: Job | str | bytes) -> Run[JobEvent, Any]:
+    def resume(self, job: Job | str | bytes) -> Run[Any, Any]:
         """A job that was submitted before, by its `Job` or that one's JSON, as a run: its result is the task's.
 
         Raises `UnsupportedTaskError` for a job that cannot be taken up again, `InvalidCredentialError` where it was

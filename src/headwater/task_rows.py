@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 from .calling import Task
 from .spellings import ChatTask, TextTask
@@ -71,3 +72,9 @@ class Tasks:
     zero_shot_classification = Task(zero_shot.zero_shot_classification)
     zero_shot_image_classification = Task(zero_shot.zero_shot_image_classification)
     zero_shot_object_detection = Task(zero_shot.zero_shot_object_detection)
+
+
+def elements_of(task: str) -> Callable[[Any], list[Any]] | None:
+    """What a stream of this task, by its name on the Hub, hands over of a result that came in one."""
+    rows = (row.declaration for row in vars(Tasks).values() if isinstance(row, Task))
+    return next((declaration.elements for declaration in rows if declaration.name == task), None)

@@ -33,7 +33,7 @@ def test_every_task_has_a_command(name: str, headwater_command: Any) -> None:
     assert done.code == 0
     assert done.err == ""
     made = Command(name, declaration)
-    for parameter in set(declaration.signature.parameters) - {"stream"}:
+    for parameter in set(declaration.parameters.__struct_fields__) - {"stream"}:
         assert parameter in made.signature.parameters
         assert descriptions(declaration.doc).get(parameter), f"{parameter} of {name} has no description"
         assert "--" + parameter.replace("_", "-") in done.out or parameter.upper() in done.out

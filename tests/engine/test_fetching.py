@@ -192,7 +192,7 @@ async def test_a_run_tells_its_progress(driver: Driver, server: FileServer, flow
         events = [event async for event in run]
         assert run.job == Job(provider="url", task="text-to-video", id="7", state={"path": "/result"})
         assert [type(event) for event in events[:3]] == [Submitted, Progress, Transferred]
-        assert events[-1].size == len(VIDEO)
+        assert (events[-2].size, events[-1]) == (len(VIDEO), VIDEO)
         assert await run.result() == VIDEO
         assert run.outcome == "complete"
 

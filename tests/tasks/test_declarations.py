@@ -200,6 +200,7 @@ def choices(schema: dict[str, Any]) -> list[Any]:
         ("text-to-video", ("a cat",), {"negative_prompt": ["dogs"]}),
         ("text-to-video", ("a cat",), {"negative_prompt": "dogs"}),
         ("document-question-answering", (PNG, "?"), {"word_boxes": ["a", [0, 1, 2.5, 3]]}),
+        ("text-to-image", ("a cat",), {"extra_body": {"n": 1}}),
         ("translation", ("Hi",), {"src_lang": "en_XX", "tgt_lang": "fr_XX"}),
         ("table-question-answering", (TABLE, "?"), {"padding": "longest"}),
         ("zero-shot-classification", ("Hi", ["a"]), {"multi_label": True}),
@@ -211,6 +212,31 @@ def test_what_is_taken(name: str, args: tuple[Any, ...], kwargs: dict[str, Any])
     given = declared.bind(args, kwargs)
     assert all(given[key] is value for key, value in kwargs.items())
     assert all(given[key] is value for key, value in zip(declared.positional, args, strict=False))
+
+
+# What Hugging Face's methods take as `**kwargs`, in 0.28 or in 2.4.
+OPEN = {"text-to-image": ("a cat",), "image-to-image": (PNG,), "image-to-video": (PNG,)}
+
+
+@pytest.mark.parametrize("name", OPEN)
+def test_further_words_are_the_servers_parameters(name: str) -> None:
+    declared, args = TASKS[name], OPEN[name]
+    given = declared.bind(args, {"model": "m", "fps": 8, "odd": None, "loras": ["a"], "extra_body": {"fps": 9, "x": 1}})
+    first = dict(zip(declared.positional, args, strict=False))
+    assert given == {**first, "model": "m", "extra_body": {"fps": 9, "loras": ["a"], "x": 1}}
+    assert declared.bind(args, {"target": (8, 8)})["extra_body"] == {"target": (8, 8)}
+    with pytest.raises(InvalidParameterError, match="guidance_scale: expected"):
+        declared.bind(args, {"guidance_scale": "x", "fps": 8})
+    with pytest.raises(InvalidParameterError, match="extra_body: expected"):
+        declared.bind(args, {"extra_body": [], "fps": 8})
+    with pytest.raises(InvalidParameterError, match="is required"):
+        declared.bind((), {"fps": 8})
+
+
+@pytest.mark.parametrize("name", sorted(set(TASKS) - set(OPEN)))
+def test_further_words_are_refused_where_the_peer_refuses_them(name: str) -> None:
+    with pytest.raises(InvalidParameterError, match="no parameter 'qqqq'; pass it in extra_body"):
+        TASKS[name].bind((), {"qqqq": 1})
 
 
 @pytest.mark.parametrize(

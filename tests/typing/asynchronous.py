@@ -16,7 +16,6 @@ from headwater import (
     ChatCompletionStreamOutput,
     CreateEmbeddingResponse,
     Facts,
-    JobEvent,
     TextGenerationOutput,
     TextGenerationStreamOutput,
     Timeout,
@@ -89,7 +88,7 @@ async def vectors(client: AsyncInferenceClient) -> None:
     assert_type(await client.feature_extraction(["a", "b"], normalize=True), NDArray[numpy.float32])
     async with client.feature_extraction.stream("text") as run:
         async for event in run:
-            assert_type(event, JobEvent)
+            assert_type(event, NDArray[numpy.float32])
         assert_type(await run.result(), NDArray[numpy.float32])
 
 

@@ -12,7 +12,6 @@ from headwater import (
     ChatCompletionStreamOutput,
     CreateEmbeddingResponse,
     InferenceClient,
-    JobEvent,
     Run,
     TextGenerationOutput,
     TextGenerationStreamOutput,
@@ -56,7 +55,7 @@ def vectors(client: InferenceClient) -> None:
     assert_type(client.feature_extraction("text"), NDArray[numpy.float32])
     with client.feature_extraction.stream("text") as run:
         for event in run:
-            assert_type(event, JobEvent)
+            assert_type(event, NDArray[numpy.float32])
 
 
 def clients(client: InferenceClient) -> None:

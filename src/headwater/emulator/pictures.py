@@ -59,7 +59,7 @@ def draw(call: Call) -> Answer:
 def check(call: Call, given: dict[str, Any]) -> str:
     """The format of the answer, if nothing is wrong."""
     formats = FORMATS.get(vendor(call.path), ("b64_json", "url"))
-    form = given.get("response_format", "url")
+    form = given.get("response_format", "url" if call.place.cdn else "b64_json")  # gpt-image models have no URLs
     if form not in formats:
         raise checks.wrong(call, f"Invalid value: {form!r}. Supported values are: {formats}.", "response_format")
     if not SIZE.fullmatch(given.get("size", "auto")):

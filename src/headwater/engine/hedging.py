@@ -68,6 +68,8 @@ class Hedged(Pulled):
             raise race.chosen.failure
         if race.chosen.event is not END:
             self._waiting.insert(0, race.chosen.event)
+        elif self.outcome == "complete":
+            self._hand_over()
 
     def _take_over(self, race: Race) -> None:
         """Be the attempt that was chosen, with what is known of both."""

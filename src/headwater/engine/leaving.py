@@ -35,7 +35,8 @@ State: TypeAlias = Literal["new", "open", "done", "failed", "closed"]
 class Held:
     """A run's state. `prepare(index)` gives the plan for the caller's provider of that place in the list; `turns` is
     who else may be asked, `hedge_after` the seconds after which a second attempt is worth its price, and `pace` what
-    holds the attempts back (default: the engine's)."""
+    holds the attempts back (default: the engine's). `elements` are what is handed over, at its end, of a result that
+    came in one."""
 
     # What most runs never have is the class's, so that beginning a call costs less.
     _turn: Turn | None = None
@@ -67,7 +68,9 @@ class Held:
         turns: Turns | None = None,
         hedge_after: float | None = None,
         pace: Pace | None = None,
+        elements: Callable[[Any], list[Any]] | None = None,
     ) -> None:
+        self._elements = elements
         self._prepare = prepare
         self._show = show
         self._timeout = timeout
@@ -119,6 +122,16 @@ class Held:
         self.outcome = "complete"
         self._worked()
         self._attach()
+        self._hand_over()
+
+    def _hand_over(self) -> None:
+        """Have the parts of a result that came in one be the last events. One that goes to a file is not all here."""
+        if self._elements is None or self._events is not None or self._file is not None:
+            return
+        parts = self._elements(self._result)
+        self._waiting += parts
+        if parts and self._first_at is None:
+            self._first_at = self._ended_at
 
     def _worked(self) -> None:
         if self._turns is not None and self._turn is not None:

@@ -33,6 +33,7 @@ from ..errors import (
     OverloadedError,
     RateLimitError,
 )
+from ..tasks.plain import to_json
 
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
@@ -70,9 +71,10 @@ def public_error(error: HeadwaterError) -> Mapping[str, Any]:
 class EventStream:
     """An ASGI application that answers one request with the events of a run, which it closes in the end.
 
-    `encode` makes an event's data, JSON by default; None leaves the event out. `describe` makes the JSON object of a
-    failure (`{"error": ...}`), and is the place to log it. `heartbeat`: seconds of silence after which a comment is
-    sent; it also settles the status as 200. `headers` are the answer's, in place of `HEADERS`.
+    `encode` makes an event's data, by default JSON with media as base64; None leaves the event out. `describe`
+    makes the JSON object of a failure (`{"error": ...}`), and is the place to log it. `heartbeat`: seconds of
+    silence after which a comment is sent; it also settles the status as 200. `headers` are the answer's, in place
+    of `HEADERS`.
 
     Raises `InvalidParameterError` for a heartbeat that is not positive. Once it answers it raises what `encode` and
     `describe` do, in a group.
@@ -82,7 +84,7 @@ class EventStream:
         self,
         run: AsyncRun[Any, Any],
         *,
-        encode: Encode = msgspec.json.encode,
+        encode: Encode = to_json,
         describe: Callable[[HeadwaterError], Mapping[str, Any]] = public_error,
         heartbeat: float = HEARTBEAT,
         headers: Headers = HEADERS,

@@ -6,7 +6,9 @@ server's own words where it sent some; nothing here decodes pixels or samples.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from urllib.parse import urljoin
 
 import msgspec
 
@@ -24,6 +26,8 @@ else:
     Image = Any
 
 UNASKED: Final = "application/octet-stream"
+_PATH: Final = re.compile(r"/(?!/)[A-Za-z0-9._~%/-]{1,1000}(\?[!-~]{0,1000})?")
+"""A path on the server itself; `//host` is none."""
 
 
 class _Picture(msgspec.Struct, frozen=True):
@@ -76,8 +80,8 @@ def image(call: Call, request: Request) -> Flow[Any]:
         error.body = reply.body[:SHOWN_BYTES]
         raise error
     if call.count is None:
-        return (yield from _opened(found[0]))
-    pictures = yield from _all_opened(found)
+        return (yield from _opened(found[0], reply.url))
+    pictures = yield from _all_opened(found, reply.url)
     urls = [place if _is_url(place) else None for place in found]
     prompts = [item.revised_prompt if isinstance(item, _Picture) else None for item in _named(sent) if _place(item)]
     return Drawn(pictures, urls, prompts, int(sent.created) if sent.created else None, sent.usage)
@@ -98,17 +102,23 @@ def _is_url(place: str) -> bool:
     return place[:8].lower().startswith(("http://", "https://"))
 
 
-def _all_opened(places: list[str]) -> Flow[list[Image]]:
+def _all_opened(places: list[str], base: str) -> Flow[list[Image]]:
     pictures: list[Image] = []
     for place in places:
-        pictures += [(yield from _opened(place))]
+        pictures += [(yield from _opened(place, base))]
     return pictures
 
 
-def _opened(place: str) -> Flow[Image]:
+def _opened(place: str, base: str) -> Flow[Image]:
+    """The image in a text, or behind a URL, which some servers name by its path alone, from their own (`base`)."""
     if not _is_url(place):
-        return open_image(from_text(place))
-    fetched: Media = yield Fetch(request=Request(method="GET", url=place, limit=LARGEST), mime_type=UNASKED)
+        try:
+            return open_image(from_text(place))
+        except DecodeError:
+            if not _PATH.fullmatch(place):
+                raise
+    url = urljoin(base, place)
+    fetched: Media = yield Fetch(request=Request(method="GET", url=url, limit=LARGEST), mime_type=UNASKED)
     return open_image(fetched)
 
 

@@ -61,7 +61,13 @@ class AutomaticSpeechRecognitionOutput(Output):
 _AUDIO = source("audio", images=False)
 
 
-@task("audio-classification", check=_AUDIO)
+def _segments(heard: AutomaticSpeechRecognitionOutput) -> list[AutomaticSpeechRecognitionOutputChunk]:
+    """The pieces of what was said; all of it as one, where no times were asked for."""
+    whole = AutomaticSpeechRecognitionOutputChunk(text=heard.text, timestamp=[None, None])
+    return heard.chunks or [whole]
+
+
+@task("audio-classification", events=AudioClassificationOutputElement, check=_AUDIO)
 def audio_classification(
     audio: File,
     *,
@@ -95,7 +101,7 @@ def audio_classification(
     raise NotImplementedError
 
 
-@task("audio-to-audio", check=_AUDIO)
+@Declare[AudioToAudioOutputElement | JobEvent]("audio-to-audio", _AUDIO)
 def audio_to_audio(
     audio: File,
     *,
@@ -125,7 +131,7 @@ def audio_to_audio(
     raise NotImplementedError
 
 
-@Declare[AutomaticSpeechRecognitionOutputChunk | JobEvent]("automatic-speech-recognition", _AUDIO)
+@Declare[AutomaticSpeechRecognitionOutputChunk | JobEvent]("automatic-speech-recognition", _AUDIO, _segments)
 def automatic_speech_recognition(
     audio: File,
     *,

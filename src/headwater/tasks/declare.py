@@ -11,7 +11,19 @@ import inspect
 import types
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import Any, Generic, ParamSpec, TypeVar, Unpack, get_args, get_origin, get_type_hints, overload
+from typing import (
+    Any,
+    ForwardRef,
+    Generic,
+    ParamSpec,
+    TypeVar,
+    Union,
+    Unpack,
+    get_args,
+    get_origin,
+    get_type_hints,
+    overload,
+)
 
 import msgspec
 
@@ -26,15 +38,29 @@ Check = Callable[[Mapping[str, Any]], str | None]
 
 
 class Declaration(Generic[P, E, R]):
-    """One task: its name on the Hub ("text-to-image"), its method's name, its parameters, its documentation."""
+    """One task: its name on the Hub ("text-to-image"), its method's name, its parameters, its documentation.
 
-    def __init__(self, name: str, function: Callable[P, R], check: Check | None) -> None:
+    `events` are the types of what its stream hands over, as their names; `elements` are what a stream hands over of a
+    result that came in one.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        function: Callable[P, R],
+        check: Check | None,
+        events: tuple[str, ...] = (),
+        elements: Callable[[Any], list[Any]] | None = None,
+    ) -> None:
         self.name = name
+        self.events = events
+        self.elements = elements or elements_of
         self.method = function.__name__
         self.doc = inspect.getdoc(function) or ""
         self._function = function
         self._check = check
         code = function.__code__
+        self._takes_more = bool(code.co_flags & inspect.CO_VARKEYWORDS)
         self.positional: tuple[str, ...] = code.co_varnames[: code.co_argcount]
 
     def __repr__(self) -> str:
@@ -45,13 +71,17 @@ class Declaration(Generic[P, E, R]):
         """The function's signature; a `**parameters: Unpack[...]` stands in it parameter by parameter."""
         declared = inspect.signature(self._function)
         named = [p for p in declared.parameters.values() if p.kind is not p.VAR_KEYWORD]
-        given = {p.name for p in named}
+        given = set(declared.parameters)
         more = [
             inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
             for name, kind in self._hints.items()
             if name not in given
         ]
-        return declared.replace(parameters=[*named, *more])
+        return declared.replace(parameters=[*named, *more, *self._others(declared)])
+
+    def _others(self, declared: inspect.Signature) -> list[inspect.Parameter]:
+        """The parameter that takes all other names, where there is one."""
+        return [p for p in declared.parameters.values() if p.kind is p.VAR_KEYWORD and p.name in self._hints]
 
     @cached_property
     def _hints(self) -> dict[str, Any]:
@@ -75,6 +105,8 @@ class Declaration(Generic[P, E, R]):
         """The parameters as a Struct type: one field each, in order, with types and bounds."""
         fields: list[tuple[str, Any] | tuple[str, Any, Any]] = []
         for p in self.signature.parameters.values():
+            if p.kind is p.VAR_KEYWORD:
+                continue
             hint = self._hints[p.name]
             fields.append((p.name, hint) if p.default is p.empty else (p.name, hint, p.default))
         return msgspec.defstruct(
@@ -97,6 +129,8 @@ class Declaration(Generic[P, E, R]):
 
     def checked(self, given: dict[str, Any]) -> dict[str, Any]:
         """The same for arguments by name, none of them None."""
+        if self._takes_more:
+            given = self._with_others(given)
         try:
             msgspec.convert(given, self.parameters)
         except (msgspec.ValidationError, TypeError, RecursionError, UnicodeError) as error:
@@ -105,6 +139,14 @@ class Declaration(Generic[P, E, R]):
         if wrong:
             raise InvalidParameterError(f"{self.method}: {wrong}")
         return given
+
+    def _with_others(self, given: dict[str, Any]) -> dict[str, Any]:
+        """The same with what is no parameter of the task's as one of the server's; `extra_body` goes over it."""
+        known = self.parameters.__struct_fields__
+        others = {name: value for name, value in given.items() if name not in known}
+        extra = given.get("extra_body", {})
+        merged = {**others, **extra} if isinstance(extra, dict) else extra
+        return {**{name: given[name] for name in known if name in given}, "extra_body": merged} if others else given
 
     def _name(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         if len(args) > len(self.positional):
@@ -161,25 +203,58 @@ def _plain(value: Any) -> Any:
     return value.item() if getattr(value, "ndim", None) == 0 and hasattr(value, "item") else value
 
 
-class Declare(Generic[E]):
-    """What `task(...)` returns: takes the function, gives the declaration. Used as it is where events are a union."""
+def elements_of(result: Any) -> list[Any]:
+    """What a stream hands over of a result that came in one: the items of a list, or the result itself."""
+    return result if isinstance(result, list) else [result]
 
-    def __init__(self, name: str, check: Check | None = None) -> None:
+
+class Declare(Generic[E]):
+    """What `task(...)` returns: takes the function, gives the declaration. Used as it is where events are a union.
+
+    `elements`: what a stream hands over of a result that came in one, if that is not what `elements_of` says.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        check: Check | None = None,
+        elements: Callable[[Any], list[Any]] | None = None,
+        *,
+        events: Any = None,
+    ) -> None:
         self._name = name
         self._check = check
+        self._elements = elements
+        self._events = events
 
     def __call__(self, function: Callable[P, R]) -> Declaration[P, E, R]:
-        return Declaration(self._name, function, self._check)
+        named = self._events or get_args(self.__orig_class__)[0]  # type: ignore[attr-defined]
+        return Declaration(self._name, function, self._check, _names_of(named), self._elements)
+
+
+def _names_of(events: Any) -> tuple[str, ...]:
+    """The names of the types in a union, those of a job's events as one."""
+    if isinstance(events, ForwardRef):
+        return tuple(name.strip() for name in events.__forward_arg__.split("|"))
+    kinds = get_args(events) if get_origin(events) in (Union, types.UnionType) else (events,)
+    of_jobs = get_args(JobEvent)
+    names = [_name_of(kind) for kind in kinds if kind not in of_jobs]
+    return (*names, "JobEvent") if set(of_jobs) <= set(kinds) else tuple(names)
+
+
+def _name_of(kind: Any) -> str:
+    inner = get_args(kind)
+    return f"{kind.__name__}[{_name_of(inner[0])}]" if inner else str(kind.__name__)
 
 
 @overload
 def task(name: str, *, check: Check | None = None) -> Declare[JobEvent]: ...
 @overload
 def task(name: str, *, events: type[E], check: Check | None = None) -> Declare[E]: ...
-def task(name: str, *, events: Any = None, check: Check | None = None) -> Declare[Any]:
+def task(name: str, *, events: Any = JobEvent, check: Check | None = None) -> Declare[Any]:
     """Declare the task of this name from the signature below.
 
-    `events` is the type of what its stream hands over (default: the states of a job). `check` sees the arguments that
-    were given and returns what is wrong with them together, or None.
+    `events` is the type of what its stream hands over (default: the states of a job). `check` sees the arguments
+    that were given and returns what is wrong with them together, or None.
     """
-    return Declare(name, check)
+    return Declare(name, check, events=events)

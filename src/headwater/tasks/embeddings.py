@@ -21,7 +21,7 @@ from ..errors import DecodeError
 from ..json_decoder import decode
 from ..json_text import UNREADABLE
 from ..mime import from_text
-from .declare import task
+from .declare import Declare
 from .lenient import Needed, Nullable
 from .output import Output
 
@@ -211,7 +211,7 @@ def _numpy() -> Any:
     return numpy
 
 
-@task("feature-extraction")
+@Declare["Vectors"]("feature-extraction", None, lambda vectors: [vectors])
 def feature_extraction(
     text: str | Annotated[list[str], Meta(min_length=1)],
     *,
@@ -258,7 +258,7 @@ def feature_extraction(
     raise NotImplementedError
 
 
-@task("embeddings")
+@Declare[EmbeddingOutput]("embeddings", None, lambda made: made.data)
 def create_embedding(
     input: str | Annotated[list[Any], Meta(min_length=1)],  # noqa: A002 - OpenAI's name
     *,

@@ -8,18 +8,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..media import Source
-from .declare import task
+from .declare import Declare
 from .parameters import Positive, Size, TargetSize, image_or_prompt, source
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+    from ..events import JobEvent  # noqa: F401 - in the type of what a stream hands over
 
 ImageToImageTargetSize = ImageTextToImageTargetSize = TargetSize
 
 _IMAGE = source("image")
 
 
-@task("text-to-image")
+@Declare["Image | JobEvent"]("text-to-image")
 def text_to_image(
     prompt: str,
     *,
@@ -32,6 +34,7 @@ def text_to_image(
     scheduler: str | None = None,
     seed: int | None = None,
     extra_body: dict[str, Any] | None = None,
+    **parameters: Any,
 ) -> Image:
     """Make an image after a description.
 
@@ -48,6 +51,7 @@ def text_to_image(
         scheduler: The scheduler to use instead of the model's own, by its name.
         seed: The same seed asks for the same image.
         extra_body: More of the server's parameters, over those above.
+        parameters: More of the server's parameters, by name, such as `target_size`.
 
     Returns:
         A PIL image, decoded when its pixels are first asked for.
@@ -64,7 +68,7 @@ def text_to_image(
     raise NotImplementedError
 
 
-@task("image-to-image", check=_IMAGE)
+@Declare["Image | JobEvent"]("image-to-image", _IMAGE)
 def image_to_image(
     image: Source,
     prompt: str | None = None,
@@ -75,6 +79,7 @@ def image_to_image(
     model: str | None = None,
     target_size: Size | None = None,
     extra_body: dict[str, Any] | None = None,
+    **parameters: Any,
 ) -> Image:
     """Change an image.
 
@@ -89,6 +94,7 @@ def image_to_image(
         model: Whom to ask; the client's model where it is not given, else the Hub's recommendation.
         target_size: {"width": ..., "height": ...} of the new image, in pixels.
         extra_body: More of the server's parameters, over those above.
+        parameters: More of the server's parameters, by name, such as `seed`.
 
     Returns:
         A PIL image, decoded when its pixels are first asked for.
@@ -106,7 +112,7 @@ def image_to_image(
     raise NotImplementedError
 
 
-@task("image-text-to-image", check=image_or_prompt)
+@Declare["Image | JobEvent"]("image-text-to-image", image_or_prompt)
 def image_text_to_image(
     image: Source | None = None,
     prompt: str | None = None,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
 
-from .declare import task
+from .declare import Declare, task
 from .lenient import NOT_SAID, Nullable
 from .output import Output
 from .parameters import Natural, Positive, Transform, TruncationStrategy
@@ -73,7 +73,7 @@ def _languages(given: Mapping[str, Any]) -> str | None:
     return None
 
 
-@task("text-classification")
+@task("text-classification", events=TextClassificationOutputElement)
 def text_classification(
     text: str,
     *,
@@ -106,7 +106,7 @@ def text_classification(
     raise NotImplementedError
 
 
-@task("token-classification")
+@task("token-classification", events=TokenClassificationOutputElement)
 def token_classification(
     text: str,
     *,
@@ -142,7 +142,7 @@ def token_classification(
     raise NotImplementedError
 
 
-@task("fill-mask")
+@Declare[FillMaskOutputElement | list[FillMaskOutputElement]]("fill-mask")
 def fill_mask(
     text: str,
     *,
@@ -175,7 +175,7 @@ def fill_mask(
     raise NotImplementedError
 
 
-@task("summarization")
+@task("summarization", events=SummarizationOutput)
 def summarization(
     text: str,
     *,
@@ -211,7 +211,7 @@ def summarization(
     raise NotImplementedError
 
 
-@task("translation", check=_languages)
+@task("translation", events=TranslationOutput, check=_languages)
 def translation(
     text: str,
     *,

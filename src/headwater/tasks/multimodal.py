@@ -44,7 +44,7 @@ class VisualQuestionAnsweringOutputElement(Output):
 _IMAGE = source("image")
 
 
-@task("document-question-answering", check=_IMAGE)
+@task("document-question-answering", events=DocumentQuestionAnsweringOutputElement, check=_IMAGE)
 def document_question_answering(
     image: Source,
     question: str,
@@ -92,7 +92,7 @@ def document_question_answering(
     raise NotImplementedError
 
 
-@task("visual-question-answering", check=_IMAGE)
+@task("visual-question-answering", events=VisualQuestionAnsweringOutputElement, check=_IMAGE)
 def visual_question_answering(
     image: Source,
     question: str,

@@ -24,7 +24,7 @@ class QuestionAnsweringOutputElement(Output):
     end: Nullable[int] = NOT_SAID
 
 
-@task("question-answering")
+@task("question-answering", events=QuestionAnsweringOutputElement)
 def question_answering(
     question: str,
     context: str,
@@ -69,7 +69,7 @@ def question_answering(
     raise NotImplementedError
 
 
-@task("sentence-similarity")
+@task("sentence-similarity", events=float)
 def sentence_similarity(
     sentence: str,
     other_sentences: Annotated[list[str], Meta(min_length=1)],

@@ -27,6 +27,18 @@ class MediaOutput(Output):
         return msgspec.json.encode(self, enc_hook=_base64).decode()
 
 
+def to_json(value: Any) -> bytes:
+    """Any result or event as JSON: images, sounds and videos as base64, arrays as lists.
+
+    Raises `TypeError` for what has no plain form.
+    """
+    return msgspec.json.encode(value, enc_hook=_plain)
+
+
+def _plain(value: Any) -> Any:
+    return value.tolist() if kind_of(value) == "array" else _base64(value)
+
+
 def _base64(value: Any) -> str:
     if isinstance(value, Media):
         data: bytes = value

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from msgspec import Meta
 
-from .declare import task
+from .declare import Declare, task
 from .lenient import NOT_SAID, Nullable
 from .output import Output
 
@@ -39,7 +39,7 @@ def _check_table(given: Mapping[str, Any]) -> str | None:
     return None
 
 
-@task("table-question-answering", check=_check_table)
+@task("table-question-answering", events=TableQuestionAnsweringOutputElement, check=_check_table)
 def table_question_answering(
     table: Table,
     query: str,
@@ -76,7 +76,7 @@ def table_question_answering(
     raise NotImplementedError
 
 
-@task("tabular-classification", check=_check_table)
+@Declare[str | int | float]("tabular-classification", _check_table)
 def tabular_classification(
     table: Table,
     *,
@@ -105,7 +105,7 @@ def tabular_classification(
     raise NotImplementedError
 
 
-@task("tabular-regression", check=_check_table)
+@task("tabular-regression", events=float, check=_check_table)
 def tabular_regression(
     table: Table,
     *,

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
+from ..events import JobEvent
 from ..media import File, Media, Source
-from .declare import task
+from .declare import Declare, task
 from .parameters import Positive, Size, TargetSize, Transform, image_or_prompt, source
 from .scored import Scored
 
@@ -23,7 +24,7 @@ class VideoClassificationOutputElement(Scored):
 _IMAGE = source("image")
 
 
-@task("text-to-video")
+@Declare[Media | JobEvent]("text-to-video")
 def text_to_video(
     prompt: str,
     *,
@@ -64,7 +65,7 @@ def text_to_video(
     raise NotImplementedError
 
 
-@task("image-to-video", check=_IMAGE)
+@Declare[Media | JobEvent]("image-to-video", _IMAGE)
 def image_to_video(
     image: Source,
     *,
@@ -77,6 +78,7 @@ def image_to_video(
     seed: int | None = None,
     target_size: Size | None = None,
     extra_body: dict[str, Any] | None = None,
+    **parameters: Any,
 ) -> Media:
     """Make an image move.
 
@@ -93,6 +95,7 @@ def image_to_video(
         seed: The same seed asks for the same video.
         target_size: {"width": ..., "height": ...} of the video, in pixels.
         extra_body: More of the server's parameters, over those above.
+        parameters: More of the server's parameters, by name, such as `fps`.
 
     Returns:
         The video's bytes: `.mime_type` says what they are, `.save(path)` writes them.
@@ -110,7 +113,7 @@ def image_to_video(
     raise NotImplementedError
 
 
-@task("image-text-to-video", check=image_or_prompt)
+@Declare[Media | JobEvent]("image-text-to-video", image_or_prompt)
 def image_text_to_video(
     image: Source | None = None,
     prompt: str | None = None,
@@ -156,7 +159,7 @@ def image_text_to_video(
     raise NotImplementedError
 
 
-@task("video-classification", check=source("video", images=False))
+@task("video-classification", events=VideoClassificationOutputElement, check=source("video", images=False))
 def video_classification(
     video: File,
     *,

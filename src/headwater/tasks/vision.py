@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from ..events import JobEvent
 from ..media import Source, from_text, open_image
-from .declare import task
+from .declare import Declare, task
 from .lenient import NOT_SAID, Needed, Nullable
 from .output import Output
 from .parameters import GenerationParameters, Positive, Transform, source
@@ -88,7 +89,7 @@ class DepthEstimationOutput(MediaOutput):
 _IMAGE = source("image")
 
 
-@task("image-classification", check=_IMAGE)
+@task("image-classification", events=ImageClassificationOutputElement, check=_IMAGE)
 def image_classification(
     image: Source,
     *,
@@ -122,7 +123,7 @@ def image_classification(
     raise NotImplementedError
 
 
-@task("image-segmentation", check=_IMAGE)
+@Declare[ImageSegmentationOutputElement | JobEvent]("image-segmentation", _IMAGE)
 def image_segmentation(
     image: Source,
     *,
@@ -160,7 +161,7 @@ def image_segmentation(
     raise NotImplementedError
 
 
-@task("object-detection", check=_IMAGE)
+@task("object-detection", events=ObjectDetectionOutputElement, check=_IMAGE)
 def object_detection(
     image: Source,
     *,
@@ -192,7 +193,7 @@ def object_detection(
     raise NotImplementedError
 
 
-@task("image-to-text", check=_IMAGE)
+@task("image-to-text", events=ImageToTextOutput, check=_IMAGE)
 def image_to_text(
     image: Source,
     *,
@@ -226,7 +227,7 @@ def image_to_text(
     raise NotImplementedError
 
 
-@task("depth-estimation", check=_IMAGE)
+@task("depth-estimation", events=DepthEstimationOutput, check=_IMAGE)
 def depth_estimation(
     image: Source,
     *,

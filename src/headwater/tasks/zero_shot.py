@@ -23,7 +23,7 @@ class ZeroShotClassificationOutputElement(Scored):
 _IMAGE = source("image")
 
 
-@task("zero-shot-classification")
+@task("zero-shot-classification", events=ZeroShotClassificationOutputElement)
 def zero_shot_classification(
     text: str,
     candidate_labels: Annotated[list[str], Meta(min_length=1)],
@@ -58,7 +58,7 @@ def zero_shot_classification(
     raise NotImplementedError
 
 
-@task("zero-shot-image-classification", check=_IMAGE)
+@task("zero-shot-image-classification", events=ZeroShotImageClassificationOutputElement, check=_IMAGE)
 def zero_shot_image_classification(
     image: Source,
     candidate_labels: Annotated[list[str], Meta(min_length=2)],
@@ -92,7 +92,7 @@ def zero_shot_image_classification(
     raise NotImplementedError
 
 
-@task("zero-shot-object-detection", check=_IMAGE)
+@task("zero-shot-object-detection", events=ZeroShotObjectDetectionOutputElement, check=_IMAGE)
 def zero_shot_object_detection(
     image: Source,
     candidate_labels: Annotated[list[str], Meta(min_length=1)],
