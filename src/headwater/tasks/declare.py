@@ -60,7 +60,6 @@ class Declaration(Generic[P, E, R]):
         self._function = function
         self._check = check
         code = function.__code__
-        self._takes_more = bool(code.co_flags & inspect.CO_VARKEYWORDS)
         self.positional: tuple[str, ...] = code.co_varnames[: code.co_argcount]
 
     def __repr__(self) -> str:
@@ -78,6 +77,11 @@ class Declaration(Generic[P, E, R]):
             if name not in given
         ]
         return declared.replace(parameters=[*named, *more, *self._others(declared)])
+
+    @cached_property
+    def takes_more(self) -> bool:
+        """Whether names that are not declared are taken, as parameters of the server's."""
+        return any(p.kind is p.VAR_KEYWORD for p in self.signature.parameters.values())
 
     def _others(self, declared: inspect.Signature) -> list[inspect.Parameter]:
         """The parameter that takes all other names, where there is one."""
@@ -129,7 +133,7 @@ class Declaration(Generic[P, E, R]):
 
     def checked(self, given: dict[str, Any]) -> dict[str, Any]:
         """The same for arguments by name, none of them None."""
-        if self._takes_more:
+        if self.takes_more:
             given = self._with_others(given)
         try:
             msgspec.convert(given, self.parameters)
