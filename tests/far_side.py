@@ -40,6 +40,9 @@ class Wire:
             request, self._asked = self._asked, b""
             self._steps.extend(self._script(request))
 
+    def keep(self, waiting: Any) -> None:
+        """What is taken is returned."""
+
     def wait_until(self, moment: float) -> bool:
         return False
 

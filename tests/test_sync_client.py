@@ -85,9 +85,9 @@ def test_the_first_failure_comes_from_the_call_itself(server: faults.FaultServer
 def test_events_that_are_there_come_in_one_hop(monkeypatch: pytest.MonkeyPatch) -> None:
     hops = []
 
-    def counted(function: Any, *args: Any) -> Any:
+    def counted(function: Any, *args: Any, **more: Any) -> Any:
         hops.append(function)
-        return call(function, *args)
+        return call(function, *args, **more)
 
     monkeypatch.setattr("headwater.portal.call", counted)
     body = b"".join(b'data: {"id":"1","choices":[{"index":0,"delta":{"content":"w"}}]}\n\n' for _ in range(500))

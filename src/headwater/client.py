@@ -41,7 +41,7 @@ from .options import (
     seconds_of,
     secret_of,
 )
-from .portal import call
+from .portal import let_go
 from .routes import Route, places
 from .routing import Destination, Router
 from .spellings import AsyncChat, Chat, Named, SyncChat
@@ -339,7 +339,7 @@ class InferenceClient(Client, SyncExtras, SyncMaps):
 
     def close(self) -> None:
         """Give back the idle connections."""
-        call(self._transports.aclose)
+        let_go(self._transports.aclose)
 
     def __enter__(self) -> Self:
         return self

@@ -307,5 +307,12 @@ class IncompleteStreamError(HeadwaterError):
     retryable = True
 
 
+def cancelled_elsewhere(cause: BaseException | None) -> HeadwaterError:
+    """The error for work that was cancelled, but not by who waits for it: it awaited what somebody else cancelled."""
+    error = HeadwaterError("cancelled from elsewhere: something that the call awaited was cancelled by others")
+    error.__cause__ = cause
+    return error
+
+
 HfHubHTTPError = ProviderError
 BadRequestError = InvalidRequestError

@@ -108,6 +108,8 @@ class Incoming(Protocol):
 
     One that can keep the time of its reads has a method `wait_until(moment: float) -> bool`: whether from now on
     `receive` raises `Silence` when it would wait past that moment on anyio's clock. For others a cancel scope does it.
+    One whose `receive` can be cancelled without a loss, and called again, has an attribute `kept`, False: who sets it
+    to True wants that, and closes the answer.
     """
 
     status: int

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 
 import anyio
 import msgspec
-from anyio import CancelScope, current_time
+from anyio import CancelScope, current_time, get_cancelled_exc_class
 from anyio.lowlevel import current_token
 
 from ..errors import Attempt, HeadwaterError, ProviderError
@@ -54,6 +54,9 @@ class Exchange:
         self.status = 0
         self.body: Body | None = None
         self.upload: Pieces | None = None
+        self.opened: Events | None = None
+        self._paused: tuple[int, int, float] | None = None
+        self._awake_at: float | None = None
 
     def start(self, timeout: Timeout = DEFAULT) -> None:
         """Start the clocks, unless they run already."""
@@ -172,8 +175,15 @@ class Exchange:
             raise
 
     async def sleep(self, seconds: float) -> None:
-        """Wait, under the total deadline."""
-        await self._bounded("total", anyio.sleep(seconds if self.engine.real_waits else 0))
+        """Wait, under the total deadline; one that was cancelled goes on until its own moment."""
+        if self._awake_at is None:
+            self._awake_at = self.now() + (seconds if self.engine.real_waits else 0)
+        try:
+            await self._bounded("total", anyio.sleep(max(0.0, self._awake_at - self.now())))
+        except HeadwaterError:
+            self._awake_at = None
+            raise
+        self._awake_at = None
 
     async def cached(self, step: Cached, perform: Callable[[Step | None], Awaitable[Any]]) -> Any:
         """The flow's result, from the client's cache where that is fresh."""
@@ -182,9 +192,9 @@ class Exchange:
     # -- attempts
 
     async def _retrying(self, request: Request, attempt: Callable[[A], Awaitable[T]], argument: A) -> T:
-        tries, held, waited = 0, 0, 0.0
         provider, pace = self._plan.provider, self.pace
         quota = self.engine.quota(provider)
+        tries, held, waited = await self._resumed() if self._paused is not None else (0, 0, 0.0)
         while True:
             tries += 1
             permit = pace.ready(provider) if pace is not None else None
@@ -199,7 +209,8 @@ class Exchange:
                 paced = permit is not None and permit.failed(error, self.now() - started)
                 held += paced  # the pace holds it back with all others: that is not one of its own tries
                 waited = self._again(error, max(1, tries - held), request, None if paced else quota)
-                await self.sleep(waited)
+                self._paused = tries, held, waited
+                await self._resumed()
                 continue
             if permit is not None:
                 permit.answered(self.headers, self.now() - started)
@@ -213,6 +224,24 @@ class Exchange:
         """Where nobody had a clock when the refusal was read, as inside a 200 answer."""
         if isinstance(error, ProviderError) and error.retryable and error.retry_after is None:
             hint_at(error, self.headers, time.time())
+
+    async def _resumed(self) -> tuple[int, int, float]:
+        """Wait for the next try, again where that was cancelled: the tries so far, those of them that were held back,
+        and the seconds waited."""
+        assert self._paused is not None
+        paused = self._paused
+        try:
+            await self.sleep(paused[2])
+        except HeadwaterError:
+            self._paused = None
+            raise
+        self._paused = None
+        return paused
+
+    def resumes(self) -> bool:
+        """Whether a request whose wait was cancelled can be waited for again: it is not under way, or its answer's head
+        has come. One that is under way is given up, and would be made twice."""
+        return self._paused is not None or self.opened is not None
 
     def _record(self, tries: int, started: float, waited: float, error: HeadwaterError | None) -> None:
         status = error.status if isinstance(error, ProviderError) else None
@@ -244,6 +273,22 @@ class Exchange:
         return reply
 
     async def _open(self, step: Stream[Any, Any]) -> tuple[Events, Any]:
+        events, self.opened = self.opened, None
+        if events is None:
+            events = await self._answered(step)
+        try:
+            event = await self._bounded("first_event", events.first())
+            if event is None:
+                raise unbegun(self._plan, events)
+        except BaseException as error:
+            if events.lasts and isinstance(error, get_cancelled_exc_class()):
+                self.opened = events  # its first event is still to come
+            else:
+                await give_up(events.incoming)
+            raise
+        return events, event
+
+    async def _answered(self, step: Stream[Any, Any]) -> Events:
         incoming = await self._bounded("first_event", self._transmit(step.request))
         try:
             if not 200 <= incoming.status < 300:
@@ -251,14 +296,10 @@ class Exchange:
             content_type = incoming.headers.get("content-type", "").split(";")[0].strip().lower()
             if not is_declared(step, content_type):
                 raise await unexpected(self._plan, incoming, content_type, self._reading_until())
-            events = Events(step, incoming)
-            event = await self._bounded("first_event", events.first())
-            if event is None:
-                raise unbegun(self._plan, events)
+            return Events(step, incoming)
         except BaseException:
             await give_up(incoming)
             raise
-        return events, event
 
     async def _transmit(self, request: Request) -> Incoming:
         limits = self.deadlines.limits

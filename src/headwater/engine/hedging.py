@@ -62,13 +62,14 @@ class Hedged(Pulled):
         finally:
             self._race = None
             self._take_over(race)
+            event = race.chosen.event
+            if event is not None and event is not END and not race.left:  # also where it is cancelled at that moment
+                self._waiting.insert(0, event)
         if race.left:
             raise ClosedError("the run was left while its first event was waited for")
         if race.chosen.failure is not None:
             raise race.chosen.failure
-        if race.chosen.event is not END:
-            self._waiting.insert(0, race.chosen.event)
-        elif self.outcome == "complete":
+        if race.chosen.event is END and self.outcome == "complete":
             self._hand_over()
 
     def _take_over(self, race: Race) -> None:
@@ -116,6 +117,10 @@ class Racer(Pulled):
         finally:
             self.over, self._ended = True, self._exchange.now()
             self._among.ended(self)
+
+    def _goes_on(self) -> bool:
+        """Once it is cancelled the race is over."""
+        return False
 
     async def _go_on(self) -> Any:
         step = self._step

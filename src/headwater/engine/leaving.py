@@ -44,6 +44,8 @@ class Held:
     _plan = UNPREPARED
     _state: State = "new"
     _busy = False
+    _aside = False
+    _silent = 0.0
     _step: Step | None = None
     _events: Events | None = None
     _failure: HeadwaterError | None = None
@@ -166,7 +168,7 @@ class Held:
             self._released.set()
 
     async def _let_go(self) -> None:
-        events, step, download = self._events, self._on_cancel, self._download
+        events, step, download = self._events or self._exchange.opened, self._on_cancel, self._download
         self._on_cancel = self._download = None
         if events is None and step is None and download is None:
             return

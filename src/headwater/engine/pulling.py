@@ -2,6 +2,10 @@
 
 Nothing runs between pulls: no task, no channel, and no cancel scope is held while the caller has control. What the
 caller sees of a run is `run`'s, and how it ends `leaving`'s.
+
+A pull that is cancelled leaves the run where it stood, so that the next one goes on: a stream that has begun, a wait,
+a question after a job's state, a download. Where a request was on its way, which would have to be made again and paid
+for twice, the run is closed, and so is it where its transport cannot be read on; that is a `ClosedError`, never an end.
 """
 
 from __future__ import annotations
@@ -11,10 +15,12 @@ from typing import Any, Final
 
 import anyio
 import anyio.to_thread
+from anyio import get_cancelled_exc_class
 from msgspec.structs import replace
 
 from ..errors import (
     CallError,
+    ClosedError,
     DecodeError,
     HeadwaterError,
     InferenceTimeoutError,
@@ -64,19 +70,34 @@ class Pulled(Held):
                     if event is not None:
                         return event
                 except HeadwaterError as error:
-                    if self._state in {"failed", "closed", "done"}:
+                    if self._state == "closed":  # by somebody else, meanwhile
+                        raise self._was_left() from error
+                    if self._state in {"failed", "done"}:
                         raise
                     if not self._goes_elsewhere(error):
                         await self._fail(error)
                         raise
         except HeadwaterError:
             raise
-        except BaseException:
-            self._state = "closed"
-            await self._release("cancelled")
+        except BaseException as error:
+            if not (isinstance(error, get_cancelled_exc_class()) and self._goes_on()):
+                self._state = "closed"
+                await self._release("cancelled")
             raise
         finally:
             self._busy = False
+
+    def _goes_on(self) -> bool:
+        """Whether a pull that was cancelled can be made again."""
+        step, events = self._step, self._events
+        if self._state != "open" or self._aside:
+            return self._state == "new"
+        if events is not None:
+            return events.lasts or events.over
+        if isinstance(step, Send | Stream):
+            asks = isinstance(step, Send) and step.request.method == "GET"
+            return asks or self._exchange.resumes()
+        return isinstance(step, Sleep | Fetch | Cached) or (isinstance(step, Load) and not is_file(step))
 
     async def _next(self) -> Any:
         """Advance by a step outside of a stream; an event, where that gave one."""
@@ -88,7 +109,12 @@ class Pulled(Held):
             return await self._begin()
         if self._failure is not None:
             raise self._failure
+        if self._state == "closed":
+            raise self._was_left()
         return END
+
+    def _was_left(self) -> ClosedError:
+        return ClosedError("the run was left before its end, so there is no more of it; see .partial")
 
     def _begin(self) -> Coroutine[Any, Any, None]:
         """Begin: a hedged run does it in its own way."""
@@ -97,7 +123,7 @@ class Pulled(Held):
     async def _begin_once(self) -> None:
         exchange, turns = self._exchange, self._turns
         exchange.start(self._timeout)  # before there is a plan: preparing takes time, and may fail
-        self._state = "open"
+        self._state, self._aside = "open", False
         if turns is not None and self._turn is None:
             self._turn = turns.next()
         turn = self._turn
@@ -106,6 +132,9 @@ class Pulled(Held):
         except HeadwaterError:
             self._plan = Plan(task=self._task, provider=turn.name if turn else "", timeout=self._timeout)
             exchange.begin(self._plan)
+            raise
+        except BaseException:
+            self._state = "new"
             raise
         if turns is not None and turns.more:
             plan = replace(plan, retries=replace(plan.retries, longest=min(plan.retries.longest, PATIENCE)))
@@ -193,9 +222,11 @@ class Pulled(Held):
             except StopIteration as stop:
                 return None, stop.value
 
+        self._aside = True  # cancelled here, nobody knows how far the flow has come
         try:
             work = anyio.to_thread.run_sync(go, abandon_on_cancel=True)
             self._step, result = await self._exchange.before_end(work)
+            self._aside = False
         except DecodeError as error:
             raise self._refused_instead(value) or error from None
         except UNREADABLE as error:
@@ -253,7 +284,7 @@ class Pulled(Held):
         begun, event = now(), None
         if begun >= deadlines.total:  # though more is there already, as it always is in a flood
             raise deadlines.passed("total", begun)
-        until = min(deadlines.total, begun + deadlines.idle)
+        until = min(deadlines.total, begun + deadlines.idle - self._silent)
         try:
             if not events.wait_until(until):
                 return await events.within(until)
@@ -266,6 +297,11 @@ class Pulled(Held):
                     raise Silence
         except Silence:
             raise deadlines.passed("idle", now()) from None
+        except BaseException:
+            self._silent += now() - begun
+            raise
+        if self._silent:
+            self._silent = 0.0
         return event
 
     async def _conclude(self, events: Events) -> None:

@@ -10,9 +10,9 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Generic, Self, TypeVar, cast
+from typing import Any, Generic, Self, TypeVar, cast
 
-from ..errors import Attempt, ClosedError
+from ..errors import Attempt, HeadwaterError
 from ..events import Transferred
 from ..flow import END
 from .facts import Timings
@@ -29,6 +29,10 @@ class AsyncRun(Hedged, Generic[E, R]):
     `async for event in run` hands over events as they come; `await run.result()` reads to the end and returns what the
     plain call returns. `run.partial` is what came so far. Leaving the `async with` before the end cancels the call at
     the far side.
+
+    A read of an event that is cancelled, by a deadline of the caller's own for one, loses nothing: the next read goes
+    on with what came meanwhile. Where it cannot (the request was on its way, and would have to be paid for twice) the
+    run is left, and reading it is a `ClosedError`, as it is after `close()`; it never looks like an end.
     """
 
     # -- what is known about it
@@ -103,13 +107,14 @@ class AsyncRun(Hedged, Generic[E, R]):
         return shown
 
     async def result(self) -> R:
-        """Read to the end and return what the plain call returns; events not yet handed over are not any more."""
-        while await self._pull() is not END:
+        """Read to the end and return what the plain call returns; events not yet handed over are not any more.
+
+        Cancelled, it leaves the run: it is the call, and nobody may be there to read on.
+        """
+        while await self._pulled() is not END:
             if self._events is not None:
                 while self._events.take() is not None:
                     pass
-        if self._state == "closed":
-            raise ClosedError("the run was left before its end, so it has no result; see .partial")
         return cast("R", self._value())
 
     async def save(self, path: str | os.PathLike[str], *, each: Callable[[E], object] | None = None) -> Path:
@@ -134,6 +139,15 @@ class AsyncRun(Hedged, Generic[E, R]):
                 self._file = None
             return await file.keep(await self.result())
 
+    async def _pulled(self) -> Any:
+        try:
+            return await self._pull()
+        except HeadwaterError:
+            raise
+        except BaseException:
+            await self.close()
+            raise
+
     async def drain(self) -> list[E]:
         """At least one event, and all others that are there already; [] at the end."""
         event = await self._pull()
@@ -146,8 +160,11 @@ class AsyncRun(Hedged, Generic[E, R]):
         return events if self._show is None else [self._show(event) for event in events]
 
     async def start(self) -> Self:
-        """Wait until there is an event to hand over, or the end; an early failure is raised here."""
-        event = await self._pull()
+        """Wait until there is an event to hand over, or the end; an early failure is raised here.
+
+        Cancelled, it leaves the run.
+        """
+        event = await self._pulled()
         if event is not END:
             self._waiting.insert(0, event)
         return self
@@ -161,7 +178,8 @@ class AsyncRun(Hedged, Generic[E, R]):
         await self.close()
 
     def __del__(self) -> None:
-        events = getattr(self, "_events", None)
+        exchange = getattr(self, "_exchange", None)
+        events = getattr(self, "_events", None) or getattr(exchange, "opened", None)
         if events is not None and self._state == "open" and not events.over:
             events.incoming.drop()
             warnings.warn(

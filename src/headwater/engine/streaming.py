@@ -50,7 +50,7 @@ def _framing(step: Stream[Any, Any], incoming: Incoming) -> Framing:
 
 class Events:
     """`over`: no more frames will come. `ended`: by its end marker. `failure`: what stopped it. `count`: events
-    taken. `size`: decoded bytes so far."""
+    taken. `size`: decoded bytes so far. `lasts`: whether a cancelled read loses nothing, and another may follow."""
 
     __slots__ = (
         "_body",
@@ -63,12 +63,16 @@ class Events:
         "failure",
         "fold",
         "incoming",
+        "lasts",
         "over",
         "size",
     )
 
     def __init__(self, step: Stream[Any, Any], incoming: Incoming) -> None:
         self.incoming = incoming
+        self.lasts = hasattr(incoming, "kept")
+        if self.lasts:
+            incoming.kept = True  # type: ignore[attr-defined]
         self.fold: Fold[Any, Any] = step.fold()
         self._finish = step.finish
         self._decode = step.decode

@@ -108,7 +108,10 @@ class Connection:
 
 
 class Answer:
-    """An answer whose head has arrived (`wire.Incoming`); its slot is free once it is whole or closed."""
+    """An answer whose head has arrived (`wire.Incoming`); its slot is free once it is whole or closed.
+
+    `kept`: a cancelled `receive` loses nothing, and may be followed by another; whoever sets this closes the answer.
+    """
 
     __slots__ = (
         "__weakref__",
@@ -117,6 +120,7 @@ class Answer:
         "_piece",
         "framed",
         "headers",
+        "kept",
         "reused",
         "status",
         "surplus",
@@ -128,7 +132,7 @@ class Answer:
         self.headers = parser.headers
         self.framed: Literal["length", "chunked", "close"] = parser.framed
         self.reused = connection.served
-        self.surplus = False
+        self.surplus = self.kept = False
         self._failure: HeadwaterError | None = None
         self._piece = piece
         self._connection: Connection | None = connection
@@ -139,19 +143,23 @@ class Answer:
         """The next piece of the body, b"" at its end; the connection is back in its pool by then.
 
         Raises `ConnectionLostError`, `ProtocolError`, `ResponseTooLargeError`. A cancelled `receive` closes
-        the connection.
+        the connection, unless the answer is `kept`.
         """
         if self._piece:
             piece, self._piece = self._piece, b""
             return piece
         while (connection := self._connection) is not None:
+            waiting = connection.stream.receive()
             try:
-                piece = connection.take(await connection.stream.receive())
+                piece = connection.take(await waiting)
             except BROKEN as error:
                 self._failure = connection.lost()
                 self._abandon()
                 raise self._failure from error
             except BaseException as error:
+                if self.kept and not isinstance(error, Exception):
+                    connection.stream.keep(waiting)
+                    raise
                 self._failure = error if isinstance(error, HeadwaterError) else closed_early()
                 self._abandon()
                 raise

@@ -8,6 +8,7 @@ from __future__ import annotations
 import select
 import socket
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from anyio import BrokenResourceError
 
@@ -87,16 +88,20 @@ class _Once:
 class NativeStream(SocketStream):
     """A connected socket (`streams.Stream`)."""
 
-    __slots__ = ("_drained", "_loop", "_reader")
+    __slots__ = ("_drained", "_kept", "_loop", "_reader")
 
     def __init__(self, sockets: NativeSockets, raw: socket.socket) -> None:
         super().__init__(sockets, raw)
         self._loop = sockets.loop
         self._reader: Future | None = None
         self._drained: Future | None = None
+        self._kept: Future | None = None
 
     def receive(self) -> Awaitable[bytes]:
         """What has come since, b"" after the peer's last word; raises `BROKEN`, `Silence`."""
+        if self._kept is not None:
+            kept, self._kept = self._kept, None
+            return kept
         reader = self._loop.create_future()
         if self.closed:
             reader.set_result(b"")
@@ -104,8 +109,18 @@ class NativeStream(SocketStream):
             self._reader = reader
         else:
             # What is there already comes a turn of the loop later, or a flood would leave no turn for anybody else.
-            self._fill(reader, lambda data: self._loop.call_soon(_wake, reader, data))
+            self._fill(reader, lambda data: self._loop.call_soon(self._give, reader, data))
         return reader
+
+    def keep(self, waiting: Any) -> None:
+        """A `receive` whose waiting was cancelled: what had come for it is there for the next one."""
+        if waiting.done() and not waiting.cancelled():
+            self._kept = waiting
+
+    def _give(self, reader: Future, data: bytes) -> None:
+        if reader.done():  # cancelled meanwhile
+            self._kept = reader = self._loop.create_future()
+        reader.set_result(data)
 
     def event(self, events: int) -> None:
         """The epoll: something has come, or can be sent."""

@@ -9,6 +9,7 @@ So no task exists but those that wait. The only file that imports trio.
 from __future__ import annotations
 
 import socket
+from collections.abc import Awaitable
 from typing import Any
 
 import trio
@@ -112,20 +113,26 @@ class PolledStream(SocketStream):
     """A connected socket (`streams.Stream`). `brought`: what whoever sleeps is woken with: bytes, a failure, or None
     where it is to poll for all."""
 
-    __slots__ = ("_drains", "brought")
+    __slots__ = ("_drains", "_kept", "brought")
     _sockets: PolledSockets
 
     def __init__(self, sockets: PolledSockets, raw: socket.socket) -> None:
         super().__init__(sockets, raw)
         self.brought: bytes | Exception | None = None
+        self._kept: bytes | None = None
         self._drains = False
 
     async def receive(self) -> bytes:
         """What has come since, b"" after the peer's last word; raises `BROKEN`, `Silence`."""
+        if self._kept is not None:
+            kept, self._kept = self._kept, None
+            return kept
         if self.came:
             data = self.taken()
             if data is not None:
-                await checkpoint()
+                self._kept = data
+                await checkpoint()  # which may be where it is cancelled
+                self._kept = None
                 return data
         while self._sockets.sleep(self):
             await wait_task_rescheduled(self.abort)
@@ -135,6 +142,9 @@ class PolledStream(SocketStream):
             if brought is not None:
                 raise brought
         return await self._sockets.lead(self)
+
+    def keep(self, waiting: Awaitable[bytes]) -> None:
+        """A `receive` whose waiting was cancelled has kept what had come for it."""
 
     def event(self, events: int) -> None:
         """The epoll: something has come; it is brought to whoever sleeps for it."""

@@ -29,6 +29,10 @@ class Stream(Protocol):
         """What has come since, b"" after the peer's last word; raises `BROKEN`, and `Silence` where it keeps time."""
         ...
 
+    def keep(self, waiting: Awaitable[bytes]) -> None:
+        """A `receive` whose waiting was cancelled: what had come for it is there for the next one."""
+        ...
+
     def wait_until(self, moment: float) -> bool:
         """Let no `receive` wait past this moment on the event loop's clock (`Silence`); False where it cannot."""
         ...
@@ -70,6 +74,9 @@ class AnyioStream:
             return await self._stream.receive(READ)
         except EndOfStream:
             return b""
+
+    def keep(self, waiting: Awaitable[bytes]) -> None:
+        """anyio takes nothing for who is cancelled."""
 
     def wait_until(self, moment: float) -> bool:
         """It keeps no time."""
