@@ -8,6 +8,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import httpx
 import httpx_sse
@@ -260,7 +261,80 @@ def test_vector_is_what_the_standard_gives(stream: bytes) -> None:
     assert sse([stream]) == expected(stream)
 
 
+# Event streams: what servers send that is none by the standard
+
+ERROR = [Frame(b'{"code":400}', "error")]
+A, B, DONE = b'{"a": 1}', b'{"b": [2]}', b"[DONE]"
+PRETTY = b'{\n  "a": {\n    "b": [\n      1\n    ]\n  },\n  "data": null\n}'
+DEPARTURES: dict[str, tuple[bytes, list[Frame]]] = {
+    "single line feeds": (b"data: %b\ndata:%b\r\ndata: %b\n" % (A, B, A), [Frame(A), Frame(B), Frame(A)]),
+    "single line feeds, whole": (b"data: %b\ndata: %b\n\n" % (A, DONE), [Frame(A), Frame(DONE)]),
+    "single line feeds, named": (
+        b"event: e\ndata: %b\nevent: f\ndata: %b\ndata: %b\n\n" % (A, B, A),
+        [Frame(A, "e"), Frame(B, "f"), Frame(A)],
+    ),
+    "single line feeds, numbered": (b"id: 1\ndata: %b\ndata: %b\n" % (A, B), [Frame(A, id="1"), Frame(B, id="1")]),
+    "one event of several lines": (b'data: {"a":\ndata: 1}\n\n', [Frame(b'{"a":\n1}')]),
+    "one event with JSON in it": (b"data: a\ndata: {}\n\n", [Frame(b"a\n{}")]),
+    "one event of JSON and text": (b"data: {}\ndata: a\n\n", [Frame(b"{}\na")]),
+    "a field after the data": (b"data: %b\nevent: e\n\n" % A, [Frame(A, "e")]),
+    "an error line": (b'data: %b\n\nerror: {"code":400}\n\ndata: [DONE]\n\n' % A, [Frame(A), *ERROR, Frame(DONE)]),
+    "an error line first": (b'error: {"code":400}\n\ndata: [DONE]\n\n', [*ERROR, Frame(DONE)]),
+    "an error line in an event": (
+        b'data: %b\nerror: {"code":400}\ndata: %b\n\n' % (A, B),
+        [Frame(A), *ERROR, Frame(B)],
+    ),
+    "an error line in half an event": (b'data: {"a":\nerror: {"code":400}\n\n', ERROR),
+    "an error line of text": (b"Error: out of memory\n\n", [Frame(b"out of memory", "error")]),
+    "an error line without words": (b"error:\nerror\ndata: a\n\n", [Frame(b"a")]),
+    "another name": (b"data: %b\n\nexception: %b\n\n" % (A, B), [Frame(A), Frame(B, "exception")]),
+    "a bare line": (b"data: %b\n\n%b\n\ndata: [DONE]\n\n" % (A, B), [Frame(A), Frame(B), Frame(DONE)]),
+    "a bare line in an event": (b"data: %b\n%b\n\ndata: [DONE]\n\n" % (A, B), [Frame(A), Frame(B), Frame(DONE)]),
+    "bare lines": (b"%b\n%b\r\n\n%b\n" % (A, B, A), [Frame(A), Frame(B), Frame(A)]),
+    "a bare line of a named event": (b"event: error\n%b\n\n" % A, [Frame(A, "error")]),
+    "a line of text of an error": (b"event: error\nno healthy upstream\n\n", [Frame(b"no healthy upstream", "error")]),
+    "over several lines": (PRETTY + b"\n\ndata: [DONE]\n\n", [Frame(PRETTY), Frame(DONE)]),
+    "over several lines, no blank one": (PRETTY + b"\ndata: [DONE]\n\n", [Frame(PRETTY), Frame(DONE)]),
+    "data over several lines": (b"data: " + PRETTY + b"\n\ndata: [DONE]\n\n", [Frame(PRETTY), Frame(DONE)]),
+    "text": (b"data: %b\n\nno healthy upstream\n\ndata: [DONE]\n\n" % A, [Frame(A), Frame(DONE)]),
+}
+
+
+@pytest.mark.parametrize(("stream", "frames"), DEPARTURES.values(), ids=list(DEPARTURES))
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"], ids=["lf", "crlf"])
+def test_a_departure_is_the_same_for_all_cuts(stream: bytes, frames: list[Frame], end: bytes) -> None:
+    lines = stream.replace(b"\r\n", b"\n").replace(b"\n", end)
+    for parts in [
+        [lines],
+        pieces(lines, tuple(range(len(lines)))),
+        *(pieces(lines, (at,)) for at in range(len(lines))),
+    ]:
+        assert run(SSEFraming(), parts) == (frames, False), parts
+
+
+def test_events_between_single_line_feeds_come_as_they_end() -> None:
+    framing = SSEFraming()
+    assert framing.feed(b"data: {}\n") == []  # more of it may follow
+    assert framing.feed(b"data: [1]\n") == [Frame(b"{}"), Frame(b"[1]")]
+    assert framing.feed(b"data: [2]\n") == [Frame(b"[2]")]
+    assert framing.feed(b'data: {"a":\n') == []
+    assert framing.feed(b"data: 1}\n\n") == [Frame(b'{"a":\n1}')]
+
+
+def test_lines_that_are_no_part_of_an_event_are_kept() -> None:
+    framing = SSEFraming()
+    framing.feed(b"data: a\n\nno healthy upstream\n\nunknown: x\n: comment\n<html> x\n")
+    assert framing.strays == b"no healthy upstream\n<html> x\n"
+    framing.feed(b"x y" * 1000 + b"\n")
+    assert len(framing.strays) < 1100
+
+
 # Event streams: any bytes
+
+
+def departs(stream: bytes) -> bool:
+    """Whether there may be what the standard does not know: JSON, an error's line."""
+    return any(sign in stream.lower() for sign in (b"{", b"[", b"error"))
 
 
 @settings(max_examples=600, deadline=None)
@@ -271,13 +345,15 @@ def test_vector_is_what_the_standard_gives(stream: bytes) -> None:
 @example(parts=[b"data: a\r", b"\ndata: b\n\n", b"data: c\n\n"])
 @example(parts=[b"data: a\n\ndata: b\nid: 1\n\ndata: c\n\ndata: d\n\n\n", b"\ndata: e\n\n"])
 def test_any_stream_cut_anyhow_is_what_the_standard_gives(parts: list[bytes]) -> None:
-    assert sse(parts) == expected(b"".join(parts))
+    stream = b"".join(parts)
+    assert sse(parts) == (sse([stream]) if departs(stream) else expected(stream))
 
 
 @settings(max_examples=300, deadline=None)
 @given(parts=cut_streams(st.binary(max_size=40)))
 def test_any_bytes_are_read_as_the_standard_reads_them(parts: list[bytes]) -> None:
-    assert sse(parts) == expected(b"".join(parts))
+    stream = b"".join(parts)
+    assert sse(parts) == (sse([stream]) if departs(stream) else expected(stream))
 
 
 @settings(max_examples=200, deadline=None)
@@ -289,6 +365,8 @@ def test_an_event_comes_with_the_first_byte_of_its_blank_line(stream: bytes) -> 
         frames += framing.feed(stream[end - 1 : end])
         if BOM.startswith(stream[:end]):
             continue
+        if departs(stream[:end]):
+            return
         assert [readable(frame) for frame in frames] == Standard(stream[:end]).frames
 
 
@@ -339,7 +417,11 @@ ENDS: dict[bytes, tuple[list[Frame], bool]] = {
     b"data: {} {}": ([], True),
     b"data: [DONE": ([], True),
     b"data: [DONE] ": ([], True),
-    b"data: {}\ndata: [DONE]": ([], True),
+    b"data: {}\ndata: [DONE]": ([Frame(b"{}"), Frame(b"[DONE]")], False),
+    b'{"a": 1}': ([Frame(b'{"a": 1}')], False),
+    b'{"a":\n 1}\n': ([Frame(b'{"a":\n 1}')], False),
+    b'{"a": 1': ([], True),
+    b"error: no": ([Frame(b"no", "error")], False),
     b"data: 12": ([], True),
     b"data: 12\n": ([], True),
     b"data: hello\n": ([], True),
@@ -383,7 +465,10 @@ def test_pending_is_false_until_the_end() -> None:
 def test_the_limit_holds_for_every_event_however_cut(parts: list[bytes], limit: int) -> None:
     stream = b"".join(parts)
     framing = SSEFraming(limit)
-    if largest(stream) > limit:
+    if departs(stream):
+        with suppress(ResponseTooLargeError):
+            assert run(framing, parts) == run(SSEFraming(), parts)
+    elif largest(stream) > limit:
         with pytest.raises(ResponseTooLargeError) as caught:
             run(framing, parts)
         assert caught.value.limit == limit
@@ -475,6 +560,11 @@ LOADS: dict[str, Callable[[int], list[bytes]]] = {
     "n events in one piece": lambda n: [b"data: {}\n\n" * n],
     "n mixed events in one piece": lambda n: [b"data: {}\n\nid: 5\n\n" * n],
     "n blank lines": lambda n: [b"data: x\n\n" + b"\n" * n],
+    "n data lines that are JSON": lambda n: [b"data: {}\n" * n],
+    "n bare lines": lambda n: [b"{}\n" * n],
+    "n lines of JSON": lambda n: [b"{\n" + b'"a":{\n}\n' * n],
+    "n data lines of JSON": lambda n: [b"data: {\n" + b"data: }\n" * n],
+    "n lines that are none": lambda n: [b"not found\n" * n],
     "n CRs": lambda n: [b"\r"] * n,
 }
 

@@ -5,10 +5,23 @@ complete; the frames never depend on the cuts. It refuses to decode: a frame's d
 decoder to read once. It refuses to hold an event or line above its limit, and to guess what a cut took.
 
 Event streams follow the WHATWG rules, https://html.spec.whatwg.org/multipage/server-sent-events.html (9.2.6),
-with two departures: an event that the end of the stream leaves without its blank line is delivered when its
-data shows that it is whole (`SSEFraming.finish`), and a `retry` of more than 18 digits is ignored.
+and depart from them where servers do, and something would be lost:
+
+- an event that the end of the stream leaves without its blank line is delivered when its data shows that it is whole
+  (`SSEFraming.finish`);
+- data lines that are JSON documents, each whole, are events of their own: some servers end an event with a single line
+  feed. The first such event waits for the second; those after it come at once;
+- a line that is a JSON document and no field is the data of an event of its own, and so are several lines that are one;
+  lines without a field's name go on with JSON that a `data` line has begun;
+- a line `error: ...` is an event of that name: llama.cpp's server ended its streams so until autumn 2025
+  (https://github.com/ggml-org/llama.cpp/blob/b6500/tools/server/utils.hpp, `server_sent_event`); and so is a line of
+  any other name whose value is a JSON document;
+- any other line that is no field is kept in `strays`, for whoever says what went wrong;
+- a `retry` of more than 18 digits is ignored.
 """
 
+import re
+from collections.abc import Sequence
 from typing import Protocol
 
 import msgspec
@@ -23,6 +36,9 @@ WHOLE = frozenset({"application/json", "text/plain"})
 _BOM = b"\xef\xbb\xbf"
 _CR = 0x0D  # an integer, because `in` tries its left side as one first
 _DIGITS = tuple(b"%d" % digit for digit in range(10))
+_DONE = b"[DONE]"
+_STRAYS = 512  # bytes of them that are kept
+_TOKEN = re.compile(rb"[A-Za-z][\w.-]{0,40}\Z")  # what may be the name of a field
 _MAX_RETRY_DIGITS = 18  # int() refuses thousands of digits, and no reconnection time needs them
 
 
@@ -47,6 +63,11 @@ class Framing(Protocol):
         """After `finish`: whether the body ended inside a frame, which was dropped."""
         ...
 
+    @property
+    def strays(self) -> bytes:
+        """The beginning of what was no part of any frame and says something all the same."""
+        ...
+
     def feed(self, data: bytes) -> list[Frame]:
         """The frames that `data` completes. Raises ResponseTooLargeError, which ends the framing's use."""
         ...
@@ -64,6 +85,7 @@ class SSEFraming:
 
     def __init__(self, limit: int = DEFAULT_LIMIT) -> None:
         self.pending = False
+        self.strays = b""
         self._limit = limit
         self._start: bytes | None = b""  # what may yet become a BOM; None once that is settled
         self._skip_lf = False  # the last byte was a CR: a LF that follows belongs to it
@@ -71,6 +93,8 @@ class SSEFraming:
         self._size = 0  # of the event's whole lines
         self._open = False  # whether any of the bytes so far concern what follows
         self._data: list[bytes] = []  # the event's data lines
+        self._bare = False  # whether those are lines of JSON that no field's name stands before
+        self._single = False  # whether a single line feed ends an event
         self._fields = False  # whether the event has fields besides data
         self._event = ""
         self._id = ""
@@ -97,13 +121,14 @@ class SSEFraming:
         ends the last line too. A bare number is dropped: nothing shows that no more digits were to come.
         """
         line = self._start or bytes(self._partial)
-        if line:
-            self._field(line)
+        self._start, self._partial = None, bytearray()
+        self._size = 0
+        frames = self._lines(line + b"\n") if line else []
         frame = self._frame()
-        if self._data and (frame.data == b"[DONE]" or _is_whole_json(frame.data)):
-            return [frame]
+        if self._data and (frame.data == _DONE or _is_whole_json(frame.data)):
+            return [*frames, frame]
         self.pending = bool(self._data) or self._fields
-        return []
+        return frames
 
     def _after_bom(self, data: bytes) -> bytes:
         if len(data) < len(_BOM) and _BOM.startswith(data):
@@ -142,9 +167,16 @@ class SSEFraming:
             if size > self._limit:
                 raise _too_large("event", self._limit)
             if line.startswith(b"data:"):
-                self._data.append(line[6:] if line.startswith(b"data: ") else line[5:])
+                value = line[6:] if line.startswith(b"data: ") else line[5:]
+                if (self._data or self._single) and (found := self._apart(value)):
+                    frames.extend(found)
+                    size = len(line) if self._data else 0
+                else:
+                    self._data.append(value)
             elif line:
-                self._field(line)
+                if found := self._field(line):
+                    frames.extend(found)
+                    size = len(line) if self._data else 0
             else:
                 size = 0
                 if self._data:
@@ -172,26 +204,84 @@ class SSEFraming:
         self._partial += rest
         return lines
 
-    def _field(self, line: bytes) -> None:
+    def _apart(self, value: bytes) -> Sequence[Frame]:
+        """The events that a data line ends or is, where a single line feed ends them; with none, it goes on with one.
+
+        What it leaves of the line is the event's data.
+        """
+        frames = []
+        if self._data:
+            if not self._bare and not (_begins_json(value) and len(self._data) == 1 and _is_document(self._data[0])):
+                return []
+            self._single = not self._bare
+            frames = self._settled()
+        if self._single and _is_document(value):
+            self._data = [value]
+            return frames + self._settled()
+        if frames:
+            self._data = [value]
+        return frames
+
+    def _field(self, line: bytes) -> Sequence[Frame]:
+        """Take a line that is no data; the events that it ends or is, which only what is no field can be."""
         name, _, value = line.partition(b":")
         if not name:
-            return  # a comment
+            return ()  # a comment
         value = value.removeprefix(b" ")
-        self._fields = True
-        if name == b"data":
-            self._data.append(value)
-        elif name == b"event":
+        frames: Sequence[Frame] = ()
+        if name == b"event":
+            if self._event and len(self._data) == 1 and _is_document(self._data[0]):
+                frames = self._settled()
             self._event = value.decode(errors="replace")
-        elif name == b"id" and b"\0" not in value:
-            self._id = value.decode(errors="replace")
-        elif name == b"retry" and value.isdigit() and len(value) <= _MAX_RETRY_DIGITS:
-            self._retry = int(value)
+        elif name == b"id":
+            if b"\0" not in value:
+                self._id = value.decode(errors="replace")
+        elif name == b"retry":
+            if value.isdigit() and len(value) <= _MAX_RETRY_DIGITS:
+                self._retry = int(value)
+        elif name == b"data":
+            self._data.append(b"")
+        else:
+            return self._stray(line, name, value)
+        self._fields = True
+        return frames
+
+    def _stray(self, line: bytes, name: bytes, value: bytes) -> Sequence[Frame]:
+        """Take a line that is no field; the events that it ends or is."""
+        value, name = value.strip(), name.strip().lower()
+        if name == b"error" and value:
+            return [*self._settled(whole=True), Frame(value, "error", self._id)]
+        if self._event == "error" and not self._data and not _begins_json(line):
+            self._data = [line]
+            return self._settled()
+        is_json, has_json = _begins_json(line), bool(self._data) and _begins_json(self._data[0])
+        if has_json and (len(self._data) > 1 or not _is_document(self._data[0])):
+            self._data.append(line)  # JSON over several lines
+            return ()
+        if is_json:
+            frames = self._settled() if self._data else []
+            self._data, self._bare = [line], True
+            return frames + self._settled() if _is_document(line) else frames
+        self._fields = True
+        if _TOKEN.match(name):
+            if _begins_json(value) and _is_document(value):
+                return [*self._settled(), Frame(value, name.decode(), self._id)]
+        elif len(self.strays) < _STRAYS:
+            self.strays += line[:_STRAYS] + b"\n"
+        return ()
+
+    def _settled(self, *, whole: bool = False) -> list[Frame]:
+        """The event so far, which ends here; `whole`: only where its data is."""
+        frames = [self._frame()] if self._data and (not whole or _is_document(b"\n".join(self._data))) else []
+        self._clear()
+        return frames
 
     def _frame(self) -> Frame:
         return Frame(b"\n".join(self._data), self._event, self._id, self._retry)
 
     def _clear(self) -> None:
         self._data = []
+        self._bare = False
         if self._fields:
             self._fields = False
             self._event = ""
@@ -206,6 +296,7 @@ class JSONLinesFraming:
 
     def __init__(self, limit: int = DEFAULT_LIMIT) -> None:
         self.pending = False
+        self.strays = b""
         self._limit = limit
         self._partial = bytearray()
 
@@ -234,6 +325,7 @@ class WholeFraming:
     """An answer that was to be a stream and is none: one frame, at its end, whose `event` is its media type."""
 
     pending = False
+    strays = b""
 
     def __init__(self, content_type: str, limit: int = DEFAULT_LIMIT) -> None:
         self._content_type = content_type
@@ -259,6 +351,7 @@ class BodyFraming:
     """
 
     pending = False
+    strays = b""
 
     def __init__(self, content_type: str = "") -> None:
         self._content_type = content_type
@@ -270,6 +363,15 @@ class BodyFraming:
     def finish(self) -> list[Frame]:
         """Nothing: there is nothing that a body's end could complete."""
         return []
+
+
+def _begins_json(data: bytes) -> bool:
+    return data.lstrip()[:1] in (b"{", b"[")
+
+
+def _is_document(data: bytes) -> bool:
+    """Whether this is an object or a list, whole; or the end marker, which looks like one."""
+    return _begins_json(data) and (data.strip() == _DONE or _is_whole_json(data))
 
 
 def _is_whole_json(data: bytes) -> bool:
