@@ -29,7 +29,8 @@ def whole(content: str) -> bytes:
 
 def stream(*contents: str) -> bytes:
     chunks = [b'data: {"id":"1","choices":[{"index":0,"delta":{"content":%b}}]}\n\n' % c.encode() for c in contents]
-    return b"".join([*chunks, b"data: [DONE]\n\n"])
+    end = b'data: {"id":"1","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
+    return b"".join([*chunks, end, b"data: [DONE]\n\n"])
 
 
 def answering(body: bytes, content_type: str = "application/json") -> Memory:

@@ -91,6 +91,7 @@ def test_events_that_are_there_come_in_one_hop(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr("headwater.portal.call", counted)
     body = b"".join(b'data: {"id":"1","choices":[{"index":0,"delta":{"content":"w"}}]}\n\n' for _ in range(500))
+    body += b'data: {"id":"1","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
     transport = Memory(lambda _: Answer(body + b"data: [DONE]\n\n", content_type=SSE))
     with InferenceClient(base_url="http://127.0.0.1:9/v1", transport=transport) as client:
         chunks = client.chat_completion.stream(MESSAGES)

@@ -88,7 +88,7 @@ class Forgetful:
     def add(self, event: bytes) -> None:
         """Take the next piece."""
 
-    def complete(self) -> bool:
+    def complete(self, *, marked: bool = False) -> bool:
         """Its end is the body's."""
         return False
 

@@ -95,8 +95,11 @@ class Fold(Protocol[E_contra, R_co]):
         """Take the next event."""
         ...
 
-    def complete(self) -> bool:
-        """Whether what has been added says that it is whole (every choice has its finish reason, ...)."""
+    def complete(self, *, marked: bool = False) -> bool:
+        """Whether what has been added says that it is whole (every choice has its finish reason, ...).
+
+        `marked`: the server has sent its end marker, so that nothing more comes.
+        """
         ...
 
     def result(self) -> R_co:
@@ -108,10 +111,10 @@ class Stream(msgspec.Struct, Generic[E, R], frozen=True, kw_only=True, gc=False)
     """Send a request and hand its body over as events; always a flow's last step, its fold's result the run's.
 
     `decode` turns a frame into an event; it returns None for a frame that says nothing, raises for an error inside
-    the stream, and returns `END` for an end marker. `finish` says which ends are whole: "marked" wants an end marker
-    or a complete fold; "closed" takes the clean end of the body as well (raw audio has no other). `whole`: an answer
-    of JSON or plain text, of a server that does not stream this, is one frame; its `event` is the media type. A
-    "body" is neither JSON nor a page, "bytes" are whatever comes.
+    the stream, and returns `END` for an end marker. `finish` says which ends are whole: "marked" wants a fold that is
+    complete, with an end marker or without; "closed" takes the clean end of the body as well (raw audio has no other).
+    `whole`: an answer of JSON or plain text, of a server that does not stream this, is one frame; its `event` is the
+    media type. A "body" is neither JSON nor a page, "bytes" are whatever comes.
     """
 
     request: Request

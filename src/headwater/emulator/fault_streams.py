@@ -103,7 +103,9 @@ def sse_done_left_open(conn: Connection, request: Request) -> None:
 
 
 def ollama_null_finish(conn: Connection, request: Request) -> None:
-    conn.stream([*word_events(request), event(answers.chat_chunk({})), DONE])
+    """Ollama signs its chunks, and knows no reason why this one ended."""
+    last = event({**answers.chat_chunk({}), "system_fingerprint": "fp_ollama"})
+    conn.stream([*word_events(request), last, DONE])
 
 
 # bytes and lines

@@ -10,6 +10,7 @@ for twice, the run is closed, and so is it where its transport cannot be read on
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
@@ -37,7 +38,7 @@ from .facts import NO_FLOW, Plan
 from .fetching import Download, fetch, load
 from .files import is_file
 from .leaving import Held
-from .refused import cut
+from .refused import besides, cut
 from .retry import PATIENCE, is_worth_another_provider
 from .streaming import Events
 
@@ -313,12 +314,14 @@ class Pulled(Held):
         if error is not None:
             raise error
         self._finish()
+        if events.strays:
+            warnings.warn(f"the answer is whole{besides(self._plan, events)}", stacklevel=2)
 
     def _wrong_end(self, events: Events) -> HeadwaterError | None:
         error = events.failure
         if error is not None and not isinstance(error, TransportError):
             return error
-        if events.ended or (error is None and events.whole):
+        if (events.ended or error is None) and events.whole:
             return None
         return cut(self._plan, events, error)
 

@@ -10,6 +10,7 @@ from anyio import CancelScope
 from ..errors import HeadwaterError, IncompleteStreamError, TransportError, UnexpectedContentError
 from ..flow import Reply, Request
 from ..refusals import in_band, refusal
+from ..server_words import line
 from ..wire import FOREVER, Incoming
 from .body import Body
 from .facts import Plan
@@ -47,9 +48,11 @@ def unbegun(plan: Plan, events: Events) -> HeadwaterError:
     cause = events.failure
     if cause is not None and not isinstance(cause, TransportError):
         return cause
-    if cause is None and (events.ended or not events.size):
-        what = "a stream without a single event" if events.ended else "an empty stream"
-        return UnexpectedContentError(f"{plan.provider} answered {plan.task} with {what}")
+    if cause is None and (events.ended or events.strays or not events.size):
+        what = "a stream without a single event" if events.ended or events.strays else "an empty stream"
+        none = UnexpectedContentError(f"{plan.provider} answered {plan.task} with {what}{besides(plan, events)}")
+        none.body = plan.credentials.redact(events.strays.decode(errors="replace")).encode()
+        return none
     error = cut(plan, events, cause)
     error.retryable = cause is not None  # a server that ends its answer there is likely to do so again
     return error
@@ -57,12 +60,20 @@ def unbegun(plan: Plan, events: Events) -> HeadwaterError:
 
 def cut(plan: Plan, events: Events, cause: HeadwaterError | None) -> IncompleteStreamError:
     """The error for a stream that stopped before its end."""
+    how = "ended without a finish reason" if events.ended and cause is None else "stopped before its end"
     error = IncompleteStreamError(
-        f"{plan.provider}'s stream stopped before its end, after {events.count} events"
+        f"{plan.provider}'s stream {how}, after {events.count} events"
         + (f": {cause.message}" if cause else "")
+        + besides(plan, events)
     )
     error.__cause__ = cause
     return error
+
+
+def besides(plan: Plan, events: Events) -> str:
+    """What a stream said that was no event, such as a proxy's words."""
+    said = line(plan.credentials.redact(events.strays.decode(errors="replace")))
+    return f"; it said {said!r}" if said else ""
 
 
 async def give_up(incoming: Incoming) -> None:

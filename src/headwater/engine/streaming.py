@@ -93,8 +93,15 @@ class Events:
 
     @property
     def whole(self) -> bool:
-        """Whether a stream that is over, without a failure or an end marker, ended where it should."""
+        """Whether a stream that is over ended where it should, as far as nothing failed before its end marker."""
+        if self.ended:
+            return self.fold.complete(marked=True) or self._finish == "closed"
         return not self._framing.pending and (self._finish == "closed" or self.fold.complete())
+
+    @property
+    def strays(self) -> bytes:
+        """The beginning of what was no part of any event and says something all the same."""
+        return self._framing.strays
 
     def take(self) -> Any:
         """The next event of those that have come; None when there is none, and after a failure."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -74,13 +75,16 @@ Reading: TypeAlias = Callable[[Frame], Completion | End | None]
 _completion: Final = msgspec.json.Decoder(Completion).decode
 
 
-def complete(call: Call, url: str, dropped: frozenset[str] = frozenset()) -> Flow[str | TextGenerationOutput]:
-    """A completion, whole or streamed. `dropped`: further parameters that the provider refuses."""
+def complete(
+    call: Call, url: str, dropped: frozenset[str] = frozenset(), unfinished: frozenset[str] = frozenset()
+) -> Flow[str | TextGenerationOutput]:
+    """A completion, whole or streamed. `dropped`: further parameters that the provider refuses. `unfinished`: the
+    `system_fingerprint`s of servers that may end a whole text without a finish reason."""
     body = {"model": model_of(call), "prompt": call.parameters["prompt"], **_translated(call, dropped)}
     body = {**body, "stream": call.stream, **extra(call)}
     request = post(url, body, stream=call.stream)
     if call.stream:
-        return (yield from _streamed(call, request, decode_completion))
+        return (yield from _streamed(call, request, decode_completion, unfinished))
     reply = yield Send(request)
     answer = decode(reply, Completion)
     if reply.body.find(ERROR) >= 0 and (error := in_choice(reply.body)) is not None:
@@ -139,8 +143,10 @@ def _without_text(body: bytes) -> DecodeError:
     return error
 
 
-def _streamed(call: Call, request: Request, read: Reading) -> Flow[str | TextGenerationOutput]:
-    reader = CompletionStream(read, details=bool(call.parameters.get("details")))
+def _streamed(
+    call: Call, request: Request, read: Reading, unfinished: frozenset[str] = frozenset()
+) -> Flow[str | TextGenerationOutput]:
+    reader = CompletionStream(read, details=bool(call.parameters.get("details")), unfinished=unfinished)
     answer: str | TextGenerationOutput = yield Stream(
         request=request, framing="sse", decode=reader.decode, fold=reader.restart
     )
@@ -150,14 +156,14 @@ def _streamed(call: Call, request: Request, read: Reading) -> Flow[str | TextGen
 class CompletionStream:
     """One stream's reader, which makes its fold: the usage often comes in a chunk of its own, which is no event."""
 
-    def __init__(self, read: Reading, *, details: bool) -> None:
+    def __init__(self, read: Reading, *, details: bool, unfinished: frozenset[str] = frozenset()) -> None:
         self._read = read
-        self._details = details
-        self._fold = TextFold(details)
+        self._empty = partial(TextFold, details, unfinished)
+        self._fold = self._empty()
 
     def restart(self) -> TextFold:
         """The fold of a stream that begins, for the first time or anew."""
-        self._fold = TextFold(self._details)
+        self._fold = self._empty()
         return self._fold
 
     def decode(self, frame: Frame) -> TextGenerationStreamOutput | End | None:

@@ -159,7 +159,7 @@ class Joined:
         """Take the next piece."""
         self._pieces.append(event)
 
-    def complete(self) -> bool:
+    def complete(self, *, marked: bool = False) -> bool:
         """False: nothing in a body says that it was the last piece."""
         return False
 

@@ -21,6 +21,7 @@ from ..json_decoder import convert
 from ..json_decoder import decode as read_json
 from ..json_text import UNREADABLE, loads
 from ..refusals import SHOWN_BYTES, decode, in_band, in_choice, instead
+from ..server_words import line
 from ..tasks.chat import wire_messages
 from ..tasks.chat_fold import ChatFold
 from ..tasks.chat_types import ChatCompletionOutput, ChatCompletionStreamOutput
@@ -38,12 +39,14 @@ _FRAME: Final = frozenset(ChatCompletionStreamOutput.__struct_fields__)
 
 
 class Dialect(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a provider's OpenAI dialect departs: its `route`, how it wants `response_format`, and the
-    parameters that it refuses (`dropped`)."""
+    """Where a provider's OpenAI dialect departs: its `route`, how it wants `response_format`, the parameters that it
+    refuses (`dropped`), and the `system_fingerprint`s of servers that may end a whole answer without a finish reason
+    (`unfinished`): everywhere else such an end is a cut."""
 
     route: str = "/v1/chat/completions"
     response_format: Rewriting | None = None
     dropped: frozenset[str] = frozenset()
+    unfinished: frozenset[str] = frozenset()
 
 
 PLAIN: Final = Dialect()
@@ -52,7 +55,7 @@ PLAIN: Final = Dialect()
 def chat(call: Call, dialect: Dialect = PLAIN) -> Flow[ChatCompletionOutput]:
     """A chat, whole or streamed, at the provider's route or the server's own URL."""
     url = call.base + dialect.route if call.url is None else chat_url(call.url)
-    return (yield from exchange(call, request_to(url, call, dialect)))
+    return (yield from exchange(call, request_to(url, call, dialect), dialect))
 
 
 def speaking(dialect: Dialect) -> Flows:
@@ -60,10 +63,10 @@ def speaking(dialect: Dialect) -> Flows:
     return partial(chat, dialect=dialect)
 
 
-def exchange(call: Call, request: Request) -> Flow[ChatCompletionOutput]:
+def exchange(call: Call, request: Request, dialect: Dialect = PLAIN) -> Flow[ChatCompletionOutput]:
     """Send a chat's request and read what comes."""
     if call.stream:
-        fold = partial(ChatFold, call.parameters.get("n", 1))
+        fold = partial(ChatFold, call.parameters.get("n", 1), dialect.unfinished)
         answer: ChatCompletionOutput = yield Stream(request=request, framing="sse", decode=decode_chunk, fold=fold)
         return answer
     reply = yield Send(request)
@@ -150,7 +153,9 @@ def unusual(frame: Frame, failure: Exception) -> None:
     foreign = frame.event not in ("", "message") and isinstance(failure, msgspec.ValidationError)
     if foreign:  # `event: ping` with an object of its own
         return
-    error = MalformedEventError(f"an event of the stream cannot be read: {failure}")
+    is_json = frame.data.lstrip()[:1] in (b"{", b"[")
+    what = failure if is_json else f"it is {line(frame.data[:SHOWN_BYTES].decode(errors='replace'))!r}"
+    error = MalformedEventError(f"an event of the stream cannot be read: {what}")
     error.body = frame.data[:SHOWN_BYTES]
     raise error from None
 

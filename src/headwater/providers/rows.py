@@ -2,13 +2,14 @@
 
 A provider in OpenAI's dialect is a row and nothing more. Facts are from the vendors' documentation (the link
 at each row) and from what Hugging Face's clients exchange with them. A stream's end is told by `[DONE]` or by
-a finish reason on every choice, at all of them: some send null as the reason of a whole answer, some leave
-`[DONE]` out. No row has logic, and no row knows a secret.
+a finish reason on every choice: some leave `[DONE]` out, and what has no finish reason is cut, but for the servers
+that are recorded to send none. No row has logic, and no row knows a secret.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -121,12 +122,16 @@ HF_INFERENCE: Final = Provider(
     maps=False,
 )
 
+UNFINISHED: Final = frozenset({"fp_ollama"})
+"""Ollama names itself so in every chunk, and sends `"finish_reason": null` for a reason that it does not know:
+https://github.com/ollama/ollama/blob/main/openai/openai.go, https://github.com/pydantic/pydantic-ai/issues/2996"""
+
 SERVER: Final = Provider(
     name="url",
     base="",
     tasks={
-        CHAT: openai.chat,
-        TEXT: text_generation.at_url,
+        CHAT: openai.speaking(Dialect(unfinished=UNFINISHED)),
+        TEXT: partial(text_generation.at_url, unfinished=UNFINISHED),
         FEATURES: embeddings.at_url,
         EMBEDDINGS: embeddings.create_at_url,
         **servers.in_both(hf_tasks.AT_URL),

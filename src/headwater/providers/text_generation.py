@@ -32,20 +32,21 @@ _UNUSED: Final = re.compile(r"The following `model_kwargs` are not used by the m
 _event: Final = msgspec.json.Decoder(TextGenerationStreamOutput).decode
 
 
-def at_url(call: Call) -> Flow[str | TextGenerationOutput]:
+def at_url(call: Call, unfinished: frozenset[str] = frozenset()) -> Flow[str | TextGenerationOutput]:
     """At a server's own URL: completions where the URL says so, TGI otherwise.
 
-    A bare host may be either; where TGI's route is not there, the completions' is tried.
+    A bare host may be either; where TGI's route is not there, the completions' is tried. `unfinished`: as
+    `completions.complete` has it.
     """
     url = call.url or call.base
     if speaks_openai(url):
-        return (yield from completions.complete(call, openai_url(url, COMPLETIONS)))
+        return (yield from completions.complete(call, openai_url(url, COMPLETIONS), unfinished=unfinished))
     try:
         return (yield from tgi(call, url))
     except ProviderError as refused:
         if refused.status not in _NO_SUCH_ROUTE or has_path(url):
             raise
-    return (yield from completions.complete(call, openai_url(url, COMPLETIONS)))
+    return (yield from completions.complete(call, openai_url(url, COMPLETIONS), unfinished=unfinished))
 
 
 def at_route(route: str, *, dropped: frozenset[str] = frozenset()) -> Flows:

@@ -126,9 +126,9 @@ class Transcript:
         """Take the next segment."""
         self._chunks.append(event)
 
-    def complete(self) -> bool:
-        """Whether the server has said the whole text."""
-        return self._text is not None or self._output is not None
+    def complete(self, *, marked: bool = False) -> bool:
+        """Whether the server has said the whole text, or that it was the last segment."""
+        return marked or self._text is not None or self._output is not None
 
     def result(self) -> AutomaticSpeechRecognitionOutput:
         """What was heard so far."""

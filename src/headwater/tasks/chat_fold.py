@@ -194,7 +194,10 @@ class _Choice:
 
 
 class ChatFold:
-    """Gathers a chat's chunks. `choices`: how many answers were asked for (`n`)."""
+    """Gathers a chat's chunks. `choices`: how many answers were asked for (`n`).
+
+    `unfinished`: the `system_fingerprint`s of servers that may end a whole answer without a finish reason.
+    """
 
     __slots__ = (
         "_choices",
@@ -206,11 +209,13 @@ class ChatFold:
         "_object",
         "_plain",
         "_tier",
+        "_unfinished",
         "_usage",
     )
 
-    def __init__(self, choices: int = 1) -> None:
+    def __init__(self, choices: int = 1, unfinished: frozenset[str] = frozenset()) -> None:
         self._expected = choices
+        self._unfinished = unfinished
         self._choices: dict[int, _Choice] = {}
         self._id = ""
         self._model = ""
@@ -244,10 +249,17 @@ class ChatFold:
         only = len(self._choices) == 1 and self._id and self._object != _OLD_OBJECT
         self._plain = next(iter(self._choices.values())) if only else None
 
-    def complete(self) -> bool:
-        """Whether as many choices as were asked for have begun, and each of them says why it ended."""
+    def complete(self, *, marked: bool = False) -> bool:
+        """Whether as many choices as were asked for have begun, and each of them says why it ended.
+
+        `marked`: the server has sent its end marker, so that no other choice begins; servers in `unfinished` say no
+        more than that.
+        """
         choices = self._choices.values()
-        return len(choices) >= self._expected and all(choice.finish_reason for choice in choices)
+        if marked and self._fingerprint in self._unfinished:
+            return True
+        enough = len(choices) >= (1 if marked else self._expected)
+        return enough and all(choice.finish_reason for choice in choices)
 
     def result(self) -> ChatCompletionOutput:
         """The answer as far as it has come."""

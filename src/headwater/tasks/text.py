@@ -106,12 +106,17 @@ class TextGenerationInputGrammarType(msgspec.Struct):
 
 
 class TextFold:
-    """Gathers a streamed text; with `details` into a `TextGenerationOutput`, without them into text alone."""
+    """Gathers a streamed text; with `details` into a `TextGenerationOutput`, without them into text alone.
 
-    __slots__ = ("_details", "_end", "_generated", "_text", "_tokens", "_top_tokens")
+    `unfinished`: the `system_fingerprint`s of servers that may end a whole text without a finish reason.
+    """
 
-    def __init__(self, details: bool = True) -> None:
+    __slots__ = ("_details", "_end", "_generated", "_last", "_text", "_tokens", "_top_tokens", "_unfinished")
+
+    def __init__(self, details: bool = True, unfinished: frozenset[str] = frozenset()) -> None:
         self._details = details
+        self._unfinished = unfinished
+        self._last: TextGenerationStreamOutput | None = None
         self._tokens: list[TextGenerationOutputToken] = []
         self._top_tokens: list[list[TextGenerationOutputToken]] = []
         self._text: str | None = None
@@ -121,6 +126,7 @@ class TextFold:
     def add(self, event: TextGenerationStreamOutput) -> None:
         """Take the next token."""
         self._tokens.append(event.token)
+        self._last = event
         if event.top_tokens:
             self._top_tokens.append(event.top_tokens)
         if event.generated_text is not None:
@@ -132,9 +138,16 @@ class TextFold:
         """Take the number of tokens where it comes apart from any token."""
         self._generated = generated if generated is not None else self._generated
 
-    def complete(self) -> bool:
-        """Whether an event had the whole text, or said why it ended."""
-        return self._text is not None or bool(self._end and self._end.finish_reason)
+    def complete(self, *, marked: bool = False) -> bool:
+        """Whether an event had the whole text, or said why it ended.
+
+        `marked`: the server has sent its end marker, which is all that servers in `unfinished` say.
+        """
+        if self._text is not None or bool(self._end and self._end.finish_reason):
+            return True
+        if not marked or not self._unfinished or self._last is None:
+            return False
+        return self._last.raw.get("system_fingerprint") in self._unfinished
 
     def result(self) -> str | TextGenerationOutput:
         """The text as far as it has come: the server's own whole text, or else that of the tokens."""
