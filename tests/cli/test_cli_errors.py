@@ -27,15 +27,23 @@ def assert_one_line(done: Any, code: int, *words: str) -> None:
         (("--tokne", "x"), ("--tokne",)),
         (("--token", "x"), ("--token",)),
         (("--max-tokens", "many"), ("--max-tokens", "many")),
-        (("--max-tokens", "0"), ("max_tokens",)),
+        (("--max-tokens", "-1.5"), ("--max-tokens", "-1.5")),
+        (("--top-p", "7"), ("--top-p",)),
         (("--tools", "{"), ("--tools", "JSON")),
         (("--messages", "{}"), ("messages",)),
         (("--provider", "togther"), ("togther", "'together'")),
         (("--provider", "together"), ("TOGETHER_API_KEY",)),
-        (("--base-url", "localhost:1"), ("base_url",)),
+        (("--base-url", "localhost:1"), ("--base-url",)),
         (("--base-url", "http://127.0.0.1:1", "--provider", "together"), ("provider",)),
         (("--base-url", "http://127.0.0.1:1", "--key-env", "NOT_SET"), ("--key-env",)),
         (("--model",), ("--model",)),
+        (("--api-key", "x"), ("--api-key", "--key-env")),
+        (("--token=x",), ("--token", "--key-env")),
+        (("--timeout", "-1"), ("--timeout must",)),
+        (("--retries", "-1"), ("--retries must",)),
+        (("--retries", "1.5"), ("--retries takes a whole number",)),
+        (("--temperature", "warm"), ("--temperature takes a number",)),
+        (("--model-mapping", "x"), ("--model-mapping takes MODEL=ID",)),
         (("more", "words"), ("words",)),
     ],
 )
@@ -61,8 +69,77 @@ def test_no_model(headwater_command: Any, monkeypatch: pytest.MonkeyPatch) -> No
     assert "key-of-a-test" not in done.err
 
 
-def test_an_unknown_command(headwater_command: Any) -> None:
-    assert_one_line(headwater_command("chatt"), 2, "chatt", "chat")
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("chatt", "chat"),
+        ("--hlep", "--help"),
+        ("provider", "providers"),
+        ("foo", None),
+        ("--zz", None),
+        ("xyzzy", None),
+    ],
+)
+def test_an_unknown_command(headwater_command: Any, word: str, meant: str | None) -> None:
+    done = headwater_command(word)
+    assert_one_line(done, 2, word)
+    assert ("did you mean" in done.err) == (meant is not None)
+    assert meant is None or f"did you mean {meant}?" in done.err
+
+
+@pytest.mark.parametrize(("word", "meant"), [("--modle", "--model"), ("--zzz", None), ("--colour", None)])
+def test_only_near_options_are_proposed(headwater_command: Any, word: str, meant: str | None) -> None:
+    done = headwater_command(*CHAT[:2], word, "x")
+    assert_one_line(done, 2, word)
+    assert ("did you mean" in done.err) == (meant is not None)
+    assert meant is None or f"did you mean {meant}?" in done.err
+
+
+def test_only_near_providers_are_proposed(headwater_command: Any) -> None:
+    assert "did you mean" not in headwater_command(*CHAT, "--provider", "xx").err
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("chat_completion: max_tokens: expected `int` >= 1", "--max-tokens: expected a whole number >= 1"),
+        ("x needs a model for chat: pass model=...", "x needs a model for chat: pass --model"),
+        ("no parameter 'zz'; pass it in extra_body={...}", "no parameter 'zz'; pass it in --extra-body"),
+        ("a server's URL goes into base_url=", "a server's URL goes into --base-url"),
+        ("pass model_mapping={'a/b': 'the id'}", "pass --model-mapping 'a/b=the id'"),
+        ("use https, or allow_insecure=True", "use https, or --allow-insecure"),
+        ("a loopback address; input_policy=InputPolicy(allow_private=True) lets it be", None),
+        ("requests_per_minute must be a number above 0, or None", "--requests-per-minute must be a number above 0"),
+        ("it failed then, and retry_failed sends it", "it failed then, and --retry-failed sends it"),
+        ("there is no file 'base_url.png' in /tmp/base_url", "there is no file 'base_url.png' in /tmp/base_url"),
+        ("model: expected a text", "--model: expected a text"),
+        ("the model is too large: a prompt must be short", "the model is too large: a prompt must be short"),
+    ],
+)
+def test_the_command_speaks_its_own_words(said: str, shown: str | None) -> None:
+    from headwater.cli.wording import spoken
+    from headwater.errors import CallError
+
+    assert spoken(CallError(said)) == (shown or "a loopback address; --allow-private lets it be")
+
+
+def test_no_key_is_told_in_the_commands_words(headwater_command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "TOGETHER_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HF_TOKEN_PATH", "/nowhere")
+    for provider in ("together", "openai", "auto"):
+        done = headwater_command(*CHAT, "--provider", provider)
+        assert_one_line(done, 2, "--key-env")
+        assert "api_key=" not in done.err
+        assert "token=" not in done.err
+
+
+def test_the_servers_words_stay(headwater_command: Any, broken: faults.FaultServer) -> None:
+    from headwater.cli.wording import of_class
+
+    assert of_class("InvalidRequestError", "max_tokens: too many") == "max_tokens: too many"
+    assert of_class("InvalidParameterError", "max_tokens: too many") == "--max-tokens: too many"
+    assert of_class("os", "max_tokens: too many") == "max_tokens: too many"
 
 
 def test_a_host_that_is_not_there(headwater_command: Any, broken: faults.FaultServer) -> None:

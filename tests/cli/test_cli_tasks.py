@@ -20,6 +20,7 @@ from headwater.cli.options import Options, descriptions
 from headwater.cli.progress import describe
 from headwater.events import Job, Progress, Queued, Started, Submitted, Transferred
 from headwater.media import Media, Source
+from headwater.providers import PROVIDERS
 from headwater.tasks.declare import task
 from headwater.tasks.output import Output
 
@@ -340,6 +341,35 @@ def test_the_table_of_providers(headwater_command: Any) -> None:
     assert together[3:] == ["https://api.together.xyz", "yes"]
     objects = json.loads(headwater_command("providers", "--json").out)
     assert [row["provider"] for row in objects] == [line[0] for line in lines[1:]]
+
+
+def test_one_provider(headwater_command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FAL_KEY", raising=False)
+    lines = dict(line.split("  ", 1) for line in headwater_command("providers", "fal-ai").out.splitlines())
+    facts = {name: value.strip() for name, value in lines.items()}
+    assert facts["provider"] == "fal-ai"
+    assert facts["keys"] == "FAL_KEY (not set)"
+    assert "text-to-video" in facts["tasks"].split(", ")
+    assert facts["url"] == "https://fal.run"
+    assert facts["router"].endswith("/fal-ai")
+    assert facts["sends its key as"] == "authorization: Key KEY"
+    monkeypatch.setenv("FAL_KEY", "canary-secret")
+    done = headwater_command("providers", "fal-ai")
+    assert "FAL_KEY (set)" in done.out
+    assert "canary-secret" not in done.out
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_each_provider_can_be_shown(headwater_command: Any, name: str) -> None:
+    assert headwater_command("providers", name).code == 0
+    row = json.loads(headwater_command("providers", name, "--json").out)
+    assert (row["provider"], row["url"]) == (name, PROVIDERS[name].base)
+
+
+def test_a_provider_that_there_is_not(headwater_command: Any) -> None:
+    done = headwater_command("providers", "togther")
+    assert (done.code, done.out) == (2, "")
+    assert "did you mean 'together'" in done.err
 
 
 def test_the_table_of_tasks(headwater_command: Any) -> None:

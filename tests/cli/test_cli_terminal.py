@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from headwater.cli.terminal import Cleaning, clean
 from headwater.emulator import faults
+from headwater.providers import PROVIDERS
 
 CHAT = ("chat", "?", "--model", "m", "--base-url")
 HOSTILE = (
@@ -91,6 +92,17 @@ def test_tables_on_a_screen() -> None:
     assert "together" in screen and "TOGETHER_API_KEY" in screen
     assert "\t" not in screen
     assert all(len(clean(line)) <= 100 for line in screen.splitlines())
+
+
+@pytest.mark.parametrize("arguments", [("providers",), ("tasks",), ("providers", "hf-inference"), ("--help",)])
+def test_tables_fit_eighty_columns(arguments: tuple[str, ...]) -> None:
+    code, screen = shown(*arguments, COLUMNS="80")
+    lines = [clean(line).rstrip() for line in screen.splitlines()]
+    assert code == 0
+    assert max(map(len, lines)) <= 80
+    if arguments == ("providers",):  # each on a line of its own, whole
+        for row in PROVIDERS.values():
+            assert any(line.split()[:2] == [row.name, row.keys[0]] for line in lines), row.name
 
 
 @settings(deadline=None)

@@ -4,7 +4,7 @@ A wrong key, address, model or file fails every record alike: a hundred thousand
 Results that may be such are held back, until a record succeeds (they are written) or the breaker trips (they are
 dropped, so that their records are done again). How long failures may go on hangs on whose fault they are:
 
-    the key or the account: not at all
+    the key or the account: not at all; where there is no key that could be sent, the first failure is enough (`trip`)
     the network or the server: for `OUTAGE` since the last success; not at all where nothing ever answered
     the record: for ever, once any record has succeeded; before that, not at all
 
@@ -42,14 +42,9 @@ waits for a server to come back, so that what the map lets fail in the end is no
 LINES: Final = 50
 MOST_HELD: Final = 4096
 """Results that are held back; of more, the oldest are written."""
-_ACCOUNT: Final = (
-    AuthenticationError,
-    InsecureCredentialError,
-    InvalidCredentialError,
-    MissingCredentialError,
-    PaymentRequiredError,
-    PermissionDeniedError,
-)
+NO_KEY: Final = (InsecureCredentialError, InvalidCredentialError, MissingCredentialError)
+"""With which nothing can be sent."""
+_ACCOUNT: Final = (*NO_KEY, AuthenticationError, PaymentRequiredError, PermissionDeniedError)
 
 
 class Breaker(Generic[T]):
@@ -97,6 +92,12 @@ class Breaker(Generic[T]):
         elif len(self._held) > MOST_HELD:
             due.append(self._held.pop(0))
         return due
+
+    def trip(self, error: Exception) -> None:
+        """Let this failure, which is nobody's but the run's, be enough; it is not written, nor are those held back."""
+        if self._in_a_row is not None and self.cause is None and not self._has_succeeded:
+            self._held.clear()
+            self.cause = error
 
     def release(self) -> list[T]:
         """What is held back, to be written after all."""

@@ -24,7 +24,7 @@ from ..errors import InputError, InvalidParameterError
 from ..portal import call
 from .answers import Folder
 from .asking import custom_id_of
-from .breaker import IN_A_ROW, Breaker
+from .breaker import IN_A_ROW, NO_KEY, Breaker
 from .journal import Journal, OpenJournal
 from .locking import JournalError
 from .mapping import AsyncMap
@@ -277,6 +277,8 @@ class Batch:
                 self._failures[item.number] = told
                 self._count.errors[told.error] += 1
             due = self._breaker.add((members, mark), error, time.monotonic())
+            if isinstance(error, NO_KEY) and not self._records.providers:
+                self._breaker.trip(error)
             if self._breaker.cause is not None and self._stopped is None:
                 self._give_up(self._breaker.cause)
             if due:

@@ -48,10 +48,14 @@ def _perform(arguments: Sequence[str]) -> int:
         sys.stdout.flush()
         return code
     except CycloptsError as error:
-        say(f"{error} (headwater --help lists what there is)")
+        from .wording import wrong_usage
+
+        say(wrong_usage(error))
         return WRONG_USAGE
     except CallError as error:
-        say(str(error))
+        from .wording import spoken
+
+        say(spoken(error))
         return WRONG_USAGE
     except HeadwaterError as error:
         say(str(error))

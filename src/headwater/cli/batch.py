@@ -18,7 +18,7 @@ from ..batch.spool import STANDARD_INPUT
 from ..client import AsyncInferenceClient
 from ..errors import InputError, InvalidParameterError
 from . import connection
-from .batch_display import EVERY, display
+from .batch_display import EVERY, counted, display
 from .command import DASH
 from .options import option
 from .terminal import is_terminal, say
@@ -60,6 +60,7 @@ _OPTIONS: Final = (
     option(
         "media_folder", str, 'The folder for images, sounds and videos; "NAME.media" beside the output if not given.'
     ),
+    option("untrusted", bool, "The lines come from others: read no file of this machine that one of them names."),
     option("json", bool, "Print what happens as JSON lines on stdout."),
 )
 
@@ -152,13 +153,17 @@ def _again(source: str, output: str, given: dict[str, Any]) -> str:
     return f"{place} {shlex.join(words)}"
 
 
+def _are(number: int) -> str:
+    return "is" if number == 1 else "are"
+
+
 def _end(summary: BatchSummary, again: str) -> int:
     gave_up = summary.stopped == "gave_up"
     if summary.left:
         first = "once that is mended, " if gave_up else ""
-        say(f"{summary.left} records are left; {first}go on with: {again}")
+        say(f"{counted(summary.left)} {_are(summary.left)} left; {first}go on with: {again}")
     if summary.failed:
-        say(f"{summary.failed} records failed; send them again with: {again} --retry-failed")
+        say(f"{counted(summary.failed)} failed; send them again with: {again} --retry-failed")
     if summary.left:
         return GAVE_UP if gave_up else STOPPED
     return SOME_FAILED if summary.failed else 0

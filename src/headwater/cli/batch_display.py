@@ -15,6 +15,7 @@ import msgspec
 
 from ..batch.progress import BatchSummary, Draining, Event, GaveUp, Progress, RecordFailed, Started
 from .terminal import LONGEST_LINE, clean, is_terminal, say
+from .wording import of_class
 
 EVERY: Final = 0.25
 """Seconds between two looks."""
@@ -92,18 +93,24 @@ def words(event: Told) -> str:
         case Progress():
             return "; ".join(filter(None, [_counts(event), *_rates(event), _errors(event.errors)]))
         case RecordFailed():
-            return f"line {event.line} ({event.custom_id[:80]}): {event.error}: {event.message}"
+            told = of_class(event.error, event.message)
+            return f"line {event.line} ({event.custom_id[:80]}): {event.error}: {told}"
         case Draining():
             return f"no more records are begun; {event.in_flight} are under way (Ctrl-C again ends it now)"
         case GaveUp():
-            told = f"{event.failures} records in a row failed alike, with {event.error}: {event.message}"
-            rest = f"{event.in_flight} are under way; Ctrl-C ends it now; --keep-going goes on in any case"
-            return f"{told}; no more are begun ({rest})"
+            many = (
+                f"{event.failures} records in a row failed alike, with"
+                if event.failures > 1
+                else "the batch cannot go:"
+            )
+            told = f"{many} {event.error}: {of_class(event.error, event.message)}"
+            under_way = f"{event.in_flight} are under way; Ctrl-C ends it now; " if event.in_flight else ""
+            return f"{told}; no more are begun ({under_way}--keep-going goes on in any case)"
     return _finished(event)
 
 
 def _started(event: Started) -> str:
-    told = f"{event.total} records in {event.input}"
+    told = f"{counted(event.total)} in {event.input}"
     if event.done or event.failed:
         told += f", {event.done} done and {event.failed} failed before"
     if event.torn:
@@ -113,7 +120,7 @@ def _started(event: Started) -> str:
 
 def _finished(event: BatchSummary) -> str:
     ended = {None: "", "drained": "stopped: ", "stopped": "stopped at once: ", "gave_up": "gave up: "}[event.stopped]
-    told = f"{ended}{event.done} of {event.total} records done, {event.failed} failed, {event.left} left"
+    told = f"{ended}{event.done} of {counted(event.total)} done, {event.failed} failed, {event.left} left"
     told += f"; {event.seconds:.1f} s, {_short(event.rate)} a second"
     if event.input_tokens or event.output_tokens:
         told += f"; {event.input_tokens} tokens in, {event.output_tokens} out"
@@ -124,7 +131,12 @@ def _finished(event: BatchSummary) -> str:
 
 def _counts(event: Progress) -> str:
     failed = f", {event.failed} failed" if event.failed else ""
-    return f"{event.done + event.failed} of {event.total} records{failed}"
+    return f"{event.done + event.failed} of {counted(event.total)}{failed}"
+
+
+def counted(records: int) -> str:
+    """So many records, in words."""
+    return f"{records} record{'' if records == 1 else 's'}"
 
 
 def _rates(event: Progress) -> list[str]:

@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from ..errors import MissingCredentialError
+from ..errors import InvalidParameterError, MissingCredentialError
 from .options import option
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ KEYS: Final = (
     " where --provider does not."
 )
 _GROUP: Final = "Connection"
-_SETTINGS: Final = ("provider", "base_url", "timeout", "retries", "bill_to")
+_SETTINGS: Final = ("provider", "base_url", "timeout", "retries", "bill_to", "allow_insecure")
 
 
 def options() -> list[inspect.Parameter]:
@@ -33,24 +33,47 @@ def options() -> list[inspect.Parameter]:
         option(
             "key_env",
             str,
-            "The environment variable that holds the key of the server at --base-url.",
+            "The environment variable that holds the key, of a server at --base-url or in place of the provider's own.",
             metavar="VARIABLE",
             group=_GROUP,
         ),
         option("timeout", float, "The most seconds that all of it may take.", group=_GROUP),
         option("retries", int, "Further tries after a failure that may pass; 2 if not given.", group=_GROUP),
         option("bill_to", str, "The Hugging Face organisation that pays.", group=_GROUP),
+        option(
+            "model_mapping",
+            list[str],
+            "The provider's own id of a model, in place of what the Hub says.",
+            metavar="MODEL=ID",
+            group=_GROUP,
+        ),
+        option("allow_private", bool, "Let a URL among the inputs lead to an address of this network.", group=_GROUP),
+        option("allow_insecure", bool, "Let the key go to another machine over plain http.", group=_GROUP),
     ]
 
 
 def client_for(given: Mapping[str, Any]) -> InferenceClient:
     """The client of these options. Raises `CallError`s."""
     from ..client import InferenceClient
+    from ..engine.inputs import InputPolicy
 
-    settings = {name: given[name] for name in _SETTINGS if given.get(name) is not None}
+    settings: dict[str, Any] = {name: given[name] for name in _SETTINGS if given.get(name) is not None}
+    settings["input_policy"] = InputPolicy(
+        allow_private=bool(given.get("allow_private")), paths=not given.get("untrusted")
+    )
+    settings["model_mapping"] = dict(_pair(text) for text in given.get("model_mapping") or ())
     if variable := given.get("key_env"):
         settings["api_key"] = _key(variable)
     return InferenceClient(**settings)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    model, mark, theirs = text.partition("=")
+    if not (model and mark and theirs):
+        raise InvalidParameterError(
+            f"--model-mapping takes MODEL=ID, the Hub's name and the provider's, not {text[:80]!r}"
+        )
+    return model, theirs
 
 
 def _key(variable: str) -> str:

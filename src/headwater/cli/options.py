@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
@@ -61,6 +61,8 @@ def option(
 ) -> inspect.Parameter:
     """An option that need not be given."""
     said: dict[str, Any] = {"name": flags, "negative": negative, "metavar": metavar, "group": group}
+    if kind is int:
+        said["converter"] = _whole
     shown = Parameter(
         help=description,
         json_list=False,  # "[a]" is a text like any other
@@ -70,6 +72,14 @@ def option(
     return inspect.Parameter(
         name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, shown]
     )
+
+
+def _whole(kind: Any, tokens: Sequence[Any]) -> int:
+    """A whole number, of which no part is cut off: to the parser 1.5 is 1."""
+    try:
+        return int(tokens[0].value)
+    except ValueError:
+        raise ValueError(f"takes a whole number, not {tokens[0].value[:60]!r}") from None
 
 
 class Options:

@@ -1,14 +1,18 @@
-"""What the providers are and do: a table for a screen, tab-separated lines for a pipe, JSON where it is asked for."""
+"""What the providers are and do: a table for a screen of 80 columns, tab-separated lines for a pipe, JSON where it is
+asked for."""
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
+from textwrap import wrap
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from ..providers import PROVIDERS, Provider, table
-from ..providers.rows import SERVER
+from ..providers import PROVIDERS, Provider, provider, table
+from ..providers.rows import ROUTER, SERVER
 from .results import as_json
 from .terminal import is_terminal
 
@@ -17,11 +21,60 @@ Markdown = Annotated[bool, Parameter(name="--markdown", negative="", help="Print
 _URL = "(a server's URL)"
 
 
-def providers(*, json: Json = False) -> int:
-    """List the providers: key variable, tasks, URL of direct calls, and whether Hugging Face's router takes calls."""
+Name = Annotated[str | None, Parameter(name="NAME", help="Tell all of this one.")]
+
+
+def providers(name: Name = None, /, *, json: Json = False) -> int:
+    """List the providers, or tell all of one: its tasks, URL, key variable, and what is special about it."""
+    if name is not None:
+        _show_one(provider(name), json=json)
+        return 0
     rows = [_facts(row) for row in PROVIDERS.values()]
-    _show(rows, json=json)
+    if json or not is_terminal(sys.stdout):
+        _show(rows, json=json)
+    else:
+        _show_table([_short(row) for row in PROVIDERS.values()])
+        print("Routed: it takes a Hugging Face token, too. More: headwater providers NAME")
     return 0
+
+
+def _short(row: Provider) -> dict[str, Any]:
+    tasks = f"{len(row.tasks)} tasks" if len(row.tasks) > 1 else ", ".join(row.tasks)
+    return {"provider": row.name, "keys": row.keys[:1], "tasks": tasks, "routed": row.routed}
+
+
+def _show_one(row: Provider, *, json: bool) -> None:
+    facts = {**_facts(row), **_special(row)}
+    if json:
+        print(as_json(facts, pretty=is_terminal(sys.stdout)))
+        return
+    facts["keys"] = [f"{name} ({'set' if os.environ.get(name) else 'not set'})" for name in row.keys]
+    width = max(map(len, facts))
+    room = max(20, shutil.get_terminal_size().columns - width - 3) if is_terminal(sys.stdout) else sys.maxsize
+    for name, value in facts.items():
+        for number, line in enumerate(wrap(_cell(value, ", "), room, break_long_words=False, break_on_hyphens=False)):
+            print(f"{'' if number else name:<{width}}  {line}")
+
+
+def _special(row: Provider) -> dict[str, Any]:
+    """What is not the same with every provider, in words."""
+    told: dict[str, Any] = {}
+    if not row.key_required:
+        told["without a key"] = "it answers"
+    if row.routed:
+        told["router"] = f"a Hugging Face token goes to {ROUTER}{'' if row.name == 'auto' else f'/{row.name}'}"
+    told["models"] = "by their names on the Hub, or its own" if row.maps else "by its own names"
+    if row.header != "authorization" or row.scheme not in ("Bearer", ""):
+        told["sends its key as"] = f"{row.header}: {row.scheme} KEY".replace(":  ", ": ")
+    if row.headers:
+        told["further headers"] = [f"{name}: {value}" for name, value in row.headers.items()]
+    if row.idempotency:
+        told["repeats"] = f"known by the header {row.idempotency}"
+    if row.resume:
+        told["jobs"] = f"can be taken up again: {', '.join(row.resume)}"
+    if row.origins:
+        told["takes its key at"] = list(row.origins)
+    return told
 
 
 def _facts(row: Provider) -> dict[str, Any]:
@@ -74,4 +127,4 @@ def _show_table(rows: list[dict[str, Any]]) -> None:
 def _cell(value: Any, separator: str) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return separator.join(value) if isinstance(value, list) else str(value)
+    return separator.join(value) if isinstance(value, list | tuple) else str(value)

@@ -32,9 +32,9 @@ def provider(name: str) -> Provider:
     """The provider's row. Raises `UnknownProviderError`, which names the nearest and all."""
     found = PROVIDERS.get(name)
     if found is None:
-        near = difflib.get_close_matches(name.lower(), PROVIDERS, 1, 0.5)
-        hint = f"; did you mean {near[0]!r}" if near else ""
-        raise UnknownProviderError(f"no provider is called {name!r}{hint}? There are {', '.join(PROVIDERS)}")
+        near = difflib.get_close_matches(name.lower(), PROVIDERS, 1, 0.7)
+        hint = f"; did you mean {near[0]!r}? There are" if near else "; there are"
+        raise UnknownProviderError(f"no provider is called {name!r}{hint} {', '.join(PROVIDERS)}")
     return found
 
 
