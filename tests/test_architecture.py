@@ -35,8 +35,8 @@ WORDS = (
 )
 PLAIN = f"{WORDS} tasks providers engine"
 CLIENTS = (
-    "portal calling spellings methods responses custom hub openai_names openai_calls extras legacy task_rows keys"
-    " options attributes routes routing client"
+    "portal call_options calling spellings methods responses custom hub openai_names openai_calls extras legacy"
+    " task_rows keys options attributes routes routing client"
 )
 LAYERS = {
     # 0: words and pure knowledge

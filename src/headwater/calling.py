@@ -6,10 +6,12 @@ documentation are the declaration's. No call is prepared or performed here.
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, Self, TypeVar, overload
 
 from .engine.run import AsyncRun
+from .methods import CoroutineFunction, dressed
 from .portal import Run, call
 
 if TYPE_CHECKING:
@@ -35,10 +37,14 @@ class Bound(Generic[P, E, R]):
         return f"<{type(self._client).__name__}.{self.__name__}>"
 
 
-class AsyncTask(Bound[P, E, R]):
+class AsyncTask(Bound[P, E, R], CoroutineFunction):
     """A task of `AsyncInferenceClient`."""
 
     _client: AsyncInferenceClient
+
+    def __init__(self, declaration: Declaration[P, E, R], client: Any) -> None:
+        super().__init__(declaration, client)
+        self.__annotations__ = {}
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
         return self._client._call(self.declaration, args, kwargs)
@@ -80,5 +86,26 @@ class Task(Generic[P, E, R]):
     def __get__(self, client: InferenceClient, owner: type[Any]) -> SyncTask[P, E, R]: ...
     def __get__(self, client: Any, owner: type[Any]) -> Any:
         if client is None:
-            return self
+            asynchronous = getattr(owner, "asynchronous", None)
+            return self if asynchronous is None else self._functions[0 if asynchronous else 1]
         return self.faces[0 if client.asynchronous else 1](self.declaration, client)
+
+    @cached_property
+    def _functions(self) -> tuple[Callable[..., Any], Callable[..., Any]]:
+        """What the two classes have under the task's name, for whoever looks at methods there: help, and mocks."""
+        faces, declaration = self.faces, self.declaration
+
+        async def asynchronous(client: Any, *args: Any, **kwargs: Any) -> Any:
+            return await faces[0](declaration, client)(*args, **kwargs)
+
+        def blocking(client: Any, *args: Any, **kwargs: Any) -> Any:
+            return faces[1](declaration, client)(*args, **kwargs)
+
+        def stream(client: Any, *args: Any, **kwargs: Any) -> Any:
+            return faces[0 if client.asynchronous else 1](declaration, client).stream(*args, **kwargs)
+
+        dressed(stream, "stream", faces[0].stream.__doc__, declaration.signature)
+        for function in (asynchronous, blocking):
+            dressed(function, declaration.method, declaration.doc, declaration.signature)
+            vars(function).update(declaration=declaration, stream=stream)
+        return asynchronous, blocking

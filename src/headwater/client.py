@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 from .attributes import Options
 from .auth import Kept, Secret, check_headers, hidden
 from .batch.faces import AsyncMaps, SyncMaps
+from .call_options import OwnOptions, taken
 from .calling import AsyncTask, SyncTask
 from .engine.deadlines import Timeout
 from .engine.facts import Plan
@@ -29,6 +30,7 @@ from .errors import InvalidParameterError
 from .events import Job
 from .extras import AsyncExtras, SyncExtras
 from .keys import Settings, is_url
+from .methods import names
 from .options import (
     ALIASES,
     HIDDEN,
@@ -250,47 +252,57 @@ class Client(Tasks, Options):
         pace: Pace | None = None,
     ) -> AsyncRun[Any, Any]:
         given.pop("stream", None)
+        options = taken(given, len(self._router.names))
         task = declaration.name
         turns = self._engine.turns(self._router.names, (task, given.get("model")))
-        prepare, engine = partial(self._prepare, task, given, stream), self._engine
-        limits, after = self._timeout, self._hedge_after
+        prepare, engine = partial(self._prepare, task, given, stream, options), self._engine
+        limits, after = options.limits(self._timeout), self._hedge_after
         name, parts = declaration.method, declaration.elements if stream else None
         return AsyncRun(
             engine, name, prepare, show, timeout=limits, turns=turns, hedge_after=after, pace=pace, elements=parts
         )
 
-    async def _prepare(self, task: str, given: dict[str, Any], stream: bool, index: int) -> Plan:
+    async def _prepare(self, task: str, given: dict[str, Any], stream: bool, options: OwnOptions, index: int) -> Plan:
         there = await self._router.to(task, given.get("model"), index)
-        return self._plan(task, there, given, stream)
+        return self._plan(task, there, given, stream, options)
 
-    def _custom(self, task: str, model: str | None, flow: Flows, *, at_hub: bool = False) -> AsyncRun[Any, Any]:
-        """A run of something that is no declared task; `at_hub`: it asks the Hub alone, whoever the provider is."""
+    def _custom(
+        self, task: str, model: str | None, flow: Flows, given: Mapping[str, Any] = {}, *, at_hub: bool = False
+    ) -> AsyncRun[Any, Any]:
+        """A run of something that is no declared task, with the call's own options.
+
+        `at_hub`: it asks the Hub alone, whoever the provider is.
+        """
+        options = taken(dict(given))
 
         async def prepare(_: int) -> Plan:
             there = await self._router.for_flow(task, model, flow, at_hub=at_hub)
-            return self._plan(task, there, {}, stream=False)
+            return self._plan(task, there, {}, False, options)
 
-        return AsyncRun(self._engine, task, prepare, timeout=self._timeout)
+        return AsyncRun(self._engine, task, prepare, timeout=options.limits(self._timeout))
 
-    def _resume(self, job: Job) -> AsyncRun[Any, Any]:
+    def _resume(self, job: Job, given: Mapping[str, Any]) -> AsyncRun[Any, Any]:
+        options = taken(dict(given))
+
         async def prepare(_: int) -> Plan:
-            return self._plan(job.task, await self._router.for_job(job), {}, stream=False)
+            return self._plan(job.task, await self._router.for_job(job), {}, False, options)
 
-        parts = elements_of(job.task)
-        return AsyncRun(self._engine, job.task, prepare, timeout=self._timeout, elements=parts)
+        parts, limits = elements_of(job.task), options.limits(self._timeout)
+        return AsyncRun(self._engine, job.task, prepare, timeout=limits, elements=parts)
 
-    def _plan(self, task: str, there: Destination, given: dict[str, Any], stream: bool) -> Plan:
+    def _plan(self, task: str, there: Destination, given: dict[str, Any], stream: bool, options: OwnOptions) -> Plan:
+        limits = options.limits(self._timeout)
         parameters = {name: value for name, value in given.items() if name not in _OURS}
         extra = given.get("extra_body", {})
-        call = there.call(task, parameters, extra, stream=stream, seconds=self._timeout.total)
+        call = there.call(task, parameters, extra, stream=stream, seconds=limits.total)
         return Plan(
             task=task,
             provider=there.name,
             model=there.named,
             flow=there.flow(call),
-            credentials=there.credentials,
+            credentials=options.credentials(there.credentials),
             keys=there.keys,
-            timeout=self._timeout,
+            timeout=limits,
             own=there.timeout,
             retries=self._retries,
         )
@@ -299,12 +311,12 @@ class Client(Tasks, Options):
 class AsyncInferenceClient(Client, AsyncExtras, AsyncMaps):
     """Runs inference on servers, from asyncio and trio; every task is a coroutine, and `.stream(...)` a run."""
 
-    @property
+    @names
     def chat(self) -> Chat[AsyncChat]:
         """OpenAI's spelling: `client.chat.completions.create(...)` is `chat_completion`."""
         return Chat(self.chat_completion)
 
-    @property
+    @names
     def embeddings(self) -> Named[AsyncTask[..., embeddings.EmbeddingOutput, embeddings.CreateEmbeddingResponse]]:
         """OpenAI's spelling: `client.embeddings.create(...)` is `create_embedding`."""
         return Named(self.create_embedding)
@@ -327,12 +339,12 @@ class AsyncInferenceClient(Client, AsyncExtras, AsyncMaps):
 class InferenceClient(Client, SyncExtras, SyncMaps):
     """The same client for blocking code, safe from several threads; every call runs on one shared event loop."""
 
-    @property
+    @names
     def chat(self) -> Chat[SyncChat]:
         """OpenAI's spelling: `client.chat.completions.create(...)` is `chat_completion`."""
         return Chat(self.chat_completion)
 
-    @property
+    @names
     def embeddings(self) -> Named[SyncTask[..., embeddings.EmbeddingOutput, embeddings.CreateEmbeddingResponse]]:
         """OpenAI's spelling: `client.embeddings.create(...)` is `create_embedding`."""
         return Named(self.create_embedding)

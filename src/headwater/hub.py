@@ -118,7 +118,7 @@ def _following(hub: str, url: str, link: str) -> str | None:
 
 def endpoint_info(call: Call) -> Flow[dict[str, Any]]:
     """What a text-generation server says of itself."""
-    return decode((yield Send(get(f"{_server(call)}/info", auth="provider"))), dict[str, Any])
+    return decode((yield Send(get(_route(call, "/info"), auth="provider"))), dict[str, Any])
 
 
 def health(call: Call) -> Flow[bool]:
@@ -128,22 +128,23 @@ def health(call: Call) -> Flow[bool]:
             "health_check wants a server's URL, as model or as the client's; see get_model_status"
         )
     try:
-        yield Send(get(f"{_server(call)}/health", auth="provider"))
+        yield Send(get(_route(call, "/health"), auth="provider"))
     except (ProviderError, TransportError):
         return False
     return True
 
 
-def _server(call: Call) -> str:
-    """The URL before a server's own routes."""
+def _route(call: Call, route: str) -> str:
+    """The URL of one of a server's own routes, which stands before its versions; a query stays at its end."""
     if call.url is not None:
-        before = openai_url(call.url, CHAT).removesuffix(f"/{CHAT}")
-        return re.sub(r"/v[0-9]+[a-z0-9]*\Z", "", before)
+        whole, _, query = openai_url(call.url, CHAT).partition("?")
+        server = re.sub(r"/v[0-9]+[a-z0-9]*\Z", "", whole.removesuffix(f"/{CHAT}"))
+        return f"{server}{route}?{query}" if query else server + route
     if call.provider != "hf-inference":
         raise InvalidParameterError("the client's provider says nothing of its servers; give a server's URL as model")
     if call.hub_id is None:
         raise MissingModelError("pass model=..., a model's id or a server's URL")
-    return at_model(call.base, "/models/", call.hub_id)
+    return at_model(call.base, "/models/", call.hub_id, route)
 
 
 PREFIXES: Final = {
@@ -173,7 +174,7 @@ class _Models(msgspec.Struct):
 def models(call: Call) -> Flow[ModelList]:
     """The models that the client's server, provider or router has."""
     if call.url is not None:
-        url = openai_url(call.url, CHAT).removesuffix(CHAT) + "models"
+        url = openai_url(call.url, CHAT).replace(f"/{CHAT}", "/models", 1)
     elif call.routed:
         url = f"{call.base.removesuffix('/' + call.provider)}/v1/models"
     else:

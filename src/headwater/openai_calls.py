@@ -5,11 +5,13 @@ Each calls a task with its arguments under other names; `openai_names` knows tho
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+import inspect
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Sequence
+from typing import TYPE_CHECKING, Any, Unpack
 
 from . import hub
-from .methods import Asynchronous, Blocking, Method
+from .call_options import RequestOptions, moved, options_of
+from .methods import Asynchronous, Blocking, CoroutineFunction, Method
 from .openai_names import (
     CompletionOutput,
     ImagesResponse,
@@ -46,7 +48,8 @@ async def _generate(
     **more: Any,
 ) -> ImagesResponse:
     """`text_to_image` in OpenAI's words; `size` is "1024x768", and what else there is goes to the server."""
-    arguments = image_arguments(prompt, model, n, size, extra_body, more)
+    options = moved(more)
+    arguments = options | image_arguments(prompt, model, n, size, extra_body, more)
     return ImagesResponse(await names._client._call(generation.text_to_image, (), arguments))
 
 
@@ -61,7 +64,8 @@ async def _speak(
     **more: Any,
 ) -> Media:
     """`text_to_speech` in OpenAI's words; the sound is bytes, with `.mime_type` and `.save(path)`."""
-    arguments = speech_arguments(input, model, voice, extra_body, more)
+    options = moved(more)
+    arguments = options | speech_arguments(input, model, voice, extra_body, more)
     sound: Media = await names._client._call(audio.text_to_speech, (), arguments)
     return sound
 
@@ -78,7 +82,8 @@ async def _transcribe(
     **more: Any,
 ) -> Any:
     """`automatic_speech_recognition` in OpenAI's words; with `stream=True` its run."""
-    arguments = transcription_arguments(file, model, timestamp_granularities, extra_body, more)
+    options = moved(more)
+    arguments = options | transcription_arguments(file, model, timestamp_granularities, extra_body, more)
     if stream:
         return await names._client._run(audio.automatic_speech_recognition, (), arguments).start()
     return await names._client._call(audio.automatic_speech_recognition, (), arguments)
@@ -89,7 +94,8 @@ async def _complete(
 ) -> CompletionOutput | AsyncRun[CompletionOutput, Any]:
     """`text_generation` in OpenAI's words; with `stream=True` a run of chunks."""
     declaration = text.text_generation
-    given = declaration.bind((), completion_arguments(prompt, parameters))
+    options = moved(parameters)
+    given = declaration.bind((), options | completion_arguments(prompt, parameters))
     if stream:
         run: AsyncRun[CompletionOutput, Any] = names._client._start(
             declaration, given, stream=True, show=completion_chunk
@@ -99,10 +105,51 @@ async def _complete(
     return completion(await whole.result(), whole.model)
 
 
-async def _list_models(names: _Names, /) -> hub.ModelList:
-    """The models that the client's server, provider or router has."""
-    found: hub.ModelList = await names._client._custom("models", None, hub.models).result()
+async def _list_models(names: _Names, /, **options: Unpack[RequestOptions]) -> hub.ModelList:
+    """The models that the client's server, provider or router has: `data`, or to be gone through."""
+    found: hub.ModelList = await names._client._custom("models", None, hub.models, options_of(options)).result()
     return found
+
+
+class PendingModels(Coroutine[Any, Any, hub.ModelList]):
+    """What `await` makes a list of models, and `async for` goes through."""
+
+    def __init__(self, coroutine: Coroutine[Any, Any, hub.ModelList]) -> None:
+        self._coroutine = coroutine
+
+    def __await__(self) -> Generator[Any, Any, hub.ModelList]:
+        return self._coroutine.__await__()
+
+    async def __aiter__(self) -> AsyncIterator[hub.ModelInfo]:
+        for model in await self._coroutine:
+            yield model
+
+    def send(self, value: Any) -> Any:
+        """As a coroutine does."""
+        return self._coroutine.send(value)
+
+    def throw(self, *error: Any) -> Any:
+        """As well."""
+        return self._coroutine.throw(*error)
+
+    def close(self) -> None:
+        """As well."""
+        self._coroutine.close()
+
+
+class ModelLister(CoroutineFunction):
+    """`client.models.list` of `AsyncInferenceClient`: what it gives is awaited, or gone through by `async for`."""
+
+    __name__ = "list"
+
+    def __init__(self, function: Callable[..., Coroutine[Any, Any, hub.ModelList]]) -> None:
+        super().__init__()
+        self._function = function
+        self.__doc__ = function.__doc__
+        self.__signature__ = inspect.signature(function)
+
+    def __call__(self, **options: Unpack[RequestOptions]) -> PendingModels:
+        return PendingModels(self._function(**options))
 
 
 class _Images(_Names):
@@ -121,10 +168,6 @@ class _Completions(_Names):
     create = Method(_complete)
 
 
-class _Models(_Names):
-    list = Method(_list_models)
-
-
 class AsyncImages(_Images, Asynchronous):
     """`client.images`."""
 
@@ -141,8 +184,15 @@ class AsyncCompletions(_Completions, Asynchronous):
     """`client.completions`."""
 
 
-class AsyncModels(_Models, Asynchronous):
+class AsyncModels(_Names, Asynchronous):
     """`client.models`."""
+
+    _list = Method(_list_models)
+
+    @property
+    def list(self) -> ModelLister:
+        """The models that the client's server, provider or router has."""
+        return ModelLister(self._list)
 
 
 class AsyncAudio(_Names):
@@ -175,8 +225,10 @@ class SyncCompletions(_Completions, Blocking):
     """`client.completions`."""
 
 
-class SyncModels(_Models, Blocking):
+class SyncModels(_Names, Blocking):
     """`client.models`."""
+
+    list = Method(_list_models)
 
 
 class SyncAudio(_Names):

@@ -19,7 +19,7 @@ from .options import secret_of
 from .providers import PROVIDERS, provider
 from .wire import parse_url
 
-_KEY_HEADERS: Final = frozenset({"authorization", "cookie", "x-api-key", "api-key"}) | {
+KEY_HEADERS: Final = frozenset({"authorization", "cookie", "x-api-key", "api-key"}) | {
     row.header for row in PROVIDERS.values()
 }
 
@@ -135,7 +135,7 @@ def _called(route: Route, names: Counter[str]) -> str:
 
 
 def _check_shared(given: Settings, routes: list[Route]) -> None:
-    shared = sorted({name for name, _ in given.headers} & _KEY_HEADERS)
+    shared = sorted({name for name, _ in given.headers} & KEY_HEADERS)
     if shared:
         raise InvalidParameterError(
             f"the header {shared[0]!r} would go to every provider of the list: give each Route(...) its own api_key="

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import platform
 from collections.abc import Mapping
 from typing import Final
+from urllib.parse import unquote_plus
 
 from .._version import __version__
 from ..auth import PROXY_SECRETS, Masked, Secret, secrets_in
 from ..flow import Request
-from ..wire import Outgoing, parse_url
+from ..wire import Outgoing, Url, parse_url
 from .multipart import Pieces, body_of
 
 AGENT: Final = f"headwater/{__version__} python/{platform.python_version()}"
@@ -22,7 +24,7 @@ class Credentials:
     Nothing goes anywhere else.
     """
 
-    __slots__ = ("_provider", "hub_header", "hub_origin", "origins", "secrets")
+    __slots__ = ("_provider", "hub_header", "hub_origin", "origins", "query", "secrets")
 
     def __init__(
         self,
@@ -39,6 +41,7 @@ class Credentials:
         self.hub_origin = hub_origin
         self.hub_header = {"authorization": Masked(f"Bearer {hub_token.reveal()}")} if hub_token else {}
         self.secrets = (*(s for s in (key, hub_token) if s is not None), *secrets_in(headers))
+        self.query: tuple[tuple[str, str], ...] = ()
         self._provider: dict[str, str] = {}
         if key is not None:
             self._provider[header] = Masked(f"{scheme} {key.reveal()}".strip())
@@ -51,6 +54,28 @@ class Credentials:
         if request.auth == "hub" and origin == self.hub_origin:
             return self.hub_header
         return {}
+
+    def with_more(self, headers: tuple[tuple[str, str], ...], query: tuple[tuple[str, str], ...]) -> Credentials:
+        """The same with one call's own headers and query (names, and their encoded pairs), which go where the key goes.
+
+        They stand over those that are there.
+        """
+        more = copy.copy(self)
+        more._provider = self._provider | {name: Masked(value) for name, value in headers}
+        more.query = query
+        more.secrets = (*self.secrets, *secrets_in(headers), *secrets_in((name, text) for name, text in query))
+        return more
+
+    def url(self, request: Request) -> Url:
+        """Where the request goes. Raises `InvalidParameterError` for a URL that is none."""
+        url = parse_url(request.url)
+        if not self.query or request.auth != "provider" or url.origin not in self.origins:
+            return url
+        path, _, there = url.target.partition("?")
+        ours = {name for name, _ in self.query}
+        kept = [pair for pair in there.split("&") if pair and unquote_plus(pair.partition("=")[0]) not in ours]
+        query = "&".join([*kept, *(text for _, text in self.query if text)])
+        return url._replace(target=f"{path}?{query}" if query else path)
 
     def clean(self, headers: dict[str, str]) -> dict[str, str]:
         """An answer's headers without any secret of this call, for people to look at."""
@@ -71,7 +96,7 @@ class Credentials:
 
 def outgoing(request: Request, credentials: Credentials, connect_timeout: float | None) -> Outgoing:
     """The request as the transport takes it. Raises `InvalidParameterError` for a URL that is none."""
-    url = parse_url(request.url)
+    url = credentials.url(request)
     body, content_type = body_of(request.body)
     headers = {
         "user-agent": AGENT,

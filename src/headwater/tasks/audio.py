@@ -5,13 +5,13 @@ Nothing here decodes a sound: which formats a server reads is its business.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias, Unpack
 
 from msgspec import Meta, field
 
 from ..events import JobEvent
 from ..media import File, Media, from_text
-from .declare import Declare, task
+from .declare import CallOptions, Declare, task
 from .lenient import NOT_SAID, Needed, Nullable, Unneeded
 from .output import Output
 from .parameters import GenerationParameters, Natural, Positive, Share, Transform, source
@@ -74,7 +74,7 @@ def audio_classification(
     model: str | None = None,
     top_k: Positive | None = None,
     function_to_apply: AudioClassificationOutputTransform | None = None,
-    extra_body: dict[str, Any] | None = None,
+    **options: Unpack[CallOptions],
 ) -> list[AudioClassificationOutputElement]:
     """Say what a sound is: a word, an emotion, an instrument.
 
@@ -106,7 +106,7 @@ def audio_to_audio(
     audio: File,
     *,
     model: str | None = None,
-    extra_body: dict[str, Any] | None = None,
+    **options: Unpack[CallOptions],
 ) -> list[AudioToAudioOutputElement]:
     """Make sounds of a sound: separate its sources, or clean it of noise.
 
@@ -136,9 +136,9 @@ def automatic_speech_recognition(
     audio: File,
     *,
     model: str | None = None,
-    extra_body: dict[str, Any] | None = None,
     return_timestamps: bool | Literal["word", "char"] | None = None,
     generation_parameters: GenerationParameters | None = None,
+    **options: Unpack[CallOptions],
 ) -> AutomaticSpeechRecognitionOutput:
     """Write down what is said in a sound.
 
@@ -187,7 +187,7 @@ def text_to_speech(
     top_p: Share | None = None,
     typical_p: Share | None = None,
     use_cache: bool | None = None,
-    extra_body: dict[str, Any] | None = None,
+    **options: Unpack[CallOptions],
 ) -> Media:
     """Read a text out.
 
@@ -236,7 +236,7 @@ def text_to_audio(
     *,
     model: str | None = None,
     generation_parameters: GenerationParameters | None = None,
-    extra_body: dict[str, Any] | None = None,
+    **options: Unpack[CallOptions],
 ) -> Media:
     """Make music or a sound after a description.
 

@@ -7,7 +7,7 @@ answers with are in `chat_types`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypedDict, Unpack
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, Unpack
 
 import msgspec
 from msgspec import Meta
@@ -20,7 +20,7 @@ from .chat_input import (
     ChatCompletionInputToolChoiceClass,
 )
 from .chat_types import ChatCompletionOutput, ChatCompletionOutputMessage, ChatCompletionStreamOutput
-from .declare import task
+from .declare import CallOptions, task
 
 _OBJECT = {"type": "object"}
 _OBJECTS = {"type": "array", "items": _OBJECT}
@@ -123,7 +123,7 @@ def _without_nulls(value: Any) -> Any:
     return [_without_nulls(item) for item in value] if isinstance(value, list) else value
 
 
-class ChatParameters(TypedDict, total=False):
+class ChatParameters(CallOptions, total=False):
     """The parameters of `chat_completion` but the messages and `stream`; what each means stands there."""
 
     model: str | None
@@ -143,7 +143,6 @@ class ChatParameters(TypedDict, total=False):
     tools: Tools | None
     top_logprobs: Annotated[int, Meta(ge=0, le=20)] | None
     top_p: Annotated[float, Meta(ge=0, le=1)] | None
-    extra_body: dict[str, Any] | None
     reasoning_effort: str | None
     max_completion_tokens: Positive | None
     parallel_tool_calls: bool | None

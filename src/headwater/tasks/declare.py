@@ -12,10 +12,12 @@ import types
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import (
+    TYPE_CHECKING,
     Any,
     ForwardRef,
     Generic,
     ParamSpec,
+    TypedDict,
     TypeVar,
     Union,
     Unpack,
@@ -35,6 +37,23 @@ E = TypeVar("E")
 R = TypeVar("R")
 
 Check = Callable[[Mapping[str, Any]], str | None]
+
+CALL_OPTIONS = frozenset({"timeout", "extra_headers", "extra_query"})
+"""What every call takes beside its task's parameters; what they may be is for the client to say."""
+
+if TYPE_CHECKING:
+    from ..engine.deadlines import Timeout
+else:
+    Timeout = float
+
+
+class CallOptions(TypedDict, total=False):
+    """What every task takes beside its own parameters."""
+
+    extra_body: dict[str, Any] | None
+    timeout: float | Timeout | None
+    extra_headers: Mapping[str, str] | None
+    extra_query: Mapping[str, Any] | None
 
 
 class Declaration(Generic[P, E, R]):
@@ -67,13 +86,14 @@ class Declaration(Generic[P, E, R]):
 
     @cached_property
     def signature(self) -> inspect.Signature:
-        """The function's signature; a `**parameters: Unpack[...]` stands in it parameter by parameter."""
+        """The function's signature and what every call takes; a `**parameters: Unpack[...]` stands in it one by one."""
         declared = inspect.signature(self._function)
         named = [p for p in declared.parameters.values() if p.kind is not p.VAR_KEYWORD]
         given = set(declared.parameters)
+        every = get_type_hints(CallOptions)
         more = [
             inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
-            for name, kind in self._hints.items()
+            for name, kind in (_without(frozenset(every), self._hints) | every).items()
             if name not in given
         ]
         return declared.replace(parameters=[*named, *more, *self._others(declared)])
@@ -109,7 +129,7 @@ class Declaration(Generic[P, E, R]):
         """The parameters as a Struct type: one field each, in order, with types and bounds."""
         fields: list[tuple[str, Any] | tuple[str, Any, Any]] = []
         for p in self.signature.parameters.values():
-            if p.kind is p.VAR_KEYWORD:
+            if p.kind is p.VAR_KEYWORD or p.name in CALL_OPTIONS:
                 continue
             hint = self._hints[p.name]
             fields.append((p.name, hint) if p.default is p.empty else (p.name, hint, p.default))
@@ -132,13 +152,14 @@ class Declaration(Generic[P, E, R]):
         return self.checked(given)
 
     def checked(self, given: dict[str, Any]) -> dict[str, Any]:
-        """The same for arguments by name, none of them None."""
+        """The same for arguments by name, none of them None. What every call takes (`CALL_OPTIONS`) passes."""
         if self.takes_more:
             given = self._with_others(given)
+        own = given if CALL_OPTIONS.isdisjoint(given) else _without(CALL_OPTIONS, given)
         try:
-            msgspec.convert(given, self.parameters)
+            msgspec.convert(own, self.parameters)
         except (msgspec.ValidationError, TypeError, RecursionError, UnicodeError) as error:
-            raise InvalidParameterError(f"{self.method}: {self._explain(error, given)}") from None
+            raise InvalidParameterError(f"{self.method}: {self._explain(error, own)}") from None
         wrong = self._check(given) if self._check else None
         if wrong:
             raise InvalidParameterError(f"{self.method}: {wrong}")
@@ -146,7 +167,7 @@ class Declaration(Generic[P, E, R]):
 
     def _with_others(self, given: dict[str, Any]) -> dict[str, Any]:
         """The same with what is no parameter of the task's as one of the server's; `extra_body` goes over it."""
-        known = self.parameters.__struct_fields__
+        known = (*self.parameters.__struct_fields__, *CALL_OPTIONS)
         others = {name: value for name, value in given.items() if name not in known}
         extra = given.get("extra_body", {})
         merged = {**others, **extra} if isinstance(extra, dict) else extra
@@ -177,6 +198,10 @@ class Declaration(Generic[P, E, R]):
                 return f"{name!r} is required"
         reason, _, path = str(error).partition(" - at `$.")
         return f"{path.rstrip('`')}: {reason[:1].lower()}{reason[1:]}" if path else reason
+
+
+def _without(names: frozenset[str], given: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in given.items() if name not in names}
 
 
 def is_not_given(value: object) -> bool:

@@ -12,7 +12,7 @@ import sys
 from array import array
 from functools import cache
 from struct import Struct
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, TypeAlias, Unpack
 
 import msgspec
 from msgspec import Meta
@@ -21,7 +21,7 @@ from ..errors import DecodeError
 from ..json_decoder import decode
 from ..json_text import UNREADABLE
 from ..mime import from_text
-from .declare import Declare
+from .declare import CallOptions, Declare
 from .lenient import Needed, Nullable
 from .output import Output
 
@@ -222,7 +222,7 @@ def feature_extraction(
     dimensions: Annotated[int, Meta(ge=1)] | None = None,
     encoding_format: Literal["float", "base64"] | None = None,
     model: str | None = None,
-    extra_body: dict[str, Any] | None = None,
+    **options: Unpack[CallOptions],
 ) -> Vectors:
     """Turn texts into vectors.
 
@@ -266,7 +266,7 @@ def create_embedding(
     dimensions: Annotated[int, Meta(ge=1)] | None = None,
     encoding_format: Literal["float", "base64"] | None = None,
     user: str | None = None,
-    extra_body: dict[str, Any] | None = None,
+    **options: Unpack[CallOptions],
 ) -> CreateEmbeddingResponse:
     """Turn texts into vectors, in OpenAI's words.
 

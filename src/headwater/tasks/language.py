@@ -6,9 +6,9 @@ What is not set is not sent, so that the server's own defaults hold.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, Unpack
 
-from .declare import Declare, task
+from .declare import CallOptions, Declare, task
 from .lenient import NOT_SAID, Nullable
 from .output import Output
 from .parameters import Natural, Positive, Transform, TruncationStrategy
@@ -80,7 +80,7 @@ def text_classification(
     model: str | None = None,
     top_k: Positive | None = None,
     function_to_apply: TextClassificationOutputTransform | None = None,
-    extra_body: dict[str, Any] | None = None,
+    **options: Unpack[CallOptions],
 ) -> list[TextClassificationOutputElement]:
     """Say what kind of text this is, such as positive or negative.
 
@@ -114,7 +114,7 @@ def token_classification(
     aggregation_strategy: TokenClassificationAggregationStrategy | None = None,
     ignore_labels: list[str] | None = None,
     stride: Natural | None = None,
-    extra_body: dict[str, Any] | None = None,
+    **options: Unpack[CallOptions],
 ) -> list[TokenClassificationOutputElement]:
     """Find names, places, parts of speech and the like in a text.
 
@@ -149,7 +149,7 @@ def fill_mask(
     model: str | None = None,
     targets: list[str] | None = None,
     top_k: Positive | None = None,
-    extra_body: dict[str, Any] | None = None,
+    **options: Unpack[CallOptions],
 ) -> list[FillMaskOutputElement] | list[list[FillMaskOutputElement]]:
     """Say which words fit into a gap.
 
@@ -183,7 +183,7 @@ def summarization(
     clean_up_tokenization_spaces: bool | None = None,
     generate_parameters: dict[str, Any] | None = None,
     truncation: SummarizationTruncationStrategy | None = None,
-    extra_body: dict[str, Any] | None = None,
+    **options: Unpack[CallOptions],
 ) -> SummarizationOutput:
     """Make a text short.
 
@@ -221,7 +221,7 @@ def translation(
     clean_up_tokenization_spaces: bool | None = None,
     truncation: TranslationTruncationStrategy | None = None,
     generate_parameters: dict[str, Any] | None = None,
-    extra_body: dict[str, Any] | None = None,
+    **options: Unpack[CallOptions],
 ) -> TranslationOutput:
     """Say a text in another language.
 

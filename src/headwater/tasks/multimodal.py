@@ -5,12 +5,12 @@ The words of a document are read by the server, if `word_boxes` does not bring t
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Unpack
 
 from msgspec import Meta
 
 from ..media import Source
-from .declare import task
+from .declare import CallOptions, task
 from .lenient import NOT_SAID, Nullable
 from .output import Output
 from .parameters import Natural, Positive, source
@@ -58,7 +58,7 @@ def document_question_answering(
     max_seq_len: Positive | None = None,
     top_k: Positive | None = None,
     word_boxes: list[Box | str] | None = None,
-    extra_body: dict[str, Any] | None = None,
+    **options: Unpack[CallOptions],
 ) -> list[DocumentQuestionAnsweringOutputElement]:
     """Find the answer to a question in the image of a document.
 
@@ -99,7 +99,7 @@ def visual_question_answering(
     *,
     model: str | None = None,
     top_k: Positive | None = None,
-    extra_body: dict[str, Any] | None = None,
+    **options: Unpack[CallOptions],
 ) -> list[VisualQuestionAnsweringOutputElement]:
     """Answer a question about an image.
 

@@ -5,11 +5,11 @@ Texts go as they are: what is too long for the model is for the server to cut.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Unpack
 
 from msgspec import Meta
 
-from .declare import task
+from .declare import CallOptions, task
 from .lenient import NOT_SAID, Nullable
 from .output import Output
 from .parameters import Natural, Positive
@@ -37,7 +37,7 @@ def question_answering(
     max_question_len: Positive | None = None,
     max_seq_len: Positive | None = None,
     top_k: Positive | None = None,
-    extra_body: dict[str, Any] | None = None,
+    **options: Unpack[CallOptions],
 ) -> QuestionAnsweringOutputElement | list[QuestionAnsweringOutputElement]:
     """Find the answer to a question in a text.
 
@@ -75,7 +75,7 @@ def sentence_similarity(
     other_sentences: Annotated[list[str], Meta(min_length=1)],
     *,
     model: str | None = None,
-    extra_body: dict[str, Any] | None = None,
+    **options: Unpack[CallOptions],
 ) -> list[float]:
     """Say how much other sentences mean the same as one.
 

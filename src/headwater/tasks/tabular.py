@@ -7,11 +7,11 @@ servers of this kind take text.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, Unpack
 
 from msgspec import Meta
 
-from .declare import Declare, task
+from .declare import CallOptions, Declare, task
 from .lenient import NOT_SAID, Nullable
 from .output import Output
 
@@ -48,7 +48,7 @@ def table_question_answering(
     padding: Padding | None = None,
     sequential: bool | None = None,
     truncation: bool | None = None,
-    extra_body: dict[str, Any] | None = None,
+    **options: Unpack[CallOptions],
 ) -> TableQuestionAnsweringOutputElement:
     """Find the answer to a question in a table.
 
@@ -81,7 +81,7 @@ def tabular_classification(
     table: Table,
     *,
     model: str | None = None,
-    extra_body: dict[str, Any] | None = None,
+    **options: Unpack[CallOptions],
 ) -> list[str | int | float]:
     """Say what each row of a table is.
 
@@ -110,7 +110,7 @@ def tabular_regression(
     table: Table,
     *,
     model: str | None = None,
-    extra_body: dict[str, Any] | None = None,
+    **options: Unpack[CallOptions],
 ) -> list[float]:
     """Say a number for each row of a table.
 

@@ -8,12 +8,12 @@ brings that to these types. A stream's event must have a `token`, so that an err
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypedDict, Unpack
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, Unpack
 
 import msgspec
 from msgspec import Meta
 
-from .declare import task
+from .declare import CallOptions, task
 from .lenient import Kept, Needed, Nullable
 from .output import Output
 
@@ -186,7 +186,7 @@ def _check(given: Mapping[str, Any]) -> str | None:
     return f"grammar must be a dict like {{'type': 'json', 'value': {{...}}}}, not {type(grammar).__name__}"
 
 
-class TextParameters(TypedDict, total=False):
+class TextParameters(CallOptions, total=False):
     """The parameters of `text_generation` but the prompt, `details` and `stream`; what each means stands there."""
 
     model: str | None
@@ -208,7 +208,6 @@ class TextParameters(TypedDict, total=False):
     truncate: Natural | None
     typical_p: Share | None
     watermark: bool | None
-    extra_body: dict[str, Any] | None
 
 
 @task("text-generation", events=TextGenerationStreamOutput, check=_check)

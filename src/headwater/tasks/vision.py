@@ -5,11 +5,11 @@ Images are sent as they are given: nothing here scales, turns or recompresses on
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Unpack
 
 from ..events import JobEvent
 from ..media import Source, from_text, open_image
-from .declare import Declare, task
+from .declare import CallOptions, Declare, task
 from .lenient import NOT_SAID, Needed, Nullable
 from .output import Output
 from .parameters import GenerationParameters, Positive, Transform, source
@@ -96,7 +96,7 @@ def image_classification(
     model: str | None = None,
     function_to_apply: ImageClassificationOutputTransform | None = None,
     top_k: Positive | None = None,
-    extra_body: dict[str, Any] | None = None,
+    **options: Unpack[CallOptions],
 ) -> list[ImageClassificationOutputElement]:
     """Say what an image shows.
 
@@ -132,7 +132,7 @@ def image_segmentation(
     overlap_mask_area_threshold: float | None = None,
     subtask: ImageSegmentationSubtask | None = None,
     threshold: float | None = None,
-    extra_body: dict[str, Any] | None = None,
+    **options: Unpack[CallOptions],
 ) -> list[ImageSegmentationOutputElement]:
     """Say which pixels of an image belong to what.
 
@@ -167,7 +167,7 @@ def object_detection(
     *,
     model: str | None = None,
     threshold: float | None = None,
-    extra_body: dict[str, Any] | None = None,
+    **options: Unpack[CallOptions],
 ) -> list[ObjectDetectionOutputElement]:
     """Say which things an image shows, and where.
 
@@ -200,7 +200,7 @@ def image_to_text(
     model: str | None = None,
     max_new_tokens: Positive | None = None,
     generation_parameters: GenerationParameters | None = None,
-    extra_body: dict[str, Any] | None = None,
+    **options: Unpack[CallOptions],
 ) -> ImageToTextOutput:
     """Describe an image, or read the text in it.
 
@@ -232,7 +232,7 @@ def depth_estimation(
     image: Source,
     *,
     model: str | None = None,
-    extra_body: dict[str, Any] | None = None,
+    **options: Unpack[CallOptions],
 ) -> DepthEstimationOutput:
     """Say how far from the camera things are.
 

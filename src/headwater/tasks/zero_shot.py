@@ -5,12 +5,12 @@ At least one label is needed; an image's classes must be two, as one alone alway
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Unpack
 
 from msgspec import Meta
 
 from ..media import Source
-from .declare import task
+from .declare import CallOptions, task
 from .parameters import source
 from .scored import Scored
 from .vision import ZeroShotImageClassificationOutputElement, ZeroShotObjectDetectionOutputElement
@@ -31,7 +31,7 @@ def zero_shot_classification(
     multi_label: bool | None = False,
     hypothesis_template: str | None = None,
     model: str | None = None,
-    extra_body: dict[str, Any] | None = None,
+    **options: Unpack[CallOptions],
 ) -> list[ZeroShotClassificationOutputElement]:
     """Say which of some labels a text fits.
 
@@ -65,7 +65,7 @@ def zero_shot_image_classification(
     *,
     model: str | None = None,
     hypothesis_template: str | None = None,
-    extra_body: dict[str, Any] | None = None,
+    **options: Unpack[CallOptions],
 ) -> list[ZeroShotImageClassificationOutputElement]:
     """Say which of some labels an image fits best.
 
@@ -98,7 +98,7 @@ def zero_shot_object_detection(
     candidate_labels: Annotated[list[str], Meta(min_length=1)],
     *,
     model: str | None = None,
-    extra_body: dict[str, Any] | None = None,
+    **options: Unpack[CallOptions],
 ) -> list[ZeroShotObjectDetectionOutputElement]:
     """Look for named things in an image, and say where they are.
 
