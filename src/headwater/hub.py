@@ -22,6 +22,7 @@ from .providers.urls import CHAT, at_model, openai_url
 from .refusals import decode
 from .tasks.lenient import Needed, Unneeded
 from .tasks.output import Output
+from .wire import quoted_url
 
 PAGE: Final = 1000
 MOST_PAGES: Final = 20
@@ -112,7 +113,7 @@ def deployed(call: Call, *, frameworks: Sequence[str], task: str | None) -> Flow
 def _following(hub: str, url: str, link: str) -> str | None:
     """The next page, on the same Hub. https://www.rfc-editor.org/rfc/rfc8288"""
     found = _NEXT.search(link)
-    there = urljoin(url, found.group(1)) if found else ""
+    there = urljoin(url, quoted_url(found.group(1), "latin-1")) if found else ""
     return there if there.startswith(f"{hub}/api/models?") else None
 
 

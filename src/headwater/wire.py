@@ -11,13 +11,17 @@ import re
 from collections.abc import AsyncIterable
 from functools import lru_cache
 from typing import Final, Literal, NamedTuple, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import msgspec
 
 from .errors import InvalidParameterError
 
 _TARGET = re.compile(r"[\x21\x23-\x7e]*\Z")  # printable ASCII without space and quote; "#" is cut off before
+_ODD = re.compile(r"[^\x21\x23-\x7e]+")
+_BREAKS = re.compile(r"[\t\r\n]+")
+_AROUND = "".join(map(chr, range(0x21)))
+_PARTS = re.compile(r"((?:[A-Za-z][A-Za-z0-9+.-]*:)?//|)((?<=//)[^/?#]*|)(.*)", re.DOTALL)
 _USER = re.compile(r"[^/?#]*//[^/?#]*@")
 _NO_USER = "a URL must not carry a user name or password; pass the key as token="
 _HOST = re.compile(r"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])\Z")
@@ -80,6 +84,38 @@ def parse_url(text: str) -> Url:
     if not _TARGET.match(target) or not _HOST.match(parts.netloc.removesuffix(f":{port}")) or port == 0:
         raise InvalidParameterError(f"{shown!r} has characters that a URL cannot have; percent-encode them")
     return Url(parts.scheme, parts.hostname, port or _PORTS[parts.scheme], target)
+
+
+def quoted_url(text: str, encoding: str = "utf-8") -> str:
+    """A URL that a server named, its blanks and letters outside ASCII percent-encoded, as browsers do with them.
+
+    `encoding`: of the letters; a header's are latin-1, which gives back the bytes that were sent. What still is no URL
+    is left to `parse_url`. https://url.spec.whatwg.org/#concept-basic-url-parser
+    """
+    text = _BREAKS.sub("", text.strip(_AROUND))
+    if not _ODD.search(text):
+        return text
+    parts = _PARTS.match(text)
+    assert parts is not None, "it matches any text"
+    scheme, host, rest = parts.groups()
+    shown = _ODD.sub(lambda found: quote(_bytes_of(found[0], encoding)), rest)
+    return f"{scheme}{_ascii_host(_bytes_of(host, encoding)) or host}{shown}"
+
+
+def _bytes_of(text: str, encoding: str) -> bytes:
+    try:
+        return text.encode(encoding)
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace")
+
+
+def _ascii_host(host: bytes) -> str | None:
+    """A name as the DNS knows it; None for one that has none."""
+    try:
+        name, colon, port = host.decode().partition(":")
+        return host.decode() if host.isascii() else name.encode("idna").decode() + colon + port
+    except UnicodeError:
+        return None
 
 
 class Outgoing(msgspec.Struct, kw_only=True, gc=False):

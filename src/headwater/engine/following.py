@@ -10,6 +10,7 @@ from urllib.parse import urljoin
 
 from ..errors import (
     ConnectError,
+    DecodeError,
     InferenceTimeoutError,
     InputError,
     InvalidParameterError,
@@ -18,7 +19,7 @@ from ..errors import (
 )
 from ..flow import Request
 from ..mime import UNKNOWN
-from ..wire import Incoming, parse_url
+from ..wire import Incoming, parse_url, quoted_url
 from .exchange import Exchange
 from .inputs import check_host, public_addresses
 from .outgoing import outgoing
@@ -34,7 +35,7 @@ _HTML: Final = (b"<!doctype html", b"<html")
 
 async def follow(exchange: Exchange, request: Request, *, ours: bool) -> Incoming:
     """The answer at the end of the redirects. `ours`: whether it is a result, and not an input."""
-    request = _asking(request, request.url, {**request.headers})
+    request = _asking(request, _place_of(request.url, ours=ours), {**request.headers})
     for hop in range(HOPS + 1):
         incoming = await exchange.within(_send(exchange, request, ours))
         try:
@@ -50,6 +51,18 @@ async def follow(exchange: Exchange, request: Request, *, ours: bool) -> Incomin
         await give_up(incoming)
         request = _asking(request, following, {})
     raise AssertionError("a loop that always returns or raises")
+
+
+def _place_of(url: str, *, ours: bool) -> str:
+    """The URL as it is asked for. Raises `DecodeError` where the server named a result at what is none: a call that was
+    answered is not the caller's mistake."""
+    quoted = quoted_url(url)
+    if ours:
+        try:
+            parse_url(quoted)
+        except InvalidParameterError as wrong:
+            raise DecodeError(f"the server names its result at what cannot be asked for: {wrong.message}") from None
+    return quoted
 
 
 def _asking(request: Request, url: str, headers: dict[str, str]) -> Request:
@@ -91,10 +104,10 @@ async def _send(exchange: Exchange, request: Request, ours: bool) -> Incoming:
 
 def _next_url(url: str, location: str) -> str:
     """Where a redirect leads; https never leads to http."""
-    following = urljoin(url, location).partition("#")[0]
     try:
+        following = urljoin(url, quoted_url(location, "latin-1")).partition("#")[0]
         there = parse_url(following)
-    except InvalidParameterError:
+    except (InvalidParameterError, ValueError):
         raise RedirectError(f"{place(url)} redirects to what is no http(s) URL") from None
     if parse_url(url).scheme == "https" and there.scheme != "https":
         raise RedirectError(f"{place(url)} redirects from https to http, which is not followed")

@@ -16,7 +16,7 @@ from ..errors import DecodeError, InvalidParameterError
 from ..events import Job, Queued
 from ..flow import Call, Flow, Reply
 from ..refusals import decode, retry_after
-from ..wire import parse_url
+from ..wire import parse_url, quoted_url
 from .arguments import STEPS, arguments
 from .jobs import Done, State, failed, job_of, no_result, picture, read_state, started, submit, watch
 from .requests import get, model_of
@@ -60,6 +60,7 @@ def follow(call: Call, job: Job) -> Flow[Image]:
 
 def _checked(call: Call, url: str) -> str:
     """The URL, if it is the vendor's, or of the server that took the job."""
+    url = quoted_url(url)
     try:
         there = parse_url(url)
     except InvalidParameterError as wrong:

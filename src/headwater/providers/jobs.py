@@ -21,6 +21,7 @@ from ..json_text import UNREADABLE
 from ..media import LARGEST, Media, from_data_url, from_text, open_image
 from ..refusals import SHOWN_BODY, instead, unreadable
 from .requests import get, post
+from .urls import is_named
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -159,7 +160,10 @@ def segment(name: str) -> str:
 
 def path_of(url: str) -> str | None:
     """The path of a URL that an answer named, to be asked for on our own origin; None where it is not plain."""
-    path = urlsplit(url).path
+    try:
+        path = urlsplit(url).path
+    except ValueError:
+        return None
     segments = path[1:].split("/")
     is_plain = path.startswith("/") and all(map(_SEGMENT.fullmatch, segments))
     return path if is_plain else None
@@ -167,7 +171,7 @@ def path_of(url: str) -> str | None:
 
 def download(url: str, family: Family) -> Flow[Media]:
     """The result that an answer named: downloaded, or read where it is in the answer itself."""
-    if url.startswith(("http://", "https://")):
+    if is_named(url):
         limit = LARGEST_VIDEO if family == "video" else LARGEST
         request = Request(method="GET", url=url, limit=limit)
         media: Media = yield Fetch(request=request, mime_type=_DEFAULTS[family])

@@ -27,6 +27,7 @@ from ..errors import (
 from ..flow import Cached, Call, Flow, Reply, Send
 from ..refusals import decode
 from ..tasks.lenient import Needed
+from ..wire import quoted_url
 from .openai import Flows
 from .requests import get
 from .urls import at_model
@@ -147,7 +148,7 @@ def card_of(hub: str, url: str) -> Flow[Reply]:
 
 def _within(hub: str, moved: RedirectError) -> str:
     """Where a look-up goes next: on the same Hub, for a model still; else the redirect stays an error."""
-    there = urljoin(f"{hub}/", moved.headers.get("location", ""))
+    there = urljoin(f"{hub}/", quoted_url(moved.headers.get("location", ""), "latin-1"))
     if not there.startswith(f"{hub}/api/models/") or ".." in there or urlsplit(there).fragment:
         raise moved
     return there

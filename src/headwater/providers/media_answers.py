@@ -19,6 +19,7 @@ from ..media import LARGEST, Media, from_text, open_image
 from ..refusals import SHOWN_BYTES, decode
 from ..tasks import answers
 from ..tasks.lenient import Needed
+from .urls import is_named
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -82,7 +83,7 @@ def image(call: Call, request: Request) -> Flow[Any]:
     if call.count is None:
         return (yield from _opened(found[0], reply.url))
     pictures = yield from _all_opened(found, reply.url)
-    urls = [place if _is_url(place) else None for place in found]
+    urls = [place if is_named(place) else None for place in found]
     prompts = [item.revised_prompt if isinstance(item, _Picture) else None for item in _named(sent) if _place(item)]
     return Drawn(pictures, urls, prompts, int(sent.created) if sent.created else None, sent.usage)
 
@@ -98,10 +99,6 @@ def _place(item: _Named) -> str | None:
     return item if isinstance(item, str) else item.b64_json or item.url or item.image
 
 
-def _is_url(place: str) -> bool:
-    return place[:8].lower().startswith(("http://", "https://"))
-
-
 def _all_opened(places: list[str], base: str) -> Flow[list[Image]]:
     pictures: list[Image] = []
     for place in places:
@@ -111,7 +108,7 @@ def _all_opened(places: list[str], base: str) -> Flow[list[Image]]:
 
 def _opened(place: str, base: str) -> Flow[Image]:
     """The image in a text, or behind a URL, which some servers name by its path alone, from their own (`base`)."""
-    if not _is_url(place):
+    if not is_named(place):
         try:
             return open_image(from_text(place))
         except DecodeError:

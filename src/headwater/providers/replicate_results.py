@@ -16,6 +16,7 @@ from ..media import Media
 from ..tasks.audio import AutomaticSpeechRecognitionOutput, AutomaticSpeechRecognitionOutputChunk
 from .jobs import download, no_result, picture
 from .sounds import sound
+from .urls import is_named
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -24,7 +25,6 @@ Reading: TypeAlias = Callable[[Reply, Any], Flow[Any]]
 
 _HEAR: Final = "automatic-speech-recognition"
 _TEXTS: Final = ("translation", "transcription", "text")
-_STARTS: Final = ("http://", "https://", "data:")
 
 
 def is_whole(job: Job, output: Any) -> bool:
@@ -48,7 +48,7 @@ def _first(output: Any, reply: Reply) -> str:
 
 
 def _may_be_file(item: Any) -> bool:
-    return isinstance(item, list | dict) or (isinstance(item, str) and item.startswith(_STARTS))
+    return isinstance(item, list | dict) or (isinstance(item, str) and (is_named(item) or item[:5].lower() == "data:"))
 
 
 def _drawn(reply: Reply, output: Any) -> Flow[Image]:

@@ -74,6 +74,11 @@ def speaks_openai(url: str) -> bool:
     return bool(_ROUTE.search(path) or _VERSIONED.search(path))
 
 
+def is_named(place: str) -> bool:
+    """Whether an answer names its result by a URL, and does not hold it."""
+    return place[:64].lstrip()[:8].lower().startswith(("http://", "https://"))
+
+
 def has_path(url: str) -> bool:
     """Whether the URL names more than a server."""
     return urlsplit(url).path.strip("/") != ""

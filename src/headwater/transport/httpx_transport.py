@@ -71,7 +71,7 @@ class HTTPXAnswer:
 
     def __init__(self, response: httpx.Response, method: str) -> None:
         self.status = response.status_code
-        self.headers = {name.lower(): value for name, value in response.headers.items()}
+        self.headers = _headers(response)
         self.reused = False
         self.surplus = False
         self.framed: Literal["length", "chunked", "close"] = _framed(response, method)
@@ -258,6 +258,15 @@ def _outgoing(request: httpx.Request, seconds: float | None) -> Outgoing:
         length=int(length) if length else None,
         connect_timeout=seconds,
     )
+
+
+def _headers(response: httpx.Response) -> dict[str, str]:
+    """As our own pool reads them: httpx guesses at the letters, and a URL's bytes would be lost to that."""
+    headers: dict[str, str] = {}
+    for raw, text in response.headers.raw:
+        name, value = raw.decode("latin-1").lower(), text.decode("latin-1")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
 
 
 def _framed(response: httpx.Response, method: str) -> Literal["length", "chunked", "close"]:
