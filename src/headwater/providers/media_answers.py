@@ -114,7 +114,7 @@ def _opened(place: str, base: str) -> Flow[Image]:
         except DecodeError:
             if not _PATH.fullmatch(place):
                 raise
-    url = urljoin(base, place)
+    url = place if is_named(place) else urljoin(base, place)
     fetched: Media = yield Fetch(request=Request(method="GET", url=url, limit=LARGEST), mime_type=UNASKED)
     return open_image(fetched)
 
