@@ -40,6 +40,8 @@ def run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         _leave_output()
         return BROKEN_PIPE
+    except SystemExit:  # rich, of a help that nobody reads to its end
+        return BROKEN_PIPE
 
 
 def _perform(arguments: Sequence[str]) -> int:
@@ -63,7 +65,7 @@ def _perform(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         raise
     except OSError as error:  # the disk is full, the terminal is gone
-        say(error.strerror or str(error))
+        say(f"{error.filename or 'the output'}: {error.strerror or error}")
         _leave_output()
         return 1
 

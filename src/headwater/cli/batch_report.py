@@ -49,6 +49,8 @@ def report(
     folder = Path(output) if output is not None else source.with_name(f"{source.stem}-report")
     try:
         folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise InputError(f"{folder} is a file, and a folder for the report is wanted") from None
     except OSError as error:
         raise InputError(f"{folder} cannot be made: {error.strerror}") from None
     with (

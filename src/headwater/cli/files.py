@@ -54,6 +54,8 @@ class OutputFile:
         try:
             self._descriptor = os.open(path, _CREATE, 0o666)
         except FileExistsError:
+            if os.path.isdir(path):  # noqa: PTH112 - the path stays as it is
+                raise InputError(f"{path} is a directory; name a file") from None
             if not force:
                 raise InputError(f"{path} is there already; --force writes over it") from None
             self._is_new = False
@@ -108,6 +110,9 @@ def _is_device(path: str) -> bool:
 
 def _refused(path: str, error: Exception) -> str:
     reason = error.strerror if isinstance(error, OSError) else str(error)
+    folder = Path(path).parent
+    if isinstance(error, FileNotFoundError) and not folder.exists():
+        reason = f"there is no folder {folder}"
     return f"{path} cannot be written: {reason}"
 
 

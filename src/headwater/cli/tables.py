@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 from textwrap import wrap
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from cyclopts import Parameter
 
@@ -19,6 +19,8 @@ from .terminal import is_terminal
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON.")]
 Markdown = Annotated[bool, Parameter(name="--markdown", negative="", help="Print the README's table.")]
 _URL = "(a server's URL)"
+_USUAL: Final = 80
+"""Columns of a terminal; in fewer, names are cut in two rather than cut off."""
 
 
 Name = Annotated[str | None, Parameter(name="NAME", help="Tell all of this one.")]
@@ -116,12 +118,14 @@ def _show_table(rows: list[dict[str, Any]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    console = Console(markup=False, highlight=False)
+    fits = console.width >= _USUAL
     shown = Table(box=box.SIMPLE_HEAD)
     for number, name in enumerate(rows[0]):
-        shown.add_column(name, no_wrap=name == "keys" or number == 0, overflow="fold")
+        shown.add_column(name, no_wrap=fits and (name == "keys" or number == 0), overflow="fold")
     for row in rows:
         shown.add_row(*(_cell(value, "\n" if name == "keys" else ", ") for name, value in row.items()))
-    Console(markup=False, highlight=False).print(shown)
+    console.print(shown)
 
 
 def _cell(value: Any, separator: str) -> str:

@@ -13,10 +13,12 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-import ray  # pyright: ignore[reportMissingImports]
-import ray.data  # pyright: ignore[reportMissingImports]
-
+from headwater.integrations import extra
 from headwater.integrations.ray import InferenceStage
+
+with extra("ray", "ray"):
+    import ray  # pyright: ignore[reportMissingImports]
+    import ray.data  # pyright: ignore[reportMissingImports]
 
 
 def answered(questions: Any, *, actors: int = 1, **stage: Any) -> Any:

@@ -5,7 +5,8 @@
     python -m headwater.examples.web_backend --base-url http://127.0.0.1:8000 --model any --trio
 
 `application(client, model)` is the whole backend; `chat` works in FastAPI as it is. It listens on this machine alone,
-and answers no page of another site: whoever can call it spends its key. `--trio` serves with hypercorn on trio.
+and answers no page of another site: whoever can call it spends its key. `--trio` serves with hypercorn on trio (extra
+`hypercorn`).
 """
 
 from __future__ import annotations
@@ -20,16 +21,19 @@ from typing import Any, Final
 
 import anyio
 import msgspec
-from starlette.applications import Starlette
-from starlette.middleware import Middleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route
 
 from headwater import AsyncInferenceClient, HeadwaterError, Timeout
+from headwater.integrations import extra
 from headwater.integrations.sse import public_error, status_of
 from headwater.integrations.starlette import EventStreamResponse
+
+with extra("web", "starlette"):
+    from starlette.applications import Starlette
+    from starlette.middleware import Middleware
+    from starlette.middleware.trustedhost import TrustedHostMiddleware
+    from starlette.requests import Request
+    from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+    from starlette.routing import Route
 
 HOST: Final = "127.0.0.1"
 PAGE: Final = Path(__file__).with_suffix(".html")
@@ -103,15 +107,17 @@ def application(client: AsyncInferenceClient, model: str | None = None) -> Starl
 def serve(app: Any, port: int, *, on_trio: bool) -> None:
     """Serve until Ctrl-C: by uvicorn on asyncio, or by hypercorn on trio."""
     if on_trio:
-        import hypercorn
-        import hypercorn.trio
+        with extra("hypercorn", "hypercorn", "trio"):
+            import hypercorn
+            import hypercorn.trio
 
         config = hypercorn.Config()
         config.bind = [f"{HOST}:{port}"]
         config.graceful_timeout = 1.0
         anyio.run(partial(hypercorn.trio.serve, app, config), backend="trio")
         return
-    import uvicorn
+    with extra("web", "uvicorn"):
+        import uvicorn
 
     uvicorn.run(app, host=HOST, port=port, timeout_graceful_shutdown=1)
 

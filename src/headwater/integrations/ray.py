@@ -30,7 +30,6 @@ from typing import Any, Final, Literal
 import anyio
 import anyio.to_thread
 import msgspec
-import numpy as np
 
 from ..batch.reading import Feed
 from ..batch.results import MapResult
@@ -40,6 +39,10 @@ from ..errors import ClosedError, InvalidParameterError, MissingCredentialError,
 from ..media import data_url, encode_image, kind_of, mime_type_of
 from ..portal import call
 from ..tasks.chat import chat_completion
+from . import extra
+
+with extra("ray", "numpy"):
+    import numpy as np
 
 COLUMNS: Final = (
     "answer",

@@ -10,13 +10,16 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
-from starlette.background import BackgroundTask
-from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
 
 from ..engine.run import AsyncRun
 from ..errors import HeadwaterError
+from . import extra
 from .sse import HEADERS, HEARTBEAT, Encode, EventStream, public_error
+
+with extra("web", "starlette"):
+    from starlette.background import BackgroundTask
+    from starlette.responses import Response
+    from starlette.types import Receive, Scope, Send
 
 
 class EventStreamResponse(Response):

@@ -208,12 +208,12 @@ def proxied(proxy: str | None, *, http2: bool = False, context: ssl.SSLContext |
         )
 
     if http2 and find_spec("h2") is None:
-        raise CallError("HTTP/2 needs a package that is missing: pip install headwater[http2]")
+        raise CallError('HTTP/2 needs a package that is missing: pip install "headwater[http2]"')
     try:
         place = None if proxy is None else _place(httpx.URL(proxy))
         make()
     except ImportError as error:
-        raise CallError("SOCKS proxies need a package that is missing: pip install httpx[socks]") from error
+        raise CallError('SOCKS proxies need a package that is missing: pip install "httpx[socks]"') from error
     except (ValueError, httpx.InvalidURL):  # their words hold the proxy's URL, and so its password
         raise InvalidParameterError("this proxy's URL cannot be used") from None
     return FromHTTPX(_PerLoop(make), place)
