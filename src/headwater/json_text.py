@@ -26,19 +26,28 @@ _SPELLED: Final = re.compile(
 )
 
 
-def loads(data: bytes) -> Any:
-    """The value that the text stands for; NaN and the infinities are floats. Raises one of `UNREADABLE`."""
+def loads(data: bytes, *, halves: bool = False) -> Any:
+    """The value that the text stands for; NaN and the infinities are floats. Raises one of `UNREADABLE`.
+
+    `halves`: half a character stays one, for whoever has the other half. No encoder takes it.
+    """
     try:
         return msgspec.json.decode(data)
     except UNREADABLE:
         text = data.decode(json.detect_encoding(data)).strip(_AROUND)
-    text = _HALVES.sub(lambda found: r"\ufffd" if found[1] else found[0], text)
+    if not halves:
+        text = _HALVES.sub(lambda found: r"\ufffd" if found[1] else found[0], text)
     try:
         return json.loads(text, strict=False)
     except ValueError:
         if (spelled := _SPELLED.sub(_number, text)) == text:
             raise
     return json.loads(spelled, strict=False)
+
+
+def has_halves(data: bytes) -> bool:
+    """Whether there is half a character in the text."""
+    return any(found[1] for found in _HALVES.finditer(data.decode(errors="replace")))
 
 
 def dumps(value: Any) -> bytes:

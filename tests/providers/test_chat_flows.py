@@ -152,7 +152,7 @@ def test_a_stream_is_folded_into_the_answer() -> None:
 def test_a_stream_of_two_answers_waits_for_both() -> None:
     flow = ask(stream=True, parameters={"n": 2})
     fold = next(flow).fold()
-    for event in (chunk("a", "stop"), chunk("b", None, 1)):
+    for event in (chunk("a"), chunk("b", None, 1), chunk("", "stop")):
         fold.add(decode_chunk(Frame(reply(event).body)))
         assert not fold.complete()
     fold.add(decode_chunk(Frame(reply(chunk("", "stop", 1)).body)))

@@ -123,7 +123,7 @@ PAIRS = {
     ),
     "what is not known": (
         [chunk(part(content="Hi", audio={"id": 1}, finish_reason="stop")), chunk(surprise=1)],
-        plain(message(content="Hi")),
+        plain(message(content="Hi", audio={"id": 1})),
     ),
     "names in a later chunk only": (
         [chunk(id="", model="", created=0), chunk(part(content="Hi", finish_reason="stop"))],
@@ -258,12 +258,13 @@ def test_complete_wants_a_reason_from_every_choice() -> None:
     assert fold.complete()
 
 
-def test_complete_waits_for_as_many_choices_as_were_asked_for() -> None:
+def test_one_choice_of_a_server_that_ignores_n_is_complete_as_in_a_plain_answer() -> None:
     fold = ChatFold(choices=2)
-    fold.add(chunk(part(0, finish_reason="stop")))
     assert not fold.complete()
-    fold.add(chunk(part(1, finish_reason="stop")))
+    fold.add(chunk(part(0, finish_reason="stop")))
     assert fold.complete()
+    fold.add(chunk(part(1, content="b")))
+    assert not fold.complete()
 
 
 def test_a_result_in_the_middle_changes_nothing() -> None:

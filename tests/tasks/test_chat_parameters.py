@@ -85,7 +85,7 @@ def test_the_schema_says_what_messages_are() -> None:
     assert json.loads(json.dumps(schema)) == schema
 
 
-def test_messages_are_sent_without_nulls_and_without_reasoning() -> None:
+def test_messages_are_sent_without_nulls() -> None:
     call = ChatCompletionOutputToolCall(id="a")
     call.function.name = "f"
     said = ChatCompletionOutputMessage(reasoning="Hm", reasoning_content="Hm", tool_calls=[call])
@@ -94,6 +94,8 @@ def test_messages_are_sent_without_nulls_and_without_reasoning() -> None:
         USER,
         {
             "role": "assistant",
+            "reasoning": "Hm",
+            "reasoning_content": "Hm",
             "tool_calls": [{"id": "a", "type": "function", "function": {"name": "f", "arguments": ""}}],
         },
     ]

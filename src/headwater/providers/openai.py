@@ -19,12 +19,12 @@ from ..flow import END, Call, End, Flow, Request, Send, Stream
 from ..framing import Frame
 from ..json_decoder import convert
 from ..json_decoder import decode as read_json
-from ..json_text import UNREADABLE, loads
+from ..json_text import UNREADABLE, has_halves, loads
 from ..refusals import SHOWN_BYTES, decode, in_band, in_choice, instead
 from ..server_words import line
-from ..tasks.chat import wire_messages
+from ..tasks.chat import wire_messages, wire_tool_choice
 from ..tasks.chat_fold import ChatFold
-from ..tasks.chat_types import ChatCompletionOutput, ChatCompletionStreamOutput
+from ..tasks.chat_types import ChatCompletionOutput, ChatCompletionStreamOutput, kept
 from .requests import extra, model_of, parameters, post
 from .response_format import Rewriting
 from .urls import chat_url
@@ -40,13 +40,15 @@ _FRAME: Final = frozenset(ChatCompletionStreamOutput.__struct_fields__)
 
 class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     """Where a provider's OpenAI dialect departs: its `route`, how it wants `response_format`, the parameters that it
-    refuses (`dropped`), and the `system_fingerprint`s of servers that may end a whole answer without a finish reason
-    (`unfinished`): everywhere else such an end is a cut."""
+    refuses (`dropped`), the members of an answer that it refuses as history (`unsent`), and the `system_fingerprint`s
+    of servers that may end a whole answer without a finish reason (`unfinished`): everywhere else such an end is a
+    cut."""
 
     route: str = "/v1/chat/completions"
     response_format: Rewriting | None = None
     dropped: frozenset[str] = frozenset()
     unfinished: frozenset[str] = frozenset()
+    unsent: frozenset[str] = frozenset()
 
 
 PLAIN: Final = Dialect()
@@ -66,7 +68,8 @@ def speaking(dialect: Dialect) -> Flows:
 def exchange(call: Call, request: Request, dialect: Dialect = PLAIN) -> Flow[ChatCompletionOutput]:
     """Send a chat's request and read what comes."""
     if call.stream:
-        fold = partial(ChatFold, call.parameters.get("n", 1), dialect.unfinished)
+        number = call.extra.get("n", call.parameters.get("n", 1))
+        fold = partial(ChatFold, number, dialect.unfinished)
         answer: ChatCompletionOutput = yield Stream(request=request, framing="sse", decode=decode_chunk, fold=fold)
         return answer
     reply = yield Send(request)
@@ -74,7 +77,7 @@ def exchange(call: Call, request: Request, dialect: Dialect = PLAIN) -> Flow[Cha
     if not answer.choices:
         raise _without_choices(reply.body)
     check_choices(answer, reply.body)
-    return answer
+    return kept(answer)
 
 
 def check_choices(answer: ChatCompletionOutput, body: bytes) -> None:
@@ -91,7 +94,9 @@ def check_choices(answer: ChatCompletionOutput, body: bytes) -> None:
 def request_to(url: str, call: Call, dialect: Dialect) -> Request:
     body: dict[str, Any] = {"model": model_of(call)}  # first, so that proxies can route on the body's start
     body.update(parameters(call))
-    body["messages"] = wire_messages(call.parameters["messages"])
+    body["messages"] = wire_messages(call.parameters["messages"], dialect.unsent)
+    if (choice := body.get("tool_choice")) is not None:
+        body["tool_choice"] = wire_tool_choice(choice)
     body["stream"] = call.stream
     if dialect.response_format is not None:
         dialect.response_format(body)
@@ -115,10 +120,20 @@ def decode_chunk(frame: Frame) -> ChatCompletionStreamOutput | End | None:
         odd = odd_event(frame, ChatCompletionStreamOutput, framed)
         if odd is None or isinstance(odd, End):
             return odd
+        if has_halves(data):
+            return in_halves(odd, data)
         chunk = odd
     if not chunk.choices and (error := instead(data, sure=True)) is not None:  # MiniMax's base_resp, ...
         raise error
     chunk._body = data  # type: ignore[attr-defined]
+    return chunk
+
+
+def in_halves(chunk: ChatCompletionStreamOutput, data: bytes) -> ChatCompletionStreamOutput:
+    """The chunk, which has U+FFFD for every half of a character, and for its fold the same with the halves."""
+    sent = loads(data, halves=True)
+    chunk.keep_halves(convert(framed(sent), ChatCompletionStreamOutput), sent)
+    chunk.part_of(data)
     return chunk
 
 

@@ -33,6 +33,7 @@ TEXT: Final = "text-generation"
 FEATURES: Final = "feature-extraction"
 EMBEDDINGS: Final = "embeddings"
 
+_OTHER_SPELLING: Final = frozenset({"reasoning_content"})
 _TEI_ONLY: Final = frozenset({"normalize", "prompt_name", "truncate", "truncation_direction"})
 
 
@@ -75,6 +76,7 @@ def row(
     vectors_dropped: frozenset[str] = frozenset(),
     response_format: Rewriting | None = None,
     dropped: frozenset[str] = frozenset(),
+    unsent: frozenset[str] = frozenset(),
     scheme: str = "Bearer",
     header: str = "authorization",
     headers: Mapping[str, str] = {},
@@ -83,7 +85,7 @@ def row(
     """A provider in OpenAI's dialect: routes and departures. `hub`: mapped and routed by Hugging Face."""
     flows: dict[str, Flows] = {}
     if chat is not None:
-        dialect = Dialect(route=chat, response_format=response_format, dropped=dropped)
+        dialect = Dialect(route=chat, response_format=response_format, dropped=dropped, unsent=unsent)
         flows[CHAT] = openai.speaking(dialect)
     if completions is not None:
         flows[TEXT] = text_generation.at_route(completions)
@@ -169,7 +171,14 @@ ROWS: Final = (
     # https://docs.bfl.ai/quick_start/generating_images: its own keys go as `X-Key`
     row("black-forest-labs", "https://api.us1.bfl.ai", "BFL_API_KEY", chat=None, scheme="", header="x-key"),
     # https://inference-docs.cerebras.ai/api-reference/chat-completions: unknown fields are refused
-    row("cerebras", "https://api.cerebras.ai", "CEREBRAS_API_KEY", dropped=frozenset({"store"})),
+    # https://inference-docs.cerebras.ai/capabilities/reasoning: it has `reasoning`, and refuses the other spelling
+    row(
+        "cerebras",
+        "https://api.cerebras.ai",
+        "CEREBRAS_API_KEY",
+        dropped=frozenset({"store"}),
+        unsent=_OTHER_SPELLING,
+    ),
     # https://docs.clarifai.com/compute/inference/open-ai: its own keys go as `Key`
     row(
         "clarifai",
@@ -208,13 +217,14 @@ ROWS: Final = (
         chat="/inference/v1/chat/completions",
         response_format=json_object_schema,
     ),
-    # https://console.groq.com/docs/openai: chats, and sound
+    # https://console.groq.com/docs/openai: chats, and sound; https://console.groq.com/docs/reasoning: as Cerebras
     row(
         "groq",
         "https://api.groq.com",
         "GROQ_API_KEY",
         chat="/openai/v1/chat/completions",
         prompt_as_chat=True,
+        unsent=_OTHER_SPELLING,
     ),
     # https://docs.hyperbolic.xyz/docs/rest-api: chats, and images
     row("hyperbolic", "https://api.hyperbolic.xyz", "HYPERBOLIC_API_KEY", prompt_as_chat=True),

@@ -19,8 +19,14 @@ from .chat_input import (
     ChatCompletionInputTool,
     ChatCompletionInputToolChoiceClass,
 )
-from .chat_types import ChatCompletionOutput, ChatCompletionOutputMessage, ChatCompletionStreamOutput
+from .chat_types import (
+    ChatCompletionOutput,
+    ChatCompletionOutputMessage,
+    ChatCompletionOutputToolCall,
+    ChatCompletionStreamOutput,
+)
 from .declare import CallOptions, task
+from .output import OpenOutput
 
 _OBJECT = {"type": "object"}
 _OBJECTS = {"type": "array", "items": _OBJECT}
@@ -99,22 +105,70 @@ def _check_objects(given: Mapping[str, Any]) -> str | None:
     return None
 
 
-def wire_messages(messages: Messages) -> list[Any]:
+def wire_messages(messages: Messages, unsent: frozenset[str] = frozenset()) -> list[Any]:
     """The messages as they are sent.
 
-    Dicts go as they are. A Struct loses the fields that are not set, which some servers refuse as null, and
-    an answer that is sent back loses its reasoning, which DeepSeek refuses
-    (https://api-docs.deepseek.com/guides/reasoning_model).
+    Dicts go as they are, but for the Structs in them. A Struct loses the fields that are not set, which some servers
+    refuse as null. An answer goes back as the provider gave it, with what no field holds: a server may refuse a
+    conversation without its own thoughts (https://api-docs.deepseek.com/guides/thinking_mode) or signatures
+    (https://ai.google.dev/gemini-api/docs/thought-signatures). `unsent`: members of an answer that this provider
+    refuses.
     """
-    return [_wire_message(message) if isinstance(message, msgspec.Struct) else message for message in messages]
+    return [_wire_message(message, unsent) for message in messages]
 
 
-def _wire_message(message: msgspec.Struct) -> dict[str, Any]:
-    plain: dict[str, Any] = _without_nulls(msgspec.to_builtins(message))
+def _wire_message(message: Any, unsent: frozenset[str]) -> Any:
     if isinstance(message, ChatCompletionOutputMessage):
+        return {name: value for name, value in _answer(message).items() if name not in unsent}
+    if isinstance(message, msgspec.Struct):
+        return _without_nulls(msgspec.to_builtins(message))
+    if not isinstance(message, dict) or not any(isinstance(v, msgspec.Struct | list | tuple) for v in message.values()):
+        return message
+    return {name: _wire_value(value) for name, value in message.items()}
+
+
+def _wire_value(value: Any) -> Any:
+    """A member of a message that is a dict: a tool call of an answer may be a Struct still."""
+    if isinstance(value, list | tuple) and any(isinstance(item, msgspec.Struct) for item in value):
+        return [_wire_value(item) for item in value]
+    if isinstance(value, ChatCompletionOutputToolCall):
+        return _call(value.to_dict())
+    return _without_nulls(_plain(value)) if isinstance(value, msgspec.Struct) else value
+
+
+def _plain(value: msgspec.Struct) -> Any:
+    return value.to_dict() if isinstance(value, OpenOutput) else msgspec.to_builtins(value)
+
+
+def _answer(message: ChatCompletionOutputMessage) -> dict[str, Any]:
+    """An answer's message as it came, with what was changed since."""
+    plain = _set(message.to_dict())
+    if message.mirrored:
         plain.pop("reasoning", None)
-        plain.pop("reasoning_content", None)
-    return plain
+    if (parts := message.content_parts()) is not None:
+        plain["content"] = parts
+        plain.pop("reasoning", None)
+    if isinstance(plain.get("function_call"), dict):
+        plain["function_call"] = _set(plain["function_call"])
+    calls = plain.pop("tool_calls", None)
+    return {**plain, "tool_calls": [_call(call) for call in calls]} if calls else plain
+
+
+def _call(call: dict[str, Any]) -> dict[str, Any]:
+    call = _set(call)
+    return {**call, "function": _set(call["function"])} if isinstance(call.get("function"), dict) else call
+
+
+def _set(members: dict[str, Any]) -> dict[str, Any]:
+    """The members that are not null. Below them, where a model's arguments may be, null says something."""
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def wire_tool_choice(choice: Any) -> Any:
+    """A tool choice as OpenAI has it: Hugging Face's names a function without its type."""
+    plain = _without_nulls(msgspec.to_builtins(choice)) if isinstance(choice, msgspec.Struct) else choice
+    named = isinstance(plain, Mapping) and plain.get("type") is None and _is_object(plain.get("function"))
+    return {**plain, "type": "function"} if named else plain
 
 
 def _without_nulls(value: Any) -> Any:
@@ -164,7 +218,8 @@ def chat_completion(
     Args:
         messages: The conversation, oldest first: dicts with "role" ("system", "user", "assistant", "tool")
             and "content", which is text or a list of parts, {"type": "text", "text": ...} or
-            {"type": "image_url", "image_url": {"url": ...}}. An answer's `message` may be put in as it is.
+            {"type": "image_url", "image_url": {"url": ...}}. An answer's `message` may be put in as it is, and
+            goes back with all that the provider gave.
         model: Whom to ask; the client's model where it is not given.
         stream: Hand the answer over in chunks of type `ChatCompletionStreamOutput`, as they come.
         frequency_penalty: From -2 to 2; above 0, tokens are the less likely the more often they have come.
@@ -179,7 +234,8 @@ def chat_completion(
         stop: Where to stop: text, or a list of up to four texts. The answer does not contain them.
         stream_options: {"include_usage": True} ends a stream with a chunk that has `usage` and no choices.
         temperature: From 0 (always the likeliest token) to 2.
-        tool_choice: "auto", "none", "required", or {"type": "function", "function": {"name": ...}}.
+        tool_choice: "auto", "none", "required", or {"type": "function", "function": {"name": ...}}; the type of a
+            choice that names a function may be left out.
         tool_prompt: What text-generation-inference puts before the tools' descriptions.
         tools: What the model may call: [{"type": "function", "function": {"name": ..., "description": ...,
             "parameters": JSON schema}}].

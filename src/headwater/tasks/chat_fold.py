@@ -1,13 +1,25 @@
 """Folds the chunks of a streamed chat into the answer that the plain call returns.
 
-Linear in the number of chunks: pieces are kept in lists and joined when the result is asked for. Nothing here
-decodes, waits, or refuses a chunk: what it does not know, it leaves out.
+Linear in the number of chunks: pieces are kept in lists and joined when the result is asked for. Nothing here waits or
+refuses a chunk. What a piece says beside its fields is gathered as `gathered` says, and which pieces are one tool
+call's is told by `tool_call_fold`.
+
+A choice is known by its index; where one was asked for, an index that goes up with every chunk counts tokens. What a
+server says in an unusual place is put where it belongs, in the chunk as well: a whole `message` or a `text` in place of
+a delta, the usage of a choice (Kimi) or of `x_groq`, and a character of which two chunks have a half each. A whole
+message takes the place of what came before it; a chunk then shows what is new in it.
+
+Nearly all chunks are the same but for their text, and so is their length without it: only those of another length are
+looked through for members that no field holds.
 """
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
+import msgspec
+
+from ..json_decoder import convert
 from .chat_types import (
     ChatCompletionOutput,
     ChatCompletionOutputComplete,
@@ -21,98 +33,71 @@ from .chat_types import (
     ChatCompletionStreamOutputChoice,
     ChatCompletionStreamOutputDelta,
     ChatCompletionStreamOutputDeltaToolCall,
+    ChatCompletionStreamOutputFunction,
+    usage_beside,
 )
+from .cut_text import CutText
+from .gathered import Gathered
+from .tool_call_fold import ToolCalls
 
 T = TypeVar("T")
 
-_OLD_OBJECT = "text_completion"
+_OLD_OBJECT: Final = "text_completion"
 """What text-generation-inference 1.4 and 2.0 call a chunk; their `index` counts tokens of the only choice."""
 
+_OF_CHUNK: Final = frozenset(ChatCompletionStreamOutput.__struct_fields__)
+_OF_CHOICE: Final = frozenset({*ChatCompletionStreamOutputChoice.__struct_fields__, "message", "text", "usage"})
+_OF_MESSAGE: Final = frozenset({"audio", "annotations", "reasoning_details"})
+"""Fields of a message that are gathered as what no field holds."""
+_OF_DELTA: Final = frozenset(ChatCompletionStreamOutputDelta.__struct_fields__) - _OF_MESSAGE
+_OF_ONE_CHUNK: Final = frozenset({"obfuscation", "token_id"})
+"""Members that say something about their chunk alone."""
+_MOST_LENGTHS: Final = 64
 
-class _ToolCall:
-    """One tool call so far."""
-
-    __slots__ = ("arguments", "id", "index", "name", "type")
-
-    def __init__(self, index: int) -> None:
-        self.index = index
-        self.id = ""
-        self.type = ""
-        self.name = ""
-        self.arguments: list[Any] = []
-
-    def add(self, piece: ChatCompletionStreamOutputDeltaToolCall) -> None:
-        self.id = self.id or piece.id
-        self.type = self.type or piece.type or ""
-        self.name = self.name or piece.function.name or ""
-        if piece.function.arguments is not None:
-            self.arguments.append(piece.function.arguments)
-
-    def result(self) -> ChatCompletionOutputToolCall:
-        function = ChatCompletionOutputFunctionDefinition(name=self.name, arguments=_text_or_object(self.arguments))
-        return ChatCompletionOutputToolCall(id=self.id, type=self.type or "function", function=function)
-
-
-class _ToolCalls:
-    """The tool calls of one choice."""
-
-    __slots__ = ("_calls", "_latest")
-
-    def __init__(self) -> None:
-        self._calls: list[_ToolCall] = []
-        self._latest: dict[int, _ToolCall] = {}
-
-    def add(self, piece: ChatCompletionStreamOutputDeltaToolCall) -> None:
-        call = self._latest.get(self._last if piece.index is None else piece.index)
-        if call is None or self._starts_another(call, piece):
-            call = _ToolCall(len(self._calls) if piece.index is None else piece.index)
-            self._calls.append(call)
-            self._latest[call.index] = call
-        call.add(piece)
-
-    @property
-    def _last(self) -> int:
-        return self._calls[-1].index if self._calls else 0
-
-    @staticmethod
-    def _starts_another(call: _ToolCall, piece: ChatCompletionStreamOutputDeltaToolCall) -> bool:
-        # A name comes with every call's first piece. Some servers repeat it, and the id, in every piece; old
-        # vLLM makes a new id up for every piece, and leaves the name out.
-        if not piece.function.name:
-            return False
-        return piece.id != call.id if piece.id else piece.index is None
-
-    def result(self) -> list[ChatCompletionOutputToolCall] | None:
-        return [call.result() for call in sorted(self._calls, key=lambda call: call.index)] or None
+_encode: Final = msgspec.json.Encoder().encode
 
 
 class _Choice:
-    """One choice so far."""
+    """One choice so far. `lengths`: of chunks without their text that have nothing but that."""
 
     __slots__ = (
+        "_append",
+        "_beside",
         "_content",
+        "_function",
+        "_further",
         "_logprobs",
-        "_other_spelling",
+        "_mirrored",
+        "_parts",
         "_reasoning",
         "_refusal",
         "_role",
+        "_spelled",
         "_tool_call_id",
         "_tool_calls",
         "finish_reason",
         "index",
+        "lengths",
     )
 
-    def __init__(self, index: int) -> None:
+    def __init__(self, index: int, lengths: set[int]) -> None:
         self.index = index
+        self.lengths = lengths
         self.finish_reason: str | None = None
         self._role: str | None = None
-        self._content: list[str] = []
-        self._reasoning: list[str] | None = None  # as rare as what follows: not made for every stream
-        self._refusal: list[str] | None = None
-        self._other_spelling = False
+        self._content = CutText()
+        self._append = self._content.pieces.append
+        self._reasoning: CutText | None = None  # as rare as what follows: not made for every stream
+        self._refusal: CutText | None = None
+        self._spelled = False  # whether some of it was called `reasoning_content`,
+        self._mirrored = True  # and none of it `reasoning`
         self._tool_call_id: str | None = None
-        self._tool_calls: _ToolCalls | None = None
+        self._tool_calls: ToolCalls | None = None
+        self._function: ToolCalls | None = None
         self._logprobs: list[ChatCompletionOutputLogprobs] | None = None
+        self._further: Gathered | None = None
+        self._beside: Gathered | None = None
+        self._parts: Gathered | None = None
 
     def add_text(self, event: ChatCompletionStreamOutput) -> bool:
         """Take a chunk that has nothing but text for this choice, as nearly all do; False for any other."""
@@ -132,21 +117,34 @@ class _Choice:
             or delta.refusal is not None
         ):
             return False
-        self._content.append(text)
+        length = len(event._body or b"")  # type: ignore[attr-defined]
+        if length - len(text) not in self.lengths and length + 2 - len(_encode(text)) not in self.lengths:
+            return False
+        self._append(text)
         return True
 
-    def add(self, choice: ChatCompletionStreamOutputChoice) -> None:
+    @property
+    def waits(self) -> bool:
+        """Whether its text stopped inside a character."""
+        return bool(self._content.half)
+
+    def add(
+        self, choice: ChatCompletionStreamOutputChoice, shown: ChatCompletionStreamOutputChoice, sent: dict[str, Any]
+    ) -> bool:
+        """Take a choice's part of a chunk. `shown`: the same as the caller sees it; `sent`: the same as it came.
+
+        Returns whether there was something new in it beside its fields.
+        """
         delta = choice.delta
-        if delta.content is not None:
-            self._content.append(delta.content)
-        if delta.reasoning is not None:
-            self._reason(delta)
-        if delta.refusal is not None:
-            self._refusal = _with(self._refusal, delta.refusal)
+        given = sent.get("delta")
+        given = given if isinstance(given, dict) else {}
+        self._take_texts(delta, shown.delta)
         if delta.tool_calls is not None:
-            self._tool_calls = self._tool_calls or _ToolCalls()
-            for piece in delta.tool_calls:
-                self._tool_calls.add(piece)
+            calls = _each(given.get("tool_calls"), len(delta.tool_calls))
+            self._tool_calls = self._tool_calls or ToolCalls()
+            self._tool_calls.add(delta.tool_calls, shown.delta.tool_calls or [], calls)
+        if delta.function_call is not None:
+            self._take_function(delta)
         if choice.logprobs is not None:
             self._logprobs = _with(self._logprobs, choice.logprobs)
         if choice.finish_reason:
@@ -155,34 +153,125 @@ class _Choice:
             self._role = delta.role
         if delta.tool_call_id is not None:
             self._tool_call_id = delta.tool_call_id
+        if isinstance(sent.get("message"), dict) and not (delta.content or delta.tool_calls or delta.reasoning):
+            self._take_message(sent["message"], shown.delta)
+        elif isinstance(sent.get("text"), str) and not given:
+            shown.delta.content = self._content.take(sent["text"])
+        if isinstance(given.get("content"), list):
+            self._parts = self._parts or Gathered(pieces=True)
+            self._parts.add({"content": given["content"]})
+        return self._keep(delta, given, sent)
 
-    def _reason(self, delta: ChatCompletionStreamOutputDelta) -> None:
-        self._reasoning = _with(self._reasoning, delta.reasoning or "")
-        if delta.reasoning_content:
-            self._other_spelling = True
+    def _take_texts(self, delta: ChatCompletionStreamOutputDelta, shown: ChatCompletionStreamOutputDelta) -> None:
+        if delta.content is not None:
+            shown.content = self._content.take(delta.content)
+        if delta.reasoning is not None:
+            self._reasoning = self._reasoning or CutText()
+            if delta.reasoning_content:
+                self._spelled = True
+            self._mirrored = self._mirrored and delta.reasoning is delta.reasoning_content
+            shown.reasoning = self._reasoning.take(delta.reasoning)
+            if delta.reasoning_content is not None:
+                shown.reasoning_content = shown.reasoning
+        if delta.refusal is not None:
+            self._refusal = self._refusal or CutText()
+            shown.refusal = self._refusal.take(delta.refusal)
+
+    def _take_function(self, delta: ChatCompletionStreamOutputDelta) -> None:
+        """The one call of a server that knows no tools: a tool call without an id."""
+        self._function = self._function or ToolCalls()
+        piece = ChatCompletionStreamOutputDeltaToolCall(index=0, id="0", function=delta.function_call)  # type: ignore[arg-type]
+        self._function.add([piece], [piece], [{}])
+
+    def _take_message(self, sent: dict[str, Any], shown: ChatCompletionStreamOutputDelta) -> None:
+        """A whole message: it takes the place of what came, and `shown` gets what is new in it."""
+        try:
+            message = convert(sent, ChatCompletionOutputMessage)
+        except msgspec.ValidationError:
+            message = ChatCompletionOutputMessage()
+        if message.content:
+            shown.content = self._content.follow(message.content)
+        if isinstance(sent.get("content"), list):
+            self._parts = Gathered(pieces=True)
+            self._parts.add({"content": sent["content"]})
+        if message.reasoning:
+            self._reasoning = self._reasoning or CutText()
+            shown.reasoning = self._reasoning.follow(message.reasoning)
+            if message.reasoning_content:
+                self._spelled, shown.reasoning_content = True, shown.reasoning
+            self._mirrored = self._mirrored and message.reasoning is message.reasoning_content
+        if message.refusal:
+            self._refusal = self._refusal or CutText()
+            shown.refusal = self._refusal.follow(message.refusal)
+        self._role = message.role
+        self._tool_call_id = message.tool_call_id or self._tool_call_id
+        pieces = [_piece_of(call) for call in message.tool_calls or []]
+        if pieces:
+            shown.tool_calls = pieces if self._tool_calls is None else None
+            self._tool_calls = ToolCalls()
+            self._tool_calls.add(pieces, pieces, _each(sent.get("tool_calls"), len(pieces)))
+        if message.function_call is not None:
+            self._function = None
+            shown.function_call = convert(sent["function_call"], ChatCompletionStreamOutputFunction)
+            self._take_function(shown)
+        further = {name: value for name, value in sent.items() if name not in _OF_DELTA and value}
+        if further:
+            self._further = Gathered(pieces=True)
+            self._further.add(further)
+
+    def _keep(self, delta: ChatCompletionStreamOutputDelta, given: dict[str, Any], sent: dict[str, Any]) -> bool:
+        """Gather what no field holds; whether that was something new."""
+        further = {name: value for name, value in given.items() if name not in _OF_DELTA and name not in _OF_ONE_CHUNK}
+        if not given:
+            further = {name: getattr(delta, name) for name in _OF_MESSAGE if getattr(delta, name) is not None}
+        beside = {name: value for name, value in sent.items() if name not in _OF_CHOICE and name not in _OF_ONE_CHUNK}
+        fresh = False
+        if further:
+            self._further = self._further or Gathered(pieces=True)
+            fresh = self._further.add(further)
+        if beside:
+            self._beside = self._beside or Gathered(pieces=True)
+            fresh |= self._beside.add(beside)
+        return fresh
 
     def result(self) -> ChatCompletionOutputComplete:
-        return ChatCompletionOutputComplete(
+        choice = ChatCompletionOutputComplete(
             index=self.index,
             message=self._message(),
             finish_reason=self.finish_reason,
             logprobs=self._all_logprobs(),
         )
+        if self._beside is not None:
+            choice.hold(self._beside.result())
+        return choice
 
     def _message(self) -> ChatCompletionOutputMessage:
         tool_calls = self._tool_calls.result() if self._tool_calls is not None else None
-        content = "".join(self._content)
-        reasoning = "".join(self._reasoning or ()) or None
-        return ChatCompletionOutputMessage(
+        content = self._content.whole()
+        reasoning = self._reasoning.whole() or None if self._reasoning is not None else None
+        further = self._further.result() if self._further is not None else {}
+        message = ChatCompletionOutputMessage(
             role=self._role or "assistant",
             # With tool calls a plain answer's content is null, where many streams begin with an empty piece.
-            content=content if content or (self._content and not tool_calls) else None,
+            content=content if content or (self._content.pieces and not tool_calls) else None,
             reasoning=reasoning,
-            reasoning_content=reasoning if self._other_spelling else None,
-            refusal="".join(self._refusal or ()) or None,
+            reasoning_content=reasoning if self._spelled else None,
+            refusal=self._refusal.whole() or None if self._refusal is not None else None,
             tool_call_id=self._tool_call_id,
             tool_calls=tool_calls,
+            function_call=self._function_call(),
+            **{name: further.pop(name, None) for name in _OF_MESSAGE},
         )
+        message.hold(further)
+        if self._spelled and self._mirrored:
+            message.mirror()
+        if self._parts is not None:
+            message.came_in(_with_rest(self._parts.result()["content"], content))
+        return message
+
+    def _function_call(self) -> ChatCompletionOutputFunctionDefinition | None:
+        calls = self._function.result() if self._function is not None else None
+        return calls[0].function if calls else None
 
     def _all_logprobs(self) -> ChatCompletionOutputLogprobs | None:
         if not self._logprobs:
@@ -201,10 +290,13 @@ class ChatFold:
 
     __slots__ = (
         "_choices",
+        "_counted",
         "_created",
         "_expected",
         "_fingerprint",
+        "_further",
         "_id",
+        "_lengths",
         "_model",
         "_object",
         "_plain",
@@ -217,6 +309,7 @@ class ChatFold:
         self._expected = choices
         self._unfinished = unfinished
         self._choices: dict[int, _Choice] = {}
+        self._counted = False  # whether the index of the only choice counts tokens
         self._id = ""
         self._model = ""
         self._created: int | float | None = None
@@ -224,6 +317,8 @@ class ChatFold:
         self._fingerprint: str | None = None
         self._tier: str | None = None
         self._usage: ChatCompletionOutputUsage | None = None
+        self._further: Gathered | None = None
+        self._lengths: set[int] = set()
         self._plain: _Choice | None = None  # the only choice so far, once the stream has said what it is
 
     def add(self, event: ChatCompletionStreamOutput) -> None:
@@ -232,12 +327,14 @@ class ChatFold:
             self._add(event)
 
     def _add(self, event: ChatCompletionStreamOutput) -> None:
-        for choice in event.choices:
-            index = choice.index if event.object != _OLD_OBJECT else 0
-            known = self._choices.get(index)
-            if known is None:
-                known = self._choices[index] = _Choice(index)
-            known.add(choice)
+        source, sent = event.in_halves()
+        parts = _each(sent.get("choices"), len(event.choices))
+        fresh = self._keep(sent)
+        for choice, shown, part in zip(source.choices, event.choices, parts, strict=True):
+            known = self._choice(event, choice)
+            fresh |= known.add(choice, shown, part)
+        if event.usage is None:
+            event.usage = usage_beside(sent)
         if event.usage is not None:
             self._usage = event.usage
         self._id = self._id or event.id
@@ -246,24 +343,61 @@ class ChatFold:
         self._object = self._object or event.object
         self._fingerprint = self._fingerprint or event.system_fingerprint
         self._tier = self._tier or event.service_tier
-        only = len(self._choices) == 1 and self._id and self._object != _OLD_OBJECT
-        self._plain = next(iter(self._choices.values())) if only else None
+        only = next(iter(self._choices.values())) if len(self._choices) == 1 else None
+        known_well = only is not None and self._id and self._object != _OLD_OBJECT and not only.waits
+        self._plain = only if known_well else None
+        if not fresh and self._plain is not None and event is source:
+            self._learn(event)
+
+    def _choice(self, event: ChatCompletionStreamOutput, choice: ChatCompletionStreamOutputChoice) -> _Choice:
+        index = 0 if event.object == _OLD_OBJECT else choice.index
+        known = self._choices.get(index)
+        if known is None and self._counts(event, choice):
+            self._counted = True
+            known = next(iter(self._choices.values()))
+            known.index = 0  # as the plain answer has it
+        if known is None:
+            known = self._choices[index] = _Choice(index, self._lengths)
+        return known
+
+    def _counts(self, event: ChatCompletionStreamOutput, choice: ChatCompletionStreamOutputChoice) -> bool:
+        """Whether a new index is but that of the next token: another choice begins with its role and no text."""
+        if self._expected != 1 or len(self._choices) != 1 or len(event.choices) != 1 or self._counted:
+            return self._counted
+        delta, only = choice.delta, next(iter(self._choices.values()))
+        begins = delta.role and not (delta.content or delta.tool_calls or delta.reasoning or choice.finish_reason)
+        return not only.finish_reason and not begins
+
+    def _keep(self, sent: dict[str, Any]) -> bool:
+        further = {name: value for name, value in sent.items() if name not in _OF_CHUNK and name not in _OF_ONE_CHUNK}
+        if not further:
+            return False
+        self._further = self._further or Gathered(pieces=False)
+        return self._further.add(further)
+
+    def _learn(self, event: ChatCompletionStreamOutput) -> None:
+        """Remember the length of a chunk that has nothing but its text, if it is written as it is long."""
+        choice = event.choices[0] if len(event.choices) == 1 else None
+        text = choice.delta.content if choice is not None else None
+        body = vars(event).get("_body")
+        if text is None or body is None or event.usage is not None or len(self._lengths) >= _MOST_LENGTHS:
+            return
+        if len(_encode(text)) == len(text) + 2:
+            self._lengths.add(len(body) - len(text))
 
     def complete(self, *, marked: bool = False) -> bool:
-        """Whether as many choices as were asked for have begun, and each of them says why it ended.
+        """Whether a choice has begun, and every one says why it ended: a server that ignores `n` gives one, as it does
+        in a plain answer.
 
-        `marked`: the server has sent its end marker, so that no other choice begins; servers in `unfinished` say no
-        more than that.
+        `marked`: the server has sent its end marker; servers in `unfinished` say no more than that.
         """
-        choices = self._choices.values()
         if marked and self._fingerprint in self._unfinished:
             return True
-        enough = len(choices) >= (1 if marked else self._expected)
-        return enough and all(choice.finish_reason for choice in choices)
+        return bool(self._choices) and all(choice.finish_reason for choice in self._choices.values())
 
     def result(self) -> ChatCompletionOutput:
         """The answer as far as it has come."""
-        return ChatCompletionOutput(
+        answer = ChatCompletionOutput(
             choices=[self._choices[index].result() for index in sorted(self._choices)],
             id=self._id,
             created=self._created,
@@ -273,6 +407,8 @@ class ChatFold:
             service_tier=self._tier,
             usage=self._usage,
         )
+        answer.hold(self._further.result() if self._further is not None else {})
+        return answer
 
 
 def _with(items: list[T] | None, item: T) -> list[T]:
@@ -283,10 +419,27 @@ def _with(items: list[T] | None, item: T) -> list[T]:
     return items
 
 
-def _text_or_object(pieces: list[Any]) -> Any:
-    """Arguments joined, or the last object where the server sends objects and not text."""
-    objects = [piece for piece in pieces if not isinstance(piece, str)]
-    return objects[-1] if objects else "".join(pieces)
+def _each(sent: Any, count: int) -> list[Any]:
+    """As many parts as were decoded, each as it came; {} for each where that cannot be told."""
+    found = [sent] if isinstance(sent, dict) else sent
+    found = [part for part in found if isinstance(part, dict)] if isinstance(found, list) else []
+    return found if len(found) == count else [{}] * count
+
+
+def _piece_of(call: ChatCompletionOutputToolCall) -> ChatCompletionStreamOutputDeltaToolCall:
+    piece = ChatCompletionStreamOutputDeltaToolCall(
+        id=call.id, type=call.type, custom=call.custom, extra_content=call.extra_content
+    )
+    if call.function is not None:
+        piece.function.name, piece.function.arguments = call.function.name, call.function.arguments
+    return piece
+
+
+def _with_rest(parts: list[Any], content: str) -> list[Any]:
+    """A content in parts, and the text that came after them."""
+    texts = [part["text"] for part in parts if isinstance(part, dict) and isinstance(part.get("text"), str)]
+    rest = content.removeprefix("".join(texts))
+    return [*parts, {"type": "text", "text": rest}] if rest else parts
 
 
 def _flat(

@@ -1,8 +1,8 @@
 """What a chat answers with, whole and in pieces, under the names of Hugging Face's types.
 
 Decoding is lenient, because servers are: anything but `choices` may be missing, null or odd (`json_decoder` says
-how), and unknown fields are ignored. `choices` must be there, so that an error object is never taken for an answer.
-Nothing here folds a stream.
+how), and what no field holds is kept beside the fields (`OpenOutput`). `choices` must be there, so that an error object
+is never taken for an answer. Nothing here folds a stream.
 
 Field meanings: https://platform.openai.com/docs/api-reference/chat/object and .../chat/streaming.
 """
@@ -13,8 +13,9 @@ from typing import Any
 
 import msgspec
 
-from .lenient import Identifier, Kept, Listed, Needed, Nullable, Parts, Unneeded, text_of, thoughts_of
-from .output import Output
+from ..json_decoder import convert
+from .lenient import Identifier, Kept, Listed, Needed, Nullable, Part, Parts, Unneeded, text_of, thoughts_of
+from .output import OpenOutput, Output
 
 
 class ChatCompletionOutputTopLogprob(Output):
@@ -42,7 +43,7 @@ class ChatCompletionOutputLogprobs(Output):
     refusal: list[ChatCompletionOutputLogprob] | None = None
 
 
-class ChatCompletionOutputFunctionDefinition(Output):
+class ChatCompletionOutputFunctionDefinition(OpenOutput):
     """The function that the model wants called.
 
     `arguments` is what the server sent: JSON text from nearly all (a model's text: it may not parse), an
@@ -60,29 +61,41 @@ class ChatCompletionOutputFunctionDefinition(Output):
             self.arguments = ""
 
 
-class ChatCompletionOutputToolCall(Output):
-    """One call of a tool; `id` goes into the `tool_call_id` of the message that answers it."""
+class ChatCompletionOutputToolCall(OpenOutput):
+    """One call of a tool; `id` goes into the `tool_call_id` of the message that answers it.
+
+    `function` is None where `type` is "custom": such a call has `custom`, {"name": ..., "input": text}. `extra_content`
+    is what a provider wants back with the call, such as Gemini's thought signature
+    (https://ai.google.dev/gemini-api/docs/openai#thought-signatures).
+    """
 
     id: Identifier = ""
     type: Nullable[str] = "function"
     function: Nullable[ChatCompletionOutputFunctionDefinition] = msgspec.field(
         default_factory=ChatCompletionOutputFunctionDefinition
     )
+    custom: Any = None
+    extra_content: Any = None
 
     def __post_init__(self) -> None:
         self.id = "" if self.id is None else str(self.id)
         if self.type is None:
             self.type = "function"
-        if self.function is None:
+        if self.custom is not None:
+            if self.function is not None and not self.function.name:
+                self.function = None  # type: ignore[assignment]
+        elif self.function is None:
             self.function = ChatCompletionOutputFunctionDefinition()
 
 
-class ChatCompletionOutputMessage(Output):
-    """The model's message.
+class ChatCompletionOutputMessage(OpenOutput):
+    """The model's message; put into `messages` as it is, it goes back with all that the provider gave.
 
     `content` is None where the model only called tools. `reasoning` is what it thought first, whether the
     server spells it `reasoning` or `reasoning_content` (vLLM, DeepSeek); the latter is None where it was not
-    sent.
+    sent. `reasoning_details` is the same in the provider's own pieces, with their signatures
+    (https://openrouter.ai/docs/use-cases/reasoning-tokens). `function_call` is what `tool_calls` was before there were
+    several, `audio` a spoken answer with its `id`, `annotations` the places that were quoted.
     """
 
     role: Nullable[str] = "assistant"
@@ -93,6 +106,10 @@ class ChatCompletionOutputMessage(Output):
     tool_call_id: str | None = None
     tool_calls: list[ChatCompletionOutputToolCall] | None = None
     name: str | None = None
+    function_call: ChatCompletionOutputFunctionDefinition | None = None
+    reasoning_details: Any = None
+    audio: Any = None
+    annotations: Any = None
 
     def __post_init__(self) -> None:
         if self.role is None:
@@ -102,9 +119,38 @@ class ChatCompletionOutputMessage(Output):
             self.content, self.reasoning = text_of(content), self.reasoning or thoughts_of(content)
         if not self.reasoning and self.reasoning_content:
             self.reasoning = self.reasoning_content
+            self.mirror()
+
+    def mirror(self) -> None:
+        """Remember that `reasoning` is but `reasoning_content` under its other name."""
+        self.__dict__["_mirrored"] = True
+
+    @property
+    def mirrored(self) -> bool:
+        """Whether `reasoning` is but `reasoning_content` under its other name."""
+        return "_mirrored" in self.__dict__ and self.reasoning == self.reasoning_content
+
+    def came_in(self, parts: list[Any]) -> None:
+        """Remember the parts that the content came in."""
+        self.__dict__["_parts"] = parts
+
+    def content_parts(self) -> list[Any] | None:
+        """The parts in which the provider gave content and reasoning; None where it gave a text, and where they are
+        others by now."""
+        parts = self.__dict__.get("_parts")
+        if parts is None:
+            sent = self.sent()
+            parts = sent.get("content") if isinstance(sent, dict) else None
+        if not isinstance(parts, list):
+            return None
+        try:
+            read = msgspec.convert(parts, list[Part | str])
+        except msgspec.ValidationError:
+            return None
+        return parts if (text_of(read), thoughts_of(read)) == (self.content, self.reasoning) else None
 
 
-class ChatCompletionOutputComplete(Output):
+class ChatCompletionOutputComplete(OpenOutput):
     """One answer of the `n` that were asked for.
 
     `finish_reason`: "stop", "length", "tool_calls", "content_filter", or a word of the server's own, such as
@@ -133,7 +179,7 @@ class ChatCompletionOutputUsage(Output):
     completion_tokens_details: dict[str, Any] | None = None
 
 
-class ChatCompletionOutput(Output):
+class ChatCompletionOutput(OpenOutput):
     """A chat's answer. `created` is in seconds since 1970; a few servers send a fraction."""
 
     choices: Nullable[list[ChatCompletionOutputComplete]]
@@ -154,6 +200,35 @@ class ChatCompletionOutput(Output):
             self.model = ""
 
 
+def kept(answer: ChatCompletionOutput) -> ChatCompletionOutput:
+    """A plain answer whose messages and tool calls know what was sent for them, and its usage where the server put it
+    elsewhere."""
+    body = vars(answer).get("_body")
+    if body is None:
+        return answer
+    if answer.usage is None and b'"usage"' in body:
+        answer.usage = usage_beside(answer.sent())
+    for place, choice in enumerate(answer.choices):
+        message = choice.message
+        way = "choices", place, "message"
+        message.part_of(body, *way)
+        for number, call in enumerate(message.tool_calls or ()):
+            call.part_of(body, *way, "tool_calls", number)
+    return answer
+
+
+def usage_beside(sent: Any) -> ChatCompletionOutputUsage | None:
+    """The usage that a choice has (Kimi), or `x_groq`; None where neither has one."""
+    if not isinstance(sent, dict):
+        return None
+    choices = sent.get("choices")
+    found = [*(choices if isinstance(choices, list) else ()), sent.get("x_groq")]
+    usages = [part.get("usage") for part in found if isinstance(part, dict)]
+    return next(
+        (convert(usage, ChatCompletionOutputUsage) for usage in usages if isinstance(usage, dict) and usage), None
+    )
+
+
 ChatCompletionStreamOutputTopLogprob = ChatCompletionOutputTopLogprob
 ChatCompletionStreamOutputLogprob = ChatCompletionOutputLogprob
 ChatCompletionStreamOutputLogprobs = ChatCompletionOutputLogprobs
@@ -168,7 +243,8 @@ class ChatCompletionStreamOutputFunction(Output):
 
 
 class ChatCompletionStreamOutputDeltaToolCall(Output):
-    """A piece of a tool call; `index` says which, where the server numbers them."""
+    """A piece of a tool call; `index` says which, where the server numbers them. The rest is as in
+    `ChatCompletionOutputToolCall`."""
 
     index: int | None = None
     id: Identifier = ""
@@ -176,6 +252,8 @@ class ChatCompletionStreamOutputDeltaToolCall(Output):
     function: Nullable[ChatCompletionStreamOutputFunction] = msgspec.field(
         default_factory=ChatCompletionStreamOutputFunction
     )
+    custom: Any = None
+    extra_content: Any = None
 
     def __post_init__(self) -> None:
         if self.function is None:
@@ -184,7 +262,7 @@ class ChatCompletionStreamOutputDeltaToolCall(Output):
 
 
 class ChatCompletionStreamOutputDelta(Output):
-    """What this chunk adds to a choice's message. `reasoning` as in `ChatCompletionOutputMessage`."""
+    """What this chunk adds to a choice's message, whose fields these are."""
 
     role: str | None = None
     content: Parts = None
@@ -193,6 +271,10 @@ class ChatCompletionStreamOutputDelta(Output):
     refusal: str | None = None
     tool_call_id: str | None = None
     tool_calls: Listed[ChatCompletionStreamOutputDeltaToolCall] | None = None
+    function_call: ChatCompletionStreamOutputFunction | None = None
+    reasoning_details: Any = None
+    audio: Any = None
+    annotations: Any = None
 
 
 class ChatCompletionStreamOutputChoice(Output):
@@ -221,7 +303,7 @@ class ChatCompletionStreamOutputChoice(Output):
             self.index = 0
 
 
-class ChatCompletionStreamOutput(Output):
+class ChatCompletionStreamOutput(OpenOutput):
     """One chunk of a streamed answer. `choices` is empty in a chunk that only carries `usage`."""
 
     choices: list[ChatCompletionStreamOutputChoice]
@@ -232,3 +314,12 @@ class ChatCompletionStreamOutput(Output):
     system_fingerprint: str | None = None
     service_tier: str | None = None
     usage: ChatCompletionStreamOutputUsage | None = None
+
+    def keep_halves(self, chunk: ChatCompletionStreamOutput, sent: dict[str, Any]) -> None:
+        """Remember the same chunk with halves of characters, and what was sent for it."""
+        self.__dict__["_halves"] = chunk, sent
+
+    def in_halves(self) -> tuple[ChatCompletionStreamOutput, dict[str, Any]]:
+        """The chunk and what was sent for it, with the halves of characters that are U+FFFD in itself."""
+        found: tuple[ChatCompletionStreamOutput, Any] = self.__dict__.get("_halves") or (self, self.sent())
+        return found if isinstance(found[1], dict) else (found[0], {})

@@ -1,0 +1,59 @@
+"""Text that comes in pieces, of which one may end inside a character.
+
+A server that cuts its text in UTF-16 writes a character beyond U+FFFF as two halves, `\\ud83d` and `\\ude00`, and may
+send them in two events. No half leaves this module: two that meet are the character, one that stays alone is U+FFFD.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+HALF: Final = re.compile("[\ud800-\udfff]")
+REPLACEMENT: Final = "\ufffd"
+
+
+class CutText:
+    """The pieces so far, and the first half of a character that waits for its second."""
+
+    __slots__ = ("half", "pieces")
+
+    def __init__(self) -> None:
+        self.pieces: list[str] = []
+        self.half = ""
+
+    def take(self, piece: str) -> str:
+        """Add a piece. Returns what can be shown of it now: all pieces that were shown are the text."""
+        text, self.half = self.half + piece, ""
+        if text and "\ud800" <= text[-1] <= "\udbff":
+            self.half, text = text[-1], text[:-1]
+        text = healed(text)
+        self.pieces.append(text)
+        return text
+
+    def whole(self) -> str:
+        """The text so far."""
+        text = "".join(self.pieces)
+        return text + REPLACEMENT if self.half else text
+
+    def follow(self, text: str) -> str:
+        """Take the whole text in place of the pieces. Returns what can be shown of it: what goes on from them."""
+        before, text, self.half = "".join(self.pieces), healed(text), ""
+        self.pieces[:] = [text]
+        return text.removeprefix(before) if text.startswith(before) else ""
+
+
+def healed(text: str) -> str:
+    """The text with its halves joined, and U+FFFD for every half that is alone."""
+    if not HALF.search(text):
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def healed_all(value: Any) -> Any:
+    """A JSON value with every text in it healed."""
+    if isinstance(value, str):
+        return healed(value)
+    if isinstance(value, list):
+        return [healed_all(item) for item in value]
+    return {healed(name): healed_all(item) for name, item in value.items()} if isinstance(value, dict) else value
