@@ -220,8 +220,9 @@ def let_go(function: Callable[..., Awaitable[object]]) -> None:
 def spawn(function: Callable[..., Any], *args: Any, then: Callable[[], object] | None = None) -> Work[Any]:
     """Start a function, async or not, on the shared loop without waiting for it; `then` is called at its end, there."""
     work: Work[Any] = Work(_living(), function, args, then)
-    if not work.loop.over:
-        work.loop.do(work)
+    if work.loop.over:
+        raise _ended()
+    work.loop.do(work)
     return work
 
 
@@ -273,6 +274,11 @@ class Work(Generic[T]):
             raise error
         value: T = self._value
         return value
+
+    @property
+    def failure(self) -> BaseException | None:
+        """What it has failed with, where nobody was told."""
+        return self._error
 
     def leave(self) -> None:
         """Nobody waits for it any more: cancel it. In any thread."""
@@ -425,7 +431,7 @@ class Run(Generic[E, R]):
     def _leave(self) -> None:
         self._left = True
         self._ready.clear()
-        if self._loop.running:
+        if self._loop.running and not self._loop.over:
             spawn(self._run.close)  # the traceback holds this run, and would keep its socket open
 
     def __enter__(self) -> Self:

@@ -39,6 +39,7 @@ class SyncMap(Generic[R]):
         self._feed = Feed()
         self._map = make(self._feed)
         self._local: deque[MapResult[R]] = deque()
+        self._read_ahead: deque[Any] = deque()
         self._busy = threading.Lock()
         self._process = 0
         self._last = self._pushed = self._over = False
@@ -51,7 +52,7 @@ class SyncMap(Generic[R]):
             raise CallError("a map is entered once; make another one")
         self._process = os.getpid()
         call(self._prepare)
-        self._host = spawn(self._hold)
+        self._host = spawn(self._hold, then=lambda: self._entered.set())
         return self
 
     async def _prepare(self) -> None:
@@ -68,9 +69,13 @@ class SyncMap(Generic[R]):
     ) -> None:
         self._over = True
         self._local.clear()
-        if self._host is not None and self._process == os.getpid():
+        if self._host is not None and self._process == os.getpid() and not self._host.loop.over:
             spawn(self._leave)
-            self._host.result()
+            try:
+                self._host.result()
+            except BaseException:
+                self._host.leave()
+                raise
 
     def _leave(self) -> None:
         self._left.set()
@@ -93,27 +98,41 @@ class SyncMap(Generic[R]):
     def _next(self) -> MapResult[R]:
         if self._feed.hungry and not self._pushed and not self._last and self._local:
             self._pushed = True
-            spawn(self._put, *self._read(self._map.room))
+            self._read(self._map.room)
+            spawn(self._put)
         while not self._local:
             if self._over:
+                if self._failure is not None:
+                    raise self._failure
                 raise StopIteration
             self._turn_over()
-        return self._local.popleft()
+        try:
+            return self._local.popleft()
+        except BaseException as error:  # a signal handler's, and with it the result is lost
+            self._interrupt(error)
+            raise
+
+    def _interrupt(self, error: BaseException) -> None:
+        """Go on to what is in flight, and then say that there may have been more."""
+        self._failure = self._failure or ClosedError(f"the map was interrupted by a {type(error).__name__}")
+        self._last = True
 
     def _turn_over(self) -> None:
         """Hand over the inputs that are wanted, and take the results that are there, or wait for some."""
         wanted = call(self._wait)
         if wanted:
-            call(self._put, *self._read(wanted))
+            self._read(wanted)
+            call(self._put)
         elif not self._local:
             self._over = True
-            if self._failure is not None:
-                raise self._failure
 
     async def _wait(self) -> int:
         """Wait for results, which are taken, or for a worker that wants inputs; how many it wants."""
         results, feed = self._map, self._feed
         await self._entered.wait()
+        if self._host is not None and self._host.failure is not None:
+            raise self._host.failure
+        await self._put()  # what an interrupted call has left
         try:
             while not results.ready and not (feed.hungry and not self._last):
                 await results.news()
@@ -122,25 +141,32 @@ class SyncMap(Generic[R]):
         self._local.extend(results.batch())
         return max(1, results.room) if feed.hungry and not self._last and not self._local else 0
 
-    async def _put(self, items: list[Any], last: bool) -> None:
-        self._feed.put(items, last=last)
+    async def _put(self) -> None:
+        self._feed.put([self._read_ahead.popleft() for _ in range(len(self._read_ahead))], last=self._last)
         self._pushed = False
 
-    def _read(self, most: int) -> tuple[list[Any], bool]:
-        """Some inputs, and whether they are the last. A failure of the iterable comes out after what it gave."""
-        items: list[Any] = []
-        until = time.monotonic() + READING
+    def _read(self, most: int) -> None:
+        """Read some inputs, and see whether they are the last. A failure of the iterable comes out after what it gave;
+        what interrupts its reading, Ctrl-C for one, at once, and another error after that, as an input may be lost."""
+        until, count = time.monotonic() + READING, 0
         try:
-            while len(items) < most and (not items or time.monotonic() < until):
+            while count < most and (not count or time.monotonic() < until):
                 item = next(self._inputs, ENDED)
                 if item is ENDED:
                     self._last = True
                     break
-                items.append(item)
+                self._read_ahead.append(item)
+                count += 1
+        except StopAsyncIteration as cause:  # which would look like an end
+            self._failure = RuntimeError("the inputs raised StopAsyncIteration, which is no end of theirs")
+            self._failure.__cause__ = cause
+            self._last = True
         except Exception as error:  # noqa: BLE001 - the caller's own; it comes out of the loop
             self._failure = error
             self._last = True
-        return items, self._last
+        except BaseException as error:
+            self._interrupt(error)
+            raise
 
     def stop_taking(self) -> None:
         """Take no further inputs: what is in flight is delivered, and that is the end."""

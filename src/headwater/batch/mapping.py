@@ -27,7 +27,7 @@ R = TypeVar("R")
 class AsyncMap(Working[R]):
     """A map under way: `async with client.map(...) as results: async for r in results: ...`.
 
-    Leaving the `async with` cancels what is in flight. Read by the task that entered it.
+    Leaving the `async with` cancels what is in flight. Several tasks may read it: each result goes to one of them.
     """
 
     async def __aenter__(self) -> Self:
@@ -87,7 +87,8 @@ class AsyncMap(Working[R]):
             raise self._failure
         if self._reader.ended and not self._open:
             raise StopAsyncIteration
-        self._news = Event()
+        if self._news is None:  # else somebody else waits as well
+            self._news = Event()
         await self._news.wait()
 
     def stop_taking(self) -> None:

@@ -11,13 +11,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import msgspec
-from anyio import current_time
+from anyio import current_effective_deadline, current_time, get_cancelled_exc_class
 
 from ..calling import Bound
 from ..engine.facts import Timings
-from ..errors import Attempt, HeadwaterError, InvalidParameterError
+from ..errors import Attempt, HeadwaterError, InvalidParameterError, cancelled_elsewhere
 from ..tasks.declare import given_of
 from ..tasks.output import Output
+from ..wire import FOREVER
 from .turns import Turn
 
 if TYPE_CHECKING:
@@ -83,8 +84,8 @@ class Tasks:
                     given = declaration.bind(args, kwargs)
                 run = client._start(declaration, given, stream=streams or bool(given.get("stream")), pace=turn)
                 value = await run.result()
-            except Exception as failure:  # noqa: BLE001 - it is this item's, whatever it is
-                error = failure
+            except BaseException as failure:  # noqa: BLE001 - `own` raises what is not the item's
+                error = own(failure)
             if run is None:
                 return Done(None, error, (), Timings(), "")
             facts = value.facts if isinstance(value, Output) else None
@@ -132,10 +133,27 @@ async def _done(call: Callable[[], Awaitable[Any]]) -> Done:
     began, value, error = current_time(), None, None
     try:
         value = await call()
-    except Exception as failure:  # noqa: BLE001 - it is this item's, whatever it is
-        error = failure
+    except BaseException as failure:  # noqa: BLE001 - `own` raises what is not the item's
+        error = own(failure)
     timings = Timings(total=current_time() - began)
     return Done(value, error, getattr(error, "attempts", ()), timings, getattr(error, "provider", None) or "")
+
+
+def uncancelled(error: BaseException) -> BaseException:
+    """The error; a cancellation that is none of the map's own is made one, and the map's own is raised."""
+    if isinstance(error, Exception) or not isinstance(error, get_cancelled_exc_class()):
+        return error
+    if current_effective_deadline() == -FOREVER:
+        raise error
+    return cancelled_elsewhere(error)
+
+
+def own(error: BaseException) -> Exception:
+    """The error that an item has failed with, whatever it is; what ends the map, or the program, is raised."""
+    found = uncancelled(error)
+    if isinstance(found, Exception):
+        return found
+    raise found
 
 
 def choice_of(client: Client) -> tuple[str, ...]:

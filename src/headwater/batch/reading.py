@@ -54,9 +54,11 @@ class Awaited:
 
     async def wait(self) -> Any:
         """The next input, or ENDED."""
-        item = await anext(self._inputs, ENDED)
-        self.ended = self.ended or item is ENDED
-        return item
+        try:
+            return await self._inputs.__anext__()  # anext with a default has crashed CPython 3.11
+        except StopAsyncIteration:
+            self.ended = True
+            return ENDED
 
     async def close(self) -> None:
         """It is the caller's."""

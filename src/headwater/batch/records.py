@@ -22,7 +22,7 @@ from ..keys import is_url
 from .answers import Folder, body_of, failure, is_small, success
 from .asking import STREAMED, Asked, chosen, custom_id_of, read
 from .locking import JournalError
-from .performing import Done, Performer, choice_of, paced
+from .performing import Done, Performer, choice_of, own, paced
 from .sealing import Mark
 from .settings import CHARACTERS, UNKNOWN, Pacing
 from .source import Item
@@ -129,8 +129,8 @@ class Records:
             body = await self._body(asked, await run.result(), item)
             mark.input_tokens, mark.output_tokens = usage_of(body)
             members = success(custom_id_of(item), run.request_id, body, run._plan.credentials.redact)
-        except Exception as wrong:  # noqa: BLE001 - a mistake of ours with one record is no reason to lose the others
-            error = wrong
+        except BaseException as caught:  # noqa: BLE001 - a mistake of ours with one record is no reason to lose the others
+            error = wrong = own(caught)
             mark.error = type(wrong).__name__
             members = failure(custom_id_of(item), wrong, run._plan.credentials.redact if run else str)
         if run is not None:

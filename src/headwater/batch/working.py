@@ -2,6 +2,9 @@
 
 They live long: more begin when the limit grows, and the surplus ends when it falls. What may be sent is decided by
 `limiter`, what the caller sees of it is `mapping`'s.
+
+A cancellation that is not the map's own (an item awaited what somebody else had cancelled) is that item's failure. What
+else ends a worker, a `SystemExit` for one, ends the map, and comes out of its caller's loop.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from anyio import CancelScope, Event, create_task_group, sleep_forever
 from anyio.abc import TaskGroup
 
 from ..wire import FOREVER
-from .performing import Performer, Work
+from .performing import Performer, Work, uncancelled
 from .reading import ENDED, Feed, reader_of
 from .results import MapResult
 from .settings import Pacing
@@ -137,11 +140,11 @@ class Working(Generic[R]):
 
     async def _worker(self) -> None:
         assert self._turns is not None
-        turn = Turn(self._turns, self._grant)
-        perform = self._work.performer(turn)
         self._started -= 1
         self._alive += 1
         try:
+            turn = Turn(self._turns, self._grant)
+            perform = self._work.performer(turn)
             while True:
                 lane = self._may_take()
                 if lane is None:
@@ -154,6 +157,8 @@ class Working(Generic[R]):
                 if item is ENDED:
                     return
                 await self._perform(turn, perform, lane, item, waits)
+        except BaseException as error:  # noqa: BLE001 - nobody looks at a worker: the caller gets what has ended it
+            self._end(uncancelled(error))
         finally:
             self._alive -= 1
 
@@ -169,8 +174,8 @@ class Working(Generic[R]):
         self._tell()
         try:
             item = await self._reader.wait()
-        except Exception as error:  # noqa: BLE001 - the caller's own iterable's; it comes out of the loop
-            self._end(error)
+        except BaseException as error:  # noqa: BLE001 - the caller's own iterable's; it comes out of the loop
+            self._end(uncancelled(error))
             return ENDED
         finally:
             self._reading = False
@@ -180,8 +185,8 @@ class Working(Generic[R]):
         """The same of inputs that are there without waiting."""
         try:
             item = self._reader.take()
-        except Exception as error:  # noqa: BLE001 - the caller's own iterable's; it comes out of the loop
-            self._end(error)
+        except BaseException as error:  # noqa: BLE001 - the caller's own iterable's; it comes out of the loop
+            self._end(uncancelled(error))
             return ENDED
         return self._wanted(item) if item is ENDED or self._stopping else item
 
@@ -247,6 +252,9 @@ class Working(Generic[R]):
 
     def _end(self, error: BaseException) -> None:
         """The map ends with this error, once the caller has read what was there before."""
+        if isinstance(error, StopIteration | StopAsyncIteration | GeneratorExit):  # which would look like an end
+            cause, error = error, RuntimeError(f"raised {type(error).__name__}, which is no end of a map's inputs")
+            error.__cause__ = cause
         if self._failure is None:
             self._failure = error
         self._reader.ended = True
