@@ -90,6 +90,10 @@ if TYPE_CHECKING:
     from .openai_names import CompletionUsage as CompletionUsage
     from .openai_names import GeneratedImage as GeneratedImage
     from .openai_names import ImagesResponse as ImagesResponse
+    from .openai_names import ImagesUsage as ImagesUsage
+    from .openai_names import SpeechOutput as SpeechOutput
+    from .openai_names import TranscriptionSegment as TranscriptionSegment
+    from .openai_names import TranscriptionVerbose as TranscriptionVerbose
     from .portal import Run as Run
     from .responses import AsyncStreamedResponse as AsyncStreamedResponse
     from .responses import Response as Response
@@ -202,7 +206,10 @@ _MODULES: dict[str, str] = {
     "hub": "ModelInfo ModelList ModelStatus",
     "legacy": "InferenceApi",
     "media": "Media",
-    "openai_names": "CompletionChoice CompletionOutput CompletionUsage GeneratedImage ImagesResponse",
+    "openai_names": (
+        "CompletionChoice CompletionOutput CompletionUsage GeneratedImage ImagesResponse ImagesUsage SpeechOutput"
+        " TranscriptionSegment TranscriptionVerbose"
+    ),
     "portal": "Run",
     "responses": "AsyncStreamedResponse Response StreamedResponse",
     "routes": "Route",

@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     from .wire import Transport
 
 
-_OURS = frozenset({"model", "extra_body"})
+_OURS = frozenset({"wanted", "model", "extra_body"})
 """Arguments of every task that are not the task's own parameters."""
 _LEAVES_ENGINE = frozenset({"timeout", "retries", "hedge_after"})
 """Options after whose change all that is known of providers still holds."""
@@ -295,6 +295,7 @@ class Client(Tasks, Options):
         parameters = {name: value for name, value in given.items() if name not in _OURS}
         extra = given.get("extra_body", {})
         call = there.call(task, parameters, extra, stream=stream, seconds=limits.total)
+        call.wanted = given.get("wanted")
         return Plan(
             task=task,
             provider=there.name,

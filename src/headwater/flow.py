@@ -188,6 +188,13 @@ Step: TypeAlias = Send | Stream[Any, Any] | Load | Fetch | Sleep | Emit | OnCanc
 Flow: TypeAlias = Generator[Step, Any, R]
 
 
+class Wanted(msgspec.Struct, frozen=True):
+    """Images as OpenAI's client asks for them: how many, and as "url" or "b64_json", where the server has a choice."""
+
+    count: int = 1
+    response_format: str | None = None
+
+
 class Call(msgspec.Struct, kw_only=True, gc=False):
     """What a flow is asked to do.
 
@@ -196,8 +203,8 @@ class Call(msgspec.Struct, kw_only=True, gc=False):
     with no slash at its end. `routed`: through Hugging Face's router. `url`: the server's own URL where the user gave
     one, in place of a model. `extra`: `extra_body`, merged over the body's root or its parameters. `seconds`: the
     call's total time limit, for providers that take one. `adapter`: the file of LoRA weights within the Hub's model,
-    where the mapping says that the provider's model wants them. `count`: how many images are wanted, where the caller
-    can take several.
+    where the mapping says that the provider's model wants them. `wanted`: what is asked for in OpenAI's words, where
+    the caller can take several images.
     """
 
     task: str
@@ -213,4 +220,4 @@ class Call(msgspec.Struct, kw_only=True, gc=False):
     hub: str = "https://huggingface.co"
     seconds: float | None = None
     adapter: str | None = None
-    count: int | None = None
+    wanted: Wanted | None = None

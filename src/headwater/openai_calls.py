@@ -11,17 +11,22 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from . import hub
 from .call_options import RequestOptions, moved, options_of
+from .flow import Wanted
 from .methods import Asynchronous, Blocking, CoroutineFunction, Method
 from .openai_names import (
     CompletionOutput,
     ImagesResponse,
+    SpeechOutput,
     completion,
     completion_arguments,
     completion_chunk,
+    count_of,
     image_arguments,
     speech_arguments,
+    transcription,
     transcription_arguments,
 )
+from .providers.media_answers import Drawn
 from .tasks import audio, generation, text
 
 if TYPE_CHECKING:
@@ -47,10 +52,22 @@ async def _generate(
     extra_body: dict[str, Any] | None = None,
     **more: Any,
 ) -> ImagesResponse:
-    """`text_to_image` in OpenAI's words; `size` is "1024x768", and what else there is goes to the server."""
+    """`text_to_image` in OpenAI's words; `size` is "1024x768", and what else there is goes to the server.
+
+    Of a server that makes fewer than `n` images at once the others are asked for after another. `response_format` is
+    sent where it is given, to servers of OpenAI's dialect; the answer has each image in all its forms.
+    """
     options = moved(more)
-    arguments = options | image_arguments(prompt, model, n, size, extra_body, more)
-    return ImagesResponse(await names._client._call(generation.text_to_image, (), arguments))
+    form = more.pop("response_format", None)
+    arguments = options | image_arguments(prompt, model, None, size, extra_body, more)
+    answers: list[Any] = []
+    left = count_of(n)
+    while left > 0:
+        given = {**generation.text_to_image.bind((), arguments), "wanted": Wanted(left, form)}
+        answer = await names._client._start(generation.text_to_image, given, stream=False).result()
+        answers.append(answer)
+        left -= len(answer.images) if isinstance(answer, Drawn) else 1
+    return ImagesResponse(answers)
 
 
 async def _speak(
@@ -62,12 +79,12 @@ async def _speak(
     voice: str | None = None,
     extra_body: dict[str, Any] | None = None,
     **more: Any,
-) -> Media:
-    """`text_to_speech` in OpenAI's words; the sound is bytes, with `.mime_type` and `.save(path)`."""
+) -> SpeechOutput:
+    """`text_to_speech` in OpenAI's words; the sound is bytes, with `.mime_type`, `.write_to_file(path)` and others."""
     options = moved(more)
     arguments = options | speech_arguments(input, model, voice, extra_body, more)
     sound: Media = await names._client._call(audio.text_to_speech, (), arguments)
-    return sound
+    return SpeechOutput(sound, sound.mime_type)
 
 
 async def _transcribe(
@@ -76,17 +93,24 @@ async def _transcribe(
     *,
     file: File,
     model: str | None = None,
+    response_format: str | None = None,
     timestamp_granularities: Sequence[str] | None = None,
     stream: bool = False,
     extra_body: dict[str, Any] | None = None,
     **more: Any,
 ) -> Any:
-    """`automatic_speech_recognition` in OpenAI's words; with `stream=True` its run."""
+    """`automatic_speech_recognition` in OpenAI's words; with `stream=True` its run.
+
+    `response_format`: "text", "srt" and "vtt" give a text of that form (in a run, the `text` of its result),
+    "verbose_json" a `TranscriptionVerbose`; anything else goes to the server, and gives what the task gives.
+    """
     options = moved(more)
+    more["response_format"] = response_format
     arguments = options | transcription_arguments(file, model, timestamp_granularities, extra_body, more)
     if stream:
         return await names._client._run(audio.automatic_speech_recognition, (), arguments).start()
-    return await names._client._call(audio.automatic_speech_recognition, (), arguments)
+    heard = await names._client._call(audio.automatic_speech_recognition, (), arguments)
+    return transcription(heard, response_format)
 
 
 async def _complete(

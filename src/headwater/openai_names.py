@@ -9,13 +9,20 @@ https://platform.openai.com/docs/api-reference
 from __future__ import annotations
 
 import binascii
+import os
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+from anyio import to_thread
+
 from .errors import InvalidParameterError
-from .media import encode_image
+from .media import Media, encode_image
+from .providers.media_answers import Drawn, DrawnImage
+from .providers.transcript import TEXTS
+from .tasks.audio import AutomaticSpeechRecognitionOutput, AutomaticSpeechRecognitionOutputChunk
 from .tasks.output import Output
 from .tasks.text import TextGenerationOutput, TextGenerationStreamOutput
 
@@ -26,26 +33,164 @@ _SIZE: Final = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})\Z")
 
 
 class GeneratedImage:
-    """An image as OpenAI's client has it, and as a PIL image: `image`."""
+    """An image as OpenAI's client has it, and as a PIL image: `image`.
 
-    url: None = None
-    revised_prompt: None = None
+    `url`: where the server said that it is. `revised_prompt`: what the server made of the prompt. Both may be None.
+    """
 
-    def __init__(self, image: Image) -> None:
-        self.image = image
+    def __init__(self, drawn: DrawnImage | Image) -> None:
+        found = drawn if isinstance(drawn, DrawnImage) else None
+        self.image: Image = drawn if found is None else found.image  # type: ignore[assignment]
+        self.url = found.url if found else None
+        self.revised_prompt = found.revised_prompt if found else None
+        self._data = found.data if found else None
 
     @property
     def b64_json(self) -> str:
-        """The image as a PNG or JPEG in base64, encoded now."""
-        return binascii.b2a_base64(encode_image(self.image)[0], newline=False).decode()
+        """The image's file in base64: as the server sent it, else as a PNG or JPEG that is made now."""
+        data = self._data if self._data is not None else encode_image(self.image)[0]
+        return binascii.b2a_base64(data, newline=False).decode()
+
+
+class ImagesUsage(Output):
+    """What images cost, in tokens, as far as the server says."""
+
+    total_tokens: int | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    input_tokens_details: Any = None
 
 
 class ImagesResponse:
-    """What `images.generate` gives: `data`, a list of one image, and `created` in epoch seconds."""
+    """What `images.generate` gives: `data`, a list of images, `created` in epoch seconds, and `usage` if it is told."""
 
-    def __init__(self, image: Image) -> None:
-        self.created = int(time.time())
-        self.data = [GeneratedImage(image)]
+    def __init__(self, answers: Sequence[Drawn | Image]) -> None:
+        drawn = [answer for answer in answers if isinstance(answer, Drawn)]
+        self.created = next((answer.created for answer in drawn if answer.created), None) or int(time.time())
+        self.data = [
+            GeneratedImage(image)
+            for answer in answers
+            for image in (answer.images if isinstance(answer, Drawn) else [answer])
+        ]
+        self.usage = next((_images_usage(answer.usage) for answer in drawn if isinstance(answer.usage, dict)), None)
+
+
+def _images_usage(said: dict[str, Any]) -> ImagesUsage:
+    tokens = {
+        name: said[name] for name in ("total_tokens", "input_tokens", "output_tokens") if type(said.get(name)) is int
+    }
+    usage = ImagesUsage(**tokens, input_tokens_details=said.get("input_tokens_details"))
+    vars(usage)["_body"] = msgspec.json.encode(said)
+    return usage
+
+
+class SpeechOutput(Media):
+    """A sound as OpenAI's client has it: its bytes, with that client's ways of reading and writing them."""
+
+    @property
+    def content(self) -> bytes:
+        """The bytes."""
+        return bytes(self)
+
+    def read(self) -> bytes:
+        """The bytes."""
+        return bytes(self)
+
+    def iter_bytes(self, chunk_size: int | None = None) -> Iterator[bytes]:
+        """The bytes in pieces of this size, or in one."""
+        size = chunk_size or max(len(self), 1)
+        return (self[start : start + size] for start in range(0, len(self), size))
+
+    def write_to_file(self, file: str | os.PathLike[str]) -> None:
+        """Write the bytes to a file, over what is there."""
+        self.save(file)
+
+    def stream_to_file(self, file: str | os.PathLike[str], *, chunk_size: int | None = None) -> None:
+        """The same: all of it is here."""
+        self.save(file)
+
+    async def aread(self) -> bytes:
+        """`read`, to be awaited."""
+        return self.read()
+
+    async def aiter_bytes(self, chunk_size: int | None = None) -> AsyncIterator[bytes]:
+        """`iter_bytes`, to be read asynchronously."""
+        for piece in self.iter_bytes(chunk_size):
+            yield piece
+
+    async def astream_to_file(self, file: str | os.PathLike[str], *, chunk_size: int | None = None) -> None:
+        """`stream_to_file`, to be awaited; a worker thread writes."""
+        await to_thread.run_sync(self.save, file)
+
+    def close(self) -> None:
+        """Nothing: all of it is here."""
+
+    async def aclose(self) -> None:
+        """Nothing: all of it is here."""
+
+
+class TranscriptionSegment(Output):
+    """A piece of what was said, from `start` to `end`, in seconds; a word has a `word` for its `text`."""
+
+    text: str = ""
+    word: str | None = None
+    start: float | None = None
+    end: float | None = None
+    id: int | None = None
+
+
+class TranscriptionVerbose(AutomaticSpeechRecognitionOutput):
+    """What was said, as `response_format="verbose_json"` has it; `duration` is in seconds."""
+
+    language: str | None = None
+    duration: float | None = None
+    segments: list[TranscriptionSegment] | None = None
+    words: list[TranscriptionSegment] | None = None
+
+
+def transcription(heard: Any, form: str | None) -> Any:
+    """What was said in the form that was asked for: a text for "text", "srt" and "vtt", an object else."""
+    if form in TEXTS:
+        return heard.text
+    if form != "verbose_json" or not isinstance(heard.raw, dict):
+        return heard
+    raw = heard.raw
+    duration = raw.get("duration")
+    try:
+        seconds = None if duration is None else float(duration)
+    except (TypeError, ValueError):
+        seconds = None
+    language = raw.get("language")
+    output = TranscriptionVerbose(
+        text=heard.text,
+        chunks=heard.chunks,
+        language=language if isinstance(language, str) else None,
+        duration=seconds,
+        segments=_segments(raw.get("segments")) or [_timed(chunk) for chunk in heard.chunks or ()] or None,
+        words=_segments(raw.get("words")),
+    )
+    vars(output).update(vars(heard))
+    return output
+
+
+def _timed(chunk: AutomaticSpeechRecognitionOutputChunk) -> TranscriptionSegment:
+    start, end = (*chunk.timestamp, None, None)[:2]
+    return TranscriptionSegment(text=chunk.text, start=start, end=end)
+
+
+def _segments(said: Any) -> list[TranscriptionSegment] | None:
+    if not isinstance(said, list):
+        return None
+    return [_segment(item) for item in said if isinstance(item, dict)]
+
+
+def _segment(said: dict[str, Any]) -> TranscriptionSegment:
+    try:
+        segment = msgspec.convert(said, TranscriptionSegment, strict=False)
+    except msgspec.ValidationError:
+        segment = TranscriptionSegment(text=str(said.get("text", "")))
+    vars(segment)["_body"] = msgspec.json.encode(said)
+    return segment
 
 
 class CompletionChoice(Output):
@@ -74,6 +219,15 @@ class CompletionOutput(Output):
     created: int = 0
     object: str = "text_completion"
     usage: CompletionUsage | None = None
+
+
+def count_of(n: Any) -> int:
+    """How many images. Raises `InvalidParameterError` for what is no number of them."""
+    if n is None:
+        return 1
+    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+        raise InvalidParameterError("images.generate: n must be a whole number, 1 or more")
+    return n
 
 
 def image_arguments(
@@ -114,7 +268,6 @@ def transcription_arguments(
     given: dict[str, Any] = {"audio": file, "model": model}
     if timestamp_granularities:
         given["return_timestamps"] = "word" if "word" in timestamp_granularities else True
-    more.pop("response_format", None)  # the task asks for what it can read
     return _with_extra(given, more, extra_body)
 
 

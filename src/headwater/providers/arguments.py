@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Mapping
 from typing import Any, Final
 
+from ..errors import InvalidParameterError
 from ..flow import Call
 from .requests import extra, parameters
 
@@ -54,6 +55,21 @@ def _measure(given: dict[str, Any]) -> list[str]:
 def warn(call: Call, names: list[str]) -> None:
     """Say which arguments do not reach the vendor."""
     warnings.warn(f"{call.provider} takes no {', '.join(names)} for {call.task}: left out", UserWarning, stacklevel=2)
+
+
+def take_form(call: Call) -> None:
+    """Take out in which form a transcript is wanted, which OpenAI's dialect alone can be asked for.
+
+    Raises `InvalidParameterError` where that is a text; for the other forms there is the task's own result, for
+    "verbose_json" with times.
+    """
+    form = call.extra.get("response_format")
+    if form in {"text", "srt", "vtt"}:
+        raise InvalidParameterError(f"{call.provider} gives no transcript as {form!r}: leave response_format out")
+    if form in {"json", "verbose_json"}:
+        call.extra = {name: value for name, value in call.extra.items() if name != "response_format"}
+    if form == "verbose_json":
+        call.parameters.setdefault("return_timestamps", True)
 
 
 def take_target_size(given: dict[str, Any]) -> None:

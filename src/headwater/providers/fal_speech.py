@@ -10,7 +10,7 @@ from typing import Final
 from ..flow import Call, Flow
 from ..media import Media
 from ..tasks.audio import AutomaticSpeechRecognitionOutput
-from .arguments import arguments, warn
+from .arguments import arguments, take_form, warn
 from .fal_results import ask, heard, transcript
 from .requests import model_of, post
 from .sounds import audio_url
@@ -39,6 +39,7 @@ def text_to_speech(call: Call) -> Flow[Media]:
 
 def automatic_speech_recognition(call: Call) -> Flow[AutomaticSpeechRecognitionOutput]:
     """What is said; without a queue."""
+    take_form(call)
     url = yield from heard_url(call)
     given = arguments(call, dropped=frozenset({"generation_parameters"}))
     del given["audio"]

@@ -21,6 +21,7 @@ import msgspec
 from ..flow import MIB, Call, Flow, Load, Loaded, Request
 from ..media import LARGEST
 from . import media_answers
+from .arguments import take_form
 from .openai import Flows
 from .requests import parameters, post
 from .urls import at_model
@@ -156,6 +157,8 @@ def _run(call: Call, url: str, pipeline: Pipeline) -> Flow[Any]:
 
 
 def _request(call: Call, url: str, pipeline: Pipeline) -> Flow[Request]:
+    if call.task == "automatic-speech-recognition":
+        take_form(call)
     given = parameters(call)
     inputs = {place: given.pop(name) for place, name in pipeline.inputs.items() if name in given}
     sent = {**pipeline.arrange(given), **call.extra}

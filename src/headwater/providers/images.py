@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ..flow import Call, Flow
+from ..flow import Call, Flow, Wanted
 from ..media import LARGEST
 from . import media_answers
 from .arguments import STEPS, arguments
@@ -26,7 +26,7 @@ from .urls import IMAGES, openai_url
 class Drawing(msgspec.Struct, frozen=True, kw_only=True):
     """`route`; how parameters are `renamed`; those that are `dropped`, with a warning; `sized`: width and height as
     one "size"; `response_format`: what is sent unless the caller wants another; `model`: the model's field;
-    `defaults`: fields that are required."""
+    `defaults`: fields that are required; `several`: whether `n` images can be asked for at once."""
 
     route: str = "/v1/images/generations"
     renamed: Mapping[str, str] = {}
@@ -35,6 +35,7 @@ class Drawing(msgspec.Struct, frozen=True, kw_only=True):
     response_format: str | None = None
     model: str = "model"
     defaults: Mapping[str, Any] = {}
+    several: bool = True
 
 
 # gpt-image-1 refuses `response_format`; dall-e answers with URLs without it
@@ -47,7 +48,7 @@ SERVER: Final = Drawing(sized=True)
 # https://docs.nscale.com/api-reference/inference/generate-image
 NSCALE: Final = Drawing(sized=True, response_format="b64_json", dropped=frozenset({"num_inference_steps", "cfg_scale"}))
 # https://docs.nebius.com/studio/inference/api
-NEBIUS: Final = Drawing(response_format="b64_json", dropped=frozenset({"guidance_scale"}))
+NEBIUS: Final = Drawing(response_format="b64_json", several=False, dropped=frozenset({"guidance_scale"}))
 # https://docs.together.ai/reference/post-images-generations
 TOGETHER: Final = Drawing(response_format="base64", renamed=STEPS)
 # https://docs.hyperbolic.xyz/docs/image-generation: sizes are required, of at least 128
@@ -55,6 +56,7 @@ HYPERBOLIC: Final = Drawing(
     renamed={**STEPS, "guidance_scale": "cfg_scale"},
     model="model_name",
     defaults={"width": 512, "height": 512},
+    several=False,
 )
 
 
@@ -83,9 +85,12 @@ def _body(call: Call, dialect: Drawing) -> dict[str, Any]:
     body = {dialect.model: model_of(call), **dialect.defaults, **given}
     if call.url is not None and call.model is None and call.hub_id is None:
         del body[dialect.model]  # a server of one model; one of several would look for the placeholder
-    if call.count is not None and call.count > 1:
-        body.setdefault("n", call.count)
+    wanted = call.wanted or Wanted()
+    if wanted.count > 1 and dialect.several:
+        body.setdefault("n", wanted.count)
+    if wanted.response_format is not None:
+        body.setdefault("response_format", wanted.response_format)
     ours = dialect.response_format
-    if ours is not None and body.get("response_format") not in {ours, "b64_json", "url"}:
+    if ours is not None and body.get("response_format") != "url":
         body["response_format"] = ours
     return body

@@ -16,6 +16,7 @@ from ..errors import DecodeError
 from ..flow import Call, Fetch, Flow, Reply, Request, Send, Stream
 from ..framing import Frame
 from ..media import LARGEST, Media, from_text, open_image
+from ..mime import sniff
 from ..refusals import SHOWN_BYTES, decode
 from ..tasks import answers
 from ..tasks.lenient import Needed
@@ -52,13 +53,20 @@ class _Pictures(msgspec.Struct, frozen=True):
     usage: Any = None
 
 
-class Drawn(msgspec.Struct, frozen=True):
-    """All images of an answer, for whoever asks for several: each with the URL that it came from and the prompt that
-    the server made of the caller's, both None where there is none."""
+class DrawnImage(msgspec.Struct, frozen=True):
+    """An image of an answer, the file that it is, the URL that it came from, and the prompt that the server made of the
+    caller's; the last two are None where there is none."""
 
-    images: list[Image]
-    urls: list[str | None]
-    prompts: list[str | None]
+    image: Image
+    data: bytes
+    url: str | None = None
+    revised_prompt: str | None = None
+
+
+class Drawn(msgspec.Struct, frozen=True):
+    """All images of an answer, for whoever asks for several. `created` is in epoch seconds."""
+
+    images: list[DrawnImage]
     created: int | None = None
     usage: Any = None
 
@@ -73,19 +81,19 @@ def image(call: Call, request: Request) -> Flow[Any]:
     reply: Reply = yield Send(request)
     if "json" not in reply.content_type and reply.body.lstrip()[:1] != b"{":
         whole = answers.image(reply)
-        return whole if call.count is None else Drawn([whole], [None], [None])
+        return whole if call.wanted is None else Drawn([DrawnImage(whole, reply.body)])
     sent = decode(reply, _Pictures)
-    found = [place for place in map(_place, _named(sent)) if place]
+    found = [item for item in _named(sent) if _place(item)]
     if not found:
         error = DecodeError("the answer is JSON with no image in it")
         error.body = reply.body[:SHOWN_BYTES]
         raise error
-    if call.count is None:
-        return (yield from _opened(found[0], reply.url))
-    pictures = yield from _all_opened(found, reply.url)
-    urls = [place if is_named(place) else None for place in found]
-    prompts = [item.revised_prompt if isinstance(item, _Picture) else None for item in _named(sent) if _place(item)]
-    return Drawn(pictures, urls, prompts, int(sent.created) if sent.created else None, sent.usage)
+    if call.wanted is None:
+        return open_image((yield from _file(_place(found[0]), reply.url)))
+    images: list[DrawnImage] = []
+    for item in found:
+        images += [(yield from _drawn(item, reply.url))]
+    return Drawn(images, int(sent.created) if sent.created else None, sent.usage)
 
 
 def _named(sent: _Pictures) -> list[_Named]:
@@ -94,29 +102,30 @@ def _named(sent: _Pictures) -> list[_Named]:
     return sent.data or sent.images or output or ([sent.image] if sent.image else [])
 
 
-def _place(item: _Named) -> str | None:
-    """The image itself as text, or its URL."""
-    return item if isinstance(item, str) else item.b64_json or item.url or item.image
+def _place(item: _Named) -> str:
+    """The image itself as text, or its URL; "" where there is none."""
+    return item if isinstance(item, str) else item.b64_json or item.url or item.image or ""
 
 
-def _all_opened(places: list[str], base: str) -> Flow[list[Image]]:
-    pictures: list[Image] = []
-    for place in places:
-        pictures += [(yield from _opened(place, base))]
-    return pictures
+def _drawn(item: _Named, base: str) -> Flow[DrawnImage]:
+    place = _place(item)
+    data = yield from _file(place, base)
+    prompt = item.revised_prompt if isinstance(item, _Picture) else None
+    return DrawnImage(open_image(data), data, place if is_named(place) else None, prompt)
 
 
-def _opened(place: str, base: str) -> Flow[Image]:
-    """The image in a text, or behind a URL, which some servers name by its path alone, from their own (`base`)."""
+def _file(place: str, base: str) -> Flow[bytes]:
+    """The file in a text, or behind a URL, which some servers name by its path alone, from their own (`base`)."""
     if not is_named(place):
         try:
-            return open_image(from_text(place))
+            data = from_text(place)
         except DecodeError:
-            if not _PATH.fullmatch(place):
-                raise
+            data = b""
+        if not _PATH.fullmatch(place) or sniff(data) is not None:
+            return data or from_text(place)
     url = place if is_named(place) else urljoin(base, place)
     fetched: Media = yield Fetch(request=Request(method="GET", url=url, limit=LARGEST), mime_type=UNASKED)
-    return open_image(fetched)
+    return fetched
 
 
 def sound(call: Call, request: Request) -> Flow[Media]:

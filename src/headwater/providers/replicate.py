@@ -19,7 +19,7 @@ from ..events import Job, JobEvent, Submitted
 from ..flow import Call, Emit, Flow, OnCancel, Reply, Request, Send, Sleep
 from ..refusals import unreadable
 from ..tasks.lenient import Unneeded
-from .arguments import arguments, joined, take_target_size
+from .arguments import arguments, joined, take_form, take_target_size
 from .job_progress import Told
 from .jobs import failed, job_of, path_of, poll, read_state, segment
 from .openai import Flows
@@ -91,6 +91,7 @@ def image_to_image(call: Call) -> Flow[Any]:
 
 def automatic_speech_recognition(call: Call) -> Flow[Any]:
     """What is said in a sound."""
+    take_form(call)
     url = yield from audio_url(call, "audio/wav", {})
     return (yield from _predict(call, {**arguments(call), "audio": url}))
 

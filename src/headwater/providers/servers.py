@@ -17,6 +17,7 @@ from ..media import kind_of
 from .images import draw_at_url
 from .openai import Flows
 from .speech import speak_at_url
+from .transcript import TEXTS
 from .transcriptions import transcribe_at_url
 from .urls import has_path, speaks_openai
 
@@ -39,7 +40,8 @@ def in_both(pipelines: Mapping[str, Flows]) -> dict[str, Flows]:
 def at_url(call: Call, openai: Flows, otherwise: Flows) -> Flow[Any]:
     """The task at a server's own URL, in the dialect that it speaks."""
     url = call.url or call.base
-    if speaks_openai(url):
+    wants_text = call.extra.get("response_format") in TEXTS  # which pipelines do not give
+    if speaks_openai(url) or (wants_text and not has_path(url)):
         return (yield from openai(call))
     if has_path(url):
         return (yield from otherwise(call))

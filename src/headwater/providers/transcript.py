@@ -12,7 +12,7 @@ from typing import Any, Final, Self
 import msgspec
 
 from .. import json_decoder
-from ..errors import MalformedEventError
+from ..errors import MalformedEventError, UnexpectedContentError
 from ..flow import END, End, Reply
 from ..framing import WHOLE, Frame
 from ..json_text import UNREADABLE
@@ -21,6 +21,8 @@ from ..server_words import is_html
 from ..tasks.audio import AutomaticSpeechRecognitionOutput, AutomaticSpeechRecognitionOutputChunk
 from ..tasks.lenient import Needed, Unneeded
 
+TEXTS: Final = frozenset({"text", "srt", "vtt"})
+"""The forms of an answer that are no JSON."""
 _DONE: Final = b"[DONE]"
 _NULL: Final = b"null"
 
@@ -53,8 +55,13 @@ def _chunk(text: str, start: float | None, end: float | None) -> AutomaticSpeech
     return AutomaticSpeechRecognitionOutputChunk(text=text, timestamp=[start, end])
 
 
-def read_whole(reply: Reply, *, by_word: bool) -> AutomaticSpeechRecognitionOutput:
-    """A whole answer; `by_word`: the words' times rather than the segments', where the server says both."""
+def read_whole(reply: Reply, *, by_word: bool, form: str | None = None) -> AutomaticSpeechRecognitionOutput:
+    """A whole answer; `by_word`: the words' times rather than the segments', where the server says both.
+
+    `form`: what was asked for, of which one of `TEXTS` is the result's `text` as it was sent.
+    """
+    if form in TEXTS:
+        return _in_form(reply, str(form))
     if "json" not in reply.content_type and reply.body.lstrip()[:1] != b"{":
         return _plain(reply)
     found = decode(reply, _Whole)
@@ -72,11 +79,30 @@ def _plain(reply: Reply) -> AutomaticSpeechRecognitionOutput:
     return AutomaticSpeechRecognitionOutput(text=reply.body.decode(errors="replace").removesuffix("\n"))
 
 
+def _in_form(reply: Reply, form: str) -> AutomaticSpeechRecognitionOutput:
+    """An answer in text, SRT or VTT, whatever it is called; some servers write that as a text of JSON."""
+    body = reply.body.lstrip()
+    if is_html(reply.content_type, body) or not body:
+        raise unreadable(reply, ValueError(reply.content_type))
+    if body[:1] == b"{":
+        whole = decode(reply, _Whole)
+        if form == "text":
+            return AutomaticSpeechRecognitionOutput(text=whole.text)
+        error = UnexpectedContentError(f"the server was asked for {form}, and answered with JSON: it may not know it")
+        error.body = reply.body[:SHOWN_BYTES]
+        raise error
+    text = (
+        decode(reply, str) if body[:1] == b'"' and "json" in reply.content_type else reply.body.decode(errors="replace")
+    )
+    return AutomaticSpeechRecognitionOutput(text=text)
+
+
 class Transcript:
     """One stream's reader and fold in one: its `done` event has the whole text, which the segments may not."""
 
-    def __init__(self, *, by_word: bool) -> None:
+    def __init__(self, *, by_word: bool, form: str | None = None) -> None:
         self._by_word = by_word
+        self._form = form
         self.restart()
 
     def restart(self) -> Self:
@@ -98,6 +124,8 @@ class Transcript:
             return END if data == _DONE else None
         if (b'"error"' in data or frame.event == "error") and (error := in_band(data, event=frame.event)):
             raise error
+        if self._form == "text" and data[:1] != b"{":
+            return self._heard(frame.data.decode(errors="replace"))
         event = _event(data)
         kind = event.type or frame.event
         if kind == "transcript.text.done":
@@ -116,7 +144,7 @@ class Transcript:
     def _whole(self, frame: Frame) -> AutomaticSpeechRecognitionOutputChunk:
         """An answer that is no stream, as one segment."""
         reply = Reply(status=200, headers={"content-type": frame.event}, body=frame.data)
-        self._output = output = read_whole(reply, by_word=self._by_word)
+        self._output = output = read_whole(reply, by_word=self._by_word, form=self._form)
         times = [chunk.timestamp for chunk in output.chunks or ()] or [[None, None]]
         return self._heard(output.text, times[0][0], times[-1][1])
 

@@ -20,10 +20,12 @@ from ..tasks.audio import AutomaticSpeechRecognitionOutput
 from .arguments import arguments, warn
 from .openai import Flows
 from .requests import model_of
-from .transcript import Transcript, read_whole
+from .transcript import TEXTS, Transcript, read_whole
 from .urls import TRANSCRIPTIONS, openai_url
 
 _GRANULARITIES: Final = "timestamp_granularities"
+_NEVER_STREAMED: Final = frozenset({"srt", "vtt"})
+"""Forms whose pieces are no such file themselves."""
 
 
 class Hearing(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,17 +64,18 @@ def transcribe_at_url(call: Call) -> Flow[AutomaticSpeechRecognitionOutput]:
 
 def _transcribe(call: Call, url: str, dialect: Hearing) -> Flow[AutomaticSpeechRecognitionOutput]:
     fields = _fields(call, dialect)
+    form = str(fields["response_format"]) if "response_format" in fields else None
     file = yield from _file(call.parameters["audio"], dialect)
     by_word = call.parameters.get("return_timestamps") in ("word", "char")
     request = Request(
         method="POST",
         url=url,
-        headers={"accept": "text/event-stream" if call.stream and dialect.streams else "application/json"},
+        headers={"accept": _accepted(fields, form)},
         body=(file, *_parts(fields, dialect), *_model(call)),
     )
-    if not call.stream:
-        return read_whole((yield Send(request)), by_word=by_word)
-    transcript = Transcript(by_word=by_word)
+    if not call.stream or form in _NEVER_STREAMED:
+        return read_whole((yield Send(request)), by_word=by_word, form=form)
+    transcript = Transcript(by_word=by_word, form=form)
     answer: AutomaticSpeechRecognitionOutput = yield Stream(
         request=request,
         framing="sse",
@@ -82,6 +85,12 @@ def _transcribe(call: Call, url: str, dialect: Hearing) -> Flow[AutomaticSpeechR
         whole=True,
     )
     return answer
+
+
+def _accepted(fields: dict[str, Any], form: str | None) -> str:
+    if fields.get("stream") is True:
+        return "text/event-stream"
+    return "*/*" if form in TEXTS else "application/json"
 
 
 def _file(source: Any, dialect: Hearing) -> Flow[Part]:
@@ -114,7 +123,7 @@ def _fields(call: Call, dialect: Hearing) -> dict[str, Any]:
         given.setdefault(_GRANULARITIES, ["segment"] if timestamps is True else ["word"])
     if timestamps == "char":
         warn(call, ["return_timestamps='char' (the words' are asked for)"])
-    if call.stream and dialect.streams:
+    if call.stream and dialect.streams and given.get("response_format") not in _NEVER_STREAMED:
         given["stream"] = True
     return given
 
