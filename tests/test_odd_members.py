@@ -1,0 +1,367 @@
+"""Members of an answer that are not what they should be, and on which its result does not depend: they refuse nothing.
+
+The whole way through a client, on every driver; `test_any_member.py` replaces every member of every answer.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pytest
+from drivers import Driver
+from memory import SSE, Answer, Memory
+
+from headwater import AuthenticationError, DecodeError, MalformedEventError, RateLimitError, TransportError
+
+pytestmark = pytest.mark.anyio
+
+AT = {"base_url": "http://127.0.0.1:9/v1"}
+MESSAGES = [{"role": "user", "content": "hi"}]
+BOM = "\ufeff"
+USAGE = {"prompt_tokens": 1, "completion_tokens": 2}
+END = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
+
+
+def text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def whole(value: Any) -> Memory:
+    return Memory(lambda _: Answer(text(value).encode()))
+
+
+def stream(*events: Any) -> Memory:
+    lines = [f"data: {text(event)}\n\n" for event in events]
+    return Memory(lambda _: Answer("".join([*lines, "data: [DONE]\n\n"]).encode(), content_type=SSE))
+
+
+def chunk(delta: Any = None, choice: dict[str, Any] | None = None, **frame: Any) -> dict[str, Any]:
+    return {"choices": [{"index": 0, "delta": {"content": "a"} if delta is None else delta, **(choice or {})}], **frame}
+
+
+async def chatted(driver: Driver, transport: Memory, *, streamed: bool) -> Any:
+    async with driver.client(transport=transport, **AT) as client:
+        if streamed:
+            return await client.chat_completion.stream(MESSAGES).result()
+        return await client.chat_completion(MESSAGES)
+
+
+FRAMES: list[dict[str, Any]] = [
+    {"id": "x", "model": None},
+    {"id": None, "model": 5},
+    {"id": 7, "model": {"name": "m"}},
+    {"id": [], "model": False, "created": "1700000000"},
+    {"created": "2026-01-01T00:00:00Z", "object": None},
+    {"created": {}, "object": 1, "system_fingerprint": [], "service_tier": {}},
+    {"usage": []},
+    {"usage": "none"},
+    {"usage": {"completion_tokens": 12.5, "prompt_tokens": "3", "total_tokens": [], "prompt_tokens_details": []}},
+]
+
+
+@pytest.mark.parametrize("frame", FRAMES, ids=text)
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_the_frame_of_a_chat(driver: Driver, frame: dict[str, Any], streamed: bool) -> None:
+    answer = {"choices": [{"message": {"content": "a"}, "finish_reason": "stop"}], **frame}
+    transport = stream(chunk(**frame), END) if streamed else whole(answer)
+    out = await chatted(driver, transport, streamed=streamed)
+    assert (out.choices[0].message.content, out.choices[0].finish_reason) == ("a", "stop")
+    assert out.id in ("", "x", "7") and out.model in ("", "5")
+    assert out.created in (None, 1700000000)
+    if isinstance(frame.get("usage"), dict):
+        assert (out.usage.prompt_tokens, out.usage.completion_tokens, out.usage.total_tokens) == (3, 12.5, None)
+        assert out.usage.prompt_tokens_details is None
+    else:
+        assert out.usage is None
+
+
+CHOICES: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    ({}, {"index": "0"}),
+    ({}, {"index": {}}),
+    ({}, {"logprobs": []}),
+    ({}, {"logprobs": {"content": [None, 1]}}),
+    ({"refusal": False}, {}),
+    ({"refusal": {}}, {}),
+    ({"role": 5, "name": []}, {}),
+    ({"tool_calls": [None]}, {}),
+    ({"tool_calls": False}, {}),
+    ({"tool_calls": "none"}, {}),
+    ({"reasoning": False, "reasoning_content": {}}, {}),
+    ({"content": ["a"]}, {}),
+    ({"content": [{"type": "text", "text": "a"}]}, {}),
+    ({"content": ["", {"text": "a"}, None]}, {}),
+    ({"content": {"type": "text", "text": "a"}}, {}),
+]
+
+
+@pytest.mark.parametrize(("message", "choice"), CHOICES, ids=text)
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_the_choice_of_a_chat(
+    driver: Driver, message: dict[str, Any], choice: dict[str, Any], streamed: bool
+) -> None:
+    said = {"content": "a", **message}
+    answer = {"choices": [{"message": said, "finish_reason": "stop", **choice}]}
+    transport = stream(chunk(said, choice), END) if streamed else whole(answer)
+    out = await chatted(driver, transport, streamed=streamed)
+    (found,) = out.choices
+    assert (found.index, found.message.content, found.finish_reason) == (0, "a", "stop")
+    assert found.message.refusal is None and found.message.reasoning is None
+    assert not found.message.tool_calls
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_a_reason_to_finish_that_is_an_object_is_one(driver: Driver, streamed: bool) -> None:
+    odd = {"finish_reason": {"type": "stop"}}
+    answer = {"choices": [{"message": {"content": "a"}, **odd}]}
+    out = await chatted(driver, stream(chunk(choice=odd)) if streamed else whole(answer), streamed=streamed)
+    assert (out.choices[0].message.content, out.choices[0].finish_reason) == ("a", {"type": "stop"})
+
+
+@pytest.mark.parametrize("content", ['{"city": "Oslo"}', '{"a": [1, {"b": null}]}'])
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_content_that_a_server_has_read_already_is_its_json(driver: Driver, content: str, streamed: bool) -> None:
+    said = {"content": json.loads(content)}
+    answer = {"choices": [{"message": said, "finish_reason": "stop"}]}
+    out = await chatted(driver, stream(chunk(said), END) if streamed else whole(answer), streamed=streamed)
+    assert json.loads(out.choices[0].message.content) == json.loads(content)
+
+
+@pytest.mark.parametrize("content", [7, True, [["a"]]])
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_content_that_is_no_text_is_never_dropped(driver: Driver, content: Any, streamed: bool) -> None:
+    said = {"content": content}
+    transport = stream(chunk(said), END) if streamed else whole({"choices": [{"message": said}]})
+    with pytest.raises((DecodeError, MalformedEventError)):
+        await chatted(driver, transport, streamed=streamed)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        "null",
+        "{}",
+        " null ",
+        {"id": "x"},
+        {"choices": None},
+        {"choices": []},
+        {"model": 5, "object": {}, "created": ""},
+    ],
+    ids=text,
+)
+async def test_events_that_keep_a_connection_alive(driver: Driver, event: Any) -> None:
+    out = await chatted(driver, stream(event, chunk(), event, END, event), streamed=True)
+    assert out.choices[0].message.content == "a"
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        {"choices": None, "usage": USAGE},
+        {"usage": USAGE},
+        {"choices": [], "usage": USAGE},
+        {"choices": [None], "usage": USAGE, "id": 5},
+    ],
+    ids=text,
+)
+async def test_usage_without_choices_is_kept(driver: Driver, last: Any) -> None:
+    out = await chatted(driver, stream(chunk(), END, last), streamed=True)
+    assert (out.choices[0].message.content, out.usage.completion_tokens) == ("a", 2)
+
+
+LOGPROBS = '{"content":[{"token":"NaN","logprob":%s,"top_logprobs":[{"token":"b","logprob":%s}]}]}'
+
+
+@pytest.mark.parametrize(
+    ("sent", "read"), [("-Infinity", -math.inf), ("Infinity", math.inf), ("-1e999", -math.inf), ("-inf", -math.inf)]
+)
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_numbers_that_json_lacks(driver: Driver, sent: str, read: float, streamed: bool) -> None:
+    logprobs = LOGPROBS % (sent, "NaN")
+    said = '{"content":"NaN, -Infinity and \\"Infinity\\""}'
+    end = f'{said},"logprobs":{logprobs},"finish_reason":"stop"}}],"usage":{{"completion_tokens":NaN}}}}'
+    event, answer = ('{"choices":[{"' + name + '":' + end for name in ("delta", "message"))
+    out = await chatted(driver, stream(event) if streamed else whole(answer), streamed=streamed)
+    assert out.choices[0].message.content == 'NaN, -Infinity and "Infinity"'
+    (token,) = out.choices[0].logprobs.content
+    assert (token.token, token.logprob) == ("NaN", read) and math.isnan(token.top_logprobs[0].logprob)
+    assert out.usage.completion_tokens is None
+    assert json.loads(out.to_json())["choices"][0]["logprobs"]["content"][0]["logprob"] is None
+    if not streamed:
+        assert out.raw["choices"][0]["logprobs"]["content"][0]["logprob"] == read
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+async def test_a_byte_order_mark(driver: Driver, encoding: str) -> None:
+    answer = json.dumps({"choices": [{"message": {"content": f"a{BOM}"}}]}, ensure_ascii=False)
+    out = await chatted(driver, Memory(lambda _: Answer(answer.encode(encoding))), streamed=False)
+    assert out.choices[0].message.content == f"a{BOM}"
+
+
+async def test_a_byte_order_mark_of_an_event(driver: Driver) -> None:
+    out = await chatted(driver, stream(BOM + text(chunk()), BOM + text(END)), streamed=True)
+    assert out.choices[0].message.content == "a"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        BOM + '{"error": {"message": "slow down", "code": "rate"}}',
+        '{"error": {"message": "slow down", "code": "rate", "cost": NaN}}',
+        '{"error": {"message": "slow down", "code": "rate", "limit": -Infinity, "x": 1e999}}',
+        '{"error": {"message": "slow\\ud83d down", "code": "rate"}}',
+    ],
+)
+async def test_refusals_are_read_as_well(driver: Driver, said: str) -> None:
+    transport = Memory(lambda _: Answer(said.encode(), status=401))
+    with pytest.raises(AuthenticationError) as caught:
+        await chatted(driver, transport, streamed=False)
+    assert caught.value.code == "rate"
+    assert caught.value.server_message.replace("\ufffd", "") == "slow down"
+
+
+@pytest.mark.parametrize("start", ["", BOM])
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_refusals_inside_an_answer(driver: Driver, start: str, streamed: bool) -> None:
+    said = start + '{"error": {"message": "slow down", "code": 429, "used": NaN}}'
+    async with driver.client(transport=stream(said) if streamed else whole(said), **AT, retries=0) as client:
+        with pytest.raises(RateLimitError, match="slow down"):
+            if streamed:
+                await client.chat_completion.stream(MESSAGES).result()
+            else:
+                await client.chat_completion(MESSAGES)
+
+
+# Text generation
+
+
+def completion(choice: dict[str, Any] | None = None, **frame: Any) -> dict[str, Any]:
+    return {"choices": [{"text": "a", **(choice or {})}], **frame}
+
+
+async def generated(driver: Driver, transport: Memory, *, streamed: bool, at: str = AT["base_url"]) -> Any:
+    async with driver.client(transport=transport, base_url=at) as client:
+        if streamed:
+            return await client.text_generation.stream("hi", details=True).result()
+        return await client.text_generation("hi", details=True)
+
+
+@pytest.mark.parametrize("frame", FRAMES, ids=text)
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_the_frame_of_a_completion(driver: Driver, frame: dict[str, Any], streamed: bool) -> None:
+    end = completion({"text": "", "finish_reason": "stop"}, **frame)
+    answer = completion({"finish_reason": "stop"}, **frame)
+    transport = stream(completion(**frame), end) if streamed else whole(answer)
+    out = await generated(driver, transport, streamed=streamed)
+    assert (out.generated_text, out.details.finish_reason) == ("a", "stop")
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [{"seed": "x"}, {"finish_reason": {"a": 1}}, {"logprobs": {"token_logprobs": [-math.inf]}}, {"index": "0"}],
+    ids=text,
+)
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_the_choice_of_a_completion(driver: Driver, choice: dict[str, Any], streamed: bool) -> None:
+    sent = completion({"finish_reason": "stop", **choice})
+    out = await generated(driver, stream(sent) if streamed else whole(sent), streamed=streamed)
+    assert (out.generated_text, out.details.seed) == ("a", None)
+
+
+@pytest.mark.parametrize("odd", ["null", "{}", {"choices": None}, {"id": 5, "usage": []}], ids=text)
+@pytest.mark.parametrize("last", [{"choices": None, "usage": USAGE}, {"usage": USAGE}], ids=text)
+async def test_keep_alives_and_usage_of_a_completion(driver: Driver, odd: Any, last: Any) -> None:
+    transport = stream(odd, completion(), odd, completion({"text": "", "finish_reason": "stop"}), last, odd)
+    out = await generated(driver, transport, streamed=True)
+    assert (out.generated_text, out.details.generated_tokens) == ("a", 2)
+    assert [token.text for token in out.details.tokens] == ["a", ""]
+
+
+TOKEN = {"id": 1, "text": "a", "logprob": -0.5, "special": False}
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"token": {**TOKEN, "id": "1"}, "index": "x"},
+        {"token": {**TOKEN, "logprob": -math.inf}, "top_tokens": {}},
+        {"token": {**TOKEN, "special": 0, "logprob": "x"}, "details": []},
+        {"token": TOKEN, "top_tokens": [[None]], "details": {"seed": math.nan, "finish_reason": None}},
+    ],
+    ids=text,
+)
+async def test_a_token(driver: Driver, event: dict[str, Any]) -> None:
+    last = {"token": {**TOKEN, "text": ""}, "generated_text": "a", "details": {"finish_reason": "length", "seed": []}}
+    lines = "".join(f"data: {text(each)}\n\n" for each in ["{}", event, "null", last])
+    transport = Memory(lambda _: Answer(lines.encode(), content_type=SSE))
+    out = await generated(driver, transport, streamed=True, at="http://127.0.0.1:9/generate")
+    assert (out.generated_text, out.details.finish_reason, out.details.seed) == ("a", "length", None)
+    assert [token.id for token in out.details.tokens] == [1, 1]
+
+
+async def test_the_details_of_a_whole_text(driver: Driver) -> None:
+    details = {"finish_reason": "length", "prefill": {}, "tokens": [None, TOKEN], "seed": math.nan}
+    sent = [{"generated_text": "a", "details": details}]
+    out = await generated(driver, whole(sent), streamed=False, at="http://127.0.0.1:9/generate")
+    assert (out.generated_text, out.details.prefill, out.details.seed) == ("a", [], None)
+    assert [token.text for token in out.details.tokens] == ["a"]
+
+
+# The pipelines
+
+PIPELINES: list[tuple[str, Any, Any]] = [
+    ("object_detection", [{"label": "a", "score": 0.5, "box": {"xmin": 1.5}}], {"xmin": 1.5}),
+    ("image_classification", [{"label": 3, "score": 0.5}], "3"),
+    ("text_classification", [[{"label": "a"}]], None),
+    ("token_classification", [[{"entity": "PER", "word": "Al", "start": "0"}]], 0),
+    ("question_answering", {"answer": None, "score": 0.5}, None),
+    ("summarization", '[{"summary_text": "NaN", "score": NaN}]', "NaN"),
+]
+
+
+@pytest.mark.parametrize(("task", "sent", "read"), PIPELINES)
+async def test_pipelines(driver: Driver, task: str, sent: Any, read: Any) -> None:
+    given = {"question": "q", "context": "c"} if task == "question_answering" else {"text": "t"}
+    given = {"image": b"\x89PNG\r\n\x1a\n"} if task in ("object_detection", "image_classification") else given
+    async with driver.client(transport=whole(sent), base_url="http://127.0.0.1:9") as client:
+        out = await getattr(client, task)(**given)
+    first = out[0] if isinstance(out, list) else out
+    found = {
+        "object_detection": lambda: {name: place for name, place in first.box.to_dict().items() if place is not None},
+        "image_classification": lambda: first.label,
+        "text_classification": lambda: first.score,
+        "token_classification": lambda: first.start,
+        "question_answering": lambda: first.answer,
+        "summarization": lambda: first.summary_text,
+    }[task]()
+    assert found == read
+    assert text(first.raw) in (text(sent), text(sent)[1:-1], text(sent)[2:-2])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"data": [{"embedding": [0.5, NaN], "index": "0"}], "model": 5, "usage": []}',
+        BOM + '{"data": [{"embedding": [0.5, 1e999], "index": null}], "object": {}}',
+        BOM + "[[0.5, -Infinity]]",
+    ],
+)
+async def test_vectors(driver: Driver, body: str) -> None:
+    async with driver.client(transport=whole(body), base_url="http://127.0.0.1:9") as client:
+        vectors = await client.feature_extraction("hi")
+    assert vectors.shape == (1, 2) and vectors[0][0] == 0.5 and not math.isfinite(vectors[0][1])
+
+
+async def test_what_a_caller_asks_for_itself_is_read_as_well(driver: Driver) -> None:
+    async with driver.client(transport=whole(BOM + '{"x": [NaN, 1]}'), base_url="http://127.0.0.1:9") as client:
+        response = await client.post(json={"inputs": "x"})
+    assert math.isnan(response.json()["x"][0])
+
+
+async def test_broken_json_is_still_refused(driver: Driver) -> None:
+    for body in ('{"choices": [{"message": {"content": "a"', '{"choices": NaN}', "NaN", '{"choices": [nana]}'):
+        with pytest.raises(DecodeError):
+            await chatted(driver, whole(body), streamed=False)
+        with pytest.raises((MalformedEventError, TransportError)):
+            await chatted(driver, stream(body), streamed=True)
