@@ -24,7 +24,7 @@ from ..tasks.audio import (
     AutomaticSpeechRecognitionOutput,
     AutomaticSpeechRecognitionOutputChunk,
 )
-from ..tasks.lenient import Needed
+from ..tasks.lenient import Unneeded
 from ..tasks.vision import ImageSegmentationOutputElement
 from .jobs import download, no_result, picture
 from .sounds import sound
@@ -60,7 +60,7 @@ class _Sound(msgspec.Struct):
 
 
 class _Piece(msgspec.Struct):
-    text: Needed[str] = ""
+    text: Unneeded[str] = ""
     timestamp: list[float | None] | None = None
     start: float | None = None
     end: float | None = None

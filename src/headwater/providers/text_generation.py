@@ -130,6 +130,12 @@ def decode_event(frame: Frame) -> TextGenerationStreamOutput | End | None:
 
 
 def _with_token(event: dict[str, Any]) -> dict[str, Any]:
-    """The event; a last one that has the whole text or its details alone has a token that adds nothing to it."""
+    """The event; a last one that has the whole text or its details alone has a token that adds nothing to it.
+
+    Raises `msgspec.ValidationError` for a token whose text is none: it is a piece of the answer.
+    """
+    token = event.get("token")
+    if isinstance(token, dict) and not isinstance(token.get("text", ""), str | None):
+        raise msgspec.ValidationError("Expected `str` - at `$.token.text`")
     is_last = event.get("token") is None and (event.get("generated_text") is not None or event.get("details"))
     return {**event, "token": {"text": "", "special": True}} if is_last else event

@@ -30,8 +30,8 @@ _NULL: Final = b"null"
 class _Piece(msgspec.Struct):
     """A segment has a `text`, a word a `word`."""
 
-    text: str = ""
-    word: str = ""
+    text: Unneeded[str] = ""
+    word: Unneeded[str] = ""
     start: float | None = None
     end: float | None = None
 

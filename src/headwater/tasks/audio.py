@@ -12,7 +12,7 @@ from msgspec import Meta, field
 from ..events import JobEvent
 from ..media import File, Media, from_text
 from .declare import CallOptions, Declare, task
-from .lenient import NOT_SAID, Needed, Nullable, Unneeded
+from .lenient import NOT_SAID, Nullable, Unneeded
 from .output import Output
 from .parameters import GenerationParameters, Natural, Positive, Share, Transform, source
 from .plain import MediaOutput
@@ -47,7 +47,7 @@ class AudioToAudioOutputElement(MediaOutput, kw_only=True):
 class AutomaticSpeechRecognitionOutputChunk(Output):
     """A piece of what was said. `timestamp`: its start and end in seconds, of which the last end may be None."""
 
-    text: Needed[str] = ""
+    text: Unneeded[str] = ""
     timestamp: Unneeded[list[float | None]] = field(default_factory=lambda: [None, None])
 
 

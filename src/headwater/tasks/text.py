@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from .declare import CallOptions, task
-from .lenient import Kept, Needed, Nullable
+from .lenient import Kept, Nullable, Unneeded
 from .output import Output
 
 
@@ -22,7 +22,7 @@ class TextGenerationOutputPrefillToken(Output):
     """A token of the prompt; the first has no `logprob`."""
 
     id: int | None = None
-    text: Needed[str] = ""
+    text: Unneeded[str] = ""
     logprob: float | None = None
 
 
