@@ -46,9 +46,10 @@ LAYERS = {
     "tasks": Layer(WORDS, "msgspec numpy"),
     # 2: who answers; the wire
     "providers": Layer(f"{WORDS} tasks", "msgspec"),
-    "transport": Layer(WORDS, "anyio httpx httptools certifi"),
+    "resolver": Layer(WORDS, "anyio"),
+    "transport": Layer(f"{WORDS} resolver", "anyio httpx httptools certifi"),
     # 3: how a call runs
-    "engine": Layer(f"{WORDS} tasks", "anyio msgspec"),
+    "engine": Layer(f"{WORDS} tasks resolver", "anyio msgspec"),
     # 4: the clients; how a call is made knows no transport
     **{part: Layer(f"{PLAIN} {CLIENTS}", "anyio msgspec httpx_sse") for part in CLIENTS.split()},
     "portal": Layer(f"{WORDS} engine", "anyio sniffio"),

@@ -42,10 +42,8 @@ def server() -> Iterator[faults.FaultServer]:
 
 
 @pytest.fixture
-def deaf_resolver(driver: Driver, gate: threading.Event, monkeypatch: pytest.MonkeyPatch) -> None:
+def deaf_resolver(gate: threading.Event, monkeypatch: pytest.MonkeyPatch) -> None:
     """Names that are not numbers are looked up for ever."""
-    if driver.name in {"uvloop", "sync"}:
-        pytest.skip("libuv looks names up by itself")
     looked_up = socket.getaddrinfo
 
     def hang(host: Any, *more: Any, flags: int = 0, **named: Any) -> Any:

@@ -8,7 +8,6 @@ import threading
 from pathlib import Path
 from typing import Any
 
-import anyio
 import pytest
 from files import ANYWHERE, PNG, FileServer, exchange
 from memory import Answer, Memory, in_turn
@@ -222,11 +221,11 @@ async def test_a_name_is_looked_up_once_and_its_address_connected_to(
     server.pages["/cat.png"] = (200, {}, PNG)
     asked: list[str] = []
 
-    async def lookup(host: str, port: int, **_: Any) -> list[Any]:
+    async def lookup(host: str, port: int) -> list[Any]:
         asked.append(host)
         return [(2, 1, 6, "", ("127.0.0.1", port))]
 
-    monkeypatch.setattr(anyio, "getaddrinfo", lookup)
+    monkeypatch.setattr(inputs, "look_up", lookup)
     judge = inputs.refused_address
     monkeypatch.setattr(inputs, "refused_address", lambda a: None if a == "127.0.0.1" else judge(a))
     found = await read(f"http://files.example:{server.port}/cat.png", InputPolicy())
@@ -236,10 +235,10 @@ async def test_a_name_is_looked_up_once_and_its_address_connected_to(
 
 
 async def test_a_name_with_one_private_address_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def lookup(host: str, port: int, **_: Any) -> list[Any]:
+    async def lookup(host: str, port: int) -> list[Any]:
         return [(2, 1, 6, "", ("8.8.8.8", port)), (2, 1, 6, "", ("10.0.0.1", port))]
 
-    monkeypatch.setattr(anyio, "getaddrinfo", lookup)
+    monkeypatch.setattr(inputs, "look_up", lookup)
     with pytest.raises(InputError, match="leads to a private address"):
         await public_addresses(parse_url("http://files.example/"))
 

@@ -397,7 +397,7 @@ def resolve_to(monkeypatch: pytest.MonkeyPatch, *ports: int) -> None:
     async def getaddrinfo(*_: Any, **__: Any) -> Any:
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)) for port in ports]
 
-    monkeypatch.setattr(anyio, "getaddrinfo", getaddrinfo)
+    monkeypatch.setattr(racing, "look_up", getaddrinfo)
 
 
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[socket.socket]:
@@ -468,7 +468,7 @@ async def test_many_at_once_look_a_host_up_once_and_go_where_it_answered(
         await anyio.sleep(0)
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)) for port in (refusing, server.port)]
 
-    monkeypatch.setattr(anyio, "getaddrinfo", getaddrinfo)
+    monkeypatch.setattr(racing, "look_up", getaddrinfo)
     waiting: Any = sockets_of(anyio.lowlevel.current_token().native_token)
     tried = list[Any]()
 

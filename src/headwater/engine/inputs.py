@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import ipaddress
 import re
-import socket
 from typing import ClassVar, Final
 
-import anyio
 import msgspec
 
 from ..auth import is_loopback
 from ..errors import InputError
 from ..mime import LARGEST
+from ..resolver import look_up
 from ..wire import Url
 
 ALLOW: Final = ", where nothing is downloaded from; input_policy=InputPolicy(allow_private=True) lets it be"
@@ -110,7 +109,7 @@ async def public_addresses(url: Url) -> list[str]:
     """
     check_host(url)
     try:
-        found = await anyio.getaddrinfo(url.host, url.port, type=socket.SOCK_STREAM)
+        found = await look_up(url.host, url.port)
     except (OSError, UnicodeError) as error:
         raise InputError(f"the host of {url.origin} is not known") from error
     addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))

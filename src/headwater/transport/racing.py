@@ -16,6 +16,7 @@ from itertools import zip_longest
 import anyio
 from anyio import Event, Lock, create_task_group, move_on_after
 
+from ..resolver import look_up
 from .sockets import Address
 
 Connect = Callable[[Address, float | None], Awaitable[socket.socket]]
@@ -85,7 +86,7 @@ async def addresses(host: str, port: int) -> list[Address]:
     known = literal(host, port)
     if known is not None:
         return [known]
-    found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    found = await look_up(host, port)
     return _taking_turns(list(dict.fromkeys(Address(family, place) for family, _, _, _, place in found)))
 
 
