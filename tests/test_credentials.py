@@ -31,6 +31,7 @@ from headwater import (
     Secret,
     UnknownProviderError,
 )
+from headwater.auth import MASK
 from headwater.emulator import faults
 
 pytestmark = pytest.mark.anyio
@@ -596,3 +597,46 @@ def test_no_test_of_this_file_warns_for_nothing() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         InferenceClient("m", token=OWN, bill_to="org", headers={"x-hf-bill-to": "org"})
+
+
+# a key in a URL
+
+QUERIES = [
+    ("key=AIza-0123456789", "AIza-0123456789"),
+    ("api-version=2024-08-01-preview-of-it&subscription-key=sub%2F0123456789", "sub/0123456789"),
+    ("access_token=tok-0123456789", "tok-0123456789"),
+    ("sig=abc%2B0123456789%3D", "abc+0123456789="),
+    ("x=0123456789abcdefghijklmnop", "0123456789abcdefghijklmnop"),
+]
+
+
+@pytest.mark.parametrize(("query", "key"), QUERIES)
+@pytest.mark.parametrize("way", ["base_url", "model", "call", "route"])
+async def test_a_key_in_a_url_is_masked_where_a_server_repeats_it(
+    driver: Driver, query: str, key: str, way: str
+) -> None:
+    def echo(request: httpx.Request) -> httpx.Response:
+        headers = {"x-echo": key, "x-request-id": key}
+        if request.url.path.startswith("/refuse"):
+            said = {"error": {"message": f"no {key} of 2024-08-01-preview-of-it", "code": key}}
+            return httpx.Response(401, headers=headers, json=said)
+        return httpx.Response(200, headers=headers, json=[{"label": "a", "score": 1}])
+
+    for path in ("/refuse", "/x"):
+        url = f"https://one.example{path}?{query}"
+        given: dict[str, Any] = {"base_url": {"base_url": url}, "model": {"model": url}}.get(way, {})
+        if way == "route":
+            given = {"provider": Route(base_url=url)}
+        async with driver.client(transport=httpx.MockTransport(echo), **given) as client:
+            run = client.text_classification.stream("hi", **({"model": url} if way == "call" else {}))
+            shown = ""
+            if path == "/x":
+                assert await run.result()
+            else:
+                with pytest.raises(HeadwaterError) as caught:
+                    await run.result()
+                shown = f"{caught.value!r}{vars(caught.value)}{caught.value.attempts}"
+                assert "2024-08-01-preview-of-it" in shown
+            shown += f"{run.headers}{run.request_id}{client!r}"
+        assert key not in shown and MASK in shown
+        assert all(part.partition("=")[2] not in shown for part in query.split("&") if "version" not in part)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from drivers import Driver
 from memory import SSE, Answer, Memory, in_turn
+from vendor_results import VENDORS, Vendor
 
 from headwater import errors as e
 from headwater.refusals import instead
@@ -302,3 +303,81 @@ async def test_a_post_of_ones_own_is_not_interpreted(driver: Driver) -> None:
     body = {"code": 429, "message": "slow"}
     async with driver.client(base_url=f"{URL}/x", transport=in_turn(whole(body))) as client:
         assert (await client.post(json={})).json() == body
+
+
+POLLED = [
+    ({"detail": "Not authenticated"}, e.AuthenticationError),
+    ({"code": 403, "message": "not you"}, e.PermissionDeniedError),
+    ({"base_resp": {"status_code": 1004, "status_msg": "login fail"}}, e.AuthenticationError),
+    ({"success": False, "errors": [{"code": 10000, "message": "no"}], "result": None}, e.AuthenticationError),
+    ([{"error": {"code": 404, "message": "gone"}}], e.NotFoundError),
+]
+BUSY: list[Any] = [
+    {"detail": "Rate limit exceeded"},
+    {"code": "Throttling.RateQuota", "message": "slow"},
+    {"code": 503, "message": "come later", "data": None},
+    {"base_resp": {"status_code": 1002, "status_msg": "rate limit"}},
+    [{"error": {"code": 429, "message": "slow"}}],
+    {"error_code": 18, "error_msg": "qps limit"},
+]
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+async def test_a_submission_or_a_question_of_a_job(driver: Driver, vendor: str) -> None:
+    for turn in range(len(Vendor(vendor, "https://cdn.example/x").waiting)):
+        for body, kind in POLLED:
+            played = Vendor(vendor, "https://cdn.example/x")
+            played.waiting[turn] = json.dumps(body).encode()
+            with pytest.raises(kind):
+                await played.ask(driver)
+        for body in BUSY:
+            played = Vendor(vendor, "https://cdn.example/x")
+            played.waiting.insert(turn, json.dumps(body).encode())
+            assert await played.ask(driver) is not None, body
+
+
+@pytest.mark.parametrize("vendor", ["fal-ai", "fal-ai video", "fal-ai speech", "replicate speech", "openai"])
+@pytest.mark.parametrize("content_type", ["application/json", "application/octet-stream", "video/mp4"])
+async def test_in_place_of_a_file(driver: Driver, vendor: str, content_type: str) -> None:
+    played = Vendor(vendor, "https://cdn.example/x")
+    played.file = Answer(json.dumps({"detail": "Not authenticated"}).encode(), content_type=content_type)
+    with pytest.raises(e.AuthenticationError):
+        await played.ask(driver)
+
+
+async def test_in_place_of_a_sound_whatever_it_is_declared_as(driver: Driver) -> None:
+    for content_type in ("audio/mpeg", "application/json", "application/octet-stream"):
+        for body, kind, status, _, _ in REFUSED[::3]:
+            transport = Memory(
+                lambda _, body=body, kind=content_type: Answer(json.dumps(body).encode(), content_type=kind)
+            )
+            async with driver.client(base_url=f"{URL}/v1", transport=transport, retries=0) as client:
+                with pytest.raises(e.ProviderError) as caught:
+                    await client.text_to_speech("hi")
+                assert (type(caught.value), caught.value.status) == (kind, status)
+                with pytest.raises(e.ProviderError) as caught:
+                    await client.text_to_speech.stream("hi").result()
+                assert (type(caught.value), caught.value.status) == (kind, status)
+
+
+async def test_an_event_of_a_transcript(driver: Driver) -> None:
+    first = b'data: {"type":"transcript.text.delta","delta":"a"}\n\n'
+    for body, kind, status, _, _ in REFUSED[::3]:
+        event = b"data: " + json.dumps(body).encode() + b"\n\n"
+        for data in ((event,), (first, event)):
+            transport = Memory(lambda _, data=data: events(*data))
+            async with driver.client(base_url=f"{URL}/v1", transport=transport, retries=0) as client:
+                with pytest.raises(e.ProviderError) as caught:
+                    await client.automatic_speech_recognition.stream(b"RIFF....WAVE").result()
+            assert (type(caught.value), caught.value.status) == (kind, status), body
+
+
+async def test_a_wait_by_the_clock_inside_an_answer(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine has the clock by which a point in time becomes a wait."""
+    held = {"code": 429, "message": "slow", "metadata": {"headers": {"X-RateLimit-Reset": "32503680000000"}}}
+    for answer in (whole({"error": held}), events(b"data: " + json.dumps({"error": held}).encode() + b"\n\n")):
+        async with driver.client(base_url=f"{URL}/v1", transport=in_turn(answer)) as client:
+            with pytest.raises(e.RateLimitError) as caught:
+                await client.chat_completion.stream(MESSAGES).result()
+        assert caught.value.retry_after is not None and caught.value.retry_after > 1e9
+        assert len(caught.value.attempts) == 1, "nobody waits for a thousand years"

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, urlsplit
 from weakref import WeakValueDictionary
 
 from .errors import InvalidCredentialError, InvalidParameterError
@@ -26,6 +26,9 @@ _SENDABLE = re.compile(r"[\x21-\x7e]{1,4096}\Z")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}\Z")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e]{0,4096}\Z")
 _HOLDS_SECRET = re.compile(r"auth|key|token|secret|cookie|session|passw|pwd|credential|signature|jwt|bearer")
+_SHORT_NAMES = frozenset({"sig", "code", "pat", "pw"})
+_SAYS_WHAT = re.compile(r"version|model|deployment|region|route|path|url")
+_LONG = 24
 _PIECES = re.compile(r"[\x21\x23-\x2b\x2d-\x3a\x3c\x3e-\x7e]{8,4096}")  # between blanks, quotes, commas, ; and =
 _OURS = frozenset({"host", "content-length", "transfer-encoding", "connection"})
 _LOOPBACK = re.compile(r"(localhost|127(\.\d{1,3}){3}|::1|.+\.localhost)\Z")
@@ -220,6 +223,14 @@ def secrets_in(headers: Iterable[tuple[str, str]]) -> Iterator[Secret]:
     for name, value in headers:
         if _HOLDS_SECRET.search(name):
             yield from (Secret(piece) for piece in _PIECES.findall(value))
+
+
+def secrets_in_query(url: str) -> Iterator[Secret]:
+    """What is a credential in a URL's query, by its name or because nothing else is that long; as it is and decoded."""
+    for name, _, value in (part.partition("=") for part in urlsplit(url).query.split("&")):
+        looks = len(value) >= _LONG and not _SAYS_WHAT.search(name.lower())
+        if looks or _HOLDS_SECRET.search(name.lower()) or name.lower() in _SHORT_NAMES:
+            yield from (Secret(text) for text in {value, unquote(value)} if _SENDABLE.match(text))
 
 
 def _variable(environ: Mapping[str, str] | None, name: str) -> str:

@@ -13,7 +13,7 @@ from typing import Final
 import anyio.to_thread
 import msgspec
 
-from .auth import Secret, ambient, hugging_face_token, is_hugging_face_url, is_loopback
+from .auth import Secret, ambient, hugging_face_token, is_hugging_face_url, is_loopback, secrets_in_query
 from .engine.deadlines import Timeout
 from .engine.outgoing import Credentials
 from .errors import InsecureCredentialError, InvalidCredentialError, MissingCredentialError
@@ -153,8 +153,9 @@ class Keys:
         scheme: str = "Bearer",
         header: str = "authorization",
         static: dict[str, str] | None = None,
+        url: str = "",
     ) -> Credentials:
-        """What a call may add to its requests, on these origins and at the Hub."""
+        """What a call may add to its requests, on these origins and at the Hub; a key in the `url` is masked too."""
         headers = dict(static or {}) | dict(self._settings.headers)
         bill_to = self._settings.bill_to
         if bill_to is not None and not billed:
@@ -175,6 +176,7 @@ class Keys:
             headers=tuple(headers.items()),
             hub_origin=parse_url(hub_url()).origin,
             hub_token=hub_token,
+            others=tuple(secrets_in_query(url)),
         )
 
 

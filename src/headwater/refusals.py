@@ -133,16 +133,15 @@ def in_choice(data: bytes) -> ProviderError | None:
     return None
 
 
-def passing(reply: Reply) -> ProviderError | None:
-    """The refusal that a 200 answer is and nothing else, where the same request may be answered a moment later.
+def bare(reply: Reply) -> ProviderError | None:
+    """The refusal that a 200 answer is and nothing else; None for any other answer.
 
-    It can be told apart without knowing the task, so that it is one more try of the request that was refused.
+    It can be told apart without knowing the task: a job's state and a result have members of their own.
     """
     body = reply.body
     if len(body) > SHOWN_BODY or not _OBJECT.match(body) or body.find(b'"choices":[{') >= 0:
         return None  # as nearly all answers are, and nobody waits for them to be read twice
-    value = server_words.parse(body)
-    if not is_bare(value) or (error := instead(body)) is None or not error.retryable:
+    if not is_bare(server_words.parse(body)) or (error := instead(body)) is None:
         return None
     error.headers = _kept(reply)
     error.request_id = server_words.request_id(reply.headers)

@@ -176,7 +176,9 @@ class Place:
             name=self.settings.name or "url",
             named=named,
             flow=flow or flow_for("url", task),
-            credentials=self._keys.credentials({parsed.origin}, key, None, billed=is_hugging_face(parsed.host)),
+            credentials=self._keys.credentials(
+                {parsed.origin}, key, None, billed=is_hugging_face(parsed.host), url=url
+            ),
             base=url.rstrip("/"),
             hub=hub_url(),
             model=self._there(named, own),

@@ -17,7 +17,7 @@ from anyio.lowlevel import current_token
 
 from ..errors import Attempt, HeadwaterError, ProviderError
 from ..flow import Cached, Reply, Request, Step, Stream
-from ..refusals import REQUEST_IDS, hint_at, passing, redacted
+from ..refusals import REQUEST_IDS, bare, hint_at, redacted
 from ..wire import FOREVER, Incoming
 from .body import Body
 from .cache import play
@@ -268,8 +268,8 @@ class Exchange:
         except BaseException:
             await give_up(incoming)
             raise
-        if not request.opaque and (refused := passing(reply)) is not None:
-            raise refused
+        if not request.opaque and (refused := bare(reply)) is not None and refused.retryable:
+            raise refused  # one more try may be answered; any other refusal is for the flow to read
         return reply
 
     async def _open(self, step: Stream[Any, Any]) -> tuple[Events, Any]:

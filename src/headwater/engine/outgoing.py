@@ -21,7 +21,7 @@ class Credentials:
     """What may be added to a call's requests, and where.
 
     `headers` (the caller's own, and cookies) and the provider's key go to `origins`; the Hub's token to `hub_origin`.
-    Nothing goes anywhere else.
+    Nothing goes anywhere else. `others`: secrets that are sent in another way, and masked as well.
     """
 
     __slots__ = ("_provider", "hub_header", "hub_origin", "origins", "query", "secrets")
@@ -36,11 +36,12 @@ class Credentials:
         headers: tuple[tuple[str, str], ...] = (),
         hub_origin: str = "",
         hub_token: Secret | None = None,
+        others: tuple[Secret, ...] = (),
     ) -> None:
         self.origins = origins
         self.hub_origin = hub_origin
         self.hub_header = {"authorization": Masked(f"Bearer {hub_token.reveal()}")} if hub_token else {}
-        self.secrets = (*(s for s in (key, hub_token) if s is not None), *secrets_in(headers))
+        self.secrets = (*(s for s in (key, hub_token) if s is not None), *secrets_in(headers), *others)
         self.query: tuple[tuple[str, str], ...] = ()
         self._provider: dict[str, str] = {}
         if key is not None:

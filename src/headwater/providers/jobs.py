@@ -19,7 +19,7 @@ from ..events import Job, Progress, Queued, Started, Submitted
 from ..flow import MIB, Call, Emit, Fetch, Flow, OnCancel, Reply, Request, Send, Sleep
 from ..json_text import UNREADABLE
 from ..media import LARGEST, Media, from_data_url, from_text, open_image
-from ..refusals import SHOWN_BODY, instead, unreadable
+from ..refusals import SHOWN_BODY, bare, unreadable
 from .requests import get, post
 from .urls import is_named
 
@@ -111,24 +111,32 @@ def poll(url: str) -> Request:
 
 
 def read_state(reply: Reply, kind: type[T]) -> T:
-    """The answer as this type. An `error` in it is the job's, for the caller to read; `decode` would raise it."""
+    """The answer as this type. An `error` in it is the job's, for the caller to read; `decode` would raise it.
+
+    Raises the refusal of the question, where that is all that the answer is.
+    """
+    if (no := _refused(reply)) is not None:
+        raise no
     try:
         return json_decoder.decode(reply.body, kind)
     except UNREADABLE as failure:
         raise unreadable(reply, failure) from None
 
 
+def _refused(reply: Reply) -> ProviderError | None:
+    """The refusal of a question, which is no state of the job's: it has a status as HTTP has them, or no state."""
+    no = bare(reply)
+    return no if no is not None and (no.status is not None or b'status"' not in reply.body) else None
+
+
 def failed(job: Job, reply: Reply, state: str, reason: Any = None, *, refused: bool = False) -> ProviderError:
     """The error of a job that ended without a result: in the vendor's words, by its own name for the `state`.
 
-    It is a refusal of the content where `refused` says so or the words do; and where the answer names no state, the
-    refusal of the question that it may be.
+    It is a refusal of the content where `refused` says so or the words do; and where the answer is nothing but the
+    refusal of the request, that one.
     """
-    if not state or state.isdigit():
-        no = instead(reply.body, provider=job.provider)
-        if no is not None and (no.status is not None or b'status"' not in reply.body):
-            no.headers, no.request_id = reply.headers, server_words.request_id(reply.headers)
-            return no
+    if (no := _refused(reply)) is not None:
+        return no
     said = server_words.said(reason)
     is_refused = refused or bool(said and _MODERATED.search(said))
     kind = ContentRefusedError if is_refused else JobFailedError
@@ -177,9 +185,16 @@ def download(url: str, family: Family) -> Flow[Media]:
         media: Media = yield Fetch(request=request, mime_type=_DEFAULTS[family])
     else:
         media = _inline(url)
-    if not media.mime_type.startswith((f"{family}/", "application/octet-stream")):
-        raise UnexpectedContentError(f"the result is {media.mime_type}, not {family}")
+    check_media(media, family, (f"{family}/", "application/octet-stream"))
     return media
+
+
+def check_media(media: Media, family: str, kinds: tuple[str, ...]) -> None:
+    """Raise `UnexpectedContentError` for a result of another kind: by its type, or JSON under whatever type."""
+    if not media.mime_type.startswith(kinds):
+        raise UnexpectedContentError(f"the result is {media.mime_type}, not {family}")
+    if bytes(media[:64]).lstrip()[:1] == b"{":
+        raise UnexpectedContentError(f"the result is JSON, not {family}")
 
 
 def _inline(text: str) -> Media:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..errors import UnexpectedContentError
 from ..flow import Call, Fetch, Flow, Load, Loaded, Request
 from ..media import LARGEST, Media, data_url, from_data_url
+from .jobs import check_media
 
 _FAMILIES = ("audio/", "video/", "application/octet-stream")
 """Sound comes in containers that are named after pictures, and from stores that name nothing."""
@@ -37,6 +37,5 @@ def sound(url: str) -> Flow[Media]:
         media = Media(*from_data_url(url))
     else:
         media = yield Fetch(request=Request(method="GET", url=url, limit=LARGEST), mime_type="audio/mpeg")
-    if not media.mime_type.startswith(_FAMILIES):
-        raise UnexpectedContentError(f"the result is {media.mime_type}, not audio")
+    check_media(media, "audio", _FAMILIES)
     return media

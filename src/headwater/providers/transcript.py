@@ -16,7 +16,7 @@ from ..errors import MalformedEventError, UnexpectedContentError
 from ..flow import END, End, Reply
 from ..framing import WHOLE, Frame
 from ..json_text import UNREADABLE
-from ..refusals import SHOWN_BYTES, decode, in_band, unreadable
+from ..refusals import SHOWN_BYTES, decode, in_band, instead, unreadable
 from ..server_words import is_html
 from ..tasks.audio import AutomaticSpeechRecognitionOutput, AutomaticSpeechRecognitionOutputChunk
 from ..tasks.lenient import Needed, Unneeded
@@ -132,6 +132,8 @@ class Transcript:
             self._text = event.text
             return END if self._seen else self._heard(event.text)
         if event.delta is None and event.text is None:
+            if (error := instead(data, sure=bool(event.type))) is not None:
+                raise error
             return None  # usage, keep-alives, what is new
         return self._heard(event.text if event.delta is None else event.delta, *_times(event))
 
