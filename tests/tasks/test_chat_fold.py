@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from headwater.framing import Frame
+from headwater.providers.openai import decode_chunk
 from headwater.tasks.chat_fold import ChatFold
 from headwater.tasks.chat_types import ChatCompletionOutput, ChatCompletionStreamOutput
 
@@ -285,3 +288,231 @@ def test_a_hundred_thousand_pieces() -> None:
     for _ in range(100_000):
         fold.add(one)
     assert fold.result().choices[0].message.content == "ab" * 100_000
+
+
+# Out of a stream's bytes
+
+
+def heard(*events: Any, choices: int = 1) -> tuple[ChatCompletionOutput, list[ChatCompletionStreamOutput]]:
+    """The answer of a stream with these events, dicts or JSON, and its chunks as the caller sees them."""
+    fold, shown = ChatFold(choices), []
+    for event in events:
+        text = event if isinstance(event, str) else json.dumps({"id": "c", "model": "m", **event})
+        decoded = decode_chunk(Frame(text.encode()))
+        assert isinstance(decoded, ChatCompletionStreamOutput)
+        fold.add(decoded)
+        msgspec.json.encode(decoded.to_dict())
+        shown.append(decoded)
+    assert fold.complete()
+    msgspec.json.encode(fold.result().to_dict())
+    return fold.result(), shown
+
+
+def said(*choices: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    return {"choices": [{"index": 0, **choice} for choice in choices], **fields}
+
+
+def text(content: Any, finish_reason: str | None = None, **more: Any) -> dict[str, Any]:
+    return said({"delta": {"content": content}, "finish_reason": finish_reason}, **more)
+
+
+LAST = said({"delta": {}, "finish_reason": "stop"})
+CITED = ["https://a.example", "https://b.example"]
+
+BESIDE: dict[str, tuple[list[dict[str, Any]], dict[str, Any]]] = {
+    "in every chunk": (
+        [text("a", citations=CITED), text("b", citations=CITED), LAST],
+        {"citations": CITED},
+    ),
+    "in one chunk among many": (
+        [text("a"), text("b"), text("c", citations=CITED), text("d"), LAST],
+        {"citations": CITED},
+    ),
+    "in the last chunk alone": ([text("a"), text("b"), {**LAST, "citations": CITED}], {"citations": CITED}),
+    "in a chunk without choices": (
+        [text("a"), LAST, {"choices": [], "timings": {"ms": 1.5}}],
+        {"timings": {"ms": 1.5}},
+    ),
+    "that grow": ([text("a", citations=CITED[:1]), text("b", citations=CITED), LAST], {"citations": CITED}),
+    "in parts": ([text("a", x_groq={"id": "r"}), {**LAST, "x_groq": {"seed": 1}}], {"x_groq": {"id": "r", "seed": 1}}),
+    "null after it": ([text("a", provider="P"), text("b", provider=None), LAST], {"provider": "P"}),
+    "of a choice": (
+        [
+            said({"delta": {"content": "a"}, "token_ids": [1]}),
+            said({"delta": {"content": "b"}, "token_ids": [2]}),
+            LAST,
+        ],
+        {"choices": [{"token_ids": [1, 2]}]},
+    ),
+    "of a choice, once": (
+        [text("a"), text("b"), said({"delta": {"content": "c"}, "stop_reason": 7}), text("d"), LAST],
+        {"choices": [{"stop_reason": 7}]},
+    ),
+    "of a message": (
+        [text("a"), text("b"), said({"delta": {"content": "c", "images": [1]}}), text("d"), LAST],
+        {"choices": [{"message": {"images": [1]}}]},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BESIDE)
+def test_members_that_no_field_holds(name: str) -> None:
+    events, beside = BESIDE[name]
+    answer, _ = heard(*events)
+    for view in (answer.raw, answer.to_dict(), json.loads(answer.to_json()), answer):
+        found, wanted = view, beside
+        while "choices" in wanted or "message" in wanted:
+            key = "choices" if "choices" in wanted else "message"
+            found, wanted = (found[key][0], wanted[key][0]) if key == "choices" else (found[key], wanted[key])
+        assert {key: found[key] for key in wanted} == wanted
+    assert answer.raw["choices"][0]["message"]["content"] == answer.choices[0].message.content
+    assert answer.to_dict().keys() >= set(ChatCompletionOutput.__struct_fields__)
+
+
+@settings(deadline=None)
+@given(st.lists(st.text(max_size=6), min_size=4), st.data())
+def test_a_member_is_found_in_whatever_chunk_it_comes(texts: list[str], data: st.DataObject) -> None:
+    place = data.draw(st.integers(0, len(texts) - 1))
+    where = data.draw(st.sampled_from(["chunk", "choice", "delta"]))
+    ascii_only = data.draw(st.booleans())
+    events = []
+    for number, each in enumerate(texts):
+        event = text(each)
+        at = {"chunk": event, "choice": event["choices"][0], "delta": event["choices"][0]["delta"]}[where]
+        if number == place:
+            at["surprise"] = [7]
+        events.append(json.dumps({"id": "c", **event}, ensure_ascii=ascii_only))
+    answer, shown = heard(*events, LAST)
+    found: Any = {"chunk": answer, "choice": answer.choices[0], "delta": answer.choices[0].message}[where]
+    assert found["surprise"] == [7]
+    assert answer.choices[0].message.content == "".join(texts)
+    assert [event.choices[0].delta.content for event in shown[:-1]] == texts
+
+
+EMOJI, FAMILY = "\U0001f600", "\U0001f469\u200d\U0001f466"
+
+
+@pytest.mark.parametrize(
+    ("pieces", "whole", "shown"),
+    [
+        (["\ud83d", "\ude00"], EMOJI, ["", EMOJI]),
+        (["a\ud83d", "\ude00b"], f"a{EMOJI}b", ["a", f"{EMOJI}b"]),
+        (["a", "\ud83d", "", "\ude00"], f"a{EMOJI}", ["a", "", "", EMOJI]),
+        (["\ud83d", "x"], "\ufffdx", ["", "\ufffdx"]),
+        (["\ude00x"], "\ufffdx", ["\ufffdx"]),
+        (["x\ud83d"], "x\ufffd", ["x"]),
+        (["\ud83d", "\ud83d", "\ude00"], f"\ufffd{EMOJI}", ["", "\ufffd", EMOJI]),
+        (["\ud83d\udc69\u200d\ud83d", "\udc66"], FAMILY, ["\U0001f469\u200d", "\U0001f466"]),
+        (["\ufffd", "\ud83d", "\ude00"], f"\ufffd{EMOJI}", ["\ufffd", "", EMOJI]),
+    ],
+)
+@pytest.mark.parametrize("member", ["content", "reasoning", "reasoning_content", "refusal", "arguments"])
+def test_a_character_in_two_halves(member: str, pieces: list[str], whole: str, shown: list[str]) -> None:
+    def event(piece: str) -> dict[str, Any]:
+        called = [{"index": 0, "function": {"arguments": piece}}]
+        return said({"delta": {"tool_calls": called} if member == "arguments" else {member: piece}})
+
+    def of(message: Any) -> Any:
+        return message.tool_calls[0].function.arguments if member == "arguments" else message[member]
+
+    answer, events = heard(*map(event, pieces), LAST)
+    assert of(answer.choices[0].message) == whole
+    assert [of(each.choices[0].delta) for each in events[:-1]] == shown
+    assert events[0].raw["id"] == "c"
+
+
+def test_halves_are_joined_choice_by_choice() -> None:
+    answer, _ = heard(
+        said({"delta": {"content": "\ud83d"}}, {"index": 1, "delta": {"content": "\ud83d"}}),
+        said({"index": 1, "delta": {"content": "\ude01"}, "finish_reason": "stop"}),
+        said({"delta": {"content": "\ude00"}, "finish_reason": "stop"}),
+        choices=2,
+    )
+    assert [choice.message.content for choice in answer.choices] == ["\U0001f600", "\U0001f601"]
+
+
+USED = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        said({"delta": {}, "finish_reason": "stop", "usage": USED}),
+        {**LAST, "x_groq": {"id": "r", "usage": {**USED, "queue_time": 0.1}}},
+        {**LAST, "usage": USED},
+    ],
+)
+def test_the_usage_wherever_it_is(last: dict[str, Any]) -> None:
+    answer, events = heard(text("a"), last)
+    assert answer.usage is not None and events[-1].usage is not None
+    assert answer.usage.to_dict() | USED == answer.usage.to_dict() == events[-1].usage.to_dict()
+
+
+def test_an_index_that_counts_tokens_is_one_choice() -> None:
+    pieces = ["H", "e", "y", "!"]
+    for start in (0, 1):
+        events = [said({"index": n, "delta": {"role": "assistant", "content": c}}) for n, c in enumerate(pieces, start)]
+        last = said({"index": start + 4, "delta": {"role": "assistant", "content": ""}, "finish_reason": "stop"})
+        answer, _ = heard(*events, last, {"choices": [], "usage": USED})
+        assert [(choice.index, choice.message.content) for choice in answer.choices] == [(0, "Hey!")]
+
+
+def test_two_choices_that_nobody_asked_for_are_two() -> None:
+    begin = [said({"index": n, "delta": {"role": "assistant", "content": ""}}) for n in (0, 1)]
+    rest = [said({"index": n, "delta": {"content": c}, "finish_reason": "stop"}) for n, c in ((1, "b"), (0, "a"))]
+    answer, _ = heard(*begin, *rest)
+    assert [choice.message.content for choice in answer.choices] == ["a", "b"]
+
+
+WHOLE = {
+    "object": "chat.completion",
+    "choices": [
+        {"index": 0, "message": {"role": "assistant", "content": "Hi", "reasoning": "Hm"}, "finish_reason": "stop"}
+    ],
+    "usage": USED,
+}
+
+
+def test_a_whole_answer_is_an_event() -> None:
+    answer, (event,) = heard(WHOLE)
+    assert (event.choices[0].delta.content, event.choices[0].delta.reasoning) == ("Hi", "Hm")
+    assert answer == plain(
+        message(content="Hi", reasoning="Hm"), usage=USED, id="c", created=None, system_fingerprint=None
+    )
+
+
+def test_a_whole_answer_after_its_pieces_adds_nothing() -> None:
+    answer, events = heard(text("H"), text("i"), WHOLE)
+    assert answer.choices[0].message.content == "Hi"
+    assert [event.choices[0].delta.content for event in events] == ["H", "i", ""]
+
+
+def test_messages_that_grow_show_what_is_new() -> None:
+    grown = [said({"message": {"role": "assistant", "content": "Hello"[:n]}}) for n in (1, 3, 3, 5)]
+    answer, events = heard(*grown, LAST)
+    assert answer.choices[0].message.content == "Hello"
+    assert [event.choices[0].delta.content for event in events[:-1]] == ["H", "el", "", "lo"]
+
+
+def test_a_message_beside_a_delta_is_passed_over() -> None:
+    both = [said({"delta": {"content": c}, "message": {"content": "Hi"[: n + 1]}}) for n, c in enumerate("Hi")]
+    answer, _ = heard(*both, LAST)
+    assert answer.choices[0].message.content == "Hi"
+
+
+def test_calls_of_a_whole_message() -> None:
+    whole = said({"message": {"content": None, "tool_calls": calls(("a", "f", "{}"))}, "finish_reason": "tool_calls"})
+    for before in ([], [said({"delta": {"tool_calls": [NAMED]}})]):
+        answer, events = heard(*before, whole)
+        found = answer.choices[0].message.tool_calls or []
+        assert [(call.id, call.function.name, call.function.arguments) for call in found] == [("a", "f", "{}")]
+    assert events[0].choices[0].delta.tool_calls is not None
+
+
+def test_a_text_in_place_of_a_delta() -> None:
+    answer, events = heard(said({"text": "H"}), said({"text": "i", "delta": None}), LAST)
+    assert answer.choices[0].message.content == "Hi"
+    assert [event.choices[0].delta.content for event in events[:-1]] == ["H", "i"]
+    both = [said({"text": c, "delta": {"content": c, "token_id": n}}) for n, c in enumerate("Hi")]
+    answer, _ = heard(*both, LAST)
+    assert (answer.choices[0].message.content, "text" in answer.choices[0]) == ("Hi", False)
