@@ -258,22 +258,24 @@ async def test_models_are_listed(driver: Driver) -> None:
 
 
 async def test_completions_are_text_generation(driver: Driver) -> None:
+    used = {"completion_tokens": 1, "prompt_tokens": 2, "total_tokens": 3}
+
     def answer(request: httpx.Request) -> httpx.Response:
         sent = json.loads(request.content)
         choice = {"text": "4", "index": 0, "finish_reason": "stop"}
+        frame = {"id": "cmpl-1", "created": 7, "model": "m-1", "system_fingerprint": "fp", "usage": used}
         if not sent["stream"]:
-            return httpx.Response(
-                200, json={"choices": [choice], "usage": {"completion_tokens": 1, "prompt_tokens": 2}}
-            )
-        events = f"data: {json.dumps({'choices': [choice]})}\n\ndata: [DONE]\n\n"
+            return httpx.Response(200, json={**frame, "choices": [{**choice, "logprobs": {"tokens": ["4"]}}]})
+        events = f"data: {json.dumps({**frame, 'choices': [choice]})}\n\ndata: [DONE]\n\n"
         return httpx.Response(200, content=events.encode(), headers={"content-type": "text/event-stream"})
 
     script = Script(answer)
     client = client_of(driver, script, base_url="https://my.example/v1")
     create = client.completions.create
     whole = await ask(driver, create, prompt="2+2", model="m", max_tokens=3, stop="\n", presence_penalty=0.5)
-    assert (whole.choices[0].text, whole.choices[0].finish_reason, whole.model) == ("4", "stop", "m")
-    assert whole.usage.completion_tokens == 1
+    assert (whole.choices[0].text, whole.choices[0].finish_reason) == ("4", "stop")
+    assert (whole.id, whole.created, whole.model, whole.usage.to_dict()) == ("cmpl-1", 7, "m-1", used)
+    assert (whole.choices[0].logprobs, whole["system_fingerprint"]) == ({"tokens": ["4"]}, "fp")
     sent = json.loads(script.requests[0].content)
     assert (sent["max_tokens"], sent["stop"], sent["presence_penalty"]) == (3, ["\n"], 0.5)
     assert script.asked[0] == "POST https://my.example/v1/completions"
@@ -281,6 +283,7 @@ async def test_completions_are_text_generation(driver: Driver) -> None:
     chunks = await in_thread(list, run) if driver.blocking else [chunk async for chunk in run]
     assert "".join(chunk.choices[0].text for chunk in chunks) == "4"
     assert chunks[-1].choices[0].finish_reason == "stop"
+    assert (chunks[-1].id, chunks[-1].model, chunks[-1].usage.to_dict()) == ("cmpl-1", "m-1", used)
     with pytest.raises(InvalidParameterError, match="n must be 1"):
         await ask(driver, create, prompt="2+2", n=2)
 

@@ -19,10 +19,12 @@ import msgspec
 from anyio import to_thread
 
 from .errors import InvalidParameterError
+from .json_decoder import convert
 from .media import Media, encode_image
 from .providers.media_answers import Drawn, DrawnImage
 from .providers.transcript import TEXTS
 from .tasks.audio import AutomaticSpeechRecognitionOutput, AutomaticSpeechRecognitionOutputChunk
+from .tasks.lenient import Unneeded
 from .tasks.output import Output
 from .tasks.text import TextGenerationOutput, TextGenerationStreamOutput
 
@@ -199,7 +201,7 @@ class CompletionChoice(Output):
     text: str
     index: int = 0
     finish_reason: str | None = None
-    logprobs: None = None
+    logprobs: Any = None
 
 
 class CompletionUsage(Output):
@@ -211,7 +213,8 @@ class CompletionUsage(Output):
 
 
 class CompletionOutput(Output):
-    """What `completions.create` gives, whole or a chunk of a stream."""
+    """What `completions.create` gives, whole or a chunk of a stream. `created` is in seconds since 1970: the server's
+    word, or where it says nothing the time of the answer; 0 in a chunk that does not say it."""
 
     choices: list[CompletionChoice]
     model: str = ""
@@ -219,6 +222,16 @@ class CompletionOutput(Output):
     created: int = 0
     object: str = "text_completion"
     usage: CompletionUsage | None = None
+
+
+class _Sent(msgspec.Struct):
+    """What of a server's own answer, in OpenAI's dialect, a generated text has no place for."""
+
+    id: Unneeded[str] = ""
+    model: Unneeded[str] = ""
+    created: Unneeded[int] = 0
+    usage: CompletionUsage | None = None
+    choices: Unneeded[list[dict[str, Any]]] = []
 
 
 def count_of(n: Any) -> int:
@@ -296,16 +309,33 @@ def _with_extra(given: dict[str, Any], more: dict[str, Any], extra_body: dict[st
 
 
 def completion(output: TextGenerationOutput, model: str | None) -> CompletionOutput:
-    """A generated text as OpenAI's client has it."""
+    """A generated text as OpenAI's client has it, with what the server said beside it."""
     details = output.details
-    tokens = details.generated_tokens if details else None
     choice = CompletionChoice(text=output.generated_text, finish_reason=details.finish_reason if details else None)
-    usage = None if tokens is None else CompletionUsage(completion_tokens=tokens)
-    return CompletionOutput(choices=[choice], model=model or "", created=int(time.time()), usage=usage)
+    found = _with_sent(choice, output)
+    found.model, found.created = found.model or model or "", found.created or int(time.time())
+    if found.usage is None and details is not None and details.generated_tokens is not None:
+        found.usage = CompletionUsage(completion_tokens=details.generated_tokens)
+    return found
 
 
 def completion_chunk(event: TextGenerationStreamOutput) -> CompletionOutput:
     """A token of a streamed text as OpenAI's client has it."""
-    finish = event.details.finish_reason if event.details else None
+    details = event.details
     text = "" if event.token.special else event.token.text
-    return CompletionOutput(choices=[CompletionChoice(text=text, finish_reason=finish)])
+    found = _with_sent(CompletionChoice(text=text, finish_reason=details.finish_reason if details else None), event)
+    if found.usage is None and details is not None and details.generated_tokens is not None:
+        found.usage = CompletionUsage(completion_tokens=details.generated_tokens, prompt_tokens=details.input_length)
+    return found
+
+
+def _with_sent(choice: CompletionChoice, output: Output) -> CompletionOutput:
+    """The completion of one choice, with what its server sent in OpenAI's dialect, if it spoke that."""
+    raw = output.raw
+    sent = convert(raw if isinstance(raw, dict) and "choices" in raw else {}, _Sent)
+    if sent.choices:
+        choice.logprobs = sent.choices[0].get("logprobs")
+    found = CompletionOutput(choices=[choice], id=sent.id, model=sent.model, created=sent.created, usage=sent.usage)
+    if (body := vars(output).get("_body")) is not None:
+        vars(found)["_body"] = body
+    return found

@@ -14,8 +14,10 @@ from headwater.framing import Frame
 from headwater.providers import flow_for
 from headwater.providers.openai import decode_chunk
 from headwater.tasks.chat_input import (
+    ChatCompletionInputFunctionName,
     ChatCompletionInputJSONSchema,
     ChatCompletionInputResponseFormatJSONSchema,
+    ChatCompletionInputToolChoiceClass,
 )
 from headwater.tasks.chat_types import ChatCompletionOutput
 
@@ -242,3 +244,48 @@ def test_a_refusal_passes_through() -> None:
         play(ask(), reply({"error": "no"}, 401))
     with pytest.raises(e.RateLimitError):
         play(ask(stream=True), reply({"error": "no"}, 429))
+
+
+NAMED = {"function": {"name": "f"}}
+
+
+@pytest.mark.parametrize(
+    ("choice", "sent"),
+    [
+        (NAMED, {"type": "function", **NAMED}),
+        ({"type": None, **NAMED}, {"type": "function", **NAMED}),
+        (ChatCompletionInputToolChoiceClass(ChatCompletionInputFunctionName("f")), {"type": "function", **NAMED}),
+        ({"type": "function", **NAMED}, {"type": "function", **NAMED}),
+        ({"type": "custom", "custom": {"name": "f"}}, {"type": "custom", "custom": {"name": "f"}}),
+        ("auto", "auto"),
+        ("required", "required"),
+    ],
+)
+@pytest.mark.parametrize("name", ["together", "auto", "hf-inference"])
+def test_a_tool_choice_has_its_type(name: str, choice: Any, sent: Any) -> None:
+    given = copy.deepcopy(choice)
+    assert play(ask(name, parameters={"tool_choice": given}), reply(ANSWER)).body["tool_choice"] == sent
+    assert given == choice
+
+
+@pytest.mark.parametrize("name", ["cerebras", "groq"])
+def test_a_spelling_of_reasoning_that_a_provider_refuses_is_not_sent_back(name: str) -> None:
+    thought = {"role": "assistant", "content": "4", "reasoning_content": "Hm"}
+    message = play(ask("together"), reply({"choices": [{"message": thought}]})).result.choices[0].message
+    history = {"parameters": {"messages": [message]}}
+    assert play(ask("together", **history), reply(ANSWER)).body["messages"] == [thought]
+    assert play(ask(name, **history), reply(ANSWER)).body["messages"] == [{"role": "assistant", "content": "4"}]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_one_choice_of_two_that_were_asked_for(stream: bool) -> None:
+    answered = events(chunk("Ho", "stop")) if stream else reply(ANSWER)
+    assert len(play(ask(stream=stream, parameters={"n": 2}), answered).result.choices) == 1
+
+
+@pytest.mark.parametrize(
+    "usage", [{"choices": [{**ANSWER["choices"][0], "usage": ANSWER["usage"]}]}, {"x_groq": {"usage": ANSWER["usage"]}}]
+)
+def test_the_usage_of_a_plain_answer_wherever_it_is(usage: dict[str, Any]) -> None:
+    played = play(ask(), reply({"choices": ANSWER["choices"], **usage}))
+    assert played.result.usage.to_dict() | ANSWER["usage"] == played.result.usage.to_dict()

@@ -242,3 +242,33 @@ def test_the_ends_and_errors_of_streamed_completions(decode: Any) -> None:
         decode(Frame(b'{"choices": [{"text": "", "delta": {}, "finish_reason": "error"}]}'))
     with pytest.raises(e.MalformedEventError):
         decode(Frame(b'{"choices": '))
+
+
+HALVES = ["a\ud83d", "\ude00", "\ud83d", "b"]
+
+
+@pytest.mark.parametrize("details", [False, True])
+@pytest.mark.parametrize("name", ["url", "together", "groq"])
+def test_a_character_in_two_halves(name: str, details: bool) -> None:
+    def event(text: str) -> dict[str, Any]:
+        choice = {"together": {"text": text}, "groq": {"delta": {"content": text}}}
+        return token(text) if name == "url" else {"choices": [choice[name]]}
+
+    last = {"details": {"finish_reason": "length"}} if name == "url" else {}
+    end = (
+        token("!", **last)
+        if name == "url"
+        else {"choices": [{"text": "!", "delta": {"content": "!"}, "finish_reason": "stop"}]}
+    )
+    played = play(ask(name, stream=True, parameters={"details": details}), events(*map(event, HALVES), end))
+    text = played.result.generated_text if details else played.result
+    assert text == "a\U0001f600\ufffdb!"
+    assert [each.token.text for each in played.events] == ["a", "\U0001f600", "", "\ufffdb", "!"]
+
+
+def test_a_chat_in_unusual_places_as_a_text() -> None:
+    whole = {
+        "choices": [{"message": {"content": "Ho"}, "finish_reason": "stop", "usage": {"completion_tokens": 2}}],
+    }
+    played = play(ask("groq", stream=True, parameters={"details": True}), events(whole))
+    assert (played.result.generated_text, played.result.details.generated_tokens) == ("Ho", 2)

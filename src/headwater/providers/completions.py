@@ -18,9 +18,11 @@ import msgspec
 from ..errors import DecodeError
 from ..flow import Call, End, Flow, Request, Send, Stream
 from ..framing import Frame
-from ..json_text import UNREADABLE
+from ..json_text import UNREADABLE, has_halves, loads
 from ..refusals import SHOWN_BYTES, decode, in_choice, instead
+from ..tasks.chat_fold import ChatFold
 from ..tasks.chat_types import ChatCompletionOutput
+from ..tasks.cut_text import REPLACEMENT
 from ..tasks.lenient import Kept, Needed
 from ..tasks.text import (
     TextFold,
@@ -198,6 +200,8 @@ def decode_chat_chunk(frame: Frame) -> Completion | End | None:
     chunk = decode_chunk(frame)
     if chunk is None or isinstance(chunk, End):
         return chunk
+    if any(choice.delta.content is None or choice.finish_reason for choice in chunk.choices):
+        ChatFold().add(chunk)  # which puts what is in unusual places where it belongs
     used = chunk.usage
     usage = Usage(prompt_tokens=used.prompt_tokens, completion_tokens=used.completion_tokens) if used else None
     choices = [Choice(text=choice.delta.content, finish_reason=choice.finish_reason) for choice in chunk.choices[:1]]
@@ -209,6 +213,9 @@ def _event(choice: Choice, usage: Usage, data: bytes) -> TextGenerationStreamOut
     if not text and not finish:
         return None
     event = TextGenerationStreamOutput(token=TextGenerationOutputToken(text=text))
+    if REPLACEMENT in text and has_halves(data):
+        sent = loads(data, halves=True)["choices"][0]
+        event.keep_halves(sent.get("text") or (sent.get("delta") or {}).get("content"))
     if finish:
         event.details = TextGenerationStreamOutputStreamDetails(
             finish_reason=finish,

@@ -19,7 +19,7 @@ import msgspec
 from ..errors import InvalidRequestError, ProviderError
 from ..flow import Call, End, Flow, Send, Stream
 from ..framing import Frame
-from ..json_text import UNREADABLE
+from ..json_text import UNREADABLE, has_halves, loads
 from ..refusals import decode
 from ..tasks.text import TextFold, TextGenerationOutput, TextGenerationStreamOutput
 from . import completions
@@ -125,6 +125,8 @@ def decode_event(frame: Frame) -> TextGenerationStreamOutput | End | None:
         if odd is None or isinstance(odd, End):
             return odd
         event = odd
+        if has_halves(data):
+            event.keep_halves(loads(data, halves=True)["token"]["text"])
     event._body = data  # type: ignore[attr-defined]
     return event
 

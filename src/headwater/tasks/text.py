@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, Unpack
 import msgspec
 from msgspec import Meta
 
+from .cut_text import REPLACEMENT, CutText
 from .declare import CallOptions, task
 from .lenient import Kept, Nullable, Unneeded
 from .output import Output
@@ -97,6 +98,11 @@ class TextGenerationStreamOutput(Output):
     details: TextGenerationStreamOutputStreamDetails | None = None
     top_tokens: list[TextGenerationStreamOutputToken] | None = None
 
+    def keep_halves(self, text: Any) -> None:
+        """Remember the token's text with halves of characters, which are U+FFFD in itself; only for the fold."""
+        if isinstance(text, str):
+            self.__dict__["_halves"] = text
+
 
 class TextGenerationInputGrammarType(msgspec.Struct):
     """What the text must follow: `value` is a JSON schema, or a regular expression as text."""
@@ -108,10 +114,11 @@ class TextGenerationInputGrammarType(msgspec.Struct):
 class TextFold:
     """Gathers a streamed text; with `details` into a `TextGenerationOutput`, without them into text alone.
 
-    `unfinished`: the `system_fingerprint`s of servers that may end a whole text without a finish reason.
+    `unfinished`: the `system_fingerprint`s of servers that may end a whole text without a finish reason. A character of
+    which two tokens have a half each is put together, in the tokens as well.
     """
 
-    __slots__ = ("_details", "_end", "_generated", "_last", "_text", "_tokens", "_top_tokens", "_unfinished")
+    __slots__ = ("_cut", "_details", "_end", "_generated", "_last", "_text", "_tokens", "_top_tokens", "_unfinished")
 
     def __init__(self, details: bool = True, unfinished: frozenset[str] = frozenset()) -> None:
         self._details = details
@@ -122,10 +129,14 @@ class TextFold:
         self._text: str | None = None
         self._end: TextGenerationStreamOutputStreamDetails | None = None
         self._generated: int | None = None
+        self._cut = CutText()
 
     def add(self, event: TextGenerationStreamOutput) -> None:
         """Take the next token."""
-        self._tokens.append(event.token)
+        token = event.token
+        if self._cut.half or REPLACEMENT in token.text:
+            token.text = self._cut.take(vars(event).get("_halves", token.text))
+        self._tokens.append(token)
         self._last = event
         if event.top_tokens:
             self._top_tokens.append(event.top_tokens)
@@ -154,6 +165,7 @@ class TextFold:
         text = self._text
         if text is None:
             text = "".join([token.text for token in self._tokens if not token.special])
+            text += REPLACEMENT if self._cut.half else ""
         if not self._details:
             return text
         return TextGenerationOutput(generated_text=text, details=self._all_details())
