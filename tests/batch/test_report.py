@@ -19,9 +19,9 @@ from PIL import Image
 from headwater import InputError
 from headwater.batch import report_plots
 from headwater.batch.report import make, read
-from headwater.batch.report_bins import MOST_BINS, MOST_NAMES, OTHER, Spread, laid_out
+from headwater.batch.report_bins import MOST_BINS, MOST_NAMES, OTHER, Spread, laid_out, places
 from headwater.batch.report_data import RunData
-from headwater.batch.report_page import overview
+from headwater.batch.report_page import heading, overview
 from headwater.batch.report_words import duration
 from headwater.cli import main
 
@@ -229,6 +229,68 @@ def test_a_few_records_are_drawn_with_marks_at_whole_records() -> None:
     axes = Figure().subplots()
     panel.draw(axes)
     assert [mark for mark in axes.get_yticks() if mark != int(mark)] == []
+
+
+@pytest.mark.parametrize(
+    ("count", "each"), [(1, 0.1), (5, 0.1), (40, 0.1), (3000, 0.1), (20, 20.0), (20, 500.0), (20, 9000.0)]
+)
+def test_what_is_counted_has_marks_at_whole_numbers(count: int, each: float) -> None:
+    lines = [line(number * each, 0.4, error="no" if number % 5 == 4 else None) for number in range(count)]
+    for panel in report_plots.panels(figures(lines)):
+        if panel.title != "Latency by provider":
+            axes = Figure().subplots()
+            panel.draw(axes)
+            assert [mark for mark in axes.get_yticks() if mark != int(mark)] == [], panel.title
+            low, high = axes.get_ylim()
+            assert len([mark for mark in axes.get_yticks() if low < mark <= high]) >= 1, panel.title
+
+
+@pytest.mark.parametrize("count", [100, 300, 1000, 5000])
+def test_a_steady_run_looks_steady(count: int) -> None:
+    """Bins have enough records each that their number is not what chance made it."""
+    chance, at = random.Random(count), 0.0
+    lines = []
+    for _ in range(count):
+        at += chance.expovariate(30)
+        lines.append(line(at, 0.01))
+    slots, _ = laid_out((data := figures(lines)).timeline, data.records)
+    whole = [slot.moment.ended for slot in slots[1:-1]]
+    assert 4 <= len(slots) <= 90
+    assert sum(whole) / len(whole) >= 7
+    assert min(whole) >= 1
+
+
+def test_runs_are_marked(tmp_path: Path) -> None:
+    lines = [line(index / 10 + 100 * (index // 100), 0.2, run=START + 100 * (index // 100)) for index in range(300)]
+    report = make(written(tmp_path, lines))
+    assert "3 runs" in report.html
+    assert [word in report.html for word in ("run 1", "run 2", "run 3", "run 4")] == [False, True, True, False]
+    slots, pauses = laid_out(report.data.timeline, report.data.records)
+    second, third = places(report.data.timeline, sorted(report.data.runs.values())[1:])
+    assert pauses[0].start < second < pauses[1].start < third < slots[-1].start
+    one = make(written(tmp_path, lines[:100]))
+    assert "run 2" not in one.html
+    assert "1 runs" not in one.html
+
+
+def test_the_head_says_when_what_whom_and_how_much(tmp_path: Path) -> None:
+    facts = {"model": "org/m", "input_tokens": 7, "output_tokens": 20}
+    lines = [line(index, **facts, spend=0.25) for index in range(8)]
+    told = heading(make(written(tmp_path, lines)).data)
+    assert told == ["2027-01-15 08:00 UTC", "model org/m", "provider p", "spend 2"]
+    unknown = written(tmp_path, [line(86_400 * index, **facts) for index in range(2)])
+    told = heading(read(unknown))
+    assert (told[0], told[-1]) == ("2027-01-15 08:00 to 2027-01-16 08:00 UTC", "spend unknown (--prices)")
+    assert heading(read(unknown, prices={"org/m": (1e6, 2e6)}))[-1] == "spend 94"
+    several = [line(model=f"m{min(index, 4)}", provider="ab"[index % 2]) for index in range(20)]
+    assert heading(figures(several))[1:3] == [
+        "model m4 (80%), m0 (5%), m1 (5%) and 2 more",
+        "provider a (50%), b (50%)",
+    ]
+    openais = {"response": {"status_code": 200, "body": {"model": "gpt", "usage": {"prompt_tokens": 3}}}}
+    assert heading(figures([openais])) == ["model gpt", "spend unknown (--prices)"]
+    page = make(written(tmp_path, [line(model=HOSTILE, run=1e300, spend=-1)])).html
+    assert "<script" not in page
 
 
 @pytest.mark.parametrize(

@@ -434,6 +434,17 @@ async def test_prices_are_by_model_provider_or_all(server: Server, paths: tuple[
     assert (await run(server, paths, prices=read_prices(["url/m=0,1", "m=9,9"]))).spend == pytest.approx(200 / 1e6)
 
 
+async def test_records_tell_their_run_and_what_they_cost(server: Server, paths: tuple[Path, Path]) -> None:
+    write_requests(paths[0], range(3))
+    await run(server, paths, prices={"m": (1.0, 2.0)})
+    write_requests(paths[0], range(3, 5), "a")
+    await run(server, paths)
+    facts = [line["headwater"] for line in results(paths[1])]
+    first, second = sorted({fact["run"] for fact in facts})
+    assert [fact["spend"] for fact in facts if fact["run"] == first] == [pytest.approx(50e-6)] * 3
+    assert [fact["spend"] for fact in facts if fact["run"] == second] == [None] * 2
+
+
 @pytest.mark.parametrize("given", ["1", "1,2,3", "m=a,b", "-1,2", "nan,1", ""])
 async def test_wrong_prices_are_refused(given: str) -> None:
     with pytest.raises(InvalidParameterError, match="IN,OUT"):

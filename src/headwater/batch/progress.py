@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections import Counter, deque
 from collections.abc import Mapping
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, Protocol, TypeAlias
 
 import msgspec
 
@@ -117,6 +117,7 @@ class Count:
         self.spend = 0.0
         self.errors: Counter[str] = Counter()
         self.began = time.monotonic()
+        self._started = round(time.time(), 3)
         self._first = 0
         self._moments: deque[tuple[float, int, int]] = deque()
 
@@ -136,12 +137,15 @@ class Count:
             self.done += 1
         else:
             self.failed += 1
-        into, out = mark.input_tokens or 0, mark.output_tokens or 0
-        self.input_tokens += into
-        self.output_tokens += out
+        self.input_tokens += mark.input_tokens or 0
+        self.output_tokens += mark.output_tokens or 0
         if self._prices:
-            price = _price(self._prices, mark)
-            self.spend += (into * price[0] + out * price[1]) / 1e6
+            self.spend += cost(self._prices, mark)
+
+    def stamp(self, mark: Mark) -> None:
+        """Note what a record of this run cost, and which run that is."""
+        mark.run = self._started
+        mark.spend = cost(self._prices, mark) if self._prices else None
 
     def drop_failed(self) -> None:
         """Forget those that failed: they are asked again. What they cost stays spent."""
@@ -203,11 +207,26 @@ class Count:
         )
 
 
-def _price(prices: Prices, mark: Mark) -> tuple[float, float]:
-    for name in (f"{mark.provider}/{mark.model}", mark.model, mark.provider, ""):
+class Used(Protocol):
+    """What a price hangs on."""
+
+    @property
+    def provider(self) -> str | None: ...
+    @property
+    def model(self) -> str | None: ...
+    @property
+    def input_tokens(self) -> int | None: ...
+    @property
+    def output_tokens(self) -> int | None: ...
+
+
+def cost(prices: Prices, used: Used) -> float:
+    """What a record cost."""
+    for name in (f"{used.provider}/{used.model}", used.model, used.provider, ""):
         if name is not None and name in prices:
-            return prices[name]
-    return 0.0, 0.0
+            into, out = prices[name]
+            return ((used.input_tokens or 0) * into + (used.output_tokens or 0) * out) / 1e6
+    return 0.0
 
 
 def read_prices(given: list[str]) -> Prices:

@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from ..errors import InputError
+from .progress import Prices
 from .report_data import NO_RESPONSE, RunData
 
 
@@ -26,33 +27,35 @@ class Report(msgspec.Struct, frozen=True):
     data: RunData
 
 
-def make(path: str | os.PathLike[str]) -> Report:
+def make(path: str | os.PathLike[str], *, prices: Prices | None = None) -> Report:
     """The report of a file of results, as `headwater batch`, OpenAI's Batch API or vLLM's `run-batch` write it.
+
+    `prices`: what tokens cost, by model or provider, as `run_batch` takes them; not needed where the run was told them.
 
     Raises `InputError` for a file that cannot be read or has no results, ImportError without the extra `report`.
     """
     file = Path(path)
-    data = read(file)
+    data = read(file, prices=prices)
     try:
         from . import report_plots as plots
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] != "matplotlib":
             raise
         raise ImportError('a report needs matplotlib: pip install "headwater[report]"', name=error.name) from error
-    from .report_page import overview, page
+    from .report_page import heading, overview, page
 
     shown = plots.panels(data)
     title = f"Batch report: {file.name}"
     pictures = [(panel.title, panel.words, plots.svg(panel, number)) for number, panel in enumerate(shown)]
     figures = [f"{name} {figure}" for name, figure in overview(data)]
-    return Report(page(data, title, pictures), plots.png(shown, title, figures), data)
+    return Report(page(data, title, pictures), plots.png(shown, title, heading(data), figures), data)
 
 
-def read(path: str | os.PathLike[str]) -> RunData:
+def read(path: str | os.PathLike[str], *, prices: Prices | None = None) -> RunData:
     """The figures of a file of results. Raises `InputError` where it cannot be read, or no line of it is a result."""
     try:
         with Path(path).open("rb") as lines:
-            data = RunData().read(lines)
+            data = RunData(prices).read(lines)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
     lines_in_all = data.records + data.unreadable

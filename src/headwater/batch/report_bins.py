@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import Final, NamedTuple
 
 import msgspec
 
 MOST_BINS: Final = 160
+MOST_DRAWN: Final = 80
+LEAST_DRAWN: Final = 6
+IN_A_BIN: Final = 8
+"""Records that a bin has on average, where it is drawn: of fewer one sees how they happen to fall, and no trend."""
 MOST_NAMES: Final = 40
 """Different classes of errors, or providers, that are counted by name. Servers choose these names."""
 OTHER: Final = "other"
@@ -214,7 +219,7 @@ def laid_out(timeline: Timeline, records: int) -> tuple[list[Slot], list[Pause]]
 
     It makes the timeline's bins wider where that is needed.
     """
-    most = min(MOST_BINS, max(4, records / 3), 24 + records / 12)
+    most = min(MOST_DRAWN, max(LEAST_DRAWN, records / IN_A_BIN))
     while len(timeline.moments) > 1 and _drawn(timeline) > most:
         timeline.widen()
     slots: list[Slot] = []
@@ -234,6 +239,19 @@ def laid_out(timeline: Timeline, records: int) -> tuple[list[Slot], list[Pause]]
             slots.append(Slot(at * timeline.width, Moment(), float(max(0, carried))))
             at += 1
     return slots, pauses
+
+
+def places(timeline: Timeline, times: Iterable[float]) -> list[float]:
+    """Where these times, at each of which something happened, are in what `laid_out` gives."""
+    at, carried, starts = 0, 0, dict[int, int]()
+    numbers = sorted(timeline.moments)
+    for number, following in zip(numbers, [*numbers[1:], None], strict=True):
+        starts[number] = at
+        carried += timeline.moments[number].started - timeline.moments[number].ended
+        gap = 0 if following is None else following - number - 1
+        at += 1 + (_CUT if carried <= 0 and gap > _PAUSE else gap)
+    found = ((time - timeline.origin) / timeline.width for time in times)
+    return [(starts[math.floor(one)] + one % 1) * timeline.width for one in found if math.floor(one) in starts]
 
 
 def _drawn(timeline: Timeline) -> int:

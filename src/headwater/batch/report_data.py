@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 
+from .progress import Prices, cost
 from .report_bins import Names, Spread, Timeline, shown
 from .usage import Usage, usage_in
 
@@ -31,8 +32,11 @@ class Facts(Usage):
     first_event: Number = None
     attempts: Any = None
     provider: str | None = None
+    model: str | None = None
     in_flight: Number = None
     limit: Number = None
+    run: Number = None
+    spend: Number = None
 
 
 class Response(msgspec.Struct):
@@ -55,20 +59,42 @@ class Body(msgspec.Struct):
 
     usage: Any = None
     error: Any = None
+    model: Any = None
+
+
+class Used(NamedTuple):
+    """What a record used, and of whom."""
+
+    provider: str | None
+    model: str | None
+    input_tokens: int | None
+    output_tokens: int | None
 
 
 UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _LINES: Final = msgspec.json.Decoder(Line)
 _BODIES: Final = msgspec.json.Decoder(Body)
 _NOTHING: Final = Body()
+_NO_FACTS: Final = Facts()
 NO_RESPONSE: Final = "no response"
 """The class of a line that has neither a response nor an error."""
 
 
-class RunData:
-    """Everything that a report shows."""
+MOST_RUNS: Final = 1000
+"""Runs that are told from each other."""
 
-    def __init__(self) -> None:
+
+class RunData:
+    """Everything that a report shows. `prices`: what tokens cost, of records that do not say what they cost."""
+
+    def __init__(self, prices: Prices | None = None) -> None:
+        self._prices = prices
+        self.spend: float | None = None
+        self.models: Counter[str] = Counter()
+        self.asked: Counter[str] = Counter()
+        """Records by provider."""
+        self.runs: dict[float, float] = {}
+        """When each run began its first record, by when it began itself."""
         self.good = self.failed = self.unreadable = 0
         self.latency, self.failure, self.first_event = Spread(), Spread(), Spread()
         self.pace = Spread()
@@ -80,7 +106,7 @@ class RunData:
         self.first: float | None = None
         self.last: float | None = None
         self.timeline = Timeline()
-        self._error_names, self._provider_names = Names(), Names()
+        self._error_names, self._provider_names, self._model_names = Names(), Names(), Names()
 
     @property
     def records(self) -> int:
@@ -109,8 +135,28 @@ class RunData:
             self.failed += 1
             self.errors[kind] += 1
         tokens = self._add_tokens(body, line.headwater)
+        self._add_origin(body, line.headwater or _NO_FACTS)
         if line.headwater is not None:
             self._add_facts(line.headwater, kind, tokens)
+
+    def _add_origin(self, body: Body, facts: Facts) -> None:
+        """Whom it was asked of, in which run, and what it cost."""
+        model = facts.model or (body.model if isinstance(body.model, str) else None)
+        if model:
+            self.models[self._model_names.of(model)] += 1
+        if facts.provider:
+            self.asked[self._provider_names.of(facts.provider)] += 1
+        spend = _size(facts.spend)
+        if self._prices is not None:
+            prompt, completion = usage_in(body.usage).tokens()
+            if prompt is None and completion is None:
+                prompt, completion = facts.tokens()
+            spend = cost(self._prices, Used(facts.provider, model, prompt, completion))
+        if spend is not None:
+            self.spend = (self.spend or 0.0) + spend
+        run, started = _size(facts.run), _size(facts.started)
+        if run and started and (run in self.runs or len(self.runs) < MOST_RUNS):
+            self.runs[run] = min(started, self.runs.get(run, started))
 
     def _failure_of(self, line: Line, body: Body) -> str | None:
         """The class of a record's failure; None where it worked."""

@@ -45,6 +45,8 @@ class Times(NamedTuple):
     width: float
     unit: str
     seconds: float
+    runs: Sequence[float] = ()
+    """Where the runs after the first begin, in seconds."""
 
     @property
     def edges(self) -> list[float]:
@@ -69,6 +71,16 @@ class Times(NamedTuple):
             if are_told:
                 where = axes.get_xaxis_transform()
                 axes.text(at, 0.02, duration(pause.seconds), transform=where, rotation=90, fontsize=7, ha="center")
+        self._mark_runs(axes)
+
+    def _mark_runs(self, axes: Axes) -> None:
+        """A line where the batch was begun again after it had stopped."""
+        for number, start in enumerate(self.runs, 2):
+            at = start / self.seconds
+            axes.axvline(at, color=INK, linestyle="--", linewidth=0.9, alpha=0.7)
+            if len(self.runs) <= _MOST_LABELLED:
+                where = axes.get_xaxis_transform()
+                axes.text(at, 0.98, f" run {number}", transform=where, fontsize=7, ha="left", va="top")
 
 
 def has_limit(times: Times) -> bool:
@@ -81,13 +93,17 @@ def has_limit(times: Times) -> bool:
 def throughput(axes: Axes, times: Times) -> None:
     good = times.rates(lambda slot: slot.moment.good)
     failed = times.rates(lambda slot: slot.moment.errors.total())
+    most = max(one + other for one, other in zip(good, failed, strict=True))
+    unit, each = ("s", 1) if most >= 2 else ("min", 60) if most * 60 >= 2 else ("h", 3600)
+    good, failed = [each * one for one in good], [each * one for one in failed]
     axes.stairs(good, times.edges, fill=True, color=BLUE, label="answered" if any(good) else None)
     if any(failed):
         whole = [one + other for one, other in zip(good, failed, strict=True)]
         axes.stairs(whole, times.edges, baseline=good, fill=True, color=RED, label="failed")
         _legend(axes)
-    axes.set_ylabel("records/s")
+    axes.set_ylabel(f"records/{unit}")
     times.finish(axes)
+    _whole(axes.yaxis)
 
 
 def concurrency(axes: Axes, times: Times) -> None:
@@ -115,6 +131,7 @@ def tokens(axes: Axes, times: Times) -> None:
     axes.stairs(times.rates(lambda slot: slot.moment.tokens), times.edges, fill=True, color=GREEN)
     axes.set_ylabel("tokens/s")
     times.finish(axes)
+    _whole(axes.yaxis)
 
 
 def errors(axes: Axes, times: Times, data: RunData) -> None:
@@ -178,7 +195,7 @@ class _Bars:
     def __init__(self, spreads: Sequence[Spread]) -> None:
         self._first = min(min(spread.bins) for spread in spreads)
         bins = max(max(spread.bins) for spread in spreads) - self._first + 1
-        bars = min(40, math.ceil(1.5 * math.sqrt(max(spread.count for spread in spreads))) + 4)
+        bars = min(40, math.ceil(math.sqrt(max(spread.count for spread in spreads))) + 4)
         self._each = max(2, math.ceil(bins / bars))
         self._number = math.ceil(bins / self._each)
         self.edges = [edge(self._first + self._each * bar) for bar in range(self._number + 1)]
@@ -224,8 +241,10 @@ def _logarithmic(axes: Axes, least: float, most: float) -> None:
 
 
 def _whole(axis: Axis) -> None:
-    """Marks at whole numbers alone."""
-    axis.set_major_locator(MaxNLocator(integer=True, nbins=6, min_n_ticks=1))
+    """Marks at whole numbers alone, and at one of them at least."""
+    if axis.get_view_interval()[1] < 1:
+        axis.set_view_interval(0, 1.05, ignore=True)
+    axis.set_major_locator(MaxNLocator(integer=True, nbins=6, min_n_ticks=1, steps=[1, 2, 5, 10]))
     _plain_ticks(axis)
 
 

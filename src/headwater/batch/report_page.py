@@ -5,19 +5,23 @@ Whatever came from a server or a file is escaped here, and the page forbids itse
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Final
 
 from .report_bins import Spread, laid_out
 from .report_data import RunData
-from .report_words import duration, number
+from .report_words import duration, number, period
 
+_MOST_NAMED: Final = 3
+"""Models and providers that the head names."""
 _QUANTILES: Final = (0.5, 0.9, 0.95, 0.99)
 _CSS: Final = """
 :root { color-scheme: light dark; --line: #8886; --soft: #8882; }
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 78rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.5rem; margin: 0; overflow-wrap: anywhere; }
+.head { overflow-wrap: anywhere; margin: .3rem 0; }
 h2 { font-size: 1.05rem; margin: 0; }
 p { margin: .2rem 0 .6rem; opacity: .8; }
 dl { display: grid; grid-template-columns: repeat(auto-fit, minmax(9rem, 1fr)); gap: .8rem; margin: 1.2rem 0; }
@@ -50,11 +54,37 @@ def page(data: RunData, title: str, pictures: Sequence[tuple[str, str, str]]) ->
 <title>{escape(title)}</title>
 <style>{_CSS}</style>
 <h1>{escape(title)}</h1>
+<p class="head">{escape("  ·  ".join(heading(data)))}</p>
 <dl>{"".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in overview(data))}</dl>
 <div class="panels">
 {figures}</div>
 {_spreads(data)}{_errors(data)}</html>
 """
+
+
+def heading(data: RunData) -> list[str]:
+    """When it ran, on which model, at whom, in how many runs, and what it cost."""
+    told: list[str] = []
+    if data.first is not None and data.last is not None:
+        told.append(period(data.first, data.last))
+    told += [f"{word} {_some(counts)}" for word, counts in (("model", data.models), ("provider", data.asked)) if counts]
+    if len(data.runs) > 1:
+        told.append(f"{len(data.runs)} runs")
+    if data.spend is not None:
+        told.append(f"spend {number(data.spend)}")
+    elif data.prompt.count or data.completion.count:
+        told.append("spend unknown (--prices)")
+    return told
+
+
+def _some(counts: Counter[str]) -> str:
+    """The most frequent names, with their shares where there are several."""
+    if len(counts) == 1:
+        return next(iter(counts))
+    whole = counts.total()
+    named = [f"{name} ({count / whole:.0%})" for name, count in counts.most_common(_MOST_NAMED)]
+    more = len(counts) - len(named)
+    return ", ".join(named) + (f" and {more} more" if more else "")
 
 
 def overview(data: RunData) -> list[tuple[str, str]]:

@@ -20,7 +20,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from . import report_drawing as drawing
-from .report_bins import laid_out
+from .report_bins import laid_out, places
 from .report_data import RunData
 from .report_drawing import BLUE, GREEN, INK, PURPLE, RED, TEAL, Times
 
@@ -90,7 +90,8 @@ def panels(data: RunData) -> list[Panel]:
 
 
 def _over_time(times: Times, data: RunData) -> Iterator[Panel]:
-    yield Panel("Throughput", "Records that ended, per second.", lambda axes: drawing.throughput(axes, times))
+    again = " A dashed line: the batch was begun again." if times.runs else ""
+    yield Panel("Throughput", f"Records that ended, over time.{again}", lambda axes: drawing.throughput(axes, times))
     words = "Records under way, on average" + (", and the limit that was found." if drawing.has_limit(times) else ".")
     yield Panel("Concurrency", words, lambda axes: drawing.concurrency(axes, times))
     if any(slot.moment.tokens for slot in times.slots):
@@ -108,7 +109,8 @@ def _times(data: RunData) -> Times:
     slots, pauses = laid_out(data.timeline, data.records)
     length = slots[-1].start + data.timeline.width
     unit, seconds = ("s", 1.0) if length < 180 else ("min", 60.0) if length < 3 * 3600 else ("h", 3600.0)
-    return Times(slots, pauses, data.timeline.width, unit, seconds)
+    runs = places(data.timeline, sorted(data.runs.values())[1:])
+    return Times(slots, pauses, data.timeline.width, unit, seconds, runs)
 
 
 # -- as files
@@ -135,18 +137,18 @@ def svg(panel: Panel, number: int) -> str:
     return text.replace(INK, "currentColor").replace(' xmlns="http://www.w3.org/2000/svg"', "", 1)
 
 
-def png(shown: Sequence[Panel], title: str, figures: Sequence[str]) -> bytes:
-    """All panels in one picture, on white, below the title and the run's figures in words."""
+def png(shown: Sequence[Panel], title: str, heading: Sequence[str], figures: Sequence[str]) -> bytes:
+    """All panels in one picture, on white, below the title, what was run, and its figures in words."""
     with _styled(), rc_context({"savefig.facecolor": "white", "figure.facecolor": "white"}):
         rows = max(1, math.ceil(len(shown) / 2))
-        height = 1.1 + 3.1 * rows
+        height = 1.4 + 3.1 * rows
         figure = Figure(figsize=(12, height))
         figure.subplots_adjust(
-            left=0.06, right=0.985, top=1 - 1.2 / height, bottom=0.5 / height, hspace=0.36, wspace=0.15
+            left=0.06, right=0.985, top=1 - 1.5 / height, bottom=0.5 / height, hspace=0.36, wspace=0.15
         )
         figure.suptitle(title, fontsize=13, x=0.012, y=1 - 0.15 / height, ha="left", va="top")
-        words = fill("  ·  ".join(figures).replace(" ", _KEPT).replace(f"·{_KEPT}{_KEPT}", "·  "), 175)
-        figure.text(0.012, 1 - 0.48 / height, words, ha="left", va="top", alpha=0.8)
+        words = "\n".join(filter(None, (_filled(heading), _filled(figures))))
+        figure.text(0.012, 1 - 0.48 / height, words, ha="left", va="top", alpha=0.8, linespacing=1.4)
         grid = figure.subplots(rows, 2, squeeze=False).flatten().tolist()
         for axes in grid[len(shown) :]:
             axes.set_axis_off()
@@ -156,3 +158,8 @@ def png(shown: Sequence[Panel], title: str, figures: Sequence[str]) -> bytes:
         file = io.BytesIO()
         figure.savefig(file, format="png", dpi=110, metadata={"Software": None})
     return file.getvalue()
+
+
+def _filled(parts: Sequence[str]) -> str:
+    """Parts in lines, none of them broken."""
+    return fill("  ·  ".join(parts).replace(" ", _KEPT).replace(f"·{_KEPT}{_KEPT}", "·  "), 175)

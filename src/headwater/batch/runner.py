@@ -276,6 +276,7 @@ class Batch:
                 told = RecordFailed(item.number + 1, custom_id_of(item), type(error).__name__, str(error))
                 self._failures[item.number] = told
                 self._count.errors[told.error] += 1
+            self._count.stamp(mark)
             due = self._breaker.add((members, mark), error, time.monotonic())
             if isinstance(error, NO_KEY) and not self._records.providers:
                 self._breaker.trip(error)

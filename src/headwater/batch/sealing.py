@@ -28,7 +28,9 @@ class Mark(msgspec.Struct, kw_only=True, gc=False):
     `index`: the input line's number, from 0. `input`: that line's CRC-32 in hexadecimal. `error`: the error's class,
     None for a success. `started`: epoch seconds. `seconds`, `answered`, `first_event`: seconds since then. `attempts`:
     how many requests it took. `in_flight`, `limit`: records under way, and how many might be, when it was done.
-    `synced`: how many bytes of the file were known to be on the disk when this line was written.
+    `synced`: how many bytes of the file were known to be on the disk when this line was written. `run`: when the run
+    that it is of began, epoch seconds, so that runs can be told from each other. `spend`: what the record cost, where
+    the run was told prices.
     """
 
     index: int
@@ -46,6 +48,8 @@ class Mark(msgspec.Struct, kw_only=True, gc=False):
     in_flight: int = 0
     limit: int = 0
     synced: int = 0
+    run: float | None = None
+    spend: float | None = None
 
 
 _decoder: Final = msgspec.json.Decoder(Mark)

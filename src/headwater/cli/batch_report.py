@@ -22,6 +22,7 @@ def report(
     *,
     output: Annotated[str | None, Parameter(name=("--output", "-o"))] = None,
     force: Annotated[bool, Parameter(negative="")] = False,
+    prices: Annotated[list[str] | None, Parameter(negative="", metavar="[NAME=]IN,OUT")] = None,
 ) -> int:
     """Draw a run from its result lines: throughput, latencies, errors, concurrency and tokens, as a page and a PNG.
 
@@ -35,14 +36,18 @@ def report(
         The folder for report.html and report.png; "OUT-report" beside the results if not given.
     force
         Write over a report that is there.
+    prices
+        What a million tokens in and out cost, to show the spend where the run was not told; NAME is a model, a
+        provider, or provider/model.
     """
+    from ..batch.progress import read_prices
     from ..batch.report import make
 
     if results == DASH:
         raise InputError("a report is made of a file, not of standard input")
     source = Path(results)
     try:
-        made = make(source)
+        made = make(source, prices=read_prices(prices) if prices else None)
     except ImportError as error:
         say(str(error))
         return 2
