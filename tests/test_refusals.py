@@ -155,7 +155,7 @@ def test_a_request_id_has_many_names(name: str) -> None:
 
 def test_long_words_are_cut_in_the_message_and_kept_in_the_body() -> None:
     error = refused(400, {"error": "x" * 70_000})
-    assert len(str(error)) < 700 and len(error.body) == 65536 and len(error.server_message or "") == 2000
+    assert len(str(error)) < 700 and len(error.text) == 65536 and len(error.server_message or "") == 2000
 
 
 def test_a_model_that_is_loading_says_when_it_is_ready() -> None:

@@ -26,6 +26,11 @@ if TYPE_CHECKING:
     from .engine.facts import Timings as Timings
     from .engine.inputs import InputPolicy as InputPolicy
     from .engine.run import AsyncRun as AsyncRun
+    from .errors import APIConnectionError as APIConnectionError
+    from .errors import APIError as APIError
+    from .errors import APIResponseValidationError as APIResponseValidationError
+    from .errors import APIStatusError as APIStatusError
+    from .errors import APITimeoutError as APITimeoutError
     from .errors import Attempt as Attempt
     from .errors import AuthenticationError as AuthenticationError
     from .errors import BadRequestError as BadRequestError
@@ -36,6 +41,7 @@ if TYPE_CHECKING:
     from .errors import ConnectionLostError as ConnectionLostError
     from .errors import ContentRefusedError as ContentRefusedError
     from .errors import DecodeError as DecodeError
+    from .errors import ErrorResponse as ErrorResponse
     from .errors import ForkedClientError as ForkedClientError
     from .errors import GenerationError as GenerationError
     from .errors import HeadwaterError as HeadwaterError
@@ -45,6 +51,7 @@ if TYPE_CHECKING:
     from .errors import InferenceTimeoutError as InferenceTimeoutError
     from .errors import InputError as InputError
     from .errors import InsecureCredentialError as InsecureCredentialError
+    from .errors import InternalServerError as InternalServerError
     from .errors import InvalidCredentialError as InvalidCredentialError
     from .errors import InvalidParameterError as InvalidParameterError
     from .errors import InvalidRequestError as InvalidRequestError
@@ -54,6 +61,7 @@ if TYPE_CHECKING:
     from .errors import MissingModelError as MissingModelError
     from .errors import ModelLoadingError as ModelLoadingError
     from .errors import NotFoundError as NotFoundError
+    from .errors import OpenAIError as OpenAIError
     from .errors import OverloadedError as OverloadedError
     from .errors import PaymentRequiredError as PaymentRequiredError
     from .errors import PermissionDeniedError as PermissionDeniedError
@@ -70,6 +78,7 @@ if TYPE_CHECKING:
     from .errors import UnexpectedContentError as UnexpectedContentError
     from .errors import UnknownError as UnknownError
     from .errors import UnknownProviderError as UnknownProviderError
+    from .errors import UnprocessableEntityError as UnprocessableEntityError
     from .errors import UnsupportedModelError as UnsupportedModelError
     from .errors import UnsupportedTaskError as UnsupportedTaskError
     from .errors import ValidationError as ValidationError
@@ -192,15 +201,16 @@ _MODULES: dict[str, str] = {
     "engine.inputs": "InputPolicy",
     "engine.run": "AsyncRun",
     "errors": (
-        "Attempt AuthenticationError BadRequestError CallError ClosedError ConflictError ConnectError "
-        "ConnectionLostError ContentRefusedError DecodeError ForkedClientError GenerationError HeadwaterError "
+        "APIConnectionError APIError APIResponseValidationError APIStatusError APITimeoutError Attempt "
+        "AuthenticationError BadRequestError CallError ClosedError ConflictError ConnectError ConnectionLostError "
+        "ContentRefusedError DecodeError ErrorResponse ForkedClientError GenerationError HeadwaterError "
         "HfHubHTTPError IncompleteGenerationError IncompleteStreamError InferenceTimeoutError InputError "
-        "InsecureCredentialError InvalidCredentialError InvalidParameterError InvalidRequestError JobFailedError "
-        "MalformedEventError MissingCredentialError MissingModelError ModelLoadingError NotFoundError OverloadedError "
-        "PaymentRequiredError PermissionDeniedError ProtocolError ProviderError ProxyError RateLimitError "
-        "RedirectError ResponseTooLargeError ServerError TLSError TextGenerationError TransportError "
-        "UnexpectedContentError UnknownError UnknownProviderError UnsupportedModelError UnsupportedTaskError "
-        "ValidationError"
+        "InsecureCredentialError InternalServerError InvalidCredentialError InvalidParameterError "
+        "InvalidRequestError JobFailedError MalformedEventError MissingCredentialError MissingModelError "
+        "ModelLoadingError NotFoundError OpenAIError OverloadedError PaymentRequiredError PermissionDeniedError "
+        "ProtocolError ProviderError ProxyError RateLimitError RedirectError ResponseTooLargeError ServerError "
+        "TLSError TextGenerationError TransportError UnexpectedContentError UnknownError UnknownProviderError "
+        "UnprocessableEntityError UnsupportedModelError UnsupportedTaskError ValidationError"
     ),
     "events": "Job JobEvent Progress Queued Started Submitted Transferred",
     "hub": "ModelInfo ModelList ModelStatus",

@@ -8,7 +8,7 @@
     │   ├── InputError               a file, path or URL that cannot be read
     │   └── ClosedError              the client or the run was closed
     │       └── ForkedClientError    in a forked child, a stream of its parent's
-    ├── TransportError               the network's
+    ├── TransportError               the network's; it and the timeout are APIConnectionErrors
     │   ├── ConnectError ── TLSError, ProxyError (a proxy on the way refused)
     │   ├── ConnectionLostError      reset or closed before the answer was whole
     │   └── ProtocolError            bytes that are not HTTP
@@ -25,11 +25,13 @@
     ├── InferenceTimeoutError        a deadline of the caller's (also a builtin TimeoutError)
     └── IncompleteStreamError        a stream that stopped before it said that it was complete
 
-This file knows no HTTP library and turns no status into a class: `refusals` does that.
+A CallError about an argument's value is a builtin ValueError as well. The names of OpenAI's and Hugging Face's clients
+stand at the end. This file knows no HTTP library and turns no status into a class: `refusals` does that.
 """
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import msgspec
@@ -47,6 +49,44 @@ class Attempt(msgspec.Struct, frozen=True):
     status: int | None = None
     waited: float = 0.0
     cancelled: bool = False
+
+
+class Headers(dict[str, str]):
+    """An answer's headers, by names in any case."""
+
+    def __getitem__(self, name: str) -> str:
+        return super().__getitem__(name.lower())
+
+    def __contains__(self, name: object) -> bool:
+        return super().__contains__(name.lower() if isinstance(name, str) else name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The header, or the default."""
+        return super().get(name.lower(), default)
+
+
+class ErrorResponse(msgspec.Struct, frozen=True):
+    """The answer that an error was, in the words of httpx and requests; `text` is its first 64 KiB, without secrets."""
+
+    status_code: int
+    headers: Headers
+    text: str
+
+    @property
+    def content(self) -> bytes:
+        """The text as UTF-8."""
+        return self.text.encode(errors="replace")
+
+    def json(self) -> Any:
+        """The text as plain dicts, lists, texts and numbers. Raises `ValueError` where it is no JSON."""
+        return _loads(self.text)
+
+
+def _loads(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("the JSON is too deep") from None
 
 
 class HeadwaterError(Exception):
@@ -68,6 +108,8 @@ class HeadwaterError(Exception):
     retry_after: float | None = None
     partial: Any = None
     events_received: int = 0
+    response: ErrorResponse | None = None
+    """The server's answer, where there was one that refused."""
 
     @property
     def message(self) -> str:
@@ -75,13 +117,12 @@ class HeadwaterError(Exception):
         return str(self.args[0]) if self.args else ""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (type(self), self.args, self.__dict__)
+        return _rebuild, (type(self), self.args), self.__dict__  # set last: among its attempts is the error itself
 
 
-def _rebuild(kind: type[HeadwaterError], args: tuple[Any, ...], facts: dict[str, Any]) -> HeadwaterError:
+def _rebuild(kind: type[HeadwaterError], args: tuple[Any, ...]) -> HeadwaterError:
     error = kind.__new__(kind, *args)
     error.args = args
-    error.__dict__.update(facts)
     return error
 
 
@@ -89,35 +130,35 @@ class CallError(HeadwaterError):
     """The call itself is wrong; nothing was sent."""
 
 
-class InvalidParameterError(CallError):
+class InvalidParameterError(CallError, ValueError):
     """An argument is missing, unknown, of the wrong type or out of range."""
 
 
-class UnknownProviderError(CallError):
+class UnknownProviderError(CallError, ValueError):
     """No provider has this name."""
 
 
-class UnsupportedTaskError(CallError):
+class UnsupportedTaskError(CallError, ValueError):
     """The provider does not do this task."""
 
 
-class UnsupportedModelError(CallError):
+class UnsupportedModelError(CallError, ValueError):
     """The provider does not serve this model; the message says who does, where that is known."""
 
 
-class MissingModelError(CallError):
+class MissingModelError(CallError, ValueError):
     """No model was named, and the task has no recommended one."""
 
 
-class MissingCredentialError(CallError):
+class MissingCredentialError(CallError, ValueError):
     """The provider wants a key, and none was found."""
 
 
-class InvalidCredentialError(CallError):
+class InvalidCredentialError(CallError, ValueError):
     """A key or header value has characters that cannot be sent. The value is never shown."""
 
 
-class InsecureCredentialError(CallError):
+class InsecureCredentialError(CallError, ValueError):
     """A key would go over plain http to another machine, or to a host that it was not given for."""
 
 
@@ -133,7 +174,11 @@ class ForkedClientError(ClosedError):
     """A stream of the parent process was used in a forked child; calls of the child's own work."""
 
 
-class TransportError(HeadwaterError):
+class APIConnectionError(HeadwaterError):
+    """No answer came: the network failed, or a deadline passed."""
+
+
+class TransportError(APIConnectionError):
     """The network failed. `sent` says whether the request had gone out, wholly or in part."""
 
     retryable = True
@@ -175,13 +220,47 @@ class ProviderError(HeadwaterError):
     """The server answered, and the answer is a refusal.
 
     `status`: the HTTP status, or the one that an error inside a 200 answer would have had. `code`: the server's own
-    word for it. `body`: the answer's first 64 KiB as text, without secrets. `headers`: of the answer.
+    word for it. `text`: the answer's first 64 KiB, without secrets. `headers`: of the answer.
     """
 
     status: int | None = None
     code: str | None = None
-    body: str = ""
+    text: str = ""
     headers: dict[str, str] = {}  # noqa: RUF012 - replaced, never changed
+
+    @property
+    def body(self) -> Any:
+        """What the answer says, as OpenAI's client has it: its `error` object, or else all of its JSON, or its text."""
+        try:
+            said = _loads(self.text)
+        except ValueError:
+            return self.text
+        error = said.get("error") if isinstance(said, dict) else None
+        return error if isinstance(error, dict) else said
+
+    @property
+    def status_code(self) -> int | None:
+        """The same as `status`."""
+        return self.status
+
+    @property
+    def response(self) -> ErrorResponse:  # type: ignore[override]
+        """The answer, as an error of Hugging Face's or OpenAI's client has it."""
+        return ErrorResponse(200 if self.status is None else self.status, Headers(self.headers), self.text)
+
+    @property
+    def type(self) -> str | None:
+        """The server's word for the kind of error, where it has one."""
+        return self._named("type")
+
+    @property
+    def param(self) -> str | None:
+        """The parameter that the server names, where it names one."""
+        return self._named("param")
+
+    def _named(self, name: str) -> str | None:
+        value = self.body.get(name) if isinstance(self.body, dict) else None
+        return value if isinstance(value, str) else None
 
     @property
     def server_message(self) -> str | None:
@@ -294,7 +373,7 @@ class ResponseTooLargeError(DecodeError):
         self.limit = limit
 
 
-class InferenceTimeoutError(HeadwaterError, TimeoutError):
+class InferenceTimeoutError(APIConnectionError, TimeoutError):
     """A deadline passed: `phase` is total, connect, first_event or idle; `elapsed` seconds since the call began."""
 
     phase: str = "total"
@@ -314,5 +393,9 @@ def cancelled_elsewhere(cause: BaseException | None) -> HeadwaterError:
     return error
 
 
-HfHubHTTPError = ProviderError
-BadRequestError = InvalidRequestError
+HfHubHTTPError = APIStatusError = ProviderError
+OpenAIError = APIError = HeadwaterError
+BadRequestError = UnprocessableEntityError = InvalidRequestError
+InternalServerError = ServerError
+APITimeoutError = InferenceTimeoutError
+APIResponseValidationError = DecodeError

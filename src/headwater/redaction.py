@@ -16,7 +16,7 @@ from typing import Any, Final
 from .errors import HeadwaterError
 
 _PACKAGE: Final = str(Path(__file__).parent)
-_TEXTS: Final = ("body", "said", "code", "request_id", "path")
+_TEXTS: Final = ("body", "text", "said", "code", "request_id", "path")
 
 
 def redacted(error: HeadwaterError, redact: Callable[[str], str]) -> HeadwaterError:

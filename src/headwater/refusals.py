@@ -86,7 +86,7 @@ def refusal(
 def hint_at(error: ProviderError, headers: dict[str, str], now: float | None, value: Any = msgspec.UNSET) -> None:
     """Set the error's `retry_after` by the headers of its answer and its body (decoded, if it is at hand)."""
     if value is msgspec.UNSET:
-        value = server_words.parse(error.body.encode())
+        value = server_words.parse(error.text.encode())
     error.retry_after = wait_named(headers, value, now)
     if error.retry_after is None and error.status == 429:
         error.retry_after = wait_for_quota(headers, now)
@@ -217,7 +217,7 @@ def _excerpt(data: bytes) -> bytes:
 def _fill(error: ProviderError, status: int | None, words: list[str], body: bytes) -> None:
     error.status = status
     error.code = next((w for w in words if not w.isdigit()), words[0] if words else None)
-    error.body = body[:SHOWN_BODY].decode(errors="replace")
+    error.text = body[:SHOWN_BODY].decode(errors="replace")
     error.retryable = status is not None and is_retryable(error, status, words)
 
 

@@ -414,7 +414,7 @@ def test_an_answer_is_openais_result_line() -> None:
 
 def test_a_refusal_has_what_the_server_said() -> None:
     error = InvalidRequestError("url answered 400: no")
-    error.status, error.code, error.body, error.request_id = 400, "bad", '{"error":{"message":"no"}}', "r"
+    error.status, error.code, error.text, error.request_id = 400, "bad", '{"error":{"message":"no"}}', "r"
     found = whole(failure("a", error, str))
     assert found["response"] == {"status_code": 400, "request_id": "r", "body": {"error": {"message": "no"}}}
     assert found["error"] == {"code": "bad", "message": "url answered 400: no", "class": "InvalidRequestError"}

@@ -133,7 +133,7 @@ def in_band(data: bytes) -> None:
 
 
 def no_secret(error: ProviderError) -> None:
-    shown = "\n".join([str(error), repr(error), error.body, repr(error.__dict__)])
+    shown = "\n".join([str(error), repr(error), error.text, repr(error.__dict__)])
     assert CANARY not in shown
     assert CANARY[-8:] not in shown
     assert CANARY[:12] not in shown

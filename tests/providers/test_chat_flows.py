@@ -40,8 +40,8 @@ def chunk(content: str | None = None, finish: str | None = None, index: int = 0)
 
 
 def test_a_body_has_the_model_first_the_stream_always_and_the_extras_last() -> None:
-    facts = {"parameters": {"max_tokens": 5, "temperature": 0.0, "model": "no", "stream": True}}
-    extra = {"temperature": 1, "top_k": 3, "model": "no"}
+    facts = {"parameters": {"max_tokens": 5, "temperature": 0.0, "model": "other", "stream": True}}
+    extra = {"temperature": 1, "top_k": 3}
     played = play(ask(**facts, extra=extra), reply(ANSWER))
     assert played.request.body.startswith(b'{"model":"m",')
     assert played.body == {

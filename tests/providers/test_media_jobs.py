@@ -93,7 +93,7 @@ def test_a_job_that_fails_says_why(case: JobCase, state: dict[str, Any], kind: s
         start(case, reply(state, x_request_id="r-1"))
     error = caught.value
     assert type(error).__name__ == kind and words in error.message and not error.retryable
-    assert "j-1" in error.message and error.body and error.request_id == "r-1"
+    assert "j-1" in error.message and error.text and error.request_id == "r-1"
     assert (words == error.server_message) or (words in (error.server_message or error.message))
     played: Played = error.__dict__["played"]
     assert played.cancels[-1] is None, "a job that has ended needs no cancelling"

@@ -58,7 +58,7 @@ def test_the_error_in_a_large_answer_is_read_alone() -> None:
     assert error.code == "rate_limit_exceeded"
     error = in_band(b'{"error":{"message":"' + b"w" * 100_000 + b'"}}')
     assert error is not None
-    assert len(error.body) == 65_536
+    assert len(error.text) == 65_536
 
 
 @pytest.mark.parametrize(

@@ -154,7 +154,7 @@ def failure(custom_id: str, error: Exception, redact: Callable[[str], str]) -> b
 
 
 def _said(error: ProviderError) -> bytes:
-    said = parse(error.body.encode(errors="replace"))
+    said = parse(error.text.encode(errors="replace"))
     return _json(said if isinstance(said, dict) else {"error": {"message": error.message, "code": error.code}})
 
 

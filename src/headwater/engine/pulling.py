@@ -211,6 +211,8 @@ class Pulled(Held):
             self._finish()
         except DecodeError as error:
             raise self._refused_instead(value) or error from None
+        except HeadwaterError:  # some of ours are ValueErrors, too
+            raise
         except UNREADABLE as error:
             raise self._refused_instead(value) or self._unreadable(error) from error
 
@@ -230,6 +232,8 @@ class Pulled(Held):
             self._aside = False
         except DecodeError as error:
             raise self._refused_instead(value) or error from None
+        except HeadwaterError:  # some of ours are ValueErrors, too
+            raise
         except UNREADABLE as error:
             raise self._unreadable(error) from error
         if self._step is None:

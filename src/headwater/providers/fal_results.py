@@ -92,7 +92,7 @@ def _blackened(job: Job, reply: Reply) -> ContentRefusedError:
         " extra_body={'enable_safety_checker': False}"
     )
     error.code = "has_nsfw_concepts"
-    error.body = reply.body[:SHOWN_BODY].decode(errors="replace")
+    error.text = reply.body[:SHOWN_BODY].decode(errors="replace")
     return error
 
 
@@ -161,7 +161,7 @@ def _chunk(piece: _Piece) -> AutomaticSpeechRecognitionOutputChunk:
 
 def as_refused(refused: ProviderError) -> ProviderError:
     """The refusal; where one of its details is of the type of a violated policy, as that of the content."""
-    value = server_words.parse(refused.body.encode())
+    value = server_words.parse(refused.text.encode())
     details = value.get("detail") if isinstance(value, dict) else None
     items = details if isinstance(details, list) else []
     if not any(isinstance(item, dict) and item.get("type") == _VIOLATION for item in items):

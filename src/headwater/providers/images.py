@@ -19,7 +19,7 @@ from ..media import LARGEST
 from . import media_answers
 from .arguments import STEPS, arguments
 from .openai import Flows
-from .requests import model_of, post
+from .requests import model_of, names_model, post
 from .urls import IMAGES, openai_url
 
 
@@ -83,7 +83,7 @@ def _body(call: Call, dialect: Drawing) -> dict[str, Any]:
     """The request's fields."""
     given = arguments(call, renamed=dialect.renamed, dropped=dialect.dropped, sized=dialect.sized)
     body = {dialect.model: model_of(call), **dialect.defaults, **given}
-    if call.url is not None and call.model is None and call.hub_id is None:
+    if not names_model(call):
         del body[dialect.model]  # a server of one model; one of several would look for the placeholder
     wanted = call.wanted or Wanted()
     if wanted.count > 1 and dialect.several:

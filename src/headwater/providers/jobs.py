@@ -143,7 +143,7 @@ def failed(job: Job, reply: Reply, state: str, reason: Any = None, *, refused: b
     named = server_words.line(state)[:64]
     error = kind(f"{job.provider}'s job {job.id} ended as {named!r}: {said or 'no reason was given'}")
     error.code = named
-    error.body = reply.body[:SHOWN_BODY].decode(errors="replace")
+    error.text = reply.body[:SHOWN_BODY].decode(errors="replace")
     error.request_id = server_words.request_id(reply.headers)
     error.__dict__["said"] = said
     return error

@@ -200,5 +200,5 @@ def _without_choices(body: bytes) -> UnexpectedContentError:
 
 def _failed(body: bytes) -> ServerError:
     error = ServerError("the server stopped the answer with finish_reason 'error'")
-    error.body = body.decode(errors="replace")
+    error.text = body.decode(errors="replace")
     return error

@@ -47,13 +47,18 @@ def parameters(call: Call) -> dict[str, Any]:
 
 
 def extra(call: Call) -> dict[str, Any]:
-    """`extra_body` without a model: the model is for the call to name."""
-    return {name: value for name, value in call.extra.items() if name != "model"}
+    """`extra_body`: fields over all others, the model's name as well. Where the call goes is not its to say."""
+    return dict(call.extra)
+
+
+def names_model(call: Call) -> bool:
+    """Whether somebody named a model; without, a server's URL is taken to have one, and others look for no name."""
+    return call.url is None or call.model is not None or call.hub_id is not None or "model" in call.extra
 
 
 def model_of(call: Call) -> str:
     """The model's name for a body. Raises `MissingModelError` where none was named and one is needed."""
-    name = call.model or call.hub_id or (PLACEHOLDER if call.url is not None else None)
+    name = call.model or call.hub_id or call.extra.get("model") or (PLACEHOLDER if call.url is not None else None)
     if name is None:
         raise MissingModelError(f"{call.provider} needs a model for {call.task}: pass model=...")
     return name

@@ -19,7 +19,7 @@ from ..tasks.parameters import GenerationParameters
 from . import media_answers
 from .arguments import arguments
 from .openai import Flows
-from .requests import model_of, post
+from .requests import model_of, names_model, post
 from .urls import SPEECH, openai_url
 
 _GENERATION: Final = frozenset(GenerationParameters.__annotations__)
@@ -70,7 +70,7 @@ def _body(call: Call, dialect: Speaking) -> dict[str, Any]:
     text = given.pop("text")
     model = model_of(call)
     body = {"model": model, "input": text, **given}
-    if call.url is not None and call.model is None and call.hub_id is None:
+    if not names_model(call):
         del body["model"]  # a server of one model; one of several would look for the placeholder
     voice = next((voice for word, voice in dialect.voices.items() if word in model.lower()), None)
     if voice is not None:

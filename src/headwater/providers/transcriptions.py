@@ -19,7 +19,7 @@ from ..mime import file_name
 from ..tasks.audio import AutomaticSpeechRecognitionOutput
 from .arguments import arguments, warn
 from .openai import Flows
-from .requests import model_of
+from .requests import model_of, names_model
 from .transcript import TEXTS, Transcript, read_whole
 from .urls import TRANSCRIPTIONS, openai_url
 
@@ -104,8 +104,8 @@ def _file(source: Any, dialect: Hearing) -> Flow[Part]:
 
 
 def _model(call: Call) -> tuple[Part, ...]:
-    if call.url is not None and call.model is None and call.hub_id is None:
-        return ()  # a server of one model; one of several would look for the placeholder
+    if "model" in call.extra or not names_model(call):
+        return ()  # it is among the fields, or a server of one model; one of several would look for the placeholder
     return (Part(name="model", data=model_of(call).encode()),)
 
 

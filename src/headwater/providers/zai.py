@@ -95,7 +95,7 @@ def image_to_text(call: Call) -> Flow[ImageToTextOutput]:
     """What is written in an image, as Markdown."""
     url = yield from image_url(call)
     given = arguments(call, dropped=frozenset({"max_new_tokens", "generation_parameters"}))
-    body = {**given, "model": model_of(call), "file": url}
+    body = {"model": model_of(call), **given, "file": url}
     del body["image"]
     reply = yield Send(post(f"{call.base}{_BASE}/layout_parsing", body))
     output = ImageToTextOutput(generated_text=decode(reply, _Layout).md_results)

@@ -5,16 +5,16 @@ Nothing here decodes a sound: which formats a server reads is its business.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias, Unpack
+from typing import TYPE_CHECKING, Literal, TypeAlias, Unpack
 
-from msgspec import Meta, field
+from msgspec import field
 
 from ..events import JobEvent
 from ..media import File, Media, from_text
 from .declare import CallOptions, Declare, task
 from .lenient import NOT_SAID, Nullable, Unneeded
 from .output import Output
-from .parameters import GenerationParameters, Natural, Positive, Share, Transform, source
+from .parameters import GenerationParameters, Transform, source
 from .plain import MediaOutput
 from .scored import Scored
 
@@ -72,7 +72,7 @@ def audio_classification(
     audio: File,
     *,
     model: str | None = None,
-    top_k: Positive | None = None,
+    top_k: int | None = None,
     function_to_apply: AudioClassificationOutputTransform | None = None,
     **options: Unpack[CallOptions],
 ) -> list[AudioClassificationOutputElement]:
@@ -147,10 +147,10 @@ def automatic_speech_recognition(
     Args:
         audio: The sound, in any format the server reads: bytes, binary file, path, http(s) URL or data URL.
         model: Whom to ask; the client's model where it is not given, else the Hub's recommendation.
-        extra_body: More of the server's parameters, over those below.
         return_timestamps: Whether to say when each piece was said. Some servers also know "word" and "char",
             https://huggingface.co/docs/transformers/main_classes/pipelines#transformers.AutomaticSpeechRecognitionPipeline
         generation_parameters: How to draw tokens, such as {"temperature": 0.2, "max_new_tokens": 100}.
+        extra_body: More of the server's parameters, over those above.
 
     Returns:
         The `text`; with timestamps also `chunks`, whose `timestamp` is [start, end] in seconds.
@@ -173,19 +173,19 @@ def text_to_speech(
     model: str | None = None,
     do_sample: bool | None = None,
     early_stopping: bool | TextToSpeechEarlyStoppingEnum | None = None,
-    epsilon_cutoff: Share | None = None,
-    eta_cutoff: Share | None = None,
-    max_length: Positive | None = None,
-    max_new_tokens: Positive | None = None,
-    min_length: Natural | None = None,
-    min_new_tokens: Natural | None = None,
-    num_beam_groups: Positive | None = None,
-    num_beams: Positive | None = None,
+    epsilon_cutoff: float | None = None,
+    eta_cutoff: float | None = None,
+    max_length: int | None = None,
+    max_new_tokens: int | None = None,
+    min_length: int | None = None,
+    min_new_tokens: int | None = None,
+    num_beam_groups: int | None = None,
+    num_beams: int | None = None,
     penalty_alpha: float | None = None,
-    temperature: Annotated[float, Meta(ge=0)] | None = None,
-    top_k: Natural | None = None,
-    top_p: Share | None = None,
-    typical_p: Share | None = None,
+    temperature: float | None = None,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    typical_p: float | None = None,
     use_cache: bool | None = None,
     **options: Unpack[CallOptions],
 ) -> Media:

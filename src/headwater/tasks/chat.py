@@ -46,8 +46,6 @@ else:  # A type that takes dicts and Structs alike is beyond msgspec: `_check` l
     ResponseFormat = StreamOptions = Annotated[Any, Meta(extra_json_schema=_OBJECT)]
     LogitBias = dict[str | int, float] | list[float]
 
-Penalty = Annotated[float, Meta(ge=-2, le=2)]
-Positive = Annotated[int, Meta(ge=1)]
 
 _OBJECT_NAMES = frozenset({"response_format", "stream_options", "tool_choice", "tools"})
 _EXAMPLE = "[{'role': 'user', 'content': '...'}]"
@@ -181,24 +179,24 @@ class ChatParameters(CallOptions, total=False):
     """The parameters of `chat_completion` but the messages and `stream`; what each means stands there."""
 
     model: str | None
-    frequency_penalty: Penalty | None
+    frequency_penalty: float | None
     logit_bias: LogitBias | None
     logprobs: bool | None
-    max_tokens: Positive | None
-    n: Positive | None
-    presence_penalty: Penalty | None
+    max_tokens: int | None
+    n: int | None
+    presence_penalty: float | None
     response_format: ResponseFormat | None
     seed: int | None
     stop: str | list[str] | None
     stream_options: StreamOptions | None
-    temperature: Annotated[float, Meta(ge=0, le=2)] | None
+    temperature: float | None
     tool_choice: ToolChoice | None
     tool_prompt: str | None
     tools: Tools | None
-    top_logprobs: Annotated[int, Meta(ge=0, le=20)] | None
-    top_p: Annotated[float, Meta(ge=0, le=1)] | None
+    top_logprobs: int | None
+    top_p: float | None
     reasoning_effort: str | None
-    max_completion_tokens: Positive | None
+    max_completion_tokens: int | None
     parallel_tool_calls: bool | None
     service_tier: str | None
     store: bool | None
@@ -241,7 +239,6 @@ def chat_completion(
             "parameters": JSON schema}}].
         top_logprobs: How many of the likeliest tokens to list at every place, 0 to 20; needs `logprobs`.
         top_p: Only the likeliest tokens that together have this probability, 0 to 1.
-        extra_body: More fields for the request's root, over those above.
         reasoning_effort: How much to think first: "none", "minimal", "low", "medium", "high", ...
         max_completion_tokens: The most tokens of the answer and the reasoning; OpenAI's newer `max_tokens`.
         parallel_tool_calls: Whether one answer may call several tools.
@@ -249,6 +246,7 @@ def chat_completion(
         store: Whether the provider may keep the answer.
         metadata: Names and values to keep with a stored answer.
         user: Your own name for whoever asks, against abuse.
+        extra_body: More fields for the request's root, over those above.
 
     Returns:
         The answer: its text is `choices[0].message.content`.

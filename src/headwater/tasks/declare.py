@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import re
 import types
 from collections.abc import Callable, Mapping
 from functools import cached_property
@@ -38,6 +39,8 @@ R = TypeVar("R")
 
 Check = Callable[[Mapping[str, Any]], str | None]
 
+NEAR = 0.75
+"""How alike a name must be to be suggested: as a slip of the hand is, and no other word."""
 CALL_OPTIONS = frozenset({"timeout", "extra_headers", "extra_query"})
 """What every call takes beside its task's parameters; what they may be is for the client to say."""
 
@@ -45,6 +48,14 @@ if TYPE_CHECKING:
     from ..engine.deadlines import Timeout
 else:
     Timeout = float
+
+
+_EXTRA_BODY = re.compile(r"^    extra_body: .*\n(?:     +.*\n)*", re.MULTILINE)
+_DOCS = r"""\g<0>    timeout: A `Timeout`, or seconds in total, for this call in place of the client's.
+    extra_headers: Sent with this call's requests, over the client's.
+    extra_query: Names and values for the query of this call's requests.
+"""
+"""What every task's documentation says of what every call takes, behind its `extra_body`."""
 
 
 class CallOptions(TypedDict, total=False):
@@ -75,7 +86,7 @@ class Declaration(Generic[P, E, R]):
         self.events = events
         self.elements = elements or elements_of
         self.method = function.__name__
-        self.doc = inspect.getdoc(function) or ""
+        self.doc = _EXTRA_BODY.sub(_DOCS, inspect.getdoc(function) or "", count=1)
         self._function = function
         self._check = check
         code = function.__code__
@@ -189,7 +200,7 @@ class Declaration(Generic[P, E, R]):
         known = self.parameters.__struct_fields__
         for name in given:
             if name not in known:
-                near = difflib.get_close_matches(name, known, 1)
+                near = difflib.get_close_matches(name, known, 1, NEAR)
                 hint = f"; did you mean {near[0]!r}?" if near else "; pass it in extra_body={...}"
                 return f"no parameter {name!r}{hint}"
         for name in self.parameters.__struct_fields__:

@@ -219,7 +219,7 @@ def feature_extraction(
     prompt_name: str | None = None,
     truncate: bool | None = None,
     truncation_direction: Literal["left", "right"] | None = None,
-    dimensions: Annotated[int, Meta(ge=1)] | None = None,
+    dimensions: int | None = None,
     encoding_format: Literal["float", "base64"] | None = None,
     model: str | None = None,
     **options: Unpack[CallOptions],
@@ -263,7 +263,7 @@ def create_embedding(
     input: str | Annotated[list[Any], Meta(min_length=1)],  # noqa: A002 - OpenAI's name
     *,
     model: str | None = None,
-    dimensions: Annotated[int, Meta(ge=1)] | None = None,
+    dimensions: int | None = None,
     encoding_format: Literal["float", "base64"] | None = None,
     user: str | None = None,
     **options: Unpack[CallOptions],

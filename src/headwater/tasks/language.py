@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias, Unpack
 from .declare import CallOptions, Declare, task
 from .lenient import NOT_SAID, Nullable
 from .output import Output
-from .parameters import Natural, Positive, Transform, TruncationStrategy
+from .parameters import Transform, TruncationStrategy
 from .scored import Scored
 
 TextClassificationOutputTransform: TypeAlias = Transform
@@ -78,7 +78,7 @@ def text_classification(
     text: str,
     *,
     model: str | None = None,
-    top_k: Positive | None = None,
+    top_k: int | None = None,
     function_to_apply: TextClassificationOutputTransform | None = None,
     **options: Unpack[CallOptions],
 ) -> list[TextClassificationOutputElement]:
@@ -113,7 +113,7 @@ def token_classification(
     model: str | None = None,
     aggregation_strategy: TokenClassificationAggregationStrategy | None = None,
     ignore_labels: list[str] | None = None,
-    stride: Natural | None = None,
+    stride: int | None = None,
     **options: Unpack[CallOptions],
 ) -> list[TokenClassificationOutputElement]:
     """Find names, places, parts of speech and the like in a text.
@@ -148,7 +148,7 @@ def fill_mask(
     *,
     model: str | None = None,
     targets: list[str] | None = None,
-    top_k: Positive | None = None,
+    top_k: int | None = None,
     **options: Unpack[CallOptions],
 ) -> list[FillMaskOutputElement] | list[list[FillMaskOutputElement]]:
     """Say which words fit into a gap.

@@ -13,7 +13,7 @@ from ..media import Source
 from .declare import CallOptions, task
 from .lenient import NOT_SAID, Nullable
 from .output import Output
-from .parameters import Natural, Positive, source
+from .parameters import source
 
 Box = Annotated[list[float], Meta(min_length=4, max_length=4)]
 
@@ -50,13 +50,13 @@ def document_question_answering(
     question: str,
     *,
     model: str | None = None,
-    doc_stride: Natural | None = None,
+    doc_stride: int | None = None,
     handle_impossible_answer: bool | None = None,
     lang: str | None = None,
-    max_answer_len: Positive | None = None,
-    max_question_len: Positive | None = None,
-    max_seq_len: Positive | None = None,
-    top_k: Positive | None = None,
+    max_answer_len: int | None = None,
+    max_question_len: int | None = None,
+    max_seq_len: int | None = None,
+    top_k: int | None = None,
     word_boxes: list[Box | str] | None = None,
     **options: Unpack[CallOptions],
 ) -> list[DocumentQuestionAnsweringOutputElement]:
@@ -98,7 +98,7 @@ def visual_question_answering(
     question: str,
     *,
     model: str | None = None,
-    top_k: Positive | None = None,
+    top_k: int | None = None,
     **options: Unpack[CallOptions],
 ) -> list[VisualQuestionAnsweringOutputElement]:
     """Answer a question about an image.

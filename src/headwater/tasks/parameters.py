@@ -1,6 +1,7 @@
 """Parameter types that several tasks share, and the check of those that are files.
 
-The bounds are those that hold for every server; what one of them refuses beyond is for it to say.
+A bound is here only where what is beyond it is nonsense to every server, as an image of no width is. What one vendor
+refuses is for it to say: others take `max_tokens=-1` or a temperature of 2.5.
 """
 
 from __future__ import annotations
@@ -15,8 +16,6 @@ from ..media import check_source
 from .declare import Check
 
 Positive = Annotated[int, Meta(ge=1)]
-Natural = Annotated[int, Meta(ge=0)]
-Share = Annotated[float, Meta(ge=0, le=1)]
 
 Transform: TypeAlias = Literal["sigmoid", "softmax", "none"]
 TruncationStrategy: TypeAlias = Literal["do_not_truncate", "longest_first", "only_first", "only_second"]
@@ -41,20 +40,20 @@ class GenerationParameters(TypedDict, total=False):
     https://huggingface.co/docs/transformers/main_classes/text_generation#transformers.GenerationConfig
     """
 
-    temperature: Annotated[float, Meta(ge=0)]
-    top_k: Natural
-    top_p: Share
-    typical_p: Share
-    epsilon_cutoff: Share
-    eta_cutoff: Share
-    max_length: Positive
-    max_new_tokens: Positive
-    min_length: Natural
-    min_new_tokens: Natural
+    temperature: float
+    top_k: int
+    top_p: float
+    typical_p: float
+    epsilon_cutoff: float
+    eta_cutoff: float
+    max_length: int
+    max_new_tokens: int
+    min_length: int
+    min_new_tokens: int
     do_sample: bool
     early_stopping: bool | Literal["never"]
-    num_beams: Positive
-    num_beam_groups: Positive
+    num_beams: int
+    num_beam_groups: int
     penalty_alpha: float
     use_cache: bool
 

@@ -12,7 +12,6 @@ from msgspec import Meta
 from .declare import CallOptions, task
 from .lenient import NOT_SAID, Nullable
 from .output import Output
-from .parameters import Natural, Positive
 
 
 class QuestionAnsweringOutputElement(Output):
@@ -31,12 +30,12 @@ def question_answering(
     *,
     model: str | None = None,
     align_to_words: bool | None = None,
-    doc_stride: Natural | None = None,
+    doc_stride: int | None = None,
     handle_impossible_answer: bool | None = None,
-    max_answer_len: Positive | None = None,
-    max_question_len: Positive | None = None,
-    max_seq_len: Positive | None = None,
-    top_k: Positive | None = None,
+    max_answer_len: int | None = None,
+    max_question_len: int | None = None,
+    max_seq_len: int | None = None,
+    top_k: int | None = None,
     **options: Unpack[CallOptions],
 ) -> QuestionAnsweringOutputElement | list[QuestionAnsweringOutputElement]:
     """Find the answer to a question in a text.

@@ -186,10 +186,6 @@ if TYPE_CHECKING:
 else:  # A type that takes a dict and a Struct alike is beyond msgspec: `_check` looks at it.
     Grammar = Annotated[Any, Meta(extra_json_schema={"type": "object"})]
 
-Natural = Annotated[int, Meta(ge=0)]
-Positive = Annotated[int, Meta(ge=1)]
-Share = Annotated[float, Meta(ge=0, le=1)]
-
 
 def _check(given: Mapping[str, Any]) -> str | None:
     grammar = given.get("grammar")
@@ -203,22 +199,22 @@ class TextParameters(CallOptions, total=False):
 
     model: str | None
     adapter_id: str | None
-    best_of: Positive | None
+    best_of: int | None
     decoder_input_details: bool | None
     do_sample: bool | None
-    frequency_penalty: Annotated[float, Meta(ge=-2, le=2)] | None
+    frequency_penalty: float | None
     grammar: Grammar | None
-    max_new_tokens: Positive | None
-    repetition_penalty: Annotated[float, Meta(gt=0)] | None
+    max_new_tokens: int | None
+    repetition_penalty: float | None
     return_full_text: bool | None
     seed: int | None
     stop: list[str] | None
-    temperature: Annotated[float, Meta(ge=0)] | None
+    temperature: float | None
     top_k: int | None
-    top_n_tokens: Natural | None
-    top_p: Share | None
-    truncate: Natural | None
-    typical_p: Share | None
+    top_n_tokens: int | None
+    top_p: float | None
+    truncate: int | None
+    typical_p: float | None
     watermark: bool | None
 
 

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from ..events import JobEvent
 from ..media import File, Media, Source
 from .declare import Declare, task
-from .parameters import Positive, Size, TargetSize, Transform, image_or_prompt, source
+from .parameters import Size, TargetSize, Transform, image_or_prompt, source
 from .scored import Scored
 
 ImageToVideoTargetSize = ImageTextToVideoTargetSize = TargetSize
@@ -32,7 +32,7 @@ def text_to_video(
     guidance_scale: float | None = None,
     negative_prompt: str | list[str] | None = None,
     num_frames: float | None = None,
-    num_inference_steps: Positive | None = None,
+    num_inference_steps: int | None = None,
     seed: int | None = None,
     extra_body: dict[str, Any] | None = None,
 ) -> Media:
@@ -73,7 +73,7 @@ def image_to_video(
     prompt: str | None = None,
     negative_prompt: str | None = None,
     num_frames: float | None = None,
-    num_inference_steps: Positive | None = None,
+    num_inference_steps: int | None = None,
     guidance_scale: float | None = None,
     seed: int | None = None,
     target_size: Size | None = None,
@@ -121,7 +121,7 @@ def image_text_to_video(
     model: str | None = None,
     negative_prompt: str | None = None,
     num_frames: float | None = None,
-    num_inference_steps: Positive | None = None,
+    num_inference_steps: int | None = None,
     guidance_scale: float | None = None,
     seed: int | None = None,
     target_size: Size | None = None,
@@ -165,9 +165,9 @@ def video_classification(
     *,
     model: str | None = None,
     function_to_apply: VideoClassificationOutputTransform | None = None,
-    num_frames: Positive | None = None,
-    frame_sampling_rate: Positive | None = None,
-    top_k: Positive | None = None,
+    num_frames: int | None = None,
+    frame_sampling_rate: int | None = None,
+    top_k: int | None = None,
     extra_body: dict[str, Any] | None = None,
 ) -> list[VideoClassificationOutputElement]:
     """Say what a video shows.

@@ -12,7 +12,7 @@ from ..media import Source, from_text, open_image
 from .declare import CallOptions, Declare, task
 from .lenient import NOT_SAID, Needed, Nullable
 from .output import Output
-from .parameters import GenerationParameters, Positive, Transform, source
+from .parameters import GenerationParameters, Transform, source
 from .plain import MediaOutput
 from .scored import Scored
 
@@ -95,7 +95,7 @@ def image_classification(
     *,
     model: str | None = None,
     function_to_apply: ImageClassificationOutputTransform | None = None,
-    top_k: Positive | None = None,
+    top_k: int | None = None,
     **options: Unpack[CallOptions],
 ) -> list[ImageClassificationOutputElement]:
     """Say what an image shows.
@@ -198,7 +198,7 @@ def image_to_text(
     image: Source,
     *,
     model: str | None = None,
-    max_new_tokens: Positive | None = None,
+    max_new_tokens: int | None = None,
     generation_parameters: GenerationParameters | None = None,
     **options: Unpack[CallOptions],
 ) -> ImageToTextOutput:

@@ -61,7 +61,7 @@ def zero_shot_classification(
 @task("zero-shot-image-classification", events=ZeroShotImageClassificationOutputElement, check=_IMAGE)
 def zero_shot_image_classification(
     image: Source,
-    candidate_labels: Annotated[list[str], Meta(min_length=2)],
+    candidate_labels: Annotated[list[str], Meta(min_length=1)],
     *,
     model: str | None = None,
     hypothesis_template: str | None = None,
