@@ -29,6 +29,7 @@ from .requests import model_of, post
 from .together_media import image_url
 from .urls import at_model
 
+_JOBS: Final = "requests"
 BASE: Final = "https://fal.run"
 QUEUE: Final = "https://queue.fal.run"
 _AT_QUEUE: Final = "_subdomain=queue"
@@ -163,7 +164,7 @@ def _submit(call: Call, body: dict[str, Any], model: str | None = None) -> Flow[
     url = at_model(_queue(call), "/", named, _query(call))
     reply = yield from ask(msgspec.structs.replace(post(url, body), resend=False))
     found = decode(reply, _Submitted)
-    state = {"path": path_of(found.response_url) or _path(named, found.request_id)}
+    state = {"path": path_of(found.response_url, _JOBS) or _path(named, found.request_id)}
     if body.get("enable_safety_checker") is False:
         state[UNCHECKED] = "1"
     return (yield from follow(call, job_of(call, found.request_id, **state)))
@@ -186,7 +187,7 @@ def _path(model: str, name: str) -> str:
 
 def follow(call: Call, job: Job) -> Flow[Any]:
     """The job's result, once there is one."""
-    path = path_of(job.state.get("path", ""))
+    path = path_of(job.state.get("path", ""), _JOBS)
     if path is None:
         raise InvalidParameterError(f"the job {job.id} does not say where it is: its state has no path")
     start = f"{_queue(call)}{path}"

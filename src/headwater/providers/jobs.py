@@ -166,15 +166,18 @@ def segment(name: str) -> str:
     return quote(name, safe="")
 
 
-def path_of(url: str) -> str | None:
-    """The path of a URL that an answer named, to be asked for on our own origin; None where it is not plain."""
+def path_of(url: str, jobs: str) -> str | None:
+    """The path of a URL that an answer or a saved job named, to be asked for on our own origin.
+
+    None where it is not plain, or not below the segment of the vendor's paths where its `jobs` are: the key goes along.
+    """
     try:
         path = urlsplit(url).path
     except ValueError:
         return None
     segments = path[1:].split("/")
     is_plain = path.startswith("/") and all(map(_SEGMENT.fullmatch, segments))
-    return path if is_plain else None
+    return path if is_plain and jobs in segments[:-1] else None
 
 
 def download(url: str, family: Family) -> Flow[Media]:

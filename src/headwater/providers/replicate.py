@@ -29,6 +29,7 @@ from .sounds import audio_url
 from .together_media import image_url
 from .urls import at_model
 
+_JOBS: Final = "predictions"
 BASE: Final = "https://api.replicate.com"
 
 _PREDICTIONS: Final = "/v1/predictions"
@@ -126,7 +127,7 @@ def _predict(call: Call, given: dict[str, Any]) -> Flow[Any]:
     found = read_state(reply, _Prediction)
     if not found.id:
         raise unreadable(reply, ValueError("a prediction without an id"))
-    path = path_of(found.urls.get) if found.urls else None
+    path = path_of(found.urls.get, _JOBS) if found.urls else None
     state = {"path": path} if path else {}
     return (yield from _see_through(call, job_of(call, found.id, **state), reply))
 
@@ -147,7 +148,7 @@ def follow(call: Call, job: Job) -> Flow[Any]:
 def _see_through(call: Call, job: Job, reply: Reply | None) -> Flow[Any]:
     """Watch the prediction to its end, from the answer to its submission on where there is one."""
     own = f"{_PREDICTIONS}/{segment(job.id)}"
-    request = poll(call.base + (path_of(job.state.get("path", "")) or own))
+    request = poll(call.base + (path_of(job.state.get("path", ""), _JOBS) or own))
     yield OnCancel(Request(method="POST", url=f"{call.base}{own}/cancel"))
     yield Emit(Submitted(job))
     told = Told()

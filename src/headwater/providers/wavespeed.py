@@ -37,6 +37,7 @@ from .requests import model_of
 from .together_media import image_url
 from .urls import at_model
 
+_JOBS: Final = "predictions"
 _FIRST: Final = 0.5
 _PAUSES: Final[dict[Family, float]] = {"image": 2.0, "video": 5.0}
 """As the vendor asks for."""
@@ -98,7 +99,7 @@ def _make(call: Call, body: dict[str, Any]) -> Flow[Any]:
     data = answer.data
     if data is None or not data.id:
         raise failed(job_of(call, "without a name"), reply, str(answer.code), answer.message)
-    path = path_of(data.urls.get) if data.urls is not None and data.urls.get else None
+    path = path_of(data.urls.get, _JOBS) if data.urls is not None and data.urls.get else None
     state = {"path": path} if path else {}
     return (yield from follow(call, job_of(call, data.id, **state)))
 
@@ -107,7 +108,7 @@ def follow(call: Call, job: Job) -> Flow[Any]:
     """The job's image or video, once there is one. The path that the vendor gave is asked for at our own base."""
     family: Family = "video" if job.task.endswith("video") else "image"
     name = segment(job.id)
-    path = path_of(job.state.get("path", "")) or f"/api/v3/predictions/{name}/result"
+    path = path_of(job.state.get("path", ""), _JOBS) or f"/api/v3/predictions/{name}/result"
     cancel = Request(method="DELETE", url=f"{call.base}/api/v3/predictions/{name}")
     pause = every(_PAUSES[family])
     url = yield from watch(job, poll(call.base + path), _read, pause=pause, first=_FIRST, cancel=cancel)
