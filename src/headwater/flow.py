@@ -27,15 +27,21 @@ Auth: TypeAlias = Literal["provider", "hub", "none"]
 
 
 class Loaded(msgspec.Struct, kw_only=True, frozen=True, gc=False):
-    """An input as it will be sent: in memory (`data`), on disk (`path`, for a large file that a request may stream),
-    or still a `url` where the flow asked to keep those."""
+    """An input as it will be sent: in memory (`data`), on disk (`path`, for a large file that a request may stream, or
+    `file`, for one that the caller has open), or still a `url` where the flow asked to keep those."""
 
     mime_type: str
     data: bytes = b""
     path: str | None = None
+    file: Any = None
     url: str | None = None
     name: str | None = None
     size: int = 0
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether it is to be read from where it is, as it is sent."""
+        return self.path is not None or self.file is not None
 
 
 class Part(msgspec.Struct, kw_only=True, frozen=True, gc=False):

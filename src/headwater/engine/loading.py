@@ -6,7 +6,6 @@ before its name. A text-mode file, a missing path, a folder and an empty file ar
 
 from __future__ import annotations
 
-import io
 import os
 import stat
 from pathlib import Path
@@ -20,6 +19,7 @@ from ..media import check_source, encode_image, kind_of
 from ..mime import from_data_url, mime_type_of
 from ..wire import parse_url
 from .inputs import InputPolicy
+from .open_file import OpenFile, copied, in_place
 
 LARGE: Final = MIB
 """Larger files may stay on disk, and larger bytes are copied in a thread."""
@@ -105,18 +105,22 @@ def _from_image(source: Any, limit: int) -> Loaded:
 
 
 def _from_file(file: Any, step: Load, limit: int) -> Loaded:
-    """All of a file object from where it stands; a short read is no end."""
+    """A file object from where it stands; a large one stays where it is, for a request's body, as one at a path."""
     name = getattr(file, "name", None)
-    whole = io.BytesIO()
+    named = os.path.basename(name) if isinstance(name, str) else None  # noqa: PTH119
+    what = shown(named) if named else "the input"
     try:
-        while whole.tell() <= limit and (piece := file.read(min(LARGE, limit + 1))):
-            whole.write(piece)
-    except TypeError:
-        raise InputError("the file gives no bytes: open it with mode 'rb'") from None
+        found: OpenFile | bytes | None = in_place(file) if step.streamed else None
+        if found is None or (isinstance(found, OpenFile) and found.size <= LARGE):
+            found = copied(file, limit, LARGE if step.streamed else limit + LARGE)
+        if isinstance(found, bytes):
+            return loaded(found, step, named, limit)
+        if found.size > limit:
+            raise _too_large(what, limit)
+        kind = mime_type_of(found.read(0, HEAD), named or "", step.mime_type)
     except (OSError, ValueError) as error:
         raise InputError(f"the file cannot be read: {error}") from None
-    named = os.path.basename(name) if isinstance(name, str) else None  # noqa: PTH119
-    return loaded(whole.getvalue(), step, named, limit)
+    return Loaded(mime_type=kind, file=found, name=named, size=found.size)
 
 
 def _from_path(path: str, step: Load, limit: int) -> Loaded:

@@ -1,7 +1,8 @@
 """Bodies that are more than bytes: files that stay on disk, and the parts of multipart/form-data.
 
 A body can be made as often as its request is tried. A file is opened for each of its pieces and closed again, in a
-worker thread, so that nothing is left open however a request ends. Its length is known before the first byte goes out.
+worker thread, so that nothing is left open however a request ends; one that the caller has open stays so. Its length
+is known before the first byte goes out.
 """
 
 from __future__ import annotations
@@ -65,9 +66,9 @@ class _Reader:
             piece = self._left[-1]
             if isinstance(piece, bytes):
                 return self._ended(piece)
-            if piece.path is None:
+            if not piece.is_stored:
                 return self._ended(piece.data)
-            data = await to_thread.run_sync(_read, piece.path, self._place)
+            data = await to_thread.run_sync(_read, piece, self._place)
             if data:
                 self._place += len(data)
                 return data
@@ -89,7 +90,7 @@ def body_of(given: Piece | tuple[Part, ...]) -> tuple[bytes | Pieces, str | None
         return given, None
     if isinstance(given, Loaded):
         _size(given)
-        return (given.data if given.path is None else Pieces([given])), given.mime_type
+        return (Pieces([given]) if given.is_stored else given.data), given.mime_type
     boundary = secrets.token_hex(16)
     pieces = [*_parts(given, boundary), f"--{boundary}--\r\n".encode()]
     body = Pieces(pieces)
@@ -107,7 +108,7 @@ def _parts(parts: tuple[Part, ...], boundary: str) -> list[Piece]:
         if kind := part.mime_type or (part.data.mime_type if isinstance(part.data, Loaded) else None):
             lines.append(f"Content-Type: {kind}")
         pieces.append("\r\n".join([*lines, "", ""]).encode())
-        pieces.append(part.data if not isinstance(part.data, Loaded) or part.data.path else part.data.data)
+        pieces.append(part.data if not isinstance(part.data, Loaded) or part.data.is_stored else part.data.data)
         pieces.append(b"\r\n")
     return pieces
 
@@ -123,10 +124,14 @@ def _size(piece: Piece) -> int:
         return len(piece)
     if piece.url is not None and not piece.data:
         raise InvalidParameterError("an input that was left as a URL cannot be a request's body")
-    return len(piece.data) if piece.path is None else piece.size
+    return piece.size if piece.is_stored else len(piece.data)
 
 
-def _read(path: str, place: int) -> bytes:
+def _read(piece: Loaded, place: int) -> bytes:
+    if piece.path is None:
+        data: bytes = piece.file.read(place, PIECE)
+        return data
+    path = piece.path
     try:
         with Path(path).open("rb", buffering=0) as file:
             file.seek(place)

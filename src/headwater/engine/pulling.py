@@ -36,7 +36,7 @@ from ..wire import FOREVER, Silence
 from .deadlines import Deadlines
 from .facts import NO_FLOW, Plan
 from .fetching import Download, fetch, load
-from .files import is_file
+from .files import Files, is_file
 from .leaving import Held
 from .refused import besides, cut
 from .retry import PATIENCE, is_worth_another_provider
@@ -184,6 +184,7 @@ class Pulled(Held):
                 # looked at by the collector, for as long as the stream lasts.
                 self._plan.flow.close()
                 self._plan.flow, self._step, self._prepare = NO_FLOW, None, none_other
+                self._files = None
                 return first
             if type(step) is Fetch:
                 self._download = self._download or Download(self._exchange, step, self._file)
@@ -275,10 +276,10 @@ class Pulled(Held):
         return None
 
     async def _load(self, step: Load) -> Loaded:
-        files = self._files
-        if files is None or not is_file(step):
+        if not is_file(step):
             return await load(self._exchange, step)
-        return await files.load(self._exchange, step)
+        self._files = self._files or Files()
+        return await self._files.load(self._exchange, step)
 
     # -- its stream
 

@@ -177,7 +177,7 @@ def _raw(url: str, loaded: Loaded, pipeline: Pipeline) -> Request:
     kind = loaded.mime_type
     if pipeline.inputs[ALONE] == "audio":
         kind = _HEARD_AS.get(kind, kind)
-    body = loaded.data if loaded.path is None else loaded
+    body = loaded if loaded.is_stored else loaded.data
     return _asking(Request(method="POST", url=url, headers={"content-type": kind}, body=body), pipeline)
 
 

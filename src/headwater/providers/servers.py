@@ -9,11 +9,8 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final
 
-import msgspec
-
 from ..errors import ProviderError
-from ..flow import Call, Flow, Load, Loaded
-from ..media import kind_of
+from ..flow import Call, Flow
 from .images import draw_at_url
 from .openai import Flows
 from .speech import speak_at_url
@@ -45,19 +42,9 @@ def at_url(call: Call, openai: Flows, otherwise: Flows) -> Flow[Any]:
         return (yield from openai(call))
     if has_path(url):
         return (yield from otherwise(call))
-    call = yield from _readable_twice(call)
     try:
         return (yield from otherwise(call))
     except ProviderError as refused:
         if refused.status not in _NO_SUCH_ROUTE:
             raise
     return (yield from openai(call))
-
-
-def _readable_twice(call: Call) -> Flow[Call]:
-    """An open file can be read only once."""
-    audio = call.parameters.get("audio")
-    if kind_of(audio) != "file":
-        return call
-    loaded: Loaded = yield Load(source=audio)
-    return msgspec.structs.replace(call, parameters={**call.parameters, "audio": loaded.data})
