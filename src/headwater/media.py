@@ -18,7 +18,9 @@ from msgspec import Meta
 from .errors import DecodeError, InputError, InvalidParameterError, ResponseTooLargeError
 from .image_headers import MOST_FRAMES, read_header
 from .mime import LARGEST as LARGEST
+from .mime import UNKNOWN as UNKNOWN
 from .mime import data_url as data_url
+from .mime import ending_of as ending_of
 from .mime import from_base64 as from_base64
 from .mime import from_data_url as from_data_url
 from .mime import from_text as from_text

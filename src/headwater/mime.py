@@ -120,6 +120,21 @@ _USUAL: Final = {
     "video/mpeg": "mpeg",
 }
 _ENDINGS: Final = {kind: suffix for suffix, kind in reversed(_SUFFIXES.items())} | _USUAL
+_OTHER_NAMES: Final = {
+    "audio/aacp": "aac",
+    "audio/l16": "pcm",
+    "audio/m4a": "m4a",
+    "audio/mp3": "mp3",
+    "audio/opus": "opus",
+    "audio/pcm": "pcm",
+    "audio/vnd.wave": "wav",
+    "audio/wave": "wav",
+    "image/jpg": "jpg",
+    "image/pjpeg": "jpg",
+    "image/svg+xml": "svg",
+    "video/mpeg4": "mp4",
+}
+"""What some servers call them; "x-" may stand before any."""
 _TYPE: Final = re.compile(r"[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+\Z")
 _EITHER: Final = frozenset({"mp4", "webm", "ogg"})
 """Containers that begin alike with sound alone and with pictures."""
@@ -162,6 +177,15 @@ def file_name(name: str | None, mime_type: str, stem: str) -> str:
     if ending is None:
         return own or stem
     return f"{(before if told is not None else own) or stem}.{ending}"
+
+
+def ending_of(content_type: str) -> str | None:
+    """The usual ending of a file of this type, without its dot: the same on every Python and every machine."""
+    kind = _tidy(content_type)
+    for one in (kind, kind.replace("/x-", "/", 1), kind.replace("/", "/x-", 1)):
+        if found := _ENDINGS.get(one) or _OTHER_NAMES.get(one):
+            return found
+    return None
 
 
 def _tidy(content_type: str) -> str:

@@ -513,6 +513,23 @@ def test_an_odd_usage_hides_no_error() -> None:
     [
         ("audio/wav", ".wav"),
         ("audio/x-wav", ".wav"),
+        ("audio/wave", ".wav"),
+        ("audio/vnd.wave", ".wav"),
+        ("audio/x-flac", ".flac"),
+        ("audio/mp3", ".mp3"),
+        ("audio/opus", ".opus"),
+        ("audio/aac", ".aac"),
+        ("audio/x-m4a", ".m4a"),
+        ("audio/pcm", ".pcm"),
+        ("audio/aiff", ".aiff"),
+        ("audio/x-caf", ".caf"),
+        ("audio/caf", ".caf"),
+        ("audio/webm", ".weba"),
+        ("image/jpeg", ".jpg"),
+        ("image/jpg", ".jpg"),
+        ("image/avif", ".avif"),
+        ("video/mp4", ".mp4"),
+        ("video/quicktime", ".mov"),
         ("audio/ogg", ".ogg"),
         ("audio/mpeg", ".mp3"),
         ("audio/wav; codecs=1", ".wav"),
@@ -527,3 +544,9 @@ def test_a_medium_has_one_suffix_for_a_batch_and_for_the_command(
     monkeypatch.setattr("mimetypes.guess_extension", lambda kind: None)  # a Python and a machine that know nothing
     assert as_file(Media(b"0123", mime_type), None) == (b"0123", suffix)
     assert Folder(tmp_path / "media", tmp_path / "out.jsonl").add(b"0123", mime_type, 0).endswith(suffix)
+
+
+def test_what_a_medium_is_beats_what_it_is_called(tmp_path: Path) -> None:
+    wav = b"RIFF\0\0\0\0WAVEfmt "
+    for called in ("application/octet-stream", "audio/mpeg", "x/none"):
+        assert as_file(Media(wav, called), None) == (wav, ".wav")

@@ -23,7 +23,7 @@ import msgspec
 
 from ..errors import DecodeError, HeadwaterError, ProviderError
 from ..json_text import UNREADABLE, loads
-from ..media import encode_image, kind_of, mime_type_of
+from ..media import UNKNOWN, encode_image, kind_of, mime_type_of
 from ..responses import Response
 from ..server_words import parse
 from ..tasks.output import Output
@@ -128,7 +128,7 @@ class _Media:
         if kind_of(value) == "image":
             return self._kept(*encode_image(value))
         if isinstance(value, bytes):
-            return self._kept(value, getattr(value, "mime_type", None) or mime_type_of(value))
+            return self._kept(value, mime_type_of(value, default=getattr(value, "mime_type", None) or UNKNOWN))
         if callable(getattr(value, "tolist", None)):  # numpy's arrays and numbers
             return value.tolist()
         raise NotImplementedError(type(value).__name__)

@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from ..batch.suffixes import suffix_of
-from ..media import data_url, encode_image, kind_of, mime_type_of
+from ..media import UNKNOWN, data_url, encode_image, kind_of, mime_type_of
 from ..tasks.output import Output
 
 _FORMATS: Final = {".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".gif": "GIF"}
@@ -41,7 +41,12 @@ def _encode(value: Any) -> Any:
 
 def data_url_of(data: bytes) -> str:
     """Bytes as a data URL."""
-    return data_url(data, getattr(data, "mime_type", None) or mime_type_of(data))
+    return data_url(data, _kind(data))
+
+
+def _kind(data: bytes) -> str:
+    """What the bytes are, by themselves, else as the server called them."""
+    return mime_type_of(data, default=getattr(data, "mime_type", None) or UNKNOWN)
 
 
 def as_text(result: Any) -> str | None:
@@ -60,8 +65,7 @@ def as_file(result: Any, path: str | None) -> tuple[bytes, str] | None:
     """An image, sound or video as a file's bytes and suffix; None for other results. The path's suffix picks an
     image's format, PNG where it names none."""
     if isinstance(result, bytes):
-        kind = getattr(result, "mime_type", None) or mime_type_of(result)
-        return result, suffix_of(kind)
+        return result, suffix_of(_kind(result))
     if kind_of(result) != "image":
         return None
     chosen = _FORMATS.get(Path(path).suffix.lower()) if path else None
