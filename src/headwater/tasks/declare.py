@@ -142,7 +142,7 @@ class Declaration(Generic[P, E, R]):
         for p in self.signature.parameters.values():
             if p.kind is p.VAR_KEYWORD or p.name in CALL_OPTIONS:
                 continue
-            hint = self._hints[p.name]
+            hint = self._hints.get(p.name, p.annotation)
             fields.append((p.name, hint) if p.default is p.empty else (p.name, hint, p.default))
         return msgspec.defstruct(
             f"{self.method}_parameters", fields, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
