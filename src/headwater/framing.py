@@ -27,6 +27,7 @@ from typing import Protocol
 import msgspec
 
 from headwater.errors import ResponseTooLargeError
+from headwater.json_text import is_json
 
 DEFAULT_LIMIT = 16 * 1024 * 1024  # bytes of one event or line
 
@@ -375,13 +376,7 @@ def _is_document(data: bytes) -> bool:
 
 
 def _is_whole_json(data: bytes) -> bool:
-    if data.endswith(_DIGITS):
-        return False
-    try:
-        msgspec.json.decode(data, type=msgspec.Raw)  # checks the syntax, builds nothing
-    except (msgspec.DecodeError, RecursionError):
-        return False
-    return True
+    return not data.endswith(_DIGITS) and is_json(data)
 
 
 def _too_large(what: str, limit: int) -> ResponseTooLargeError:

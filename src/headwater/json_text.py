@@ -17,6 +17,8 @@ import msgspec
 
 UNREADABLE: Final = (msgspec.MsgspecError, ValueError, OverflowError, RecursionError)
 """What reading JSON raises, strictly or not."""
+_SHORT: Final = 1 << 20
+"""Characters; no longer text is gone through for numbers that only its writer's language knows."""
 _AROUND: Final = "\ufeff \t\r\n"
 _HALVES: Final = re.compile(
     r"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
@@ -40,7 +42,7 @@ def loads(data: bytes, *, halves: bool = False) -> Any:
     try:
         return json.loads(text, strict=False)
     except ValueError:
-        if (spelled := _SPELLED.sub(_number, text)) == text:
+        if len(text) > _SHORT or (spelled := _SPELLED.sub(_number, text)) == text:
             raise
     return json.loads(spelled, strict=False)
 
@@ -55,10 +57,28 @@ def dumps(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
 
 
+def is_json(data: bytes) -> bool:
+    """Whether the text is whole JSON, as `loads` reads it."""
+    try:
+        msgspec.json.decode(data, type=msgspec.Raw)  # checks the syntax, builds nothing
+        data.decode()
+    except UNREADABLE:
+        try:
+            loads(data)
+        except UNREADABLE:
+            return False
+    return True
+
+
+def opening(data: bytes) -> str:
+    """The character with which the text begins: "{" of an object, "[" of a list; "" where it says nothing."""
+    start = data[:64]
+    return start.decode(json.detect_encoding(start), "ignore").lstrip(_AROUND)[:1]
+
+
 def is_list(data: bytes) -> bool:
     """Whether the text, if it is JSON, is a list."""
-    start = data[:64]
-    return start.decode(json.detect_encoding(start), "ignore").lstrip(_AROUND)[:1] == "["
+    return opening(data) == "["
 
 
 def _number(found: re.Match[str]) -> str:

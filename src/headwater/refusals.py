@@ -25,7 +25,7 @@ from .errors import (
     UnknownError,
 )
 from .flow import Reply
-from .json_text import UNREADABLE, loads
+from .json_text import UNREADABLE, is_json
 from .redaction import masked_bytes
 from .redaction import redacted as redacted
 from .refusal_classes import is_bare, is_retryable, kind_of, kind_of_type, says_no, status_of, words_of
@@ -280,14 +280,6 @@ def decode(reply: Reply, kind: type[T]) -> T:
     return result
 
 
-def _is_json(body: bytes) -> bool:
-    try:
-        loads(body)
-    except UNREADABLE:
-        return False
-    return True
-
-
 def unreadable(reply: Reply, failure: Exception) -> DecodeError:
     """What is wrong with a 2xx answer that could not be decoded, from nothing at all to one wrong field."""
     body, start = reply.body, f"{urlsplit(reply.url).hostname or 'the server'} answered {reply.status} with"
@@ -296,7 +288,7 @@ def unreadable(reply: Reply, failure: Exception) -> DecodeError:
         error: DecodeError = UnexpectedContentError(f"{start} an empty body")
     elif server_words.is_html(reply.content_type, body):
         error = UnexpectedContentError(f"{start} {kind}, a page for people; check the base_url")
-    elif "json" not in kind and not _is_json(body):
+    elif "json" not in kind and not is_json(body):
         quoted = server_words.line(body[:SHOWN_BYTES].decode(errors="replace"))
         error = UnexpectedContentError(f"{start} {kind} instead of JSON: {quoted}")
     else:

@@ -15,6 +15,7 @@ import msgspec
 from ..errors import DecodeError
 from ..flow import Call, Fetch, Flow, Reply, Request, Send, Stream
 from ..framing import Frame
+from ..json_text import opening
 from ..media import LARGEST, Media, from_text, open_image
 from ..mime import sniff
 from ..refusals import SHOWN_BYTES, decode
@@ -79,7 +80,7 @@ def image(call: Call, request: Request) -> Flow[Any]:
     https://github.com/huggingface/huggingface.js/blob/main/packages/inference/src/providers/hf-inference.ts
     """
     reply: Reply = yield Send(request)
-    if "json" not in reply.content_type and reply.body.lstrip()[:1] != b"{":
+    if "json" not in reply.content_type and opening(reply.body) != "{":
         whole = answers.image(reply)
         return whole if call.wanted is None else Drawn([DrawnImage(whole, reply.body)])
     sent = decode(reply, _Pictures)

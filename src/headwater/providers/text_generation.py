@@ -19,7 +19,7 @@ import msgspec
 from ..errors import InvalidRequestError, ProviderError
 from ..flow import Call, End, Flow, Send, Stream
 from ..framing import Frame
-from ..json_text import UNREADABLE, has_halves, loads
+from ..json_text import UNREADABLE, has_halves, is_list, loads
 from ..refusals import decode
 from ..tasks.text import TextFold, TextGenerationOutput, TextGenerationStreamOutput
 from . import completions
@@ -105,7 +105,7 @@ def _tgi(call: Call, url: str, prompt: str, given: dict[str, Any]) -> Flow[str |
 
 def _first(reply: Any, details: bool) -> str | TextGenerationOutput:
     """TGI answers with an object, transformers servers with a list of one."""
-    if reply.body.lstrip().startswith(b"["):
+    if is_list(reply.body):
         outputs = decode(reply, tuple[TextGenerationOutput, ...])
         output = outputs[0] if outputs else decode(reply, TextGenerationOutput)
     else:

@@ -15,7 +15,7 @@ from .. import json_decoder
 from ..errors import MalformedEventError, UnexpectedContentError
 from ..flow import END, End, Reply
 from ..framing import WHOLE, Frame
-from ..json_text import UNREADABLE
+from ..json_text import UNREADABLE, opening
 from ..refusals import SHOWN_BYTES, decode, in_band, instead, unreadable
 from ..server_words import is_html
 from ..tasks.audio import AutomaticSpeechRecognitionOutput, AutomaticSpeechRecognitionOutputChunk
@@ -62,7 +62,7 @@ def read_whole(reply: Reply, *, by_word: bool, form: str | None = None) -> Autom
     """
     if form in TEXTS:
         return _in_form(reply, str(form))
-    if "json" not in reply.content_type and reply.body.lstrip()[:1] != b"{":
+    if "json" not in reply.content_type and opening(reply.body) != "{":
         return _plain(reply)
     found = decode(reply, _Whole)
     pieces = (found.words if by_word else None) or found.segments or found.words

@@ -16,7 +16,7 @@ import msgspec
 
 from ..errors import DecodeError, UnexpectedContentError
 from ..flow import Reply
-from ..json_text import is_list
+from ..json_text import is_json, is_list, opening
 from ..media import Media, from_text, mime_type_of, open_image
 from ..refusals import SHOWN_BYTES, decode, unreadable
 from ..server_words import is_html
@@ -139,13 +139,7 @@ def media(reply: Reply, family: str) -> Media:
 
 def _is_json(body: bytes) -> bool:
     """Whether this is JSON, whatever it is called: samples may begin with any byte."""
-    if body[:64].lstrip()[:1] not in (b"{", b"["):
-        return False
-    try:
-        msgspec.json.decode(body, type=msgspec.Raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return False
-    return True
+    return opening(body) in ("{", "[") and is_json(body)
 
 
 def _held(text: str, family: str) -> Media:
