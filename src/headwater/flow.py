@@ -85,7 +85,7 @@ class Reply(msgspec.Struct, kw_only=True, frozen=True, gc=False):
     @property
     def content_type(self) -> str:
         """The media type alone, in lower case; "" where there is none."""
-        return self.headers.get("content-type", "").split(";")[0].strip().lower()
+        return self.headers.get("content-type", "").partition(",")[0].partition(";")[0].strip().lower()
 
 
 class Send(msgspec.Struct, frozen=True, gc=False):

@@ -39,6 +39,7 @@ _CR = 0x0D  # an integer, because `in` tries its left side as one first
 _DIGITS = tuple(b"%d" % digit for digit in range(10))
 _DONE = b"[DONE]"
 _STRAYS = 512  # bytes of them that are kept
+_FIELD = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:(?:data|event|id|retry|error)[ \t]*:|:)")
 _TOKEN = re.compile(rb"[A-Za-z][\w.-]{0,40}\Z")  # what may be the name of a field
 _MAX_RETRY_DIGITS = 18  # int() refuses thousands of digits, and no reconnection time needs them
 
@@ -341,8 +342,15 @@ class WholeFraming:
         return []
 
     def finish(self) -> list[Frame]:
-        """The whole of it."""
-        return [Frame(bytes(self._body), self._content_type)]
+        """The whole of it; of JSON, the only document, or each where there are several, an end marker among them."""
+        body = bytes(self._body)
+        if self._content_type == "application/json" and not _is_whole_json(body):
+            frames = frames_of(body)
+            documents = [frame for frame in frames if frame.data.strip() != _DONE]
+            if len(documents) > 1:
+                return frames
+            body = documents[0].data if documents else body
+        return [Frame(body, self._content_type)]
 
 
 class BodyFraming:
@@ -364,6 +372,17 @@ class BodyFraming:
     def finish(self) -> list[Frame]:
         """Nothing: there is nothing that a body's end could complete."""
         return []
+
+
+def is_events(body: bytes) -> bool:
+    """Whether a whole body is an event stream by its beginning, or by an end marker, whatever it was to be."""
+    return _FIELD.match(body) is not None or body[-32:].rstrip().endswith(b"data: [DONE]")
+
+
+def frames_of(body: bytes) -> list[Frame]:
+    """All the frames of a whole event stream, or of JSON lines."""
+    framing = SSEFraming(len(body))
+    return framing.feed(body) + framing.finish()
 
 
 def _begins_json(data: bytes) -> bool:

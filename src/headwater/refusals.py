@@ -25,6 +25,7 @@ from .errors import (
     UnknownError,
 )
 from .flow import Reply
+from .framing import frames_of, is_events
 from .json_text import UNREADABLE, is_json
 from .redaction import masked_bytes
 from .redaction import redacted as redacted
@@ -278,6 +279,23 @@ def decode(reply: Reply, kind: type[T]) -> T:
     if facts is not None:
         facts["_body"] = body
     return result
+
+
+def unframed(reply: Reply) -> Reply:
+    """A whole answer that came as an event stream of one event, without its frame; an end marker does not count.
+
+    Any other as it is. Raises the error of an event of that name, where it is the only one.
+    """
+    if not is_events(reply.body):
+        return reply
+    frames = [frame for frame in frames_of(reply.body) if frame.data.strip() != b"[DONE]"]
+    if len(frames) != 1:
+        return reply
+    if frames[0].event == "error" and (error := in_band(frames[0].data, event="error")) is not None:
+        error.headers = _kept(reply)
+        error.request_id = server_words.request_id(reply.headers)
+        raise error
+    return msgspec.structs.replace(reply, body=frames[0].data)
 
 
 def unreadable(reply: Reply, failure: Exception) -> DecodeError:

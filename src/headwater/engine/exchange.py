@@ -17,7 +17,7 @@ from anyio.lowlevel import current_token
 
 from ..errors import Attempt, HeadwaterError, ProviderError
 from ..flow import Cached, Reply, Request, Step, Stream
-from ..refusals import REQUEST_IDS, bare, hint_at, redacted
+from ..refusals import REQUEST_IDS, bare, hint_at, redacted, unframed
 from ..wire import FOREVER, Incoming
 from .body import Body
 from .cache import play
@@ -26,10 +26,10 @@ from .facts import UNPREPARED, Plan, Timings
 from .multipart import Pieces
 from .outgoing import Credentials, outgoing
 from .pacing import Pace
-from .refused import give_up, refused, unbegun, unexpected
+from .refused import give_up, refused, unbegun
 from .retry import Quota, Raise, decide
 from .sharing import Engine
-from .streaming import Events, is_declared
+from .streaming import Events
 
 T = TypeVar("T")
 A = TypeVar("A")
@@ -268,7 +268,10 @@ class Exchange:
         except BaseException:
             await give_up(incoming)
             raise
-        if not request.opaque and (refused := bare(reply)) is not None and refused.retryable:
+        if request.opaque:
+            return reply
+        reply = unframed(reply)
+        if (refused := bare(reply)) is not None and refused.retryable:
             raise refused  # one more try may be answered; any other refusal is for the flow to read
         return reply
 
@@ -279,7 +282,7 @@ class Exchange:
         try:
             event = await self._bounded("first_event", events.first())
             if event is None:
-                raise unbegun(self._plan, events)
+                raise await unbegun(self._plan, events, self._reading_until())
         except BaseException as error:
             if events.lasts and isinstance(error, get_cancelled_exc_class()):
                 self.opened = events  # its first event is still to come
@@ -293,9 +296,6 @@ class Exchange:
         try:
             if not 200 <= incoming.status < 300:
                 raise await self.refusal(step.request, incoming)
-            content_type = incoming.headers.get("content-type", "").split(";")[0].strip().lower()
-            if not is_declared(step, content_type):
-                raise await unexpected(self._plan, incoming, content_type, self._reading_until())
             return Events(step, incoming)
         except BaseException:
             await give_up(incoming)

@@ -22,6 +22,7 @@ from ..mime import UNKNOWN
 from ..wire import Incoming, parse_url, quoted_url
 from .exchange import Exchange
 from .inputs import check_host, public_addresses
+from .openings import media_type
 from .outgoing import outgoing
 from .refused import give_up
 
@@ -121,7 +122,7 @@ def place(url: str) -> str:
 
 def content_type(incoming: Incoming) -> str:
     """The media type alone, in lower case."""
-    return incoming.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return media_type(incoming)
 
 
 def is_page(kind: str, piece: bytes) -> bool:

@@ -13,39 +13,17 @@ from anyio import CancelScope, current_time
 
 from ..errors import DecodeError, HeadwaterError, MalformedEventError, TransportError
 from ..flow import END, Fold, Stream
-from ..framing import WHOLE, BodyFraming, Frame, Framing, JSONLinesFraming, SSEFraming, WholeFraming
-from ..refusals import instead
+from ..framing import Frame
+from ..json_text import UNREADABLE
+from ..refusals import SHOWN_BYTES, instead
 from ..wire import FOREVER, Incoming, Silence
 from .body import Body
+from .openings import framing_of
 
 DRAIN: Final = 0.1
 """Seconds that the rest of a body is waited for after the end marker, so that its connection can be used again."""
 
-_MEDIA_TYPES: Final = {
-    "sse": frozenset({"text/event-stream", ""}),
-    "json-lines": frozenset({"application/x-ndjson", "application/jsonl", "application/json-lines", ""}),
-}
 _NOTHING: Final[Iterator[Frame]] = iter(())
-
-
-def is_declared(step: Stream[Any, Any], content_type: str) -> bool:
-    """Whether an answer of this media type can be this stream; raw bodies may be anything but a page or JSON."""
-    if step.framing == "bytes" or (step.whole and content_type in WHOLE):
-        return True
-    expected = _MEDIA_TYPES.get(step.framing)
-    if expected is None:
-        return content_type not in {"text/html", "application/json", "application/problem+json"}
-    return content_type in expected
-
-
-def _framing(step: Stream[Any, Any], incoming: Incoming) -> Framing:
-    content_type = incoming.headers.get("content-type", "")
-    media_type = content_type.split(";")[0].strip().lower()
-    if step.whole and media_type in WHOLE:
-        return WholeFraming(media_type)
-    if step.framing in {"body", "bytes"}:
-        return BodyFraming(content_type)
-    return SSEFraming() if step.framing == "sse" else JSONLinesFraming()
 
 
 class Events:
@@ -78,7 +56,7 @@ class Events:
         self._decode = step.decode
         body = Body(incoming, float("inf"))
         self._body = None if body.plain else body
-        self._framing = _framing(step, incoming)
+        self._framing = framing_of(step, incoming)
         self._frames = _NOTHING
         self.size = 0
         self.count = 0
@@ -125,6 +103,11 @@ class Events:
                 self.count += 1
         except HeadwaterError as error:
             self.stop((instead(frame.data) if isinstance(error, DecodeError) else None) or error)
+            return None
+        except UNREADABLE as failure:  # of a member that nobody has looked at before the fold
+            broken = MalformedEventError(f"an event of the stream cannot be read: {failure}")
+            broken.body = frame.data[:SHOWN_BYTES]
+            self.stop(broken)
             return None
         return event
 

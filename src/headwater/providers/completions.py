@@ -16,7 +16,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from ..errors import DecodeError
-from ..flow import Call, End, Flow, Request, Send, Stream
+from ..flow import Call, End, Flow, Reply, Request, Send, Stream
 from ..framing import Frame
 from ..json_text import UNREADABLE, has_halves, loads
 from ..refusals import SHOWN_BYTES, decode, in_choice, instead
@@ -32,7 +32,8 @@ from ..tasks.text import (
     TextGenerationStreamOutput,
     TextGenerationStreamOutputStreamDetails,
 )
-from .openai import ERROR, check_choices, decode_chunk, framed, odd_event, raise_error
+from . import folded
+from .openai import ERROR, PIECE, check_choices, decode_chunk, framed, odd_event, raise_error
 from .requests import extra, model_of, parameters, post
 
 _RENAMED: Final = {"max_new_tokens": "max_tokens"}
@@ -87,7 +88,11 @@ def complete(
     request = post(url, body, stream=call.stream)
     if call.stream:
         return (yield from _streamed(call, request, decode_completion, unfinished))
-    reply = yield Send(request)
+    reader = CompletionStream(decode_completion, details=bool(call.parameters.get("details")), unfinished=unfinished)
+    return folded.read((yield Send(request)), partial(_whole, call), reader.decode, reader.restart, piece=PIECE)
+
+
+def _whole(call: Call, reply: Reply) -> str | TextGenerationOutput:
     answer = decode(reply, Completion)
     if reply.body.find(ERROR) >= 0 and (error := in_choice(reply.body)) is not None:
         raise error
@@ -105,7 +110,11 @@ def complete_as_chat(call: Call, url: str) -> Flow[str | TextGenerationOutput]:
     request = post(url, body, stream=call.stream)
     if call.stream:
         return (yield from _streamed(call, request, decode_chat_chunk))
-    reply = yield Send(request)
+    reader = CompletionStream(decode_chat_chunk, details=bool(call.parameters.get("details")))
+    return folded.read((yield Send(request)), partial(_chat_whole, call), reader.decode, reader.restart, piece=PIECE)
+
+
+def _chat_whole(call: Call, reply: Reply) -> str | TextGenerationOutput:
     answer = decode(reply, ChatCompletionOutput)
     check_choices(answer, reply.body)
     if not answer.choices or answer.choices[0].message.content is None:

@@ -15,7 +15,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 import msgspec
 
 from ..errors import MalformedEventError, ServerError, UnexpectedContentError
-from ..flow import END, Call, End, Flow, Request, Send, Stream
+from ..flow import END, Call, End, Flow, Reply, Request, Send, Stream
 from ..framing import Frame
 from ..json_decoder import convert
 from ..json_decoder import decode as read_json
@@ -25,6 +25,7 @@ from ..server_words import line
 from ..tasks.chat import wire_messages, wire_tool_choice
 from ..tasks.chat_fold import ChatFold
 from ..tasks.chat_types import ChatCompletionOutput, ChatCompletionStreamOutput, kept
+from . import folded
 from .requests import extra, model_of, parameters, post
 from .response_format import Rewriting
 from .urls import chat_url
@@ -34,6 +35,8 @@ T = TypeVar("T")
 
 DONE: Final = b"[DONE]"
 ERROR: Final = b'"error"'
+PIECE: Final = b'"delta"'
+"""What only the chunks of a chat have."""
 _chunk: Final = msgspec.json.Decoder(ChatCompletionStreamOutput).decode
 _FRAME: Final = frozenset(ChatCompletionStreamOutput.__struct_fields__)
 
@@ -72,7 +75,12 @@ def exchange(call: Call, request: Request, dialect: Dialect = PLAIN) -> Flow[Cha
         fold = partial(ChatFold, number, dialect.unfinished)
         answer: ChatCompletionOutput = yield Stream(request=request, framing="sse", decode=decode_chunk, fold=fold)
         return answer
-    reply = yield Send(request)
+    fold = partial(ChatFold, 1, dialect.unfinished)
+    return folded.read((yield Send(request)), whole, decode_chunk, fold, piece=PIECE)
+
+
+def whole(reply: Reply) -> ChatCompletionOutput:
+    """A chat's whole answer. Raises the error that it is, or that a choice ended with."""
     answer = decode(reply, ChatCompletionOutput)
     if not answer.choices:
         raise _without_choices(reply.body)

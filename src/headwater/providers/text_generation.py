@@ -22,7 +22,7 @@ from ..framing import Frame
 from ..json_text import UNREADABLE, has_halves, is_list, loads
 from ..refusals import decode
 from ..tasks.text import TextFold, TextGenerationOutput, TextGenerationStreamOutput
-from . import completions
+from . import completions, folded
 from .openai import ERROR, Flows, odd_event, raise_error
 from .requests import parameters, post
 from .urls import COMPLETIONS, has_path, openai_url, speaks_openai
@@ -94,13 +94,14 @@ def _tgi(call: Call, url: str, prompt: str, given: dict[str, Any]) -> Flow[str |
     details = bool(call.parameters.get("details"))
     body = {"inputs": prompt, "parameters": given, "stream": call.stream}
     request = post(url, body, stream=call.stream)
+    fold = partial(TextFold, details)
     if call.stream:
-        fold = partial(TextFold, details)
         streamed: str | TextGenerationOutput = yield Stream(
             request=request, framing="sse", decode=decode_event, fold=fold
         )
         return streamed
-    return _first((yield Send(request)), details)
+    whole = partial(_first, details=details)
+    return folded.read((yield Send(request)), whole, decode_event, fold, piece=b'"token"')
 
 
 def _first(reply: Any, details: bool) -> str | TextGenerationOutput:

@@ -1,0 +1,63 @@
+"""A whole answer that came as an event stream, or as JSON lines: folded into what was asked for.
+
+Some servers stream whatever `stream` says, and some end a whole answer with a stream's end marker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from ..errors import DecodeError, HeadwaterError, IncompleteStreamError
+from ..flow import END, Fold, Reply
+from ..framing import Frame, frames_of, is_events
+
+R = TypeVar("R")
+
+
+def read(
+    reply: Reply,
+    whole: Callable[[Reply], R],
+    decode: Callable[[Frame], Any],
+    fold: Callable[[], Fold[Any, R]],
+    *,
+    piece: bytes,
+) -> R:
+    """The answer by `whole`; where it is several events (or one, of a stream), by `decode`, gathered by `fold`.
+
+    `piece`: a member's name that stands in the events of such a stream, and in no whole answer. Raises the error that
+    an event is, and `IncompleteStreamError` for a stream that is cut, both with what came as `partial`.
+    """
+    if is_events(reply.body) or (reply.body.find(piece) >= 0 and reply.body.find(b'"message"') < 0):
+        return _folded(frames_of(reply.body), decode, fold())
+    try:
+        return whole(reply)
+    except DecodeError as error:
+        frames = frames_of(reply.body) if b"}\n" in reply.body or b"}\r\n" in reply.body else []
+        if len(frames) < 2:
+            raise
+        try:
+            return _folded(frames, decode, fold())
+        except DecodeError:
+            raise error from None
+
+
+def _folded(frames: list[Frame], decode: Callable[[Frame], Any], fold: Fold[Any, R]) -> R:
+    came = marked = False
+    try:
+        for frame in frames:
+            event = decode(frame)
+            if event is END:
+                marked = True
+                break
+            if event is not None:
+                fold.add(event)
+                came = True
+    except HeadwaterError as error:
+        error.partial = fold.result() if came else None
+        raise
+    if came and fold.complete(marked=marked):
+        return fold.result()
+    cut = IncompleteStreamError(f"the answer is a stream that stopped before its end, after {len(frames)} events")
+    cut.partial = fold.result() if came else None
+    raise cut
