@@ -64,7 +64,7 @@ LAYERS = {
         "integrations AsyncInferenceClient HeadwaterError Timeout", "anyio msgspec starlette uvicorn hypercorn ray"
     ),
     "__main__": Layer("cli"),
-    "__init__": Layer(f"{PLAIN} {CLIENTS}"),
+    "__init__": Layer(f"{PLAIN} {CLIENTS} batch"),
 }
 """A part is a file or a folder of the package; it may always import itself."""
 NEVER = {"asyncio", "trio"}

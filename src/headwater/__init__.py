@@ -19,6 +19,7 @@ from ._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from .auth import Secret as Secret
+    from .batch.results import MapResult as MapResult
     from .client import AsyncInferenceClient as AsyncInferenceClient
     from .client import InferenceClient as InferenceClient
     from .engine.deadlines import Timeout as Timeout
@@ -195,6 +196,7 @@ if TYPE_CHECKING:
 
 _MODULES: dict[str, str] = {
     "auth": "Secret",
+    "batch.results": "MapResult",
     "client": "AsyncInferenceClient InferenceClient",
     "engine.deadlines": "Timeout",
     "engine.facts": "Facts Timings",

@@ -20,7 +20,7 @@ from headwater import AsyncInferenceClient, InferenceClient, Route
 from headwater.batch import runner
 from headwater.batch.journal import DiskFile
 from headwater.batch.locking import JournalError
-from headwater.batch.progress import BatchSummary, Progress, RecordFailed, Started, read_prices
+from headwater.batch.progress import BatchProgress, BatchStarted, BatchSummary, RecordFailed, read_prices
 from headwater.errors import InputError, InvalidParameterError
 
 pytestmark = pytest.mark.anyio
@@ -370,7 +370,7 @@ async def test_a_full_disk_stops_the_run_and_costs_nothing_that_was_counted(
         patched.setattr(DiskFile, "write", full)
         with pytest.raises(JournalError, match=r"out\.jsonl cannot be written: No space left"):
             await run(server, paths, watch=told.append, every=0.001)
-    counted = max((event.done for event in told if isinstance(event, Progress)), default=0)
+    counted = max((event.done for event in told if isinstance(event, BatchProgress)), default=0)
     assert len(results(paths[1])) >= counted
     assert server.asked.total() < 60
     summary = await run(server, paths)
@@ -399,7 +399,7 @@ async def test_a_run_that_is_cancelled_loses_no_answer_that_came(server: Server,
     with anyio.CancelScope() as scope:
 
         def watch(event: Any) -> None:
-            if isinstance(event, Progress) and event.done > 10:
+            if isinstance(event, BatchProgress) and event.done > 10:
                 scope.cancel()
 
         await run(server, paths, watch=watch, every=0.001)
@@ -416,7 +416,7 @@ async def test_what_a_watcher_raises_ends_the_run(server: Server, paths: tuple[P
     write_requests(paths[0], range(80))
 
     def watch(event: Any) -> None:
-        if isinstance(event, Progress):
+        if isinstance(event, BatchProgress):
             raise BrokenPipeError
 
     with pytest.raises(BrokenPipeError):
@@ -459,7 +459,7 @@ async def test_the_start_says_what_is_there(server: Server, paths: tuple[Path, P
     write_requests(paths[0], range(5, 9), "a")
     told: list[Any] = []
     summary = await run(server, paths, watch=told.append)
-    start = next(event for event in told if isinstance(event, Started))
+    start = next(event for event in told if isinstance(event, BatchStarted))
     assert (start.total, start.done, start.left, start.torn) == (9, 5, 4, 21)
     assert summary.torn == 21
     assert told[-1] == summary
@@ -508,7 +508,7 @@ async def test_a_pause_that_the_server_wants_is_an_event(server: Server, paths: 
     with anyio.CancelScope() as scope:
 
         def watch(event: Any) -> None:
-            if isinstance(event, Progress) and event.waiting is not None:
+            if isinstance(event, BatchProgress) and event.waiting is not None:
                 waited.append(event.waiting)
                 scope.cancel()
 

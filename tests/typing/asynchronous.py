@@ -16,6 +16,9 @@ from headwater import (
     ChatCompletionStreamOutput,
     CreateEmbeddingResponse,
     Facts,
+    MapResult,
+    ModelInfo,
+    ModelList,
     TextGenerationOutput,
     TextGenerationStreamOutput,
     Timeout,
@@ -90,6 +93,34 @@ async def vectors(client: AsyncInferenceClient) -> None:
         async for event in run:
             assert_type(event, NDArray[numpy.float32])
         assert_type(await run.result(), NDArray[numpy.float32])
+
+
+async def many(client: AsyncInferenceClient) -> None:
+    async with client.map(client.chat_completion, [MESSAGES], timeout=60) as results:
+        async for result in results:
+            print(result.index, result.error or result.value.choices[0].message.content)
+            assert_type(result, MapResult[ChatCompletionOutput])
+    async with client.map(client.feature_extraction, ["a"]) as vectors:
+        async for vector in vectors:
+            assert_type(vector.value, NDArray[numpy.float32])
+
+
+async def options(client: AsyncInferenceClient) -> None:
+    more: dict[str, str] = {"X-A": "b"}
+    await client.chat_completion(MESSAGES, timeout=Timeout(total=5), extra_headers=more, extra_query={"a": 1})
+    await client.fill_mask("a [MASK]", timeout=5, extra_headers=more, extra_query={"a": 1}, extra_body={"b": 2})
+    await client.text_to_image("a cat", timeout=5, extra_headers=more, extra_query={"a": 1})
+    await client.images.generate("a cat", timeout=5, extra_headers=more)
+    await client.post(json={}, timeout=5, extra_headers=more)
+    await client.get_endpoint_info(timeout=5, extra_query={"a": 1})
+    assert_type(client.model, str | None)
+    assert_type(client.timeout, float | Timeout | None)
+    assert_type(client.headers, Mapping[str, str])
+    client.model = "other"
+    client.max_retries = 3
+    assert_type(await client.models.list(), ModelList)
+    async for model in client.models.list(timeout=5):
+        assert_type(model, ModelInfo)
 
 
 async def clients(client: AsyncInferenceClient) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import assert_type
 
 import numpy
@@ -12,9 +13,12 @@ from headwater import (
     ChatCompletionStreamOutput,
     CreateEmbeddingResponse,
     InferenceClient,
+    MapResult,
+    ModelList,
     Run,
     TextGenerationOutput,
     TextGenerationStreamOutput,
+    Timeout,
 )
 
 MESSAGES = [{"role": "user", "content": "hi"}]
@@ -56,6 +60,32 @@ def vectors(client: InferenceClient) -> None:
     with client.feature_extraction.stream("text") as run:
         for event in run:
             assert_type(event, NDArray[numpy.float32])
+
+
+def many(client: InferenceClient) -> None:
+    with client.map(client.chat_completion, [MESSAGES], timeout=60) as results:
+        for result in results:
+            print(result.index, result.error or result.value.choices[0].message.content)
+            assert_type(result, MapResult[ChatCompletionOutput])
+    with client.map(client.feature_extraction, ["a"]) as vectors:
+        for vector in vectors:
+            assert_type(vector.value, NDArray[numpy.float32])
+
+
+def options(client: InferenceClient) -> None:
+    more: dict[str, str] = {"X-A": "b"}
+    client.chat_completion(MESSAGES, timeout=Timeout(total=5), extra_headers=more, extra_query={"a": 1})
+    client.fill_mask("a [MASK]", timeout=5, extra_headers=more, extra_query={"a": 1}, extra_body={"b": 2})
+    client.text_to_image("a cat", timeout=5, extra_headers=more, extra_query={"a": 1})
+    client.images.generate("a cat", timeout=5, extra_headers=more)
+    client.post(json={}, timeout=5, extra_headers=more)
+    client.get_endpoint_info(timeout=5, extra_query={"a": 1})
+    assert_type(client.model, str | None)
+    assert_type(client.timeout, float | Timeout | None)
+    assert_type(client.headers, Mapping[str, str])
+    client.model = "other"
+    client.max_retries = 3
+    assert_type(client.models.list(), ModelList)
 
 
 def clients(client: InferenceClient) -> None:

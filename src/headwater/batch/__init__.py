@@ -11,29 +11,32 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from .locking import JournalError as JournalError
+    from .progress import BatchProgress as BatchProgress
+    from .progress import BatchStarted as BatchStarted
     from .progress import BatchSummary as BatchSummary
     from .progress import Draining as Draining
     from .progress import GaveUp as GaveUp
-    from .progress import Progress as Progress
     from .progress import RecordFailed as RecordFailed
-    from .progress import Started as Started
+    from .results import MapResult as MapResult
     from .runner import run_batch as run_batch
     from .runner import run_batch_sync as run_batch_sync
 
 _MODULES: Final = {
     "locking": "JournalError",
-    "progress": "BatchSummary Draining GaveUp Progress RecordFailed Started",
+    "progress": "BatchProgress BatchStarted BatchSummary Draining GaveUp RecordFailed",
+    "results": "MapResult",
     "runner": "run_batch run_batch_sync",
 }
 _HOMES: Final = {name: module for module, names in _MODULES.items() for name in names.split()}
 __all__ = [
+    "BatchProgress",
+    "BatchStarted",
     "BatchSummary",
     "Draining",
     "GaveUp",
     "JournalError",
-    "Progress",
+    "MapResult",
     "RecordFailed",
-    "Started",
     "run_batch",
     "run_batch_sync",
 ]

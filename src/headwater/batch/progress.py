@@ -22,7 +22,7 @@ Prices: TypeAlias = Mapping[str, tuple[float, float]]
 Stopped: TypeAlias = Literal["drained", "stopped", "gave_up"]
 
 
-class Started(msgspec.Struct, tag_field="event", tag="started", frozen=True):
+class BatchStarted(msgspec.Struct, tag_field="event", tag="started", frozen=True):
     """The input was counted and the output read. `torn`: bytes of an unfinished record that were cut from it."""
 
     input: str
@@ -34,7 +34,7 @@ class Started(msgspec.Struct, tag_field="event", tag="started", frozen=True):
     torn: int
 
 
-class Progress(msgspec.Struct, tag_field="event", tag="progress", frozen=True):
+class BatchProgress(msgspec.Struct, tag_field="event", tag="progress", frozen=True):
     """Where it is. `done` (without `failed`), `left`: records; `rate`, `token_rate`: records and tokens out a second,
     of the last 30 s; `errors`: failures of this run by class, those too that are not in the output yet; `spend`: what
     all records in the output cost, None without prices; `eta`: seconds; `waiting`: seconds for which nothing is sent,
@@ -104,7 +104,7 @@ class BatchSummary(msgspec.Struct, tag_field="event", tag="finished", frozen=Tru
     reason: str | None = None
 
 
-Event: TypeAlias = Started | Progress | RecordFailed | Draining | GaveUp | BatchSummary
+Event: TypeAlias = BatchStarted | BatchProgress | RecordFailed | Draining | GaveUp | BatchSummary
 
 
 class Count:
@@ -156,7 +156,7 @@ class Count:
         self._first = self.done + self.failed
         self._moments.append((time.monotonic(), self._first, self.output_tokens))
 
-    def now(self, in_flight: int, limit: int, waiting: float | None = None) -> Progress:
+    def now(self, in_flight: int, limit: int, waiting: float | None = None) -> BatchProgress:
         """Where it is now; what the map alone knows is given."""
         moment = time.monotonic()
         self._moments.append((moment, self.done + self.failed, self.output_tokens))
@@ -165,7 +165,7 @@ class Count:
         then, records, tokens = self._moments[0]
         seconds = max(moment - then, 1e-6)
         rate = (self.done + self.failed - records) / seconds
-        return Progress(
+        return BatchProgress(
             total=self.total,
             done=self.done,
             failed=self.failed,

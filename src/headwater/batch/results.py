@@ -15,13 +15,13 @@ R = TypeVar("R")
 class MapResult(msgspec.Struct, Generic[R], frozen=True, kw_only=True):
     """What became of one input.
 
-    `value` is None where it failed, and `error` where it worked. `started`: when, as seconds since the epoch;
-    `timings` count from there. `usage`: the answer's own, where it has one.
+    `value` is None where it failed (its type is a success's: look at `error` first), and `error` where it worked.
+    `started`: when, as seconds since the epoch; `timings` count from there. `usage`: the answer's own, if it has one.
     """
 
     index: int
     input: Any
-    value: R | None = None
+    value: R = None  # type: ignore[assignment]
     error: Exception | None = None
     attempts: tuple[Attempt, ...] = ()
     timings: Timings = Timings()
@@ -33,7 +33,7 @@ class MapResult(msgspec.Struct, Generic[R], frozen=True, kw_only=True):
         """The value; raises the error where it failed."""
         if self.error is not None:
             raise self.error
-        return self.value  # type: ignore[return-value]
+        return self.value
 
 
 class ProviderStats(msgspec.Struct, frozen=True):

@@ -28,7 +28,7 @@ from .breaker import IN_A_ROW, NO_KEY, Breaker
 from .journal import Journal, OpenJournal
 from .locking import JournalError
 from .mapping import AsyncMap
-from .progress import BatchSummary, Count, Draining, Event, GaveUp, Prices, RecordFailed, Started, Stopped
+from .progress import BatchStarted, BatchSummary, Count, Draining, Event, GaveUp, Prices, RecordFailed, Stopped
 from .records import LinePacing, Records
 from .results import Stats
 from .resuming import Earlier
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from ..client import AsyncInferenceClient, InferenceClient
 
 EVERY: Final = 1.0
-"""Seconds between two `Progress` events."""
+"""Seconds between two `BatchProgress` events."""
 
 
 async def run_batch(
@@ -84,7 +84,7 @@ async def run_batch(
         prices: What tokens cost, by model or provider.
         media_folder: Where images, sounds and videos go: "NAME.media" beside the output if not given.
         watch: Gets what is to be told, in the event loop's thread, which it must not block.
-        every: Seconds between two `Progress` events.
+        every: Seconds between two `BatchProgress` events.
         catch_signals: In the main thread: SIGINT or SIGTERM ends the taking of records, a second one ends at once.
 
     Returns:
@@ -211,7 +211,7 @@ class Batch:
             self._torn = earlier.torn
             count.start()
             self._breaker = Breaker(self.give_up_after, has_succeeded=count.done > 0, now=time.monotonic())
-            self._tell(Started(*self._paths, count.total, count.done, count.failed, count.left, self._torn))
+            self._tell(BatchStarted(*self._paths, count.total, count.done, count.failed, count.left, self._torn))
             if count.left:
                 await self._perform(journal)
             if self.ordered and not count.left:

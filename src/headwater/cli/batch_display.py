@@ -13,7 +13,7 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from ..batch.progress import BatchSummary, Draining, Event, GaveUp, Progress, RecordFailed, Started
+from ..batch.progress import BatchProgress, BatchStarted, BatchSummary, Draining, Event, GaveUp, RecordFailed
 from .terminal import LONGEST_LINE, clean, is_terminal, say
 from .wording import of_class
 
@@ -42,7 +42,7 @@ def display(*, json: bool) -> Iterator[Show]:
 
 
 class _Thinned:
-    """Passes a `Progress` on when so many seconds have gone by since the last, and all else at once."""
+    """Passes a `BatchProgress` on when so many seconds have gone by since the last, and all else at once."""
 
     def __init__(self, show: Show, every: float) -> None:
         self._show = show
@@ -50,7 +50,7 @@ class _Thinned:
         self._next = every
 
     def __call__(self, event: Told) -> None:
-        if isinstance(event, Progress):
+        if isinstance(event, BatchProgress):
             if event.seconds < self._next:
                 return
             self._next = event.seconds + self._every
@@ -88,9 +88,9 @@ def words(event: Told) -> str:
     match event:
         case str():
             return event
-        case Started():
+        case BatchStarted():
             return _started(event)
-        case Progress():
+        case BatchProgress():
             return "; ".join(filter(None, [_counts(event), *_rates(event), _errors(event.errors)]))
         case RecordFailed():
             told = of_class(event.error, event.message)
@@ -109,7 +109,7 @@ def words(event: Told) -> str:
     return _finished(event)
 
 
-def _started(event: Started) -> str:
+def _started(event: BatchStarted) -> str:
     told = f"{counted(event.total)} in {event.input}"
     if event.done or event.failed:
         told += f", {event.done} done and {event.failed} failed before"
@@ -129,7 +129,7 @@ def _finished(event: BatchSummary) -> str:
     return "; ".join(filter(None, [told, _errors(event.errors)]))
 
 
-def _counts(event: Progress) -> str:
+def _counts(event: BatchProgress) -> str:
     failed = f", {event.failed} failed" if event.failed else ""
     return f"{event.done + event.failed} of {counted(event.total)}{failed}"
 
@@ -139,7 +139,7 @@ def counted(records: int) -> str:
     return f"{records} record{'' if records == 1 else 's'}"
 
 
-def _rates(event: Progress) -> list[str]:
+def _rates(event: BatchProgress) -> list[str]:
     told = [f"{_short(event.rate)} a second"]
     if event.token_rate:
         told.append(f"{_short(event.token_rate)} tokens a second")
@@ -181,7 +181,7 @@ def _live() -> Iterator[Show]:
     console = Console(stderr=True, highlight=False, markup=False)
     live = Live(console=console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False)
 
-    def drawn(event: Progress) -> Table:
+    def drawn(event: BatchProgress) -> Table:
         finished, total = event.done + event.failed, max(event.total, 1)
         bar: Any = ProgressBar(total, finished, width=min(60, console.width), complete_style="cyan")
         told = [f"{_counts(event)}  {finished / total:.0%}", bar, "  ".join(_rates(event)), _errors(event.errors)]
@@ -191,7 +191,7 @@ def _live() -> Iterator[Show]:
         return table
 
     def show(event: Told) -> None:
-        if isinstance(event, Progress):
+        if isinstance(event, BatchProgress):
             live.update(drawn(event), refresh=True)
             return
         if isinstance(event, BatchSummary):
