@@ -365,3 +365,18 @@ async def test_broken_json_is_still_refused(driver: Driver) -> None:
             await chatted(driver, whole(body), streamed=False)
         with pytest.raises((MalformedEventError, TransportError)):
             await chatted(driver, stream(body), streamed=True)
+
+
+@pytest.mark.parametrize("at", ["http://127.0.0.1:9/generate", "http://127.0.0.1:9/v1"])
+async def test_half_a_character_beside_odd_members(driver: Driver, at: str) -> None:
+    token = '{"id":1,"special":%s}'
+    odd = [
+        '{"choices":[null,{"text":"\\ud83d","index":"0"}],"model":null}',
+        '{"choices":[{"text":"\\ude00","finish_reason":"stop"}],"usage":[]}',
+    ]
+    if at.endswith("generate"):
+        odd = [f'{{"token":{token % "0"},"x":"\\ud83d"}}', '{"generated_text":"\\ud83d\\ude00","y":"\\ud83d"}']
+    lines = "".join(f"data: {event}\n\n" for event in odd)
+    transport = Memory(lambda _: Answer(lines.encode(), content_type=SSE))
+    out = await generated(driver, transport, streamed=True, at=at)
+    assert out.generated_text == "😀"

@@ -472,6 +472,8 @@ def test_a_posted_answer_is_kept_as_it_is_but_for_its_line_ends(tmp_path: Path) 
 
     assert posted(b'{"a": 1.0}') == b'{"a": 1.0}'
     assert posted(b'{\n"a": 1}') == b'{"a":1}'
+    assert posted(b'{"a": [NaN, -Infinity, "NaN"]}') == b'{"a":[null,null,"NaN"]}'
+    assert posted(b'\xef\xbb\xbf{"a": 1}') == b'{"a":1}'
     for wrong in (b"<html>", b"", b'{"a": "\xff"}', b'{"a"'):
         with pytest.raises(DecodeError):
             posted(wrong)
@@ -500,6 +502,7 @@ def test_tokens_are_the_same_to_the_runner_and_to_the_report(usage: Any, tokens:
 
 
 def test_an_answer_that_is_no_object_has_no_tokens() -> None:
+    assert usage_of(b'{"x": NaN, "usage": {"prompt_tokens": 3, "completion_tokens": 1e999}}') == (3, None)
     assert usage_of(b"[]") == usage_of(b"") == usage_of(b"\xff") == (None, None)
 
 

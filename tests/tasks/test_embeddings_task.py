@@ -7,13 +7,14 @@ import json
 import struct
 from typing import Any
 
-import msgspec
 import numpy
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from headwater.errors import DecodeError, InvalidParameterError
+from headwater.flow import Reply
+from headwater.refusals import decode
 from headwater.tasks import embeddings
 from headwater.tasks.embeddings import CreateEmbeddingResponse, decode_vectors, feature_extraction
 
@@ -127,7 +128,7 @@ def test_a_refusal_says_where() -> None:
 @pytest.mark.parametrize("embedding", [[1.0, 2.0], coded(1, 2)])
 def test_the_response_in_openais_shape(embedding: Any) -> None:
     body = data(embedding, indices=[0])
-    response = msgspec.json.decode(body, type=CreateEmbeddingResponse)
+    response = decode(Reply(status=200, headers={}, body=body), CreateEmbeddingResponse)
     assert (response.data[0].embedding, response.data[0].index, response.model) == (embedding, 0, "m")
     assert response.usage is None
 

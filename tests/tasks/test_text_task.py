@@ -9,7 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headwater.errors import InvalidParameterError
+from headwater.errors import DecodeError, InvalidParameterError, MalformedEventError, ProviderError
+from headwater.flow import Reply
+from headwater.framing import Frame
+from headwater.providers.text_generation import decode_event
+from headwater.refusals import decode
 from headwater.tasks.text import (
     TextFold,
     TextGenerationInputGrammarType,
@@ -108,10 +112,10 @@ def test_details_may_lack_parts(details: Any) -> None:
 
 @pytest.mark.parametrize("body", [b'{"error":"x","error_type":"generation"}', b'{"token":null}', b"[]"])
 def test_an_error_is_no_event(body: bytes) -> None:
-    with pytest.raises(msgspec.ValidationError):
-        msgspec.json.decode(body, type=TextGenerationStreamOutput)
-    with pytest.raises(msgspec.ValidationError):
-        msgspec.json.decode(body, type=TextGenerationOutput)
+    with pytest.raises((ProviderError, MalformedEventError)):
+        decode_event(Frame(body))
+    with pytest.raises((ProviderError, DecodeError)):
+        decode(Reply(status=200, headers={}, body=body), TextGenerationOutput)
 
 
 @pytest.mark.parametrize(

@@ -217,14 +217,20 @@ def decode_chat_chunk(frame: Frame) -> Completion | End | None:
     return Completion(choices=choices, usage=usage)
 
 
+def _text_in(sent: dict[str, Any]) -> Any:
+    """What was sent as the text of a chunk's first choice."""
+    choice = next(choice for choice in sent["choices"] if isinstance(choice, dict))
+    delta = choice.get("delta")
+    return choice.get("text") or (delta.get("content") if isinstance(delta, dict) else None)
+
+
 def _event(choice: Choice, usage: Usage, data: bytes) -> TextGenerationStreamOutput | None:
     text, finish = choice.text or "", choice.finish_reason
     if not text and not finish:
         return None
     event = TextGenerationStreamOutput(token=TextGenerationOutputToken(text=text))
     if REPLACEMENT in text and has_halves(data):
-        sent = loads(data, halves=True)["choices"][0]
-        event.keep_halves(sent.get("text") or (sent.get("delta") or {}).get("content"))
+        event.keep_halves(_text_in(loads(data, halves=True)))
     if finish:
         event.details = TextGenerationStreamOutputStreamDetails(
             finish_reason=finish,
