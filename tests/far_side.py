@@ -71,6 +71,8 @@ class Wire:
     def close(self) -> None:
         self.closed = True
 
+    disown = close
+
     shut = close
 
 

@@ -96,7 +96,11 @@ class _Loop:
         self._over, self._idle = Event(), Event()
         self._native = current_token().native_token
         self._begun.set_result(self._native)
-        await self._over.wait()
+        try:
+            await self._over.wait()
+        except BaseException:  # somebody has stopped it: nothing more is begun here
+            self.dead, self._native = True, None
+            raise
         for work in list(self._works):
             work.give_up()
         if self._works:
@@ -338,7 +342,9 @@ class Work(Generic[T]):
 
 
 def _is_cancelled(error: BaseException) -> bool:
-    return not isinstance(error, Exception) and isinstance(error, GeneratorExit | get_cancelled_exc_class())
+    if isinstance(error, Exception | GeneratorExit):  # the latter's where its loop is gone, so that nobody can be asked
+        return isinstance(error, GeneratorExit)
+    return isinstance(error, get_cancelled_exc_class())
 
 
 def _forget_after_fork() -> None:

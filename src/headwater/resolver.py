@@ -29,5 +29,9 @@ async def look_up(host: str, port: int) -> list[Found]:
         limiter = CapacityLimiter(MOST)
         _limiter.set(limiter)
     ask: Callable[[], Any] = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
-    found: list[Found] = await to_thread.run_sync(ask, limiter=limiter, abandon_on_cancel=True)
+    found: list[Found]
+    try:
+        found = await to_thread.run_sync(ask, limiter=limiter, abandon_on_cancel=True)
+    except RuntimeError:  # the interpreter exits: no thread can be started, and nobody else is held up
+        found = ask()
     return found

@@ -16,7 +16,8 @@ from typing import Self, TypeVar
 from anyio import Event, create_task_group, current_time, get_cancelled_exc_class
 from anyio.lowlevel import current_token
 
-from ..errors import CallError, ClosedError
+from ..engine.leaving import process
+from ..errors import CallError, ClosedError, ForkedClientError
 from .results import MapResult, ProviderStats, Stats
 from .turns import ONLY, Turns
 from .working import Working
@@ -33,6 +34,7 @@ class AsyncMap(Working[R]):
     async def __aenter__(self) -> Self:
         if self._group is not None:
             raise CallError("a map is entered once; make another one")
+        self._process = process()
         now = getattr(current_token().native_token, "time", current_time)
         lanes = {name: self._pacing.lane(now()) for name in self._work.providers or (ONLY,)}
         self._turns = Turns(lanes, now, self._set_alarm)
@@ -83,6 +85,8 @@ class AsyncMap(Working[R]):
         """Wait until something has changed; raises the end, or the failure, after which there are no results."""
         if self._closed or self._turns is None:
             raise ClosedError("the map was left" if self._closed else "enter the map first: async with client.map(...)")
+        if self._process is not process():
+            raise ForkedClientError("this map belongs to the process that was forked; start one of this process's own")
         if self._failure is not None:
             raise self._failure
         if self._reader.ended and not self._open:

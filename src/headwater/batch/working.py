@@ -58,6 +58,7 @@ class Working(Generic[R]):
         self._turns: Turns | None = None
         self._group: TaskGroup | None = None
         self._workers: TaskGroup | None = None
+        self._process: object = None
         self._alarm_at = FOREVER
         self._at = 0.0
         self._quiet_until = 0.0

@@ -5,6 +5,7 @@ Leaving early tells the provider, within `GRACE` seconds, and says whether it he
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, Literal, TypeAlias
 
@@ -29,6 +30,15 @@ from .streaming import Events
 GRACE: Final = 2.0
 """Seconds that releasing a run may take: telling the provider to cancel, closing a connection."""
 
+_HERE: Final = [object()]
+os.register_at_fork(after_in_child=lambda: _HERE.__setitem__(0, object()))
+
+
+def process() -> object:
+    """This process, as opposed to the one that it was forked from."""
+    return _HERE[0]
+
+
 State: TypeAlias = Literal["new", "open", "done", "failed", "closed"]
 
 
@@ -45,6 +55,7 @@ class Held:
     _state: State = "new"
     _busy = False
     _aside = False
+    _process: object = None
     _silent = 0.0
     _step: Step | None = None
     _events: Events | None = None
@@ -100,7 +111,12 @@ class Held:
     # -- ending it
 
     async def close(self) -> None:
-        """Leave the run: its socket is closed, and its job cancelled. Idempotent."""
+        """Leave the run: its socket is closed, and its job cancelled. Idempotent.
+
+        In a forked child it does nothing: the run goes on in the parent.
+        """
+        if self._state == "open" and self._process is not process():
+            return
         if self._state in {"new", "open"}:
             if self._first_at is not None:
                 self._worked()

@@ -23,6 +23,7 @@ from ..errors import (
     CallError,
     ClosedError,
     DecodeError,
+    ForkedClientError,
     HeadwaterError,
     InferenceTimeoutError,
     ProviderError,
@@ -37,7 +38,7 @@ from .deadlines import Deadlines
 from .facts import NO_FLOW, Plan
 from .fetching import Download, fetch, load
 from .files import Files, is_file
-from .leaving import Held
+from .leaving import Held, process
 from .refused import besides, cut
 from .retry import PATIENCE, is_worth_another_provider
 from .streaming import Events
@@ -59,6 +60,12 @@ class Pulled(Held):
         """Advance until there is an event to hand over; END when the run is over."""
         if self._busy:
             raise CallError("this run is being read by another task; a run has one reader at a time")
+        if self._state == "new":
+            self._process = process()
+        elif self._state == "open" and self._process is not process():
+            raise ForkedClientError(
+                "this stream belongs to the process that was forked; start one of this process's own"
+            )
         self._busy = True
         try:
             while True:

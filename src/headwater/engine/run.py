@@ -17,6 +17,7 @@ from ..events import Transferred
 from ..flow import END
 from .facts import Timings
 from .hedging import Hedged
+from .leaving import process
 from .saving import SavedFile
 
 E = TypeVar("E")
@@ -180,7 +181,8 @@ class AsyncRun(Hedged, Generic[E, R]):
     def __del__(self) -> None:
         exchange = getattr(self, "_exchange", None)
         events = getattr(self, "_events", None) or getattr(exchange, "opened", None)
-        if events is not None and self._state == "open" and not events.over:
+        mine = self._process is process()
+        if events is not None and mine and self._state == "open" and not events.over:
             events.incoming.drop()
             warnings.warn(
                 f"a stream of {self._task} was dropped before its end; use it as a context manager",

@@ -76,7 +76,7 @@ class Connection:
         """Body bytes from one read of the socket; b"" where it had none."""
         if data:
             return self.parser.feed(data)
-        if self.parser.end():
+        if not self.closed and self.parser.end():  # one that was closed on this side has no end
             return b""
         raise self.lost()
 
@@ -90,6 +90,11 @@ class Connection:
             self.closed = True
             self.stream.close()
             self.parser.close()
+
+    def disown(self) -> None:
+        """In a forked child: it is the parent's."""
+        self.closed = True
+        self.stream.disown()
 
     def ours(self) -> bool:
         """Whether it is still open, and not the parent's of a process that has forked."""

@@ -53,12 +53,17 @@ class Sockets:
 
     def remove(self, descriptor: int) -> None:
         """Do not, any more: its socket is about to be closed."""
-        del self._by_descriptor[descriptor]
-        self.epoll.unregister(descriptor)
+        if not self.epoll.closed:  # else its event loop has ended
+            del self._by_descriptor[descriptor]
+            self.epoll.unregister(descriptor)
 
     def poll(self) -> None:
         """Tell everybody for whom something has come, without waiting."""
-        for descriptor, events in self.epoll.poll(0):
+        try:
+            news = self.epoll.poll(0)
+        except ValueError:  # it is closed: this is a forked child, and an event loop of its parent's
+            return
+        for descriptor, events in news:
             watcher = self._by_descriptor.get(descriptor)
             if watcher is not None:
                 watcher.event(events)
@@ -81,6 +86,11 @@ class Sockets:
 
     def end(self) -> None:
         """No stream is left."""
+        self.epoll.close()
+
+    def disown(self) -> None:
+        """In a forked child: close its copy of the parent's epoll, which goes on."""
+        self._by_descriptor.clear()
         self.epoll.close()
 
     async def readable(self, raw: socket.socket) -> None:
@@ -213,6 +223,11 @@ class SocketStream:
 
     def _wake_all(self) -> None:
         raise NotImplementedError
+
+    def disown(self) -> None:
+        """In a forked child: close its copy of the parent's socket, of which the peer hears nothing."""
+        self.closed = True
+        self._raw.close()
 
     def shut(self) -> None:
         """Tell the peer that it is over, from any thread."""

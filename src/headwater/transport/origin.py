@@ -192,6 +192,16 @@ class Loop:
             self.sockets.end()
         self.forget()
 
+    def disown(self) -> None:
+        """In a forked child: let go of what is the parent's, whose sockets and epoll go on."""
+        self._ended = self.retired = True
+        self._registry.pop(self.native, None)
+        for connection in self.open:
+            connection.disown()
+        self.open.clear()
+        if self.sockets is not None:
+            self.sockets.disown()
+
     def forget(self) -> None:
         """Leave the rest to the collector."""
         _alive.discard(self)
@@ -201,6 +211,14 @@ class Loop:
             self._ended = True
             with suppress(StopIteration):
                 self._watch.aclose().send(None)
+
+
+def _disown_all() -> None:
+    for loop in list(_alive):
+        loop.disown()
+
+
+os.register_at_fork(after_in_child=_disown_all)
 
 
 async def _until_the_loop_ends(loop: Loop) -> AsyncGenerator[None]:

@@ -57,6 +57,10 @@ class Stream(Protocol):
         """Tell the peer that it is over, from any thread; `close` must still come."""
         ...
 
+    def disown(self) -> None:
+        """In a forked child: close its copy of the parent's socket, of which the peer hears nothing."""
+        ...
+
 
 class AnyioStream:
     """The form for any event loop of anyio's."""
@@ -99,6 +103,9 @@ class AnyioStream:
         """Close at once, in the event loop's own thread."""
         self.shut()
         close_now(self._socket)
+
+    def disown(self) -> None:
+        """anyio would tell the peer: it stays as it is."""
 
     def shut(self) -> None:
         """Tell the peer that it is over, from any thread."""
