@@ -201,10 +201,17 @@ def _alone(function: Callable[..., Awaitable[T]], args: tuple[Any, ...]) -> T:
     if sys.is_finalizing() or _is_inside_a_loop():
         raise ClosedError("the interpreter is ending: no call can be made any more")
 
-    async def run() -> T:
-        return await function(*args)
+    found: list[T] = []
 
-    return anyio.run(run)
+    async def run() -> None:
+        found.append(await function(*args))
+
+    try:
+        anyio.run(run)
+    except RuntimeError:  # a loop that has looked a name up cannot end without another thread
+        if not found:
+            raise
+    return found[0]
 
 
 def _is_inside_a_loop() -> bool:
