@@ -289,6 +289,11 @@ async def test_an_error_of_a_choice(
         with pytest.raises(e.ProviderError) as caught:
             await client.chat_completion(MESSAGES)
         assert (type(caught.value), caught.value.status, caught.value.server_message) == (kind, status, words)
+    transport = Memory(lambda _: whole({"id": "x", "choices": [choice]}))
+    async with driver.client(base_url=f"{URL}/v1", transport=transport, retries=1) as client:
+        with pytest.raises(kind):
+            await client.chat_completion(MESSAGES)
+    assert len(transport.requests) == 2
     piece = {"index": 0, "delta": {"content": ""}, "finish_reason": finish, "error": held}
     chunk = b"data: " + json.dumps({"id": "x", "choices": [piece]}).encode() + b"\n\n"
     transport = Memory(lambda _: events(STREAMS["chat"][2], chunk))
@@ -297,6 +302,41 @@ async def test_an_error_of_a_choice(
             await client.chat_completion.stream(MESSAGES).result()
     assert (type(caught.value), caught.value.status, caught.value.server_message) == (kind, status, words)
     assert caught.value.partial.choices[0].message.content == "a"
+
+
+@pytest.mark.parametrize("finish", ["error", "stop"])
+async def test_what_came_before_the_error_of_a_choice(driver: Driver, finish: str) -> None:
+    """Half an answer is the error's partial, and asked for once; a whole one is an answer."""
+    held = {"code": 502, "message": "Provider returned error"}
+    choice = {"index": 0, "message": {"role": "assistant", "content": "half"}, "finish_reason": finish, "error": held}
+    transport = Memory(lambda _: whole({"id": "x", "choices": [choice]}))
+    async with driver.client(base_url=f"{URL}/v1", transport=transport) as client:
+        if finish == "stop":
+            assert (await client.chat_completion(MESSAGES)).choices[0].message.content == "half"
+        else:
+            with pytest.raises(e.ServerError, match="Provider returned error") as caught:
+                await client.chat_completion(MESSAGES)
+            assert caught.value.partial.choices[0].message.content == "half"
+    assert len(transport.requests) == 1
+
+
+@pytest.mark.parametrize("finish", ["stop", "content_filter", None])
+async def test_nothing_said_and_a_code_for_it(driver: Driver, finish: str | None) -> None:
+    """MiniMax has an empty choice beside its code; an empty answer without one is an answer."""
+    choice = {"index": 0, "message": {"role": "assistant", "content": ""}, "finish_reason": finish}
+    for more, kind in [
+        ({"base_resp": {"status_code": 1027, "status_msg": "output"}}, e.ContentRefusedError),
+        ({"base_resp": {"status_code": 1004, "status_msg": "login"}}, e.AuthenticationError),
+        ({"base_resp": {"status_code": 0, "status_msg": ""}}, None),
+        ({"detail": "x", "message": "y", "code": 0}, None),
+    ]:
+        transport = in_turn(whole({"id": "x", "choices": [choice], **more}))
+        async with driver.client(base_url=f"{URL}/v1", transport=transport) as client:
+            if kind is None:
+                assert (await client.chat_completion(MESSAGES)).choices[0].message.content == ""
+            else:
+                with pytest.raises(kind):
+                    await client.chat_completion(MESSAGES)
 
 
 async def test_a_post_of_ones_own_is_not_interpreted(driver: Driver) -> None:

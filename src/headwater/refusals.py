@@ -120,12 +120,14 @@ def instead(
     return _inside(data, provider, redact) if says_no(value, sure=sure) else None
 
 
-def in_choice(data: bytes) -> ProviderError | None:
+def in_choice(data: bytes, *, hollow: bool = False) -> ProviderError | None:
     """The error of a choice (https://openrouter.ai/docs/api-reference/errors), with the class of its code: the server
-    failed, where it has none. None where no choice has one."""
+    failed, where it has none. None where no choice has one, and with `hollow` where one has something to say."""
     try:
         choices = json_decoder.decode(data, _FailedChoices).choices
     except UNREADABLE:
+        return None
+    if hollow and any(choice.speaks for choice in choices):
         return None
     for choice in choices:
         if bytes(choice.error) not in _NOT_SAID:
@@ -137,12 +139,17 @@ def in_choice(data: bytes) -> ProviderError | None:
 def bare(reply: Reply) -> ProviderError | None:
     """The refusal that a 200 answer is and nothing else; None for any other answer.
 
-    It can be told apart without knowing the task: a job's state and a result have members of their own.
+    It can be told apart without knowing the task: a job's state and a result have members of their own. A choice that
+    has an error and nothing else is one as well.
     """
     body = reply.body
-    if len(body) > SHOWN_BODY or not _OBJECT.match(body) or body.find(b'"choices":[{') >= 0:
-        return None  # as nearly all answers are, and nobody waits for them to be read twice
-    if not is_bare(server_words.parse(body)) or (error := instead(body)) is None:
+    if len(body) > SHOWN_BODY or not _OBJECT.match(body):
+        return None
+    if _CHOSEN.search(body):  # as nearly all answers are, and nobody waits for them to be read twice
+        error = in_choice(body, hollow=True) if body.find(b'"error"') >= 0 else None
+    else:
+        error = instead(body) if is_bare(server_words.parse(body)) else None
+    if error is None:
         return None
     error.headers = _kept(reply)
     error.request_id = server_words.request_id(reply.headers)
@@ -174,8 +181,20 @@ class _Signs(msgspec.Struct):
     type: msgspec.Raw = msgspec.Raw()
 
 
+class _Spoken(msgspec.Struct):
+    content: msgspec.Raw = msgspec.Raw(b"null")
+    tool_calls: msgspec.Raw = msgspec.Raw(b"null")
+
+
 class _FailedChoice(msgspec.Struct):
     error: msgspec.Raw = msgspec.Raw(b"null")
+    text: msgspec.Raw = msgspec.Raw(b"null")
+    message: _Spoken | None = None
+
+    @property
+    def speaks(self) -> bool:
+        message = self.message or _Spoken()
+        return any(bytes(said) not in _NOT_SAID for said in (self.text, message.content, message.tool_calls))
 
 
 class _FailedChoices(msgspec.Struct):
@@ -185,6 +204,7 @@ class _FailedChoices(msgspec.Struct):
 _NOT_SAID: Final = frozenset(
     {b"null", b"false", b"0", b"0.0", b'""', b"[]", b"{}", b'"none"', b'"null"', b'"ok"', b'"success"'}
 )
+_CHOSEN: Final = re.compile(rb'"choices"\s*:\s*\[\s*\{')
 _OBJECT: Final = re.compile(rb"\s*\[?\s*\{")
 
 

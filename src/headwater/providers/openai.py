@@ -89,14 +89,20 @@ def whole(reply: Reply) -> ChatCompletionOutput:
 
 
 def check_choices(answer: ChatCompletionOutput, body: bytes) -> None:
-    """Raise the error that a choice ended with, the answer so far being its `partial`."""
+    """Raise the error that a choice ended with, the answer so far being its `partial`; and the refusal beside choices
+    in which nothing is said."""
     held = in_choice(body) if body.find(ERROR) >= 0 else None
+    silent = 0
     for choice in answer.choices:
         is_empty = not choice.message.content and not choice.message.tool_calls
         if choice.finish_reason == "error" or (held is not None and is_empty):
             error = held or _failed(body)
             error.partial = answer
             raise error
+        silent += is_empty
+    if silent == len(answer.choices) and (refused := instead(body, sure=True)) is not None:
+        refused.partial = answer
+        raise refused
 
 
 def request_to(url: str, call: Call, dialect: Dialect) -> Request:
