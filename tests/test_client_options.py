@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import copy
+import inspect
 import json
 import pickle
+import pydoc
+import re
 import warnings
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any
 
 import httpx
@@ -24,7 +29,10 @@ from headwater import (
     Route,
     Secret,
     Timeout,
+    task_rows,
 )
+from headwater.tasks.chat import chat_completion
+from headwater.tasks.text import text_generation
 
 pytestmark = pytest.mark.anyio
 
@@ -155,6 +163,40 @@ def test_a_wrong_value_is_refused_and_changes_nothing(kind: Any) -> None:
         assert getattr(client, name) == GIVEN[name]
     with pytest.raises(TypeError):
         client.headers["x"] = "y"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_misspelled_option_is_refused_and_a_near_name_said(kind: Any) -> None:
+    client = kind("m")
+    with pytest.raises(AttributeError, match="'timeout'"):
+        client.timeuot = 3
+    with pytest.raises(InvalidParameterError, match="did you mean 'retries'"):
+        client.with_options(retires=3)
+    with pytest.raises(InvalidParameterError) as found:
+        client.with_options(organization="x")
+    assert "did you mean" not in str(found.value)
+    client.of_my_own = 3
+    assert client.of_my_own == 3
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_help_documents_the_arguments_and_the_tasks(kind: Any) -> None:
+    text = pydoc.plain(pydoc.render_doc(kind))
+    for name in list(inspect.signature(kind).parameters):
+        assert re.search(rf"^ \|\s+{name}: \S", text, re.MULTILINE)
+    for task in (chat_completion, text_generation):
+        assert task.doc.partition("\n")[0] in text
+
+
+def test_the_rows_that_an_editor_shows_say_what_their_tasks_say() -> None:
+    body = next(node for node in ast.parse(inspect.getsource(task_rows)).body if isinstance(node, ast.ClassDef)).body
+    shown = {
+        row.targets[0].id: doc.value.value.partition("\n")[0]
+        for row, doc in pairwise(body)
+        if isinstance(row, ast.Assign) and isinstance(row.targets[0], ast.Name)
+        if isinstance(doc, ast.Expr) and isinstance(doc.value, ast.Constant) and isinstance(doc.value.value, str)
+    }
+    assert shown == {task.method: task.doc.partition("\n")[0] for task in (chat_completion, text_generation)}
 
 
 async def test_a_model_that_is_set_is_asked(driver: Driver) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 
@@ -14,6 +15,7 @@ from .auth import Masked, Secret, ambient, check_headers, secrets_in
 from .errors import MissingCredentialError
 from .options import opened
 from .providers import PROVIDERS
+from .tasks.declare import NEAR
 
 if TYPE_CHECKING:
     import httpx
@@ -95,6 +97,14 @@ class Options:
     hedge_after: Option[float | None] = Option("hedge_after", "Seconds after which a call is made a second time.")
     allow_insecure: Option[bool] = Option("allow_insecure", "Whether a key may go over plain http to another machine.")
     input_policy: Option[InputPolicy] = Option("input_policy", "What inputs may be.")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Attributes of a program's own may be set; a misspelled option would be without effect."""
+        if not name.startswith("_") and not hasattr(type(self), name):
+            options = [option for option, row in vars(Options).items() if isinstance(row, Option)]
+            if near := get_close_matches(name, options, 1, NEAR):
+                raise AttributeError(f"a client has no option {name!r}; did you mean {near[0]!r}?")
+        super().__setattr__(name, value)
 
     def __copy__(self) -> Self:
         """A client that shares this one's connections."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -49,7 +50,7 @@ from .routing import Destination, Router
 from .spellings import AsyncChat, Chat, Named, SyncChat
 from .task_rows import Tasks, elements_of
 from .tasks import embeddings, text
-from .tasks.declare import is_not_given
+from .tasks.declare import NEAR, is_not_given
 from .transport.choose import Transports
 
 if TYPE_CHECKING:
@@ -221,7 +222,9 @@ class Client(Tasks, Options):
             )
         unknown = changes.keys() - self._arguments.keys()
         if unknown:
-            raise InvalidParameterError(f"with_options takes the constructor's arguments, not {sorted(unknown)}")
+            near = get_close_matches(min(unknown), [*self._arguments, *ALIASES], 1, NEAR)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise InvalidParameterError(f"with_options takes the constructor's arguments, not {sorted(unknown)}{hint}")
         if "base_url" in changes and "model" not in changes and is_url(self._arguments["model"]):
             changes["model"] = None
         if is_url(changes.get("model")) and "base_url" not in changes:

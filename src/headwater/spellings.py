@@ -172,6 +172,7 @@ class Named(Generic[T]):
 
     def __init__(self, create: T) -> None:
         self.create = create
+        """The task, in OpenAI's spelling: its parameters are the task's, all by name."""
 
 
 class Chat(Generic[T]):

@@ -29,7 +29,24 @@ class Tasks:
     asynchronous: ClassVar[bool]
 
     chat_completion = ChatTask(chat.chat_completion)
+    """Answer a conversation.
+
+    `messages`: the conversation, oldest first, dicts with "role" and "content"; an answer's `message` may be put in as
+    it is. `stream=True` hands the answer over in chunks. The other parameters are OpenAI's, and go to the server as
+    they are: https://platform.openai.com/docs/api-reference/chat/create
+
+    Returns a `ChatCompletionOutput`: its text is `choices[0].message.content`. `help(client.chat_completion)` has every
+    parameter, and what is raised.
+    """
     text_generation = TextTask(text.text_generation)
+    """Go on with a text.
+
+    `prompt`: the text. `details=True` gives its tokens as well, `stream=True` hands them over as they come. The other
+    parameters are text-generation-inference's: https://huggingface.github.io/text-generation-inference/
+
+    Returns the text, or with `details` a `TextGenerationOutput`. `help(client.text_generation)` has every parameter,
+    and what is raised.
+    """
     feature_extraction = Task(embeddings.feature_extraction)
     create_embedding = Task(embeddings.create_embedding)
 
