@@ -50,7 +50,10 @@ class AsyncTask(Bound[P, E, R], CoroutineFunction):
         return self._client._call(self.declaration, args, kwargs)
 
     def stream(self, *args: P.args, **kwargs: P.kwargs) -> AsyncRun[E, R]:
-        """The same call as a run: a context manager and an iterator of its events."""
+        """The same call as a run: a context manager and an iterator of its events.
+
+        They end with the result: its pieces as they come, the items of a list, or all of it.
+        """
         return self._client._run(self.declaration, args, kwargs)
 
 
@@ -64,7 +67,10 @@ class SyncTask(Bound[P, E, R]):
         return Run(result) if isinstance(result, AsyncRun) else result  # type: ignore[return-value]
 
     def stream(self, *args: P.args, **kwargs: P.kwargs) -> Run[E, R]:
-        """The same call as a run: a context manager and an iterator of its events."""
+        """The same call as a run: a context manager and an iterator of its events.
+
+        They end with the result: its pieces as they come, the items of a list, or all of it.
+        """
         return Run(self._client._run(self.declaration, args, kwargs))
 
 

@@ -1,4 +1,4 @@
-"""The tasks, one row each, as both clients have them. Nothing else is here, and nothing is decided here."""
+"""The tasks, one row each, as both clients have them, and what is read from a row by its name."""
 
 from __future__ import annotations
 
