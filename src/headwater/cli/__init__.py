@@ -5,7 +5,7 @@
     options, connection  a declaration's parameters, and the client's, as options
     streaming, markdown  an answer while it comes
     results, files       an answer that is there: as text, JSON or a file
-    progress             the states of a job, on one line
+    progress, jobs       the states of a job, on one line; what became of one that Ctrl-C left
     terminal             what may reach a screen; the lines of ours on stderr
     tables               `headwater providers`, `headwater tasks`
 

@@ -15,6 +15,7 @@ from typing import Any, Final
 from ..errors import InputError, InvalidParameterError
 from . import connection, picture, results
 from .files import STANDARD, OutputFile, free_name, standard_input, standard_text
+from .jobs import left_with_a_word
 from .options import AnyDeclaration, Options, option, summary
 from .progress import ProgressLine
 from .streaming import PIECES, answer, note_cut, write_message, write_pieces, write_rest
@@ -129,7 +130,7 @@ class Command:
     def _result(self, task: Any, arguments: dict[str, Any]) -> Any:
         if self.streams:
             return task(**arguments)
-        with ProgressLine() as line, task.stream(**arguments) as run:
+        with left_with_a_word(task.stream(**arguments)) as run, ProgressLine() as line:
             line.watch(run)
             for event in run:
                 line.show(event)
@@ -137,7 +138,7 @@ class Command:
 
     def _save(self, task: Any, arguments: dict[str, Any], file: OutputFile) -> None:
         """A video may be larger than memory: it goes to the disk as it comes."""
-        with ProgressLine() as line, task.stream(**arguments) as run:
+        with left_with_a_word(task.stream(**arguments)) as run, ProgressLine() as line:
             file.fill(run, line.watch(run).show)
 
     def _write_answer(self, task: Any, arguments: dict[str, Any], given: Mapping[str, Any]) -> None:
