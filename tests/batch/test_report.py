@@ -395,6 +395,13 @@ def test_a_file_that_has_no_results(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert not (tmp_path / "in-report").exists()
 
 
+def test_the_command_draws_nothing_of_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "out.jsonl").write_bytes(b"")
+    assert main(["batch", "report", str(tmp_path / "out.jsonl")]) == 2
+    assert "has no results yet" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["out.jsonl"]
+
+
 @pytest.mark.parametrize("name", ["missing.jsonl", "."])
 def test_a_file_that_cannot_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
     with pytest.raises(InputError, match="cannot be read"):

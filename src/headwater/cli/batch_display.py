@@ -170,6 +170,18 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def _in_lines(parts: list[str], width: int) -> list[str]:
+    """Parts side by side, as many in a line as fit, and none broken."""
+    lines = [""]
+    for part in parts:
+        wider = f"{lines[-1]}  {part}" if lines[-1] else part
+        if len(wider) > width and lines[-1]:
+            lines.append(part)
+        else:
+            lines[-1] = wider
+    return lines
+
+
 @contextmanager
 def _live() -> Iterator[Show]:
     from rich.console import Console
@@ -184,7 +196,8 @@ def _live() -> Iterator[Show]:
     def drawn(event: BatchProgress) -> Table:
         finished, total = event.done + event.failed, max(event.total, 1)
         bar: Any = ProgressBar(total, finished, width=min(60, console.width), complete_style="cyan")
-        told = [f"{_counts(event)}  {finished / total:.0%}", bar, "  ".join(_rates(event)), _errors(event.errors)]
+        rates = _in_lines(_rates(event), console.width)
+        told = [f"{_counts(event)}  {finished / total:.0%}", bar, *rates, _errors(event.errors)]
         table = Table.grid()
         for line in filter(None, told):
             table.add_row(Text(clean(line)) if isinstance(line, str) else line)

@@ -51,6 +51,8 @@ def report(
     except ImportError as error:
         say(str(error))
         return 2
+    if not made.data.records and not made.data.unreadable:
+        raise InputError(f"{source} has no results yet, and nothing was drawn")
     folder = Path(output) if output is not None else source.with_name(f"{source.stem}-report")
     try:
         folder.mkdir(parents=True, exist_ok=True)
