@@ -126,7 +126,7 @@ PAIRS = {
     ),
     "what is not known": (
         [chunk(part(content="Hi", audio={"id": 1}, finish_reason="stop")), chunk(surprise=1)],
-        plain(message(content="Hi", audio={"id": 1})),
+        plain(message(content="Hi")),
     ),
     "names in a later chunk only": (
         [chunk(id="", model="", created=0), chunk(part(content="Hi", finish_reason="stop"))],

@@ -10,7 +10,7 @@ a delta, the usage of a choice (Kimi) or of `x_groq`, and a character of which t
 message takes the place of what came before it; a chunk then shows what is new in it.
 
 Nearly all chunks are the same but for their text, and so is their length without it: only those of another length are
-looked through for members that no field holds.
+looked through for what no field holds.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from .chat_types import (
     ChatCompletionStreamOutputFunction,
     usage_beside,
 )
-from .cut_text import CutText
+from .cut_text import CutText, healed_all
 from .gathered import Gathered
 from .tool_call_fold import ToolCalls
 
@@ -49,19 +49,18 @@ _OF_CHUNK: Final = frozenset(ChatCompletionStreamOutput.__struct_fields__)
 _OF_CHOICE: Final = frozenset({*ChatCompletionStreamOutputChoice.__struct_fields__, "message", "text", "usage"})
 _OF_MESSAGE: Final = frozenset({"audio", "annotations", "reasoning_details"})
 """Fields of a message that are gathered as what no field holds."""
-_OF_DELTA: Final = frozenset(ChatCompletionStreamOutputDelta.__struct_fields__) - _OF_MESSAGE
+_OF_DELTA: Final = frozenset({*ChatCompletionStreamOutputDelta.__struct_fields__, "function_call"})
 _OF_ONE_CHUNK: Final = frozenset({"obfuscation", "token_id"})
 """Members that say something about their chunk alone."""
-_MOST_LENGTHS: Final = 64
-
 _encode: Final = msgspec.json.Encoder().encode
 
 
 class _Choice:
-    """One choice so far. `lengths`: of chunks without their text that have nothing but that."""
+    """One choice so far."""
 
     __slots__ = (
         "_append",
+        "_around",
         "_beside",
         "_content",
         "_function",
@@ -77,12 +76,11 @@ class _Choice:
         "_tool_calls",
         "finish_reason",
         "index",
-        "lengths",
     )
 
-    def __init__(self, index: int, lengths: set[int]) -> None:
+    def __init__(self, index: int) -> None:
         self.index = index
-        self.lengths = lengths
+        self._around = 0  # the length of a chunk with nothing but text, without that
         self.finish_reason: str | None = None
         self._role: str | None = None
         self._content = CutText()
@@ -117,10 +115,20 @@ class _Choice:
             or delta.refusal is not None
         ):
             return False
-        length = len(event._body or b"")  # type: ignore[attr-defined]
-        if length - len(text) not in self.lengths and length + 2 - len(_encode(text)) not in self.lengths:
+        try:
+            length = len(event._body) - self._around  # type: ignore[attr-defined]
+        except AttributeError:  # it was not read from bytes
+            return False
+        if length != len(text) and length + 2 != len(_encode(text)):
             return False
         self._append(text)
+        return True
+
+    def learn(self, length: int, text: str) -> bool:
+        """Remember how long a chunk is without its text, if that is written as it is; whether it is."""
+        if len(_encode(text)) != len(text) + 2:
+            return False
+        self._around = length - len(text)
         return True
 
     @property
@@ -143,8 +151,8 @@ class _Choice:
             calls = _each(given.get("tool_calls"), len(delta.tool_calls))
             self._tool_calls = self._tool_calls or ToolCalls()
             self._tool_calls.add(delta.tool_calls, shown.delta.tool_calls or [], calls)
-        if delta.function_call is not None:
-            self._take_function(delta)
+        if isinstance(given.get("function_call"), dict):
+            self._take_function(given["function_call"])
         if choice.logprobs is not None:
             self._logprobs = _with(self._logprobs, choice.logprobs)
         if choice.finish_reason:
@@ -160,7 +168,14 @@ class _Choice:
         if isinstance(given.get("content"), list):
             self._parts = self._parts or Gathered(pieces=True)
             self._parts.add({"content": given["content"]})
-        return self._keep(delta, given, sent)
+        more = {
+            name: value
+            for name, value in given.items()
+            if name not in ChatCompletionStreamOutputDelta.__struct_fields__
+        }
+        if more:
+            shown.delta.hold(healed_all(more))
+        return self._keep(given, sent)
 
     def _take_texts(self, delta: ChatCompletionStreamOutputDelta, shown: ChatCompletionStreamOutputDelta) -> None:
         if delta.content is not None:
@@ -177,10 +192,11 @@ class _Choice:
             self._refusal = self._refusal or CutText()
             shown.refusal = self._refusal.take(delta.refusal)
 
-    def _take_function(self, delta: ChatCompletionStreamOutputDelta) -> None:
-        """The one call of a server that knows no tools: a tool call without an id."""
+    def _take_function(self, sent: dict[str, Any]) -> None:
+        """The one call of a server that knows no tools: a tool call with an id of ours."""
         self._function = self._function or ToolCalls()
-        piece = ChatCompletionStreamOutputDeltaToolCall(index=0, id="0", function=delta.function_call)  # type: ignore[arg-type]
+        function = convert(sent, ChatCompletionStreamOutputFunction)
+        piece = ChatCompletionStreamOutputDeltaToolCall(index=0, id="0", function=function)
         self._function.add([piece], [piece], [{}])
 
     def _take_message(self, sent: dict[str, Any], shown: ChatCompletionStreamOutputDelta) -> None:
@@ -212,18 +228,15 @@ class _Choice:
             self._tool_calls.add(pieces, pieces, _each(sent.get("tool_calls"), len(pieces)))
         if message.function_call is not None:
             self._function = None
-            shown.function_call = convert(sent["function_call"], ChatCompletionStreamOutputFunction)
-            self._take_function(shown)
+            self._take_function(sent["function_call"])
         further = {name: value for name, value in sent.items() if name not in _OF_DELTA and value}
         if further:
             self._further = Gathered(pieces=True)
             self._further.add(further)
 
-    def _keep(self, delta: ChatCompletionStreamOutputDelta, given: dict[str, Any], sent: dict[str, Any]) -> bool:
+    def _keep(self, given: dict[str, Any], sent: dict[str, Any]) -> bool:
         """Gather what no field holds; whether that was something new."""
         further = {name: value for name, value in given.items() if name not in _OF_DELTA and name not in _OF_ONE_CHUNK}
-        if not given:
-            further = {name: getattr(delta, name) for name in _OF_MESSAGE if getattr(delta, name) is not None}
         beside = {name: value for name, value in sent.items() if name not in _OF_CHOICE and name not in _OF_ONE_CHUNK}
         fresh = False
         if further:
@@ -296,7 +309,6 @@ class ChatFold:
         "_fingerprint",
         "_further",
         "_id",
-        "_lengths",
         "_model",
         "_object",
         "_plain",
@@ -318,7 +330,6 @@ class ChatFold:
         self._tier: str | None = None
         self._usage: ChatCompletionOutputUsage | None = None
         self._further: Gathered | None = None
-        self._lengths: set[int] = set()
         self._plain: _Choice | None = None  # the only choice so far, once the stream has said what it is
 
     def add(self, event: ChatCompletionStreamOutput) -> None:
@@ -345,9 +356,10 @@ class ChatFold:
         self._tier = self._tier or event.service_tier
         only = next(iter(self._choices.values())) if len(self._choices) == 1 else None
         known_well = only is not None and self._id and self._object != _OLD_OBJECT and not only.waits
-        self._plain = only if known_well else None
-        if not fresh and self._plain is not None and event is source:
-            self._learn(event)
+        if only is None or not known_well:
+            self._plain = None
+        elif not fresh and event is source and self._learns(only, event, parts):
+            self._plain = only
 
     def _choice(self, event: ChatCompletionStreamOutput, choice: ChatCompletionStreamOutputChoice) -> _Choice:
         index = 0 if event.object == _OLD_OBJECT else choice.index
@@ -357,7 +369,7 @@ class ChatFold:
             known = next(iter(self._choices.values()))
             known.index = 0  # as the plain answer has it
         if known is None:
-            known = self._choices[index] = _Choice(index, self._lengths)
+            known = self._choices[index] = _Choice(index)
         return known
 
     def _counts(self, event: ChatCompletionStreamOutput, choice: ChatCompletionStreamOutputChoice) -> bool:
@@ -375,15 +387,23 @@ class ChatFold:
         self._further = self._further or Gathered(pieces=False)
         return self._further.add(further)
 
-    def _learn(self, event: ChatCompletionStreamOutput) -> None:
-        """Remember the length of a chunk that has nothing but its text, if it is written as it is long."""
-        choice = event.choices[0] if len(event.choices) == 1 else None
-        text = choice.delta.content if choice is not None else None
+    def _learns(self, only: _Choice, event: ChatCompletionStreamOutput, parts: list[Any]) -> bool:
+        """Whether the chunk says nothing but its text, so that others can be known by it."""
         body = vars(event).get("_body")
-        if text is None or body is None or event.usage is not None or len(self._lengths) >= _MOST_LENGTHS:
-            return
-        if len(_encode(text)) == len(text) + 2:
-            self._lengths.add(len(body) - len(text))
+        if body is None or event.usage is not None or len(event.choices) != 1 or event.choices[0].index != only.index:
+            return False
+        choice = event.choices[0]
+        delta = choice.delta
+        says_more = (
+            choice.finish_reason is not None
+            or choice.logprobs is not None
+            or delta.reasoning is not None
+            or delta.tool_calls is not None
+            or delta.refusal is not None
+        )
+        given = parts[0].get("delta")
+        text = given.get("content") if isinstance(given, dict) and not given.get("function_call") else None
+        return isinstance(text, str) and text == delta.content and not says_more and only.learn(len(body), text)
 
     def complete(self, *, marked: bool = False) -> bool:
         """Whether a choice has begun, and every one says why it ended: a server that ignores `n` gives one, as it does

@@ -261,8 +261,9 @@ class ChatCompletionStreamOutputDeltaToolCall(Output):
         self.id = "" if self.id is None else str(self.id)
 
 
-class ChatCompletionStreamOutputDelta(Output):
-    """What this chunk adds to a choice's message, whose fields these are."""
+class ChatCompletionStreamOutputDelta(OpenOutput):
+    """What this chunk adds to a choice's message, whose fields these are. What else it adds, such as `function_call` or
+    `reasoning_details`, is there under its name: `delta["function_call"]`."""
 
     role: str | None = None
     content: Parts = None
@@ -271,10 +272,6 @@ class ChatCompletionStreamOutputDelta(Output):
     refusal: str | None = None
     tool_call_id: str | None = None
     tool_calls: Listed[ChatCompletionStreamOutputDeltaToolCall] | None = None
-    function_call: ChatCompletionStreamOutputFunction | None = None
-    reasoning_details: Any = None
-    audio: Any = None
-    annotations: Any = None
 
 
 class ChatCompletionStreamOutputChoice(Output):

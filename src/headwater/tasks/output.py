@@ -6,7 +6,7 @@ The server's own bytes stay attached to a result's outermost object, undecoded; 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import msgspec
 
@@ -17,9 +17,6 @@ S = TypeVar("S", bound="Output")
 
 class Output(msgspec.Struct, kw_only=True, dict=True):
     """A result: `out.score`, `out["score"]`, `out.get("score")`, `"score" in out`, `dict(out)`, `out.to_json()`."""
-
-    if not TYPE_CHECKING:
-        _body = None  # the server's bytes: on the outermost object of what was read from them
 
     def __getitem__(self, key: str) -> Any:
         if key in self.__struct_fields__:
