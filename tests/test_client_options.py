@@ -99,6 +99,7 @@ GIVEN: dict[str, Any] = {
     "hedge_after": 1.5,
     "allow_insecure": True,
     "input_policy": InputPolicy.untrusted,
+    "max_response_bytes": 9_000_000,
 }
 CHANGED: dict[str, Any] = {
     "model": "other",
@@ -114,6 +115,7 @@ CHANGED: dict[str, Any] = {
     "hedge_after": None,
     "allow_insecure": False,
     "input_policy": InputPolicy(),
+    "max_response_bytes": None,
 }
 
 

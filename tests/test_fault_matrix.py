@@ -162,7 +162,7 @@ ROWS = [
         )
     ),
     # streams: size
-    Row("sse_big_line", "stream", ResponseTooLargeError, 1, {"mb": 20}),
+    Row("sse_big_line", "stream", ResponseTooLargeError, 1, {"mb": 80}),
     Row("sse_endless_line", "stream", ResponseTooLargeError),
     Row("sse_endless_event", "stream", ResponseTooLargeError),
     # streams: errors inside, odd events

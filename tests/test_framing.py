@@ -490,10 +490,10 @@ def test_many_events_in_one_piece_may_exceed_the_limit_together() -> None:
         assert SSEFraming(limit=8).feed((b"data: ab" + end * 2) * 100) == [Frame(b"ab")] * 100
 
 
-def test_the_default_limit_is_16_mib() -> None:
+def test_the_default_limit_is_64_mib() -> None:
     mebibyte = b"x" * 2**20
     for framing in (SSEFraming(), JSONLinesFraming()):
-        for _ in range(16):
+        for _ in range(64):
             assert framing.feed(mebibyte) == []
         with pytest.raises(ResponseTooLargeError):
             framing.feed(b"x")

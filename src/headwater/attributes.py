@@ -96,6 +96,9 @@ class Options:
     max_retries: Option[int] = Option("retries", "The retries, in OpenAI's word.")
     hedge_after: Option[float | None] = Option("hedge_after", "Seconds after which a call is made a second time.")
     allow_insecure: Option[bool] = Option("allow_insecure", "Whether a key may go over plain http to another machine.")
+    max_response_bytes: Option[int | None] = Option(
+        "max_response_bytes", "The most bytes of an answer, and of an event."
+    )
     input_policy: Option[InputPolicy] = Option("input_policy", "What inputs may be.")
 
     def __setattr__(self, name: str, value: Any) -> None:

@@ -35,6 +35,7 @@ from .methods import names
 from .options import (
     ALIASES,
     HIDDEN,
+    bytes_of,
     concealed,
     concealed_url,
     cookie_of,
@@ -93,6 +94,7 @@ class Client(Tasks, Options):
         hedge_after: float | None = None,
         allow_insecure: bool = False,
         input_policy: InputPolicy = ANYTHING,
+        max_response_bytes: int | None = None,
     ) -> None:
         """Make a client; nothing is sent, started or loaded.
 
@@ -123,6 +125,9 @@ class Client(Tasks, Options):
                 call in ten is, never a queued job, nor a result that is saved to a file.
             allow_insecure: Let a key go over plain http to another machine.
             input_policy: What inputs may be, such as `InputPolicy.untrusted`.
+            max_response_bytes: The most decoded bytes of a whole answer, and of one event of a stream. Where it is not
+                given, 64 MiB for both, and 256 MiB for an answer that is an image, a sound or a video. What is
+                downloaded by URL has `InputPolicy.limit`.
 
         Raises:
             InvalidParameterError: Two arguments say two things: `token` and `api_key`, a URL and `provider`.
@@ -150,6 +155,7 @@ class Client(Tasks, Options):
             "hedge_after": hedge_after,
             "allow_insecure": allow_insecure,
             "input_policy": input_policy,
+            "max_response_bytes": max_response_bytes,
         }
         self._configure({name: None if is_not_given(value) else value for name, value in given.items()})
 
@@ -170,6 +176,7 @@ class Client(Tasks, Options):
             allow_insecure=given["allow_insecure"],
             model_urls=policy.model_urls,
         )
+        bytes_of(given["max_response_bytes"])
         router = Router(places(settings, given["provider"]))
         limits, most, after = Timeout.of(given["timeout"]), count_of(retries), seconds_of(given["hedge_after"])
         transports = Transports(
@@ -177,9 +184,9 @@ class Client(Tasks, Options):
         )
         self._settings, self._router, self._transports = settings, router, transports
         self._timeout, self._retries, self._hedge_after = limits, Retries(most=most), after
-        self._engine = self._make_engine(policy, real_waits=not os.environ.get("HEADWATER_TEST_MODE"))
         kept = {name: Kept(given[name]) for name in ("headers", "cookies", "proxies")}
         self._arguments: dict[str, Any] = {**given, **kept, "token": settings.key, "retries": most}
+        self._engine = self._make_engine(policy, real_waits=not os.environ.get("HEADWATER_TEST_MODE"))
 
     def __repr__(self) -> str:
         if "_arguments" not in vars(self):  # its making failed, and a traceback shows locals
@@ -232,8 +239,10 @@ class Client(Tasks, Options):
         return changes
 
     def _make_engine(self, policy: InputPolicy, *, real_waits: bool) -> Engine:
-        transports = self._transports
-        return Engine(transports.for_url, assets=transports.for_asset, policy=policy, real_waits=real_waits)
+        transports, largest = self._transports, self._arguments["max_response_bytes"]
+        return Engine(
+            transports.for_url, assets=transports.for_asset, policy=policy, largest=largest, real_waits=real_waits
+        )
 
     def _run(self, declaration: Declaration[Any, Any, Any], args: tuple[Any, ...], kwargs: Any) -> AsyncRun[Any, Any]:
         return self._start(declaration, declaration.bind(args, kwargs), stream=True)

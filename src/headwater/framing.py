@@ -29,7 +29,7 @@ import msgspec
 from headwater.errors import ResponseTooLargeError
 from headwater.json_text import is_json
 
-DEFAULT_LIMIT = 16 * 1024 * 1024  # bytes of one event or line
+DEFAULT_LIMIT = 64 * 1024 * 1024  # bytes of one event or line, as a whole answer may have
 
 WHOLE = frozenset({"application/json", "text/plain"})
 """What an answer may be that was to be a stream and is whole."""

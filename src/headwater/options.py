@@ -69,6 +69,14 @@ def count_of(retries: object) -> int:
     return retries
 
 
+def bytes_of(largest: object) -> None:
+    """Refuse what is no number of bytes, and not None, which leaves an answer's bound at the default."""
+    if largest is None:
+        return
+    if isinstance(largest, bool) or not isinstance(largest, int) or largest < 1:
+        raise InvalidParameterError("max_response_bytes must be a whole number above 0, or None")
+
+
 def seconds_of(hedge_after: object) -> float | None:
     """After how many seconds a call is hedged; None for never."""
     if hedge_after is None:

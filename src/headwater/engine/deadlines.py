@@ -13,7 +13,7 @@ import msgspec
 from ..errors import InferenceTimeoutError, InvalidParameterError
 from ..wire import FOREVER
 
-Phase: TypeAlias = Literal["total", "connect", "first_event", "idle"]
+Phase: TypeAlias = Literal["total", "connect", "first_event", "idle", "alive"]
 
 
 class Timeout(msgspec.Struct, frozen=True):
@@ -22,13 +22,18 @@ class Timeout(msgspec.Struct, frozen=True):
     `total`: the whole call with queueing, connecting, retries, backoff, polling and the body. `connect`: one
     connection, TLS included. `first_event`: from the call's start to the first event of a stream, or to the head of
     a plain answer; each provider of a list has as long from its own turn's start. `idle`: the
-    silence between events of a stream that has begun; comments and fragments are none.
+    silence between events of a stream that has begun; comments, pings and fragments are none. `alive`: the silence in
+    which nothing comes at all of an answer that has begun, and anything is a sign of life: comments, pings, fragments.
+
+    So `Timeout(idle=None, alive=30)` waits for as long as the server says that it lives, and `Timeout(idle=600,
+    alive=30)` for ten minutes at most. The default asks for no signs of life, and counts none: many servers send none.
     """
 
     total: float | None = None
     connect: float | None = 10.0
     first_event: float | None = None
     idle: float | None = 120.0
+    alive: float | None = None
 
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:
@@ -55,7 +60,7 @@ class Deadlines:
     `total` is when the turn must be over, and `whole` when the call must be.
     """
 
-    __slots__ = ("began", "first", "idle", "limits", "total", "turn", "whole")
+    __slots__ = ("alive", "began", "first", "idle", "limits", "total", "turn", "whole")
 
     def __init__(self, limits: Timeout, began: float, turn: float | None = None) -> None:
         self.limits = limits
@@ -74,6 +79,7 @@ class Deadlines:
     def _set(self, limits: Timeout) -> None:
         self.first = FOREVER if limits.first_event is None else self.turn + limits.first_event
         self.idle = FOREVER if limits.idle is None else limits.idle
+        self.alive = FOREVER if limits.alive is None else limits.alive
 
     def passed(self, phase: Phase, now: float) -> InferenceTimeoutError:
         """The error for a wait that ended at `now` because of `phase`, or of the total if that was over first."""
@@ -91,4 +97,5 @@ _SAYS: dict[Phase, str] = {
     "connect": "no connection",
     "first_event": "the server did not begin to answer",
     "idle": "the stream said nothing",
+    "alive": "the server gave no sign of life",
 }

@@ -18,7 +18,7 @@ from anyio.lowlevel import current_token
 from ..errors import Attempt, HeadwaterError, ProviderError
 from ..flow import Cached, Reply, Request, Step, Stream
 from ..refusals import REQUEST_IDS, bare, hint_at, redacted, unframed
-from ..wire import FOREVER, Incoming
+from ..wire import FOREVER, Incoming, Silence
 from .body import Body
 from .cache import play
 from .deadlines import DEFAULT, Deadlines, Phase, Timeout
@@ -128,7 +128,8 @@ class Exchange:
     def piece(self, body: Body) -> Awaitable[bytes]:
         """The next piece of a body, b"" at its end."""
         self.body = body
-        return body.read() if body.ready() else self._bounded("idle", body.read())
+        phase: Phase = "alive" if self.deadlines.alive < self.deadlines.idle else "idle"
+        return body.read() if body.ready() else self._bounded(phase, body.read())
 
     @property
     def size(self) -> int:
@@ -167,7 +168,7 @@ class Exchange:
         try:
             if not 200 <= incoming.status < 300:
                 raise await self.refusal(request, incoming)
-            body = Body(incoming, request.limit)
+            body = Body(incoming, self.engine.bound(request.limit))
             while await body.read():
                 pass
         except BaseException:
@@ -280,7 +281,7 @@ class Exchange:
         if events is None:
             events = await self._answered(step)
         try:
-            event = await self._bounded("first_event", events.first())
+            event = await self._first(events)
             if event is None:
                 raise await unbegun(self._plan, events, self._reading_until())
         except BaseException as error:
@@ -291,12 +292,26 @@ class Exchange:
             raise
         return events, event
 
+    async def _first(self, events: Events) -> Any:
+        """The first event, by its deadline, and with no silence longer than a server that lives may keep."""
+        deadlines, event = self.deadlines, None
+        if deadlines.alive == FOREVER:
+            return await self._bounded("first_event", events.first())
+        limit = min(deadlines.total, deadlines.first)
+        while event is None and not events.over:
+            moment = min(limit, self.now() + deadlines.alive)
+            try:
+                event = await events.within(moment, once=True)
+            except Silence:
+                raise deadlines.passed("first_event" if moment == limit else "alive", self.now()) from None
+        return event
+
     async def _answered(self, step: Stream[Any, Any]) -> Events:
         incoming = await self._bounded("first_event", self._transmit(step.request))
         try:
             if not 200 <= incoming.status < 300:
                 raise await self.refusal(step.request, incoming)
-            return Events(step, incoming)
+            return Events(step, incoming, self.engine.bound(step.request.limit))
         except BaseException:
             await give_up(incoming)
             raise
@@ -313,7 +328,7 @@ class Exchange:
     async def _whole(self, request: Request, incoming: Incoming) -> Reply:
         if not 200 <= incoming.status < 300:
             raise await self.refusal(request, incoming)
-        body = Body(incoming, request.limit)
+        body = Body(incoming, self.engine.bound(request.limit))
         pieces: list[bytes] = []
         while piece := await self.piece(body):
             pieces.append(piece)
@@ -338,6 +353,8 @@ class Exchange:
             limit = min(limit, deadlines.first)
         elif phase == "idle":
             limit = min(limit, self.now() + deadlines.idle)
+        elif phase == "alive":
+            limit = min(limit, self.now() + deadlines.alive)
         return work if limit == FOREVER else self._until(limit, phase, work)
 
     async def _until(self, limit: float, phase: Phase, work: Awaitable[T]) -> T:

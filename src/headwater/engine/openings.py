@@ -37,25 +37,26 @@ def media_type(incoming: Incoming) -> str:
     return incoming.headers.get("content-type", "").partition(",")[0].partition(";")[0].strip().lower()
 
 
-def framing_of(step: Stream[Any, Any], incoming: Incoming) -> Framing:
-    """What cuts the answer's body into frames; it may be settled by the body's first bytes."""
+def framing_of(step: Stream[Any, Any], incoming: Incoming, limit: int) -> Framing:
+    """What cuts the answer's body into frames of at most `limit` bytes; the body's first bytes may settle it."""
     if step.framing == "bytes":
         return BodyFraming(incoming.headers.get("content-type", ""))
     if step.framing == "json-lines":
-        return JSONLinesFraming()
+        return JSONLinesFraming(limit)
     label = media_type(incoming)
     if step.framing == "sse" and label == EVENTS and not step.whole:
-        return SSEFraming()
-    return Opening(step, label, incoming.headers.get("content-type", ""))
+        return SSEFraming(limit)
+    return Opening(step, label, incoming.headers.get("content-type", ""), limit)
 
 
 class Opening:
     """The framing of a body whose first bytes say what it is. Raises `NoStreamError` where that is no such stream."""
 
-    def __init__(self, step: Stream[Any, Any], label: str, content_type: str) -> None:
+    def __init__(self, step: Stream[Any, Any], label: str, content_type: str, limit: int) -> None:
         self._step = step
         self._label = label
         self._content_type = content_type
+        self._limit = limit
         self._head = b""
         self._framing: Framing | None = None
 
@@ -99,13 +100,13 @@ class Opening:
     def _of_events(self) -> Framing:
         head = self._head
         if head[:1] in (b"{", b"["):
-            return WholeFraming("application/json") if self._step.whole else SSEFraming()
+            return WholeFraming("application/json", self._limit) if self._step.whole else SSEFraming(self._limit)
         if _FIELD.match(head) or not head:
-            return SSEFraming()
+            return SSEFraming(self._limit)
         if self._step.whole and self._label == "text/plain" and not is_html("", head):
-            return WholeFraming(self._label)
+            return WholeFraming(self._label, self._limit)
         if self._label == EVENTS and not is_html("", head):
-            return SSEFraming()
+            return SSEFraming(self._limit)
         raise self._no_stream()
 
     def _of_body(self) -> Framing:
@@ -114,12 +115,12 @@ class Opening:
         if is_html("", head) or (is_json and not self._step.whole):
             raise self._no_stream()
         if is_json:
-            return WholeFraming("application/json")
+            return WholeFraming("application/json", self._limit)
         if self._label not in _UNLABELLED:
             return BodyFraming(self._content_type)
         if not sniff(head) and is_text(head):
             if self._step.whole and self._label == "text/plain":
-                return WholeFraming(self._label)
+                return WholeFraming(self._label, self._limit)
             raise self._no_stream()
         return BodyFraming(sniff(head) or "application/octet-stream")
 

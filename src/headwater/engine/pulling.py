@@ -298,18 +298,22 @@ class Pulled(Held):
         if begun >= deadlines.total:  # though more is there already, as it always is in a flood
             raise deadlines.passed("total", begun)
         until = min(deadlines.total, begun + deadlines.idle - self._silent)
+        moment, watched = until, deadlines.alive != FOREVER
         try:
-            if not events.wait_until(until):
-                return await events.within(until)
             while event is None and not events.over:
-                try:
-                    event = events.feed(await events.receive())
-                except HeadwaterError as error:
-                    events.stop(error)
+                if watched:
+                    moment = min(until, now() + deadlines.alive)
+                if not events.wait_until(moment):
+                    event = await events.within(moment, once=watched)
+                else:
+                    try:
+                        event = events.feed(await events.receive())
+                    except HeadwaterError as error:
+                        events.stop(error)
                 if event is None and not events.over and now() >= until:  # comments without end are silence, too
                     raise Silence
         except Silence:
-            raise deadlines.passed("idle", now()) from None
+            raise deadlines.passed("alive" if moment < until else "idle", now()) from None
         except BaseException:
             self._silent += now() - begun
             raise

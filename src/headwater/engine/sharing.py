@@ -17,7 +17,8 @@ class Engine:
     """What the calls of one client share: its transports, its cache, its quotas, what it knows of providers.
 
     `transport` gives what carries requests to a URL, `assets` what carries downloads (default: the same). `policy`
-    says what may be read and downloaded. `real_waits` False lets backoff and polling take no time.
+    says what may be read and downloaded. `largest`: the most decoded bytes of an answer, and of one event of a stream;
+    None leaves it at what the request says. `real_waits` False lets backoff and polling take no time.
 
     `order` may be set, on a `copy.copy` that then shares all the rest: it is given the names of a call's routes (a
     provider's, or a URL's origin) and gives their places in the order in which to ask them. Whatever it says, a route
@@ -25,7 +26,19 @@ class Engine:
     `pace` may be set in the same way: it is asked before each attempt.
     """
 
-    __slots__ = ("assets", "cache", "health", "hedges", "order", "pace", "policy", "quotas", "real_waits", "transport")
+    __slots__ = (
+        "assets",
+        "cache",
+        "health",
+        "hedges",
+        "largest",
+        "order",
+        "pace",
+        "policy",
+        "quotas",
+        "real_waits",
+        "transport",
+    )
 
     def __init__(
         self,
@@ -33,11 +46,13 @@ class Engine:
         *,
         assets: Callable[[Url], Transport] | None = None,
         policy: InputPolicy = POLICY,
+        largest: int | None = None,
         real_waits: bool = True,
     ) -> None:
         self.transport = transport
         self.assets = assets or transport
         self.policy = policy
+        self.largest = largest
         self.real_waits = real_waits
         self.cache = Cache()
         self.quotas: dict[str, Quota] = {}
@@ -45,6 +60,10 @@ class Engine:
         self.health = Health()
         self.order: Order | None = None
         self.pace: Pace | None = None
+
+    def bound(self, limit: int) -> int:
+        """The most decoded bytes of an answer to a request with this limit, and of one event of its stream."""
+        return limit if self.largest is None else self.largest
 
     def quota(self, provider: str) -> Quota:
         """The provider's retry quota."""

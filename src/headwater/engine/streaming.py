@@ -46,7 +46,7 @@ class Events:
         "size",
     )
 
-    def __init__(self, step: Stream[Any, Any], incoming: Incoming) -> None:
+    def __init__(self, step: Stream[Any, Any], incoming: Incoming, limit: int) -> None:
         self.incoming = incoming
         self.lasts = hasattr(incoming, "kept")
         if self.lasts:
@@ -56,7 +56,7 @@ class Events:
         self._decode = step.decode
         body = Body(incoming, float("inf"))
         self._body = None if body.plain else body
-        self._framing = framing_of(step, incoming)
+        self._framing = framing_of(step, incoming, limit)
         self._frames = _NOTHING
         self.size = 0
         self.count = 0
@@ -129,20 +129,25 @@ class Events:
         self._frames = iter(frames)
         return self.take()
 
-    async def first(self) -> Any:
-        """Wait for the next event, without a limit; None when it is over."""
+    async def first(self, *, once: bool = False) -> Any:
+        """Wait for the next event, without a limit; None when it is over, or `once` a piece has come that has none."""
         event = None
         while event is None and not self.over:
             try:
                 event = self.feed(await self.receive())
             except HeadwaterError as error:
                 self.stop(error)
+            if once:
+                break
         return event
 
-    async def within(self, until: float) -> Any:
-        """The same until a moment on anyio's clock; raises `Silence`. For answers that keep no time themselves."""
+    async def within(self, until: float, *, once: bool = False) -> Any:
+        """The same until a moment on anyio's clock; raises `Silence`. For answers that keep no time themselves.
+
+        `once`: of the next piece alone, with None where it completes no event.
+        """
         with CancelScope(deadline=until):
-            return await self.first()
+            return await self.first(once=once)
         raise Silence
 
     def stop(self, error: HeadwaterError) -> None:
