@@ -86,6 +86,7 @@ CHOICES: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"refusal": {}}, {}),
     ({"role": 5, "name": []}, {}),
     ({"tool_calls": [None]}, {}),
+    ({"tool_calls": {}}, {}),
     ({"tool_calls": False}, {}),
     ({"tool_calls": "none"}, {}),
     ({"reasoning": False, "reasoning_content": {}}, {}),

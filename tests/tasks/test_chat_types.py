@@ -112,6 +112,7 @@ def test_tool_calls_of_old_text_generation_servers() -> None:
     calls = answer({"tool_calls": [called]}).choices[0].message.tool_calls
     assert calls is not None
     assert (calls[0].id, calls[0].function.name, calls[0].function.arguments) == ("0", "f", {"x": 1})
+    assert answer({"tool_calls": called}).choices[0].message.tool_calls == calls
     pieces = chunk({"tool_calls": called}).choices[0].delta.tool_calls
     assert pieces is not None
     assert [(piece.id, piece.index, piece.function.name) for piece in pieces] == [("0", None, "f")]

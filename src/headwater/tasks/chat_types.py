@@ -104,7 +104,7 @@ class ChatCompletionOutputMessage(OpenOutput):
     reasoning_content: str | None = None
     refusal: str | None = None
     tool_call_id: str | None = None
-    tool_calls: list[ChatCompletionOutputToolCall] | None = None
+    tool_calls: Listed[ChatCompletionOutputToolCall] | None = None
     name: str | None = None
     function_call: ChatCompletionOutputFunctionDefinition | None = None
     reasoning_details: Any = None
@@ -114,6 +114,8 @@ class ChatCompletionOutputMessage(OpenOutput):
     def __post_init__(self) -> None:
         if self.role is None:
             self.role = "assistant"
+        if isinstance(self.tool_calls, ChatCompletionOutputToolCall):
+            self.tool_calls = [self.tool_calls] if self.tool_calls != ChatCompletionOutputToolCall() else None
         content = self.content
         if content is not None and content.__class__ is not str:
             self.content, self.reasoning = text_of(content), self.reasoning or thoughts_of(content)
@@ -295,7 +297,8 @@ class ChatCompletionStreamOutputChoice(Output):
         if delta.reasoning_content and not delta.reasoning:
             delta.reasoning = delta.reasoning_content
         if delta.tool_calls and not isinstance(delta.tool_calls, list):
-            delta.tool_calls = [delta.tool_calls]  # text-generation-inference before 3
+            only = delta.tool_calls  # text-generation-inference before 3
+            delta.tool_calls = [only] if only != ChatCompletionStreamOutputDeltaToolCall() else None
         if self.index is None:
             self.index = 0
 
