@@ -116,7 +116,7 @@ def instead(
     """
     if _is_error(data):
         return _inside(data, provider, redact)
-    value = server_words.parse(data)
+    value = server_words.parse(data) if len(data) <= SHOWN_BODY else None  # no refusal is that long
     return _inside(data, provider, redact) if says_no(value, sure=sure) else None
 
 
