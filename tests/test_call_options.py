@@ -246,6 +246,15 @@ async def test_limits_of_a_call_may_be_several(driver: Driver) -> None:
     assert found.value.phase == "first_event"
 
 
+@pytest.mark.parametrize("at", ["call", "client"])
+async def test_limits_may_be_httpxs(driver: Driver, at: str) -> None:
+    limits = {"timeout": httpx.Timeout(None, read=0.05, connect=3)}
+    client = client_of(driver, transport=Caught(hangs=True), **(limits if at == "client" else {}))
+    with pytest.raises(InferenceTimeoutError) as found:
+        await do(driver, client.chat_completion, MESSAGES, **(limits if at == "call" else {}))
+    assert found.value.phase == "first_event"
+
+
 @pytest.mark.parametrize("json_", [{"a": 1, "b": 2}, [1]])
 async def test_a_post_takes_more_fields(driver: Driver, json_: Any) -> None:
     caught = Caught()

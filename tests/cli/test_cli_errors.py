@@ -28,7 +28,7 @@ def assert_one_line(done: Any, code: int, *words: str) -> None:
         (("--token", "x"), ("--token",)),
         (("--max-tokens", "many"), ("--max-tokens", "many")),
         (("--max-tokens", "-1.5"), ("--max-tokens", "-1.5")),
-        (("--top-p", "7"), ("--top-p",)),
+        (("--top-p", "most"), ("--top-p",)),
         (("--tools", "{"), ("--tools", "JSON")),
         (("--messages", "{}"), ("messages",)),
         (("--provider", "togther"), ("togther", "'together'")),

@@ -6,7 +6,7 @@ sleeps or holds a cancel scope.
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 
@@ -45,9 +45,16 @@ class Timeout(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, value: Timeout | float | None) -> Timeout:
-        """A bare number is `total`; None is the defaults."""
+        """A bare number is `total`; None is the defaults. httpx's own kind, which other clients take, has no total.
+
+        Its `read`, which bounds every wait for bytes, is `first_event` and `idle`.
+        https://www.python-httpx.org/advanced/timeouts/
+        """
         if value is None:
             return DEFAULT
+        if all(hasattr(value, name) for name in ("connect", "read", "write", "pool")):
+            theirs: Any = value
+            return cls(connect=theirs.connect, first_event=theirs.read, idle=theirs.read)
         return value if isinstance(value, Timeout) else cls(total=value)
 
 

@@ -101,7 +101,8 @@ class Declaration(Generic[P, E, R]):
         declared = inspect.signature(self._function)
         named = [p for p in declared.parameters.values() if p.kind is not p.VAR_KEYWORD]
         given = set(declared.parameters)
-        every = get_type_hints(CallOptions)
+        hints = get_type_hints(CallOptions)
+        every = {name: kind for name, kind in hints.items() if name in CALL_OPTIONS or name in self._hints}
         more = [
             inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
             for name, kind in (_without(frozenset(every), self._hints) | every).items()
