@@ -187,3 +187,29 @@ async def test_what_is_no_stream(driver: Driver, kind: str, label: str) -> None:
                 await streamed(client, kind)
             assert words in str(caught.value)
             assert "<" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("task", "label", "head"),
+    [
+        ("chat", "video/mp4", b"\0\0\0\x20ftypisom" + bytes(64)),
+        ("chat", "application/octet-stream", bytes(range(256))),
+        ("chat", "text/html", b"<!doctype html><title>Login</title>"),
+        ("image", "text/html", b"<!doctype html><title>Login</title>"),
+        ("labels", "audio/wav", WAVE),
+    ],
+)
+async def test_an_answer_of_another_kind_is_given_up_at_its_head(
+    driver: Driver, task: str, label: str, head: bytes
+) -> None:
+    transport = Memory(lambda _: Answer(head, *[bytes(65536)] * 50, content_type=label))
+    async with driver.client(base_url="http://127.0.0.1:9/v1", transport=transport, retries=0) as client:
+        with pytest.raises(UnexpectedContentError):
+            if task == "chat":
+                await client.chat_completion(MESSAGES)
+            elif task == "image":
+                await client.text_to_image("hi")
+            else:
+                await client.text_classification("hi")
+    assert transport.answers[0].closed
+    assert not transport.answers[0].whole

@@ -318,7 +318,7 @@ def unframed(reply: Reply) -> Reply:
     return msgspec.structs.replace(reply, body=frames[0].data)
 
 
-def unreadable(reply: Reply, failure: Exception) -> DecodeError:
+def unreadable(reply: Reply, failure: Exception | None = None) -> DecodeError:
     """What is wrong with a 2xx answer that could not be decoded, from nothing at all to one wrong field."""
     body, start = reply.body, f"{urlsplit(reply.url).hostname or 'the server'} answered {reply.status} with"
     kind = reply.content_type or "no content type"

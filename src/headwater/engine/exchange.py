@@ -17,13 +17,14 @@ from anyio.lowlevel import current_token
 
 from ..errors import Attempt, HeadwaterError, ProviderError
 from ..flow import Cached, Reply, Request, Step, Stream
-from ..refusals import REQUEST_IDS, bare, hint_at, redacted, unframed
+from ..refusals import REQUEST_IDS, bare, hint_at, redacted, unframed, unreadable
 from ..wire import FOREVER, Incoming, Silence
 from .body import Body
 from .cache import play
 from .deadlines import DEFAULT, Deadlines, Phase, Timeout
 from .facts import UNPREPARED, Plan, Timings
 from .multipart import Pieces
+from .openings import is_another
 from .outgoing import Credentials, outgoing
 from .pacing import Pace
 from .refused import give_up, refused, unbegun
@@ -331,6 +332,8 @@ class Exchange:
         body = Body(incoming, self.engine.bound(request.limit))
         pieces: list[bytes] = []
         while piece := await self.piece(body):
+            if not pieces and not request.opaque and is_another(request, incoming, piece):
+                raise unreadable(Reply(status=incoming.status, headers=self.headers, body=piece, url=request.url))
             pieces.append(piece)
         body.check_end()
         whole = pieces[0] if len(pieces) == 1 else b"".join(pieces)

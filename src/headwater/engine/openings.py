@@ -10,9 +10,9 @@ import re
 from typing import Any, Final
 
 from ..errors import UnexpectedContentError
-from ..flow import Stream
+from ..flow import Request, Stream
 from ..framing import BodyFraming, Frame, Framing, JSONLinesFraming, SSEFraming, WholeFraming
-from ..mime import sniff
+from ..mime import LARGEST, sniff
 from ..server_words import is_html
 from ..wire import Incoming
 from .codings import is_text
@@ -128,3 +128,18 @@ class Opening:
         error = NoStreamError("the answer is no stream")
         error.head = self._head
         return error
+
+
+def is_another(request: Request, incoming: Incoming, head: bytes) -> bool:
+    """Whether a whole answer that begins so cannot be what was asked for, so that the rest of it is not worth reading.
+
+    That is a page for people where no page was, and a sound, a video or bytes of no known kind where JSON was.
+    """
+    if len(head) < _ENOUGH or head.lstrip(_BLANK)[:1] in (b"{", b"["):
+        return False
+    if is_html("", head):
+        return True
+    if request.headers.get("accept") != "application/json" or is_text(head):
+        return False
+    kind = sniff(head) or media_type(incoming)
+    return kind.startswith(("audio/", "video/", "application/octet-stream")) and request.limit < LARGEST
