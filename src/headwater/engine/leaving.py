@@ -31,7 +31,8 @@ GRACE: Final = 2.0
 """Seconds that releasing a run may take: telling the provider to cancel, closing a connection."""
 
 _HERE: Final = [object()]
-os.register_at_fork(after_in_child=lambda: _HERE.__setitem__(0, object()))
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: _HERE.__setitem__(0, object()))
 
 
 def process() -> object:

@@ -218,7 +218,8 @@ def _disown_all() -> None:
         loop.disown()
 
 
-os.register_at_fork(after_in_child=_disown_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_disown_all)
 
 
 async def _until_the_loop_ends(loop: Loop) -> AsyncGenerator[None]:
