@@ -302,3 +302,14 @@ def test_every_form_of_line_against_the_emulator(ran: Ran, tmp_path: Path) -> No
     assert bodies[7]["choices"][0]["message"]["content"] == "the river the river"
     streamed = [line["headwater"]["first_event"] is not None for line in results(tmp_path / "out.jsonl")]
     assert streamed == [False, True, *[False] * 6]
+
+
+def test_untrusted_lines_name_no_file_of_this_machine(ran: Ran, server: Server, tmp_path: Path) -> None:
+    (tmp_path / "secret.wav").write_bytes(b"RIFF\0\0\0\0WAVEfmt ")
+    line = {"url": "/v1/audio/transcriptions", "body": {"file": str(tmp_path / "secret.wav"), "model": "m"}}
+    (tmp_path / "in.jsonl").write_text(json.dumps(line))
+    done = ran(*arguments(server, tmp_path, "--untrusted"))
+    assert done.code == 3
+    assert "is not read as a path" in done.err
+    assert results(tmp_path / "out.jsonl")[0]["headwater"]["input_tokens"] is None
+    assert server.asked.total() == 0

@@ -235,6 +235,18 @@ def test_what_a_run_left_that_was_killed_while_it_sorted_is_gone(tmp_path: Path)
     assert not beside.exists()
 
 
+def test_a_file_that_others_cut_is_told_and_gets_no_hole(tmp_path: Path) -> None:
+    opened = OpenJournal(tmp_path / "out.jsonl")
+    journal = opened.start(0, 0)
+    journal.write([line(0)])
+    journal.sync()
+    os.truncate(tmp_path / "out.jsonl", 0)
+    with pytest.raises(JournalError, match="was cut to 0 bytes"):
+        journal.write([line(1)])
+    assert (tmp_path / "out.jsonl").read_bytes() == b""
+    opened.close()
+
+
 def test_links_and_devices_are_refused(tmp_path: Path) -> None:
     link = tmp_path / "out.jsonl"
     link.symlink_to(tmp_path / "elsewhere")
