@@ -336,9 +336,7 @@ async def run_while(server: Server, paths: tuple[Path, Path], happens: Callable[
 
     def answer(question: str) -> tuple[int, dict[str, Any]]:
         with server.changed:
-            if server.asked.total() >= 14 and (
-                again or not happened
-            ):  # so ten of them are written, as four are under way at most
+            if server.asked.total() >= 14 and not happened:  # so ten of them are written, as four are under way at most
                 happened.append(happens())
         return usual(question)
 
