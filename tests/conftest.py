@@ -60,7 +60,7 @@ def nothing_blocks_an_event_loop() -> Iterator[None]:
     """A call of the library's that would hold asyncio's loop up raises; the emulator's loop is its own affair."""
     watch = blockbuster.BlockBuster("headwater", excluded_modules=["headwater.emulator"])
     for name, function in watch.functions.items():
-        function.can_block_in("headwater/portal.py", "call")  # a sync client blocks whoever calls it
+        function.can_block_in("headwater/blocking/portal.py", "call")  # a sync client blocks whoever calls it
         if name.startswith("threading.Lock."):
             function.can_block_predicate = waits_for_a_moment
     watch.activate()

@@ -10,7 +10,7 @@ from drivers import Driver
 
 from headwater import emulator
 from headwater.emulator.server import Emulator
-from headwater.events import Progress, Queued, Started, Submitted, Transferred
+from headwater.protocol.events import Progress, Queued, Started, Submitted, Transferred
 
 KEY = "key-of-a-test"
 

@@ -13,7 +13,7 @@ import anyio
 from anyio.lowlevel import checkpoint
 
 from headwater.errors import ConnectionLostError
-from headwater.wire import Outgoing
+from headwater.protocol.transport import Outgoing
 
 Step: TypeAlias = "bytes | float | BaseException"
 FOREVER = math.inf

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from headwater.emulator import media
+from headwater.emulator.dialects import media
 
 PNG, WAV, MP4 = media.png(4, 3), media.wav(), media.mp4("a")
 TABLE: Final = {"Stars": ["1", "2"], "Name": ["a", "b"]}

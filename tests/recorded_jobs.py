@@ -10,8 +10,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from recordings import Exchange, Recognised
 
-from headwater.events import Job
-from headwater.flow import Request
+from headwater.protocol.events import Job
+from headwater.protocol.flow import Request
 
 FILE: Final = "https://files.example/output"
 DONE: Final[dict[str, Any]] = {

@@ -15,7 +15,7 @@ from recorded_tasks import NAMES, model_of, task_of
 from recordings import CHAT, Exchange, Left, Recognised
 
 from headwater.errors import HeadwaterError
-from headwater.media import open_image
+from headwater.media.images import open_image
 from headwater.providers import PROVIDERS
 
 ROUTER: Final = "https://router.huggingface.co"

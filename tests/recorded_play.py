@@ -14,14 +14,15 @@ from PIL import Image
 from recorded_jobs import around, job_of
 from recordings import CHAT, PIPELINES, TEXT, VECTORS, Exchange, Recognised
 
-from headwater import hub
+from headwater.client import hub
 from headwater.errors import HeadwaterError, IncompleteStreamError, NotFoundError
-from headwater.flow import END, Cached, Call, Fetch, Flow, Load, Loaded, Reply, Request, Send, Stream
-from headwater.framing import SSEFraming
-from headwater.media import Media
-from headwater.providers import PROVIDERS, flow_for, mapping
-from headwater.refusals import refusal
-from headwater.tasks import answers
+from headwater.media.media import Media
+from headwater.protocol.flow import END, Cached, Call, Fetch, Flow, Load, Loaded, Reply, Request, Send, Stream
+from headwater.protocol.framing import SSEFraming
+from headwater.providers import PROVIDERS, flow_for
+from headwater.providers import model_mapping as mapping
+from headwater.providers import pipeline_results as answers
+from headwater.responses.refusal import refusal
 
 NAMED = "org/model"
 """Where a recorded request names no model."""

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import msgspec
 
-from headwater.flow import Reply
-from headwater.providers.hf_tasks import ELSEWHERE, SERVED
+from headwater.protocol.flow import Reply
+from headwater.providers.pipeline import ELSEWHERE, SERVED
 
 CHAT, TEXT, VECTORS = "chat-completion", "text-generation", "feature-extraction"
 PIPELINES: Final = {**SERVED, **ELSEWHERE}

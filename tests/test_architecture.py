@@ -29,47 +29,45 @@ class Layer(NamedTuple):
     outside: str = ""
 
 
-WORDS = (
-    "_version auth errors events flow framing image_headers json_decoder json_text media mime redaction refusal_classes"
-    " refusals retry_hints server_words wire"
-)
-PLAIN = f"{WORDS} tasks providers engine"
-CLIENTS = (
-    "portal call_options calling spellings methods responses custom hub openai_names openai_calls extras legacy"
-    " task_rows keys options attributes routes routing client"
-)
+FLOOR = "_version errors protocol resolver auth responses media"
+CALLS = f"{FLOOR} tasks providers engine blocking throttle mapper"
 LAYERS = {
     # 0: words and pure knowledge
-    **{part: Layer(WORDS, "msgspec") for part in WORDS.split()},
-    "media": Layer(WORDS, "msgspec PIL numpy"),
+    "_version": Layer(""),
+    "errors": Layer("", "msgspec"),
+    "protocol": Layer("errors", "msgspec"),
+    "resolver": Layer("", "anyio"),
+    "auth": Layer("errors protocol", "msgspec"),
+    "responses": Layer("errors protocol auth", "msgspec"),
+    "media": Layer("errors protocol", "msgspec PIL numpy"),
     # 1: what can be asked
-    "tasks": Layer(WORDS, "msgspec numpy"),
+    "tasks": Layer(FLOOR, "msgspec numpy"),
     # 2: who answers; the wire
-    "providers": Layer(f"{WORDS} tasks", "msgspec"),
-    "resolver": Layer(WORDS, "anyio"),
-    "transport": Layer(f"{WORDS} resolver", "anyio httpx httptools certifi"),
-    # 3: how a call runs
-    "engine": Layer(f"{WORDS} tasks resolver", "anyio msgspec"),
-    # 4: the clients; how a call is made knows no transport
-    **{part: Layer(f"{PLAIN} {CLIENTS}", "anyio msgspec httpx_sse") for part in CLIENTS.split()},
-    "portal": Layer(f"{WORDS} engine", "anyio sniffio"),
-    "client": Layer(f"{PLAIN} {CLIENTS} transport batch", "msgspec"),
+    "providers": Layer(f"{FLOOR} tasks", "msgspec"),
+    "transport": Layer(FLOOR, "anyio httpx httptools certifi"),
+    # 3: how a call runs, and how many of them at once
+    "engine": Layer(f"{FLOOR} tasks", "anyio msgspec"),
+    "blocking": Layer(f"{FLOOR} engine", "anyio sniffio"),
+    "throttle": Layer(f"{FLOOR} engine", "anyio"),
+    "mapper": Layer(f"{FLOOR} tasks engine blocking throttle client", "anyio msgspec"),
+    # 4: the clients; `transport` is chosen here
+    "client": Layer(f"{CALLS} transport", "anyio msgspec httpx_sse"),
     # 5: built on all of it; the emulator on nothing of it, so that it shares no mistake
     "emulator": Layer("", "anyio httpx pytest starlette uvicorn"),
-    "batch": Layer(f"{PLAIN} {CLIENTS}", "anyio msgspec matplotlib"),
-    "cli": Layer(f"{PLAIN} {CLIENTS} batch", "anyio msgspec cyclopts rich"),
-    "integrations": Layer(f"{PLAIN} {CLIENTS} batch", "anyio msgspec numpy starlette"),
+    "batch": Layer(f"{CALLS} client", "anyio msgspec matplotlib"),
+    "cli": Layer(f"{CALLS} client batch", "anyio msgspec cyclopts rich"),
+    "integrations": Layer(f"{CALLS} client batch", "anyio msgspec numpy starlette"),
     # they import what their readers would
     "examples": Layer(
         "integrations AsyncInferenceClient HeadwaterError Timeout", "anyio msgspec starlette uvicorn hypercorn ray"
     ),
     "__main__": Layer("cli"),
-    "__init__": Layer(f"{PLAIN} {CLIENTS} batch"),
+    "__init__": Layer(f"{CALLS} client"),
 }
 """A part is a file or a folder of the package; it may always import itself."""
 NEVER = {"asyncio", "trio"}
 """In no file but these: anyio knows them."""
-BUT = {"transport/polling.py": {"trio"}}
+BUT = {"transport/trio_streams.py": {"trio"}}
 PURE = {"time", "random", "socket", "threading", "select", "subprocess"}
 """In no flow of a provider: waiting and choosing are the engine's."""
 

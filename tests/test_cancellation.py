@@ -22,14 +22,7 @@ from drivers import Driver
 from memory import FOREVER, SSE, Answer, Memory
 from trio.testing import MockClock
 
-from headwater import (
-    AsyncInferenceClient,
-    CallError,
-    ClosedError,
-    HeadwaterError,
-    IncompleteStreamError,
-    Timeout,
-)
+from headwater import AsyncInferenceClient, CallError, ClosedError, HeadwaterError, IncompleteStreamError, Timeout
 from headwater.emulator import faults
 
 pytestmark = pytest.mark.anyio

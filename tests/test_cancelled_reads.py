@@ -25,7 +25,7 @@ from trio.testing import MockClock
 from headwater import AsyncInferenceClient, ClosedError, InferenceTimeoutError, Timeout
 from headwater.emulator import faults
 from headwater.emulator.server import Emulator
-from headwater.events import Submitted
+from headwater.protocol.events import Submitted
 from headwater.transport.pool import Pool
 
 pytestmark = pytest.mark.anyio

@@ -29,8 +29,8 @@ from headwater import (
     Route,
     Secret,
     Timeout,
-    task_rows,
 )
+from headwater.client import task_table
 from headwater.tasks.chat import chat_completion
 from headwater.tasks.text import text_generation
 
@@ -191,7 +191,7 @@ def test_help_documents_the_arguments_and_the_tasks(kind: Any) -> None:
 
 
 def test_the_rows_that_an_editor_shows_say_what_their_tasks_say() -> None:
-    body = next(node for node in ast.parse(inspect.getsource(task_rows)).body if isinstance(node, ast.ClassDef)).body
+    body = next(node for node in ast.parse(inspect.getsource(task_table)).body if isinstance(node, ast.ClassDef)).body
     shown = {
         row.targets[0].id: doc.value.value.partition("\n")[0]
         for row, doc in pairwise(body)

@@ -31,7 +31,7 @@ from headwater import (
     Secret,
     UnknownProviderError,
 )
-from headwater.auth import MASK
+from headwater.auth.secret import MASK
 from headwater.emulator import faults
 
 pytestmark = pytest.mark.anyio

@@ -19,11 +19,7 @@ from far_side import END, RESET, FarSide, Step, chunks, head
 from memory import SSE, Answer, Memory
 from recordings import exchanges
 
-from headwater import (
-    AsyncInferenceClient,
-    HeadwaterError,
-    IncompleteStreamError,
-)
+from headwater import AsyncInferenceClient, HeadwaterError, IncompleteStreamError
 from headwater.emulator import faults
 from headwater.errors import ConnectionLostError
 from headwater.transport.pool import Pool

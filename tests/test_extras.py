@@ -15,6 +15,7 @@ from drivers import Driver, in_thread
 
 import headwater
 from headwater import AsyncInferenceClient, InferenceApi, InferenceClient, InputPolicy
+from headwater.client.task_table import Tasks
 from headwater.errors import (
     DecodeError,
     InvalidParameterError,
@@ -22,8 +23,7 @@ from headwater.errors import (
     NotFoundError,
     UnexpectedContentError,
 )
-from headwater.task_rows import Tasks
-from headwater.tasks.declare import Declaration
+from headwater.tasks.declaration import Declaration
 
 pytestmark = pytest.mark.anyio
 

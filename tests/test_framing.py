@@ -17,7 +17,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from headwater.errors import ResponseTooLargeError
-from headwater.framing import BodyFraming, Frame, Framing, JSONLinesFraming, SSEFraming
+from headwater.protocol.framing import BodyFraming, Frame, Framing, JSONLinesFraming, SSEFraming
 
 BOM = b"\xef\xbb\xbf"
 

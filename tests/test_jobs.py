@@ -16,8 +16,8 @@ from job_vendors import running as running
 
 from headwater import ContentRefusedError, JobFailedError, NotFoundError, ServerError, emulator
 from headwater.emulator.server import Emulator
-from headwater.events import Job, Progress, Submitted, Transferred
-from headwater.media import Media
+from headwater.media.media import Media
+from headwater.protocol.events import Job, Progress, Submitted, Transferred
 
 pytestmark = pytest.mark.anyio
 

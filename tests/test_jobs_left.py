@@ -20,7 +20,7 @@ from job_vendors import running as running
 
 from headwater import AsyncInferenceClient, InferenceTimeoutError, Timeout, emulator
 from headwater.emulator.server import Emulator
-from headwater.events import Started, Submitted
+from headwater.protocol.events import Started, Submitted
 
 pytestmark = pytest.mark.anyio
 

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headwater.errors import HeadwaterError
-from headwater.json_decoder import KEPT, NEEDED, UNNEEDED, convert, decode
-from headwater.json_text import UNREADABLE, dumps, is_json, is_list, loads, opening
+from headwater.protocol.json_text import UNREADABLE, dumps, is_json, is_list, loads, opening
+from headwater.responses.json_decoder import KEPT, NEEDED, UNNEEDED, convert, decode
 from headwater.tasks.audio import AutomaticSpeechRecognitionOutput
 from headwater.tasks.chat_types import ChatCompletionOutput, ChatCompletionStreamOutput
 from headwater.tasks.embeddings import CreateEmbeddingResponse

@@ -14,7 +14,7 @@ from job_vendors import everywhere as everywhere
 from job_vendors import running as running
 
 from headwater.emulator.server import Emulator
-from headwater.flow import MIB
+from headwater.protocol.flow import MIB
 
 pytestmark = pytest.mark.anyio
 

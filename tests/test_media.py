@@ -21,19 +21,18 @@ from PIL import Image
 from PIL.ImageOps import exif_transpose
 
 from headwater.errors import DecodeError, InputError, InvalidParameterError, ResponseTooLargeError
-from headwater.media import (
-    Media,
-    check_source,
+from headwater.media.images import (
     data_url,
     encode_image,
     from_base64,
     from_data_url,
     from_text,
-    kind_of,
     mime_type_of,
     open_image,
 )
-from headwater.mime import file_name, sniff
+from headwater.media.media import Media
+from headwater.media.mime import file_name, sniff
+from headwater.media.source import check_source, kind_of
 
 
 def encoded(image: Image.Image, kind: str, **settings: Any) -> bytes:

@@ -28,16 +28,16 @@ from pair_cases import (
 from PIL.Image import Image
 
 from headwater import InvalidCredentialError, JobEvent, emulator
+from headwater.client.task_table import Tasks
 from headwater.emulator import secrets
-from headwater.emulator.offers import OFFERS
+from headwater.emulator.dialects.offers import OFFERS
 from headwater.emulator.server import Emulator
 from headwater.emulator.traffic import Recorded
-from headwater.media import Media
+from headwater.media.media import Media
 from headwater.providers import PROVIDERS
-from headwater.providers.mapping import HUB_TASKS
-from headwater.providers.rows import SERVER
-from headwater.task_rows import Tasks
-from headwater.tasks.declare import Declaration
+from headwater.providers.model_mapping import HUB_TASKS
+from headwater.providers.registry import SERVER
+from headwater.tasks.declaration import Declaration
 from headwater.tasks.output import Output
 
 pytestmark = pytest.mark.anyio

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from headwater import emulator
-from headwater.calling import Task
+from headwater.client.bound_task import Task
+from headwater.client.task_table import Tasks
+from headwater.protocol.transport import Transport
 from headwater.providers.table import markdown
-from headwater.task_rows import Tasks
-from headwater.transport import choose, httpx_transport
-from headwater.wire import Transport
+from headwater.transport import httpx_adapter, transports
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -38,10 +38,10 @@ def test_every_example_runs(
 
     def make(*_: object) -> Transport:
         rewriting: Any = emulator.rewriting(everywhere)
-        rewriting.inner = httpx_transport.PoolTransport()
-        return httpx_transport.adapted(rewriting)
+        rewriting.inner = httpx_adapter.PoolTransport()
+        return httpx_adapter.adapted(rewriting)
 
-    monkeypatch.setattr(choose.Transports, "_make", make)
+    monkeypatch.setattr(transports.Transports, "_make", make)
     for name in ("TOGETHER_API_KEY", "REPLICATE_API_TOKEN", "FAL_KEY"):
         monkeypatch.setenv(name, "key-of-a-test")
     monkeypatch.chdir(tmp_path)

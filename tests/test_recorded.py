@@ -22,19 +22,14 @@ from recorded_places import lost, recognise, tasks_of_models
 from recorded_play import run
 from recordings import CHAT, TEXT, VECTORS, Exchange, Left, Recognised, exchanges
 
-from headwater import errors, hub
-from headwater.errors import (
-    ContentRefusedError,
-    HeadwaterError,
-    IncompleteStreamError,
-    JobFailedError,
-    ProviderError,
-)
-from headwater.flow import Reply
-from headwater.framing import SSEFraming
-from headwater.hub import ModelStatus
-from headwater.media import Media
-from headwater.providers import mapping
+from headwater import errors
+from headwater.client import hub
+from headwater.client.hub import ModelStatus
+from headwater.errors import ContentRefusedError, HeadwaterError, IncompleteStreamError, JobFailedError, ProviderError
+from headwater.media.media import Media
+from headwater.protocol.flow import Reply
+from headwater.protocol.framing import SSEFraming
+from headwater.providers import model_mapping as mapping
 from headwater.tasks import audio, language, multimodal, passages, tabular, vision, zero_shot
 from headwater.tasks.chat_types import ChatCompletionOutput
 from headwater.tasks.text import TextGenerationOutput

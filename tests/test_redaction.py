@@ -11,22 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headwater.auth import (
-    MASK,
-    Kept,
-    Masked,
-    Secret,
-    ambient,
-    check_headers,
-    hidden,
-    hugging_face_token,
-    is_hugging_face,
-    is_hugging_face_url,
-    is_loopback,
-    secrets_in,
-)
+from headwater.auth.environment import ambient, hugging_face_token
+from headwater.auth.hosts import is_hugging_face, is_hugging_face_url, is_loopback
+from headwater.auth.secret import MASK, Kept, Masked, Secret, check_headers, hidden, secrets_in
 from headwater.errors import InvalidCredentialError, InvalidParameterError
-from headwater.wire import parse_url
+from headwater.protocol.url import parse_url
 
 KEY = "sk-canary/of+mine~0123456789"
 KEYS = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=4, max_size=60)

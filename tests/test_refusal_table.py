@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from headwater import errors as e
-from headwater.flow import Reply
-from headwater.refusals import decode, in_band, redacted, refusal, retry_after
+from headwater.protocol.flow import Reply
+from headwater.responses.decode import decode
+from headwater.responses.refusal import in_band, redacted, refusal, retry_after
 
 NOW = 1.8e9
 

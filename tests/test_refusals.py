@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headwater import errors as e
-from headwater.flow import Reply
-from headwater.refusals import decode, in_band, redacted, refusal, retry_after
+from headwater.protocol.flow import Reply
+from headwater.responses.decode import decode
+from headwater.responses.refusal import in_band, redacted, refusal, retry_after
 from headwater.tasks.output import Output
 
 NOW = 1_800_000_000.0

@@ -12,7 +12,7 @@ from memory import SSE, Answer, Memory, in_turn
 from vendor_results import VENDORS, Vendor
 
 from headwater import errors as e
-from headwater.refusals import instead
+from headwater.responses.refusal import instead
 
 pytestmark = pytest.mark.anyio
 

@@ -10,7 +10,8 @@ from memory import Answer, Memory
 from vendor_results import KEY, PNG, VENDORS, Vendor
 
 from headwater import CallError, DecodeError, HeadwaterError, InputPolicy, ProviderError
-from headwater.wire import Outgoing, parse_url, quoted_url
+from headwater.protocol.transport import Outgoing, quoted_url
+from headwater.protocol.url import parse_url
 
 pytestmark = pytest.mark.anyio
 

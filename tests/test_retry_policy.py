@@ -21,8 +21,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from headwater import errors as e
 from headwater.engine.retry import LONGEST_WAIT, RAISE, Quota, Retries, Retry, decide, is_worth_another_provider
-from headwater.flow import Reply
-from headwater.refusals import in_band, refusal, retry_after
+from headwater.protocol.flow import Reply
+from headwater.responses.refusal import in_band, refusal, retry_after
 
 NOW = 1.7e9
 POLICY = Retries()

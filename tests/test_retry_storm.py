@@ -11,8 +11,8 @@ from storm import Storm
 
 from headwater import errors as e
 from headwater.engine.retry import Quota, Retries
-from headwater.flow import Reply
-from headwater.refusals import refusal
+from headwater.protocol.flow import Reply
+from headwater.responses.refusal import refusal
 
 CALLERS = 2000
 DOWN = 60.0

@@ -22,8 +22,8 @@ from memory import SSE, Answer, Memory
 from scripts import run, running
 
 from headwater import AsyncInferenceClient, CallError, DecodeError, InferenceClient
+from headwater.blocking.portal import call
 from headwater.emulator import faults
-from headwater.portal import call
 
 MESSAGES = [{"role": "user", "content": "hi"}]
 SOON = 10.0
@@ -89,7 +89,7 @@ def test_events_that_are_there_come_in_one_hop(monkeypatch: pytest.MonkeyPatch) 
         hops.append(function)
         return call(function, *args, **more)
 
-    monkeypatch.setattr("headwater.portal.call", counted)
+    monkeypatch.setattr("headwater.blocking.portal.call", counted)
     body = b"".join(b'data: {"id":"1","choices":[{"index":0,"delta":{"content":"w"}}]}\n\n' for _ in range(500))
     body += b'data: {"id":"1","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
     transport = Memory(lambda _: Answer(body + b"data: [DONE]\n\n", content_type=SSE))

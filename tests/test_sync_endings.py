@@ -22,8 +22,8 @@ import pytest
 from scripts import PATIENCE, START, run, running
 
 from headwater import ClosedError, HeadwaterError, InferenceClient
+from headwater.blocking.portal import call
 from headwater.emulator import faults
-from headwater.portal import call
 
 MESSAGES = [{"role": "user", "content": "hi"}]
 SOON = 15.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from headwater.errors import InvalidParameterError
-from headwater.wire import Url, parse_url
+from headwater.protocol.url import Url, parse_url
 
 
 @pytest.mark.parametrize(

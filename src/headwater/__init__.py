@@ -1,12 +1,17 @@
 """headwater runs inference on servers: every task a stream of events, on asyncio, on trio, and from blocking code.
 
-The layers, each importing only those above it:
-    errors events media auth flow framing refusals wire    words and pure knowledge
-    tasks                                                   what can be asked: one declaration each
-    providers, transport                                    who answers, as pure flows; the wire
-    engine                                                  how a call runs: deadlines, retries, cancellation
-    client, portal                                          the two clients; the bridge from blocking code
-    batch, emulator, cli                                    built on all of it
+A flow is a provider's side of one call: a generator that yields steps and is resumed with what they gave, without
+any I/O. The rooms, each importing only those above it:
+    errors, protocol, auth          words: what goes wrong, flows and frames and URLs, keys
+    responses, media                what an answer means; inputs and results that are images, sounds and videos
+    tasks                           what can be asked: one declaration each
+    providers, transport            who answers, as flows; the wire
+    engine                          how a call runs: deadlines, retries, failover, cancellation
+    blocking, throttle, mapper      the bridge from blocking code; how much a provider may be sent; many calls at once
+    client                          the two clients
+    batch, emulator, cli, integrations    built on all of it (the emulator on nothing)
+The public names are those of this page, of `headwater.batch`, `headwater.emulator` and `headwater.integrations`; what
+lies in other modules may move. `headwater.errors` draws the tree of errors.
 Names are loaded when they are first used: importing this loads neither httpx, Pillow nor ssl.
 """
 
@@ -18,14 +23,31 @@ from typing import TYPE_CHECKING
 from ._version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from .auth import Secret as Secret
-    from .batch.results import MapResult as MapResult
-    from .client import AsyncInferenceClient as AsyncInferenceClient
-    from .client import InferenceClient as InferenceClient
+    from .auth.secret import Secret as Secret
+    from .blocking.run import Run as Run
+    from .client.async_client import AsyncInferenceClient as AsyncInferenceClient
+    from .client.hub import ModelInfo as ModelInfo
+    from .client.hub import ModelList as ModelList
+    from .client.hub import ModelStatus as ModelStatus
+    from .client.legacy import InferenceApi as InferenceApi
+    from .client.openai_types import CompletionChoice as CompletionChoice
+    from .client.openai_types import CompletionOutput as CompletionOutput
+    from .client.openai_types import CompletionUsage as CompletionUsage
+    from .client.openai_types import GeneratedImage as GeneratedImage
+    from .client.openai_types import ImagesResponse as ImagesResponse
+    from .client.openai_types import ImagesUsage as ImagesUsage
+    from .client.openai_types import SpeechOutput as SpeechOutput
+    from .client.openai_types import TranscriptionSegment as TranscriptionSegment
+    from .client.openai_types import TranscriptionVerbose as TranscriptionVerbose
+    from .client.post import AsyncStreamedResponse as AsyncStreamedResponse
+    from .client.post import Response as Response
+    from .client.post import StreamedResponse as StreamedResponse
+    from .client.route import Route as Route
+    from .client.sync_client import InferenceClient as InferenceClient
     from .engine.deadlines import Timeout as Timeout
     from .engine.facts import Facts as Facts
     from .engine.facts import Timings as Timings
-    from .engine.inputs import InputPolicy as InputPolicy
+    from .engine.input_policy import InputPolicy as InputPolicy
     from .engine.run import AsyncRun as AsyncRun
     from .errors import APIConnectionError as APIConnectionError
     from .errors import APIError as APIError
@@ -83,32 +105,15 @@ if TYPE_CHECKING:
     from .errors import UnsupportedModelError as UnsupportedModelError
     from .errors import UnsupportedTaskError as UnsupportedTaskError
     from .errors import ValidationError as ValidationError
-    from .events import Job as Job
-    from .events import JobEvent as JobEvent
-    from .events import Progress as Progress
-    from .events import Queued as Queued
-    from .events import Started as Started
-    from .events import Submitted as Submitted
-    from .events import Transferred as Transferred
-    from .hub import ModelInfo as ModelInfo
-    from .hub import ModelList as ModelList
-    from .hub import ModelStatus as ModelStatus
-    from .legacy import InferenceApi as InferenceApi
-    from .media import Media as Media
-    from .openai_names import CompletionChoice as CompletionChoice
-    from .openai_names import CompletionOutput as CompletionOutput
-    from .openai_names import CompletionUsage as CompletionUsage
-    from .openai_names import GeneratedImage as GeneratedImage
-    from .openai_names import ImagesResponse as ImagesResponse
-    from .openai_names import ImagesUsage as ImagesUsage
-    from .openai_names import SpeechOutput as SpeechOutput
-    from .openai_names import TranscriptionSegment as TranscriptionSegment
-    from .openai_names import TranscriptionVerbose as TranscriptionVerbose
-    from .portal import Run as Run
-    from .responses import AsyncStreamedResponse as AsyncStreamedResponse
-    from .responses import Response as Response
-    from .responses import StreamedResponse as StreamedResponse
-    from .routes import Route as Route
+    from .mapper.results import MapResult as MapResult
+    from .media.media import Media as Media
+    from .protocol.events import Job as Job
+    from .protocol.events import JobEvent as JobEvent
+    from .protocol.events import Progress as Progress
+    from .protocol.events import Queued as Queued
+    from .protocol.events import Started as Started
+    from .protocol.events import Submitted as Submitted
+    from .protocol.events import Transferred as Transferred
     from .tasks.audio import AudioClassificationOutputElement as AudioClassificationOutputElement
     from .tasks.audio import AudioClassificationOutputTransform as AudioClassificationOutputTransform
     from .tasks.audio import AudioToAudioOutputElement as AudioToAudioOutputElement
@@ -150,8 +155,8 @@ if TYPE_CHECKING:
     from .tasks.embeddings import CreateEmbeddingResponse as CreateEmbeddingResponse
     from .tasks.embeddings import EmbeddingOutput as EmbeddingOutput
     from .tasks.embeddings import EmbeddingUsage as EmbeddingUsage
-    from .tasks.generation import ImageTextToImageTargetSize as ImageTextToImageTargetSize
-    from .tasks.generation import ImageToImageTargetSize as ImageToImageTargetSize
+    from .tasks.image_generation import ImageTextToImageTargetSize as ImageTextToImageTargetSize
+    from .tasks.image_generation import ImageToImageTargetSize as ImageToImageTargetSize
     from .tasks.language import FillMaskOutputElement as FillMaskOutputElement
     from .tasks.language import SummarizationOutput as SummarizationOutput
     from .tasks.language import SummarizationTruncationStrategy as SummarizationTruncationStrategy
@@ -195,36 +200,37 @@ if TYPE_CHECKING:
     from .tasks.zero_shot import ZeroShotClassificationOutputElement as ZeroShotClassificationOutputElement
 
 _MODULES: dict[str, str] = {
-    "auth": "Secret",
-    "batch.results": "MapResult",
-    "client": "AsyncInferenceClient InferenceClient",
+    "auth.secret": "Secret",
+    "blocking.run": "Run",
+    "client.async_client": "AsyncInferenceClient",
+    "client.hub": "ModelInfo ModelList ModelStatus",
+    "client.legacy": "InferenceApi",
+    "client.openai_types": (
+        "CompletionChoice CompletionOutput CompletionUsage GeneratedImage ImagesResponse ImagesUsage SpeechOutput "
+        "TranscriptionSegment TranscriptionVerbose"
+    ),
+    "client.post": "AsyncStreamedResponse Response StreamedResponse",
+    "client.route": "Route",
+    "client.sync_client": "InferenceClient",
     "engine.deadlines": "Timeout",
     "engine.facts": "Facts Timings",
-    "engine.inputs": "InputPolicy",
+    "engine.input_policy": "InputPolicy",
     "engine.run": "AsyncRun",
     "errors": (
         "APIConnectionError APIError APIResponseValidationError APIStatusError APITimeoutError Attempt "
         "AuthenticationError BadRequestError CallError ClosedError ConflictError ConnectError ConnectionLostError "
         "ContentRefusedError DecodeError ErrorResponse ForkedClientError GenerationError HeadwaterError "
         "HfHubHTTPError IncompleteGenerationError IncompleteStreamError InferenceTimeoutError InputError "
-        "InsecureCredentialError InternalServerError InvalidCredentialError InvalidParameterError "
-        "InvalidRequestError JobFailedError MalformedEventError MissingCredentialError MissingModelError "
-        "ModelLoadingError NotFoundError OpenAIError OverloadedError PaymentRequiredError PermissionDeniedError "
-        "ProtocolError ProviderError ProxyError RateLimitError RedirectError ResponseTooLargeError ServerError "
-        "TLSError TextGenerationError TransportError UnexpectedContentError UnknownError UnknownProviderError "
-        "UnprocessableEntityError UnsupportedModelError UnsupportedTaskError ValidationError"
+        "InsecureCredentialError InternalServerError InvalidCredentialError InvalidParameterError InvalidRequestError "
+        "JobFailedError MalformedEventError MissingCredentialError MissingModelError ModelLoadingError NotFoundError "
+        "OpenAIError OverloadedError PaymentRequiredError PermissionDeniedError ProtocolError ProviderError "
+        "ProxyError RateLimitError RedirectError ResponseTooLargeError ServerError TLSError TextGenerationError "
+        "TransportError UnexpectedContentError UnknownError UnknownProviderError UnprocessableEntityError "
+        "UnsupportedModelError UnsupportedTaskError ValidationError"
     ),
-    "events": "Job JobEvent Progress Queued Started Submitted Transferred",
-    "hub": "ModelInfo ModelList ModelStatus",
-    "legacy": "InferenceApi",
-    "media": "Media",
-    "openai_names": (
-        "CompletionChoice CompletionOutput CompletionUsage GeneratedImage ImagesResponse ImagesUsage SpeechOutput"
-        " TranscriptionSegment TranscriptionVerbose"
-    ),
-    "portal": "Run",
-    "responses": "AsyncStreamedResponse Response StreamedResponse",
-    "routes": "Route",
+    "mapper.results": "MapResult",
+    "media.media": "Media",
+    "protocol.events": "Job JobEvent Progress Queued Started Submitted Transferred",
     "tasks.audio": (
         "AudioClassificationOutputElement AudioClassificationOutputTransform AudioToAudioOutputElement "
         "AutomaticSpeechRecognitionOutput AutomaticSpeechRecognitionOutputChunk TextToSpeechEarlyStoppingEnum"
@@ -244,7 +250,7 @@ _MODULES: dict[str, str] = {
         "ChatCompletionStreamOutputDeltaToolCall ChatCompletionStreamOutputFunction"
     ),
     "tasks.embeddings": "CreateEmbeddingResponse EmbeddingOutput EmbeddingUsage",
-    "tasks.generation": "ImageTextToImageTargetSize ImageToImageTargetSize",
+    "tasks.image_generation": "ImageTextToImageTargetSize ImageToImageTargetSize",
     "tasks.language": (
         "FillMaskOutputElement SummarizationOutput SummarizationTruncationStrategy TextClassificationOutputElement "
         "TextClassificationOutputTransform TokenClassificationAggregationStrategy TokenClassificationOutputElement "

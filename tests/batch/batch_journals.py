@@ -7,7 +7,7 @@ import io
 from pathlib import Path
 
 from headwater.batch.journal import SECTOR, Journal, scan
-from headwater.batch.sealing import START, Mark, seal
+from headwater.batch.record import START, Mark, seal
 
 PATH = Path("out.jsonl")
 

@@ -12,9 +12,9 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from headwater.batch.limiter import Lane
-from headwater.batch.permits import Permit
 from headwater.errors import ConnectError, HeadwaterError, ProviderError, RateLimitError, ServerError
+from headwater.throttle.lane import Lane
+from headwater.throttle.permit import Permit
 
 CLIENT = 0.0002
 """Seconds of the client's own work for each request."""

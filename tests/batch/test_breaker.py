@@ -11,7 +11,7 @@ from batch_server import Server, check_complete, results, serving, write_request
 
 from headwater import AsyncInferenceClient
 from headwater.batch import GaveUp, RecordFailed, run_batch
-from headwater.batch.breaker import LINES, MOST_HELD, OUTAGE, Breaker
+from headwater.batch.give_up import LINES, MOST_HELD, OUTAGE, Breaker
 from headwater.batch.progress import BatchSummary
 from headwater.cli import main
 from headwater.errors import (

@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from headwater.batch.file_lock import JournalError
 from headwater.batch.journal import SECTOR, OpenJournal
-from headwater.batch.locking import JournalError
-from headwater.batch.sealing import START, Mark, unseal
+from headwater.batch.record import START, Mark, unseal
 
 LINES = [line(index, size) for index, size in enumerate([0, 40, 700, 3, 90, 0])]
 WHOLE = b"".join(LINES)
@@ -29,7 +29,7 @@ def test_a_line_is_read_as_it_was_written() -> None:
 
 
 def test_a_record_that_names_our_own_words_is_read_rightly() -> None:
-    from headwater.batch.sealing import seal
+    from headwater.batch.record import seal
 
     members = START + b'0","response":{"body":{"headwater":{"index":7},"text":"\\",\\"crc\\":\\"00000000\\"}"}}'
     found = unseal(seal(members, Mark(index=3, input="ffffffff")))

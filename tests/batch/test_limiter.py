@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from lane_world import Down, InFlight, PerMinute, World, gone, refusal
 
-from headwater.batch.levels import Level
-from headwater.batch.limiter import Lane, is_overload
-from headwater.batch.permits import Permit
 from headwater.errors import ConnectError, HeadwaterError, InferenceTimeoutError, InvalidRequestError, RateLimitError
+from headwater.throttle.concurrency import Level
+from headwater.throttle.lane import Lane, is_overload
+from headwater.throttle.permit import Permit
 
 ENOUGH = 0.9
 """Of what the server could have answered."""

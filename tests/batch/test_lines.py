@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from headwater.batch.answers import Folder, body_of, failure, success
-from headwater.batch.asking import Asked, chosen, custom_id_of, read, tasks
-from headwater.batch.report_data import RunData
-from headwater.batch.sealing import Mark, seal, unseal
-from headwater.batch.source import DONE, RECORD, REPEATED, Blocks, Item, Survey
+from headwater.batch.input_file import DONE, RECORD, REPEATED, Blocks, Item, Survey
+from headwater.batch.record import Mark, seal, unseal
+from headwater.batch.report.data import RunData
+from headwater.batch.request_line import Asked, chosen, custom_id_of, read, tasks
+from headwater.batch.result_line import Folder, body_of, failure, success
 from headwater.batch.usage import usage_of
 from headwater.cli.results import as_file
+from headwater.client.post import Response
 from headwater.errors import (
     CallError,
     DecodeError,
@@ -27,8 +28,7 @@ from headwater.errors import (
     InvalidParameterError,
     InvalidRequestError,
 )
-from headwater.media import Media
-from headwater.responses import Response
+from headwater.media.media import Media
 from headwater.tasks.chat import chat_completion
 from headwater.tasks.vision import DepthEstimationOutput
 
@@ -375,7 +375,7 @@ def test_a_file_without_any_json_object_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (gzip.compress(b'{"a":1}\n'), "compressed with gzip"),
+        (gzip.compress(mtime=0, data=b'{"a":1}\n'), "compressed with gzip"),
         ('{"a":1}\n'.encode("utf-16"), "UTF-16"),
         (b'[{"a":1},\n {"a":2}]\n', "a JSON array"),
     ],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from headwater.batch.rate_headers import Limit, limits_in
+from headwater.responses.rate_limit import Limit, limits_in
 
 NOW = 1_800_000_000.0
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from headwater.batch.permits import Ramp
-from headwater.batch.rates import DOUBLING, FAST, FIRST, LATER, MINUTE, Rate, Recovery
+from headwater.throttle.permit import Ramp
+from headwater.throttle.rate import DOUBLING, FAST, FIRST, LATER, MINUTE, Rate, Recovery
 
 
 def learned(passed: int = 600, seconds: float = 60.0, *, told: bool = True) -> Rate:

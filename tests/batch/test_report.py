@@ -17,12 +17,11 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from headwater import InputError
-from headwater.batch import report_plots
-from headwater.batch.report import make, read
-from headwater.batch.report_bins import MOST_BINS, MOST_NAMES, OTHER, Spread, laid_out, places
-from headwater.batch.report_data import RunData
-from headwater.batch.report_page import heading, overview
-from headwater.batch.report_words import duration
+from headwater.batch.report import panels
+from headwater.batch.report.data import RunData
+from headwater.batch.report.histogram import MOST_BINS, MOST_NAMES, OTHER, Spread, laid_out, places
+from headwater.batch.report.make import make, read
+from headwater.batch.report.page import duration, heading, overview
 from headwater.cli import main
 
 START = 1.8e9
@@ -134,7 +133,7 @@ def test_a_pause_is_cut_and_both_halves_are_seen() -> None:
     told = dict(overview(data))
     assert told["of it, pauses"] == "13 h 53 min"
     assert float(told["records/s"]) == pytest.approx(600 / 60, rel=0.1)
-    assert "13 h 53 min" in report_plots.svg(report_plots.panels(data)[0], 0)
+    assert "13 h 53 min" in panels.svg(panels.panels(data)[0], 0)
 
 
 def test_lines_of_every_kind() -> None:
@@ -161,7 +160,7 @@ def test_lines_of_every_kind() -> None:
     assert data.examples["HTTP 500"] == "it broke"
     assert (data.prompt.sum, data.completion.sum) == (3, 4)
     assert data.first is None
-    assert [panel.title for panel in report_plots.panels(data)] == ["Errors", "Tokens per record"]
+    assert [panel.title for panel in panels.panels(data)] == ["Errors", "Tokens per record"]
 
 
 def test_tokens_that_the_body_does_not_tell() -> None:
@@ -218,14 +217,14 @@ def test_the_pictures_of_a_run(tmp_path: Path, lines: Iterable[dict[str, Any]], 
 
 
 def test_where_nothing_was_answered_no_picture_says_so() -> None:
-    throughput, *_ = report_plots.panels(figures(run_of(40, every_failed=1)))
-    drawn = report_plots.svg(throughput, 0)
+    throughput, *_ = panels.panels(figures(run_of(40, every_failed=1)))
+    drawn = panels.svg(throughput, 0)
     assert "failed" in drawn
     assert "answered" not in drawn
 
 
 def test_a_few_records_are_drawn_with_marks_at_whole_records() -> None:
-    panel = next(one for one in report_plots.panels(figures(run_of(5))) if one.title == "Concurrency")
+    panel = next(one for one in panels.panels(figures(run_of(5))) if one.title == "Concurrency")
     axes = Figure().subplots()
     panel.draw(axes)
     assert [mark for mark in axes.get_yticks() if mark != int(mark)] == []
@@ -236,7 +235,7 @@ def test_a_few_records_are_drawn_with_marks_at_whole_records() -> None:
 )
 def test_what_is_counted_has_marks_at_whole_numbers(count: int, each: float) -> None:
     lines = [line(number * each, 0.4, error="no" if number % 5 == 4 else None) for number in range(count)]
-    for panel in report_plots.panels(figures(lines)):
+    for panel in panels.panels(figures(lines)):
         if panel.title != "Latency by provider":
             axes = Figure().subplots()
             panel.draw(axes)
@@ -350,7 +349,7 @@ def test_what_pictures_refer_to_is_their_own(tmp_path: Path) -> None:
     clips = [name for name in names if re.fullmatch(r"[pm][0-9a-f]{10}", name)]
     assert clips
     assert len(clips) == len(set(clips))
-    assert report_plots.INK not in html
+    assert panels.INK not in html
     assert "currentColor" in html
 
 
@@ -375,8 +374,8 @@ def test_the_command_writes_both_files(tmp_path: Path, capsys: pytest.CaptureFix
 def test_the_command_without_matplotlib(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.delitem(sys.modules, "headwater.batch.report_plots")
-    monkeypatch.delattr("headwater.batch.report_plots")
+    monkeypatch.delitem(sys.modules, "headwater.batch.report.panels")
+    monkeypatch.delattr("headwater.batch.report.panels")
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert main(["batch", "report", str(written(tmp_path, run_of(3)))]) == 2
     assert 'pip install "headwater[report]"' in capsys.readouterr().err

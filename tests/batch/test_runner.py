@@ -18,8 +18,8 @@ from batch_server import Server, check_complete, request, results, serving, text
 
 from headwater import AsyncInferenceClient, InferenceClient, Route
 from headwater.batch import runner
+from headwater.batch.file_lock import JournalError
 from headwater.batch.journal import DiskFile
-from headwater.batch.locking import JournalError
 from headwater.batch.progress import BatchProgress, BatchStarted, BatchSummary, RecordFailed, read_prices
 from headwater.errors import InputError, InvalidParameterError
 

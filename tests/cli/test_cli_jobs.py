@@ -16,7 +16,7 @@ from job_vendors import running as running
 from headwater.cli import command, jobs
 from headwater.cli.progress import ProgressLine
 from headwater.emulator.server import Emulator
-from headwater.events import Job, Submitted
+from headwater.protocol.events import Job, Submitted
 
 SYNC = Driver("sync")
 

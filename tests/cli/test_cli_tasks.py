@@ -13,15 +13,16 @@ import pytest
 from msgspec import Meta
 
 from headwater import InferenceClient
-from headwater.calling import Task
 from headwater.cli import app, command
 from headwater.cli.command import Command
 from headwater.cli.options import Options, descriptions
 from headwater.cli.progress import describe
-from headwater.events import Job, Progress, Queued, Started, Submitted, Transferred
-from headwater.media import Media, Source
+from headwater.client.bound_task import Task
+from headwater.media.media import Media
+from headwater.media.source import Source
+from headwater.protocol.events import Job, Progress, Queued, Started, Submitted, Transferred
 from headwater.providers import PROVIDERS
-from headwater.tasks.declare import task
+from headwater.tasks.declaration import task
 from headwater.tasks.output import Output
 
 ROWS = {name: row for name, row in inspect.getmembers_static(InferenceClient) if isinstance(row, Task)}

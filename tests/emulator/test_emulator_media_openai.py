@@ -9,8 +9,8 @@ import httpx
 import pytest
 from _emulator_calls import client, events
 
-from headwater.emulator import media
-from headwater.emulator.multipart import UnreadableError, parts
+from headwater.emulator.dialects import media
+from headwater.emulator.dialects.multipart import UnreadableError, parts
 from headwater.emulator.server import Emulator
 
 WAV = media.wav()

@@ -9,7 +9,7 @@ import pytest
 from _emulator_calls import client
 
 from headwater import emulator
-from headwater.emulator import media
+from headwater.emulator.dialects import media
 from headwater.emulator.server import Emulator
 
 CALLS: tuple[tuple[str, dict[str, Any]], ...] = (

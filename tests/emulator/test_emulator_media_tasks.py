@@ -13,7 +13,7 @@ from _emulator_calls import client
 from PIL import Image
 
 from headwater import emulator
-from headwater.emulator import hf_tasks, media, offers
+from headwater.emulator.dialects import hf_tasks, media, offers
 from headwater.emulator.server import Emulator
 
 PNG, WAV, MP4 = media.png(64, 32), media.wav(), media.mp4()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from headwater.emulator.schemas import example
+from headwater.emulator.dialects.schemas import example
 
 TREE = {
     "$defs": {

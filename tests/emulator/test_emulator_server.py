@@ -294,5 +294,5 @@ def test_a_long_stream_is_whole_and_counts_as_no_disconnection() -> None:
 
 def test_the_documentation_names_every_dialect() -> None:
     folder = Path(str(emulator.__file__)).parent
-    names = [path.stem for path in folder.glob("*.py") if "DIALECT = Dialect(" in path.read_text()]
+    names = [path.stem for path in folder.rglob("*.py") if "DIALECT = Dialect(" in path.read_text()]
     assert len(names) >= 6 and all(f"``{name}``" in str(emulator.__doc__) for name in names)

@@ -13,8 +13,8 @@ import pytest
 from _fault_calls import asked, post, read, text_in
 
 from headwater.emulator import faults
-from headwater.emulator.fault_answers import TEXT
-from headwater.emulator.fault_bodies import bomb
+from headwater.emulator.fault_server.answers import TEXT
+from headwater.emulator.fault_server.bodies import bomb
 
 WHOLE = [name for name, fault in faults.FAULTS.items() if name.startswith("sse_") and "whole" in fault.line]
 

@@ -17,7 +17,7 @@ from _emulator_calls import ended
 from _fault_calls import PATH, SOON, asked, datas, post, read, text_in
 
 from headwater.emulator import faults
-from headwater.emulator.fault_answers import PNG, TEXT, WORDS
+from headwater.emulator.fault_server.answers import PNG, TEXT, WORDS
 
 SECTION_4 = """
 ok reset_before_response reset_first fin_before_response stale_keepalive hang_before_headers slow_headers

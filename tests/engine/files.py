@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from headwater.auth import Secret
+from headwater.auth.credentials import Credentials
+from headwater.auth.secret import Secret
 from headwater.engine.deadlines import DEFAULT, Timeout
-from headwater.engine.exchange import Engine, Exchange
 from headwater.engine.facts import Plan
-from headwater.engine.inputs import InputPolicy
-from headwater.engine.outgoing import Credentials
+from headwater.engine.input_policy import InputPolicy
+from headwater.engine.requester import Engine, Exchange
 from headwater.engine.retry import Retries
 from headwater.transport.pool import Pool
 

@@ -14,8 +14,8 @@ from drivers import Driver
 from files import ANYWHERE, PNG, FileServer, exchange
 from memory import Answer, Memory, in_turn
 
-from headwater.engine.fetching import Download, fetch
-from headwater.engine.inputs import InputPolicy
+from headwater.engine.download import Download, fetch
+from headwater.engine.input_policy import InputPolicy
 from headwater.errors import (
     ConnectionLostError,
     InputError,
@@ -27,9 +27,10 @@ from headwater.errors import (
     ResponseTooLargeError,
     UnexpectedContentError,
 )
-from headwater.events import Job, Progress, Submitted, Transferred
-from headwater.flow import MIB, Call, Emit, Fetch, Flow, OnCancel, Request, Send
-from headwater.media import Media, open_image
+from headwater.media.images import open_image
+from headwater.media.media import Media
+from headwater.protocol.events import Job, Progress, Submitted, Transferred
+from headwater.protocol.flow import MIB, Call, Emit, Fetch, Flow, OnCancel, Request, Send
 from headwater.providers import PROVIDERS
 
 pytestmark = pytest.mark.anyio

@@ -9,7 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headwater import errors as e
-from headwater.engine.health import FAILURES, FIRST, LONGEST, REMEMBERED, STAY, Breaker, Health, Turns, is_the_providers
+from headwater.engine.failover import (
+    FAILURES,
+    FIRST,
+    LONGEST,
+    REMEMBERED,
+    STAY,
+    Breaker,
+    Health,
+    Turns,
+    is_the_providers,
+)
 
 NAMES = ("a", "b", "c")
 KEY = ("chat-completion", "m")

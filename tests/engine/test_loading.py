@@ -13,14 +13,14 @@ from files import ANYWHERE, PNG, FileServer, exchange
 from memory import Answer, Memory, in_turn
 
 from headwater import Timeout
-from headwater.engine import inputs
-from headwater.engine.fetching import load
-from headwater.engine.inputs import InputPolicy, public_addresses, refused_address, refused_host
+from headwater.engine import input_policy
+from headwater.engine.input_policy import InputPolicy, public_addresses, refused_address, refused_host
+from headwater.engine.load import load
 from headwater.engine.multipart import Pieces, body_of
 from headwater.errors import InferenceTimeoutError, InputError, InvalidParameterError
-from headwater.flow import Load, Loaded, Part, Request
-from headwater.media import data_url
-from headwater.wire import parse_url
+from headwater.media.images import data_url
+from headwater.protocol.flow import Load, Loaded, Part, Request
+from headwater.protocol.url import parse_url
 
 pytestmark = pytest.mark.anyio
 
@@ -225,9 +225,9 @@ async def test_a_name_is_looked_up_once_and_its_address_connected_to(
         asked.append(host)
         return [(2, 1, 6, "", ("127.0.0.1", port))]
 
-    monkeypatch.setattr(inputs, "look_up", lookup)
-    judge = inputs.refused_address
-    monkeypatch.setattr(inputs, "refused_address", lambda a: None if a == "127.0.0.1" else judge(a))
+    monkeypatch.setattr(input_policy, "look_up", lookup)
+    judge = input_policy.refused_address
+    monkeypatch.setattr(input_policy, "refused_address", lambda a: None if a == "127.0.0.1" else judge(a))
     found = await read(f"http://files.example:{server.port}/cat.png", InputPolicy())
     assert found.data == PNG
     assert asked == ["files.example"]
@@ -238,7 +238,7 @@ async def test_a_name_with_one_private_address_is_refused(monkeypatch: pytest.Mo
     async def lookup(host: str, port: int) -> list[Any]:
         return [(2, 1, 6, "", ("8.8.8.8", port)), (2, 1, 6, "", ("10.0.0.1", port))]
 
-    monkeypatch.setattr(inputs, "look_up", lookup)
+    monkeypatch.setattr(input_policy, "look_up", lookup)
     with pytest.raises(InputError, match="leads to a private address"):
         await public_addresses(parse_url("http://files.example/"))
 

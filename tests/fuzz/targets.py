@@ -15,15 +15,19 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from headwater import media, mime, refusals, wire
-from headwater.auth import Secret
+from headwater.auth.secret import Secret
 from headwater.errors import HeadwaterError, ProviderError
-from headwater.flow import END, Reply
-from headwater.framing import Frame, Framing, JSONLinesFraming, SSEFraming
-from headwater.providers import openai, urls
+from headwater.media import images as media
+from headwater.media import mime
+from headwater.protocol import transport
+from headwater.protocol.flow import END, Reply
+from headwater.protocol.framing import Frame, Framing, JSONLinesFraming, SSEFraming
+from headwater.providers import openai_chat as openai
+from headwater.providers import urls
+from headwater.responses import refusal as refusals
 from headwater.tasks.chat_fold import ChatFold
 from headwater.tasks.chat_types import ChatCompletionOutput
-from headwater.transport.parsing import ResponseParser
+from headwater.transport.response_parser import ResponseParser
 
 CANARY = "sk-Canary/of+the~mine-0123456789"
 SECRET = Secret(CANARY)
@@ -195,13 +199,13 @@ def url(data: bytes) -> None:
     """What is accepted reads the same again, and has one host for every reader."""
     text = data.decode(errors="surrogateescape")
     with suppress(HeadwaterError):
-        found = wire.parse_url(text)
-        assert wire.parse_url(str(found)) == found
+        found = transport.parse_url(text)
+        assert transport.parse_url(str(found)) == found
         parts = urlsplit(str(found))
         assert (parts.scheme, parts.hostname, parts.username) == (found.scheme, found.host, None)
         assert not any(c in found.target for c in "\r\n #"), found
         for route in (urls.CHAT, urls.EMBEDDINGS):
-            assert wire.parse_url(urls.openai_url(str(found), route)).origin == found.origin
+            assert transport.parse_url(urls.openai_url(str(found), route)).origin == found.origin
         urls.speaks_openai(text)
 
 
@@ -210,7 +214,7 @@ def model(data: bytes) -> None:
     text = data.decode(errors="surrogateescape")
     base = "https://h.example:8443/prefix"
     with suppress(HeadwaterError):
-        found = wire.parse_url(urls.at_model(base, "/models/", text, "/end"))
+        found = transport.parse_url(urls.at_model(base, "/models/", text, "/end"))
         assert found.origin == "https://h.example:8443"
         assert found.target == f"/prefix/models/{text}/end"
         assert not {".", "..", ""} & set(found.target[1:].split("/"))

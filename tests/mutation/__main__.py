@@ -31,13 +31,13 @@ TESTS = Path(__file__).parent.parent
 PACKAGE = TESTS.parent / "src" / "headwater"
 TESTED_BY = {
     "engine.retry": ("test_retry_policy.py",),
-    "retry_hints": ("test_refusal_table.py", "test_refusals.py"),
-    "refusal_classes": ("test_refusal_table.py", "test_refusals.py"),
-    "refusals": ("test_refusal_table.py", "test_refusals.py", "fuzz/test_fuzz_targets.py"),
-    "server_words": ("test_refusal_table.py", "test_refusals.py"),
-    "auth": ("test_redaction.py",),
-    "wire": ("test_wire_urls.py",),
-    "image_headers": ("security/test_image_headers.py",),
+    "responses.retry_after": ("test_refusal_table.py", "test_refusals.py"),
+    "responses.classify": ("test_refusal_table.py", "test_refusals.py"),
+    "responses.refusal": ("test_refusal_table.py", "test_refusals.py", "fuzz/test_fuzz_targets.py"),
+    "responses.message": ("test_refusal_table.py", "test_refusals.py"),
+    "auth.secret": ("test_redaction.py",),
+    "protocol.url": ("test_wire_urls.py",),
+    "media.image_headers": ("security/test_image_headers.py",),
     "providers.urls": ("providers/test_urls.py",),
 }
 ENOUGH = 0.85

@@ -9,8 +9,8 @@ from typing import Any
 from hf_cases import FLAC, MP4, PNG
 from play import Answer, Played, call, play, reply
 
-from headwater.flow import Loaded, Request
-from headwater.media import Media
+from headwater.media.media import Media
+from headwater.protocol.flow import Loaded, Request
 from headwater.providers import flow_for, provider
 
 ROUTER = "https://router.huggingface.co/fal-ai"

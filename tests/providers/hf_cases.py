@@ -12,19 +12,20 @@ from typing import Any
 from PIL import Image
 from play import Played, call, reply
 
-from headwater.flow import MIB, Loaded, Reply
-from headwater.media import LARGEST, Media
+from headwater.media.images import LARGEST
+from headwater.media.media import Media
+from headwater.protocol.flow import MIB, Loaded, Reply
 from headwater.providers import flow_for
-from headwater.providers.hf_tasks import AT_MODEL
-from headwater.tasks import audio, generation, language, multimodal, passages, tabular, video, vision, zero_shot
-from headwater.tasks.answers import DECODERS
-from headwater.tasks.declare import Declaration
+from headwater.providers.pipeline import AT_MODEL
+from headwater.providers.pipeline_results import DECODERS
+from headwater.tasks import audio, image_generation, language, multimodal, passages, tabular, video, vision, zero_shot
+from headwater.tasks.declaration import Declaration
 
 HF, MODEL, URL = "https://router.huggingface.co/hf-inference", "org/m", "https://h.example/some/path?a=1"
 
 DECLARED = {
     found.name: found
-    for module in (audio, generation, language, multimodal, passages, tabular, video, vision, zero_shot)
+    for module in (audio, image_generation, language, multimodal, passages, tabular, video, vision, zero_shot)
     for found in vars(module).values()
     if isinstance(found, Declaration)
 }

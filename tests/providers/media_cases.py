@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 from PIL import Image
 
-from headwater.flow import Loaded
-from headwater.media import data_url
+from headwater.media.images import data_url
+from headwater.protocol.flow import Loaded
 
 
 def picture(kind: str) -> bytes:

@@ -9,7 +9,8 @@ import json
 from typing import Any
 
 from headwater.errors import HeadwaterError
-from headwater.flow import (
+from headwater.media.media import Media
+from headwater.protocol.flow import (
     END,
     Cached,
     Call,
@@ -25,9 +26,8 @@ from headwater.flow import (
     Sleep,
     Stream,
 )
-from headwater.framing import WHOLE, BodyFraming, Framing, SSEFraming, WholeFraming
-from headwater.media import Media
-from headwater.refusals import refusal
+from headwater.protocol.framing import WHOLE, BodyFraming, Framing, SSEFraming, WholeFraming
+from headwater.responses.refusal import refusal
 
 Answer = Reply | Loaded | Media | HeadwaterError
 

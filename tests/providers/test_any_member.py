@@ -20,10 +20,10 @@ from job_cases import JOBS
 from media_cases import CDN, FLAC, HEAR, IMAGE, JPEG, MP4, PNG, SOUND
 from play import call, play, reply
 
-from headwater.flow import Call
-from headwater.media import Media
+from headwater.media.media import Media
+from headwater.protocol.flow import Call
 from headwater.providers import flow_for, provider
-from headwater.tasks.answers import DECODERS
+from headwater.providers.pipeline_results import DECODERS
 
 B64, B64_SOUND = base64.b64encode(PNG).decode(), base64.b64encode(FLAC).decode()
 

@@ -9,10 +9,10 @@ import pytest
 from play import call, events, play, reply
 
 from headwater import errors as e
-from headwater.flow import END
-from headwater.framing import Frame
+from headwater.protocol.flow import END
+from headwater.protocol.framing import Frame
 from headwater.providers import flow_for
-from headwater.providers.openai import decode_chunk
+from headwater.providers.openai_chat import decode_chunk
 from headwater.tasks.chat_input import (
     ChatCompletionInputFunctionName,
     ChatCompletionInputJSONSchema,

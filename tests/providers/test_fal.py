@@ -24,9 +24,9 @@ from hf_cases import FLAC, PNG
 from play import Answer, Played, call, play, reply
 
 from headwater import errors as e
-from headwater.events import Job, Progress, Queued, Started, Submitted
-from headwater.flow import Loaded
-from headwater.media import Media
+from headwater.media.media import Media
+from headwater.protocol.events import Job, Progress, Queued, Started, Submitted
+from headwater.protocol.flow import Loaded
 from headwater.providers import provider
 from headwater.providers.fal import QUEUED
 

@@ -10,8 +10,8 @@ from hf_cases import FLAC
 from play import reply
 
 from headwater import errors as e
-from headwater.flow import Loaded
-from headwater.media import Media
+from headwater.media.media import Media
+from headwater.protocol.flow import Loaded
 
 SOUNDS = [
     ("audio/wav", "audio/x-wav"),

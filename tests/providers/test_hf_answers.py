@@ -26,11 +26,12 @@ from hf_cases import (
 from play import play, reply
 
 from headwater import errors as e
-from headwater.flow import Loaded
-from headwater.framing import BodyFraming, Frame
-from headwater.media import Media, data_url
+from headwater.media.images import data_url
+from headwater.media.media import Media
+from headwater.protocol.flow import Loaded
+from headwater.protocol.framing import BodyFraming, Frame
 from headwater.providers import flow_for
-from headwater.providers.hf_tasks import AT_MODEL, AT_URL
+from headwater.providers.pipeline import AT_MODEL, AT_URL
 
 LOOKUP = "https://huggingface.co/api/models/org/m?expand=inferenceProviderMapping"
 

@@ -35,9 +35,9 @@ from hf_cases import (
 from play import play, reply
 
 from headwater import errors as e
-from headwater.flow import Loaded
-from headwater.providers.hf_tasks import AT_MODEL, AT_URL
-from headwater.tasks.answers import DECODERS
+from headwater.protocol.flow import Loaded
+from headwater.providers.pipeline import AT_MODEL, AT_URL
+from headwater.providers.pipeline_results import DECODERS
 
 # The tables
 

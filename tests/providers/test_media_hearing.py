@@ -12,11 +12,11 @@ from media_cases import FLAC, HEAR, SOUND
 from play import Played, call, play, reply
 
 from headwater import errors as e
-from headwater.flow import Call, Loaded, Part, Reply
-from headwater.framing import SSEFraming
+from headwater.protocol.flow import Call, Loaded, Part, Reply
+from headwater.protocol.framing import SSEFraming
 from headwater.providers import flow_for, provider
-from headwater.providers.rows import ROUTER
-from headwater.providers.transcript import Transcript
+from headwater.providers.openai_transcription import Transcript
+from headwater.providers.registry import ROUTER
 
 TRANSCRIBING = {
     "deepinfra": "/v1/openai/audio/transcriptions",

@@ -10,12 +10,11 @@ from media_cases import CDN, IMAGE, JPEG, MP4, PNG
 from play import Played, call, play, reply
 
 from headwater import errors as e
-from headwater.events import Job, Progress, Submitted
-from headwater.flow import Call, Request
-from headwater.media import Media
+from headwater.media.media import Media
+from headwater.protocol.events import Job, Progress, Submitted
+from headwater.protocol.flow import Call, Request
 from headwater.providers import flow_for, provider
-from headwater.providers.media_tasks import RESUMED
-from headwater.providers.rows import ROUTER
+from headwater.providers.registry import RESUMED, ROUTER
 
 IDS = [f"{case.provider}-{case.task}" for case in JOBS]
 

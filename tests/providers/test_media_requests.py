@@ -27,11 +27,10 @@ from media_cases import (
 from play import Played, call, play, reply
 
 from headwater import errors as e
-from headwater.flow import Call, Reply
-from headwater.media import Media
+from headwater.media.media import Media
+from headwater.protocol.flow import Call, Reply
 from headwater.providers import flow_for, provider
-from headwater.providers.media_tasks import TASKS
-from headwater.providers.rows import ROUTER
+from headwater.providers.registry import ROUTER, TASKS
 
 JOBS = {
     ("together", "text-to-video"),

@@ -11,7 +11,7 @@ from play import call, play, reply
 from test_media_hearing import fields
 
 from headwater import errors as e
-from headwater.flow import Call
+from headwater.protocol.flow import Call
 from headwater.providers import flow_for
 
 # sounds

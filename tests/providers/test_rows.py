@@ -8,10 +8,10 @@ import pytest
 from play import call, play, reply
 
 from headwater.errors import MissingModelError, UnknownProviderError, UnsupportedTaskError
-from headwater.providers import PROVIDERS, flow_for, media_tasks, provider
-from headwater.providers.hf_tasks import AT_MODEL, AT_URL
-from headwater.providers.rows import ROUTER, ROWS, SERVER
-from headwater.wire import parse_url
+from headwater.protocol.url import parse_url
+from headwater.providers import PROVIDERS, flow_for, provider, registry
+from headwater.providers.pipeline import AT_MODEL, AT_URL
+from headwater.providers.registry import ROUTER, ROWS, SERVER
 
 CHAT, TEXT, FEATURES, CREATE = "chat-completion", "text-generation", "feature-extraction", "embeddings"
 
@@ -86,7 +86,7 @@ def answer_of(name: str, task: str) -> Any:
 def test_the_table_is_whole() -> None:
     """Rows of flows and rows of this table, but for auto's tasks that go on as another's."""
     there = {(name, task) for name, row in PROVIDERS.items() for task in row.tasks if name != "auto"}
-    there -= {(name, task) for name, row in media_tasks.TASKS.items() for task in row}  # in test_media_requests.py
+    there -= {(name, task) for name, row in registry.TASKS.items() for task in row}  # in test_media_requests.py
     there -= {("hf-inference", task) for task in AT_MODEL}  # in test_hf_tasks.py
     there -= {(name, task) for name in ("fal-ai", "replicate") for task in PROVIDERS[name].tasks}  # in theirs
     assert there | {("auto", CHAT)} == {(name, task) for name, task, _ in URLS}

@@ -8,11 +8,11 @@ import pytest
 from play import call, events, play, reply
 
 from headwater import errors as e
-from headwater.flow import END
-from headwater.framing import Frame
+from headwater.protocol.flow import END
+from headwater.protocol.framing import Frame
 from headwater.providers import flow_for
-from headwater.providers.completions import decode_chat_chunk, decode_completion
-from headwater.providers.text_generation import decode_event
+from headwater.providers.openai_completions import decode_chat_chunk, decode_completion
+from headwater.providers.tgi import decode_event
 from headwater.tasks.text import TextGenerationOutput
 
 TEXT = "text-generation"

@@ -9,6 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from headwater.errors import InvalidParameterError
+from headwater.protocol.url import parse_url
 from headwater.providers.urls import (
     CHAT,
     COMPLETIONS,
@@ -20,7 +21,6 @@ from headwater.providers.urls import (
     openai_url,
     speaks_openai,
 )
-from headwater.wire import parse_url
 
 HOST = "http://h:8000"
 

@@ -21,13 +21,7 @@ from drivers import BlockingClient, Driver, in_thread
 from servers import running
 
 from headwater import Timeout
-from headwater.errors import (
-    InferenceTimeoutError,
-    InvalidRequestError,
-    NotFoundError,
-    ProviderError,
-    RateLimitError,
-)
+from headwater.errors import InferenceTimeoutError, InvalidRequestError, NotFoundError, ProviderError, RateLimitError
 
 if "HEADWATER_REAL" not in os.environ:
     pytest.skip("real servers are installed and run by `nox -s real`", allow_module_level=True)

@@ -11,8 +11,9 @@ import pytest
 from headwater.cli.files import OutputFile
 from headwater.cli.terminal import Cleaning, clean
 from headwater.errors import DecodeError, HeadwaterError, InputError, ProviderError
-from headwater.flow import Reply
-from headwater.refusals import decode, in_band
+from headwater.protocol.flow import Reply
+from headwater.responses.decode import decode
+from headwater.responses.refusal import in_band
 from headwater.tasks.chat_types import ChatCompletionOutput
 
 SIZE = 3_000_000

@@ -26,7 +26,8 @@ from headwater import (
     InvalidParameterError,
     Secret,
 )
-from headwater.auth import hugging_face_token, redact_all
+from headwater.auth.environment import hugging_face_token
+from headwater.auth.secret import redact_all
 
 MESSAGES = [{"role": "user", "content": "the prompt"}]
 

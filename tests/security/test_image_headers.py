@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from headwater.image_headers import MOST_EXTRA_BYTES, MOST_EXTRAS, MOST_FRAMES, Header, read_header
+from headwater.media.image_headers import MOST_EXTRA_BYTES, MOST_EXTRAS, MOST_FRAMES, Header, read_header
 
 SIZES = [(1, 1), (5, 4), (300, 7), (7, 300), (1023, 513)]
 

@@ -10,7 +10,7 @@ from drivers import Driver
 from memory import Answer, Memory
 
 from headwater import CallError, HeadwaterError, InputPolicy, Job
-from headwater.wire import Outgoing
+from headwater.protocol.transport import Outgoing
 
 pytestmark = pytest.mark.anyio
 

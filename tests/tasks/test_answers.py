@@ -15,9 +15,9 @@ import pytest
 from PIL import Image
 
 from headwater.errors import DecodeError, ServerError, UnexpectedContentError
-from headwater.flow import Reply
-from headwater.media import Media
-from headwater.tasks.answers import DECODERS
+from headwater.media.media import Media
+from headwater.protocol.flow import Reply
+from headwater.providers.pipeline_results import DECODERS
 
 FOLDER = os.environ.get("HEADWATER_RECORDED")
 

@@ -8,10 +8,10 @@ import msgspec
 import pytest
 
 from headwater.errors import DecodeError, MalformedEventError, ProviderError
-from headwater.flow import Reply
-from headwater.framing import Frame
-from headwater.providers.openai import decode_chunk
-from headwater.refusals import decode
+from headwater.protocol.flow import Reply
+from headwater.protocol.framing import Frame
+from headwater.providers.openai_chat import decode_chunk
+from headwater.responses.decode import decode
 from headwater.tasks.chat_types import (
     ChatCompletionOutput,
     ChatCompletionOutputLogprobs,

@@ -14,23 +14,13 @@ import pytest
 from PIL import Image
 
 from headwater.errors import InvalidParameterError
-from headwater.tasks import (
-    audio,
-    generation,
-    language,
-    multimodal,
-    passages,
-    tabular,
-    video,
-    vision,
-    zero_shot,
-)
-from headwater.tasks.answers import DECODERS
-from headwater.tasks.declare import Declaration
+from headwater.providers.pipeline_results import DECODERS
+from headwater.tasks import audio, image_generation, language, multimodal, passages, tabular, video, vision, zero_shot
+from headwater.tasks.declaration import Declaration
 from headwater.tasks.parameters import GenerationParameters, TargetSize
 
 SCHEMAS = os.environ.get("HEADWATER_TASK_SCHEMAS")
-MODULES = (audio, generation, language, multimodal, passages, tabular, video, vision, zero_shot)
+MODULES = (audio, image_generation, language, multimodal, passages, tabular, video, vision, zero_shot)
 TASKS: dict[str, Declaration[..., Any, Any]] = {
     found.name: found for module in MODULES for found in vars(module).values() if isinstance(found, Declaration)
 }

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headwater.errors import DecodeError, InvalidParameterError
-from headwater.flow import Reply
-from headwater.refusals import decode
+from headwater.protocol.flow import Reply
+from headwater.responses.decode import decode
 from headwater.tasks import embeddings
 from headwater.tasks.embeddings import CreateEmbeddingResponse, decode_vectors, feature_extraction
 

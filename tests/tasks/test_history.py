@@ -11,10 +11,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from headwater.flow import Reply
-from headwater.framing import Frame
-from headwater.providers.openai import decode_chunk
-from headwater.refusals import decode
+from headwater.protocol.flow import Reply
+from headwater.protocol.framing import Frame
+from headwater.providers.openai_chat import decode_chunk
+from headwater.responses.decode import decode
 from headwater.tasks.chat import wire_messages
 from headwater.tasks.chat_fold import ChatFold
 from headwater.tasks.chat_types import ChatCompletionOutput, ChatCompletionStreamOutput, kept

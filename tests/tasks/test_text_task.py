@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headwater.errors import DecodeError, InvalidParameterError, MalformedEventError, ProviderError
-from headwater.flow import Reply
-from headwater.framing import Frame
-from headwater.providers.text_generation import decode_event
-from headwater.refusals import decode
+from headwater.protocol.flow import Reply
+from headwater.protocol.framing import Frame
+from headwater.providers.tgi import decode_event
+from headwater.responses.decode import decode
 from headwater.tasks.text import (
     TextFold,
     TextGenerationInputGrammarType,

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headwater.framing import Frame
-from headwater.providers.openai import decode_chunk
+from headwater.protocol.framing import Frame
+from headwater.providers.openai_chat import decode_chunk
 from headwater.tasks.chat_fold import ChatFold
 from headwater.tasks.chat_types import ChatCompletionOutputToolCall, ChatCompletionStreamOutput
 

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
+from headwater.protocol.transport import Outgoing
+from headwater.protocol.url import parse_url
 from headwater.transport import pool
-from headwater.wire import Outgoing, parse_url
 
 BACKENDS = [
     pytest.param(("asyncio", {"use_uvloop": False}), id="asyncio"),

@@ -21,9 +21,10 @@ from headwater.errors import (
     ResponseTooLargeError,
     TLSError,
 )
+from headwater.protocol.transport import Outgoing
+from headwater.protocol.url import parse_url
 from headwater.transport import tls
 from headwater.transport.pool import Pool
-from headwater.wire import Outgoing, parse_url
 
 pytestmark = pytest.mark.anyio
 

@@ -24,10 +24,11 @@ from headwater.errors import (
     ProxyError,
     TLSError,
 )
-from headwater.transport.httpx_transport import FromHTTPX, PoolTransport, adapted, proxied
+from headwater.protocol.transport import Outgoing
+from headwater.protocol.url import parse_url
+from headwater.transport.httpx_adapter import FromHTTPX, PoolTransport, adapted, proxied
 from headwater.transport.pool import Pool
 from headwater.transport.proxies import proxy_for
-from headwater.wire import Outgoing, parse_url
 
 pytestmark = pytest.mark.anyio
 
@@ -139,7 +140,7 @@ async def test_a_stream_that_will_not_close_holds_nobody_up(monkeypatch: pytest.
         async def aclose(self) -> None:
             await anyio.sleep_forever()
 
-    monkeypatch.setattr("headwater.transport.httpx_transport.CLOSING", 0.01)
+    monkeypatch.setattr("headwater.transport.httpx_adapter.CLOSING", 0.01)
     got = await mock(lambda request: httpx.Response(200, stream=Stuck())).send(outgoing())
     await got.aclose()
 

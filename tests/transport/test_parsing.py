@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from headwater.errors import HeadwaterError, ProtocolError, ResponseTooLargeError
-from headwater.transport.parsing import HEAD_LIMIT, ResponseParser
+from headwater.transport.response_parser import HEAD_LIMIT, ResponseParser
 
 OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"

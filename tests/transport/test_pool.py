@@ -13,10 +13,10 @@ import pytest
 import scripts
 
 from headwater.errors import ConnectError, ConnectionLostError
+from headwater.protocol.transport import Outgoing
+from headwater.protocol.url import parse_url
 from headwater.transport import epoll
-from headwater.transport.origin import _alive
-from headwater.transport.pool import Pool
-from headwater.wire import Outgoing, parse_url
+from headwater.transport.pool import Pool, _alive
 
 pytestmark = pytest.mark.anyio
 

@@ -11,8 +11,8 @@ import pytest
 from drivers import Driver
 
 from headwater.errors import HeadwaterError, ProviderError, ProxyError
+from headwater.protocol.url import parse_url
 from headwater.transport.proxies import proxy_for
-from headwater.wire import parse_url
 
 pytestmark = pytest.mark.anyio
 

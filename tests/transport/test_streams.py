@@ -16,11 +16,12 @@ import trustme
 from anyio import BrokenResourceError
 
 from headwater.errors import ConnectError, ConnectionLostError, InferenceTimeoutError
-from headwater.transport import epoll, racing, sockets
-from headwater.transport.dialing import sockets_of
+from headwater.protocol.transport import Outgoing, Silence
+from headwater.protocol.url import parse_url
+from headwater.transport import epoll, happy_eyeballs, sockets
+from headwater.transport.anyio_streams import AnyioStream
+from headwater.transport.connect import sockets_of
 from headwater.transport.pool import Pool
-from headwater.transport.streams import AnyioStream
-from headwater.wire import Outgoing, Silence, parse_url
 
 pytestmark = pytest.mark.anyio
 
@@ -397,7 +398,7 @@ def resolve_to(monkeypatch: pytest.MonkeyPatch, *ports: int) -> None:
     async def getaddrinfo(*_: Any, **__: Any) -> Any:
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)) for port in ports]
 
-    monkeypatch.setattr(racing, "look_up", getaddrinfo)
+    monkeypatch.setattr(happy_eyeballs, "look_up", getaddrinfo)
 
 
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[socket.socket]:
@@ -438,7 +439,7 @@ async def test_of_two_that_answer_one_is_kept(serve: Any, echo: Any, monkeypatch
 
     waiting: Any = sockets_of(anyio.lowlevel.current_token().native_token)
 
-    async def connect(place: racing.Address, _: float | None) -> Any:
+    async def connect(place: happy_eyeballs.Address, _: float | None) -> Any:
         begun.append(place)
         if len(begun) == 2:
             both.set()
@@ -449,10 +450,10 @@ async def test_of_two_that_answer_one_is_kept(serve: Any, echo: Any, monkeypatch
         return raw  # noqa: RET504 - a scope may swallow an exception, as type checkers know
 
     server = serve(echo)
-    monkeypatch.setattr(racing, "STAGGER", 0)
+    monkeypatch.setattr(happy_eyeballs, "STAGGER", 0)
     seen = opened(monkeypatch)
-    places = [racing.Address(socket.AF_INET, ("127.0.0.1", server.port)) for _ in range(2)]
-    with await racing.first_connected(connect, places) as raw:
+    places = [happy_eyeballs.Address(socket.AF_INET, ("127.0.0.1", server.port)) for _ in range(2)]
+    with await happy_eyeballs.first_connected(connect, places) as raw:
         assert [sock is raw for sock in seen if sock.fileno() >= 0] == [True]
     assert len(seen) == 2
     waiting.end()
@@ -468,11 +469,11 @@ async def test_many_at_once_look_a_host_up_once_and_go_where_it_answered(
         await anyio.sleep(0)
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)) for port in (refusing, server.port)]
 
-    monkeypatch.setattr(racing, "look_up", getaddrinfo)
+    monkeypatch.setattr(happy_eyeballs, "look_up", getaddrinfo)
     waiting: Any = sockets_of(anyio.lowlevel.current_token().native_token)
     tried = list[Any]()
 
-    async def connect(place: racing.Address, seconds: float | None) -> socket.socket:
+    async def connect(place: happy_eyeballs.Address, seconds: float | None) -> socket.socket:
         tried.append(place.place[1])
         found: socket.socket = await waiting.connect(place, seconds)
         return found
@@ -490,8 +491,8 @@ async def test_many_at_once_look_a_host_up_once_and_go_where_it_answered(
     server.stop()
     with pytest.raises(ConnectionRefusedError):
         await ask()
-    monkeypatch.setattr(racing, "KNOWN", -1.0)
-    waiting.names = racing.Names()
+    monkeypatch.setattr(happy_eyeballs, "KNOWN", -1.0)
+    waiting.names = happy_eyeballs.Names()
     for _ in range(2):
         with pytest.raises(ConnectionRefusedError):
             await ask()
@@ -517,10 +518,10 @@ async def test_connecting_is_cancelled(monkeypatch: pytest.MonkeyPatch, unanswer
 
 
 def test_families_take_turns() -> None:
-    six = [racing.Address(socket.AF_INET6, (name,)) for name in "abc"]
-    four = [racing.Address(socket.AF_INET, (name,)) for name in "de"]
-    assert racing._taking_turns([*six, *four]) == [six[0], four[0], six[1], four[1], six[2]]
-    assert racing._taking_turns([*four, six[0]]) == [four[0], six[0], four[1]]
+    six = [happy_eyeballs.Address(socket.AF_INET6, (name,)) for name in "abc"]
+    four = [happy_eyeballs.Address(socket.AF_INET, (name,)) for name in "de"]
+    assert happy_eyeballs._taking_turns([*six, *four]) == [six[0], four[0], six[1], four[1], six[2]]
+    assert happy_eyeballs._taking_turns([*four, six[0]]) == [four[0], six[0], four[1]]
 
 
 @pytest.mark.parametrize(("host", "family"), [("127.0.0.1", socket.AF_INET), ("::1", socket.AF_INET6)])
@@ -528,4 +529,4 @@ async def test_an_ip_address_is_not_looked_up(
     monkeypatch: pytest.MonkeyPatch, host: str, family: socket.AddressFamily
 ) -> None:
     resolve_to(monkeypatch)
-    assert await racing.addresses(host, 80) == [(family, (host, 80))]
+    assert await happy_eyeballs.addresses(host, 80) == [(family, (host, 80))]

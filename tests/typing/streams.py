@@ -11,15 +11,7 @@ import numpy
 from numpy.typing import NDArray
 from PIL.Image import Image
 
-from headwater import (
-    AsyncInferenceClient,
-    AsyncRun,
-    CreateEmbeddingResponse,
-    InferenceClient,
-    JobEvent,
-    Media,
-    Run,
-)
+from headwater import AsyncInferenceClient, AsyncRun, CreateEmbeddingResponse, InferenceClient, JobEvent, Media, Run
 from headwater.tasks import audio, embeddings, language, multimodal, passages, tabular, video, vision, zero_shot
 
 SOUND, IMAGE, TABLE = b"RIFF", b"PNG", {"a": ["1"]}

@@ -10,22 +10,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from .locking import JournalError as JournalError
+    from ..mapper.results import MapResult as MapResult
+    from .file_lock import JournalError as JournalError
     from .progress import BatchProgress as BatchProgress
     from .progress import BatchStarted as BatchStarted
     from .progress import BatchSummary as BatchSummary
     from .progress import Draining as Draining
     from .progress import GaveUp as GaveUp
     from .progress import RecordFailed as RecordFailed
-    from .results import MapResult as MapResult
     from .runner import run_batch as run_batch
     from .runner import run_batch_sync as run_batch_sync
 
 _MODULES: Final = {
-    "locking": "JournalError",
-    "progress": "BatchProgress BatchStarted BatchSummary Draining GaveUp RecordFailed",
-    "results": "MapResult",
-    "runner": "run_batch run_batch_sync",
+    ".file_lock": "JournalError",
+    ".progress": "BatchProgress BatchStarted BatchSummary Draining GaveUp RecordFailed",
+    "..mapper.results": "MapResult",
+    ".runner": "run_batch run_batch_sync",
 }
 _HOMES: Final = {name: module for module, names in _MODULES.items() for name in names.split()}
 __all__ = [
@@ -46,6 +46,6 @@ def __getattr__(name: str) -> object:
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module 'headwater.batch' has no attribute {name!r}")
-    value: object = getattr(import_module(f".{home}", __name__), name)
+    value: object = getattr(import_module(home, __name__), name)
     globals()[name] = value
     return value

@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol
 
-from .locking import check_present, failed, open_alone, replace, trouble, write_all
-from .sealing import START, Mark, unseal
+from .file_lock import check_present, failed, open_alone, replace, trouble, write_all
+from .record import START, Mark, unseal
 
 LONGEST: Final = 512 * 1024 * 1024
 """Bytes of a line; there is none as long."""

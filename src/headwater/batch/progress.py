@@ -13,7 +13,7 @@ from typing import Final, Literal, Protocol, TypeAlias
 import msgspec
 
 from ..errors import InvalidParameterError
-from .sealing import Mark
+from .record import Mark
 
 WINDOW: Final = 30.0
 """Seconds that the rate is taken over."""

@@ -20,25 +20,26 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import anyio
 from anyio import CancelScope, to_thread
 
+from ..blocking.portal import call
 from ..errors import InputError, InvalidParameterError
-from ..portal import call
-from .answers import Folder
-from .asking import custom_id_of
-from .breaker import IN_A_ROW, NO_KEY, Breaker
+from ..mapper.async_map import AsyncMap
+from ..mapper.results import Stats
+from .file_lock import JournalError
+from .give_up import IN_A_ROW, NO_KEY, Breaker
+from .input_file import Blocks, InterruptedBatchError, Item, Items, Survey, is_same_file
 from .journal import Journal, OpenJournal
-from .locking import JournalError
-from .mapping import AsyncMap
+from .perform import LinePacing, Records
 from .progress import BatchStarted, BatchSummary, Count, Draining, Event, GaveUp, Prices, RecordFailed, Stopped
-from .records import LinePacing, Records
-from .results import Stats
-from .resuming import Earlier
-from .sealing import Mark
-from .source import Blocks, InterruptedBatchError, Item, Items, Survey, is_same_file
+from .record import Mark
+from .request_line import custom_id_of
+from .result_line import Folder
+from .resume import Earlier
 from .spool import Spool, is_read_once
-from .writing import Writer
+from .writer import Writer
 
 if TYPE_CHECKING:
-    from ..client import AsyncInferenceClient, InferenceClient
+    from ..client.async_client import AsyncInferenceClient
+    from ..client.sync_client import InferenceClient
 
 EVERY: Final = 1.0
 """Seconds between two `BatchProgress` events."""
@@ -115,7 +116,7 @@ def run_batch_sync(
     **options: Any,
 ) -> BatchSummary:
     """`run_batch` for blocking code, with its options but for `catch_signals`; Ctrl-C ends it, and loses nothing."""
-    from ..client import AsyncInferenceClient
+    from ..client.async_client import AsyncInferenceClient
 
     async def run() -> BatchSummary:
         async with AsyncInferenceClient(**client._arguments) as its:

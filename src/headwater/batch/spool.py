@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from ..errors import InputError
-from .locking import failed
+from .file_lock import failed
 
 STANDARD_INPUT: Final = Path("/dev/stdin")
 _PIECE: Final = 1024 * 1024

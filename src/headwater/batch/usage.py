@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import msgspec
 
-from ..json_decoder import decode
-from ..json_text import UNREADABLE
+from ..protocol.json_text import UNREADABLE
+from ..responses.json_decoder import decode
 
 _LARGEST: Final = 10**11
 """A count above this is nonsense."""

@@ -114,8 +114,8 @@ def _add_batch(made: App) -> None:
 
 def _add_tasks(made: App, first: str | None) -> bool:
     """All of them, or the one that `first` is; returns whether it is one."""
-    from ..calling import Task
-    from ..client import InferenceClient
+    from ..client.bound_task import Task
+    from ..client.sync_client import InferenceClient
     from .command import Command
 
     found = {

@@ -11,11 +11,11 @@ from typing import Annotated, Any, Final
 import anyio
 from cyclopts import Parameter
 
-from ..batch.locking import JournalError
+from ..batch.file_lock import JournalError
 from ..batch.progress import BatchSummary, read_prices
 from ..batch.runner import run_batch
 from ..batch.spool import STANDARD_INPUT
-from ..client import AsyncInferenceClient
+from ..client.async_client import AsyncInferenceClient
 from ..errors import InputError, InvalidParameterError
 from . import connection
 from .batch_display import EVERY, counted, display

@@ -41,7 +41,7 @@ def report(
         provider, or provider/model.
     """
     from ..batch.progress import read_prices
-    from ..batch.report import make
+    from ..batch.report.make import make
 
     if results == DASH:
         raise InputError("a report is made of a file, not of standard input")

@@ -14,7 +14,7 @@ from ..errors import InvalidParameterError, MissingCredentialError
 from .options import option
 
 if TYPE_CHECKING:
-    from ..client import InferenceClient
+    from ..client.sync_client import InferenceClient
 
 KEYS: Final = (
     "Keys are read from the environment, never from the command line: the provider's own variable (see `headwater"
@@ -54,8 +54,8 @@ def options() -> list[inspect.Parameter]:
 
 def client_for(given: Mapping[str, Any]) -> InferenceClient:
     """The client of these options. Raises `CallError`s."""
-    from ..client import InferenceClient
-    from ..engine.inputs import InputPolicy
+    from ..client.sync_client import InferenceClient
+    from ..engine.input_policy import InputPolicy
 
     settings: dict[str, Any] = {name: given[name] for name in _SETTINGS if given.get(name) is not None}
     settings["input_policy"] = InputPolicy(

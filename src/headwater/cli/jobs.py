@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from ..events import Job
+from ..protocol.events import Job
 from .terminal import say
 
 

@@ -15,7 +15,7 @@ import msgspec
 from cyclopts import Parameter
 
 from ..errors import InvalidParameterError
-from ..tasks.declare import Declaration
+from ..tasks.declaration import Declaration
 
 AnyDeclaration: TypeAlias = Declaration[Any, Any, Any]
 Kind: TypeAlias = Literal["flag", "whole", "number", "text", "texts", "file", "files", "json", "json or text"]

@@ -8,7 +8,7 @@ import threading
 from types import TracebackType
 from typing import Any, Final, Self
 
-from ..events import Progress, Queued, Started, Submitted, Transferred
+from ..protocol.events import Progress, Queued, Started, Submitted, Transferred
 from .terminal import clean, takes_colour
 
 _ERASE: Final = "\r\x1b[2K"

@@ -12,8 +12,9 @@ from typing import Any, Final
 
 import msgspec
 
-from ..batch.suffixes import suffix_of
-from ..media import UNKNOWN, data_url, encode_image, kind_of, mime_type_of
+from ..media.images import UNKNOWN, data_url, encode_image, mime_type_of
+from ..media.mime import suffix_of
+from ..media.source import kind_of
 from ..tasks.output import Output
 
 _FORMATS: Final = {".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".gif": "GIF"}

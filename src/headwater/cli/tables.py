@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final
 from cyclopts import Parameter
 
 from ..providers import PROVIDERS, Provider, provider, table
-from ..providers.rows import ROUTER, SERVER
+from ..providers.registry import ROUTER, SERVER
 from .results import as_json
 from .terminal import is_terminal
 

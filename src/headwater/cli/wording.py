@@ -86,7 +86,7 @@ def in_options(text: str) -> str:
 @cache
 def _known() -> tuple[frozenset[str], frozenset[str]]:
     """The tasks' methods, and what is an option of some command."""
-    from ..batch.asking import tasks
+    from ..batch.request_line import tasks
 
     found = set(tasks().values())
     parameters = {name for task in found for name in task.parameters.__struct_fields__}

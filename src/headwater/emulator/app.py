@@ -17,7 +17,8 @@ from typing import Any
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive, Scope, Send
 
-from . import (
+from . import places, secrets
+from .dialects import (
     black_forest_labs,
     cdn,
     fal,
@@ -27,9 +28,7 @@ from . import (
     openai,
     openai_text,
     pictures,
-    places,
     replicate,
-    secrets,
     speech,
     tei,
     tgi,

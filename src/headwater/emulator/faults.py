@@ -12,12 +12,12 @@ Refuses: TLS, HTTP/2, any address but loopback.
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from headwater.emulator import fault_bodies as bodies
-from headwater.emulator import fault_replies as replies
-from headwater.emulator import fault_streams as streams
-from headwater.emulator.fault_answers import TEXT, WORDS
-from headwater.emulator.fault_server import Fault, FaultServer
-from headwater.emulator.fault_wire import ConnectionRecord, Request
+from headwater.emulator.fault_server import bodies as bodies
+from headwater.emulator.fault_server import replies as replies
+from headwater.emulator.fault_server import streams as streams
+from headwater.emulator.fault_server.answers import TEXT, WORDS
+from headwater.emulator.fault_server.server import Fault, FaultServer
+from headwater.emulator.fault_server.wire import ConnectionRecord, Request
 
 __all__ = [
     "FAULTS",

@@ -21,7 +21,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from . import secrets
 from .app import App
-from .jobs import Job
+from .dialects.jobs import Job
 from .traffic import Recorded, Traffic
 
 WAIT = 20.0

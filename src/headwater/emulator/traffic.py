@@ -15,7 +15,7 @@ from typing import Any
 import anyio
 
 from . import secrets
-from .jobs import Jobs
+from .dialects.jobs import Jobs
 
 KEPT = 4096
 

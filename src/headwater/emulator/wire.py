@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from .jobs import Jobs
+from .dialects.jobs import Jobs
 
 CREATED = 1_767_225_600
 """When every answer says it was made (2026-01-01T00:00:00Z): a clock would make answers differ."""

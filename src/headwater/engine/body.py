@@ -6,7 +6,7 @@ Limits count decoded bytes, so a small body that unpacks to a large one is stopp
 from __future__ import annotations
 
 from ..errors import ProtocolError, ResponseTooLargeError
-from ..wire import Incoming
+from ..protocol.transport import Incoming
 from .codings import Unpack, coding_of
 
 

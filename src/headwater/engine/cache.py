@@ -13,7 +13,7 @@ import anyio
 from anyio.lowlevel import current_token
 
 from ..errors import HeadwaterError
-from ..flow import Cached, Step
+from ..protocol.flow import Cached, Step
 
 LARGEST: Final = 1024
 """Entries; the oldest goes first."""

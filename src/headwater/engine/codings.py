@@ -15,7 +15,7 @@ import zlib
 from typing import Any, Final
 
 from ..errors import ConnectionLostError, DecodeError, UnexpectedContentError
-from ..mime import sniff
+from ..media.mime import sniff
 
 PIECE: Final = 256 * 1024
 """The most bytes that one step of unpacking yields."""

@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from ..errors import InferenceTimeoutError, InvalidParameterError
-from ..wire import FOREVER
+from ..protocol.transport import FOREVER
 
 Phase: TypeAlias = Literal["total", "connect", "first_event", "idle", "alive"]
 

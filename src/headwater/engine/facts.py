@@ -6,10 +6,10 @@ from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
+from ..auth.credentials import Credentials
 from ..errors import Attempt
-from ..flow import Flow
+from ..protocol.flow import Flow
 from .deadlines import DEFAULT, Timeout
-from .outgoing import Credentials
 from .retry import Retries
 
 Outcome: TypeAlias = Literal["complete", "error", "truncated", "cancelled", "detached", "unknown"]

@@ -27,10 +27,10 @@ from anyio import CancelScope, create_task_group, move_on_after
 from msgspec.structs import replace
 
 from ..errors import Attempt, ClosedError
-from ..flow import END, Send, Stream
+from ..protocol.flow import END, Send, Stream
 from .deadlines import Deadlines
-from .pulling import Pulled
-from .sharing import Engine
+from .driver import Pulled
+from .engine import Engine
 
 _KNOWN: Final = ("_ended_at", "_exchange", "_first_at", "_plan", "_turn", "job")
 _HELD: Final = (

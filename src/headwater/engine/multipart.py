@@ -16,7 +16,7 @@ from typing import Final, TypeAlias
 from anyio import to_thread
 
 from ..errors import InputError, InvalidParameterError
-from ..flow import MIB, Loaded, Part
+from ..protocol.flow import MIB, Loaded, Part
 
 PIECE: Final = 64 * 1024
 """Bytes that are read from a file at once."""

@@ -13,7 +13,7 @@ import threading
 from typing import Any, Final
 
 from ..errors import InputError
-from ..flow import MIB
+from ..protocol.flow import MIB
 
 PIECE: Final = MIB
 """Bytes that are read at once where a file is copied."""

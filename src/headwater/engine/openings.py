@@ -10,11 +10,11 @@ import re
 from typing import Any, Final
 
 from ..errors import UnexpectedContentError
-from ..flow import Request, Stream
-from ..framing import BodyFraming, Frame, Framing, JSONLinesFraming, SSEFraming, WholeFraming
-from ..mime import LARGEST, sniff
-from ..server_words import is_html
-from ..wire import Incoming
+from ..media.mime import LARGEST, sniff
+from ..protocol.flow import Request, Stream
+from ..protocol.framing import BodyFraming, Frame, Framing, JSONLinesFraming, SSEFraming, WholeFraming
+from ..protocol.transport import Incoming
+from ..responses.message import is_html
 from .codings import is_text
 
 EVENTS: Final = "text/event-stream"

@@ -13,12 +13,12 @@ from types import TracebackType
 from typing import Any, Generic, Self, TypeVar, cast
 
 from ..errors import Attempt, HeadwaterError
-from ..events import Transferred
-from ..flow import END
+from ..protocol.events import Transferred
+from ..protocol.flow import END
+from .driver import process
 from .facts import Timings
 from .hedging import Hedged
-from .leaving import process
-from .saving import SavedFile
+from .save import SavedFile
 
 E = TypeVar("E")
 R = TypeVar("R")

@@ -31,14 +31,15 @@ import anyio
 import anyio.to_thread
 import msgspec
 
-from ..batch.reading import Feed
-from ..batch.results import MapResult
-from ..calling import Bound
-from ..client import AsyncInferenceClient
+from ..blocking.portal import call
+from ..client.async_client import AsyncInferenceClient
 from ..errors import ClosedError, InvalidParameterError, MissingCredentialError, UnsupportedTaskError
-from ..media import data_url, encode_image, kind_of, mime_type_of
-from ..portal import call
+from ..mapper.inputs import Feed
+from ..mapper.results import MapResult
+from ..media.images import data_url, encode_image, mime_type_of
+from ..media.source import kind_of
 from ..tasks.chat import chat_completion
+from ..tasks.declaration import Bound
 from . import extra
 
 with extra("ray", "numpy"):

@@ -33,7 +33,7 @@ from ..errors import (
     OverloadedError,
     RateLimitError,
 )
-from ..tasks.plain import to_json
+from ..tasks.output import to_json
 
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]

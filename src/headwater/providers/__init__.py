@@ -20,9 +20,9 @@ from typing import Final
 
 from ..errors import UnknownProviderError, UnsupportedTaskError
 from .auto import auto
-from .openai import Flows as Flows
-from .rows import ROWS, SERVER
-from .rows import Provider as Provider
+from .openai_chat import Flows as Flows
+from .registry import ROWS, SERVER
+from .registry import Provider as Provider
 
 _BY_NAME: Final = {row.name: row for row in ROWS}
 PROVIDERS: Final[dict[str, Provider]] = dict(sorted({**_BY_NAME, "auto": auto(_BY_NAME)}.items()))

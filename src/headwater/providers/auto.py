@@ -14,11 +14,11 @@ from typing import Any, Final
 import msgspec
 
 from ..errors import MissingModelError
-from ..flow import Call, Flow
-from . import openai
-from .mapping import HUB_TASKS, POLICIES, Entry, entries_of, not_served
-from .openai import Dialect, Flows
-from .rows import CHAT, HF_INFERENCE, ROUTER, Provider
+from ..protocol.flow import Call, Flow
+from . import openai_chat as openai
+from .model_mapping import HUB_TASKS, POLICIES, Entry, entries_of, not_served
+from .openai_chat import Dialect, Flows
+from .registry import CHAT, HF_INFERENCE, ROUTER, Provider
 
 _CHAT: Final = Dialect(route="/v1/chat/completions")
 

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from ..errors import DecodeError, InvalidParameterError
-from ..events import Job, Queued
-from ..flow import Call, Flow, Reply
-from ..refusals import decode, retry_after
-from ..wire import parse_url, quoted_url
-from .arguments import STEPS, arguments
+from ..protocol.events import Job, Queued
+from ..protocol.flow import Call, Flow, Reply
+from ..protocol.transport import quoted_url
+from ..protocol.url import parse_url
+from ..responses.decode import decode
+from ..responses.refusal import retry_after
+from .bodies import STEPS, arguments, get, model_of
 from .jobs import Done, State, failed, job_of, no_result, picture, read_state, started, submit, watch
-from .requests import get, model_of
 from .urls import at_model
 
 if TYPE_CHECKING:

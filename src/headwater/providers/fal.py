@@ -15,19 +15,54 @@ from urllib.parse import quote
 import msgspec
 
 from ..errors import InvalidParameterError, ProviderError, TransportError
-from ..events import Job, JobEvent, Submitted
-from ..flow import Call, Emit, Flow, OnCancel, Reply, Request, Send, Sleep
-from ..refusals import decode
-from ..tasks.lenient import Unneeded
-from .arguments import arguments, joined, warn
-from .fal_results import RESULTS, UNCHECKED, as_refused, ask
-from .fal_speech import automatic_speech_recognition, heard_url, text_to_speech
-from .job_progress import Told
-from .jobs import failed, job_of, path_of, poll, read_state, segment
-from .openai import Flows
-from .requests import model_of, post
-from .together_media import image_url
+from ..media.media import Media
+from ..protocol.events import Job, JobEvent, Submitted
+from ..protocol.flow import Call, Emit, Flow, OnCancel, Reply, Request, Send, Sleep
+from ..responses.decode import decode
+from ..tasks.audio import AutomaticSpeechRecognitionOutput
+from ..tasks.lenient_types import Unneeded
+from .bodies import arguments, joined, model_of, post, take_form, warn
+from .fal_results import RESULTS, UNCHECKED, as_refused, ask, heard, transcript
+from .jobs import Told, audio_url, failed, job_of, path_of, poll, read_state, segment
+from .openai_chat import Flows
+from .together import image_url
 from .urls import at_model
+
+_AUDIO: Final = {"audio/wav": "audio/x-wav", "audio/x-wav": "audio/x-wav"} | dict.fromkeys(
+    ("audio/webm", "video/webm"), "video/webm"
+)
+"""fal refuses data URLs of other types (400 "Unsupported data URL", recorded)."""
+_OTHER_AUDIO: Final = "audio/mpeg"
+"""FLAC by this name is recorded to be taken: the label is checked, not the bytes."""
+_LEVELS: Final = {True: "segment", "word": "word"}
+"""Whisper's `chunk_level` for `return_timestamps`, https://fal.ai/models/fal-ai/whisper/api."""
+
+
+def heard_url(call: Call) -> Flow[str]:
+    """The call's sound as a URL, under a type that fal takes."""
+    return (yield from audio_url(call, _OTHER_AUDIO, _AUDIO, _OTHER_AUDIO))
+
+
+def text_to_speech(call: Call) -> Flow[Media]:
+    """A text, read out; without a queue."""
+    reply = yield from ask(post(at_model(call.base, "/", model_of(call)), arguments(call)))
+    return (yield from heard(reply))
+
+
+def automatic_speech_recognition(call: Call) -> Flow[AutomaticSpeechRecognitionOutput]:
+    """What is said; without a queue."""
+    take_form(call)
+    url = yield from heard_url(call)
+    given = arguments(call, dropped=frozenset({"generation_parameters"}))
+    del given["audio"]
+    asked = given.pop("return_timestamps", False)
+    if asked in _LEVELS:
+        given.setdefault("chunk_level", _LEVELS[asked])
+    elif asked:
+        warn(call, [f"return_timestamps={asked!r}"])
+    request = post(at_model(call.base, "/", model_of(call)), {"audio_url": url, **given})
+    return transcript((yield from ask(request)))
+
 
 _JOBS: Final = "requests"
 BASE: Final = "https://fal.run"

@@ -13,21 +13,21 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
 
-from .. import server_words
 from ..errors import ContentRefusedError, ProviderError
-from ..events import Job
-from ..flow import Flow, Reply, Request, Send
-from ..media import Media
-from ..refusals import SHOWN_BODY, decode
+from ..media.media import Media
+from ..protocol.events import Job
+from ..protocol.flow import Flow, Reply, Request, Send
+from ..responses import message
+from ..responses.decode import decode
+from ..responses.refusal import SHOWN_BODY
 from ..tasks.audio import (
     AudioToAudioOutputElement,
     AutomaticSpeechRecognitionOutput,
     AutomaticSpeechRecognitionOutputChunk,
 )
-from ..tasks.lenient import Unneeded
+from ..tasks.lenient_types import Unneeded
 from ..tasks.vision import ImageSegmentationOutputElement
-from .jobs import download, no_result, picture
-from .sounds import sound
+from .jobs import download, no_result, picture, sound
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -161,7 +161,7 @@ def _chunk(piece: _Piece) -> AutomaticSpeechRecognitionOutputChunk:
 
 def as_refused(refused: ProviderError) -> ProviderError:
     """The refusal; where one of its details is of the type of a violated policy, as that of the content."""
-    value = server_words.parse(refused.text.encode())
+    value = message.parse(refused.text.encode())
     details = value.get("detail") if isinstance(value, dict) else None
     items = details if isinstance(details, list) else []
     if not any(isinstance(item, dict) and item.get("type") == _VIOLATION for item in items):

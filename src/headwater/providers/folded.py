@@ -9,8 +9,8 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from ..errors import DecodeError, HeadwaterError, IncompleteStreamError
-from ..flow import END, Fold, Reply
-from ..framing import Frame, frames_of, is_events
+from ..protocol.flow import END, Fold, Reply
+from ..protocol.framing import Frame, frames_of, is_events
 
 R = TypeVar("R")
 

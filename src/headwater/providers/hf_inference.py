@@ -13,12 +13,12 @@ from typing import Any, Final
 import msgspec
 
 from ..errors import InvalidRequestError, MissingModelError, NotFoundError, ProviderError
-from ..flow import Cached, Call, Flow, Send
-from ..refusals import decode
-from . import embeddings, text_generation
-from .mapping import not_served, serving, without_suffix
-from .openai import Dialect, Flows, exchange, request_to
-from .requests import get
+from ..protocol.flow import Cached, Call, Flow, Send
+from ..responses.decode import decode
+from . import openai_embeddings, tgi
+from .bodies import get
+from .model_mapping import not_served, serving, without_suffix
+from .openai_chat import Dialect, Flows, exchange, request_to
 from .response_format import json_object_value
 from .urls import at_model
 
@@ -78,10 +78,10 @@ def chat(call: Call) -> Flow[Any]:
 
 def generate(call: Call) -> Flow[Any]:
     """Text generation in TGI's dialect."""
-    return (yield from text_generation.tgi(call, at_model(call.base, "/models/", call.model or "")))
+    return (yield from tgi.tgi(call, at_model(call.base, "/models/", call.model or "")))
 
 
 def extract(call: Call) -> Flow[Any]:
     """Embeddings in TEI's dialect."""
     url = at_model(call.base, "/models/", call.model or "", "/pipeline/feature-extraction")
-    return (yield from embeddings.tei(call, url))
+    return (yield from openai_embeddings.tei(call, url))

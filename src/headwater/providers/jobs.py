@@ -7,24 +7,27 @@ state that it does not know is the job's end, so that no job is watched for ever
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar
 from urllib.parse import quote, urlsplit
 
 import msgspec
 
-from .. import json_decoder, server_words
 from ..errors import ContentRefusedError, DecodeError, JobFailedError, ProviderError, UnexpectedContentError
-from ..events import Job, Progress, Queued, Started, Submitted
-from ..flow import MIB, Call, Emit, Fetch, Flow, OnCancel, Reply, Request, Send, Sleep
-from ..json_text import UNREADABLE
-from ..media import LARGEST, Media, from_data_url, from_text, open_image
-from ..refusals import SHOWN_BODY, bare, unreadable
-from .requests import get, post
+from ..media.images import LARGEST, data_url, from_data_url, from_text, open_image
+from ..media.media import Media
+from ..protocol.events import Job, JobEvent, Progress, Queued, Started, Submitted
+from ..protocol.flow import MIB, Call, Emit, Fetch, Flow, Load, Loaded, OnCancel, Reply, Request, Send, Sleep
+from ..protocol.json_text import UNREADABLE
+from ..responses import json_decoder, message
+from ..responses.decode import unreadable
+from ..responses.refusal import SHOWN_BODY, bare
+from .bodies import get, post
 from .urls import is_named
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
 
 T = TypeVar("T")
 Family: TypeAlias = Literal["image", "video"]
@@ -137,14 +140,14 @@ def failed(job: Job, reply: Reply, state: str, reason: Any = None, *, refused: b
     """
     if (no := _refused(reply)) is not None:
         return no
-    said = server_words.said(reason)
+    said = message.said(reason)
     is_refused = refused or bool(said and _MODERATED.search(said))
     kind = ContentRefusedError if is_refused else JobFailedError
-    named = server_words.line(state)[:64]
+    named = message.line(state)[:64]
     error = kind(f"{job.provider}'s job {job.id} ended as {named!r}: {said or 'no reason was given'}")
     error.code = named
     error.text = reply.body[:SHOWN_BODY].decode(errors="replace")
-    error.request_id = server_words.request_id(reply.headers)
+    error.request_id = message.request_id(reply.headers)
     error.__dict__["said"] = said
     return error
 
@@ -207,3 +210,67 @@ def _inline(text: str) -> Media:
 def picture(url: str) -> Flow[Image]:
     """The same, as a lazy PIL image."""
     return open_image((yield from download(url, "image")))
+
+
+_FAMILIES = ("audio/", "video/", "application/octet-stream")
+"""Sound comes in containers that are named after pictures, and from stores that name nothing."""
+
+
+def audio_url(call: Call, mime_type: str, relabelled: Mapping[str, str], other: str | None = None) -> Flow[str]:
+    """The call's sound as a URL that the provider reads.
+
+    `mime_type`: what it is taken for where nothing tells. `relabelled`: the provider's names of MIME types, of which
+    `other` is for those that it does not know (None: they stay).
+    """
+    loaded: Loaded = yield Load(source=call.parameters["audio"], mime_type=mime_type, keep_url=True)
+    if loaded.url is None:
+        return data_url(loaded.data, relabelled.get(loaded.mime_type, other or loaded.mime_type))
+    head, _, rest = loaded.url.partition(":")
+    if head.lower() != "data":
+        return loaded.url
+    kind = rest[:256].partition(",")[0].partition(";")[0]
+    return f"data:{relabelled.get(kind.lower(), other or kind)}{rest[len(kind) :]}"
+
+
+def sound(url: str) -> Flow[Media]:
+    """The sound behind a URL, or in a data URL. Raises `UnexpectedContentError` for anything else."""
+    if url[:5].lower() == "data:":
+        media = Media(*from_data_url(url))
+    else:
+        media = yield Fetch(request=Request(method="GET", url=url, limit=LARGEST), mime_type="audio/mpeg")
+    check_media(media, "audio", _FAMILIES)
+    return media
+
+
+class Told:
+    """What of one job was handed over already. A job that goes back into the queue is told of as queued again."""
+
+    def __init__(self) -> None:
+        self._queued: Queued | None = None
+        self._is_started = False
+        self._lines = 0
+        self._fraction: float | None = None
+
+    def waiting(self, position: int | None = None) -> list[JobEvent]:
+        """It waits, at this position of the queue, counted from 0."""
+        event = Queued(position)
+        if event == self._queued:
+            return []
+        self._queued, self._is_started = event, False
+        return [event]
+
+    def running(self, lines: Sequence[str] = (), fraction: float | None = None) -> list[JobEvent]:
+        """It runs: all the lines that were logged so far, and how far it is, 0 to 1."""
+        begun: list[JobEvent] = [] if self._is_started else [Started()]
+        self._queued, self._is_started = None, True
+        return begun + self.logged(lines, fraction)
+
+    def logged(self, lines: Sequence[str], fraction: float | None = None) -> list[JobEvent]:
+        """The lines alone, of a job that may be over."""
+        if len(lines) < self._lines:  # the job was begun anew, and its log too
+            self._lines = 0
+        new = tuple(lines[self._lines :])
+        self._lines = len(lines)
+        is_news = bool(new) or (fraction is not None and fraction != self._fraction)
+        self._fraction = fraction
+        return [Progress(fraction=fraction, logs=new)] if is_news else []

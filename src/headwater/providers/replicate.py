@@ -15,18 +15,15 @@ from typing import Any, Final
 
 import msgspec
 
-from ..events import Job, JobEvent, Submitted
-from ..flow import Call, Emit, Flow, OnCancel, Reply, Request, Send, Sleep
-from ..refusals import unreadable
-from ..tasks.lenient import Unneeded
-from .arguments import arguments, joined, take_form, take_target_size
-from .job_progress import Told
-from .jobs import failed, job_of, path_of, poll, read_state, segment
-from .openai import Flows
+from ..protocol.events import Job, JobEvent, Submitted
+from ..protocol.flow import Call, Emit, Flow, OnCancel, Reply, Request, Send, Sleep
+from ..responses.decode import unreadable
+from ..tasks.lenient_types import Unneeded
+from .bodies import arguments, joined, model_of, post, take_form, take_target_size
+from .jobs import Told, audio_url, failed, job_of, path_of, poll, read_state, segment
+from .openai_chat import Flows
 from .replicate_results import RESULTS, is_whole
-from .requests import model_of, post
-from .sounds import audio_url
-from .together_media import image_url
+from .together import image_url
 from .urls import at_model
 
 _JOBS: Final = "predictions"

@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from ..events import Job
-from ..flow import Fetch, Flow, Reply, Request
-from ..json_decoder import convert
-from ..media import Media
+from ..media.media import Media
+from ..protocol.events import Job
+from ..protocol.flow import Fetch, Flow, Reply, Request
+from ..responses.json_decoder import convert
 from ..tasks.audio import AutomaticSpeechRecognitionOutput, AutomaticSpeechRecognitionOutputChunk
-from .jobs import download, no_result, picture
-from .sounds import sound
+from .jobs import download, no_result, picture, sound
 from .urls import is_named
 
 if TYPE_CHECKING:

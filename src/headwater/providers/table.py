@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from . import PROVIDERS
-from .rows import SERVER
+from .registry import SERVER
 
 URL = "a URL"
 

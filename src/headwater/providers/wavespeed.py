@@ -9,12 +9,12 @@ from typing import Any, Final
 
 import msgspec
 
-from ..events import Job, Queued
-from ..flow import Call, Flow, Reply, Request
-from ..media import Media
-from ..refusals import decode
-from ..tasks.lenient import Unneeded
-from .arguments import arguments
+from ..media.media import Media
+from ..protocol.events import Job, Queued
+from ..protocol.flow import Call, Flow, Reply, Request
+from ..responses.decode import decode
+from ..tasks.lenient_types import Unneeded
+from .bodies import arguments, model_of
 from .jobs import (
     Done,
     Family,
@@ -33,8 +33,7 @@ from .jobs import (
     submit,
     watch,
 )
-from .requests import model_of
-from .together_media import image_url
+from .together import image_url
 from .urls import at_model
 
 _JOBS: Final = "predictions"

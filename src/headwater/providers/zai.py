@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from ..events import Job
-from ..flow import Call, Flow, Reply, Send
-from ..refusals import decode
-from ..tasks.lenient import Unneeded
+from ..protocol.events import Job
+from ..protocol.flow import Call, Flow, Reply, Send
+from ..responses.decode import decode
+from ..tasks.lenient_types import Unneeded
 from ..tasks.vision import ImageToTextOutput
-from .arguments import arguments
+from .bodies import arguments, model_of, post
 from .jobs import (
     Done,
     State,
@@ -30,8 +30,7 @@ from .jobs import (
     submit,
     watch,
 )
-from .requests import model_of, post
-from .together_media import image_url
+from .together import image_url
 
 if TYPE_CHECKING:
     from PIL.Image import Image

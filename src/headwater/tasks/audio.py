@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, Unpack
 
 from msgspec import field
 
-from ..events import JobEvent
-from ..media import File, Media, from_text
-from .declare import CallOptions, Declare, task
-from .lenient import NOT_SAID, Nullable, Unneeded
-from .output import Output
+from ..media.images import from_text
+from ..media.media import Media
+from ..media.source import File
+from ..protocol.events import JobEvent
+from .declaration import CallOptions, Declare, task
+from .lenient_types import NOT_SAID, Nullable, Unneeded
+from .output import MediaOutput, Output, Scored
 from .parameters import GenerationParameters, Transform, source
-from .plain import MediaOutput
-from .scored import Scored
 
 AudioClassificationOutputTransform: TypeAlias = Transform
 TextToSpeechEarlyStoppingEnum: TypeAlias = Literal["never"]

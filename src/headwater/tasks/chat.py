@@ -25,7 +25,7 @@ from .chat_types import (
     ChatCompletionOutputToolCall,
     ChatCompletionStreamOutput,
 )
-from .declare import CallOptions, task
+from .declaration import CallOptions, task
 from .output import OpenOutput
 
 _OBJECT = {"type": "object"}

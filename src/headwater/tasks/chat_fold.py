@@ -19,7 +19,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from ..json_decoder import convert
+from ..responses.json_decoder import convert
 from .chat_types import (
     ChatCompletionOutput,
     ChatCompletionOutputComplete,

@@ -13,8 +13,8 @@ from typing import Any
 
 import msgspec
 
-from ..json_decoder import convert
-from .lenient import Identifier, Kept, Listed, Needed, Nullable, Part, Parts, Unneeded, text_of, thoughts_of
+from ..responses.json_decoder import convert
+from .lenient_types import Identifier, Kept, Listed, Needed, Nullable, Part, Parts, Unneeded, text_of, thoughts_of
 from .output import OpenOutput, Output
 
 

@@ -18,11 +18,11 @@ import msgspec
 from msgspec import Meta
 
 from ..errors import DecodeError
-from ..json_decoder import decode
-from ..json_text import UNREADABLE
-from ..mime import from_text
-from .declare import CallOptions, Declare
-from .lenient import Needed, Nullable
+from ..media.mime import from_text
+from ..protocol.json_text import UNREADABLE
+from ..responses.json_decoder import decode
+from .declaration import CallOptions, Declare
+from .lenient_types import Needed, Nullable
 from .output import Output
 
 if TYPE_CHECKING:

@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias, Unpack
 
-from .declare import CallOptions, Declare, task
-from .lenient import NOT_SAID, Nullable
-from .output import Output
+from .declaration import CallOptions, Declare, task
+from .lenient_types import NOT_SAID, Nullable
+from .output import Output, Scored
 from .parameters import Transform, TruncationStrategy
-from .scored import Scored
 
 TextClassificationOutputTransform: TypeAlias = Transform
 TokenClassificationAggregationStrategy: TypeAlias = Literal["none", "simple", "first", "average", "max"]

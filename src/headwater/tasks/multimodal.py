@@ -9,9 +9,9 @@ from typing import Annotated, Unpack
 
 from msgspec import Meta
 
-from ..media import Source
-from .declare import CallOptions, task
-from .lenient import NOT_SAID, Nullable
+from ..media.source import Source
+from .declaration import CallOptions, task
+from .lenient_types import NOT_SAID, Nullable
 from .output import Output
 from .parameters import source
 

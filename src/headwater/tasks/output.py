@@ -5,12 +5,17 @@ The server's own bytes stay attached to a result's outermost object, undecoded; 
 
 from __future__ import annotations
 
+import binascii
 from collections.abc import Iterator
 from typing import Any, Self, TypeVar
 
 import msgspec
 
-from ..json_text import loads
+from ..media.images import encode_image
+from ..media.media import Media
+from ..media.source import kind_of
+from ..protocol.json_text import loads
+from .lenient_types import NOT_SAID, Nullable
 
 S = TypeVar("S", bound="Output")
 
@@ -190,3 +195,48 @@ def _complete(plain: dict[str, Any], output: Any, sent: Any, unset: bool = True)
                 _complete(plain_item, item, part, unset)
         elif value is None and not unset:
             del plain[name]
+
+
+class MediaOutput(Output):
+    """A result with sounds or images; `to_dict()` and `to_json()` write them as base64."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The declared fields as plain dicts and lists, all the way down."""
+        plain: dict[str, Any] = msgspec.to_builtins(self, enc_hook=_base64)
+        return plain
+
+    def to_json(self) -> str:
+        """The declared fields as JSON text."""
+        return msgspec.json.encode(self, enc_hook=_base64).decode()
+
+
+def to_json(value: Any) -> bytes:
+    """Any result or event as JSON: images, sounds and videos as base64, arrays as lists.
+
+    Raises `TypeError` for what has no plain form.
+    """
+    return msgspec.json.encode(value, enc_hook=_plain)
+
+
+def _plain(value: Any) -> Any:
+    return value.tolist() if kind_of(value) == "array" else _base64(value)
+
+
+def _base64(value: Any) -> str:
+    if isinstance(value, Media):
+        data: bytes = value
+    elif kind_of(value) == "image":
+        data, _ = encode_image(value)
+    else:
+        raise TypeError(f"a {type(value).__name__} has no plain form")
+    return binascii.b2a_base64(data, newline=False).decode()
+
+
+class Scored(Output):
+    """A label, and how likely it is: mostly a probability, 0 to 1, but for `function_to_apply` "none".
+
+    A server that gives no score leaves None there.
+    """
+
+    label: Nullable[str]
+    score: Nullable[float] = NOT_SAID

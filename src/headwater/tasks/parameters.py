@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypedDict
 import msgspec
 from msgspec import Meta
 
-from ..media import check_source
-from .declare import Check
+from ..media.source import check_source
+from .declaration import Check
 
 Positive = Annotated[int, Meta(ge=1)]
 

@@ -9,8 +9,8 @@ from typing import Annotated, Unpack
 
 from msgspec import Meta
 
-from .declare import CallOptions, task
-from .lenient import NOT_SAID, Nullable
+from .declaration import CallOptions, task
+from .lenient_types import NOT_SAID, Nullable
 from .output import Output
 
 

@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal, TypeAlias, Unpack
 
 from msgspec import Meta
 
-from .declare import CallOptions, Declare, task
-from .lenient import NOT_SAID, Nullable
+from .declaration import CallOptions, Declare, task
+from .lenient_types import NOT_SAID, Nullable
 from .output import Output
 
 Table = Annotated[dict[str, list[Any]], Meta(min_length=1)]

@@ -14,8 +14,8 @@ import msgspec
 from msgspec import Meta
 
 from .cut_text import REPLACEMENT, CutText
-from .declare import CallOptions, task
-from .lenient import Kept, Nullable, Unneeded
+from .declaration import CallOptions, task
+from .lenient_types import Kept, Nullable, Unneeded
 from .output import Output
 
 

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-from ..events import JobEvent
-from ..media import File, Media, Source
-from .declare import Declare, task
+from ..media.media import Media
+from ..media.source import File, Source
+from ..protocol.events import JobEvent
+from .declaration import Declare, task
+from .output import Scored
 from .parameters import Size, TargetSize, Transform, image_or_prompt, source
-from .scored import Scored
 
 ImageToVideoTargetSize = ImageTextToVideoTargetSize = TargetSize
 VideoClassificationOutputTransform: TypeAlias = Transform

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Unpack
 
-from ..events import JobEvent
-from ..media import Source, from_text, open_image
-from .declare import CallOptions, Declare, task
-from .lenient import NOT_SAID, Needed, Nullable
-from .output import Output
+from ..media.images import from_text, open_image
+from ..media.source import Source
+from ..protocol.events import JobEvent
+from .declaration import CallOptions, Declare, task
+from .lenient_types import NOT_SAID, Needed, Nullable
+from .output import MediaOutput, Output, Scored
 from .parameters import GenerationParameters, Transform, source
-from .plain import MediaOutput
-from .scored import Scored
 
 if TYPE_CHECKING:
     from PIL.Image import Image

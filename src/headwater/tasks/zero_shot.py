@@ -9,10 +9,10 @@ from typing import Annotated, Unpack
 
 from msgspec import Meta
 
-from ..media import Source
-from .declare import CallOptions, task
+from ..media.source import Source
+from .declaration import CallOptions, task
+from .output import Scored
 from .parameters import source
-from .scored import Scored
 from .vision import ZeroShotImageClassificationOutputElement, ZeroShotObjectDetectionOutputElement
 
 

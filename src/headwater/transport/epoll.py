@@ -15,8 +15,8 @@ from typing import Final, Protocol
 from anyio import BrokenResourceError
 from anyio.lowlevel import checkpoint_if_cancelled
 
-from ..wire import FOREVER
-from .racing import Names
+from ..protocol.transport import FOREVER
+from .happy_eyeballs import Names
 from .sockets import READ, WOULD_BLOCK, Address, begin, readable, settle, shut, take
 
 GRAIN: Final = 0.01

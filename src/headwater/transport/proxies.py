@@ -13,8 +13,9 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from ..auth import Masked, is_loopback
-from ..wire import Url
+from ..auth.hosts import is_loopback
+from ..auth.secret import Masked
+from ..protocol.url import Url
 
 
 def proxy_for(url: Url, environ: Mapping[str, str]) -> str | None:

@@ -1,0 +1,89 @@
+"""Where the header is attached: what a call may add to its requests, on its own origins and nowhere else."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from urllib.parse import unquote_plus
+
+from ..protocol.flow import Request
+from ..protocol.url import Url, parse_url
+from .secret import PROXY_SECRETS, Masked, Secret, secrets_in
+
+
+class Credentials:
+    """What may be added to a call's requests, and where.
+
+    `headers` (the caller's own, and cookies) and the provider's key go to `origins`; the Hub's token to `hub_origin`.
+    Nothing goes anywhere else. `others`: secrets that are sent in another way, and masked as well.
+    """
+
+    __slots__ = ("_provider", "hub_header", "hub_origin", "origins", "query", "secrets")
+
+    def __init__(
+        self,
+        *,
+        origins: frozenset[str] = frozenset(),
+        key: Secret | None = None,
+        scheme: str = "Bearer",
+        header: str = "authorization",
+        headers: tuple[tuple[str, str], ...] = (),
+        hub_origin: str = "",
+        hub_token: Secret | None = None,
+        others: tuple[Secret, ...] = (),
+    ) -> None:
+        self.origins = origins
+        self.hub_origin = hub_origin
+        self.hub_header = {"authorization": Masked(f"Bearer {hub_token.reveal()}")} if hub_token else {}
+        self.secrets = (*(s for s in (key, hub_token) if s is not None), *secrets_in(headers), *others)
+        self.query: tuple[tuple[str, str], ...] = ()
+        self._provider: dict[str, str] = {}
+        if key is not None:
+            self._provider[header] = Masked(f"{scheme} {key.reveal()}".strip())
+        self._provider.update((name, Masked(value)) for name, value in headers)
+
+    def for_request(self, request: Request, origin: str) -> Mapping[str, str]:
+        """The headers to add to this request."""
+        if request.auth == "provider" and origin in self.origins:
+            return self._provider
+        if request.auth == "hub" and origin == self.hub_origin:
+            return self.hub_header
+        return {}
+
+    def with_more(self, headers: tuple[tuple[str, str], ...], query: tuple[tuple[str, str], ...]) -> Credentials:
+        """The same with one call's own headers and query (names, and their encoded pairs), which go where the key goes.
+
+        They stand over those that are there.
+        """
+        more = copy.copy(self)
+        more._provider = self._provider | {name: Masked(value) for name, value in headers}
+        more.query = query
+        more.secrets = (*self.secrets, *secrets_in(headers), *secrets_in((name, text) for name, text in query))
+        return more
+
+    def url(self, request: Request) -> Url:
+        """Where the request goes. Raises `InvalidParameterError` for a URL that is none."""
+        url = parse_url(request.url)
+        if not self.query or request.auth != "provider" or url.origin not in self.origins:
+            return url
+        path, _, there = url.target.partition("?")
+        ours = {name for name, _ in self.query}
+        kept = [pair for pair in there.split("&") if pair and unquote_plus(pair.partition("=")[0]) not in ours]
+        query = "&".join([*kept, *(text for _, text in self.query if text)])
+        return url._replace(target=f"{path}?{query}" if query else path)
+
+    def clean(self, headers: dict[str, str]) -> dict[str, str]:
+        """An answer's headers without any secret of this call, for people to look at."""
+        together = "\n".join(headers.values())
+        if self.redact(together) == together:
+            return headers
+        return {name: self.redact(value) for name, value in headers.items()}
+
+    def redact(self, text: str) -> str:
+        """The text without any secret of this call."""
+        for secret in self.secrets:
+            text = secret.redact(text)
+        for of_proxy in PROXY_SECRETS.values():
+            for secret in of_proxy:
+                text = secret.redact(text)
+        return text

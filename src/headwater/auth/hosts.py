@@ -1,0 +1,28 @@
+"""Which hosts are this machine, and which are Hugging Face: keys go to the latter, and over http to the former."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..protocol.url import Url
+
+_LOOPBACK = re.compile(r"(localhost|127(\.\d{1,3}){3}|::1|.+\.localhost)\Z")
+
+
+def is_hugging_face(host: str) -> bool:
+    """Whether the host is Hugging Face's own."""
+    return host in {"huggingface.co", "hf.co"} or host.endswith(
+        (".huggingface.co", ".endpoints.huggingface.cloud", ".hf.space")
+    )
+
+
+def is_hugging_face_url(url: Url) -> bool:
+    """Whether an ambient Hugging Face token may go there: to its own hosts over https, at the usual port."""
+    return url.scheme == "https" and url.port == 443 and is_hugging_face(url.host)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether the host is this machine by its name alone."""
+    return bool(_LOOPBACK.match(host))

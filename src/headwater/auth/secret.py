@@ -1,0 +1,227 @@
+"""Where credentials come from, and what keeps them from being seen.
+
+The order: what was passed, then the environment, then the token that the Hugging Face login saved. What was not
+passed is called ambient, and goes only to the party that its variable names. Nothing here sends anything.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NoReturn
+from urllib.parse import quote, unquote, urlsplit
+from weakref import WeakValueDictionary
+
+from ..errors import InvalidCredentialError, InvalidParameterError
+
+_SENDABLE = re.compile(r"[\x21-\x7e]{1,4096}\Z")
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}\Z")
+_HEADER_VALUE = re.compile(r"[\t\x20-\x7e]{0,4096}\Z")
+_HOLDS_SECRET = re.compile(r"auth|key|token|secret|cookie|session|passw|pwd|credential|signature|jwt|bearer")
+_SHORT_NAMES = frozenset({"sig", "code", "pat", "pw"})
+_SAYS_WHAT = re.compile(r"version|model|deployment|region|route|path|url")
+_LONG = 24
+_PIECES = re.compile(r"[\x21\x23-\x2b\x2d-\x3a\x3c\x3e-\x7e]{8,4096}")  # between blanks, quotes, commas, ; and =
+_OURS = frozenset({"host", "content-length", "transfer-encoding", "connection"})
+_SHOWN_END = 8
+"""Vendors quote a key's last characters."""
+_LONGEST_REST = 5
+"""So many of a secret's first characters may be left where a text was cut: most are the vendor's own ("hf_")."""
+_LEAST = _LONGEST_REST + 1
+MASK = "[secret]"
+
+
+class Masked(str):
+    """A text that holds a secret, such as a header's value: it prints as a mask, also in a traceback that shows locals,
+    and cannot be pickled."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"'{MASK}'"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a text that holds a secret cannot be pickled")
+
+
+def hidden(given: Any) -> Any:
+    """The same for use, and nothing to be seen: texts are masked, also those in a dict; of anything else that could
+    hold a secret only the type is left, for whoever refuses it."""
+    if given is None or isinstance(given, Secret):
+        return given
+    if isinstance(given, Kept):
+        return given.value
+    if isinstance(given, str):
+        return Masked(given)
+    if isinstance(given, Mapping):
+        return {_name(name): hidden(value) for name, value in given.items()}
+    return type(given)
+
+
+def _name(name: Any) -> Any:
+    return name if isinstance(name, str) and _HEADER_NAME.match(name) else hidden(name)
+
+
+class Kept:
+    """What `hidden` gave, for later; it is no text, so that whoever writes out what an object has writes none of it."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("what may hold a secret cannot be pickled")
+
+
+class Secret:
+    """A credential that never prints itself: only `reveal` gives it out, to whoever puts it into a header."""
+
+    __slots__ = ("__weakref__", "_needles", "_together", "_value")
+
+    def __init__(self, value: str, *, what: str = "token") -> None:
+        self._value = value.strip()
+        value = MASK  # a traceback that shows locals shows this
+        if not _SENDABLE.match(self._value):
+            raise InvalidCredentialError(
+                f"the {what} is empty, too long, or has characters that a header cannot carry"
+                " (a line break, a space or a letter outside ASCII); it was not sent"
+            )
+        self._needles = _spellings(self._value)
+        self._together = "\n".join(self._needles)
+        _alive[id(self)] = self
+
+    def reveal(self) -> str:
+        """The value itself."""
+        return self._value
+
+    @property
+    def routed(self) -> bool:
+        """Whether it is a Hugging Face token, which the router takes (https://huggingface.co/docs/hub/security-tokens)."""
+        return self._value.startswith("hf_")
+
+    def redact(self, text: str) -> str:
+        """The text with every spelling of this secret masked, and the beginning of one at which the text was cut."""
+        for needle in self._needles:
+            if needle in text:
+                text = text.replace(needle, MASK)
+        if text[-_LEAST:] not in self._together:  # as it is with nearly all that is looked at, and each answer is
+            return text
+        rest = max((_rest(needle, text) for needle in self._needles), default=0)
+        return text[:-rest] + MASK if rest else text
+
+    def __repr__(self) -> str:
+        return f"Secret({MASK})"
+
+    __str__ = __repr__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Secret cannot be pickled")
+
+
+_alive: WeakValueDictionary[int, Secret] = WeakValueDictionary()
+
+
+class ProxySecret(Secret):
+    """The password of a proxy, which may have any character, and is no call's own: it is masked in all of them."""
+
+    __slots__ = ()
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+        value = MASK
+        self._needles = _spellings(self._value)
+        self._together = "\n".join(self._needles)
+        _alive[id(self)] = self
+
+
+PROXY_SECRETS: dict[str, tuple[ProxySecret, ...]] = {}
+"""By the proxy's URL; kept for as long as the process lasts."""
+
+
+def guard_proxy(proxy: str) -> None:
+    """See to it that the password in a proxy's URL is masked from now on, wherever it is repeated."""
+    if proxy in PROXY_SECRETS:
+        return
+    user, found, password = Masked(proxy.partition("://")[2].partition("/")[0].rpartition("@")[0]).partition(":")
+    texts = {password, unquote(password)} if found and password else set()
+    texts |= {base64.b64encode(f"{unquote(user)}:{unquote(each)}".encode()).decode() for each in list(texts)}
+    PROXY_SECRETS[Masked(proxy)] = tuple(map(ProxySecret, sorted(texts)))
+
+
+def redact_all(text: str) -> str:
+    """The text without any secret that this process knows: for loggers, which do not know whose call they tell of."""
+    for secret in list(_alive.values()):
+        text = secret.redact(text)
+    return text
+
+
+def _spellings(value: str) -> tuple[str, ...]:
+    quoted = [quote(value, safe=safe) for safe in ("", "/")]
+    found = {value, *quoted, *(_LOWER.sub(lambda code: code[0].lower(), text) for text in quoted)}
+    found |= {json.dumps(value)[1:-1], value.replace("/", "\\/"), html.escape(value)}
+    found |= {value[-_SHOWN_END:], *_in_base64(value.encode())}
+    return tuple(sorted((text for text in found if len(text) >= 4), key=len, reverse=True))
+
+
+_LOWER = re.compile("%[0-9A-F]{2}")
+
+
+def _in_base64(raw: bytes) -> Iterator[str]:
+    """What base64 makes of it, alone or behind other bytes ("Bearer ..."): the letters that it alone decides."""
+    for before in range(3 if len(raw) >= _SHOWN_END else 1):
+        behind = bytes(before) + raw
+        first, last = -(-before * 8 // 6), len(behind) * 8 // 6
+        yield base64.b64encode(behind)[first:last].decode()
+        yield base64.urlsafe_b64encode(behind)[first:last].decode()
+
+
+def _rest(needle: str, text: str) -> int:
+    """How many of the needle's first characters end the text."""
+    end, place = text[-_LEAST:], 0
+    if len(end) < _LEAST:
+        return 0
+    while (place := needle.find(end, place)) >= 0:
+        if text.endswith(needle[: place + _LEAST]):
+            return place + _LEAST
+        place += 1
+    return 0
+
+
+def check_headers(headers: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
+    """The caller's own headers, names in lower case; a value that cannot be sent is refused without being shown."""
+    headers = hidden(headers)
+    if headers is not None and not isinstance(headers, Mapping):
+        raise InvalidParameterError("headers must be a dict of names and values")
+    for name, value in (headers or {}).items():
+        if not isinstance(name, str) or not _HEADER_NAME.match(name):
+            raise InvalidCredentialError("a header has a name that cannot be sent")
+        if not isinstance(value, str) or not _HEADER_VALUE.match(value):
+            raise InvalidCredentialError(f"the header {name!r} has a value that cannot be sent")
+        if name.lower() in _OURS:
+            raise InvalidParameterError(f"the header {name!r} says how a request is sent, which is not the caller's")
+    return tuple((name.lower(), Masked(value.strip())) for name, value in (headers or {}).items())
+
+
+def secrets_in(headers: Iterable[tuple[str, str]]) -> Iterator[Secret]:
+    """What is a credential in the caller's own headers, by their names; cookies one by one."""
+    for name, value in headers:
+        if _HOLDS_SECRET.search(name):
+            yield from (Secret(piece) for piece in _PIECES.findall(value))
+
+
+def secrets_in_query(url: str) -> Iterator[Secret]:
+    """What is a credential in a URL's query, by its name or because nothing else is that long; as it is and decoded."""
+    for name, _, value in (part.partition("=") for part in urlsplit(url).query.split("&")):
+        looks = len(value) >= _LONG and not _SAYS_WHAT.search(name.lower())
+        if looks or _HOLDS_SECRET.search(name.lower()) or name.lower() in _SHORT_NAMES:
+            yield from (Secret(text) for text in {value, unquote(value)} if _SENDABLE.match(text))

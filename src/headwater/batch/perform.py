@@ -1,0 +1,168 @@
+"""One record after the other: its line read, its call made under the map's pace, its result put into the journal.
+
+Whatever is wrong with a record is written as its result, and is nobody else's affair. Only where the journal cannot be
+written is there an end to all.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Awaitable, Callable
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from anyio import to_thread
+
+from ..client.keys import is_url
+from ..client.post import CUSTOM, posting
+from ..engine.facts import Timings
+from ..mapper.item import Done, Performer, choice_of, own, paced
+from ..throttle.scheduler import Turn
+from ..throttle.settings import CHARACTERS, UNKNOWN, Pacing
+from .file_lock import JournalError
+from .input_file import Item
+from .record import Mark
+from .request_line import STREAMED, Asked, chosen, custom_id_of, read
+from .result_line import Folder, body_of, failure, is_small, success
+from .usage import usage_of
+
+if TYPE_CHECKING:
+    from ..client.async_client import AsyncInferenceClient
+    from ..engine.run import AsyncRun
+
+HOME: Final = "hf-inference"
+"""Who is asked where nobody is named."""
+_USAGE: Final = {"include_usage": True}
+"""https://platform.openai.com/docs/api-reference/chat/create#chat_create-stream_options"""
+_MOST_TOKENS: Final = re.compile(rb'"max_(?:completion_|new_|output_)?tokens"\s*:\s*(\d{1,9})')
+
+Store = Callable[[Item, bytes, Mark, Exception | None], Awaitable[None]]
+"""Puts a line, of which this is the beginning, into the journal; the error is the record's."""
+
+
+class Tokens(msgspec.Struct, frozen=True):
+    """What a record used, as the map reads it."""
+
+    total_tokens: int
+
+
+class Value(msgspec.Struct, frozen=True):
+    """What is left of a result once it is written."""
+
+    usage: Tokens | None
+
+
+class LinePacing(Pacing):
+    """How fast a map of lines may go."""
+
+    def cost(self, item: Item) -> float:
+        """The tokens that a line may use, roughly: a quarter of its bytes, and what it allows the answer."""
+        if self._tokens is None:
+            return 0.0
+        found = _MOST_TOKENS.search(item.line)
+        return len(item.line) / CHARACTERS + (float(found[1]) if found else UNKNOWN)
+
+
+class Records:
+    """What a map of lines does with each. `model`: of lines that name none; `stream`: have the answers streamed."""
+
+    def __init__(self, client: AsyncInferenceClient, model: str | None, folder: Folder, *, stream: bool) -> None:
+        self._client = client
+        self._model = model
+        self._folder = folder
+        self._stream = stream
+        self._others: dict[str, AsyncInferenceClient] = {}
+        self.store: Store
+
+    @property
+    def providers(self) -> tuple[str, ...]:
+        """Who may be asked, where there is a choice."""
+        return choice_of(self._client)
+
+    def performer(self, turn: Turn) -> Performer:
+        """What performs the records of this turn."""
+        clients: dict[str | None, AsyncInferenceClient] = {}
+
+        def client_of(provider: str | None) -> AsyncInferenceClient:
+            if provider not in clients:
+                clients[provider] = paced(self._named(provider), turn)
+            return clients[provider]
+
+        async def perform(item: Item, first: str) -> Done:
+            if self.providers:
+                client_of(None)._engine.order = turn.turns.in_order(first)
+            return await self._perform(item, turn, client_of)
+
+        return perform
+
+    def _named(self, provider: str | None) -> AsyncInferenceClient:
+        """The client, or where a line wants one of its several providers, a client with that one alone."""
+        if provider is None:
+            return self._client
+        if provider not in self._others:
+            entry = chosen(provider, self._own)
+            self._others[provider] = self._client.with_options(provider=entry) if len(self._own) > 1 else self._client
+        return self._others[provider]
+
+    @cached_property
+    def _own(self) -> dict[str, Any]:
+        """The client's own providers by their names; a server's URL has none."""
+        client = self._client
+        settings, given = client._settings, client._arguments["provider"]
+        if settings.base_url is not None or is_url(settings.model):
+            return {}
+        listed = given if isinstance(given, list | tuple) else [given or os.environ.get("HEADWATER_PROVIDER") or HOME]
+        return {name: one for one in listed if (name := getattr(one, "provider", one)) is not None}
+
+    async def _perform(self, item: Item, turn: Turn, client_of: Callable[[str | None], AsyncInferenceClient]) -> Done:
+        mark = Mark(index=item.number, input=item.checksum, started=time.time())
+        began = time.monotonic()
+        run: AsyncRun[Any, Any] | None = None
+        error: Exception | None = None
+        try:
+            asked = read(item)
+            mark.model, mark.provider = asked.model or self._model, asked.provider
+            run = self._start(asked, client_of(asked.provider))
+            body = await self._body(asked, await run.result(), item)
+            mark.input_tokens, mark.output_tokens = usage_of(body)
+            members = success(custom_id_of(item), run.request_id, body, run._plan.credentials.redact)
+        except BaseException as caught:  # noqa: BLE001 - a mistake of ours with one record is no reason to lose the others
+            error = wrong = own(caught)
+            mark.error = type(wrong).__name__
+            members = failure(custom_id_of(item), wrong, run._plan.credentials.redact if run else str)
+        if run is not None:
+            mark.attempts, mark.provider, mark.model = len(run.attempts), run.provider, run.model or mark.model
+            mark.answered, mark.first_event = run.timings.answered, run.timings.first_event
+        mark.seconds = time.monotonic() - began
+        lanes = turn.turns.lanes.values()
+        mark.in_flight, mark.limit = sum(lane.in_flight for lane in lanes), sum(int(lane.level.value) for lane in lanes)
+        try:
+            await self.store(item, members, mark, error)
+        except JournalError as full:
+            error = full
+        return _done(mark, error, run)
+
+    async def _body(self, asked: Asked, result: Any, item: Item) -> bytes:
+        if is_small(asked, result):
+            return body_of(asked, result, item.number, self._folder)
+        return await to_thread.run_sync(body_of, asked, result, item.number, self._folder)
+
+    def _start(self, asked: Asked, client: AsyncInferenceClient) -> AsyncRun[Any, Any]:
+        given = dict(asked.arguments)
+        if self._model is not None and given.get("model") is None:
+            given["model"] = self._model
+        if asked.declaration is None:
+            return client._custom(CUSTOM, asked.path, posting(given, None, False))
+        streams = (asked.streams or self._stream) and asked.declaration.name in STREAMED
+        if streams and asked.declaration.name == "chat-completion":
+            given.setdefault("stream_options", _USAGE)
+        return client._start(asked.declaration, asked.declaration.bind((), given), stream=streams)
+
+
+def _done(mark: Mark, error: Exception | None, run: AsyncRun[Any, Any] | None) -> Done:
+    used = (mark.input_tokens or 0) + (mark.output_tokens or 0)
+    value = Value(Tokens(used) if used else None)
+    return Done(value, error, run.attempts if run else (), run.timings if run else Timings(), mark.provider or "")

@@ -1,0 +1,245 @@
+"""The lines of a batch's results as figures: counts, spreads, and what happened when.
+
+Lines are read one at a time, and what is kept of them (`report_bins`) does not grow with their number. It refuses no
+line: what cannot be read is counted, and lines without the "headwater" object, as OpenAI's and vLLM's, give what they
+have.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any, Final, NamedTuple, TypeAlias
+
+import msgspec
+
+from ..progress import Prices, cost
+from ..usage import Usage, usage_in
+from .histogram import Names, Spread, Timeline, shown
+
+_LONGEST_EXAMPLE: Final = 200
+_LARGEST: Final = 1e11
+"""A time in Unix seconds, or any other number, above this is taken for nonsense."""
+
+Number: TypeAlias = int | float | None
+
+
+class Facts(Usage):
+    """What the runner notes about a record, beside OpenAI's fields."""
+
+    started: Number = None
+    seconds: Number = None
+    first_event: Number = None
+    attempts: Any = None
+    provider: str | None = None
+    model: str | None = None
+    in_flight: Number = None
+    limit: Number = None
+    run: Number = None
+    spend: Number = None
+
+
+class Response(msgspec.Struct):
+    """OpenAI's `response`; the body is read only for its usage and its error."""
+
+    status_code: Number = None
+    body: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class Line(msgspec.Struct):
+    """A result line. https://platform.openai.com/docs/api-reference/batch/request-output"""
+
+    response: Response | None = None
+    error: Any = None
+    headwater: Facts | None = None
+
+
+class Body(msgspec.Struct):
+    """What of an answer is looked at."""
+
+    usage: Any = None
+    error: Any = None
+    model: Any = None
+
+
+class Used(NamedTuple):
+    """What a record used, and of whom."""
+
+    provider: str | None
+    model: str | None
+    input_tokens: int | None
+    output_tokens: int | None
+
+
+UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+_LINES: Final = msgspec.json.Decoder(Line)
+_BODIES: Final = msgspec.json.Decoder(Body)
+_NOTHING: Final = Body()
+_NO_FACTS: Final = Facts()
+NO_RESPONSE: Final = "no response"
+"""The class of a line that has neither a response nor an error."""
+
+
+MOST_RUNS: Final = 1000
+"""Runs that are told from each other."""
+
+
+class RunData:
+    """Everything that a report shows. `prices`: what tokens cost, of records that do not say what they cost."""
+
+    def __init__(self, prices: Prices | None = None) -> None:
+        self._prices = prices
+        self.spend: float | None = None
+        self.models: Counter[str] = Counter()
+        self.asked: Counter[str] = Counter()
+        """Records by provider."""
+        self.runs: dict[float, float] = {}
+        """When each run began its first record, by when it began itself."""
+        self.good = self.failed = self.unreadable = 0
+        self.latency, self.failure, self.first_event = Spread(), Spread(), Spread()
+        self.pace = Spread()
+        self.prompt, self.completion, self.attempts = Spread(whole=True), Spread(whole=True), Spread(whole=True)
+        self.errors: Counter[str] = Counter()
+        self.examples: dict[str, str] = {}
+        self.providers: dict[str, Spread] = {}
+        self.most_in_flight = 0
+        self.first: float | None = None
+        self.last: float | None = None
+        self.timeline = Timeline()
+        self._error_names, self._provider_names, self._model_names = Names(), Names(), Names()
+
+    @property
+    def records(self) -> int:
+        """How many lines could be read."""
+        return self.good + self.failed
+
+    def read(self, lines: Iterable[bytes]) -> RunData:
+        """Take every line in, and return this."""
+        for line in lines:
+            if not line.strip():
+                continue
+            try:
+                record = _LINES.decode(line)
+            except UNREADABLE:
+                self.unreadable += 1
+            else:
+                self._add(record)
+        return self
+
+    def _add(self, line: Line) -> None:
+        body = _body(line.response)
+        kind = self._failure_of(line, body)
+        if kind is None:
+            self.good += 1
+        else:
+            self.failed += 1
+            self.errors[kind] += 1
+        tokens = self._add_tokens(body, line.headwater)
+        self._add_origin(body, line.headwater or _NO_FACTS)
+        if line.headwater is not None:
+            self._add_facts(line.headwater, kind, tokens)
+
+    def _add_origin(self, body: Body, facts: Facts) -> None:
+        """Whom it was asked of, in which run, and what it cost."""
+        model = facts.model or (body.model if isinstance(body.model, str) else None)
+        if model:
+            self.models[self._model_names.of(model)] += 1
+        if facts.provider:
+            self.asked[self._provider_names.of(facts.provider)] += 1
+        spend = _size(facts.spend)
+        if self._prices is not None:
+            prompt, completion = usage_in(body.usage).tokens()
+            if prompt is None and completion is None:
+                prompt, completion = facts.tokens()
+            spend = cost(self._prices, Used(facts.provider, model, prompt, completion))
+        if spend is not None:
+            self.spend = (self.spend or 0.0) + spend
+        run, started = _size(facts.run), _size(facts.started)
+        if run and started and (run in self.runs or len(self.runs) < MOST_RUNS):
+            self.runs[run] = min(started, self.runs.get(run, started))
+
+    def _failure_of(self, line: Line, body: Body) -> str | None:
+        """The class of a record's failure; None where it worked."""
+        status = line.response.status_code if line.response else None
+        error = line.error if line.error is not None else body.error
+        if error is None and status is not None and 200 <= status < 300:
+            return None
+        facts = error if isinstance(error, dict) else {"message": error}
+        named = (
+            facts.get("class")
+            or facts.get("type")
+            or facts.get("code")
+            or (f"HTTP {status}" if status is not None else NO_RESPONSE)
+        )
+        name = self._error_names.of(named)
+        if facts.get("message") and name not in self.examples:
+            self.examples[name] = shown(str(facts["message"]), _LONGEST_EXAMPLE)
+        return name
+
+    def _add_tokens(self, body: Body, facts: Facts | None) -> int:
+        """Returns those of the answer."""
+        prompt, completion = usage_in(body.usage).tokens()
+        if prompt is None and completion is None and facts is not None:
+            prompt, completion = facts.tokens()
+        if prompt is not None:
+            self.prompt.add(prompt)
+        if completion is not None:
+            self.completion.add(completion)
+        return completion or 0
+
+    def _add_facts(self, facts: Facts, kind: str | None, tokens: int) -> None:
+        seconds = _size(facts.seconds)
+        first_event = _size(facts.first_event)
+        if seconds is not None:
+            (self.latency if kind is None else self.failure).add(seconds)
+        if first_event is not None:
+            self.first_event.add(first_event)
+        if isinstance(facts.attempts, int | list):
+            self.attempts.add(facts.attempts if isinstance(facts.attempts, int) else len(facts.attempts))
+        in_flight = _size(facts.in_flight)
+        if in_flight is not None and in_flight > self.most_in_flight:
+            self.most_in_flight = int(in_flight)
+        if facts.provider and kind is None and seconds is not None:
+            name = self._provider_names.of(facts.provider)
+            if (spread := self.providers.get(name)) is None:
+                spread = self.providers[name] = Spread()
+            spread.add(seconds)
+        started = _size(facts.started)
+        if started is not None:
+            self._add_times(started, seconds or 0.0, facts, kind, tokens)
+        if tokens > 1 and first_event is not None and seconds is not None and seconds > first_event:
+            self.pace.add(tokens / (seconds - first_event))
+
+    def _add_times(self, started: float, seconds: float, facts: Facts, kind: str | None, tokens: int) -> None:
+        ended = started + seconds
+        if self.first is None or started < self.first:
+            self.first = started
+        if self.last is None or ended > self.last:
+            self.last = ended
+        moment = self.timeline.at(started)
+        moment.started += 1
+        moment.started_at += started - self.timeline.origin
+        limit = _size(facts.limit)
+        if limit is not None:
+            moment.limit += limit
+            moment.limits += 1
+        moment = self.timeline.at(ended)
+        moment.ended += 1
+        moment.ended_at += ended - self.timeline.origin
+        moment.tokens += tokens
+        if kind is None:
+            moment.good += 1
+        else:
+            moment.errors[kind] += 1
+
+
+def _body(response: Response | None) -> Body:
+    try:
+        return _BODIES.decode(response.body) if response else _NOTHING
+    except UNREADABLE:
+        return _NOTHING
+
+
+def _size(number: Number) -> Number:
+    """The number, where it is one that can be."""
+    return number if number is not None and 0 <= number <= _LARGEST else None

@@ -1,0 +1,1 @@
+"""Blocking code's way into the event loop."""

@@ -1,0 +1,358 @@
+"""The bridge from blocking code: one event loop in one daemon thread, shared by every sync client of the process.
+
+The only place that thinks about Ctrl-C, fork and interpreter exit. It holds no logic of any call.
+
+Whoever waits is released whatever ends the work: its own end, a cancellation before its first step, the end of the
+loop. An exception that comes out of a wait and is not the work's own (Ctrl-C, or what a signal handler raises) gives
+the work up: it is cancelled, its socket is closed, and a run that was read is left. While the interpreter exits, after
+the loop was stopped, a call runs in its caller's own thread; once modules are torn down it is a `ClosedError`.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+import threading
+from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import Future
+from typing import Any, Generic, TypeVar
+
+import anyio
+from anyio import Event, get_cancelled_exc_class
+from anyio.lowlevel import current_token
+
+from ..errors import CallError, ClosedError, cancelled_elsewhere
+
+try:
+    from sniffio import current_async_library_cvar as _library
+except ImportError:  # then anyio asks nobody which event loop runs
+    _library = None  # type: ignore[assignment]
+
+
+T = TypeVar("T")
+
+START_SECONDS = 30.0
+STOP_SECONDS = 1.0
+
+
+class _NoThreadError(Exception):
+    """No thread can be started for the loop."""
+
+
+class _Loop:
+    """The loop's thread, started by the first call; it lives once. `over`: the interpreter exits; `dead`: it ended."""
+
+    def __init__(self) -> None:
+        self._starting = threading.RLock()  # a signal handler may make a call while this one's is begun
+        self._claim = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._ident: int | None = None
+        self._begun: Future[Any] = Future()
+        self._native: Any = None
+        self._over: Event
+        self._idle: Event
+        self._parked = threading.Event()
+        self._works: set[Work[Any]] = set()
+        self.over = False
+        self.dead = False
+
+    def _start(self) -> Any:
+        """asyncio's loop, running. A start that Ctrl-C has interrupted is taken up by the next call."""
+        with self._starting:
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._live, name="headwater", daemon=True)
+                try:
+                    self._thread.start()
+                except RuntimeError as error:  # the interpreter exits, or there are too many
+                    raise _NoThreadError from error
+        return self._begun.result(START_SECONDS)
+
+    def _live(self) -> None:
+        if not self._claim.acquire(blocking=False):
+            return  # two were started, because one's start was interrupted
+        self._ident = threading.get_ident()
+        cause: BaseException | None = None
+        try:
+            anyio.run(self._serve)
+        except BaseException as error:  # noqa: BLE001 - told to whoever waits
+            cause = error
+        self.dead = True
+        self._native = None
+        if not self._begun.done():
+            self._begun.set_exception(cause or _ended())
+        for work in list(self._works):
+            work.abandon(cause)
+
+    async def _serve(self) -> None:
+        self._over, self._idle = Event(), Event()
+        self._native = current_token().native_token
+        self._begun.set_result(self._native)
+        try:
+            await self._over.wait()
+        except BaseException:  # somebody has stopped it: nothing more is begun here
+            self.dead, self._native = True, None
+            raise
+        for work in list(self._works):
+            work.give_up()
+        if self._works:
+            await self._idle.wait()
+        # Connections end with the loop's generators. The loop itself is not ended: that would need a thread for its
+        # executor, and none can be started any more.
+        await self._native.shutdown_asyncgens()
+        self._parked.set()
+        await anyio.sleep_forever()
+
+    def do(self, work: Work[Any]) -> None:
+        """Have this begun in the loop, with the context variables of who asks."""
+        self._works.add(work)
+        try:
+            (self._native or self._start()).call_soon_threadsafe(work.begin)
+        except BaseException:
+            self._works.discard(work)
+            raise
+
+    def tell(self, callback: Callable[[], object]) -> None:
+        """Have this called in the loop, if there is one."""
+        native = self._native
+        if native is not None:
+            try:
+                native.call_soon_threadsafe(callback)
+            except RuntimeError:  # it has ended
+                return
+
+    @property
+    def running(self) -> bool:
+        """Whether it was started, and has not ended."""
+        return self._native is not None
+
+    def task(self, work: Coroutine[Any, Any, None]) -> Any:
+        """Start a task of the loop; in its own thread."""
+        return self._native.create_task(work)
+
+    def forget(self, work: Work[Any]) -> None:
+        """It is over; in the loop's thread."""
+        self._works.discard(work)
+        if self.over and not self._works:
+            self._idle.set()
+
+    def inside(self) -> bool:
+        """Whether the caller runs in the loop's own thread."""
+        return threading.get_ident() == self._ident and not self.dead
+
+    def stop(self) -> None:
+        """The interpreter exits: what is still under way is cancelled, and connections are closed."""
+        self.over = True
+        if self._native is not None:
+            self.tell(lambda: self._over.set())
+            self._parked.wait(STOP_SECONDS)
+
+
+_loop = _Loop()
+
+
+def _living() -> _Loop:
+    """The process's loop; another one where it has died."""
+    global _loop
+    if _loop.dead and not _loop.over:
+        _loop = _Loop()
+    return _loop
+
+
+def _ended() -> ClosedError:
+    return ClosedError("the event loop of the sync clients has ended")
+
+
+def call(function: Callable[..., Awaitable[T]], *args: Any, left: Callable[[], object] | None = None) -> T:
+    """Run an async function on the shared loop and wait for it.
+
+    An exception that comes from elsewhere while it waits, Ctrl-C's or another signal handler's, comes out at once: the
+    function is cancelled, and `left` is called.
+    """
+    loop = _living()
+    if loop.inside():
+        raise CallError("a sync client was used inside its own event loop; use AsyncInferenceClient there")
+    if loop.over:
+        return _alone(function, args)
+    work: Work[T] = Work(loop, function, args)
+    try:
+        loop.do(work)
+        return work.result()
+    except _NoThreadError:
+        return _alone(function, args)
+    except BaseException:
+        if not work.told:
+            work.leave()
+            if left is not None:
+                left()
+        raise
+
+
+def _alone(function: Callable[..., Awaitable[T]], args: tuple[Any, ...]) -> T:
+    """The same in the caller's thread, while the interpreter exits and no other thread can be had."""
+    if sys.is_finalizing() or _is_inside_a_loop():
+        raise ClosedError("the interpreter is ending: no call can be made any more")
+
+    found: list[T] = []
+
+    async def run() -> None:
+        found.append(await function(*args))
+
+    try:
+        anyio.run(run)
+    except RuntimeError:  # a loop that has looked a name up cannot end without another thread
+        if not found:
+            raise
+    return found[0]
+
+
+def _is_inside_a_loop() -> bool:
+    try:
+        current_token()
+    except RuntimeError:
+        return False
+    return True
+
+
+def let_go(function: Callable[..., Awaitable[object]]) -> None:
+    """Run what lets something go; once the interpreter exits there is nothing left to let go."""
+    if not _loop.over:
+        call(function)
+
+
+def spawn(function: Callable[..., Any], *args: Any, then: Callable[[], object] | None = None) -> Work[Any]:
+    """Start a function, async or not, on the shared loop without waiting for it; `then` is called at its end, there."""
+    work: Work[Any] = Work(_living(), function, args, then)
+    if work.loop.over:
+        raise _ended()
+    work.loop.do(work)
+    return work
+
+
+class Work(Generic[T]):
+    """One function on the loop: whoever waits for it can give it up at any moment. `told`: its error was raised.
+
+    A task and a lock, with one hop each way: anyio's own portal takes two hops and three scopes for each call.
+    """
+
+    __slots__ = (
+        "_args",
+        "_done",
+        "_error",
+        "_function",
+        "_given_up",
+        "_over",
+        "_task",
+        "_then",
+        "_value",
+        "loop",
+        "told",
+    )
+
+    def __init__(
+        self,
+        loop: _Loop,
+        function: Callable[..., Any],
+        args: tuple[Any, ...],
+        then: Callable[[], object] | None = None,
+    ) -> None:
+        self.loop = loop
+        self._function = function
+        self._args = args
+        self._then = then
+        self._done = threading.Lock()
+        self._done.acquire()
+        self._value: Any = None
+        self._error: BaseException | None = None
+        self._task: Any = None
+        self._given_up = self._over = self.told = False
+
+    def result(self) -> T:
+        """Wait for what it returns, or raises; `ClosedError` where the loop has ended."""
+        self._done.acquire()
+        self._done.release()
+        if self._error is not None:
+            error, self._error = self._error, None  # the traceback holds this object
+            self.told = True
+            raise error
+        value: T = self._value
+        return value
+
+    @property
+    def failure(self) -> BaseException | None:
+        """What it has failed with, where nobody was told."""
+        return self._error
+
+    def leave(self) -> None:
+        """Nobody waits for it any more: cancel it. In any thread."""
+        self._given_up = True
+        self.loop.tell(self.give_up)
+
+    # -- in the loop's thread
+
+    def begin(self) -> None:
+        """Start its task, unless it was left before."""
+        if self._given_up:
+            self._settle()
+            return
+        if _library is not None:
+            _library.set("asyncio")  # the caller's context may be that of another event loop's task
+        self._task = self.loop.task(self._run())
+        self._task.add_done_callback(self._ended)
+
+    async def _run(self) -> None:
+        try:
+            value = self._function(*self._args)
+            self._value = await value if isinstance(value, Awaitable) else value
+        except BaseException as error:  # noqa: BLE001 - raised where it is waited for; a SystemExit would end the loop
+            self._error = cancelled_elsewhere(error) if _is_cancelled(error) else error
+        finally:
+            self._settle()
+
+    def _ended(self, task: Any) -> None:
+        """The task is over, perhaps before its first line."""
+        if not self._over:
+            self._error = cancelled_elsewhere(None) if task.cancelled() else task.exception()
+            self._settle()
+
+    def abandon(self, cause: BaseException | None) -> None:
+        """The loop has ended under it."""
+        if not self._over:
+            self._error = _ended()
+            self._error.__cause__ = cause
+            self._settle()
+
+    def give_up(self) -> None:
+        """Cancel it; what it has returned to nobody is closed."""
+        self._given_up = True
+        if self._task is not None:
+            self._task.cancel()
+        elif self._over and (aclose := getattr(self._value, "aclose", None)) is not None:
+            closing: Work[Any] = Work(self.loop, aclose, ())
+            self.loop.do(closing)
+
+    def _settle(self) -> None:
+        self._over, self._task = True, None
+        self.loop.forget(self)
+        if self._then is not None:
+            self._then()
+        if not self.loop.over:  # else only threads that die with the process wait, and would report it
+            self._done.release()
+
+
+def _is_cancelled(error: BaseException) -> bool:
+    if isinstance(error, Exception | GeneratorExit):  # the latter's where its loop is gone, so that nobody can be asked
+        return isinstance(error, GeneratorExit)
+    return isinstance(error, get_cancelled_exc_class())
+
+
+def _forget_after_fork() -> None:
+    """A forked child has no loop thread: it starts its own with its first call."""
+    global _loop
+    _inherited.append(_loop)  # kept, so that the parent's sockets are not closed by the child's garbage collector
+    _loop = _Loop()
+
+
+_inherited: list[_Loop] = []
+os.register_at_fork(after_in_child=_forget_after_fork)
+atexit.register(lambda: _loop.stop())

@@ -1,0 +1,1 @@
+"""The two clients, and how a call finds its provider."""

@@ -1,0 +1,203 @@
+"""The client for asyncio and trio: every task is a coroutine, and `.stream(...)` a run of events."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack, overload
+
+from ..engine.deadlines import Timeout
+from ..engine.run import AsyncRun
+from ..protocol.events import Job
+from ..tasks import embeddings
+from .base import Client
+from .bound_task import Asynchronous, AsyncTask, names
+from .openai import (
+    AsyncAudio,
+    AsyncCompletions,
+    AsyncImages,
+    AsyncModels,
+    Chat,
+    Named,
+)
+from .overloads import AsyncChat
+from .post import CUSTOM, AsyncStreamedResponse, Response
+from .server_info import Facts, _job, _posting
+
+if TYPE_CHECKING:
+    from ..engine.deadlines import Timeout
+    from ..engine.run import AsyncRun
+    from ..media.source import File
+    from ..tasks.declaration import CallOptions
+
+if TYPE_CHECKING:
+    from ..engine.deadlines import Timeout
+    from ..engine.run import AsyncRun
+    from ..mapper.async_map import AsyncMap
+
+
+class AsyncExtras(Facts, Asynchronous):
+    """As `AsyncInferenceClient` has it."""
+
+    if TYPE_CHECKING:
+        _custom: Any
+        _resume: Any
+
+    @names
+    def images(self) -> AsyncImages:
+        """OpenAI's spelling: `client.images.generate(...)` is `text_to_image`."""
+        return AsyncImages(self)
+
+    @names
+    def audio(self) -> AsyncAudio:
+        """OpenAI's spelling: `client.audio.speech.create(...)` and `client.audio.transcriptions.create(...)`."""
+        return AsyncAudio(self)
+
+    @names
+    def completions(self) -> AsyncCompletions:
+        """OpenAI's spelling: `client.completions.create(...)` is `text_generation`."""
+        return AsyncCompletions(self)
+
+    @names
+    def models(self) -> AsyncModels:
+        """OpenAI's spelling: `client.models.list()` says which models there are."""
+        return AsyncModels(self)
+
+    def resume(self, job: Job | str | bytes, *, timeout: float | Timeout | None = None) -> AsyncRun[Any, Any]:
+        """A job that was submitted before, by its `Job` or that one's JSON, as a run: its result is the task's.
+
+        Raises `UnsupportedTaskError` for a job that cannot be taken up again, `InvalidCredentialError` where it was
+        submitted with another kind of key.
+        """
+        return self._resume(_job(job), {"timeout": timeout})  # type: ignore[no-any-return]
+
+    @overload
+    async def post(
+        self,
+        *,
+        json: Any = ...,
+        data: File | None = ...,
+        model: str | None = ...,
+        task: str | None = ...,
+        stream: Literal[False] = ...,
+        **options: Unpack[CallOptions],
+    ) -> Response: ...
+    @overload
+    async def post(
+        self,
+        *,
+        json: Any = ...,
+        data: File | None = ...,
+        model: str | None = ...,
+        task: str | None = ...,
+        stream: Literal[True],
+        **options: Unpack[CallOptions],
+    ) -> AsyncStreamedResponse: ...
+    async def post(
+        self,
+        *,
+        json: Any = None,
+        data: File | None = None,
+        model: str | None = None,
+        task: str | None = None,
+        stream: bool = False,
+        **options: Unpack[CallOptions],
+    ) -> Any:
+        """Send a request of your own, and have the answer as it is.
+
+        https://huggingface.co/docs/huggingface_hub/guides/inference#custom-requests
+
+        Args:
+            json: What to send, as JSON; or
+            data: a file to send as it is: bytes, a binary file, a path, an http(s) URL or a data URL.
+            model: Where to: a model's id on hf-inference, a server's URL, or a path of the client's provider that
+                begins with a slash ("/v1/rerank"); the client's model or URL where it is not given.
+            task: Without a model: the task whose recommended model is asked. With one: "feature-extraction" or
+                "sentence-similarity", where a model of hf-inference does more than one thing.
+            stream: Hand the body over as it comes, with `iter_bytes()` or `iter_events()`.
+            options: `timeout`, `extra_headers`, `extra_query` of this call alone; `extra_body`: fields over json's.
+
+        Returns:
+            A `Response` with `content`, `json()`, `text`, `headers`, `status`; with `stream` a context manager.
+
+        Raises:
+            InvalidParameterError: An argument is wrong; nothing was sent.
+            ProviderError: The server refused; the subclass says why.
+            TransportError: The network failed.
+            InferenceTimeoutError: A deadline passed.
+            UnexpectedContentError: With `stream`: the answer is empty.
+        """
+        flow, own = _posting(json, data, stream, options)
+        run = self._custom(task or CUSTOM, model, flow, own)
+        return AsyncStreamedResponse(await run.start()) if stream else await run.result()
+
+
+R = TypeVar("R")
+
+
+class AsyncMaps:
+    """`map` of `AsyncInferenceClient`."""
+
+    def map(
+        self,
+        call: Callable[..., Awaitable[R] | AsyncRun[Any, R]],
+        inputs: Iterable[Any] | AsyncIterable[Any],
+        *,
+        concurrency: int | Literal["auto"] = "auto",
+        ordered: bool = False,
+        on_error: Literal["collect", "raise"] = "collect",
+        parameters: Mapping[str, Any] = {},
+        requests_per_minute: float | None = None,
+        tokens_per_minute: float | None = None,
+        timeout: Timeout | float | None = None,
+    ) -> AsyncMap[R]:
+        """Make this call for each input, many at once: `async with client.map(...) as results: async for r in results`.
+
+        `call`: a task of the client (`client.chat_completion`), its `.stream`, or an async function. `inputs`: an
+        iterable or async iterable, read only as fast as the work is done (a plain one in the event loop's thread); a
+        mapping is keyword arguments, anything else the first argument. `parameters` go with every call.
+        `concurrency`: "auto" finds how many at once the provider takes, by what it refuses, how long it takes and
+        what its headers say; a number is the most, of which less is used only where the provider refuses. `ordered`:
+        results in the order of the inputs, of which some more are kept then. `on_error`: "collect" gives a failed
+        item as a result with an `error`; "raise" cancels the rest and raises it. `requests_per_minute` and
+        `tokens_per_minute` are spent evenly, for each provider. `timeout`: of each item, from when it is begun
+        (default: the client's).
+
+        When a provider refuses or is away, all workers wait for it together. Results are `MapResult`s.
+        Raises `InvalidParameterError` for an argument that is wrong; a wrong input is that item's error.
+        """
+        from ..mapper.async_map import AsyncMap
+        from ..mapper.item import work_of
+        from ..throttle.settings import Pacing, fails_fast
+
+        work = work_of(self, call, parameters, timeout)
+        pacing = Pacing(concurrency, requests_per_minute, tokens_per_minute, parameters)
+        return AsyncMap(work, inputs, pacing, ordered=ordered, fails_fast=fails_fast(on_error))
+
+
+class AsyncInferenceClient(Client, AsyncExtras, AsyncMaps):
+    """Runs inference on servers, from asyncio and trio; every task is a coroutine, and `.stream(...)` a run."""
+
+    @names
+    def chat(self) -> Chat[AsyncChat]:
+        """OpenAI's spelling: `client.chat.completions.create(...)` is `chat_completion`."""
+        return Chat(self.chat_completion)
+
+    @names
+    def embeddings(self) -> Named[AsyncTask[..., embeddings.EmbeddingOutput, embeddings.CreateEmbeddingResponse]]:
+        """OpenAI's spelling: `client.embeddings.create(...)` is `create_embedding`."""
+        return Named(self.create_embedding)
+
+    async def close(self) -> None:
+        """Give back the idle connections of the running event loop."""
+        await self._transports.aclose()
+
+    aclose = close
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()

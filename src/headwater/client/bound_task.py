@@ -1,0 +1,203 @@
+"""A declared task as a method of both clients: the descriptor, and what it gives on each.
+
+`client.text_to_image(...)` is the plain call, `client.text_to_image.stream(...)` the same as a run. Types, names and
+documentation are the declaration's. No call is prepared or performed here.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Coroutine
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
+
+from ..blocking.portal import call
+from ..blocking.run import Run
+from ..engine.run import AsyncRun
+from ..tasks.declaration import Bound, is_not_given
+
+if TYPE_CHECKING:
+    from ..tasks.declaration import Declaration
+    from .async_client import AsyncInferenceClient
+    from .sync_client import InferenceClient
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Asynchronous:
+    """What has its methods as coroutine functions."""
+
+    asynchronous: ClassVar[bool] = True
+
+
+class Blocking:
+    """What has its methods as functions that block."""
+
+    asynchronous: ClassVar[bool] = False
+
+
+async def _coroutine_function() -> None: ...
+
+
+class CoroutineFunction:
+    """An object that `inspect.iscoroutinefunction` takes for a coroutine function, and frameworks with it.
+
+    That function looks at the code of whatever has all that a function has, on every Python from 3.11:
+    https://docs.python.org/3/library/inspect.html#inspect.iscoroutinefunction
+    """
+
+    __code__ = _coroutine_function.__code__
+    __defaults__ = None
+    __kwdefaults__ = None
+
+    def __init__(self) -> None:
+        self.__annotations__: dict[str, Any] = {}
+
+
+def dressed(function: Callable[..., Any], name: str, doc: str | None, signature: inspect.Signature) -> Any:
+    """The function, as which its caller is to see it."""
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = doc
+    function.__signature__ = signature  # type: ignore[attr-defined]
+    return function
+
+
+class Method(Generic[P, R]):
+    """A row of a class of both kinds: `health_check = Method(health_check)`.
+
+    What OpenAI's client calls not given is not given.
+    """
+
+    def __init__(self, function: Callable[Concatenate[Any, P], Coroutine[Any, Any, R]]) -> None:
+        self._function = function
+        self.__doc__ = function.__doc__
+
+    def __set_name__(self, owner: type[Any], name: str) -> None:
+        self._name = name
+
+    @cached_property
+    def _signature(self) -> inspect.Signature:
+        whole = inspect.signature(self._function)
+        return whole.replace(parameters=list(whole.parameters.values())[1:])
+
+    @overload
+    def __get__(self, owner: None, kind: type[Any]) -> Self: ...
+    @overload
+    def __get__(self, owner: Asynchronous, kind: type[Any]) -> Callable[P, Coroutine[Any, Any, R]]: ...
+    @overload
+    def __get__(self, owner: Blocking, kind: type[Any]) -> Callable[P, R]: ...
+    def __get__(self, owner: Any, kind: type[Any]) -> Any:
+        asynchronous = getattr(kind, "asynchronous", None)
+        if asynchronous is None:
+            return self
+        function: Callable[..., Coroutine[Any, Any, Any]] = self._function
+        first = () if owner is None else (owner,)
+
+        async def bound(*args: Any, **kwargs: Any) -> Any:
+            return await function(*first, *args, **_given(kwargs))
+
+        def blocking(*args: Any, **kwargs: Any) -> Any:
+            result = call(lambda: function(*first, *args, **_given(kwargs)))
+            return Run(result) if isinstance(result, AsyncRun) else result
+
+        return dressed(bound if asynchronous else blocking, self._name, self.__doc__, self._signature)
+
+
+def _given(kwargs: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in kwargs.items() if not is_not_given(value)}
+
+
+if TYPE_CHECKING:
+    names = property
+else:
+
+    class names(property):  # noqa: N801 - a property to whoever reads it
+        """A property whose value the class has too, for whoever looks at methods there: help, and mocks."""
+
+        def __get__(self, owner: Any, kind: Any = None) -> Any:
+            return self.fget(kind if owner is None else owner)
+
+
+E = TypeVar("E")
+
+
+class AsyncTask(Bound[P, E, R], CoroutineFunction):
+    """A task of `AsyncInferenceClient`."""
+
+    _client: AsyncInferenceClient
+
+    def __init__(self, declaration: Declaration[P, E, R], client: Any) -> None:
+        super().__init__(declaration, client)
+        self.__annotations__ = {}
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
+        return self._client._call(self.declaration, args, kwargs)
+
+    def stream(self, *args: P.args, **kwargs: P.kwargs) -> AsyncRun[E, R]:
+        """The same call as a run: a context manager and an iterator of its events.
+
+        They end with the result: its pieces as they come, the items of a list, or all of it.
+        """
+        return self._client._run(self.declaration, args, kwargs)
+
+
+class SyncTask(Bound[P, E, R]):
+    """A task of `InferenceClient`."""
+
+    _client: InferenceClient
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        result: Any = call(self._client._call, self.declaration, args, kwargs)
+        return Run(result) if isinstance(result, AsyncRun) else result  # type: ignore[return-value]
+
+    def stream(self, *args: P.args, **kwargs: P.kwargs) -> Run[E, R]:
+        """The same call as a run: a context manager and an iterator of its events.
+
+        They end with the result: its pieces as they come, the items of a list, or all of it.
+        """
+        return Run(self._client._run(self.declaration, args, kwargs))
+
+
+class Task(Generic[P, E, R]):
+    """A row of the clients: `text_to_image = Task(declarations.text_to_image)`."""
+
+    faces: ClassVar[tuple[type[Any], type[Any]]] = (AsyncTask, SyncTask)
+
+    def __init__(self, declaration: Declaration[P, E, R]) -> None:
+        self.declaration = declaration
+        self.__doc__ = declaration.doc
+        self.__signature__ = declaration.signature
+
+    @overload
+    def __get__(self, client: None, owner: type[Any]) -> Self: ...
+    @overload
+    def __get__(self, client: AsyncInferenceClient, owner: type[Any]) -> AsyncTask[P, E, R]: ...
+    @overload
+    def __get__(self, client: InferenceClient, owner: type[Any]) -> SyncTask[P, E, R]: ...
+    def __get__(self, client: Any, owner: type[Any]) -> Any:
+        if client is None:
+            asynchronous = getattr(owner, "asynchronous", None)
+            return self if asynchronous is None else self._functions[0 if asynchronous else 1]
+        return self.faces[0 if client.asynchronous else 1](self.declaration, client)
+
+    @cached_property
+    def _functions(self) -> tuple[Callable[..., Any], Callable[..., Any]]:
+        """What the two classes have under the task's name, for whoever looks at methods there: help, and mocks."""
+        faces, declaration = self.faces, self.declaration
+
+        async def asynchronous(client: Any, *args: Any, **kwargs: Any) -> Any:
+            return await faces[0](declaration, client)(*args, **kwargs)
+
+        def blocking(client: Any, *args: Any, **kwargs: Any) -> Any:
+            return faces[1](declaration, client)(*args, **kwargs)
+
+        def stream(client: Any, *args: Any, **kwargs: Any) -> Any:
+            return faces[0 if client.asynchronous else 1](declaration, client).stream(*args, **kwargs)
+
+        dressed(stream, "stream", faces[0].stream.__doc__, declaration.signature)
+        for function in (asynchronous, blocking):
+            dressed(function, declaration.method, declaration.doc, declaration.signature)
+            vars(function).update(declaration=declaration, stream=stream)
+        return asynchronous, blocking

@@ -1,0 +1,288 @@
+"""OpenAI's objects between a client and our tasks: `client.images`, `.audio`, `.completions` and `.models`.
+
+Each calls a task with its arguments under other names; `openai_names` knows those.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Sequence
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack
+
+from ..protocol.flow import Wanted
+from ..providers.media_results import Drawn
+from ..tasks import audio, image_generation, text
+from . import hub
+from .bound_task import Asynchronous, Blocking, CoroutineFunction, Method
+from .call_options import RequestOptions, moved, options_of
+from .openai_types import (
+    CompletionOutput,
+    ImagesResponse,
+    SpeechOutput,
+    completion,
+    completion_arguments,
+    completion_chunk,
+    count_of,
+    image_arguments,
+    speech_arguments,
+    transcription,
+    transcription_arguments,
+)
+
+if TYPE_CHECKING:
+    from ..engine.run import AsyncRun
+    from ..media.media import Media
+    from ..media.source import File
+
+
+class _Names:
+    """One of the objects between a client and OpenAI's names."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+
+async def _generate(
+    names: _Names,
+    /,
+    prompt: str,
+    *,
+    model: str | None = None,
+    n: int | None = None,
+    size: str | None = None,
+    extra_body: dict[str, Any] | None = None,
+    **more: Any,
+) -> ImagesResponse:
+    """`text_to_image` in OpenAI's words; `size` is "1024x768", and what else there is goes to the server.
+
+    Of a server that makes fewer than `n` images at once the others are asked for after another. `response_format` is
+    sent where it is given, to servers of OpenAI's dialect; the answer has each image in all its forms.
+    """
+    options = moved(more)
+    form = more.pop("response_format", None)
+    arguments = options | image_arguments(prompt, model, None, size, extra_body, more)
+    answers: list[Any] = []
+    left = count_of(n)
+    while left > 0:
+        given = {**image_generation.text_to_image.bind((), arguments), "wanted": Wanted(left, form)}
+        answer = await names._client._start(image_generation.text_to_image, given, stream=False).result()
+        answers.append(answer)
+        left -= len(answer.images) if isinstance(answer, Drawn) else 1
+    return ImagesResponse(answers)
+
+
+async def _speak(
+    names: _Names,
+    /,
+    *,
+    input: str,  # noqa: A002 - OpenAI's name
+    model: str | None = None,
+    voice: str | None = None,
+    extra_body: dict[str, Any] | None = None,
+    **more: Any,
+) -> SpeechOutput:
+    """`text_to_speech` in OpenAI's words; the sound is bytes, with `.mime_type`, `.write_to_file(path)` and others."""
+    options = moved(more)
+    arguments = options | speech_arguments(input, model, voice, extra_body, more)
+    sound: Media = await names._client._call(audio.text_to_speech, (), arguments)
+    return SpeechOutput(sound, sound.mime_type)
+
+
+async def _transcribe(
+    names: _Names,
+    /,
+    *,
+    file: File,
+    model: str | None = None,
+    response_format: str | None = None,
+    timestamp_granularities: Sequence[str] | None = None,
+    stream: bool = False,
+    extra_body: dict[str, Any] | None = None,
+    **more: Any,
+) -> Any:
+    """`automatic_speech_recognition` in OpenAI's words; with `stream=True` its run.
+
+    `response_format`: "text", "srt" and "vtt" give a text of that form (in a run, the `text` of its result),
+    "verbose_json" a `TranscriptionVerbose`; anything else goes to the server, and gives what the task gives.
+    """
+    options = moved(more)
+    more["response_format"] = response_format
+    arguments = options | transcription_arguments(file, model, timestamp_granularities, extra_body, more)
+    if stream:
+        return await names._client._run(audio.automatic_speech_recognition, (), arguments).start()
+    heard = await names._client._call(audio.automatic_speech_recognition, (), arguments)
+    return transcription(heard, response_format)
+
+
+async def _complete(
+    names: _Names, /, *, prompt: str, stream: bool = False, **parameters: Any
+) -> CompletionOutput | AsyncRun[CompletionOutput, Any]:
+    """`text_generation` in OpenAI's words; with `stream=True` a run of chunks."""
+    declaration = text.text_generation
+    options = moved(parameters)
+    given = declaration.bind((), options | completion_arguments(prompt, parameters))
+    if stream:
+        run: AsyncRun[CompletionOutput, Any] = names._client._start(
+            declaration, given, stream=True, show=completion_chunk
+        )
+        return await run.start()
+    whole = names._client._start(declaration, given, stream=False)
+    return completion(await whole.result(), whole.model)
+
+
+async def _list_models(names: _Names, /, **options: Unpack[RequestOptions]) -> hub.ModelList:
+    """The models that the client's server, provider or router has: `data`, or to be gone through."""
+    found: hub.ModelList = await names._client._custom("models", None, hub.models, options_of(options)).result()
+    return found
+
+
+class PendingModels(Coroutine[Any, Any, hub.ModelList]):
+    """What `await` makes a list of models, and `async for` goes through."""
+
+    def __init__(self, coroutine: Coroutine[Any, Any, hub.ModelList]) -> None:
+        self._coroutine = coroutine
+
+    def __await__(self) -> Generator[Any, Any, hub.ModelList]:
+        return self._coroutine.__await__()
+
+    async def __aiter__(self) -> AsyncIterator[hub.ModelInfo]:
+        for model in await self._coroutine:
+            yield model
+
+    def send(self, value: Any) -> Any:
+        """As a coroutine does."""
+        return self._coroutine.send(value)
+
+    def throw(self, *error: Any) -> Any:
+        """As well."""
+        return self._coroutine.throw(*error)
+
+    def close(self) -> None:
+        """As well."""
+        self._coroutine.close()
+
+
+class ModelLister(CoroutineFunction):
+    """`client.models.list` of `AsyncInferenceClient`: what it gives is awaited, or gone through by `async for`."""
+
+    __name__ = "list"
+
+    def __init__(self, function: Callable[..., Coroutine[Any, Any, hub.ModelList]]) -> None:
+        super().__init__()
+        self._function = function
+        self.__doc__ = function.__doc__
+        self.__signature__ = inspect.signature(function)
+
+    def __call__(self, **options: Unpack[RequestOptions]) -> PendingModels:
+        return PendingModels(self._function(**options))
+
+
+class _Images(_Names):
+    generate = Method(_generate)
+
+
+class _Speech(_Names):
+    create = Method(_speak)
+
+
+class _Transcriptions(_Names):
+    create = Method(_transcribe)
+
+
+class _Completions(_Names):
+    create = Method(_complete)
+
+
+class AsyncImages(_Images, Asynchronous):
+    """`client.images`."""
+
+
+class AsyncSpeech(_Speech, Asynchronous):
+    """`client.audio.speech`."""
+
+
+class AsyncTranscriptions(_Transcriptions, Asynchronous):
+    """`client.audio.transcriptions`."""
+
+
+class AsyncCompletions(_Completions, Asynchronous):
+    """`client.completions`."""
+
+
+class AsyncModels(_Names, Asynchronous):
+    """`client.models`."""
+
+    _list = Method(_list_models)
+
+    @property
+    def list(self) -> ModelLister:
+        """The models that the client's server, provider or router has."""
+        return ModelLister(self._list)
+
+
+class AsyncAudio(_Names):
+    """`client.audio`."""
+
+    @property
+    def speech(self) -> AsyncSpeech:
+        """`text_to_speech`."""
+        return AsyncSpeech(self._client)
+
+    @property
+    def transcriptions(self) -> AsyncTranscriptions:
+        """`automatic_speech_recognition`."""
+        return AsyncTranscriptions(self._client)
+
+
+class SyncImages(_Images, Blocking):
+    """`client.images`."""
+
+
+class SyncSpeech(_Speech, Blocking):
+    """`client.audio.speech`."""
+
+
+class SyncTranscriptions(_Transcriptions, Blocking):
+    """`client.audio.transcriptions`."""
+
+
+class SyncCompletions(_Completions, Blocking):
+    """`client.completions`."""
+
+
+class SyncModels(_Names, Blocking):
+    """`client.models`."""
+
+    list = Method(_list_models)
+
+
+class SyncAudio(_Names):
+    """`client.audio`."""
+
+    @property
+    def speech(self) -> SyncSpeech:
+        """`text_to_speech`."""
+        return SyncSpeech(self._client)
+
+    @property
+    def transcriptions(self) -> SyncTranscriptions:
+        """`automatic_speech_recognition`."""
+        return SyncTranscriptions(self._client)
+
+
+T = TypeVar("T")
+
+
+class Named(Generic[T]):
+    """A name of OpenAI's whose `create` is one of our tasks."""
+
+    def __init__(self, create: T) -> None:
+        self.create = create
+        """The task, in OpenAI's spelling: its parameters are the task's, all by name."""
+
+
+class Chat(Generic[T]):
+    """`client.chat`, which has `completions`."""
+
+    def __init__(self, create: T) -> None:
+        self.completions = Named(create)

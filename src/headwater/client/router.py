@@ -1,0 +1,232 @@
+"""Where a call goes and what it may carry: from a client's settings and a call's model to a destination.
+
+The order of what decides: the call's model, the client's URL, the client's provider, HEADWATER_PROVIDER, a provider
+that the model names ("org/model:together", for the router), "hf-inference". Nothing is sent here; the saved token's
+file is read in a worker thread.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any, Final
+
+import msgspec
+
+from ..auth.credentials import Credentials
+from ..auth.hosts import is_hugging_face, is_hugging_face_url
+from ..engine.deadlines import Timeout
+from ..errors import InvalidCredentialError, InvalidParameterError, UnsupportedTaskError
+from ..protocol.events import Job
+from ..protocol.flow import Call
+from ..protocol.url import parse_url
+from ..providers import Flows, Provider, flow_for, provider
+from .keys import Keys, hub_url, inference_url, is_url
+from .route import URL_AND_PROVIDER
+from .settings import Settings
+
+ROUTER: Final = "https://router.huggingface.co"
+HUB: Final = "https://huggingface.co"
+HF_INFERENCE: Final = "hf-inference"
+_SUFFIXED: Final = re.compile(r":(?!hf-inference\Z)")
+REMEMBERED: Final = 4096
+"""Destinations kept per client; a client that sees more models than this makes them anew."""
+
+
+class Destination(msgspec.Struct, frozen=True, kw_only=True):
+    """Where one task with one model goes; `named` is the model as the caller named it, `name` the provider as what is
+    known of calls names it."""
+
+    provider: str
+    name: str
+    named: str | None
+    flow: Flows
+    credentials: Credentials
+    base: str
+    hub: str
+    model: str | None = None
+    url: str | None = None
+    routed: bool = False
+    keys: tuple[str, ...] = ()
+    timeout: Timeout | None = None
+
+    def call(
+        self, task: str, given: dict[str, Any], extra: dict[str, Any], *, stream: bool, seconds: float | None
+    ) -> Call:
+        """The call for a flow; `seconds`: its time limit."""
+        return Call(
+            task=task,
+            parameters=given,
+            provider=self.provider,
+            base=self.base,
+            model=self.model,
+            hub_id=self.named,
+            routed=self.routed,
+            url=self.url,
+            extra=extra,
+            stream=stream,
+            hub=self.hub,
+            seconds=seconds,
+        )
+
+
+class Router:
+    """The destinations of one client, each made once. `names`: the places of its list, where there are several."""
+
+    __slots__ = ("_made", "_places", "names")
+
+    def __init__(self, settings: tuple[Settings, ...]) -> None:
+        self._places = tuple(Place(each) for each in settings)
+        self._made: dict[tuple[str, str | None, int], Destination] = {}
+        self.names = tuple(each.name for each in settings)
+
+    async def to(self, task: str, model: str | None, index: int = 0) -> Destination:
+        """Where this task goes with the call's own model (None: the client's), at that place of the list.
+
+        Raises `CallError`s: an unknown provider, a task or model that it does not do, a missing key.
+        """
+        key = (task, model, index)
+        made = self._made.get(key)
+        if made is None:
+            made = await self._places[index].destination(task, model)
+            if len(self._made) >= REMEMBERED:
+                self._made.clear()
+            self._made[key] = made
+        return made
+
+    async def for_flow(self, task: str, model: str | None, flow: Flows, *, at_hub: bool = False) -> Destination:
+        """Where something goes that is no declared task, and has a flow of its own; `at_hub`: that asks the Hub."""
+        place = self._places[0]
+        if at_hub:
+            return await place.to_provider(task, provider("hf-inference"), model or place.settings.model, flow)
+        return await place.destination(task, model, flow)
+
+    async def for_job(self, job: Job) -> Destination:
+        """Where a job is that was submitted before, by whoever has the same kind of key.
+
+        Raises `UnsupportedTaskError` for a job that cannot be taken up again.
+        """
+        row = provider(job.provider)
+        take_up = row.resume.get(job.task)
+        if take_up is None:
+            raise UnsupportedTaskError(f"{row.name} has no jobs of {job.task} that could be taken up again")
+        place = next((each for each in self._places if each.settings.provider == row.name), None)
+        place = place or Place(_of_no_list(self._places[0].settings))
+        found = await place.to_provider(job.task, row, job.model, lambda call: take_up(call, job))
+        if found.routed != job.routed:
+            wanted = "a Hugging Face token" if job.routed else f"{row.name}'s own key"
+            raise InvalidCredentialError(f"this job was submitted with {wanted}, and only that finds it again")
+        return found
+
+
+class Place:
+    """One of the places of a client's list, or its only one."""
+
+    __slots__ = ("_keys", "settings")
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._keys = Keys(settings)
+
+    async def destination(self, task: str, model: str | None, flow: Flows | None = None) -> Destination:
+        """Where a call with this model of its own goes from here."""
+        s = self.settings
+        if is_url(model):
+            self._check_model_url()
+        url = model if is_url(model) else s.base_url or (s.model if is_url(s.model) else None)
+        if url is not None:
+            own = None if is_url(model) else model
+            named = None if is_url(model) else own or (None if is_url(s.model) else s.model) or s.theirs
+            return await self._to_url(task, url, named, flow, own=own)
+        named = model or s.model or s.theirs
+        name = s.provider or os.environ.get("HEADWATER_PROVIDER")
+        if name is None:  # a model that names its provider (or a policy) goes to the router, which looks at that
+            name = "auto" if named is not None and _SUFFIXED.search(named) else "hf-inference"
+        return await self.to_provider(task, provider(name), named, flow, own=model)
+
+    def _check_model_url(self) -> None:
+        """Refuse a call's model that is a URL, where only the program may say who is asked: a model's name is often
+        data, and the prompt would go wherever it points."""
+        s = self.settings
+        if s.provider is not None or s.name:
+            raise InvalidParameterError(URL_AND_PROVIDER)
+        if s.base_url is not None:
+            raise InvalidParameterError(
+                "model is a URL, and this client has a base_url: a call's model is a name there; for another server"
+                " make another client, or client.with_options(base_url=...)"
+            )
+        if not s.model_urls:
+            raise InvalidParameterError(
+                "model is a URL, which this client's input_policy does not let a call choose (InputPolicy.untrusted):"
+                " give the URL to the client, or InputPolicy(model_urls=True)"
+            )
+
+    async def _to_url(
+        self, task: str, url: str, named: str | None, flow: Flows | None, *, own: str | None
+    ) -> Destination:
+        parsed = parse_url(url)
+        key = self._keys.for_url(parsed)
+        if key is None and is_hugging_face_url(parsed):
+            key = await self._keys.ambient_hub_token()
+        return Destination(
+            provider="url",
+            name=self.settings.name or "url",
+            named=named,
+            flow=flow or flow_for("url", task),
+            credentials=self._keys.credentials(
+                {parsed.origin}, key, None, billed=is_hugging_face(parsed.host), url=url
+            ),
+            base=url.rstrip("/"),
+            hub=hub_url(),
+            model=self._there(named, own),
+            url=url,
+            timeout=self.settings.timeout,
+        )
+
+    async def to_provider(
+        self, task: str, row: Provider, named: str | None, flow: Flows | None, *, own: str | None = None
+    ) -> Destination:
+        """Where a call for this provider goes; `own`: the model that the call itself names."""
+        flow = flow or flow_for(row.name, task)
+        base = inference_url() if row.name == HF_INFERENCE else None
+        key, routed = await self._keys.for_provider(row, None if base is None else parse_url(base))
+        if base is None:
+            base = row.base if not routed or row.name == "auto" else f"{ROUTER}/{row.name}"
+        scheme, header = ("Bearer", "authorization") if routed else (row.scheme, row.header)
+        return Destination(
+            provider=row.name,
+            name=self.settings.name or row.name,
+            named=named,
+            flow=flow,
+            credentials=self._keys.credentials(
+                {parse_url(base).origin, *(() if routed else row.origins)},
+                key,
+                await self._keys.for_hub(),
+                billed=routed,
+                scheme=scheme,
+                header=header,
+                static=row.headers,
+            ),
+            base=base,
+            hub=hub_url(),
+            model=self._there(named, own),
+            routed=routed,
+            keys=row.keys,
+            timeout=self.settings.timeout,
+        )
+
+    def _there(self, named: str | None, own: str | None) -> str | None:
+        """The model's id there, where it is known without asking: a route's own, unless the call names a model."""
+        if own is None and self.settings.theirs is not None:
+            return self.settings.theirs
+        return self.settings.model_mapping.get(named) if named else None
+
+
+def _of_no_list(settings: Settings) -> Settings:
+    """The settings for a provider that the client did not name: no key that was given for another place."""
+    if settings.provider is None and settings.base_url is None and not is_url(settings.model):
+        return settings
+    key = settings.hub_key
+    return msgspec.structs.replace(
+        settings, name="", theirs=None, timeout=None, key=key if key is not None and key.routed else None
+    )

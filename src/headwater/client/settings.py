@@ -1,0 +1,112 @@
+"""What a client's arguments must be: each is checked when the client is made, and refused in plain words.
+
+Secrets come here hidden (`auth.hidden`), so that no traceback shows them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import inf
+from typing import Any, Final
+
+import msgspec
+
+from ..auth.secret import Kept, Secret, check_headers, hidden
+from ..engine.deadlines import Timeout
+from ..errors import InvalidParameterError
+from ..tasks.declaration import is_not_given
+
+ALIASES: Final = {"api_key": "token", "max_retries": "retries", "default_headers": "headers"}
+"""OpenAI's names of the client's arguments, and the arguments."""
+HIDDEN: Final = frozenset({"token", "api_key", "headers", "default_headers", "cookies", "proxies"})
+"""Arguments that may hold a secret."""
+RETRIES: Final = 2
+
+
+def concealed(given: Any) -> Any:
+    """What `hidden` makes of an argument; None where it was not given."""
+    return None if is_not_given(given) else hidden(given)
+
+
+def concealed_url(url: Any) -> Any:
+    """A URL, which is hidden where it may hold a secret."""
+    return concealed(url) if is_not_given(url) or (isinstance(url, str) and ("@" in url or "?" in url)) else url
+
+
+def opened(kept: Any) -> Any:
+    """What was kept."""
+    return kept.value if isinstance(kept, Kept) else kept
+
+
+def either(name: str, value: Any, alias: str, other: Any) -> Any:
+    """The one of two names for one thing that was given. Raises `InvalidParameterError` where both were."""
+    if value is None or other is None:
+        return other if value is None else value
+    raise InvalidParameterError(f"give {name} or {alias}, not both: they are two names for one thing")
+
+
+def secret_of(key: Any) -> Secret | None:
+    """A token or API key. Raises `InvalidCredentialError` for one that cannot be sent."""
+    if key is None or isinstance(key, Secret):
+        return key
+    if not isinstance(key, str):
+        raise InvalidParameterError(f"token must be a str, not {key.__name__}")  # all that `hidden` left of it
+    return Secret(key)
+
+
+def cookie_of(cookies: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
+    """Cookies as a header; none where there are none."""
+    if not cookies:
+        return ()
+    if not isinstance(cookies, Mapping):
+        raise InvalidParameterError("cookies must be a dict of names and values")
+    return check_headers({"cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())})
+
+
+def count_of(retries: object) -> int:
+    """How many retries."""
+    if retries is None:
+        return RETRIES
+    if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
+        raise InvalidParameterError("retries must be a whole number, 0 or more")
+    return retries
+
+
+def bytes_of(largest: object) -> None:
+    """Refuse what is no number of bytes, and not None, which leaves an answer's bound at the default."""
+    if largest is None:
+        return
+    if isinstance(largest, bool) or not isinstance(largest, int) or largest < 1:
+        raise InvalidParameterError("max_response_bytes must be a whole number above 0, or None")
+
+
+def seconds_of(hedge_after: object) -> float | None:
+    """After how many seconds a call is hedged; None for never."""
+    if hedge_after is None:
+        return None
+    if isinstance(hedge_after, bool) or not isinstance(hedge_after, int | float) or not 0 < hedge_after < inf:
+        raise InvalidParameterError("hedge_after must be a number of seconds above 0, or None")
+    return float(hedge_after)
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What a client was told about one place where its calls go. `headers` are checked.
+
+    `theirs`: the model's id there, for calls that name none. `hub_key`: the client's own key, for look-ups at the Hub.
+    `name`: what the place is called where there are several, and `timeout` its own limits. `model_urls`: whether a
+    call's own model may be a URL.
+    """
+
+    model: str | None
+    base_url: str | None
+    key: Secret | None
+    headers: tuple[tuple[str, str], ...]
+    bill_to: str | None
+    model_mapping: dict[str, str]
+    allow_insecure: bool
+    model_urls: bool = True
+    name: str = ""
+    provider: str | None = None
+    theirs: str | None = None
+    hub_key: Secret | None = None
+    timeout: Timeout | None = None

@@ -1,0 +1,217 @@
+"""The client for blocking code: the async client's calls, made through the shared event loop of `blocking.portal`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self, Unpack, overload
+
+from ..blocking.portal import call, let_go
+from ..blocking.run import Run
+from ..engine.deadlines import Timeout
+from ..protocol.events import Job
+from ..tasks import embeddings
+from .async_client import R
+from .base import Client
+from .bound_task import Blocking, SyncTask, names
+from .openai import (
+    Chat,
+    Named,
+    SyncAudio,
+    SyncCompletions,
+    SyncImages,
+    SyncModels,
+)
+from .overloads import SyncChat
+from .post import CUSTOM, Response, StreamedResponse
+from .server_info import Facts, _job, _posting
+
+if TYPE_CHECKING:
+    from ..engine.deadlines import Timeout
+    from ..media.source import File
+    from ..tasks.declaration import CallOptions
+
+if TYPE_CHECKING:
+    from ..engine.deadlines import Timeout
+    from ..mapper.sync_map import SyncMap
+
+
+class SyncExtras(Facts, Blocking):
+    """As `InferenceClient` has it."""
+
+    if TYPE_CHECKING:
+        _custom: Any
+        _resume: Any
+
+    @names
+    def images(self) -> SyncImages:
+        """OpenAI's spelling: `client.images.generate(...)` is `text_to_image`."""
+        return SyncImages(self)
+
+    @names
+    def audio(self) -> SyncAudio:
+        """OpenAI's spelling: `client.audio.speech.create(...)` and `client.audio.transcriptions.create(...)`."""
+        return SyncAudio(self)
+
+    @names
+    def completions(self) -> SyncCompletions:
+        """OpenAI's spelling: `client.completions.create(...)` is `text_generation`."""
+        return SyncCompletions(self)
+
+    @names
+    def models(self) -> SyncModels:
+        """OpenAI's spelling: `client.models.list()` says which models there are."""
+        return SyncModels(self)
+
+    def resume(self, job: Job | str | bytes, *, timeout: float | Timeout | None = None) -> Run[Any, Any]:
+        """A job that was submitted before, by its `Job` or that one's JSON, as a run: its result is the task's.
+
+        Raises `UnsupportedTaskError` for a job that cannot be taken up again, `InvalidCredentialError` where it was
+        submitted with another kind of key.
+        """
+        return Run(self._resume(_job(job), {"timeout": timeout}))
+
+    @overload
+    def post(
+        self,
+        *,
+        json: Any = ...,
+        data: File | None = ...,
+        model: str | None = ...,
+        task: str | None = ...,
+        stream: Literal[False] = ...,
+        **options: Unpack[CallOptions],
+    ) -> Response: ...
+    @overload
+    def post(
+        self,
+        *,
+        json: Any = ...,
+        data: File | None = ...,
+        model: str | None = ...,
+        task: str | None = ...,
+        stream: Literal[True],
+        **options: Unpack[CallOptions],
+    ) -> StreamedResponse: ...
+    def post(
+        self,
+        *,
+        json: Any = None,
+        data: File | None = None,
+        model: str | None = None,
+        task: str | None = None,
+        stream: bool = False,
+        **options: Unpack[CallOptions],
+    ) -> Any:
+        """Send a request of your own, and have the answer as it is.
+
+        https://huggingface.co/docs/huggingface_hub/guides/inference#custom-requests
+
+        Args:
+            json: What to send, as JSON; or
+            data: a file to send as it is: bytes, a binary file, a path, an http(s) URL or a data URL.
+            model: Where to: a model's id on hf-inference, a server's URL, or a path of the client's provider that
+                begins with a slash ("/v1/rerank"); the client's model or URL where it is not given.
+            task: Without a model: the task whose recommended model is asked. With one: "feature-extraction" or
+                "sentence-similarity", where a model of hf-inference does more than one thing.
+            stream: Hand the body over as it comes, with `iter_bytes()` or `iter_events()`.
+            options: `timeout`, `extra_headers`, `extra_query` of this call alone; `extra_body`: fields over json's.
+
+        Returns:
+            A `Response` with `content`, `json()`, `text`, `headers`, `status`; with `stream` a context manager.
+
+        Raises:
+            InvalidParameterError: An argument is wrong; nothing was sent.
+            ProviderError: The server refused; the subclass says why.
+            TransportError: The network failed.
+            InferenceTimeoutError: A deadline passed.
+            UnexpectedContentError: With `stream`: the answer is empty.
+        """
+        flow, own = _posting(json, data, stream, options)
+        run = self._custom(task or CUSTOM, model, flow, own)
+        return StreamedResponse(Run(run).start()) if stream else call(run.result)
+
+
+class SyncMaps:
+    """`map` of `InferenceClient`."""
+
+    @overload
+    def map(
+        self,
+        call: Callable[..., Run[Any, R]],
+        inputs: Iterable[Any],
+        *,
+        concurrency: int | Literal["auto"] = ...,
+        ordered: bool = ...,
+        on_error: Literal["collect", "raise"] = ...,
+        parameters: Mapping[str, Any] = ...,
+        requests_per_minute: float | None = ...,
+        tokens_per_minute: float | None = ...,
+        timeout: Timeout | float | None = ...,
+    ) -> SyncMap[R]: ...
+    @overload
+    def map(
+        self,
+        call: Callable[..., R],
+        inputs: Iterable[Any],
+        *,
+        concurrency: int | Literal["auto"] = ...,
+        ordered: bool = ...,
+        on_error: Literal["collect", "raise"] = ...,
+        parameters: Mapping[str, Any] = ...,
+        requests_per_minute: float | None = ...,
+        tokens_per_minute: float | None = ...,
+        timeout: Timeout | float | None = ...,
+    ) -> SyncMap[R]: ...
+    def map(
+        self,
+        call: Any,
+        inputs: Iterable[Any],
+        *,
+        concurrency: int | Literal["auto"] = "auto",
+        ordered: bool = False,
+        on_error: Literal["collect", "raise"] = "collect",
+        parameters: Mapping[str, Any] = {},
+        requests_per_minute: float | None = None,
+        tokens_per_minute: float | None = None,
+        timeout: Timeout | float | None = None,
+    ) -> SyncMap[Any]:
+        """Make this call for each input, many at once: `with client.map(...) as results: for r in results`.
+
+        The inputs are read in the caller's thread; otherwise it is `AsyncInferenceClient.map`.
+        """
+        from ..mapper.async_map import AsyncMap
+        from ..mapper.item import work_of
+        from ..mapper.sync_map import SyncMap
+        from ..throttle.settings import Pacing, fails_fast
+
+        work = work_of(self, call, parameters, timeout)
+        pacing = Pacing(concurrency, requests_per_minute, tokens_per_minute, parameters)
+        fast = fails_fast(on_error)
+        return SyncMap(lambda feed: AsyncMap(work, feed, pacing, ordered=ordered, fails_fast=fast), inputs)
+
+
+class InferenceClient(Client, SyncExtras, SyncMaps):
+    """The same client for blocking code, safe from several threads; every call runs on one shared event loop."""
+
+    @names
+    def chat(self) -> Chat[SyncChat]:
+        """OpenAI's spelling: `client.chat.completions.create(...)` is `chat_completion`."""
+        return Chat(self.chat_completion)
+
+    @names
+    def embeddings(self) -> Named[SyncTask[..., embeddings.EmbeddingOutput, embeddings.CreateEmbeddingResponse]]:
+        """OpenAI's spelling: `client.embeddings.create(...)` is `create_embedding`."""
+        return Named(self.create_embedding)
+
+    def close(self) -> None:
+        """Give back the idle connections."""
+        let_go(self._transports.aclose)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,1 @@
+"""How the emulator answers in each provider's dialect."""

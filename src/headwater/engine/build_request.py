@@ -1,0 +1,37 @@
+"""Turns a flow's request into what goes out: the client's headers, and credentials on their own origins only."""
+
+from __future__ import annotations
+
+import platform
+from typing import Final
+
+from .._version import __version__
+from ..auth.credentials import Credentials
+from ..protocol.flow import Request
+from ..protocol.transport import Outgoing
+from .multipart import Pieces, body_of
+
+AGENT: Final = f"headwater/{__version__} python/{platform.python_version()}"
+
+
+def outgoing(request: Request, credentials: Credentials, connect_timeout: float | None) -> Outgoing:
+    """The request as the transport takes it. Raises `InvalidParameterError` for a URL that is none."""
+    url = credentials.url(request)
+    body, content_type = body_of(request.body)
+    headers = {
+        "user-agent": AGENT,
+        "accept": "*/*",
+        "accept-encoding": "identity" if request.headers.get("accept") == "text/event-stream" else "gzip, deflate",
+        **({"content-type": content_type} if content_type else {}),
+        **request.headers,
+        **credentials.for_request(request, url.origin),
+    }
+    return Outgoing(
+        method=request.method,
+        url=url,
+        headers=list(headers.items()),
+        body=body,
+        length=body.length if isinstance(body, Pieces) else None,
+        connect_timeout=connect_timeout,
+        resend=request.resend,
+    )

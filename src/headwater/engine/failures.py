@@ -1,0 +1,110 @@
+"""Reads an answer that is none: a refusal, or something else than was asked for. Briefly, and never much of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from anyio import CancelScope
+from msgspec import UNSET
+
+from ..errors import HeadwaterError, IncompleteStreamError, MalformedEventError, TransportError, UnexpectedContentError
+from ..protocol.flow import Reply, Request
+from ..protocol.transport import FOREVER, Incoming
+from ..responses.message import described
+from ..responses.refusal import instead, refusal
+from .body import Body
+from .codings import is_text
+from .facts import Plan
+from .openings import EVENTS, NoStreamError, media_type
+from .stream import Events
+
+SIZE: Final = 64 * 1024
+EXCERPT: Final = 512
+
+
+async def refused(plan: Plan, request: Request, incoming: Incoming, until: float) -> HeadwaterError:
+    """The error that a refusal is; its words are read until that time at the latest."""
+    body = await _excerpt(Body(incoming, FOREVER).read, incoming, until)
+    reply = Reply(status=incoming.status, headers=incoming.headers, body=body, url=request.url)
+    redact = plan.credentials.redact
+    return refusal(reply, provider=plan.provider, model=plan.model, redact=redact, now=time.time(), keys=plan.keys)
+
+
+async def unbegun(plan: Plan, events: Events, until: float) -> HeadwaterError:
+    """The error for a stream that is over before its first event: cut, empty, no stream at all, or what was wrong with
+    that event. What is no stream is read for its words, until that time at the latest."""
+    cause, kind = events.failure, media_type(events.incoming)
+    if isinstance(cause, NoStreamError):
+        return _no_stream(plan, kind, await _excerpt(events.receive, events.incoming, until, cause.head))
+    if isinstance(cause, MalformedEventError) and kind not in {"", EVENTS}:
+        return _no_stream(plan, kind, cause.body)
+    if cause is not None and not isinstance(cause, TransportError):
+        return cause
+    if cause is None and (events.ended or events.strays or not events.size):
+        what = "a stream without a single event" if events.ended or events.strays else "an empty stream"
+        error = UnexpectedContentError(f"{plan.provider} answered {plan.task} with {what}{besides(plan, events)}")
+        error.body = plan.credentials.redact(events.strays.decode(errors="replace")).encode()
+        return error
+    lost = cut(plan, events, cause)
+    lost.retryable = cause is not None  # a server that ends its answer there is likely to do so again
+    return lost
+
+
+def _no_stream(plan: Plan, content_type: str, data: bytes) -> HeadwaterError:
+    """The error for an answer that is no stream: the error that it holds, or that it is none."""
+    redact = plan.credentials.redact
+    if data and (held := instead(data, provider=plan.provider, redact=redact)) is not None:
+        return held
+    what = "an empty body" if not data else content_type or "no content type"
+    words = "" if data[:1] in (b"{", b"[") else _words(plan, data)
+    error = UnexpectedContentError(
+        f"{plan.provider} answered a request for a stream with {what}; is the URL right, and can this server stream?"
+        + (f" It said {words!r}" if words else "")
+    )
+    error.body = redact(data[:EXCERPT].decode("utf-8", "replace")).encode()
+    return error
+
+
+def cut(plan: Plan, events: Events, cause: HeadwaterError | None) -> IncompleteStreamError:
+    """The error for a stream that stopped before its end."""
+    how = "ended without a finish reason" if events.ended and cause is None else "stopped before its end"
+    error = IncompleteStreamError(
+        f"{plan.provider}'s stream {how}, after {events.count} events"
+        + (f": {cause.message}" if cause else "")
+        + besides(plan, events)
+    )
+    error.__cause__ = cause
+    return error
+
+
+def besides(plan: Plan, events: Events) -> str:
+    """What a stream said that was no event, such as a proxy's words."""
+    said = _words(plan, events.strays)
+    return f"; it said {said!r}" if said else ""
+
+
+def _words(plan: Plan, data: bytes) -> str:
+    """What a text says, in one line; of a page its title, and nothing of what is no text."""
+    said = described("", data, UNSET, {}) if is_text(data) else None
+    return plan.credentials.redact(said or "")[:EXCERPT]
+
+
+async def give_up(incoming: Incoming) -> None:
+    """Close an answer, whatever else is being cancelled."""
+    with CancelScope(shield=True):
+        await incoming.aclose()
+
+
+async def _excerpt(
+    read: Callable[[], Awaitable[bytes]], incoming: Incoming, until: float, pieces: bytes = b""
+) -> bytes:
+    with CancelScope(deadline=until):
+        try:
+            while len(pieces) < SIZE and (piece := await read()):
+                pieces += piece
+        except HeadwaterError:
+            pass  # the refusal matters more than how its text ended
+    await give_up(incoming)
+    return pieces[:SIZE]

@@ -1,0 +1,132 @@
+"""A GET to the end of its redirects, each hop judged anew, connected to an address that was judged.
+
+The credential goes to the provider's own origins alone. No body is read here but a refusal's.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+from urllib.parse import urljoin
+
+from ..errors import (
+    ConnectError,
+    DecodeError,
+    InferenceTimeoutError,
+    InputError,
+    InvalidParameterError,
+    RedirectError,
+    UnexpectedContentError,
+)
+from ..media.mime import UNKNOWN
+from ..protocol.flow import Request
+from ..protocol.transport import Incoming, quoted_url
+from ..protocol.url import parse_url
+from .build_request import outgoing
+from .failures import give_up
+from .input_policy import check_host, public_addresses
+from .openings import media_type
+from .requester import Exchange
+
+HOPS: Final = 3
+REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+VAGUE: Final = frozenset({"", UNKNOWN, "binary/octet-stream", "text/plain", "application/json"})
+"""Content types that say nothing about a file."""
+SHOWN: Final = 200
+_HTML: Final = (b"<!doctype html", b"<html")
+
+
+async def follow(exchange: Exchange, request: Request, *, ours: bool) -> Incoming:
+    """The answer at the end of the redirects. `ours`: whether it is a result, and not an input."""
+    request = _asking(request, _place_of(request.url, ours=ours), {**request.headers})
+    for hop in range(HOPS + 1):
+        incoming = await exchange.within(_send(exchange, request, ours))
+        try:
+            location = incoming.headers.get("location")
+            if incoming.status not in REDIRECTS or not location or request.method != "GET" or hop == HOPS:
+                if not 200 <= incoming.status < 300:
+                    raise await exchange.refusal(request, incoming)
+                return incoming
+            following = _next_url(request.url, location)
+        except BaseException:
+            await give_up(incoming)
+            raise
+        await give_up(incoming)
+        request = _asking(request, following, {})
+    raise AssertionError("a loop that always returns or raises")
+
+
+def _place_of(url: str, *, ours: bool) -> str:
+    """The URL as it is asked for. Raises `DecodeError` where the server named a result at what is none: a call that was
+    answered is not the caller's mistake."""
+    quoted = quoted_url(url)
+    if ours:
+        try:
+            parse_url(quoted)
+        except InvalidParameterError as wrong:
+            raise DecodeError(f"the server names its result at what cannot be asked for: {wrong.message}") from None
+    return quoted
+
+
+def _asking(request: Request, url: str, headers: dict[str, str]) -> Request:
+    """The request at this URL; unpacked, so that its length is the file's."""
+    return Request(
+        method=request.method,
+        url=url,
+        headers={**headers, "accept-encoding": "identity"},
+        body=request.body,
+        auth=request.auth,
+        resend=request.resend,
+        limit=request.limit,
+    )
+
+
+async def _send(exchange: Exchange, request: Request, ours: bool) -> Incoming:
+    going = outgoing(request, exchange.credentials, exchange.deadlines.limits.connect)
+    transport = exchange.engine.assets(going.url)
+    if (ours and going.url.origin in exchange.credentials.origins) or exchange.engine.policy.allow_private:
+        return exchange.heard(await transport.send(going))
+    try:
+        if not getattr(transport, "dials", False):  # whoever carries it looks names up too
+            check_host(going.url)
+            return exchange.heard(await transport.send(going))
+        addresses = await public_addresses(going.url)
+    except InputError as error:
+        if ours:
+            raise UnexpectedContentError(f"the result cannot be downloaded: {error.message}") from None
+        raise
+    for address in addresses[:-1]:
+        going.address = address
+        try:
+            return exchange.heard(await transport.send(going))
+        except (ConnectError, InferenceTimeoutError):
+            continue
+    going.address = addresses[-1]
+    return exchange.heard(await transport.send(going))
+
+
+def _next_url(url: str, location: str) -> str:
+    """Where a redirect leads; https never leads to http."""
+    try:
+        following = urljoin(url, quoted_url(location, "latin-1")).partition("#")[0]
+        there = parse_url(following)
+    except (InvalidParameterError, ValueError):
+        raise RedirectError(f"{place(url)} redirects to what is no http(s) URL") from None
+    if parse_url(url).scheme == "https" and there.scheme != "https":
+        raise RedirectError(f"{place(url)} redirects from https to http, which is not followed")
+    return following
+
+
+def place(url: str) -> str:
+    """A URL as a message shows it: its query may hold a secret."""
+    return url.partition("?")[0].partition("#")[0][:SHOWN]
+
+
+def content_type(incoming: Incoming) -> str:
+    """The media type alone, in lower case."""
+    return media_type(incoming)
+
+
+def is_page(kind: str, piece: bytes) -> bool:
+    """Whether an answer of this media type that begins like this is an HTML page."""
+    vague = kind in VAGUE and piece[:512].lstrip().lower().startswith(_HTML)
+    return kind in {"text/html", "application/xhtml+xml"} or vague

@@ -1,0 +1,368 @@
+"""One call's requests: sent under its deadlines, tried again where that may help, refusals made into errors.
+
+It decides nothing about providers, and keeps the record of what was tried.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, TypeVar
+
+import anyio
+import msgspec
+from anyio import CancelScope, current_time, get_cancelled_exc_class
+from anyio.lowlevel import current_token
+
+from ..auth.credentials import Credentials
+from ..errors import Attempt, HeadwaterError, ProviderError
+from ..protocol.flow import Cached, Reply, Request, Step, Stream
+from ..protocol.transport import FOREVER, Incoming, Silence
+from ..responses.decode import unreadable
+from ..responses.refusal import REQUEST_IDS, bare, hint_at, redacted, unframed
+from .body import Body
+from .build_request import outgoing
+from .cache import play
+from .deadlines import DEFAULT, Deadlines, Phase, Timeout
+from .engine import Engine
+from .facts import UNPREPARED, Plan, Timings
+from .failures import give_up, refused, unbegun
+from .multipart import Pieces
+from .openings import is_another
+from .retry import Quota, Raise, decide
+from .stream import Events
+from .throttle import Pace
+
+T = TypeVar("T")
+A = TypeVar("A")
+
+REFUSAL_SECONDS: Final = 2.0
+"""How long a refusal's own words are waited for."""
+NOT_BEGUN: Final = Deadlines(DEFAULT, 0.0)
+
+
+class Exchange:
+    """The requests of one call."""
+
+    def __init__(self, engine: Engine, pace: Pace | None = None) -> None:
+        self.engine, self.pace = engine, pace or engine.pace
+        self.loop: object = None
+        self.now: Callable[[], float] = current_time
+        self._plan = UNPREPARED
+        self._answered_at: float | None = None
+        self.attempts: list[Attempt] = []
+        self.deadlines = NOT_BEGUN
+        self.headers: dict[str, str] = {}
+        self.status = 0
+        self.body: Body | None = None
+        self.upload: Pieces | None = None
+        self.opened: Events | None = None
+        self._paused: tuple[int, int, float] | None = None
+        self._awake_at: float | None = None
+
+    def start(self, timeout: Timeout = DEFAULT) -> None:
+        """Start the clocks, unless they run already."""
+        if self.deadlines is not NOT_BEGUN:
+            return
+        # anyio asks which event loop runs each time that it is asked for the time: twenty times the cost of the answer
+        token = current_token()
+        self.loop = token.native_token
+        self.now = getattr(token.native_token, "time", token.backend_class.current_time)
+        self.deadlines = Deadlines(timeout, self.now())
+
+    def begin(self, plan: Plan) -> None:
+        """Take the plan; its limits count from the start."""
+        self._plan = plan
+        if plan.timeout is not self.deadlines.limits:
+            self.deadlines = Deadlines(plan.timeout, self.deadlines.began, self.deadlines.turn)
+        if plan.own is not None:
+            self.deadlines.narrow(plan.own)
+
+    @property
+    def request_id(self) -> str | None:
+        """The newest answer's name for its request."""
+        headers = self.headers
+        for name in REQUEST_IDS:
+            if name in headers:
+                return headers[name]
+        return None
+
+    def timings(self, first: float | None, ended: float | None) -> Timings:
+        """Clock readings as seconds since the start."""
+        began, answered = self.deadlines.began, self._answered_at
+        return Timings(
+            None if answered is None else answered - began,
+            None if first is None else first - began,
+            None if ended is None else ended - began,
+        )
+
+    def describe(self, error: HeadwaterError, now: float) -> None:
+        """Give an error the facts of the call."""
+        error.provider = error.provider or self._plan.provider
+        error.model = error.model or self._plan.model
+        error.task = error.task or self._plan.task
+        error.request_id = error.request_id or self.request_id
+        error.attempts = error.attempts or tuple(self.attempts)
+        error.elapsed = now - self.deadlines.began
+
+    # -- for downloads
+
+    @property
+    def credentials(self) -> Credentials:
+        """What may go along, and where to."""
+        return self._plan.credentials
+
+    def heard(self, incoming: Incoming) -> Incoming:
+        """Take note of an answer."""
+        self.headers = self._plan.credentials.clean(incoming.headers)
+        self.status = incoming.status
+        self._answered_at = self.now()
+        return incoming
+
+    def within(self, work: Awaitable[T]) -> Awaitable[T]:
+        """Do this before the deadline for the answer."""
+        return self._bounded("first_event", work)
+
+    def before_end(self, work: Awaitable[T]) -> Awaitable[T]:
+        """Do this before the call's deadline."""
+        return self._bounded("total", work)
+
+    def piece(self, body: Body) -> Awaitable[bytes]:
+        """The next piece of a body, b"" at its end."""
+        self.body = body
+        phase: Phase = "alive" if self.deadlines.alive < self.deadlines.idle else "idle"
+        return body.read() if body.ready() else self._bounded(phase, body.read())
+
+    @property
+    def size(self) -> int:
+        """Decoded bytes of the newest answer so far."""
+        return 0 if self.body is None else self.body.size
+
+    async def wait_again(
+        self, error: HeadwaterError, tries: int, request: Request, started: float | None = None, quota: str = ""
+    ) -> None:
+        """Wait before the next try; raises the error where there is none. With `started` the try is recorded."""
+        if started is not None:
+            self._record(tries, started, 0.0, error)
+        await self.sleep(self._again(error, tries, request, self.engine.quota(quota or self._plan.provider)))
+
+    def note(self, error: HeadwaterError) -> None:
+        """Record a failure that was none of a request's own: a missing key, an answer that cannot be read."""
+        last = self.attempts[-1] if self.attempts else None
+        if last is not None and last.error is None and last.provider == self._plan.provider:
+            self.attempts[-1] = msgspec.structs.replace(last, error=error)
+        elif last is None or last.error is not error:
+            self._record(0, self.now(), 0.0, error)
+
+    # -- steps
+
+    async def send(self, request: Request) -> Reply:
+        """The answer, its body read; tried again within the deadline."""
+        return await self._retrying(request, self._answer, request)
+
+    async def open(self, step: Stream[Any, Any]) -> tuple[Events, Any]:
+        """A stream and its first event; tried again until that has come."""
+        return await self._retrying(step.request, self._open, step)
+
+    async def once(self, request: Request) -> None:
+        """One try, whose answer nobody reads, with no deadline of its own: it may be sent because the call's passed."""
+        incoming = await self._transmit(request)
+        try:
+            if not 200 <= incoming.status < 300:
+                raise await self.refusal(request, incoming)
+            body = Body(incoming, self.engine.bound(request.limit))
+            while await body.read():
+                pass
+        except BaseException:
+            await give_up(incoming)
+            raise
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait, under the total deadline; one that was cancelled goes on until its own moment."""
+        if self._awake_at is None:
+            self._awake_at = self.now() + (seconds if self.engine.real_waits else 0)
+        try:
+            await self._bounded("total", anyio.sleep(max(0.0, self._awake_at - self.now())))
+        except HeadwaterError:
+            self._awake_at = None
+            raise
+        self._awake_at = None
+
+    async def cached(self, step: Cached, perform: Callable[[Step | None], Awaitable[Any]]) -> Any:
+        """The flow's result, from the client's cache where that is fresh."""
+        return await self.engine.cache.get(step.key, step.seconds, time.monotonic, lambda: play(step, perform))
+
+    # -- attempts
+
+    async def _retrying(self, request: Request, attempt: Callable[[A], Awaitable[T]], argument: A) -> T:
+        provider, pace = self._plan.provider, self.pace
+        quota = self.engine.quota(provider)
+        tries, held, waited = await self._resumed() if self._paused is not None else (0, 0, 0.0)
+        while True:
+            tries += 1
+            permit = pace.ready(provider) if pace is not None else None
+            if pace is not None and permit is None:
+                permit = await self._bounded("total", pace.admit(provider))
+            started = self.now()
+            try:
+                value = await attempt(argument)
+            except HeadwaterError as error:
+                self._take_hint(error)
+                self._record(tries, started, waited, error)
+                paced = permit is not None and permit.failed(error, self.now() - started)
+                held += paced  # the pace holds it back with all others: that is not one of its own tries
+                waited = self._again(error, max(1, tries - held), request, None if paced else quota)
+                self._paused = tries, held, waited
+                await self._resumed()
+                continue
+            if permit is not None:
+                permit.answered(self.headers, self.now() - started)
+            if tries == 1:
+                quota.succeed()
+            if not self.attempts or self.attempts[-1].error is not None:
+                self._record(tries, started, waited, None)
+            return value
+
+    def _take_hint(self, error: HeadwaterError) -> None:
+        """Where nobody had a clock when the refusal was read, as inside a 200 answer."""
+        if isinstance(error, ProviderError) and error.retryable and error.retry_after is None:
+            hint_at(error, self.headers, time.time())
+
+    async def _resumed(self) -> tuple[int, int, float]:
+        """Wait for the next try, again where that was cancelled: the tries so far, those of them that were held back,
+        and the seconds waited."""
+        assert self._paused is not None
+        paused = self._paused
+        try:
+            await self.sleep(paused[2])
+        except HeadwaterError:
+            self._paused = None
+            raise
+        self._paused = None
+        return paused
+
+    def resumes(self) -> bool:
+        """Whether a request whose wait was cancelled can be waited for again: it is not under way, or its answer's head
+        has come. One that is under way is given up, and would be made twice."""
+        return self._paused is not None or self.opened is not None
+
+    def _record(self, tries: int, started: float, waited: float, error: HeadwaterError | None) -> None:
+        status = error.status if isinstance(error, ProviderError) else None
+        seconds = self.now() - started
+        if error is not None:
+            redacted(error, self._plan.credentials.redact)
+        self.attempts.append(
+            Attempt(self._plan.provider, tries, started - self.deadlines.began, seconds, error, status, waited)
+        )
+
+    def _again(self, error: HeadwaterError, tries: int, request: Request, quota: Quota | None) -> float:
+        """Seconds to wait before the next try; raises the error where there is none."""
+        left = min(self.deadlines.total, self.deadlines.first) - self.now()
+        rand = random.random()  # noqa: S311 - spreads retries, guards nothing
+        verdict = decide(error, tries, left, self._plan.retries, resend=request.resend, rand=rand)
+        if isinstance(verdict, Raise) or (quota is not None and not quota.take(error)):
+            raise error
+        return verdict.after
+
+    async def _answer(self, request: Request) -> Reply:
+        incoming = await self._bounded("first_event", self._transmit(request))
+        try:
+            reply = await self._whole(request, incoming)
+        except BaseException:
+            await give_up(incoming)
+            raise
+        if request.opaque:
+            return reply
+        reply = unframed(reply)
+        if (refused := bare(reply)) is not None and refused.retryable:
+            raise refused  # one more try may be answered; any other refusal is for the flow to read
+        return reply
+
+    async def _open(self, step: Stream[Any, Any]) -> tuple[Events, Any]:
+        events, self.opened = self.opened, None
+        if events is None:
+            events = await self._answered(step)
+        try:
+            event = await self._first(events)
+            if event is None:
+                raise await unbegun(self._plan, events, self._reading_until())
+        except BaseException as error:
+            if events.lasts and isinstance(error, get_cancelled_exc_class()):
+                self.opened = events  # its first event is still to come
+            else:
+                await give_up(events.incoming)
+            raise
+        return events, event
+
+    async def _first(self, events: Events) -> Any:
+        """The first event, by its deadline, and with no silence longer than a server that lives may keep."""
+        deadlines, event = self.deadlines, None
+        if deadlines.alive == FOREVER:
+            return await self._bounded("first_event", events.first())
+        limit = min(deadlines.total, deadlines.first)
+        while event is None and not events.over:
+            moment = min(limit, self.now() + deadlines.alive)
+            try:
+                event = await events.within(moment, once=True)
+            except Silence:
+                raise deadlines.passed("first_event" if moment == limit else "alive", self.now()) from None
+        return event
+
+    async def _answered(self, step: Stream[Any, Any]) -> Events:
+        incoming = await self._bounded("first_event", self._transmit(step.request))
+        try:
+            if not 200 <= incoming.status < 300:
+                raise await self.refusal(step.request, incoming)
+            return Events(step, incoming, self.engine.bound(step.request.limit))
+        except BaseException:
+            await give_up(incoming)
+            raise
+
+    async def _transmit(self, request: Request) -> Incoming:
+        limits = self.deadlines.limits
+        going = outgoing(request, self._plan.credentials, limits.connect)
+        going.loop = self.loop
+        self.upload = going.body if isinstance(going.body, Pieces) else None
+        return self.heard(await self.engine.transport(going.url).send(going))
+
+    # -- bodies
+
+    async def _whole(self, request: Request, incoming: Incoming) -> Reply:
+        if not 200 <= incoming.status < 300:
+            raise await self.refusal(request, incoming)
+        body = Body(incoming, self.engine.bound(request.limit))
+        pieces: list[bytes] = []
+        while piece := await self.piece(body):
+            if not pieces and not request.opaque and is_another(request, incoming, piece):
+                raise unreadable(Reply(status=incoming.status, headers=self.headers, body=piece, url=request.url))
+            pieces.append(piece)
+        body.check_end()
+        whole = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        return Reply(status=incoming.status, headers=self.headers, body=whole, url=request.url)
+
+    async def refusal(self, request: Request, incoming: Incoming) -> HeadwaterError:
+        """The error that an answer is that is none."""
+        return await refused(self._plan, request, incoming, self._reading_until())
+
+    def _reading_until(self) -> float:
+        return min(self.deadlines.total, self.deadlines.first, self.now() + REFUSAL_SECONDS)
+
+    # -- clocks
+
+    def _bounded(self, phase: Phase, work: Awaitable[T]) -> Awaitable[T]:
+        """Do this within the phase's limit and the total; `InferenceTimeoutError` where it does not end in time."""
+        deadlines = self.deadlines
+        limit = deadlines.total
+        if phase == "first_event":
+            limit = min(limit, deadlines.first)
+        elif phase == "idle":
+            limit = min(limit, self.now() + deadlines.idle)
+        elif phase == "alive":
+            limit = min(limit, self.now() + deadlines.alive)
+        return work if limit == FOREVER else self._until(limit, phase, work)
+
+    async def _until(self, limit: float, phase: Phase, work: Awaitable[T]) -> T:
+        with CancelScope(deadline=limit):
+            return await work
+        raise self.deadlines.passed(phase, self.now())

@@ -1,0 +1,178 @@
+"""A streaming body as events: bytes to frames as they come, frames to events as they are asked for.
+
+A frame is decoded when its event is taken and folded at once, so nothing is kept of what was handed over. It knows
+when the stream is over and what it saw last; what an end means is the run's to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Iterator
+from typing import Any, Final
+
+from anyio import CancelScope, current_time
+
+from ..errors import DecodeError, HeadwaterError, MalformedEventError, TransportError
+from ..protocol.flow import END, Fold, Stream
+from ..protocol.framing import Frame
+from ..protocol.json_text import UNREADABLE
+from ..protocol.transport import FOREVER, Incoming, Silence
+from ..responses.refusal import SHOWN_BYTES, instead
+from .body import Body
+from .openings import framing_of
+
+DRAIN: Final = 0.1
+"""Seconds that the rest of a body is waited for after the end marker, so that its connection can be used again."""
+
+_NOTHING: Final[Iterator[Frame]] = iter(())
+
+
+class Events:
+    """`over`: no more frames will come. `ended`: by its end marker. `failure`: what stopped it. `count`: events
+    taken. `size`: decoded bytes so far. `lasts`: whether a cancelled read loses nothing, and another may follow."""
+
+    __slots__ = (
+        "_body",
+        "_decode",
+        "_finish",
+        "_frames",
+        "_framing",
+        "count",
+        "ended",
+        "failure",
+        "fold",
+        "incoming",
+        "lasts",
+        "over",
+        "size",
+    )
+
+    def __init__(self, step: Stream[Any, Any], incoming: Incoming, limit: int) -> None:
+        self.incoming = incoming
+        self.lasts = hasattr(incoming, "kept")
+        if self.lasts:
+            incoming.kept = True  # type: ignore[attr-defined]
+        self.fold: Fold[Any, Any] = step.fold()
+        self._finish = step.finish
+        self._decode = step.decode
+        body = Body(incoming, float("inf"))
+        self._body = None if body.plain else body
+        self._framing = framing_of(step, incoming, limit)
+        self._frames = _NOTHING
+        self.size = 0
+        self.count = 0
+        self.over = False
+        self.ended = False
+        self.failure: HeadwaterError | None = None
+
+    def wait_until(self, moment: float) -> bool:
+        """Whether `receive` raises `Silence` when it would wait past this moment."""
+        wait_until = getattr(self.incoming, "wait_until", None)
+        return wait_until is not None and wait_until(moment)
+
+    @property
+    def whole(self) -> bool:
+        """Whether a stream that is over ended where it should, as far as nothing failed before its end marker."""
+        if self.ended:
+            return self.fold.complete(marked=True) or self._finish == "closed"
+        return not self._framing.pending and (self._finish == "closed" or self.fold.complete())
+
+    @property
+    def strays(self) -> bytes:
+        """The beginning of what was no part of any event and says something all the same."""
+        return self._framing.strays
+
+    def take(self) -> Any:
+        """The next event of those that have come; None when there is none, and after a failure."""
+        for frame in self._frames:
+            if (event := self._event(frame)) is not None:
+                return event
+            if self.ended or self.failure is not None:
+                break
+        self._frames = _NOTHING
+        return None
+
+    def _event(self, frame: Frame) -> Any:
+        try:
+            event = self._decode(frame)
+            if event is END:
+                self.ended = self.over = True
+                self._frames = _NOTHING
+                return None
+            if event is not None:
+                self.fold.add(event)
+                self.count += 1
+        except HeadwaterError as error:
+            self.stop((instead(frame.data) if isinstance(error, DecodeError) else None) or error)
+            return None
+        except UNREADABLE as failure:  # of a member that nobody has looked at before the fold
+            broken = MalformedEventError(f"an event of the stream cannot be read: {failure}")
+            broken.body = frame.data[:SHOWN_BYTES]
+            self.stop(broken)
+            return None
+        return event
+
+    def receive(self) -> Awaitable[bytes]:
+        """The next piece of the body, for `feed`; raises `TransportError`, `DecodeError`, `Silence`."""
+        return self.incoming.receive() if self._body is None else self._body.read()
+
+    def feed(self, data: bytes) -> Any:
+        """Take a piece of the body, b"" for its end; the first event that it completes, None where there is none."""
+        self.size += len(data)
+        self.over = not data
+        try:
+            frames = self._framing.feed(data) if data else self._framing.finish()
+        except HeadwaterError as error:
+            self.stop(error)
+            return None
+        if len(frames) == 1:  # as it is with nearly every chunk that is waited for
+            return self._event(frames[0])
+        self._frames = iter(frames)
+        return self.take()
+
+    async def first(self, *, once: bool = False) -> Any:
+        """Wait for the next event, without a limit; None when it is over, or `once` a piece has come that has none."""
+        event = None
+        while event is None and not self.over:
+            try:
+                event = self.feed(await self.receive())
+            except HeadwaterError as error:
+                self.stop(error)
+            if once:
+                break
+        return event
+
+    async def within(self, until: float, *, once: bool = False) -> Any:
+        """The same until a moment on anyio's clock; raises `Silence`. For answers that keep no time themselves.
+
+        `once`: of the next piece alone, with None where it completes no event.
+        """
+        with CancelScope(deadline=until):
+            return await self.first(once=once)
+        raise Silence
+
+    def stop(self, error: HeadwaterError) -> None:
+        """No more comes, because of this."""
+        if isinstance(error, MalformedEventError):
+            error.index = self.count
+        self.failure = error
+        self.over = True
+        self._frames = _NOTHING
+
+    async def drain(self) -> None:
+        """Read what follows the end marker, for a moment; a body that does not end is closed.
+
+        A body that is cut there, short of the length that it announced, is a `failure` all the same.
+        """
+        self.wait_until(FOREVER)
+        try:
+            with CancelScope(deadline=current_time() + DRAIN):
+                while await self.incoming.receive():
+                    pass
+                return
+        except TransportError as error:
+            self.failure = error
+        await self.incoming.aclose()
+
+    async def close(self) -> None:
+        """Give up at once."""
+        await self.incoming.aclose()

@@ -1,0 +1,1 @@
+"""`client.map`: many calls at once, in order or as they finish."""

@@ -1,0 +1,1 @@
+"""Inputs and results that are images, sounds and videos."""

@@ -1,0 +1,37 @@
+"""A sound or a video that a server made: bytes that know their MIME type and save themselves."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Self
+
+from .mime import LARGEST as LARGEST
+from .mime import UNKNOWN as UNKNOWN
+from .mime import data_url as data_url
+from .mime import ending_of as ending_of
+from .mime import from_base64 as from_base64
+from .mime import from_data_url as from_data_url
+from .mime import from_text as from_text
+from .mime import mime_type_of as mime_type_of
+
+
+class Media(bytes):
+    """Bytes of a sound, a video or an image that know their type: `media.mime_type`, `media.save(path)`."""
+
+    mime_type: str
+
+    def __new__(cls, data: bytes | bytearray | memoryview, mime_type: str | None = None) -> Self:
+        """The type is found by the first bytes where it is not given."""
+        media = super().__new__(cls, data)
+        media.mime_type = mime_type or mime_type_of(data)
+        return media
+
+    def __repr__(self) -> str:
+        return f"Media({self.mime_type}, {len(self)} bytes)"
+
+    __str__ = __repr__
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the bytes to a file, over what is there."""
+        Path(path).write_bytes(self)

@@ -1,0 +1,1 @@
+"""The words that all rooms share: flows, frames, requests, URLs, events. No I/O."""

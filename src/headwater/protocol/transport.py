@@ -1,0 +1,136 @@
+"""The seam between the engine and whatever carries its requests.
+
+Two implementations stand behind it: the project's own HTTP/1.1 pool, and any `httpx.AsyncBaseTransport`.
+Nothing here does I/O, decodes a body, or knows a provider.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import AsyncIterable
+from typing import Final, Literal, Protocol
+from urllib.parse import quote
+
+import msgspec
+
+from .url import Url
+
+_ODD = re.compile(r"[^\x21\x23-\x7e]+")
+_BREAKS = re.compile(r"[\t\r\n]+")
+_AROUND = "".join(map(chr, range(0x21)))
+_PARTS = re.compile(r"((?:[A-Za-z][A-Za-z0-9+.-]*:)?//|)((?<=//)[^/?#]*|)(.*)", re.DOTALL)
+FOREVER: Final = math.inf
+"""A moment that never comes."""
+
+
+class Silence(Exception):  # noqa: N818 - between a transport and the engine, which knows what to call it
+    """Nothing came until the moment that `Incoming.wait_until` named."""
+
+
+def quoted_url(text: str, encoding: str = "utf-8") -> str:
+    """A URL that a server named, its blanks and letters outside ASCII percent-encoded, as browsers do with them.
+
+    `encoding`: of the letters; a header's are latin-1, which gives back the bytes that were sent. What still is no URL
+    is left to `parse_url`. https://url.spec.whatwg.org/#concept-basic-url-parser
+    """
+    text = _BREAKS.sub("", text.strip(_AROUND))
+    if not _ODD.search(text):
+        return text
+    parts = _PARTS.match(text)
+    assert parts is not None, "it matches any text"
+    scheme, host, rest = parts.groups()
+    shown = _ODD.sub(lambda found: quote(_bytes_of(found[0], encoding)), rest)
+    return f"{scheme}{_ascii_host(_bytes_of(host, encoding)) or host}{shown}"
+
+
+def _bytes_of(text: str, encoding: str) -> bytes:
+    try:
+        return text.encode(encoding)
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace")
+
+
+def _ascii_host(host: bytes) -> str | None:
+    """A name as the DNS knows it; None for one that has none."""
+    try:
+        name, colon, port = host.decode().partition(":")
+        return host.decode() if host.isascii() else name.encode("idna").decode() + colon + port
+    except UnicodeError:
+        return None
+
+
+class Outgoing(msgspec.Struct, kw_only=True, gc=False):
+    """A request as it goes out: every header but Host and the body's length is there already.
+
+    `length`: the body's, where it is not bytes; None sends it in chunks. `connect_timeout`: seconds for TCP
+    and TLS together. `resend`: whether it may go out a second time when a kept connection turns out to be
+    closed. `address`: the IP address to connect to in place of looking the host up; a
+    transport that does so has the attribute `dials`. `loop`: the running event loop's own token, where the sender knows
+    it: to ask anyio for it takes a microsecond.
+    """
+
+    method: str
+    url: Url
+    headers: list[tuple[str, str]]
+    body: bytes | AsyncIterable[bytes] = b""
+    length: int | None = None
+    connect_timeout: float | None = None
+    resend: bool = True
+    address: str | None = None
+    loop: object = None
+
+
+class Incoming(Protocol):
+    """An answer whose head has arrived.
+
+    One that can keep the time of its reads has a method `wait_until(moment: float) -> bool`: whether from now on
+    `receive` raises `Silence` when it would wait past that moment on anyio's clock. For others a cancel scope does it.
+    One whose `receive` can be cancelled without a loss, and called again, has an attribute `kept`, False: who sets it
+    to True wants that, and closes the answer.
+    """
+
+    status: int
+    headers: dict[str, str]
+    """By lower-case name; a repeated header's values are joined by ", "."""
+    reused: bool
+    """Whether the connection had served a request before."""
+    framed: Literal["length", "chunked", "close"]
+    """What says where the body ends; with "close", a cut body looks like a whole one."""
+    surplus: bool
+    """Whether more bytes came than the answer has, as far as is known: its length may have been too short."""
+
+    async def receive(self) -> bytes:
+        """The next piece of the body as it was sent, b"" at its end; `TransportError` where it was cut."""
+        ...
+
+    def ready(self) -> bool:
+        """Whether `receive` would return without waiting, as far as is known."""
+        ...
+
+    async def aclose(self) -> None:
+        """Give up: the peer sees the connection close at once. Idempotent; safe in a shielded scope.
+
+        Needless after `receive` has returned b"": the connection is back in its pool by then.
+        """
+        ...
+
+    def drop(self) -> None:
+        """Give up from any thread, at any moment (a finalizer's way): shut the socket, clean up later."""
+        ...
+
+
+class Transport(Protocol):
+    """Sends requests; an answer's body belongs to whoever called `send` until it is read whole or closed."""
+
+    async def send(self, outgoing: Outgoing) -> Incoming:
+        """The answer once its head is there.
+
+        Raises `ConnectError`, `TLSError`, `ConnectionLostError`, `ProtocolError`, `ResponseTooLargeError`,
+        and `InferenceTimeoutError` with phase connect.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Close every idle connection of the running event loop, and drop those of other loops."""
+        ...

@@ -1,0 +1,182 @@
+"""Images and sounds as answers: read whole, or handed over as they arrive.
+
+A provider's flow builds the request, and one of these sends it. What is no image or no sound is refused, with the
+server's own words where it sent some; nothing here decodes pixels or samples.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from urllib.parse import urljoin
+
+import msgspec
+
+from ..errors import DecodeError
+from ..media.images import LARGEST, from_text, open_image
+from ..media.media import Media
+from ..media.mime import sniff
+from ..protocol.flow import Call, Fetch, Flow, Reply, Request, Send, Stream
+from ..protocol.framing import Frame
+from ..protocol.json_text import opening
+from ..responses.decode import decode
+from ..responses.refusal import SHOWN_BYTES
+from ..tasks.lenient_types import Needed
+from . import pipeline_results as answers
+from .urls import is_named
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+else:
+    Image = Any
+
+UNASKED: Final = "application/octet-stream"
+_PATH: Final = re.compile(r"/(?!/)[A-Za-z0-9._~%/-]{1,1000}(\?[!-~]{0,1000})?")
+"""A path on the server itself; `//host` is none."""
+
+
+class _Picture(msgspec.Struct, frozen=True):
+    b64_json: Needed[str | None] = None
+    url: Needed[str | None] = None
+    image: Needed[str | None] = None
+    revised_prompt: str | None = None
+
+
+_Named: TypeAlias = str | _Picture
+
+
+class _Pictures(msgspec.Struct, frozen=True):
+    """Where servers are recorded to put their images: a text is base64, a data URL or a URL."""
+
+    data: Needed[list[_Named] | None] = None
+    images: Needed[list[_Named] | None] = None
+    output: Needed[str | list[_Named] | None] = None
+    image: Needed[_Named | None] = None
+    created: int | float | None = None
+    usage: Any = None
+
+
+class DrawnImage(msgspec.Struct, frozen=True):
+    """An image of an answer, the file that it is, the URL that it came from, and the prompt that the server made of the
+    caller's; the last two are None where there is none."""
+
+    image: Image
+    data: bytes
+    url: str | None = None
+    revised_prompt: str | None = None
+
+
+class Drawn(msgspec.Struct, frozen=True):
+    """All images of an answer, for whoever asks for several. `created` is in epoch seconds."""
+
+    images: list[DrawnImage]
+    created: int | None = None
+    usage: Any = None
+
+
+def image(call: Call, request: Request) -> Flow[Any]:
+    """An image: the body itself, or the first one that a JSON answer holds or names; `Drawn` where several are wanted.
+
+    Servers behind hf-inference's URL answer with bytes; `{"data": [{"b64_json"}]}` and `{"output": [url]}` are what
+    Hugging Face's JavaScript client reads beside them:
+    https://github.com/huggingface/huggingface.js/blob/main/packages/inference/src/providers/hf-inference.ts
+    """
+    reply: Reply = yield Send(request)
+    if "json" not in reply.content_type and opening(reply.body) != "{":
+        whole = answers.image(reply)
+        return whole if call.wanted is None else Drawn([DrawnImage(whole, reply.body)])
+    sent = decode(reply, _Pictures)
+    found = [item for item in _named(sent) if _place(item)]
+    if not found:
+        error = DecodeError("the answer is JSON with no image in it")
+        error.body = reply.body[:SHOWN_BYTES]
+        raise error
+    if call.wanted is None:
+        return open_image((yield from _file(_place(found[0]), reply.url)))
+    images: list[DrawnImage] = []
+    for item in found:
+        images += [(yield from _drawn(item, reply.url))]
+    return Drawn(images, int(sent.created) if sent.created else None, sent.usage)
+
+
+def _named(sent: _Pictures) -> list[_Named]:
+    """The images of an answer, under whichever name they stand."""
+    output: list[_Named] | None = [sent.output] if isinstance(sent.output, str) else sent.output
+    return sent.data or sent.images or output or ([sent.image] if sent.image else [])
+
+
+def _place(item: _Named) -> str:
+    """The image itself as text, or its URL; "" where there is none."""
+    return item if isinstance(item, str) else item.b64_json or item.url or item.image or ""
+
+
+def _drawn(item: _Named, base: str) -> Flow[DrawnImage]:
+    place = _place(item)
+    data = yield from _file(place, base)
+    prompt = item.revised_prompt if isinstance(item, _Picture) else None
+    return DrawnImage(open_image(data), data, place if is_named(place) else None, prompt)
+
+
+def _file(place: str, base: str) -> Flow[bytes]:
+    """The file in a text, or behind a URL, which some servers name by its path alone, from their own (`base`)."""
+    if not is_named(place):
+        try:
+            data = from_text(place)
+        except DecodeError:
+            data = b""
+        if not _PATH.fullmatch(place) or sniff(data) is not None:
+            return data or from_text(place)
+    url = place if is_named(place) else urljoin(base, place)
+    fetched: Media = yield Fetch(request=Request(method="GET", url=url, limit=LARGEST), mime_type=UNASKED)
+    return fetched
+
+
+def sound(call: Call, request: Request) -> Flow[Media]:
+    """A sound; in a stream its bytes are handed over as they arrive, as pieces that know their MIME type."""
+    if call.stream:
+        streamed: Media = yield Stream(
+            request=request, framing="body", decode=Pieces().decode, fold=Joined, finish="closed", whole=True
+        )
+        return streamed
+    return answers.sound((yield Send(request)))
+
+
+class Pieces:
+    """Decodes the pieces of one sound: `Media` of the type that the first one and the answer's content type tell."""
+
+    def __init__(self) -> None:
+        self._mime_type: str | None = None
+
+    def decode(self, frame: Frame) -> Media | None:
+        """The piece; a sound inside JSON is one. Raises `DecodeError` for a body that does not begin as a sound."""
+        if not frame.data:
+            return None
+        if self._mime_type is None:
+            opening = answers.sound(Reply(status=200, headers={"content-type": frame.event}, body=frame.data))
+            self._mime_type = opening.mime_type
+            return opening
+        return Media(frame.data, self._mime_type)
+
+
+class Joined:
+    """The pieces of a body, as the whole."""
+
+    def __init__(self) -> None:
+        self._pieces: list[Media] = []
+
+    def add(self, event: Media) -> None:
+        """Take the next piece."""
+        self._pieces.append(event)
+
+    def complete(self, *, marked: bool = False) -> bool:
+        """False: nothing in a body says that it was the last piece."""
+        return False
+
+    def result(self) -> Media:
+        """What came so far, in one."""
+        return Media(b"".join(self._pieces), self._pieces[0].mime_type if self._pieces else None)
+
+
+def whole(call: Call, request: Request) -> Flow[Any]:
+    """Any other answer, as its task's result."""
+    return answers.DECODERS[call.task]((yield Send(request)))

@@ -1,0 +1,144 @@
+"""Text generation in its two dialects: text-generation-inference's own (TGI), and OpenAI's completions.
+
+Both give `TextGenerationStreamOutput` events, and as their result a text, or a `TextGenerationOutput` with
+`details`. Parameters that a dialect does not have are left out with a warning, never in silence.
+
+https://huggingface.github.io/text-generation-inference/ and
+https://platform.openai.com/docs/api-reference/completions
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from functools import partial
+from typing import Any, Final
+
+import msgspec
+
+from ..errors import InvalidRequestError, ProviderError
+from ..protocol.flow import Call, End, Flow, Send, Stream
+from ..protocol.framing import Frame
+from ..protocol.json_text import UNREADABLE, has_halves, is_list, loads
+from ..responses.decode import decode
+from ..tasks.text import TextFold, TextGenerationOutput, TextGenerationStreamOutput
+from . import folded, openai_completions
+from .bodies import parameters, post
+from .openai_chat import ERROR, Flows, odd_event, raise_error
+from .urls import COMPLETIONS, has_path, openai_url, speaks_openai
+
+_NO_SUCH_ROUTE: Final = frozenset({404, 405, 501})
+_UNUSED: Final = re.compile(r"The following `model_kwargs` are not used by the model: \[([^\]]{0,2000})\]")
+_event: Final = msgspec.json.Decoder(TextGenerationStreamOutput).decode
+
+
+def at_url(call: Call, unfinished: frozenset[str] = frozenset()) -> Flow[str | TextGenerationOutput]:
+    """At a server's own URL: completions where the URL says so, TGI otherwise.
+
+    A bare host may be either; where TGI's route is not there, the completions' is tried. `unfinished`: as
+    `completions.complete` has it.
+    """
+    url = call.url or call.base
+    if speaks_openai(url):
+        return (yield from openai_completions.complete(call, openai_url(url, COMPLETIONS), unfinished=unfinished))
+    try:
+        return (yield from tgi(call, url))
+    except ProviderError as refused:
+        if refused.status not in _NO_SUCH_ROUTE or has_path(url):
+            raise
+    return (yield from openai_completions.complete(call, openai_url(url, COMPLETIONS), unfinished=unfinished))
+
+
+def at_route(route: str, *, dropped: frozenset[str] = frozenset()) -> Flows:
+    """The flow of a provider that takes completions at this route of its base."""
+
+    def flow(call: Call) -> Flow[str | TextGenerationOutput]:
+        return (yield from openai_completions.complete(call, call.base + route, dropped))
+
+    return flow
+
+
+def as_chat(route: str) -> Flows:
+    """The flow of a provider without completions: the prompt goes as one user message."""
+
+    def flow(call: Call) -> Flow[str | TextGenerationOutput]:
+        return (yield from openai_completions.complete_as_chat(call, call.base + route))
+
+    return flow
+
+
+def tgi(call: Call, url: str) -> Flow[str | TextGenerationOutput]:
+    """TGI's dialect. A transformers server behind it that refuses parameters is asked again without them."""
+    given = {**parameters(call), **call.extra}
+    prompt = given.pop("prompt")
+    if given.get("decoder_input_details") and not given.get("details"):
+        warnings.warn("decoder_input_details needs details=True; it was left out", stacklevel=2)
+        del given["decoder_input_details"]
+    try:
+        return (yield from _tgi(call, url, prompt, given))
+    except InvalidRequestError as refused:
+        unused = _named_in(refused) & given.keys()
+        if not unused:
+            raise
+    warnings.warn(f"this server does not know {', '.join(sorted(unused))}; left out", stacklevel=2)
+    kept = {name: value for name, value in given.items() if name not in unused}
+    return (yield from _tgi(call, url, prompt, kept))
+
+
+def _named_in(refused: InvalidRequestError) -> set[str]:
+    match = _UNUSED.search(refused.server_message or "")
+    return set(re.findall(r"'(\w+)'", match[1])) if match else set()
+
+
+def _tgi(call: Call, url: str, prompt: str, given: dict[str, Any]) -> Flow[str | TextGenerationOutput]:
+    details = bool(call.parameters.get("details"))
+    body = {"inputs": prompt, "parameters": given, "stream": call.stream}
+    request = post(url, body, stream=call.stream)
+    fold = partial(TextFold, details)
+    if call.stream:
+        streamed: str | TextGenerationOutput = yield Stream(
+            request=request, framing="sse", decode=decode_event, fold=fold
+        )
+        return streamed
+    whole = partial(_first, details=details)
+    return folded.read((yield Send(request)), whole, decode_event, fold, piece=b'"token"')
+
+
+def _first(reply: Any, details: bool) -> str | TextGenerationOutput:
+    """TGI answers with an object, transformers servers with a list of one."""
+    if is_list(reply.body):
+        outputs = decode(reply, tuple[TextGenerationOutput, ...])
+        output = outputs[0] if outputs else decode(reply, TextGenerationOutput)
+    else:
+        output = decode(reply, TextGenerationOutput)
+    return output if details else output.generated_text
+
+
+def decode_event(frame: Frame) -> TextGenerationStreamOutput | End | None:
+    """An event of TGI's stream. Raises the error that it is, or `MalformedEventError`."""
+    data = frame.data
+    if data.find(ERROR) >= 0 or frame.event == "error":
+        raise_error(frame)
+    try:
+        event = _event(data)
+    except UNREADABLE:
+        odd = odd_event(frame, TextGenerationStreamOutput, _with_token)
+        if odd is None or isinstance(odd, End):
+            return odd
+        event = odd
+        if has_halves(data):
+            event.keep_halves(_with_token(loads(data, halves=True))["token"].get("text") or "")
+    event._body = data  # type: ignore[attr-defined]
+    return event
+
+
+def _with_token(event: dict[str, Any]) -> dict[str, Any]:
+    """The event; a last one that has the whole text or its details alone has a token that adds nothing to it.
+
+    Raises `msgspec.ValidationError` for a token whose text is none: it is a piece of the answer.
+    """
+    token = event.get("token")
+    if isinstance(token, dict) and not isinstance(token.get("text", ""), str | None):
+        raise msgspec.ValidationError("Expected `str` - at `$.token.text`")
+    is_last = event.get("token") is None and (event.get("generated_text") is not None or event.get("details"))
+    return {**event, "token": {"text": "", "special": True}} if is_last else event

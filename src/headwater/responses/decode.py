@@ -1,0 +1,56 @@
+"""Whole answers to typed results, and what is said about an answer that is none."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from ..auth.redaction import redacted as redacted
+from ..errors import (
+    DecodeError,
+    UnexpectedContentError,
+)
+from ..protocol.flow import Reply
+from ..protocol.json_text import UNREADABLE, is_json
+from . import json_decoder, message
+from .message import REQUEST_IDS as REQUEST_IDS
+from .refusal import SHOWN_BYTES, T, _kept, in_band
+
+
+def decode(reply: Reply, kind: type[T]) -> T:
+    """A whole answer as this type, its bytes kept for the result's `raw`. Only what the type needs can be missing.
+
+    Raises the `ProviderError` of an error object inside the answer, `UnexpectedContentError` where it is
+    empty, a page for people or no JSON at all, `DecodeError` where it is broken JSON or has another shape.
+    """
+    body = reply.body
+    if b'"error"' in body and (error := in_band(body)) is not None:
+        error.headers = _kept(reply)
+        error.request_id = message.request_id(reply.headers)
+        raise error
+    try:
+        result = json_decoder.decode(body, kind)
+    except UNREADABLE as failure:
+        raise unreadable(reply, failure) from None
+    facts = getattr(result, "__dict__", None)
+    if facts is not None:
+        facts["_body"] = body
+    return result
+
+
+def unreadable(reply: Reply, failure: Exception | None = None) -> DecodeError:
+    """What is wrong with a 2xx answer that could not be decoded, from nothing at all to one wrong field."""
+    body, start = reply.body, f"{urlsplit(reply.url).hostname or 'the server'} answered {reply.status} with"
+    kind = reply.content_type or "no content type"
+    if not body.strip():
+        error: DecodeError = UnexpectedContentError(f"{start} an empty body")
+    elif message.is_html(reply.content_type, body):
+        error = UnexpectedContentError(f"{start} {kind}, a page for people; check the base_url")
+    elif "json" not in kind and not is_json(body):
+        quoted = message.line(body[:SHOWN_BYTES].decode(errors="replace"))
+        error = UnexpectedContentError(f"{start} {kind} instead of JSON: {quoted}")
+    else:
+        error = DecodeError(f"{start} something else than this task's result: {failure}")
+        error.path = str(failure).partition(" - at `")[2].rstrip("`") or None
+    error.body = body[:SHOWN_BYTES]
+    error.request_id = message.request_id(reply.headers)
+    return error

@@ -1,0 +1,244 @@
+"""JSON brought to a type: strictly, and where that fails as far as it can be read.
+
+The type says what is needed. A member without a default must be there. One with a default may be missing or null; what
+does not fit is an error where the type takes no null, and the default where it does, unless a mark says otherwise:
+`NEEDED`, `UNNEEDED` or `KEPT`. What has only another spelling is read: a number for a name, a text that is a number,
+a text in pieces. The strict reading is msgspec's and costs what it costs; the other one is only made after it has
+failed, and works on any type, so that a new type or member needs nothing of its own. Whoever calls keeps the bytes
+for `raw`. Pure.
+"""
+
+from __future__ import annotations
+
+import math
+import types
+from collections.abc import Hashable
+from functools import lru_cache, reduce
+from operator import or_
+from typing import Annotated, Any, Final, Literal, TypeVar, Union, cast, get_args, get_origin
+
+import msgspec
+from msgspec import NODEFAULT, Meta
+
+from ..protocol.json_text import UNREADABLE, dumps, loads
+
+T = TypeVar("T")
+
+NEEDED: Final = Meta(extra={"odd": "refused"})
+"""It may be missing, null or false; anything else that does not fit is an error, and a number is no text, nor a text a
+number."""
+UNNEEDED: Final = Meta(extra={"odd": "default"})
+"""What does not fit is as good as missing, although the type takes no null."""
+KEPT: Final = Meta(extra={"odd": "kept"})
+"""What does not fit says something all the same, and stays as it came."""
+
+_LISTS: Final = (list, tuple, set, frozenset)
+_SORTS: Final[dict[type, tuple[type, ...]]] = {list: _LISTS, str: (bytes,), int: (float,), float: (int,)}
+_NAMES: Final = {dict: "object", list: "array", tuple: "array", type(None): "null"}
+
+
+def decode(data: bytes, kind: type[T]) -> T:
+    """The text as this type. Raises one of `UNREADABLE`: no JSON, or what is needed is not there."""
+    try:
+        return cast("T", _decoder(cast("Hashable", kind)).decode(data))
+    except UNREADABLE as failure:
+        strict = failure
+    try:
+        value = loads(data)
+    except UNREADABLE:
+        raise strict from None
+    return convert(value, kind)
+
+
+def convert(value: Any, kind: type[T]) -> T:
+    """A decoded value as this type. Raises `msgspec.ValidationError`: what is needed is not there."""
+    return cast("T", _read(value, kind, "$"))
+
+
+@lru_cache(maxsize=256)
+def _decoder(kind: Hashable) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(kind)
+
+
+def _read(value: Any, kind: Any, path: str, exact: bool = False) -> Any:
+    """The value as this type: as it is where it fits, or else read by its parts.
+
+    `exact`: a number makes no text, and a text no number.
+    """
+    if kind is msgspec.Raw:
+        return msgspec.Raw(dumps(value))
+    try:
+        return msgspec.convert(value, kind)
+    except UNREADABLE:
+        pass
+    origin = get_origin(kind)
+    if origin is Annotated:
+        return _annotated(value, kind, path, exact)
+    if origin in (Union, types.UnionType):
+        return _either(value, get_args(kind), path, exact)
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        return _struct(value, kind, path)
+    if origin in _LISTS or kind in _LISTS:
+        return _list(value, kind, path, exact)
+    if origin is dict:
+        return _dict(value, kind, path)
+    return _scalar(value, kind, path, exact)
+
+
+def _annotated(value: Any, kind: Any, path: str, exact: bool) -> Any:
+    """What fits but for its spelling, within the bounds that the annotations set."""
+    plain, *_ = get_args(kind)
+    found = _read(value, plain, path, exact or _mark(kind) == "refused")
+    bounded = any(isinstance(meta, Meta) and meta.min_length for meta in get_args(kind)[1:])
+    if bounded and not found:
+        raise _unfit(value, kind, path)
+    return found
+
+
+def _either(value: Any, kinds: tuple[Any, ...], path: str, exact: bool) -> Any:
+    """The first type as which the value can be read; those of its own sort go first, and say what is wrong."""
+    wrong: msgspec.ValidationError | None = None
+    for kind in sorted(kinds, key=lambda kind: not _is_of_sort(value, kind)):
+        try:
+            return _read(value, kind, path, exact)
+        except msgspec.ValidationError as failure:
+            wrong = wrong or (failure if _is_of_sort(value, kind) else None)
+    raise wrong or _unfit(value, reduce(or_, kinds), path)
+
+
+def _is_of_sort(value: Any, kind: Any) -> bool:
+    plain = get_args(kind)[0] if get_origin(kind) is Annotated else kind
+    plain = get_origin(plain) or plain
+    if isinstance(plain, type) and issubclass(plain, msgspec.Struct):
+        plain = dict
+    return type(value) is plain or plain in _SORTS.get(type(value), ())
+
+
+def _struct(value: Any, kind: type[msgspec.Struct], path: str) -> Any:
+    if not isinstance(value, dict):
+        raise _unfit(value, kind, path)
+    members: dict[str, Any] = {}
+    for field in _fields(kind):
+        if field.encode_name in value:
+            _member(value[field.encode_name], field, f"{path}.{field.encode_name}", members)
+        elif field.required:
+            raise msgspec.ValidationError(f"Object missing required field `{field.encode_name}` - at `{path}`")
+    try:
+        return kind(**members)
+    except (ValueError, TypeError) as failure:  # as msgspec does with those of `__post_init__`
+        raise msgspec.ValidationError(f"{failure} - at `{path}`") from failure
+
+
+@lru_cache(maxsize=256)
+def _fields(kind: type[msgspec.Struct]) -> tuple[msgspec.structs.FieldInfo, ...]:
+    return msgspec.structs.fields(kind)
+
+
+def _member(value: Any, field: msgspec.structs.FieldInfo, path: str, members: dict[str, Any]) -> None:
+    """Read one member into `members`; what takes its default is left out."""
+    try:
+        members[field.name] = _read(value, field.type, path)
+    except msgspec.ValidationError:
+        mark = _mark(field.type)
+        if field.required and isinstance(value, bool):
+            members[field.name] = _read(dumps(value).decode(), field.type, path)
+        elif field.required or (mark == "refused" and value is not None and value is not False):
+            raise
+        elif mark == "kept" and value:
+            members[field.name] = value
+        elif not mark and value is not None and not _takes_null(field.type):
+            raise
+
+
+def _mark(kind: Any) -> str:
+    """What the type says of a value that does not fit it, if it does."""
+    metas = get_args(kind)[1:] if get_origin(kind) is Annotated else ()
+    return next((meta.extra["odd"] for meta in metas if isinstance(meta, Meta) and meta.extra), "")
+
+
+def _takes_null(kind: Any) -> bool:
+    plain = get_args(kind)[0] if get_origin(kind) is Annotated else kind
+    return plain is Any or type(None) in get_args(plain)
+
+
+def _list(value: Any, kind: Any, path: str, exact: bool) -> Any:
+    if not isinstance(value, list):
+        raise _unfit(value, kind, path)
+    arguments = get_args(kind) or (Any,)
+    if get_origin(kind) is tuple and arguments[1:] != (...,):
+        if len(arguments) != len(value):
+            raise _unfit(value, kind, path)
+        return tuple(_read(item, arguments[n], f"{path}[{n}]") for n, item in enumerate(value))
+    items = (_item(item, arguments[0], f"{path}[{n}]", exact) for n, item in enumerate(value))
+    return (get_origin(kind) or kind)(item for item in items if item is not NODEFAULT)
+
+
+def _item(value: Any, kind: Any, path: str, exact: bool = False) -> Any:
+    """One item of a list or an object; `NODEFAULT` for a null that stands where an object should, and says nothing."""
+    try:
+        return _read(value, kind, path, exact)
+    except msgspec.ValidationError:
+        kinds = get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)
+        if type(None) in kinds:
+            return None
+        if value is None and any(isinstance(each, type) and issubclass(each, msgspec.Struct) for each in kinds):
+            return NODEFAULT
+        raise
+
+
+def _dict(value: Any, kind: Any, path: str) -> Any:
+    if not isinstance(value, dict):
+        raise _unfit(value, kind, path)
+    items = ((name, _item(item, get_args(kind)[1], f"{path}.{name}")) for name, item in value.items())
+    return {name: item for name, item in items if item is not NODEFAULT}
+
+
+def _scalar(value: Any, kind: Any, path: str, exact: bool) -> Any:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if exact:
+        raise _unfit(value, kind, path)
+    if kind is str and is_number:
+        return dumps(value).decode()
+    if kind is str and isinstance(value, list) and value and all(isinstance(piece, str) for piece in value):
+        return "".join(value)
+    if kind is int and isinstance(value, str):
+        whole = _spelled(value, int)
+        value = _spelled(value, float) if whole is NODEFAULT else whole
+    if kind is int and type(value) is int:
+        return value
+    if kind is int and isinstance(value, float) and math.isfinite(value):
+        return int(value) if value.is_integer() else value
+    found = _spelled(value, kind) if kind in (float, bool) else NODEFAULT
+    if found is NODEFAULT:
+        raise _unfit(value, kind, path)
+    return found
+
+
+def _spelled(value: Any, kind: Any) -> Any:
+    """The number that a text is, the truth value that a text or a number is; `NODEFAULT` if it is none."""
+    try:
+        return msgspec.convert(value.strip() if isinstance(value, str) else value, kind, strict=False)
+    except UNREADABLE:
+        return NODEFAULT
+
+
+def _unfit(value: Any, kind: Any, path: str) -> msgspec.ValidationError:
+    if kind is bytes and isinstance(value, str):
+        return msgspec.ValidationError(f"Invalid base64 encoded string - at `{path}`")
+    found = _NAMES.get(type(value), type(value).__name__)
+    return msgspec.ValidationError(f"Expected `{_name(kind)}`, got `{found}` - at `{path}`")
+
+
+def _name(kind: Any) -> str:
+    """The type in JSON's words."""
+    origin = get_origin(kind)
+    if origin is Annotated:
+        return _name(get_args(kind)[0])
+    if origin in (Union, types.UnionType):
+        return " | ".join(dict.fromkeys(map(_name, get_args(kind))))
+    if origin is Literal:
+        return " | ".join(map(repr, get_args(kind)))
+    plain = origin or kind
+    if isinstance(plain, type) and issubclass(plain, msgspec.Struct):
+        return "object"
+    return _NAMES.get(plain, getattr(plain, "__name__", str(plain)))

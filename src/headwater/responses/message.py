@@ -1,0 +1,121 @@
+"""A server's own words, out of every shape in which servers put them. HTML is never quoted.
+
+Pure; it takes what was read and gives one printable line, or None where nothing was said.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from ..protocol.json_text import UNREADABLE, loads
+
+LONGEST: Final = 2000
+_DEEPEST: Final = 6
+_MOST_ITEMS: Final = 10
+_KEYS: Final = (
+    "message",
+    "error",
+    "detail",
+    "errors",
+    "msg",
+    "error_msg",
+    "error_description",
+    "status_msg",
+    "base_resp",
+    "errmsg",
+    "Message",
+    "Error",
+    "Response",
+    "reason",
+    "title",
+    "description",
+)
+_LAST_RESORT: Final = ("type", "code")
+_TITLE: Final = re.compile(rb"<title[^>]{0,200}>(.{1,300}?)</title", re.IGNORECASE | re.DOTALL)
+REQUEST_IDS: Final = (
+    "x-request-id",
+    "request-id",
+    "x-fal-request-id",
+    "x-amzn-requestid",
+    "x-amzn-trace-id",
+    "x-amz-cf-id",
+    "cf-ray",
+)
+
+
+def parse(body: bytes) -> Any:
+    """The body as JSON; `msgspec.UNSET` where it is none."""
+    try:
+        return loads(body)
+    except UNREADABLE:
+        return msgspec.UNSET
+
+
+def line(text: str) -> str:
+    """The text as one printable line of at most `LONGEST` characters."""
+    printable = "".join(c if c.isprintable() else " " for c in text[: 4 * LONGEST])
+    return " ".join(printable.split())[:LONGEST]
+
+
+def said(value: Any) -> str | None:
+    """The message in a decoded body: a string, list or object, as deep as servers nest it."""
+    found = _said(value, _DEEPEST)
+    return line(found) or None if found else None
+
+
+def _said(value: Any, depth: int) -> str | None:
+    if isinstance(value, str):
+        return value.strip() or None
+    if not depth:
+        return None
+    if isinstance(value, list):
+        return "; ".join(filter(None, (_said(item, depth - 1) for item in value[:_MOST_ITEMS]))) or None
+    return _object(value, depth - 1) if isinstance(value, dict) else None
+
+
+def _object(value: dict[str, Any], depth: int) -> str | None:
+    if "msg" in value and isinstance(value.get("loc"), list):  # FastAPI
+        return f"{'.'.join(map(str, value['loc'][:_MOST_ITEMS]))}: {value['msg']}"
+    title, detail, error = value.get("title"), value.get("detail"), value.get("error")
+    if isinstance(title, str) and isinstance(detail, str):  # RFC 9457
+        return f"{title}: {detail}"
+    if isinstance(error, str) and isinstance(value.get("error_description"), str):  # RFC 6749
+        return f"{error}: {value['error_description']}"
+    if isinstance(error, str) and error:
+        return error.strip() + _continued(error, value.get("warnings"))
+    found = (_said(value.get(key), depth) for key in _KEYS)
+    codes = (value[key] for key in _LAST_RESORT if isinstance(value.get(key), str))
+    return next(filter(None, found), None) or next(filter(None, codes), None)
+
+
+def _continued(error: str, warnings: Any) -> str:
+    """What hf-inference's warning says beyond the error that it repeats ("unknown error" helps nobody)."""
+    first = warnings[0] if isinstance(warnings, list) and warnings else None
+    return first.partition(error)[2].rstrip() if isinstance(first, str) else ""
+
+
+def is_html(content_type: str, body: bytes) -> bool:
+    """Whether this is a page for people, by its type or its first characters."""
+    return "html" in content_type or body.lstrip()[:15].lower().startswith((b"<!doctype", b"<html", b"<?xml"))
+
+
+def described(content_type: str, body: bytes, value: Any, headers: Mapping[str, str]) -> str | None:
+    """What a refusal says: its body's message, its text, a page's title, or the X-Error-Message header."""
+    if value is not msgspec.UNSET:
+        found = said(value)
+    elif is_html(content_type, body):
+        title = _TITLE.search(body[:65536])
+        found = f"an HTML page titled {line(html.unescape(title[1].decode(errors='replace')))!r}" if title else None
+    else:
+        found = line(body[:8192].decode(errors="replace")) or None
+    return found or line(headers.get("x-error-message", "")) or None
+
+
+def request_id(headers: Mapping[str, str]) -> str | None:
+    """The server's name for this request, of the headers that servers use for it."""
+    return next((line(headers[name])[:200] for name in REQUEST_IDS if headers.get(name)), None)

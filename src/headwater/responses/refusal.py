@@ -1,0 +1,296 @@
+"""What a server says when it does not answer: a status, or an error inside an answer, made into our error.
+
+It also reads the answers that are whole, and says what is wrong with those that are no answer to the task.
+Pure: it sends nothing, waits for nothing, and puts no secret that `redact` knows into an error.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+from urllib.parse import urljoin, urlsplit
+
+import msgspec
+
+from ..auth.redaction import masked_bytes
+from ..auth.redaction import redacted as redacted
+from ..errors import (
+    AuthenticationError,
+    NotFoundError,
+    PermissionDeniedError,
+    ProviderError,
+    RedirectError,
+    UnknownError,
+)
+from ..protocol.flow import Reply
+from ..protocol.framing import frames_of, is_events
+from ..protocol.json_text import UNREADABLE
+from . import json_decoder
+from . import message as server_words
+from .classify import is_bare, is_retryable, kind_of, kind_of_type, says_no, status_of, words_of
+from .message import REQUEST_IDS as REQUEST_IDS
+from .retry_after import wait_for_quota, wait_in_words, wait_named
+
+T = TypeVar("T")
+
+SHOWN_BODY: Final = 64 * 1024
+SHOWN_BYTES: Final = 512
+_IN_MESSAGE: Final = 500
+
+
+def retry_after(headers: dict[str, str], body: bytes = b"", now: float | None = None) -> float | None:
+    """Seconds to wait by any hint of an answer: Retry-After and its spellings, rate limits, `estimated_time`.
+
+    `headers`: by lower-case name. `now`: epoch seconds, for hints that are dates. Garbage counts as no hint.
+    """
+    named = wait_named(headers, server_words.parse(body) if body else None, now)
+    return wait_for_quota(headers, now) if named is None else named
+
+
+def refusal(
+    reply: Reply,
+    *,
+    provider: str,
+    model: str | None = None,
+    redact: Callable[[str], str] = str,
+    now: float | None = None,
+    keys: tuple[str, ...] = (),
+) -> ProviderError:
+    """The error that an answer outside 2xx is.
+
+    `now`: epoch seconds, for a Retry-After that is a date. `keys`: the environment variables that can hold
+    this provider's key, for the message of a 401.
+    """
+    reply = _masked_reply(reply, redact)
+    value = server_words.parse(reply.body)
+    words = words_of(value)
+    error = kind_of(reply.status, value, words)("")
+    error.provider, error.model = provider, model
+    error.headers = _kept(reply)
+    error.request_id = server_words.request_id(reply.headers)
+    _fill(error, reply.status, words, reply.body)
+    wanted = reply.headers.get("x-should-retry", "").strip().lower()
+    if wanted in ("true", "false"):  # https://github.com/openai/openai-python: the server knows best
+        error.retryable = wanted == "true"
+    if error.retryable or reply.status == 429:
+        hint_at(error, reply.headers, now, value)
+    said = server_words.described(reply.content_type, reply.body, value, reply.headers)
+    if isinstance(error, RedirectError):
+        said = f"it wants the request sent to {_origin_of_location(reply)}, which is not followed"
+    _tell(error, said, f"{provider} answered {reply.status}", _hint(error, said, keys))
+    redacted(error, redact)
+    return error
+
+
+def hint_at(error: ProviderError, headers: dict[str, str], now: float | None, value: Any = msgspec.UNSET) -> None:
+    """Set the error's `retry_after` by the headers of its answer and its body (decoded, if it is at hand)."""
+    if value is msgspec.UNSET:
+        value = server_words.parse(error.text.encode())
+    error.retry_after = wait_named(headers, value, now)
+    if error.retry_after is None and error.status == 429:
+        error.retry_after = wait_for_quota(headers, now)
+        if error.retry_after is None:
+            error.retry_after = wait_in_words(error.server_message or server_words.said(value) or "")
+
+
+def in_band(
+    data: bytes, *, event: str = "", provider: str = "", redact: Callable[[str], str] = str
+) -> ProviderError | None:
+    """The error inside a 200 answer or an event of a stream; None where there is none.
+
+    It has the class that its HTTP status would have. `event`: the event's name, of which "error" makes any
+    data an error.
+    """
+    return _inside(data, provider, redact) if event == "error" or _is_error(data) else None
+
+
+def instead(
+    data: bytes, *, provider: str = "", redact: Callable[[str], str] = str, sure: bool = False
+) -> ProviderError | None:
+    """The refusal that came in place of an answer, by any sign of one; None where there is none.
+
+    Only for what was read and has nothing in it that its task wants: `detail`, `code`, `message` and `success` stand
+    in good answers as well. `sure`: words alone are no sign.
+    """
+    if _is_error(data):
+        return _inside(data, provider, redact)
+    value = server_words.parse(data) if len(data) <= SHOWN_BODY else None  # no refusal is that long
+    return _inside(data, provider, redact) if says_no(value, sure=sure) else None
+
+
+def in_choice(data: bytes, *, hollow: bool = False) -> ProviderError | None:
+    """The error of a choice (https://openrouter.ai/docs/api-reference/errors), with the class of its code: the server
+    failed, where it has none. None where no choice has one, and with `hollow` where one has something to say."""
+    try:
+        choices = json_decoder.decode(data, _FailedChoices).choices
+    except UNREADABLE:
+        return None
+    if hollow and any(choice.speaks for choice in choices):
+        return None
+    for choice in choices:
+        if bytes(choice.error) not in _NOT_SAID:
+            said = _inside(b'{"error":%b}' % bytes(choice.error), "", str)
+            return _inside(b'{"code":502,"error":%b}' % bytes(choice.error), "", str) if said.status is None else said
+    return None
+
+
+def bare(reply: Reply) -> ProviderError | None:
+    """The refusal that a 200 answer is and nothing else; None for any other answer.
+
+    It can be told apart without knowing the task: a job's state and a result have members of their own. A choice that
+    has an error and nothing else is one as well.
+    """
+    body = reply.body
+    if len(body) > SHOWN_BODY or not _OBJECT.match(body):
+        return None
+    if _CHOSEN.search(body):  # as nearly all answers are, and nobody waits for them to be read twice
+        error = in_choice(body, hollow=True) if body.find(b'"error"') >= 0 else None
+    else:
+        error = instead(body) if is_bare(server_words.parse(body)) else None
+    if error is None:
+        return None
+    error.headers = _kept(reply)
+    error.request_id = server_words.request_id(reply.headers)
+    return error
+
+
+def _inside(data: bytes, provider: str, redact: Callable[[str], str]) -> ProviderError:
+    data = masked_bytes(_excerpt(data), redact)
+    value = server_words.parse(data)
+    words = words_of(value)
+    status = status_of(value, words)
+    kind = kind_of_type(value) or (UnknownError if status is None else kind_of(status, value, words))
+    error = kind("")
+    _fill(error, status, words, data)
+    hint_at(error, {}, None, value)
+    plain = value is msgspec.UNSET
+    said = server_words.line(data[:8192].decode(errors="replace")) if plain else server_words.said(value)
+    _tell(error, said, f"{provider or 'the server'} sent an error inside its answer", "")
+    error.provider = provider or None
+    redacted(error, redact)
+    return error
+
+
+class _Signs(msgspec.Struct):
+    """What says that an object is an error; all else is passed over, however much of it there is."""
+
+    error: msgspec.Raw = msgspec.Raw(b"null")
+    object: msgspec.Raw = msgspec.Raw()
+    type: msgspec.Raw = msgspec.Raw()
+
+
+class _Spoken(msgspec.Struct):
+    content: msgspec.Raw = msgspec.Raw(b"null")
+    tool_calls: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class _FailedChoice(msgspec.Struct):
+    error: msgspec.Raw = msgspec.Raw(b"null")
+    text: msgspec.Raw = msgspec.Raw(b"null")
+    message: _Spoken | None = None
+
+    @property
+    def speaks(self) -> bool:
+        message = self.message or _Spoken()
+        return any(bytes(said) not in _NOT_SAID for said in (self.text, message.content, message.tool_calls))
+
+
+class _FailedChoices(msgspec.Struct):
+    choices: list[_FailedChoice] = []
+
+
+_NOT_SAID: Final = frozenset(
+    {b"null", b"false", b"0", b"0.0", b'""', b"[]", b"{}", b'"none"', b'"null"', b'"ok"', b'"success"'}
+)
+_CHOSEN: Final = re.compile(rb'"choices"\s*:\s*\[\s*\{')
+_OBJECT: Final = re.compile(rb"\s*\[?\s*\{")
+
+
+def _is_error(data: bytes) -> bool:
+    try:
+        signs = json_decoder.decode(data, _Signs)
+    except UNREADABLE:
+        return False
+    said = bytes(signs.error)
+    is_said = said.lower() not in _NOT_SAID and not (said[:1] == b"{" and len(said) < SHOWN_BYTES and _is_empty(said))
+    return is_said or b'"error"' in (bytes(signs.object), bytes(signs.type))
+
+
+def _is_empty(said: bytes) -> bool:
+    """Whether an `error` object says that there is none: {"code": 0, "message": ""}."""
+    value = server_words.parse(said)
+    return isinstance(value, dict) and all(word in (None, False, 0, "", "0", [], {}) for word in value.values())
+
+
+def _excerpt(data: bytes) -> bytes:
+    """What is worth reading of an error: all of it, or where there is far more than an error needs its error alone."""
+    if len(data) <= SHOWN_BODY:
+        return data
+    try:
+        held = bytes(json_decoder.decode(data, _Signs).error)
+    except UNREADABLE:
+        held = b""
+    return b'{"error":%b}' % held if 4 < len(held) <= SHOWN_BODY else data[:SHOWN_BODY]
+
+
+def _fill(error: ProviderError, status: int | None, words: list[str], body: bytes) -> None:
+    error.status = status
+    error.code = next((w for w in words if not w.isdigit()), words[0] if words else None)
+    error.text = body[:SHOWN_BODY].decode(errors="replace")
+    error.retryable = status is not None and is_retryable(error, status, words)
+
+
+def _tell(error: ProviderError, said: str | None, start: str, hint: str) -> None:
+    error.__dict__["said"] = said
+    quoted = f"{said[:_IN_MESSAGE]}..." if said and len(said) > _IN_MESSAGE else said
+    named = f" (request id {error.request_id})" if error.request_id else ""
+    error.args = (f"{start}: {quoted or 'no reason was given'}{named}{hint}",)
+
+
+def _hint(error: ProviderError, said: str | None, keys: tuple[str, ...]) -> str:
+    if isinstance(error, AuthenticationError):
+        return f"; pass a valid key as token={f', or set {keys[0]}' if keys else ''}"
+    if isinstance(error, PermissionDeniedError):
+        return "; this key may not use this model, or the model's terms are yet to be accepted"
+    if isinstance(error, NotFoundError):
+        return "; check the model's name, and the base_url where one was given"
+    if error.status == 422 and said is None:
+        return "; it may not take one of the parameters"
+    return f"; it says to come back in {error.retry_after:.3g} s" if error.retry_after else ""
+
+
+def _origin_of_location(reply: Reply) -> str:
+    """The origin alone: paths and queries of redirects hold signatures."""
+    try:
+        target = urlsplit(urljoin(reply.url, reply.headers.get("location", "")))
+        port = f":{target.port}" if target.port else ""
+        return f"{target.scheme}://{target.hostname}{port}" if target.hostname else "another place"
+    except ValueError:
+        return "another place"
+
+
+def _kept(reply: Reply) -> dict[str, str]:
+    return {name: text for name, text in reply.headers.items() if name != "set-cookie"}
+
+
+def _masked_reply(reply: Reply, redact: Callable[[str], str]) -> Reply:
+    headers = {name: redact(text) for name, text in reply.headers.items()}
+    return Reply(status=reply.status, headers=headers, body=masked_bytes(reply.body, redact), url=reply.url)
+
+
+def unframed(reply: Reply) -> Reply:
+    """A whole answer that came as an event stream of one event, without its frame; an end marker does not count.
+
+    Any other as it is. Raises the error of an event of that name, where it is the only one.
+    """
+    if not is_events(reply.body):
+        return reply
+    frames = [frame for frame in frames_of(reply.body) if frame.data.strip() != b"[DONE]"]
+    if len(frames) != 1:
+        return reply
+    if frames[0].event == "error" and (error := in_band(frames[0].data, event="error")) is not None:
+        error.headers = _kept(reply)
+        error.request_id = server_words.request_id(reply.headers)
+        raise error
+    return msgspec.structs.replace(reply, body=frames[0].data)

@@ -1,0 +1,316 @@
+"""A task is declared once, as a typed function signature with a docstring; this reads everything else from it.
+
+The signature becomes a msgspec Struct, which validates arguments in about a microsecond and yields the JSON schema.
+Nothing here knows a provider, sends anything, or looks at a client.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import re
+import types
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ForwardRef,
+    Generic,
+    ParamSpec,
+    TypedDict,
+    TypeVar,
+    Union,
+    Unpack,
+    get_args,
+    get_origin,
+    get_type_hints,
+    overload,
+)
+
+import msgspec
+
+from ..errors import InvalidParameterError
+from ..protocol.events import JobEvent
+
+if TYPE_CHECKING:
+    from ..engine.deadlines import Timeout
+else:
+    Timeout = float
+
+
+P = ParamSpec("P")
+E = TypeVar("E")
+R = TypeVar("R")
+
+Check = Callable[[Mapping[str, Any]], str | None]
+
+NEAR = 0.75
+"""How alike a name must be to be suggested: as a slip of the hand is, and no other word."""
+CALL_OPTIONS = frozenset({"timeout", "extra_headers", "extra_query"})
+"""What every call takes beside its task's parameters; what they may be is for the client to say."""
+
+
+_EXTRA_BODY = re.compile(r"^    extra_body: .*\n(?:     +.*\n)*", re.MULTILINE)
+_DOCS = r"""\g<0>    timeout: A `Timeout`, or seconds in total, for this call in place of the client's.
+    extra_headers: Sent with this call's requests, over the client's.
+    extra_query: Names and values for the query of this call's requests.
+"""
+"""What every task's documentation says of what every call takes, behind its `extra_body`."""
+
+
+class CallOptions(TypedDict, total=False):
+    """What every task takes beside its own parameters."""
+
+    extra_body: dict[str, Any] | None
+    timeout: float | Timeout | None
+    extra_headers: Mapping[str, str] | None
+    extra_query: Mapping[str, Any] | None
+
+
+class Declaration(Generic[P, E, R]):
+    """One task: its name on the Hub ("text-to-image"), its method's name, its parameters, its documentation.
+
+    `events` are the types of what its stream hands over, as their names; `elements` are what a stream hands over of a
+    result that came in one.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        function: Callable[P, R],
+        check: Check | None,
+        events: tuple[str, ...] = (),
+        elements: Callable[[Any], list[Any]] | None = None,
+    ) -> None:
+        self.name = name
+        self.events = events
+        self.elements = elements or elements_of
+        self.method = function.__name__
+        self.doc = _EXTRA_BODY.sub(_DOCS, inspect.getdoc(function) or "", count=1)
+        self._function = function
+        self._check = check
+        code = function.__code__
+        self.positional: tuple[str, ...] = code.co_varnames[: code.co_argcount]
+
+    def __repr__(self) -> str:
+        return f"<task {self.name}>"
+
+    @cached_property
+    def signature(self) -> inspect.Signature:
+        """The function's signature and what every call takes; a `**parameters: Unpack[...]` stands in it one by one."""
+        declared = inspect.signature(self._function)
+        named = [p for p in declared.parameters.values() if p.kind is not p.VAR_KEYWORD]
+        given = set(declared.parameters)
+        hints = get_type_hints(CallOptions)
+        every = {name: kind for name, kind in hints.items() if name in CALL_OPTIONS or name in self._hints}
+        more = [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
+            for name, kind in (_without(frozenset(every), self._hints) | every).items()
+            if name not in given
+        ]
+        return declared.replace(parameters=[*named, *more, *self._others(declared)])
+
+    @cached_property
+    def takes_more(self) -> bool:
+        """Whether names that are not declared are taken, as parameters of the server's."""
+        return any(p.kind is p.VAR_KEYWORD for p in self.signature.parameters.values())
+
+    def _others(self, declared: inspect.Signature) -> list[inspect.Parameter]:
+        """The parameter that takes all other names, where there is one."""
+        return [p for p in declared.parameters.values() if p.kind is p.VAR_KEYWORD and p.name in self._hints]
+
+    @cached_property
+    def _hints(self) -> dict[str, Any]:
+        annotations = dict(self._function.__annotations__)
+        annotations.pop("return", None)  # it may name a type of a package that is not to be imported for this
+        bare = types.SimpleNamespace(__annotations__=annotations)
+        hints: dict[str, Any] = {}
+        for name, hint in get_type_hints(
+            bare,
+            globalns=self._function.__globals__,
+            include_extras=True,
+        ).items():
+            if get_origin(hint) is Unpack:
+                hints |= get_type_hints(get_args(hint)[0], include_extras=True)
+            else:
+                hints[name] = hint
+        return hints
+
+    @cached_property
+    def parameters(self) -> type[msgspec.Struct]:
+        """The parameters as a Struct type: one field each, in order, with types and bounds."""
+        fields: list[tuple[str, Any] | tuple[str, Any, Any]] = []
+        for p in self.signature.parameters.values():
+            if p.kind is p.VAR_KEYWORD or p.name in CALL_OPTIONS:
+                continue
+            hint = self._hints.get(p.name, p.annotation)
+            fields.append((p.name, hint) if p.default is p.empty else (p.name, hint, p.default))
+        return msgspec.defstruct(
+            f"{self.method}_parameters", fields, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+        )
+
+    @property
+    def json_schema(self) -> dict[str, Any]:
+        """The parameters as JSON Schema."""
+        return msgspec.json.schema(self.parameters)
+
+    def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments that were given, by name and without Nones, validated.
+
+        Raises `InvalidParameterError`, which names the parameter and says what it takes.
+        """
+        named = self._name(args, kwargs) if args else kwargs
+        given = given_of(named)
+        return self.checked(given)
+
+    def checked(self, given: dict[str, Any]) -> dict[str, Any]:
+        """The same for arguments by name, none of them None. What every call takes (`CALL_OPTIONS`) passes."""
+        if self.takes_more:
+            given = self._with_others(given)
+        own = given if CALL_OPTIONS.isdisjoint(given) else _without(CALL_OPTIONS, given)
+        try:
+            msgspec.convert(own, self.parameters)
+        except (msgspec.ValidationError, TypeError, RecursionError, UnicodeError) as error:
+            raise InvalidParameterError(f"{self.method}: {self._explain(error, own)}") from None
+        wrong = self._check(given) if self._check else None
+        if wrong:
+            raise InvalidParameterError(f"{self.method}: {wrong}")
+        return given
+
+    def _with_others(self, given: dict[str, Any]) -> dict[str, Any]:
+        """The same with what is no parameter of the task's as one of the server's; `extra_body` goes over it."""
+        known = (*self.parameters.__struct_fields__, *CALL_OPTIONS)
+        others = {name: value for name, value in given.items() if name not in known}
+        extra = given.get("extra_body", {})
+        merged = {**others, **extra} if isinstance(extra, dict) else extra
+        return {**{name: given[name] for name in known if name in given}, "extra_body": merged} if others else given
+
+    def _name(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        if len(args) > len(self.positional):
+            raise InvalidParameterError(
+                f"{self.method} takes {len(self.positional)} positional arguments"
+                f" ({', '.join(self.positional)}), {len(args)} were given; name the others"
+            )
+        named = dict(zip(self.positional, args, strict=False))
+        for name in named:
+            if name in kwargs:
+                raise InvalidParameterError(f"{self.method}: {name} was given twice")
+        return {**named, **kwargs}
+
+    def _explain(self, error: Exception, given: Mapping[str, Any]) -> str:
+        known = self.parameters.__struct_fields__
+        for name in given:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, 1, NEAR)
+                hint = f"; did you mean {near[0]!r}?" if near else "; pass it in extra_body={...}"
+                return f"no parameter {name!r}{hint}"
+        for name in self.parameters.__struct_fields__:
+            required = self.signature.parameters[name].default is inspect.Parameter.empty
+            if required and name not in given:
+                return f"{name!r} is required"
+        reason, _, path = str(error).partition(" - at `$.")
+        return f"{path.rstrip('`')}: {reason[:1].lower()}{reason[1:]}" if path else reason
+
+
+def _without(names: frozenset[str], given: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in given.items() if name not in names}
+
+
+def is_not_given(value: object) -> bool:
+    """Whether a value is the one by which OpenAI's client, and others made like it, say that there is none.
+
+    https://github.com/openai/openai-python/blob/main/src/openai/_types.py
+    """
+    return type(value).__name__ in _SENTINELS and not value
+
+
+_SENTINELS = frozenset({"NotGiven", "Omit"})
+
+
+def given_of(named: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments that were given, without Nones and OpenAI's `NOT_GIVEN` and `omit`."""
+    return {
+        name: value if type(value) in _PLAIN else _plain(value)
+        for name, value in named.items()
+        if value is not None and (type(value) in _PLAIN or not is_not_given(value))
+    }
+
+
+_PLAIN = frozenset({bool, dict, float, int, list, str})
+
+
+def _plain(value: Any) -> Any:
+    """The number that a scalar of numpy, or of whoever is like it, is."""
+    return value.item() if getattr(value, "ndim", None) == 0 and hasattr(value, "item") else value
+
+
+def elements_of(result: Any) -> list[Any]:
+    """What a stream hands over of a result that came in one: the items of a list, or the result itself."""
+    return result if isinstance(result, list) else [result]
+
+
+class Declare(Generic[E]):
+    """What `task(...)` returns: takes the function, gives the declaration. Used as it is where events are a union.
+
+    `elements`: what a stream hands over of a result that came in one, if that is not what `elements_of` says.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        check: Check | None = None,
+        elements: Callable[[Any], list[Any]] | None = None,
+        *,
+        events: Any = None,
+    ) -> None:
+        self._name = name
+        self._check = check
+        self._elements = elements
+        self._events = events
+
+    def __call__(self, function: Callable[P, R]) -> Declaration[P, E, R]:
+        named = self._events or get_args(self.__orig_class__)[0]  # type: ignore[attr-defined]
+        return Declaration(self._name, function, self._check, _names_of(named), self._elements)
+
+
+def _names_of(events: Any) -> tuple[str, ...]:
+    """The names of the types in a union, those of a job's events as one."""
+    if isinstance(events, ForwardRef):
+        return tuple(name.strip() for name in events.__forward_arg__.split("|"))
+    kinds = get_args(events) if get_origin(events) in (Union, types.UnionType) else (events,)
+    of_jobs = get_args(JobEvent)
+    names = [_name_of(kind) for kind in kinds if kind not in of_jobs]
+    return (*names, "JobEvent") if set(of_jobs) <= set(kinds) else tuple(names)
+
+
+def _name_of(kind: Any) -> str:
+    inner = get_args(kind)
+    return f"{kind.__name__}[{_name_of(inner[0])}]" if inner else str(kind.__name__)
+
+
+@overload
+def task(name: str, *, check: Check | None = None) -> Declare[JobEvent]: ...
+@overload
+def task(name: str, *, events: type[E], check: Check | None = None) -> Declare[E]: ...
+def task(name: str, *, events: Any = JobEvent, check: Check | None = None) -> Declare[Any]:
+    """Declare the task of this name from the signature below.
+
+    `events` is the type of what its stream hands over (default: the states of a job). `check` sees the arguments
+    that were given and returns what is wrong with them together, or None.
+    """
+    return Declare(name, check, events=events)
+
+
+class Bound(Generic[P, E, R]):
+    """A task on a client; `declaration` is what it was made from."""
+
+    def __init__(self, declaration: Declaration[P, E, R], client: Any) -> None:
+        self._client = client
+        self.declaration = declaration
+        self.__doc__ = declaration.doc
+        self.__name__ = declaration.method
+        self.__signature__ = declaration.signature
+
+    def __repr__(self) -> str:
+        return f"<{type(self._client).__name__}.{self.__name__}>"

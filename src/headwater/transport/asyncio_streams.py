@@ -1,0 +1,235 @@
+"""Streams for event loops that call back (asyncio's interface: asyncio, uvloop): they call when the epoll has news.
+
+Names no event loop: whatever has the interface will do.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+from collections.abc import Awaitable, Callable, Generator
+from typing import Any, Protocol
+
+from anyio import BrokenResourceError
+
+from ..protocol.transport import FOREVER, Silence
+from .epoll import ENDS, EVENTS, Sockets, SocketStream
+
+
+class Future(Protocol):
+    """What the loop's `create_future` gives."""
+
+    def done(self) -> bool:
+        """Whether it has its result, or was cancelled."""
+        ...
+
+    def set_result(self, result: Any) -> None:
+        """Wake who awaits it."""
+        ...
+
+    def set_exception(self, exception: BaseException) -> None:
+        """Wake who awaits it, with a failure."""
+        ...
+
+    def __await__(self) -> Generator[Any, Any, Any]: ...
+
+
+class Timer(Protocol):
+    """What the loop's `call_at` gives."""
+
+    def cancel(self) -> None:
+        """Do not call."""
+        ...
+
+
+class EventLoop(Protocol):
+    """The part of asyncio's interface that is used here."""
+
+    def create_future(self) -> Future:
+        """Something to wait for."""
+        ...
+
+    def time(self) -> float:
+        """The loop's clock, in seconds."""
+        ...
+
+    def call_soon(self, callback: Callable[..., object], *args: Any) -> object:
+        """Call in the loop's next turn."""
+        ...
+
+    def call_at(self, when: float, callback: Callable[..., object], *args: Any) -> Timer:
+        """Call later."""
+        ...
+
+    def add_reader(self, fd: int, callback: Callable[..., object], *args: Any) -> None:
+        """Call whenever there is something to read."""
+        ...
+
+    def remove_reader(self, fd: int) -> bool:
+        """Do not call."""
+        ...
+
+
+class NativeSockets(Sockets):
+    """The sockets of one event loop."""
+
+    def __init__(self, loop: EventLoop) -> None:
+        super().__init__()
+        self.loop = loop
+        self._timer: Timer | None = None
+        loop.add_reader(self.epoll.fileno(), self.poll)
+
+    def attach(self, raw: socket.socket) -> NativeStream:
+        """A connected socket as a stream."""
+        return NativeStream(self, raw)
+
+    async def readable(self, raw: socket.socket) -> None:
+        """Wait until there is something to read."""
+        await self._once(raw, select.EPOLLIN, None)
+
+    async def writable(self, raw: socket.socket, seconds: float | None = None) -> None:
+        """Wait until something can be sent, or a connection is made; raises `TimeoutError` after so many seconds."""
+        await self._once(raw, select.EPOLLOUT, seconds)
+
+    async def _once(self, raw: socket.socket, events: int, seconds: float | None) -> None:
+        # The loop's own timer: a cancel scope of anyio's costs as much as all the rest of connecting.
+        loop, descriptor = self.loop, raw.fileno()
+        ready = loop.create_future()
+        timer = None if seconds is None else loop.call_at(loop.time() + seconds, _late, ready)
+        self.add(_Once(ready), descriptor, events | select.EPOLLONESHOT)
+        try:
+            await ready
+        finally:
+            self.remove(descriptor)
+            if timer is not None:
+                timer.cancel()
+
+    def _set_alarm(self, moment: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self.loop.call_at(moment, self._alarm)
+
+    def _alarm(self) -> None:
+        self._timer = None
+        self.look(self.loop.time())
+
+    def end(self) -> None:
+        """No stream is left."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if not self.epoll.closed:
+            self.loop.remove_reader(self.epoll.fileno())
+        super().end()
+
+
+class _Once:
+    """Whoever waits for a socket that is no stream yet."""
+
+    def __init__(self, ready: Future) -> None:
+        self._ready = ready
+
+    def event(self, events: int) -> None:
+        """The epoll: it is so."""
+        _wake(self._ready)
+
+    def look(self, now: float) -> float:
+        """It has a timer of its own."""
+        return FOREVER
+
+
+class NativeStream(SocketStream):
+    """A connected socket (`streams.Stream`)."""
+
+    __slots__ = ("_drained", "_kept", "_loop", "_reader")
+
+    def __init__(self, sockets: NativeSockets, raw: socket.socket) -> None:
+        super().__init__(sockets, raw)
+        self._loop = sockets.loop
+        self._reader: Future | None = None
+        self._drained: Future | None = None
+        self._kept: Future | None = None
+
+    def receive(self) -> Awaitable[bytes]:
+        """What has come since, b"" after the peer's last word; raises `BROKEN`, `Silence`."""
+        if self._kept is not None:
+            kept, self._kept = self._kept, None
+            return kept
+        reader = self._loop.create_future()
+        if self.closed:
+            reader.set_result(b"")
+        elif not self.came:
+            self._reader = reader
+        else:
+            # What is there already comes a turn of the loop later, or a flood would leave no turn for anybody else.
+            self._fill(reader, lambda data: self._loop.call_soon(self._give, reader, data))
+        return reader
+
+    def keep(self, waiting: Any) -> None:
+        """A `receive` whose waiting was cancelled: what had come for it is there for the next one."""
+        if waiting.done() and not waiting.cancelled():
+            self._kept = waiting
+
+    def _give(self, reader: Future, data: bytes) -> None:
+        if reader.done():  # cancelled meanwhile
+            self._kept = reader = self._loop.create_future()
+        reader.set_result(data)
+
+    def event(self, events: int) -> None:
+        """The epoll: something has come, or can be sent."""
+        if events & ~select.EPOLLOUT:
+            super().event(events)
+            reader, self._reader = self._reader, None
+            if reader is not None and not reader.done():
+                self._fill(reader, reader.set_result)
+        if self._drained is not None and events & (select.EPOLLOUT | ENDS):
+            _wake(self._drained)
+
+    def _fill(self, reader: Future, give: Callable[[bytes], object]) -> None:
+        try:
+            data = self.taken()
+        except BrokenResourceError as error:
+            reader.set_exception(error)
+        else:
+            if data is None:
+                self._reader = reader
+            else:
+                give(data)
+
+    def look(self, now: float) -> float:
+        """End a wait that has lasted until its moment; the moment of one that goes on, else `FOREVER`."""
+        reader = self._reader
+        if reader is None or reader.done():
+            return FOREVER
+        if now < self.until:
+            return self.until
+        self._reader = None
+        reader.set_exception(Silence())
+        return FOREVER
+
+    async def _drain(self) -> None:
+        epoll, descriptor = self._sockets.epoll, self._raw.fileno()
+        self._drained = self._loop.create_future()
+        epoll.modify(descriptor, EVENTS | select.EPOLLOUT)
+        try:
+            await self._drained
+        finally:
+            self._drained = None
+            if not self.closed:
+                epoll.modify(descriptor, EVENTS)
+
+    def _wake_all(self) -> None:
+        for waiting in (self._reader, self._drained):
+            if waiting is not None:
+                _wake(waiting, b"")
+        self._reader = None
+
+
+def _wake(waiting: Future, data: bytes = b"") -> None:
+    if not waiting.done():
+        waiting.set_result(data)
+
+
+def _late(waiting: Future) -> None:
+    if not waiting.done():
+        waiting.set_exception(TimeoutError())

@@ -1,0 +1,334 @@
+"""One connection, and the answer that is being read from it.
+
+Knows HTTP/1.1 and one socket. Which connection serves a request, and what becomes of it afterwards, is its
+origin's affair. Refuses to be used again unless the last exchange was whole and left nothing over.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import AsyncGenerator, AsyncIterable
+from typing import TYPE_CHECKING, Literal
+
+from anyio import CancelScope, create_task_group, current_time, move_on_after
+from anyio.lowlevel import checkpoint
+
+from ..errors import ConnectionLostError, HeadwaterError, InputError, InvalidParameterError
+from ..protocol.transport import FOREVER, Outgoing
+from .anyio_streams import BROKEN, Stream
+from .response_parser import ResponseParser
+
+if TYPE_CHECKING:
+    from .pool import Origin
+
+
+PIECE = 64 * 1024
+"""Bytes that are sent at once."""
+LAST_WORDS = 1.0
+"""Seconds in which an answer is still waited for after the request could not be sent."""
+
+
+def request_head(outgoing: Outgoing) -> bytes:
+    """The request's head, with Host and the body's length."""
+    body = outgoing.body
+    length = len(body) if isinstance(body, bytes) else outgoing.length
+    lines = [f"{outgoing.method} {outgoing.url.target} HTTP/1.1\r\nHost: {outgoing.url.authority}"]
+    lines += [f"{name}: {value}" for name, value in outgoing.headers]
+    if length is None:
+        lines.append("Transfer-Encoding: chunked\r\n\r\n")
+    elif length or outgoing.method in ("POST", "PUT", "PATCH"):
+        lines.append(f"Content-Length: {length}\r\n\r\n")
+    else:
+        lines.append("\r\n")
+    text = "\r\n".join(lines)
+    breaks = len(lines) + (2 if lines[-1] != "\r\n" else 1)
+    if text.count("\n") != breaks or text.count("\r") != breaks or "\0" in text:
+        raise InvalidParameterError("a header has a line break or a NUL in it, which cannot be sent")
+    try:
+        return text.encode("latin-1")
+    except UnicodeEncodeError:  # holds the text, and so the credential
+        raise InvalidParameterError("a header has characters beyond latin-1, which cannot be sent") from None
+
+
+class Upload:
+    """One large body on its way out; `body` is what the answer's head brought along."""
+
+    def __init__(self, connection: Connection, outgoing: Outgoing) -> None:
+        self._connection = connection
+        self._outgoing = outgoing
+        self._failure: Exception | None = None
+        self._broken: Exception | None = None
+        self.body = b""
+        self.whole = False
+
+    async def run(self) -> bytes:
+        """Send, and read the answer's head; what came of its body with it."""
+        async with create_task_group() as group:
+            group.start_soon(self._write, group.cancel_scope)
+            await self._read(group.cancel_scope)
+        if self._failure is not None:
+            raise self._failure
+        if not self._connection.parser.head_done:
+            raise ConnectionLostError("the server closed the connection while the request was sent") from self._broken
+        return self.body
+
+    async def _read(self, scope: CancelScope) -> None:
+        try:
+            self.body = await self._connection.head()
+        except HeadwaterError as error:
+            self._failure = self._failure or error
+            scope.cancel()
+        else:
+            if self._connection.parser.status >= 400:  # refused: what is not sent yet need not be
+                scope.cancel()
+
+    async def _write(self, scope: CancelScope) -> None:
+        try:
+            await self._connection.stream.send(memoryview(request_head(self._outgoing)))
+            if isinstance(self._outgoing.body, bytes):
+                await self._send(self._outgoing.body)
+            else:
+                await self._send_pieces(self._outgoing.body, self._outgoing.length)
+            self.whole = True
+        except BROKEN as error:
+            self._broken = error
+            scope.deadline = current_time() + LAST_WORDS
+        except Exception as error:  # noqa: BLE001 - the caller's iterator may raise anything, and gets it back
+            self._failure = error
+            scope.cancel()
+
+    async def _send_pieces(self, body: AsyncIterable[bytes], length: int | None) -> None:
+        sent = 0
+        try:
+            async for item in body:
+                sent += len(item)
+                if length is not None and sent > length:
+                    raise InputError(f"the body is longer than the {length} bytes that were announced")
+                if item:
+                    await self._send(item if length is not None else b"%x\r\n%b\r\n" % (len(item), item))
+        finally:
+            if isinstance(body, AsyncGenerator):
+                await body.aclose()
+        if length is None:
+            await self._send(b"0\r\n\r\n")
+        elif sent < length:
+            raise InputError(f"the body ended after {sent} of the {length} bytes that were announced")
+
+    async def _send(self, data: bytes) -> None:
+        stream, parser, view = self._connection.stream, self._connection.parser, memoryview(data)
+        for start in range(0, len(data), PIECE):
+            await checkpoint()
+            # An answer that is there is read first: a send that fails may take it along.
+            while stream.readable() and not parser.head_done:
+                await checkpoint()
+            await stream.send(view[start : start + PIECE])
+
+
+UNREAD = frozenset({404, 405, 413, 501})
+"""Refusals that a server may send without reading the request's body."""
+
+
+class Connection:
+    """A socket, its parser, and the origin that it belongs to. `since`: when it became idle."""
+
+    __slots__ = ("_whole", "closed", "origin", "parser", "served", "since", "stream")
+
+    def __init__(self, stream: Stream, origin: Origin) -> None:
+        self.stream = stream
+        self.origin = origin
+        self.parser = ResponseParser()
+        self.closed = False
+        self.served = False
+        self.since = 0.0
+        self._whole = True
+
+    async def ask(self, outgoing: Outgoing) -> Answer:
+        """Send a request, and wait for the answer's head."""
+        self.parser.expect(outgoing.method)
+        self.stream.wait_until(FOREVER)
+        body = outgoing.body
+        if isinstance(body, bytes) and len(body) <= PIECE:
+            try:
+                await self.stream.send(memoryview(request_head(outgoing) + body))
+            except BROKEN as error:
+                piece = await self._last_words(error)
+            else:
+                piece = await self.head()
+            # Some servers refuse a path before they read the body, and would take it for the next request.
+            self._whole = not (body and self.parser.status in UNREAD)
+        else:
+            upload = Upload(self, outgoing)
+            piece = await upload.run()
+            self._whole = upload.whole
+        return Answer(self, piece)
+
+    async def head(self) -> bytes:
+        """Read until an answer's head is whole; what came of its body with it."""
+        parser = self.parser
+        while True:
+            try:
+                piece = self.take(await self.stream.receive())
+            except BROKEN as error:
+                raise self.lost() from error
+            if parser.head_done:
+                return piece
+            if parser.failure is not None:
+                raise parser.failure
+
+    def take(self, data: bytes) -> bytes:
+        """Body bytes from one read of the socket; b"" where it had none."""
+        if data:
+            return self.parser.feed(data)
+        if not self.closed and self.parser.end():  # one that was closed on this side has no end
+            return b""
+        raise self.lost()
+
+    def spent(self) -> bool:
+        """Whether the answer just read whole leaves nothing that another request could follow."""
+        return not self._whole or not self.parser.reusable or self.parser.surplus
+
+    def close(self) -> None:
+        """Close at once, in the event loop's own thread. Idempotent."""
+        if not self.closed:
+            self.closed = True
+            self.stream.close()
+            self.parser.close()
+
+    def disown(self) -> None:
+        """In a forked child: it is the parent's."""
+        self.closed = True
+        self.stream.disown()
+
+    def ours(self) -> bool:
+        """Whether it is still open, and not the parent's of a process that has forked."""
+        return not self.closed and self.origin.loop.pid == os.getpid()
+
+    async def _last_words(self, cause: Exception) -> bytes:
+        with move_on_after(LAST_WORDS):
+            return await self.head()
+        raise self.lost() from cause
+
+    def lost(self) -> ConnectionLostError:
+        """The error for a connection that the peer, or the network, has ended."""
+        if self.parser.head_done:
+            return ConnectionLostError("the connection was lost in the middle of the answer")
+        return ConnectionLostError("the connection was lost before the answer")
+
+
+class Answer:
+    """An answer whose head has arrived (`wire.Incoming`); its slot is free once it is whole or closed.
+
+    `kept`: a cancelled `receive` loses nothing, and may be followed by another; whoever sets this closes the answer.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_connection",
+        "_failure",
+        "_piece",
+        "framed",
+        "headers",
+        "kept",
+        "reused",
+        "status",
+        "surplus",
+    )
+
+    def __init__(self, connection: Connection, piece: bytes) -> None:
+        parser = connection.parser
+        self.status = parser.status
+        self.headers = parser.headers
+        self.framed: Literal["length", "chunked", "close"] = parser.framed
+        self.reused = connection.served
+        self.surplus = self.kept = False
+        self._failure: HeadwaterError | None = None
+        self._piece = piece
+        self._connection: Connection | None = connection
+        if parser.complete or parser.failure is not None:
+            self._settle(connection)
+
+    async def receive(self) -> bytes:
+        """The next piece of the body, b"" at its end; the connection is back in its pool by then.
+
+        Raises `ConnectionLostError`, `ProtocolError`, `ResponseTooLargeError`. A cancelled `receive` closes
+        the connection, unless the answer is `kept`.
+        """
+        if self._piece:
+            piece, self._piece = self._piece, b""
+            return piece
+        while (connection := self._connection) is not None:
+            waiting = connection.stream.receive()
+            try:
+                piece = connection.take(await waiting)
+            except BROKEN as error:
+                self._failure = connection.lost()
+                self._abandon()
+                raise self._failure from error
+            except BaseException as error:
+                if self.kept and not isinstance(error, Exception):
+                    connection.stream.keep(waiting)
+                    raise
+                self._failure = error if isinstance(error, HeadwaterError) else closed_early()
+                self._abandon()
+                raise
+            parser = connection.parser
+            if parser.complete or parser.failure is not None:
+                self._settle(connection)
+            if piece:
+                return piece
+        if self._failure is not None:
+            raise self._failure
+        return b""
+
+    def ready(self) -> bool:
+        """Whether `receive` would return without waiting."""
+        return self._connection is None or bool(self._piece)
+
+    def wait_until(self, moment: float) -> bool:
+        """Let no `receive` wait past this moment (seconds on the event loop's clock): `Silence`."""
+        connection = self._connection
+        if connection is None:
+            return True  # nothing is waited for any more
+        return connection.stream.wait_until(moment)
+
+    async def aclose(self) -> None:
+        """Give up: the connection is closed at once. Idempotent."""
+        if self._connection is not None:
+            self._failure = closed_early()
+            self._piece = b""
+            self._abandon()
+
+    def drop(self) -> None:
+        """Give up from any thread or finalizer: the socket is shut now, and closed by its event loop."""
+        # No pool is touched here: a finalizer may run in the middle of any of its operations.
+        connection = self._connection
+        if connection is not None and connection.ours():
+            connection.stream.shut()
+            connection.origin.loop.bury(self._abandon)
+
+    def _settle(self, connection: Connection) -> None:
+        parser = connection.parser
+        self.surplus = parser.surplus
+        self._connection = None
+        if parser.complete:
+            connection.origin.release(connection, connection.spent())
+        else:
+            self._failure = parser.failure
+            connection.origin.leave(connection)
+
+    def _abandon(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.origin.leave(connection)
+
+    def __del__(self) -> None:
+        connection = self._connection
+        if connection is not None and connection.ours():
+            warnings.warn("an answer was neither read whole nor closed", ResourceWarning, stacklevel=1, source=self)
+            self.drop()
+
+
+def closed_early() -> ConnectionLostError:
+    """What reading an answer raises once it has been given up."""
+    return ConnectionLostError("the answer was closed before its end")

@@ -1,0 +1,345 @@
+"""Both ways across to httpx: its transports behind our seam, and our pool inside its clients.
+
+The only file that imports httpx, and itself imported only where a proxy, HTTP/2 or a transport of the user's
+is asked for. httpx's exceptions never leave `FromHTTPX`, nor ours `PoolTransport`.
+"""
+
+from __future__ import annotations
+
+import re
+import ssl
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager, suppress
+from importlib.util import find_spec
+from typing import Any, Literal
+from weakref import WeakKeyDictionary
+
+import httpx
+from anyio import fail_after, move_on_after
+from anyio.lowlevel import current_token
+
+from ..auth.secret import guard_proxy, redact_all
+from ..errors import (
+    CallError,
+    ConnectError,
+    ConnectionLostError,
+    HeadwaterError,
+    InferenceTimeoutError,
+    InvalidParameterError,
+    ProtocolError,
+    ProxyError,
+    TLSError,
+)
+from ..protocol.transport import Outgoing, Transport
+from ..protocol.url import Url
+from .http11 import Answer, closed_early
+from .pool import Pool
+from .tls import default_context
+
+CLOSING = 2.0
+"""Seconds that closing an answer of somebody else's transport may take."""
+
+_PORTS = {"http": 80, "https": 443}
+_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=1000, keepalive_expiry=60.0)
+
+
+class FromHTTPX:
+    """Any httpx transport as a `wire.Transport`; `proxy`: the host and port of the proxy that it goes through."""
+
+    def __init__(self, transport: httpx.AsyncBaseTransport, proxy: str | None = None) -> None:
+        self._transport = transport
+        self._proxy = proxy
+
+    async def send(self, outgoing: Outgoing) -> HTTPXAnswer:
+        """Send a request; the answer once its head is there (see `wire.Transport.send`)."""
+        request = _request(outgoing)
+        with _our_errors(sent=False, proxy=self._proxy):
+            response = await self._transport.handle_async_request(request)
+        answer = HTTPXAnswer(response, outgoing.method)
+        if response.status_code == 407 and self._proxy is not None and outgoing.url.scheme == "http":
+            await answer.aclose()
+            raise _refused(f"407 {response.reason_phrase}", self._proxy)
+        return answer
+
+    async def aclose(self) -> None:
+        """Close the transport with all its connections."""
+        with _our_errors(sent=False):
+            await self._transport.aclose()
+
+
+class HTTPXAnswer:
+    """An answer of an httpx transport (`wire.Incoming`)."""
+
+    def __init__(self, response: httpx.Response, method: str) -> None:
+        self.status = response.status_code
+        self.headers = _headers(response)
+        self.reused = False
+        self.surplus = False
+        self.framed: Literal["length", "chunked", "close"] = _framed(response, method)
+        if not isinstance(response.stream, httpx.AsyncByteStream):
+            raise InvalidParameterError("the transport is not asynchronous: its answers cannot be awaited")
+        self._stream = response.stream
+        self._pieces: AsyncIterator[bytes] | None = None
+        self._end: HeadwaterError | Literal["whole"] | None = None
+
+    async def receive(self) -> bytes:
+        """The next piece of the body as it was sent, b"" at its end."""
+        if self._end is not None:
+            if isinstance(self._end, HeadwaterError):
+                raise self._end
+            return b""
+        if self._pieces is None:
+            self._pieces = self._stream.__aiter__()
+        try:
+            with _our_errors(sent=True):
+                async for piece in self._pieces:
+                    if piece:
+                        return piece
+        except BaseException as error:
+            await self._finish(error if isinstance(error, HeadwaterError) else closed_early())
+            raise
+        await self._finish("whole")
+        return b""
+
+    def ready(self) -> bool:
+        """Whether the body has ended."""
+        return self._end is not None
+
+    async def aclose(self) -> None:
+        """Give up, within 2 seconds. Idempotent."""
+        if self._end is None:
+            await self._finish(closed_early())
+
+    def drop(self) -> None:
+        """Let go: whose transport it is cleans up, or does not; nothing can be awaited here."""
+        if self._end is None:
+            self._end = closed_early()
+
+    async def _finish(self, end: HeadwaterError | Literal["whole"]) -> None:
+        self._end = end
+        # A transport that cannot close its own stream is nobody's news: the answer is over.
+        with move_on_after(CLOSING, shield=True), suppress(Exception):
+            close = getattr(self._pieces, "aclose", None)
+            if close is not None:
+                await close()
+            await self._stream.aclose()
+
+
+class PoolTransport(httpx.AsyncBaseTransport):
+    """Our pool as the transport of an `httpx.AsyncClient`: `AsyncClient(transport=PoolTransport())`.
+
+    httpx's timeouts for connecting and reading hold; those for writing and for the pool do not.
+    """
+
+    def __init__(self, pool: Pool | None = None) -> None:
+        self._pool = pool or Pool()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request the way httpx wants it."""
+        seconds = request.extensions.get("timeout") or {}
+        with _their_errors(request):
+            answer = await self._pool.send(_outgoing(request, seconds.get("connect")))
+        body = _Body(answer, request, seconds.get("read"))
+        return httpx.Response(answer.status, headers=answer.headers, stream=body)
+
+    async def aclose(self) -> None:
+        """Close the pool's idle connections."""
+        await self._pool.aclose()
+
+
+class _Body(httpx.AsyncByteStream):
+    def __init__(self, answer: Answer, request: httpx.Request, seconds: float | None) -> None:
+        self._answer = answer
+        self._request = request
+        self._seconds = seconds
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while piece := await self._receive():
+            yield piece
+
+    async def _receive(self) -> bytes:
+        try:
+            with _their_errors(self._request), fail_after(self._seconds):
+                return await self._answer.receive()
+        except TimeoutError as error:
+            raise httpx.ReadTimeout("the server sent nothing in time", request=self._request) from error
+
+    async def aclose(self) -> None:
+        await self._answer.aclose()
+
+
+class _PerLoop(httpx.AsyncBaseTransport):
+    # httpx's pool belongs to one event loop, a client of ours to any.
+
+    def __init__(self, make: Callable[[], httpx.AsyncBaseTransport]) -> None:
+        self._make = make
+        self._made: WeakKeyDictionary[object, httpx.AsyncBaseTransport] = WeakKeyDictionary()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        loop = current_token().native_token
+        transport = self._made.get(loop)
+        if transport is None:
+            transport = self._made[loop] = self._make()
+        return await transport.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        transport = self._made.pop(current_token().native_token, None)
+        if transport is not None:
+            await transport.aclose()
+
+
+def adapted(given: httpx.AsyncBaseTransport | Transport) -> Transport:
+    """What the caller passed as `transport=`, as ours."""
+    return FromHTTPX(given) if isinstance(given, httpx.AsyncBaseTransport) else given
+
+
+def proxied(proxy: str | None, *, http2: bool = False, context: ssl.SSLContext | None = None) -> FromHTTPX:
+    """Requests through a proxy (http, https, or socks5 where `socksio` is installed), over HTTP/2 if asked for.
+
+    Raises `CallError` where a package is missing, `InvalidParameterError` where the proxy's URL is wrong.
+    httpx's own pool serves these: close it (`aclose`) before the event loop ends.
+    """
+
+    if proxy is not None:
+        guard_proxy(proxy)
+
+    def make() -> httpx.AsyncBaseTransport:
+        return httpx.AsyncHTTPTransport(
+            proxy=proxy, http2=http2, verify=context or default_context(), limits=_LIMITS, trust_env=False
+        )
+
+    if http2 and find_spec("h2") is None:
+        raise CallError('HTTP/2 needs a package that is missing: pip install "headwater[http2]"')
+    try:
+        place = None if proxy is None else _place(httpx.URL(proxy))
+        make()
+    except ImportError as error:
+        raise CallError('SOCKS proxies need a package that is missing: pip install "httpx[socks]"') from error
+    except (ValueError, httpx.InvalidURL):  # their words hold the proxy's URL, and so its password
+        raise InvalidParameterError("this proxy's URL cannot be used") from None
+    return FromHTTPX(_PerLoop(make), place)
+
+
+def _place(proxy: httpx.URL) -> str:
+    """Host and port, which are all that is ever told of a proxy."""
+    if not proxy.host:
+        raise ValueError("no host")
+    host = f"[{proxy.host}]" if ":" in proxy.host else proxy.host
+    return f"{host}:{proxy.port or _PORTS.get(proxy.scheme, 1080)}"
+
+
+def _request(outgoing: Outgoing) -> httpx.Request:
+    headers = [("Host", outgoing.url.authority), *outgoing.headers]
+    if not isinstance(outgoing.body, bytes) and outgoing.length is not None:
+        headers.append(("Content-Length", str(outgoing.length)))
+    timeout = {"connect": outgoing.connect_timeout, "read": None, "write": None, "pool": None}
+    try:
+        return httpx.Request(
+            outgoing.method, str(outgoing.url), headers=headers, content=outgoing.body, extensions={"timeout": timeout}
+        )
+    except (ValueError, httpx.InvalidURL):  # holds the text, and so the credential
+        raise InvalidParameterError("a header or the URL has characters that cannot be sent") from None
+
+
+def _outgoing(request: httpx.Request, seconds: float | None) -> Outgoing:
+    url, length = request.url, request.headers.get("content-length")
+    target = url.raw_path.decode("ascii") or "/"
+    body: Any = request.stream
+    with suppress(httpx.RequestNotRead):
+        body = request.content
+    return Outgoing(
+        method=request.method,
+        url=Url(url.scheme, url.host, url.port or (443 if url.scheme == "https" else 80), target),
+        headers=[
+            (name.decode("latin-1"), value.decode("latin-1"))
+            for name, value in request.headers.raw
+            if name.lower() not in (b"host", b"content-length", b"transfer-encoding")
+        ],
+        body=body,
+        length=int(length) if length else None,
+        connect_timeout=seconds,
+    )
+
+
+def _headers(response: httpx.Response) -> dict[str, str]:
+    """As our own pool reads them: httpx guesses at the letters, and a URL's bytes would be lost to that."""
+    headers: dict[str, str] = {}
+    for raw, text in response.headers.raw:
+        name, value = raw.decode("latin-1").lower(), text.decode("latin-1")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
+
+
+def _framed(response: httpx.Response, method: str) -> Literal["length", "chunked", "close"]:
+    if response.http_version == "HTTP/2":
+        return "length"  # the end of a stream is said there, whatever the headers say
+    if "chunked" in response.headers.get("transfer-encoding", ""):
+        return "chunked"
+    bodiless = method == "HEAD" or response.status_code in (204, 304)
+    return "length" if bodiless or "content-length" in response.headers else "close"
+
+
+@contextmanager
+def _our_errors(*, sent: bool, proxy: str | None = None) -> Iterator[None]:
+    try:
+        yield
+    except HeadwaterError:
+        raise
+    except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
+        raise _ours(error, sent, proxy) from error
+    except Exception as error:
+        # httpcore reads a SOCKS proxy's answers with assertions, and socksio's own errors leave it as they are
+        if proxy is None or not (isinstance(error, AssertionError) or type(error).__module__.startswith("socksio")):
+            raise
+        raise _refused("what it answered is not SOCKS", proxy) from error
+
+
+def _ours(error: Exception, sent: bool, proxy: str | None) -> HeadwaterError:
+    words = redact_all(str(error)) or type(error).__name__
+    if isinstance(error, (httpx.ConnectTimeout, httpx.PoolTimeout)):
+        late = InferenceTimeoutError("no connection in time" + (f" through the proxy {proxy}" if proxy else ""))
+        late.phase = "connect"
+        return late
+    if isinstance(error, httpx.ProxyError):
+        return _refused(words, proxy)
+    if isinstance(error, (httpx.ConnectError, httpx.UnsupportedProtocol)):
+        through = f" (through the proxy {proxy})" if proxy else ""
+        return (TLSError if _is_tls(error) else ConnectError)(words + through)
+    if isinstance(error, httpx.ProtocolError) and "disconnected" not in words and "closed" not in words:
+        return ProtocolError(words)
+    return ConnectionLostError(words)
+
+
+def _refused(words: str, proxy: str | None) -> ProxyError:
+    """The error of a proxy that does not let the request through."""
+    status = int(words[:3]) if re.match(r"[1-5][0-9]{2}\b", words) else None
+    hint = "; give its user name and password in its URL" if status == 407 else ""
+    error = ProxyError(f"the proxy {proxy or 'on the way'} refused: {redact_all(words).strip()}{hint}")
+    error.proxy, error.status = proxy, status
+    return error
+
+
+def _is_tls(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, ssl.SSLError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+_THEIRS: dict[type[HeadwaterError], type[httpx.RequestError]] = {
+    InferenceTimeoutError: httpx.ConnectTimeout,
+    ConnectError: httpx.ConnectError,
+    ConnectionLostError: httpx.ReadError,
+    CallError: httpx.LocalProtocolError,
+    HeadwaterError: httpx.RemoteProtocolError,
+}
+
+
+@contextmanager
+def _their_errors(request: httpx.Request) -> Iterator[None]:
+    try:
+        yield
+    except HeadwaterError as error:
+        theirs = next(theirs for ours, theirs in _THEIRS.items() if isinstance(error, ours))
+        raise theirs(str(error), request=request) from error

@@ -1,0 +1,35 @@
+"""What the loggers of httpx's own parts may say: never a secret, at no level.
+
+httpcore logs the headers of answers, and a server may repeat a key in them; hpack logs those of requests, and the SOCKS
+part of httpcore a proxy's password. Our own transport logs nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import lru_cache
+from typing import Final
+
+from ..auth.secret import redact_all
+
+_ANSWERS: Final = ("httpx", *(f"httpcore.{part}" for part in ("connection", "http11", "http2", "proxy")))
+_REQUESTS: Final = ("hpack.hpack", "hpack.table", "httpcore.socks")
+
+
+@lru_cache(maxsize=1)
+def hush() -> None:
+    """See to it, once in a process."""
+    for name in _ANSWERS:
+        logging.getLogger(name).addFilter(_mask)
+    for name in _REQUESTS:
+        logging.getLogger(name).addFilter(_drop)
+
+
+def _mask(record: logging.LogRecord) -> bool:
+    record.msg, record.args = redact_all(record.getMessage()), ()
+    return True
+
+
+def _drop(record: logging.LogRecord) -> bool:
+    """Headers are compressed there, and passwords escaped, so that masking their text would not hide them."""
+    return record.levelno > logging.DEBUG
