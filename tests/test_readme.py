@@ -1,4 +1,7 @@
-"""The README holds: every Python example in it runs, its commands are the sessions', its table is the code's."""
+"""The pages hold: every Python example in them runs, their links lead somewhere, their tables are the code's.
+
+The pages are README, CONTRIBUTING, SECURITY, those of `docs`, and the benchmarks' own.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +20,16 @@ from headwater.providers.table import markdown
 from headwater.transport import httpx_adapter, transports
 
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-EXAMPLES = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+PAGES = {
+    str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
+    for path in sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/*.md")])
+}
+README = PAGES["README.md"]
+EXAMPLES = [
+    pytest.param(page, example, id=f"{page}-{number}")
+    for page, text in PAGES.items()
+    for number, example in enumerate(re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
+]
 
 
 @pytest.fixture(scope="module")
@@ -27,9 +38,14 @@ def everywhere() -> Iterator[str]:
         yield url
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=[f"example{number}" for number in range(len(EXAMPLES))])
+@pytest.mark.parametrize(("page", "example"), EXAMPLES)
 def test_every_example_runs(
-    example: str, everywhere: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    page: str,
+    example: str,
+    everywhere: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Every provider's real host is the emulator here; nothing else of an example is changed.
 
@@ -45,20 +61,40 @@ def test_every_example_runs(
     for name in ("TOGETHER_API_KEY", "REPLICATE_API_TOKEN", "FAL_KEY"):
         monkeypatch.setenv(name, "key-of-a-test")
     monkeypatch.chdir(tmp_path)
-    exec(compile(example, "README.md", "exec"), {"__name__": "__main__"})
+    exec(compile(example, page, "exec"), {"__name__": "__main__"})
 
 
 def test_there_are_examples() -> None:
-    assert len(EXAMPLES) >= 7
+    assert len(EXAMPLES) >= 12
+
+
+def test_the_readme_is_what_a_reader_wants_first() -> None:
+    assert len(README.splitlines()) <= 250
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_leads_to_a_file(page: str) -> None:
+    links = re.findall(r"\]\(([^)\s]+)\)", PAGES[page])
+    files = [link.partition("#")[0] for link in links if "://" not in link]
+    assert [file for file in files if file and not ((ROOT / page).parent / file).exists()] == []
+
+
+@pytest.mark.parametrize("page", sorted(page for page in PAGES if page not in {"README.md", "CHANGELOG.md"}))
+def test_the_readme_leads_to_every_page(page: str) -> None:
+    assert f"({page})" in README
+
+
+def between(page: str, mark: str) -> str:
+    """What stands in a page between a pair of comments."""
+    return PAGES[page].partition(f"<!-- {mark} -->\n")[2].partition(f"<!-- /{mark} -->")[0].strip()
 
 
 def test_the_table_is_the_codes() -> None:
-    written = README.partition("<!-- table -->\n")[2].partition("<!-- /table -->")[0].strip()
-    assert written == markdown()
+    assert between("docs/providers.md", "table") == markdown()
 
 
 def test_the_events_are_the_declarations() -> None:
-    written = README.partition("<!-- events -->\n")[2].partition("<!-- /events -->")[0].strip()
+    written = between("docs/streams.md", "events")
     declared: dict[str, list[str]] = {}
     for row in vars(Tasks).values():
         if isinstance(row, Task):

@@ -17,7 +17,7 @@ from .results import as_json
 from .terminal import is_terminal
 
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON.")]
-Markdown = Annotated[bool, Parameter(name="--markdown", negative="", help="Print the README's table.")]
+Markdown = Annotated[bool, Parameter(name="--markdown", negative="", help="Print the table of the documentation.")]
 _URL = "(a server's URL)"
 _USUAL: Final = 80
 """Columns of a terminal; in fewer, names are cut in two rather than cut off."""

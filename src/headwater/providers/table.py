@@ -1,4 +1,4 @@
-"""Who does what, as a Markdown table; the README's is this text, and a test compares them.
+"""Who does what, as a Markdown table; that of docs/providers.md is this text, and a test compares them.
 
 It knows no provider and no task by name: the rows of `PROVIDERS` say it all.
 """
