@@ -210,3 +210,36 @@ def test_whatever_is_read_is_a_result_or_refused(kind: type[msgspec.Struct], dat
     except (msgspec.ValidationError, HeadwaterError):
         return
     assert isinstance(found, kind)
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        '"usage": {"prompt_tokens": "3", "completion_tokens": 12.5, "unknown": [PAD]}',
+        '"usage": [PAD]',
+        '"model": [PAD]',
+        '"model": {"a": [PAD]}',
+        '"choices": [{"message": {"content": ["a", "b"], "PAD": NaN}, "finish_reason": {"why": [PAD]}}]',
+        '"choices": [null, {"message": {"content": [{"type": "text", "text": "PAD"}, "b"]}, "index": "0"}]',
+        '"choices": [{"message": {"content": {"text": "PAD"}}, "logprobs": {"content": [{"logprob": -inf}]}}]',
+        '"choices": [{"message": {"tool_calls": {"function": {"name": "f", "arguments": {"PAD": [NaN]}}}}}]',
+        '"choices": [{"message": "PAD"}]',
+        '"choices": [{"message": {}}, [PAD]]',
+        '"choices": {"PAD": 1}',
+        '"choices": "PAD"',
+    ],
+)
+def test_a_large_answer_is_read_as_a_small_one(member: str) -> None:
+    def told(pad: str, more: str) -> str:
+        text = f'{{"id": null, "created": "x", "choices": [], {member}{more}}}'
+        try:
+            found = decode(text.replace("PAD", pad).encode(), ChatCompletionOutput)
+        except UNREADABLE as error:
+            return type(error).__name__
+        return repr(found)
+
+    more = f', "y": ["\t", NaN, "{"x" * 70_000}"]'
+    assert told('"p"' if "[PAD]" in member else "p", "") == told('"p"' if "[PAD]" in member else "p", more)
+    large = "p" * 70_000
+    quoted = f'"{large}"' if "[PAD]" in member else large
+    assert told(quoted, "").replace(large, "p") == told('"p"' if "[PAD]" in member else "p", "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tracemalloc
 from collections.abc import Callable
 from typing import Any
@@ -12,18 +13,27 @@ from headwater.cli.files import OutputFile
 from headwater.cli.terminal import Cleaning, clean
 from headwater.errors import DecodeError, HeadwaterError, InputError, ProviderError
 from headwater.protocol.flow import Reply
+from headwater.protocol.framing import Frame
+from headwater.providers.openai_chat import decode_chunk
 from headwater.responses.decode import decode
 from headwater.responses.refusal import in_band
 from headwater.tasks.chat_types import ChatCompletionOutput
 
 SIZE = 3_000_000
-MANY = {
-    "lists": b"[" + b"[]," * (SIZE // 3) + b"[]]",
-    "names": b"{" + b",".join(b'"k%d":0' % i for i in range(SIZE // 12)) + b"}",
-    "numbers": b"[" + b"0," * (SIZE // 2) + b"0]",
-    "digits": b"1" * SIZE,
-    "depth": b"[" * SIZE,
-}
+
+
+def many(size: int) -> dict[str, bytes]:
+    """JSON values of about this many bytes."""
+    return {
+        "lists": b"[" + b"[]," * (size // 3) + b"[]]",
+        "names": b"{" + b",".join(b'"k%d":0' % i for i in range(size // 12)) + b"}",
+        "numbers": b"[" + b"0," * (size // 2) + b"0]",
+        "digits": b"1" * size,
+        "depth": b"[" * size,
+    }
+
+
+MANY = many(SIZE)
 
 
 def peak(work: Callable[[], object]) -> int:
@@ -49,6 +59,35 @@ def test_an_answer_of_many_values_is_not_built(form: str, value: bytes) -> None:
         assert isinstance(found.value, DecodeError | ProviderError)
 
     assert peak(read) < 3 * len(body)
+
+
+@pytest.mark.parametrize("value", ["lists", "names", "numbers"])
+@pytest.mark.parametrize(
+    "odd", ["null", '"model":7', '"y":NaN', '"y":-inf', r'"y":"\ud83d"', '"usage":[]', '"usage":%b']
+)
+@pytest.mark.parametrize("piece", ["message", "delta"])
+def test_many_values_beside_an_odd_member_are_not_built(piece: str, odd: str, value: str) -> None:
+    """What the type has no member for is passed over, however much of it there is, whole and in a stream's event."""
+    if "ud83d" in odd and piece == "delta":
+        return  # its fold is given all that was sent, so that the other half finds this one
+    odd = odd if ":" in odd else '"model":null'
+    form = '{"x":%b,"choices":[{"index":"0","PIECE":{"content":"a"},"logprobs":{"content":[{"logprob":NaN}]}}],'
+    body = (form.replace("PIECE", piece) + odd + "}").replace("%b", many(SIZE // 10)[value].decode()).encode()
+    reply = Reply(status=200, headers={"content-type": "application/json"}, body=body, url="https://one.example/")
+    found: list[Any] = []
+
+    def read() -> None:
+        if piece == "message":
+            found.append(decode(reply, ChatCompletionOutput))
+        else:
+            found.append(decode_chunk(Frame(event="", data=body)))
+
+    most = 5 if r"\u" in odd else 4  # of which one more is the text with U+FFFD, and one that with the numbers
+    assert peak(read) < most * len(body)
+    choice = found[0].choices[0]
+    assert (choice.index, getattr(choice, piece).content) == (0, "a")
+    assert math.isnan(choice.logprobs.content[0].logprob)
+    assert not found[0].usage or found[0].usage.total_tokens is None
 
 
 def test_the_error_in_a_large_answer_is_read_alone() -> None:

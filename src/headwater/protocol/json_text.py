@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
@@ -27,6 +28,13 @@ _SPELLED: Final = re.compile(
     r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)|([-+]?)\b(?:(nan)|inf(?:inity)?)\b', re.IGNORECASE | re.DOTALL
 )
 
+_IRREGULAR: Final = re.compile(
+    r'("(?:[^"\\]|\\.)*(?:"|\\?\Z))|([-+]?)\b(?:(nan)|inf(?:inity)?)\b', re.IGNORECASE | re.DOTALL
+)
+_CONTROLS: Final = re.compile("[\x00-\x1f]")
+_NAN: Final = b"-0.0e-90417"
+_INFINITY: Final = "1e90417"
+
 
 def loads(data: bytes, *, halves: bool = False) -> Any:
     """The value that the text stands for; NaN and the infinities are floats. Raises one of `UNREADABLE`.
@@ -38,13 +46,32 @@ def loads(data: bytes, *, halves: bool = False) -> Any:
     except UNREADABLE:
         text = data.decode(json.detect_encoding(data)).strip(_AROUND)
     if not halves:
-        text = _HALVES.sub(lambda found: r"\ufffd" if found[1] else found[0], text)
+        text = _HALVES.sub(_whole, text)
     try:
         return json.loads(text, strict=False)
     except ValueError:
         if len(text) > _SHORT or (spelled := _SPELLED.sub(_number, text)) == text:
             raise
     return json.loads(spelled, strict=False)
+
+
+def regular(data: bytes) -> bytes:
+    """The text in strict JSON, for a reader that passes over members without building them; `loads_regular` reads its
+    parts. Numbers that JSON lacks are numbers there that nobody writes. Raises one of `UNREADABLE`."""
+    try:
+        msgspec.json.decode(data, type=msgspec.Raw)  # checks the syntax, builds nothing
+    except RecursionError:
+        raise
+    except UNREADABLE:
+        text = data.decode(json.detect_encoding(data)).strip(_AROUND)
+        data = _replaced(_IRREGULAR, _regular, _replaced(_HALVES, _whole, text)).encode()
+        msgspec.json.decode(data, type=msgspec.Raw)
+    return data
+
+
+def loads_regular(part: bytes) -> Any:
+    """The value of a part of a `regular` text."""
+    return loads(part.replace(_NAN, b"NaN") if _NAN in part else part)
 
 
 def has_halves(data: bytes) -> bool:
@@ -60,13 +87,9 @@ def dumps(value: Any) -> bytes:
 def is_json(data: bytes) -> bool:
     """Whether the text is whole JSON, as `loads` reads it."""
     try:
-        msgspec.json.decode(data, type=msgspec.Raw)  # checks the syntax, builds nothing
-        data.decode()
+        regular(data).decode()
     except UNREADABLE:
-        try:
-            loads(data)
-        except UNREADABLE:
-            return False
+        return False
     return True
 
 
@@ -86,3 +109,23 @@ def _number(found: re.Match[str]) -> str:
     if found[1] is None:
         return found[0]
     return "NaN" if found[2] else f"{found[1].strip('+')}Infinity"
+
+
+def _whole(found: re.Match[str]) -> str:
+    return r"\ufffd" if found[1] else found[0]
+
+
+def _replaced(pattern: re.Pattern[str], replace: Callable[[re.Match[str]], str], text: str) -> str:
+    """As the pattern's `sub` does it, which keeps all matches until its end: here only those that change."""
+    pieces, start = [], 0
+    for found in pattern.finditer(text):
+        if (new := replace(found)) != found[0]:
+            pieces += [text[start : found.start()], new]
+            start = found.end()
+    return "".join([*pieces, text[start:]]) if pieces else text
+
+
+def _regular(found: re.Match[str]) -> str:
+    if found[1] is not None:
+        return _CONTROLS.sub(lambda control: f"\\u{ord(control[0]):04x}", found[1])
+    return _NAN.decode() if found[3] else found[2].strip("+") + _INFINITY

@@ -19,7 +19,7 @@ from ..protocol.flow import END, Call, End, Flow, Reply, Request, Send, Stream
 from ..protocol.framing import Frame
 from ..protocol.json_text import UNREADABLE, has_halves, loads
 from ..responses.decode import decode
-from ..responses.json_decoder import convert
+from ..responses.json_decoder import convert, loads_for
 from ..responses.json_decoder import decode as read_json
 from ..responses.message import line
 from ..responses.refusal import SHOWN_BYTES, in_band, in_choice, instead
@@ -163,7 +163,7 @@ def odd_event(frame: Frame, kind: type[T], framed: Callable[[dict[str, Any]], di
     if not text or text == DONE:
         return END if text else None
     try:
-        value = loads(text)
+        value = loads_for(text, kind)
         if value is None or value == {}:
             return None
         return convert(framed(value) if isinstance(value, dict) else value, kind)

@@ -4,8 +4,9 @@ The type says what is needed. A member without a default must be there. One with
 does not fit is an error where the type takes no null, and the default where it does, unless a mark says otherwise:
 `NEEDED`, `UNNEEDED` or `KEPT`. What has only another spelling is read: a number for a name, a text that is a number,
 a text in pieces. The strict reading is msgspec's and costs what it costs; the other one is only made after it has
-failed, and works on any type, so that a new type or member needs nothing of its own. Whoever calls keeps the bytes
-for `raw`. Pure.
+failed, and works on any type, so that a new type or member needs nothing of its own. Of a large text it builds only
+what the type has a member for, and of a list that is no list of its items their first ones: it costs as much memory as
+what the type asked for. Whoever calls keeps the bytes for `raw`. Pure.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Annotated, Any, Final, Literal, TypeVar, Union, cast, get_arg
 import msgspec
 from msgspec import NODEFAULT, Meta
 
-from ..protocol.json_text import UNREADABLE, dumps, loads
+from ..protocol.json_text import UNREADABLE, dumps, loads, loads_regular, regular
 
 T = TypeVar("T")
 
@@ -32,6 +33,10 @@ UNNEEDED: Final = Meta(extra={"odd": "default"})
 KEPT: Final = Meta(extra={"odd": "kept"})
 """What does not fit says something all the same, and stays as it came."""
 
+_SMALL: Final = 1 << 16
+"""Bytes; a text that is no longer is built whole."""
+_HEAD: Final = 16
+"""Items of a large list that are read before the others are looked at."""
 _LISTS: Final = (list, tuple, set, frozenset)
 _SORTS: Final[dict[type, tuple[type, ...]]] = {list: _LISTS, str: (bytes,), int: (float,), float: (int,)}
 _NAMES: Final = {dict: "object", list: "array", tuple: "array", type(None): "null"}
@@ -44,10 +49,15 @@ def decode(data: bytes, kind: type[T]) -> T:
     except UNREADABLE as failure:
         strict = failure
     try:
-        value = loads(data)
+        value = loads_for(data, kind)
     except UNREADABLE:
         raise strict from None
     return convert(value, kind)
+
+
+def loads_for(data: bytes, kind: Any) -> Any:
+    """The value that the text stands for; of a large text, what this type reads of it. Raises one of `UNREADABLE`."""
+    return loads(data) if len(data) <= _SMALL else _pruned(regular(data), kind)
 
 
 def convert(value: Any, kind: type[T]) -> T:
@@ -58,6 +68,91 @@ def convert(value: Any, kind: type[T]) -> T:
 @lru_cache(maxsize=256)
 def _decoder(kind: Hashable) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(kind)
+
+
+def _pruned(text: bytes, kind: Any) -> Any:
+    """The value of a regular text without what the type has no use for: what it is read as is the same."""
+    if len(text) <= _SMALL or _mark(kind) == "kept":
+        return loads_regular(text)
+    plain = _kinds(kind)
+    opening = text.lstrip()[:1]
+    if opening.isdigit() or opening == b"-":
+        return float(text)  # an integer of so many digits is none that Python reads
+    if Any in plain or opening not in (b"{", b"["):
+        return loads_regular(text)
+    if opening == b"{":
+        structs = [each for each in plain if _is_struct(each)]
+        if structs:
+            return _pruned_members(text, structs)
+        return loads_regular(text) if dict in map(_origin, plain) else {}
+    return _pruned_items(text, plain)
+
+
+def _pruned_members(text: bytes, kinds: list[type[msgspec.Struct]]) -> dict[str, Any]:
+    fields = {field.encode_name: field.type for kind in reversed(kinds) for field in _fields(kind)}
+    found = _outline(tuple(fields)).decode(text)
+    parts = zip(fields.items(), msgspec.structs.astuple(found), strict=True)
+    return {name: _pruned(bytes(part), kind) for (name, kind), part in parts if part is not msgspec.UNSET}
+
+
+def _pruned_items(text: bytes, kinds: tuple[Any, ...]) -> list[Any]:
+    """The items, or those up to the first that is no item, where that is one of the first."""
+    lists = [each for each in kinds if _origin(each) in _LISTS]
+    if not lists and str not in kinds:
+        return []
+    items = {each for kind in lists for each in get_args(kind) or (Any,) if each is not ...} or {
+        str
+    }  # a text in pieces
+    item = reduce(or_, items)
+    head: list[Any] = []
+    for part in msgspec.structs.astuple(_head().decode(text)):
+        if part is msgspec.UNSET:
+            return head
+        head.append(_pruned(bytes(part), item))
+        try:
+            _item(head[-1], item, "$")
+        except msgspec.ValidationError:
+            return head
+    if not any(map(_has_struct, items)):
+        return cast("list[Any]", loads_regular(text))
+    return [_pruned(bytes(part), item) for part in _decoder(list[msgspec.Raw]).decode(text)]
+
+
+def _has_struct(kind: Any) -> bool:
+    return any(_is_struct(each) or any(map(_has_struct, get_args(each))) for each in _kinds(kind))
+
+
+def _is_struct(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+
+
+def _kinds(kind: Any) -> tuple[Any, ...]:
+    """The types that a type takes, without their marks."""
+    origin = get_origin(kind)
+    if origin is Annotated:
+        return _kinds(get_args(kind)[0])
+    if origin in (Union, types.UnionType):
+        return tuple(each for part in get_args(kind) for each in _kinds(part))
+    return (Any,) if kind is msgspec.Raw else (kind,)
+
+
+def _origin(kind: Any) -> Any:
+    return get_origin(kind) or kind
+
+
+@lru_cache(maxsize=256)
+def _outline(names: tuple[str, ...]) -> msgspec.json.Decoder[Any]:
+    """Reads an object's members of these names without building them."""
+    fields = [(f"m{n}", msgspec.Raw, msgspec.UNSET) for n, _ in enumerate(names)]
+    renamed = {f"m{n}": name for n, name in enumerate(names)}
+    return msgspec.json.Decoder(msgspec.defstruct("Outline", fields, rename=renamed))
+
+
+@lru_cache(maxsize=1)
+def _head() -> msgspec.json.Decoder[Any]:
+    """Reads a list's first items without building them."""
+    fields = [(f"m{n}", msgspec.Raw, msgspec.UNSET) for n in range(_HEAD)]
+    return msgspec.json.Decoder(msgspec.defstruct("Head", fields, array_like=True))
 
 
 def _read(value: Any, kind: Any, path: str, exact: bool = False) -> Any:
@@ -76,7 +171,7 @@ def _read(value: Any, kind: Any, path: str, exact: bool = False) -> Any:
         return _annotated(value, kind, path, exact)
     if origin in (Union, types.UnionType):
         return _either(value, get_args(kind), path, exact)
-    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+    if _is_struct(kind):
         return _struct(value, kind, path)
     if origin in _LISTS or kind in _LISTS:
         return _list(value, kind, path, exact)
@@ -109,7 +204,7 @@ def _either(value: Any, kinds: tuple[Any, ...], path: str, exact: bool) -> Any:
 def _is_of_sort(value: Any, kind: Any) -> bool:
     plain = get_args(kind)[0] if get_origin(kind) is Annotated else kind
     plain = get_origin(plain) or plain
-    if isinstance(plain, type) and issubclass(plain, msgspec.Struct):
+    if _is_struct(plain):
         plain = dict
     return type(value) is plain or plain in _SORTS.get(type(value), ())
 
@@ -181,7 +276,7 @@ def _item(value: Any, kind: Any, path: str, exact: bool = False) -> Any:
         kinds = get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)
         if type(None) in kinds:
             return None
-        if value is None and any(isinstance(each, type) and issubclass(each, msgspec.Struct) for each in kinds):
+        if value is None and any(map(_is_struct, kinds)):
             return NODEFAULT
         raise
 
@@ -239,6 +334,6 @@ def _name(kind: Any) -> str:
     if origin is Literal:
         return " | ".join(map(repr, get_args(kind)))
     plain = origin or kind
-    if isinstance(plain, type) and issubclass(plain, msgspec.Struct):
+    if _is_struct(plain):
         return "object"
     return _NAMES.get(plain, getattr(plain, "__name__", str(plain)))

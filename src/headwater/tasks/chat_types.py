@@ -125,7 +125,7 @@ class ChatCompletionOutputMessage(OpenOutput):
 
     def mirror(self) -> None:
         """Remember that `reasoning` is but `reasoning_content` under its other name."""
-        self.__dict__["_mirrored"] = True
+        vars(self)["_mirrored"] = True
 
     @property
     def mirrored(self) -> bool:
@@ -134,7 +134,7 @@ class ChatCompletionOutputMessage(OpenOutput):
 
     def came_in(self, parts: list[Any]) -> None:
         """Remember the parts that the content came in."""
-        self.__dict__["_parts"] = parts
+        vars(self)["_parts"] = parts
 
     def content_parts(self) -> list[Any] | None:
         """The parts in which the provider gave content and reasoning; None where it gave a text, and where they are
@@ -317,7 +317,7 @@ class ChatCompletionStreamOutput(OpenOutput):
 
     def keep_halves(self, chunk: ChatCompletionStreamOutput, sent: dict[str, Any]) -> None:
         """Remember the same chunk with halves of characters, and what was sent for it."""
-        self.__dict__["_halves"] = chunk, sent
+        vars(self)["_halves"] = chunk, sent
 
     def in_halves(self) -> tuple[ChatCompletionStreamOutput, dict[str, Any]]:
         """The chunk and what was sent for it, with the halves of characters that are U+FFFD in itself."""

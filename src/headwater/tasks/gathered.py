@@ -14,7 +14,7 @@ empty text take the place of nothing. The cost is linear in what comes.
 from __future__ import annotations
 
 import binascii
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from .cut_text import CutText, healed_all
 
@@ -59,7 +59,7 @@ class Gathered:
 
     def _take(self, name: str, value: Any) -> bool:
         known: Any = self._members.get(name)
-        kind: type[Gathered | _Items | CutText]
+        kind: Any
         if isinstance(value, dict):
             kind = Gathered
         elif isinstance(value, list) and self._pieces:
@@ -71,9 +71,8 @@ class Gathered:
             return bool(known != value)
         new = type(known) is not kind
         if new:
-            known = self._members[name] = Gathered(self._pieces) if kind is Gathered else kind()  # type: ignore[call-arg]
-        into = cast("Any", known)
-        return bool(into.take(value) if kind is CutText else into.add(value)) or new
+            known = self._members[name] = Gathered(self._pieces) if kind is Gathered else kind()
+        return bool(known.take(value) if kind is CutText else known.add(value)) or new
 
     def get(self, name: str) -> Any:
         """What a member that is no object, list or text in pieces has been said to be."""

@@ -93,7 +93,7 @@ def _parts(output: Output) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def _made(kind: type[S], fields: dict[str, Any], beside: dict[str, Any]) -> S:
     output = kind(**fields)
-    output.__dict__.update(beside)
+    vars(output).update(beside)
     return output
 
 
@@ -106,11 +106,11 @@ class OpenOutput(Output):
 
     def part_of(self, body: bytes, *way: str | int) -> None:
         """Remember the answer that this is a part of: its bytes, and the names and numbers that lead here."""
-        self.__dict__["_part"] = body, way
+        vars(self)["_part"] = body, way
 
     def hold(self, further: dict[str, Any]) -> None:
         """Keep members that no field holds."""
-        self.__dict__["_further"] = further
+        vars(self)["_further"] = further
 
     @property
     def held(self) -> dict[str, Any] | None:

@@ -101,7 +101,7 @@ class TextGenerationStreamOutput(Output):
     def keep_halves(self, text: Any) -> None:
         """Remember the token's text with halves of characters, which are U+FFFD in itself; only for the fold."""
         if isinstance(text, str):
-            self.__dict__["_halves"] = text
+            vars(self)["_halves"] = text
 
 
 class TextGenerationInputGrammarType(msgspec.Struct):
