@@ -12,7 +12,7 @@ from typing import Any
 import blockbuster
 import hypothesis  # noqa: F401 - its plugins' warnings belong here, not into the end of a run
 import pytest
-from drivers import LOOPS, Driver
+from support.drivers import LOOPS, Driver
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

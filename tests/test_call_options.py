@@ -15,8 +15,8 @@ from unittest.mock import AsyncMock, create_autospec
 import anyio
 import httpx
 import pytest
-from drivers import Driver, in_thread
-from pair_cases import ARGUMENTS
+from support.drivers import Driver, in_thread
+from support.provider_task_pairs import ARGUMENTS
 
 from headwater import (
     AsyncInferenceClient,

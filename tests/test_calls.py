@@ -12,12 +12,12 @@ from typing import Any
 import httpx
 import numpy
 import pytest
-from drivers import Driver
-from memory import Answer, Memory
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
+from support.drivers import Driver
+from support.memory_transport import Answer, Memory
 
 import headwater
 from headwater import (

@@ -18,8 +18,8 @@ import anyio
 import psutil  # type: ignore[import-untyped]
 import pytest
 import trio
-from drivers import Driver
-from memory import FOREVER, SSE, Answer, Memory
+from support.drivers import Driver
+from support.memory_transport import FOREVER, SSE, Answer, Memory
 from trio.testing import MockClock
 
 from headwater import AsyncInferenceClient, CallError, ClosedError, HeadwaterError, IncompleteStreamError, Timeout

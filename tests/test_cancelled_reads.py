@@ -14,12 +14,12 @@ from typing import Any
 import anyio
 import pytest
 import trio
-from drivers import Driver
-from far_side import FarSide, Step, chunks, head
-from job_vendors import VENDORS, Vendor, submissions
-from job_vendors import everywhere as everywhere
-from job_vendors import running as running
-from memory import SSE, Answer, Memory
+from support.drivers import Driver
+from support.job_providers import VENDORS, Vendor, submissions
+from support.job_providers import everywhere as everywhere
+from support.job_providers import running as running
+from support.memory_transport import SSE, Answer, Memory
+from support.scripted_stream import FarSide, Step, chunks, head
 from trio.testing import MockClock
 
 from headwater import AsyncInferenceClient, ClosedError, InferenceTimeoutError, Timeout

@@ -16,7 +16,7 @@ from typing import Any
 
 import httpx
 import pytest
-from drivers import Driver
+from support.drivers import Driver
 
 from headwater import (
     AsyncInferenceClient,
@@ -209,7 +209,7 @@ async def test_a_model_that_is_set_is_asked(driver: Driver) -> None:
     for name in ("x", "y"):
         client.model = name
         if driver.blocking:
-            from drivers import in_thread
+            from support.drivers import in_thread
 
             await in_thread(client.chat_completion, ASKED)
         else:

@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
-from drivers import Driver
+from support.drivers import Driver
 
 from headwater import (
     AsyncInferenceClient,

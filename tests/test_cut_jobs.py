@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import pytest
-from drivers import Driver
-from far_side import END, FarSide, Step, chunks, head
+from support.drivers import Driver
+from support.scripted_stream import END, FarSide, Step, chunks, head
 
 from headwater import DecodeError, HeadwaterError, TransportError
 from headwater.transport.pool import Pool

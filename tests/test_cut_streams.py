@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from drivers import Driver
-from far_side import END, RESET, FarSide, Step, chunks, head
-from memory import SSE, Answer, Memory
-from recordings import exchanges
+from support.drivers import Driver
+from support.memory_transport import SSE, Answer, Memory
+from support.recordings.exchange import exchanges
+from support.scripted_stream import END, RESET, FarSide, Step, chunks, head
 
 from headwater import AsyncInferenceClient, HeadwaterError, IncompleteStreamError
 from headwater.emulator import faults

@@ -12,8 +12,8 @@ from typing import Any
 
 import anyio
 import pytest
-from drivers import Driver
-from memory import Answer, Memory
+from support.drivers import Driver
+from support.memory_transport import Answer, Memory
 
 from headwater import InferenceTimeoutError, InputPolicy, Timeout
 from headwater.emulator import faults

@@ -14,7 +14,7 @@ from typing import Any
 
 import anyio
 import pytest
-from memory import FOREVER, SSE, Answer, Memory, Step, in_turn
+from support.memory_transport import FOREVER, SSE, Answer, Memory, Step, in_turn
 from trio.testing import MockClock
 
 from headwater import (

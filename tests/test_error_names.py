@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from drivers import Driver
+from support.drivers import Driver
 
 import headwater
 from headwater import (

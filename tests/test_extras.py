@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-from drivers import Driver, in_thread
+from support.drivers import Driver, in_thread
 
 import headwater
 from headwater import AsyncInferenceClient, InferenceApi, InferenceClient, InputPolicy

@@ -10,7 +10,7 @@ from typing import Any
 
 import anyio
 import pytest
-from drivers import LOOPS, Driver
+from support.drivers import LOOPS, Driver
 from test_fault_matrix import CANARY, CELLS, LARGE, WHOLE, Row, ask, named, refute_secrets
 
 from headwater import HeadwaterError, InferenceTimeoutError, Route, Timeout

@@ -19,7 +19,7 @@ import anyio
 import anyio.to_thread
 import httpx
 import pytest
-from drivers import Driver
+from support.drivers import Driver
 
 import headwater
 from headwater import (

@@ -14,7 +14,7 @@ import anyio
 import httpx
 import pytest
 import trio.testing
-from drivers import Driver
+from support.drivers import Driver
 
 from headwater import (
     AsyncInferenceClient,

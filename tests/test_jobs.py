@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-import scripts
-from drivers import Driver
-from job_vendors import CANCELLING, KEY, VENDORS, Vendor, submissions, vendors
-from job_vendors import everywhere as everywhere
-from job_vendors import running as running
+from support import python_subprocess
+from support.drivers import Driver
+from support.job_providers import CANCELLING, KEY, VENDORS, Vendor, submissions, vendors
+from support.job_providers import everywhere as everywhere
+from support.job_providers import running as running
 
 from headwater import ContentRefusedError, JobFailedError, NotFoundError, ServerError, emulator
 from headwater.emulator.server import Emulator
@@ -138,7 +138,7 @@ def test_a_job_outlives_its_process(vendor: Vendor, everywhere: Emulator) -> Non
 
     method = vendor.task.replace("-", "_")
     arguments = (str(everywhere), vendor.provider, f"org/{vendor.task}", method)
-    with scripts.running(SUBMITS, *arguments, strict=False) as process:
+    with python_subprocess.running(SUBMITS, *arguments, strict=False) as process:
         assert process.stdout is not None
         job = process.stdout.readline()
         process.kill()

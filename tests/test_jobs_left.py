@@ -12,11 +12,11 @@ import anyio
 import anyio.to_thread
 import httpx
 import pytest
-import scripts
-from drivers import Driver
-from job_vendors import CANCELLING, VENDORS, Vendor, cancelling, submissions
-from job_vendors import everywhere as everywhere
-from job_vendors import running as running
+from support import python_subprocess
+from support.drivers import Driver
+from support.job_providers import CANCELLING, VENDORS, Vendor, cancelling, submissions
+from support.job_providers import everywhere as everywhere
+from support.job_providers import running as running
 
 from headwater import AsyncInferenceClient, InferenceTimeoutError, Timeout, emulator
 from headwater.emulator.server import Emulator
@@ -82,7 +82,7 @@ async def test_a_cancel_scope_cancels(vendor: Vendor, anyio_backend: Any, everyw
 
 CTRL_C = """
 from headwater import emulator
-from headwater.events import Started
+from headwater.protocol.events import Started
 client = InferenceClient(sys.argv[3], provider=sys.argv[2], api_key="key-of-a-test", transport=emulator.rewriting(URL))
 run = None
 try:
@@ -119,7 +119,7 @@ def test_ctrl_c_cancels(vendor: Vendor, everywhere: Emulator, how: str) -> None:
 def interruptible(script: str, *arguments: str) -> AbstractContextManager[Popen[str]]:
     """The script, with the usual SIGINT, also where whoever started the tests ignores it."""
     usual = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
-    return scripts.running(usual + script, *arguments, strict=False)
+    return python_subprocess.running(usual + script, *arguments, strict=False)
 
 
 @pytest.mark.parametrize("vendor", [vendor for vendor in VENDORS if not vendor.cancels], ids=str)

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import scripts
-from drivers import Driver
-from job_vendors import KEY, VENDORS
-from job_vendors import everywhere as everywhere
-from job_vendors import running as running
+from support import python_subprocess
+from support.drivers import Driver
+from support.job_providers import KEY, VENDORS
+from support.job_providers import everywhere as everywhere
+from support.job_providers import running as running
 
 from headwater.emulator.server import Emulator
 from headwater.protocol.flow import MIB
@@ -41,8 +41,8 @@ COMMAND = """
 import tracemalloc
 from headwater import emulator
 from headwater.cli import main
-from headwater.transport import choose, httpx_transport
-choose.Transports._make = lambda *_: httpx_transport.adapted(emulator.rewriting(URL))
+from headwater.transport import httpx_adapter, transports
+transports.Transports._make = lambda *_: httpx_adapter.adapted(emulator.rewriting(URL))
 prompt, path, *more = sys.argv[2:]
 if prompt.startswith("huge"):
     tracemalloc.start()
@@ -60,7 +60,7 @@ def command(
     monkeypatch.setenv("FAL_KEY", KEY)
 
     def run(prompt: str, *more: str) -> tuple[int, int, str]:
-        done = scripts.run(COMMAND, str(everywhere), prompt, str(tmp_path / "out.mp4"), *more, strict=False)
+        done = python_subprocess.run(COMMAND, str(everywhere), prompt, str(tmp_path / "out.mp4"), *more, strict=False)
         code, most = map(int, done.stdout.split())
         return code, most, done.stderr
 

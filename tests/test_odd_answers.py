@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy
 import pytest
-from drivers import Driver
-from memory import SSE, Answer, Memory
+from support.drivers import Driver
+from support.memory_transport import SSE, Answer, Memory
 
 from headwater import UnexpectedContentError
 

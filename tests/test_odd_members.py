@@ -10,8 +10,8 @@ import math
 from typing import Any
 
 import pytest
-from drivers import Driver
-from memory import SSE, Answer, Memory
+from support.drivers import Driver
+from support.memory_transport import SSE, Answer, Memory
 
 from headwater import AuthenticationError, DecodeError, MalformedEventError, RateLimitError, TransportError
 

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import httpx
 import pytest
-from drivers import Driver, in_thread
 from PIL import Image
+from support.drivers import Driver, in_thread
 
 from headwater import HeadwaterError, InvalidParameterError, Media, TranscriptionVerbose
 

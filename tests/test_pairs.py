@@ -1,6 +1,6 @@
 """Every provider x task pair once end to end: the plain call and the run, directly and through the router.
 
-The emulator is as strict as the vendors are; the pairs and what they are asked with are data, in pair_cases.py.
+The emulator is as strict as the vendors are; the pairs and what they are asked with are `support.provider_task_pairs`.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from typing import Any, NamedTuple, get_args, get_origin
 
 import numpy
 import pytest
-from drivers import Driver
-from pair_cases import (
+from PIL.Image import Image
+from support.drivers import Driver
+from support.provider_task_pairs import (
     ARGUMENTS,
     KEYLESS,
     MORE,
@@ -25,7 +26,6 @@ from pair_cases import (
     places_of,
     tasks_of,
 )
-from PIL.Image import Image
 
 from headwater import InvalidCredentialError, JobEvent, emulator
 from headwater.client.task_table import Tasks

@@ -18,9 +18,9 @@ import msgspec
 import numpy
 import pytest
 from PIL import Image
-from recorded_places import lost, recognise, tasks_of_models
-from recorded_play import run
-from recordings import CHAT, TEXT, VECTORS, Exchange, Left, Recognised, exchanges
+from support.recordings.exchange import CHAT, TEXT, VECTORS, Exchange, Left, Recognised, exchanges
+from support.recordings.replay import run
+from support.recordings.routes import lost, recognise, tasks_of_models
 
 from headwater import errors
 from headwater.client import hub

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from drivers import Driver
-from memory import SSE, Answer, Memory, in_turn
-from vendor_results import VENDORS, Vendor
+from support.drivers import Driver
+from support.memory_transport import SSE, Answer, Memory, in_turn
+from support.result_url_providers import VENDORS, Vendor
 
 from headwater import errors as e
 from headwater.responses.refusal import instead

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from drivers import Driver
-from memory import Answer, Memory
-from vendor_results import KEY, PNG, VENDORS, Vendor
+from support.drivers import Driver
+from support.memory_transport import Answer, Memory
+from support.result_url_providers import KEY, PNG, VENDORS, Vendor
 
 from headwater import CallError, DecodeError, HeadwaterError, InputPolicy, ProviderError
 from headwater.protocol.transport import Outgoing, quoted_url

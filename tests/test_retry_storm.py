@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 
 import pytest
-from storm import Storm
+from support.retry_storm import Storm
 
 from headwater import errors as e
 from headwater.engine.retry import Quota, Retries

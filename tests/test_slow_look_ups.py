@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 import anyio.to_thread
 import pytest
-from drivers import Driver
+from support.drivers import Driver
 
 from headwater import HeadwaterError, emulator
 

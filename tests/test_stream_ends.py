@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 import pytest
-from drivers import Driver
-from memory import SSE, Answer, Memory
+from support.drivers import Driver
+from support.memory_transport import SSE, Answer, Memory
 
 from headwater import (
     HeadwaterError,

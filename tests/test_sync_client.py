@@ -17,9 +17,9 @@ from typing import Any
 
 import anyio
 import pytest
-from drivers import LOOPS
-from memory import SSE, Answer, Memory
-from scripts import run, running
+from support.drivers import LOOPS
+from support.memory_transport import SSE, Answer, Memory
+from support.python_subprocess import run, running
 
 from headwater import AsyncInferenceClient, CallError, DecodeError, InferenceClient
 from headwater.blocking.portal import call

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scripts import PATIENCE, START, run, running
+from support.python_subprocess import PATIENCE, START, run, running
 
 from headwater import ClosedError, HeadwaterError, InferenceClient
 from headwater.blocking.portal import call
@@ -92,7 +92,7 @@ def test_ctrl_c_is_the_programs_own_traceback(server: faults.FaultServer, where:
 
 FIRST = """
 import signal, threading, time, os
-import headwater.portal, asyncio
+import headwater.blocking.portal, asyncio
 client = InferenceClient(base_url=URL)
 try:
     threading.Timer({seconds}, os.kill, (os.getpid(), signal.SIGINT)).start()
@@ -423,7 +423,7 @@ def test_a_task_that_ends_before_its_first_line_releases_its_caller() -> None:
 DEAD = """
 import asyncio, threading
 from headwater import HeadwaterError
-from headwater.portal import call
+from headwater.blocking.portal import call
 client = InferenceClient(base_url=URL)
 found = []
 def ask():

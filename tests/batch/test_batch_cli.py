@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from batch_server import Server, check_complete, results, serving, write_requests
-from cli.cli_processes import SECONDS, command_line, environment, on_terminal, shown, started
+from support.batch_server import Server, check_complete, results, serving, write_requests
+from support.cli_subprocess import SECONDS, command_line, environment, on_terminal, shown, started
 
 from headwater import emulator
 from headwater.batch.progress import Count

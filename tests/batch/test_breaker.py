@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from batch_server import Server, check_complete, results, serving, write_requests
+from support.batch_server import Server, check_complete, results, serving, write_requests
 
 from headwater import AsyncInferenceClient
 from headwater.batch import GaveUp, RecordFailed, run_batch

@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from batch_journals import PATH, FakeDisk, journal_on, line, marks
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from support.fake_disk import PATH, FakeDisk, journal_on, line, marks
 
 from headwater.batch.file_lock import JournalError
 from headwater.batch.journal import SECTOR, OpenJournal
@@ -266,9 +266,9 @@ def test_links_and_devices_are_refused(tmp_path: Path) -> None:
 TOO_LARGE = """
 import resource, sys
 from pathlib import Path
-from batch_journals import line
+from support.fake_disk import line
 from headwater.batch.journal import SECTOR, OpenJournal
-from headwater.batch.locking import JournalError
+from headwater.batch.file_lock import JournalError
 
 path = Path(sys.argv[1])
 opened = OpenJournal(path)

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from batch_server import Server, check_complete, results, serving, write_requests
-from cli.cli_processes import SECONDS, started
+from support.batch_server import Server, check_complete, results, serving, write_requests
+from support.cli_subprocess import SECONDS, started
 
 AT_ONCE = 8
 RECORDS = 240

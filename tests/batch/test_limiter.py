@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from lane_world import Down, InFlight, PerMinute, World, gone, refusal
+from support.limiter_simulation import Down, InFlight, PerMinute, World, gone, refusal
 
 from headwater.errors import ConnectError, HeadwaterError, InferenceTimeoutError, InvalidRequestError, RateLimitError
 from headwater.throttle.concurrency import Level

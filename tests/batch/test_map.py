@@ -10,7 +10,7 @@ from typing import Any
 
 import anyio
 import pytest
-from map_server import Chats, chat
+from support.chat_transport import Chats, chat
 
 from headwater import (
     AsyncInferenceClient,

@@ -12,7 +12,7 @@ from typing import Any
 import anyio
 import pytest
 import trio
-from map_server import Chats, chat
+from support.chat_transport import Chats, chat
 
 from headwater import AsyncInferenceClient, HeadwaterError, InferenceClient
 from headwater.batch import run_batch

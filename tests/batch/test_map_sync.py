@@ -9,8 +9,8 @@ from typing import Any
 
 import anyio
 import pytest
-import scripts
-from map_server import Chats, chat
+from support import python_subprocess
+from support.chat_transport import Chats, chat
 
 from headwater import (
     CallError,
@@ -208,10 +208,10 @@ except KeyboardInterrupt:
 
 
 def test_ctrl_c_leaves_it() -> None:
-    with emulator.running() as server, scripts.running(CTRL_C, str(server)) as process:
-        server.wait_for(lambda: len(server.requests) == 5, scripts.PATIENCE)
+    with emulator.running() as server, python_subprocess.running(CTRL_C, str(server)) as process:
+        server.wait_for(lambda: len(server.requests) == 5, python_subprocess.PATIENCE)
         process.send_signal(signal.SIGINT)
-        said, errors = process.communicate(timeout=scripts.PATIENCE)
+        said, errors = process.communicate(timeout=python_subprocess.PATIENCE)
         assert (process.returncode, errors) == (0, "")
         assert said.split() == ["interrupted", "0"]
         server.disconnected(count=5)

@@ -14,7 +14,7 @@ from typing import Any
 import anyio
 import httpx
 import pytest
-from batch_server import Server, check_complete, request, results, serving, text_for, write_requests
+from support.batch_server import Server, check_complete, request, results, serving, text_for, write_requests
 
 from headwater import AsyncInferenceClient, InferenceClient, Route
 from headwater.batch import runner

@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.append(str(Path(__file__).parents[1] / "web"))
-from web_servers import PATIENCE, serving
+from support.web_servers import PATIENCE, serving
 
 from headwater import AsyncInferenceClient
 from headwater.emulator import faults

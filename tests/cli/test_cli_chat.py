@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 import pytest
-from cli_saying import saying
+from support.stream_server import saying
 
 from headwater.cli import main
 

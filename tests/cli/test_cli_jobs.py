@@ -8,10 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from drivers import Driver
-from job_vendors import VENDORS, Vendor
-from job_vendors import everywhere as everywhere
-from job_vendors import running as running
+from support.drivers import Driver
+from support.job_providers import VENDORS, Vendor
+from support.job_providers import everywhere as everywhere
+from support.job_providers import running as running
 
 from headwater.cli import command, jobs
 from headwater.cli.progress import ProgressLine

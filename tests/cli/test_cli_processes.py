@@ -9,7 +9,7 @@ import sys
 from typing import Any
 
 import pytest
-from cli_processes import SECONDS, command_line, environment, started
+from support.cli_subprocess import SECONDS, command_line, environment, started
 
 import headwater
 from headwater.emulator import faults

@@ -8,10 +8,10 @@ import signal
 from typing import Any
 
 import pytest
-from cli_processes import SECONDS, on_terminal, shown
-from cli_saying import saying
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from support.cli_subprocess import SECONDS, on_terminal, shown
+from support.stream_server import saying
 
 from headwater.cli.terminal import Cleaning, clean
 from headwater.emulator import faults

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from _fault_calls import SOON
+from support.fault_client import SOON
 
 from headwater.emulator import faults
 from headwater.emulator.fixtures import headwater_emulator as headwater_emulator

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from _emulator_calls import client, events, unary
+from support.emulator_client import client, events, unary
 
 TGI = {"inputs": "a b", "parameters": {"max_new_tokens": 3, "details": True}}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from _emulator_jobs import VENDORS, Caller, Vendor
+from support.job_endpoints import VENDORS, Caller, Vendor
 
 from headwater import emulator
 

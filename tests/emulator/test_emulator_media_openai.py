@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from _emulator_calls import client, events
+from support.emulator_client import client, events
 
 from headwater.emulator.dialects import media
 from headwater.emulator.dialects.multipart import UnreadableError, parts

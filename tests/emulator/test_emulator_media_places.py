@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
-from _emulator_calls import client
+from support.emulator_client import client
 
 from headwater import emulator
 from headwater.emulator.dialects import media

@@ -9,8 +9,8 @@ from typing import Any
 
 import httpx
 import pytest
-from _emulator_calls import client
 from PIL import Image
+from support.emulator_client import client
 
 from headwater import emulator
 from headwater.emulator.dialects import hf_tasks, media, offers

@@ -6,8 +6,8 @@ from typing import Any
 
 import httpx
 import pytest
-from _emulator_calls import client
-from _emulator_jobs import PNG, VENDORS, Caller, path_of
+from support.emulator_client import client
+from support.job_endpoints import PNG, VENDORS, Caller, path_of
 
 from headwater import emulator
 from headwater.emulator.server import Emulator

@@ -8,7 +8,7 @@ import struct
 from typing import Any
 
 import pytest
-from _emulator_calls import CHAT, asking, client, events, unary
+from support.emulator_client import CHAT, asking, client, events, unary
 
 TOOLS = [
     {

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from _emulator_calls import CHAT, asking, client, ended, unary
+from support.emulator_client import CHAT, asking, client, ended, unary
 
 from headwater import emulator
 

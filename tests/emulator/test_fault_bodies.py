@@ -10,7 +10,7 @@ import zlib
 
 import httpx
 import pytest
-from _fault_calls import asked, post, read, text_in
+from support.fault_client import asked, post, read, text_in
 
 from headwater.emulator import faults
 from headwater.emulator.fault_server.answers import TEXT

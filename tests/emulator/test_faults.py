@@ -13,8 +13,8 @@ import threading
 
 import httpx
 import pytest
-from _emulator_calls import ended
-from _fault_calls import PATH, SOON, asked, datas, post, read, text_in
+from support.emulator_client import ended
+from support.fault_client import PATH, SOON, asked, datas, post, read, text_in
 
 from headwater.emulator import faults
 from headwater.emulator.fault_server.answers import PNG, TEXT, WORDS

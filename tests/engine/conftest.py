@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from files import FileServer, serving
+from support.file_server import FileServer, serving
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from typing import Any
 
 import httpx
 import pytest
-from drivers import Driver
-from memory import SSE, Answer, Memory
+from support.drivers import Driver
+from support.memory_transport import SSE, Answer, Memory
 
 from headwater import DecodeError, HeadwaterError, InvalidRequestError, ResponseTooLargeError, TransportError
 from headwater.engine.codings import BARREN, Unpack, coding_of

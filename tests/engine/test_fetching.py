@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from drivers import Driver
-from files import ANYWHERE, PNG, FileServer, exchange
-from memory import Answer, Memory, in_turn
+from support.drivers import Driver
+from support.file_server import ANYWHERE, PNG, FileServer, exchange
+from support.memory_transport import Answer, Memory, in_turn
 
 from headwater.engine.download import Download, fetch
 from headwater.engine.input_policy import InputPolicy

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from files import ANYWHERE, PNG, FileServer, exchange
-from memory import Answer, Memory, in_turn
+from support.file_server import ANYWHERE, PNG, FileServer, exchange
+from support.memory_transport import Answer, Memory, in_turn
 
 from headwater import Timeout
 from headwater.engine import input_policy

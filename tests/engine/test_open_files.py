@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from drivers import Driver
-from files import FileServer
+from support.drivers import Driver
+from support.file_server import FileServer
 
 from headwater import InferenceClient, InputError, InputPolicy
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from files import FileServer
+from support.file_server import FileServer
 
 from headwater import IncompleteStreamError
 

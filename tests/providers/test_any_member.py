@@ -16,9 +16,9 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from job_cases import JOBS
-from media_cases import CDN, FLAC, HEAR, IMAGE, JPEG, MP4, PNG, SOUND
-from play import call, play, reply
+from support.flow_player import call, play, reply
+from support.job_cases import JOBS
+from support.media_cases import CDN, FLAC, HEAR, IMAGE, JPEG, MP4, PNG, SOUND
 
 from headwater.media.media import Media
 from headwater.protocol.flow import Call

@@ -6,7 +6,7 @@ import copy
 from typing import Any
 
 import pytest
-from play import call, events, play, reply
+from support.flow_player import call, events, play, reply
 
 from headwater import errors as e
 from headwater.protocol.flow import END

@@ -7,7 +7,7 @@ import struct
 from typing import Any
 
 import pytest
-from play import call, play, reply
+from support.flow_player import call, play, reply
 
 from headwater import errors as e
 from headwater.providers import flow_for

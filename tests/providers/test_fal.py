@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from fal_cases import (
+from support.fal_cases import (
     BODIES,
     IMAGE,
     PATH,
@@ -20,8 +20,8 @@ from fal_cases import (
     sent_in,
     status,
 )
-from hf_cases import FLAC, PNG
-from play import Answer, Played, call, play, reply
+from support.flow_player import Answer, Played, call, play, reply
+from support.pipeline_cases import FLAC, PNG
 
 from headwater import errors as e
 from headwater.media.media import Media

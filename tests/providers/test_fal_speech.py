@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from fal_cases import ROUTER, STORED, data, run, sent_in
-from hf_cases import FLAC
-from play import reply
+from support.fal_cases import ROUTER, STORED, data, run, sent_in
+from support.flow_player import reply
+from support.pipeline_cases import FLAC
 
 from headwater import errors as e
 from headwater.media.media import Media

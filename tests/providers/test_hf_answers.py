@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hf_cases import (
+from support.flow_player import play, reply
+from support.pipeline_cases import (
     B64,
     FLAC,
     IMAGES,
@@ -23,7 +24,6 @@ from hf_cases import (
     some_call,
     url_of,
 )
-from play import play, reply
 
 from headwater import errors as e
 from headwater.media.images import data_url

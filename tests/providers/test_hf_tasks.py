@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hf_cases import (
+from support.flow_player import play, reply
+from support.pipeline_cases import (
     ANSWER,
     ASKED,
     B64,
@@ -32,7 +33,6 @@ from hf_cases import (
     loaded_for,
     places,
 )
-from play import play, reply
 
 from headwater import errors as e
 from headwater.protocol.flow import Loaded

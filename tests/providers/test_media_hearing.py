@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from media_cases import FLAC, HEAR, SOUND
-from play import Played, call, play, reply
+from support.flow_player import Played, call, play, reply
+from support.media_cases import FLAC, HEAR, SOUND
 
 from headwater import errors as e
 from headwater.protocol.flow import Call, Loaded, Part, Reply

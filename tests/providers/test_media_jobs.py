@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from job_cases import JOBS, JobCase
-from media_cases import CDN, IMAGE, JPEG, MP4, PNG
-from play import Played, call, play, reply
+from support.flow_player import Played, call, play, reply
+from support.job_cases import JOBS, JobCase
+from support.media_cases import CDN, IMAGE, JPEG, MP4, PNG
 
 from headwater import errors as e
 from headwater.media.media import Media

@@ -7,7 +7,8 @@ import warnings
 from typing import Any
 
 import pytest
-from media_cases import (
+from support.flow_player import Played, call, play, reply
+from support.media_cases import (
     ANIMATE,
     B64,
     CDN,
@@ -24,7 +25,6 @@ from media_cases import (
     SPEAK,
     Case,
 )
-from play import Played, call, play, reply
 
 from headwater import errors as e
 from headwater.media.media import Media

@@ -6,8 +6,8 @@ import io
 from typing import Any
 
 import pytest
-from media_cases import B64, DRAW, FLAC, HEAR, SOUND, SPEAK
-from play import call, play, reply
+from support.flow_player import call, play, reply
+from support.media_cases import B64, DRAW, FLAC, HEAR, SOUND, SPEAK
 from test_media_hearing import fields
 
 from headwater import errors as e

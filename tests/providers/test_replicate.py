@@ -6,9 +6,9 @@ import math
 from typing import Any
 
 import pytest
-from fal_cases import PICTURE, SIZE, URL, data, sent_in
-from hf_cases import FLAC, MP4, PNG
-from play import Answer, Played, call, play, reply
+from support.fal_cases import PICTURE, SIZE, URL, data, sent_in
+from support.flow_player import Answer, Played, call, play, reply
+from support.pipeline_cases import FLAC, MP4, PNG
 
 from headwater import errors as e
 from headwater.media.media import Media

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from play import call, play, reply
+from support.flow_player import call, play, reply
 
 from headwater.errors import MissingModelError, UnknownProviderError, UnsupportedTaskError
 from headwater.protocol.url import parse_url

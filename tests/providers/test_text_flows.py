@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from play import call, events, play, reply
+from support.flow_player import call, events, play, reply
 
 from headwater import errors as e
 from headwater.protocol.flow import END

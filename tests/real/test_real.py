@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy
 import pytest
-from drivers import BlockingClient, Driver, in_thread
 from servers import running
+from support.drivers import BlockingClient, Driver, in_thread
 
 from headwater import Timeout
 from headwater.errors import InferenceTimeoutError, InvalidRequestError, NotFoundError, ProviderError, RateLimitError

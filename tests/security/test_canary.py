@@ -14,8 +14,8 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
-from drivers import Driver
-from echoes import ALL, ECHOES, KEY, EchoServer, echoing, held, leaks
+from support.drivers import Driver
+from support.key_echo_server import ALL, ECHOES, KEY, EchoServer, echoing, held, leaks
 
 from headwater import (
     AsyncInferenceClient,

@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 import pytest
-from drivers import Driver
-from memory import Answer, Memory
+from support.drivers import Driver
+from support.memory_transport import Answer, Memory
 
 from headwater import CallError, HeadwaterError, InputPolicy, Job
 from headwater.protocol.transport import Outgoing

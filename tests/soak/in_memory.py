@@ -14,9 +14,9 @@ from unittest import mock
 
 from anyio import CancelScope, create_task_group
 from anyio.lowlevel import checkpoint
-from far_side import FarSide, Step, head
 from soak import load
 from soak.server import SHORT, STREAMS, text_of
+from support.scripted_stream import FarSide, Step, head
 
 from headwater import AsyncInferenceClient
 from headwater.transport.pool import Pool

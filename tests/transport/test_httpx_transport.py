@@ -203,7 +203,7 @@ async def test_a_certificate_that_nobody_vouches_for(serve: Any, echo: Any) -> N
 
 def test_what_is_missing_or_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "h2", None)
-    with pytest.raises(CallError, match=r"pip install headwater\[http2\]"):
+    with pytest.raises(CallError, match=r'pip install "headwater\[http2\]"'):
         proxied(None, http2=True)
     for url in ("http://", "gopher://user:secret@proxy", "http://user:secret@proxy:port"):
         with pytest.raises(InvalidParameterError) as caught:
@@ -291,5 +291,5 @@ def test_proxies_of_the_environment(environ: dict[str, str], url: str, expected:
 
 
 def test_httpx_is_loaded_only_when_asked_for() -> None:
-    code = "import sys, headwater.transport.choose; sys.exit('httpx' in sys.modules)"
+    code = "import sys, headwater.transport.transports; sys.exit('httpx' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 import anyio
 import pytest
-import scripts
+from support import python_subprocess
 
 from headwater.errors import ConnectError, ConnectionLostError
 from headwater.protocol.transport import Outgoing
@@ -237,7 +237,8 @@ def test_one_pool_in_two_loops_at_once(serve: Any, echo: Any, read: Any, backend
 UNCLOSED = """
 import anyio, gc, sys
 from headwater.transport.pool import Pool
-from headwater.wire import Outgoing, parse_url
+from headwater.protocol.transport import Outgoing
+from headwater.protocol.url import parse_url
 async def main():
     pools = [Pool() for _ in range(3)]
     for pool in pools:
@@ -277,7 +278,7 @@ def test_nothing_needs_closing(serve: Any, backend: dict[str, Any]) -> None:
         "-W",
         "error",
         "-c",
-        scripts.QUIET + UNCLOSED,
+        python_subprocess.QUIET + UNCLOSED,
         server.url,
         backend["backend"],
         uvloop,

@@ -8,7 +8,7 @@ import traceback
 from typing import Any
 
 import pytest
-from drivers import Driver
+from support.drivers import Driver
 
 from headwater.errors import HeadwaterError, ProviderError, ProxyError
 from headwater.protocol.url import parse_url

@@ -9,7 +9,7 @@ import anyio
 import anyio.to_thread
 import pytest
 from starlette.background import BackgroundTask
-from web_servers import PATIENCE, datas
+from support.web_servers import PATIENCE, datas
 
 from headwater import AsyncInferenceClient, InvalidParameterError
 from headwater.emulator import faults

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from web_servers import PATIENCE, SERVERS, Browser, datas, serving
+from support.web_servers import PATIENCE, SERVERS, Browser, datas, serving
 
 from headwater import AsyncInferenceClient
 from headwater.emulator import faults

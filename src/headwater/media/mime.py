@@ -7,7 +7,6 @@ data URL. Nothing over a limit is read, which is checked before anything is deco
 from __future__ import annotations
 
 import binascii
-import mimetypes
 import re
 from typing import Final
 from urllib.parse import unquote, unquote_to_bytes
@@ -316,4 +315,6 @@ def suffix_of(mime_type: str) -> str:
     known = ending_of(mime_type)
     if known is not None:
         return f".{known}"
+    import mimetypes  # which reads the system's tables, and is seldom needed
+
     return mimetypes.guess_extension(mime_type.partition(";")[0].strip().lower()) or ".bin"

@@ -6,12 +6,11 @@ import base64
 import json
 from typing import Any
 
-from hf_cases import FLAC, MP4, PNG
-from play import Answer, Played, call, play, reply
-
 from headwater.media.media import Media
 from headwater.protocol.flow import Loaded, Request
 from headwater.providers import flow_for, provider
+from support.flow_player import Answer, Played, call, play, reply
+from support.pipeline_cases import FLAC, MP4, PNG
 
 ROUTER = "https://router.huggingface.co/fal-ai"
 WAV = b"RIFF\x24\0\0\0WAVEfmt "

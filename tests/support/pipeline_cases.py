@@ -10,7 +10,6 @@ import io
 from typing import Any
 
 from PIL import Image
-from play import Played, call, reply
 
 from headwater.media.images import LARGEST
 from headwater.media.media import Media
@@ -20,6 +19,7 @@ from headwater.providers.pipeline import AT_MODEL
 from headwater.providers.pipeline_results import DECODERS
 from headwater.tasks import audio, image_generation, language, multimodal, passages, tabular, video, vision, zero_shot
 from headwater.tasks.declaration import Declaration
+from support.flow_player import Played, call, reply
 
 HF, MODEL, URL = "https://router.huggingface.co/hf-inference", "org/m", "https://h.example/some/path?a=1"
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import pytest
-from drivers import Driver
 
 from headwater import emulator
 from headwater.emulator.server import Emulator
 from headwater.protocol.events import Progress, Queued, Started, Submitted, Transferred
+from support.drivers import Driver
 
 KEY = "key-of-a-test"
 

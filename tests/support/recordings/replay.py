@@ -11,8 +11,6 @@ import warnings
 from typing import Any
 
 from PIL import Image
-from recorded_jobs import around, job_of
-from recordings import CHAT, PIPELINES, TEXT, VECTORS, Exchange, Recognised
 
 from headwater.client import hub
 from headwater.errors import HeadwaterError, IncompleteStreamError, NotFoundError
@@ -23,6 +21,8 @@ from headwater.providers import PROVIDERS, flow_for
 from headwater.providers import model_mapping as mapping
 from headwater.providers import pipeline_results as answers
 from headwater.responses.refusal import refusal
+from support.recordings.exchange import CHAT, PIPELINES, TEXT, VECTORS, Exchange, Recognised
+from support.recordings.jobs import around, job_of
 
 NAMED = "org/model"
 """Where a recorded request names no model."""

@@ -8,10 +8,9 @@ import re
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
-from recordings import Exchange, Recognised
-
 from headwater.protocol.events import Job
 from headwater.protocol.flow import Request
+from support.recordings.exchange import Exchange, Recognised
 
 FILE: Final = "https://files.example/output"
 DONE: Final[dict[str, Any]] = {

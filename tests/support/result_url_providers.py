@@ -6,10 +6,9 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from drivers import Driver
-from memory import Answer, Memory
-
 from headwater.protocol.transport import Outgoing
+from support.drivers import Driver
+from support.memory_transport import Answer, Memory
 
 PNG = (
     b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0\0\1\x08\2\0\0\0\x90wS\xde\0\0\0\x0cIDATx\x9cc\xf8\xcf\xc0\0\0\3\1\1\0"

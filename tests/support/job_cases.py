@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from media_cases import ANIMATE, BOTH_IMAGE, BOTH_VIDEO, CDN, DRAW, FILM, REDRAW
+
+from support.media_cases import ANIMATE, BOTH_IMAGE, BOTH_VIDEO, CDN, DRAW, FILM, REDRAW
 
 
 class JobCase(msgspec.Struct, kw_only=True):

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from recordings import CHAT, PIPELINES, TEXT, VECTORS, Exchange, Left
+from support.recordings.exchange import CHAT, PIPELINES, TEXT, VECTORS, Exchange, Left
 
 _BY_ROUTE: Final = {
     "/chat/completions": CHAT,

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
-from _emulator_calls import client
 
 from headwater.emulator.server import Emulator
+from support.emulator_client import client
 
 PNG = "data:image/png;base64,iVBORw0KGgo="
 

@@ -11,12 +11,11 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
-from recorded_tasks import NAMES, model_of, task_of
-from recordings import CHAT, Exchange, Left, Recognised
-
 from headwater.errors import HeadwaterError
 from headwater.media.images import open_image
 from headwater.providers import PROVIDERS
+from support.recordings.exchange import CHAT, Exchange, Left, Recognised
+from support.recordings.tasks import NAMES, model_of, task_of
 
 ROUTER: Final = "https://router.huggingface.co"
 LEGACY_HOST: Final = "https://api-inference.huggingface.co"
