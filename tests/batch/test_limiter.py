@@ -9,8 +9,8 @@ import pytest
 from support.limiter_simulation import Down, InFlight, PerMinute, World, gone, refusal
 
 from headwater.errors import ConnectError, HeadwaterError, InferenceTimeoutError, InvalidRequestError, RateLimitError
-from headwater.throttle.concurrency import Level
-from headwater.throttle.lane import Lane, is_overload
+from headwater.throttle.concurrency import ConcurrencyLimit
+from headwater.throttle.limiter import ProviderLimiter, is_overload
 from headwater.throttle.permit import Permit
 
 ENOUGH = 0.9
@@ -18,8 +18,8 @@ ENOUGH = 0.9
 REFUSED = 0.03
 
 
-def lane(*, most: int = 4096, adapts: bool = True, **rates: float) -> Lane:
-    return Lane(0.0, most=most, adapts=adapts, **rates)
+def lane(*, most: int = 4096, adapts: bool = True, **rates: float) -> ProviderLimiter:
+    return ProviderLimiter(0.0, most=most, adapts=adapts, **rates)
 
 
 def by_number(seconds: float, first: int, then: int) -> Any:
@@ -135,7 +135,7 @@ def test_an_outage_teaches_no_rate() -> None:
     it, now = lane(), 0.0
     for number in range(40):
         now += 0.5 + it.delay(now)
-        permit = Permit(it)
+        permit = Permit()
         it.send(permit, now)
         if 20 <= number < 24:
             it.failed(permit, now, 0.01, ConnectError("refused"))
@@ -147,13 +147,13 @@ def test_an_outage_teaches_no_rate() -> None:
 
 def test_a_level_is_confirmed_before_it_is_trusted() -> None:
     """A refusal may be chance: the next step up comes soon, and later with each time that it is refused again."""
-    level = Level(16, 4096)
+    level = ConcurrencyLimit(16, 4096)
     steps = []
     for _ in range(5):
-        level.lower(10)
+        level.lower_to(10)
         answers = 0
         while level.value < 11:
-            level.accepted(full=True)
+            level.accepted(is_full=True)
             answers += 1
         steps.append(answers)
     assert steps[0] <= 13
@@ -192,10 +192,10 @@ def test_a_server_that_never_was_there_is_not_waited_for() -> None:
     now = 0.0
     for _ in range(200):
         now += it.delay(now)
-        permit = Permit(it)
+        permit = Permit()
         it.send(permit, now)
         paced = it.failed(permit, now, 0.001, ConnectError("refused"))
-    assert it.given_up
+    assert it.is_given_up
     assert not paced
     assert now < 60
 
@@ -203,11 +203,11 @@ def test_a_server_that_never_was_there_is_not_waited_for() -> None:
 def test_all_wait_for_as_long_as_the_provider_says() -> None:
     it = lane(most=10, adapts=False)
     for _ in range(2):
-        permit = Permit(it)
+        permit = Permit()
         it.send(permit, 1.0)
     it.failed(permit, 1.1, 0.1, refusal(429, 30.0))
     assert it.delay(1.2) == float("inf"), "more were in flight than was ever accepted: it may have been that"
-    other = Permit(it)
+    other = Permit()
     it.release(permit)
     it.in_flight = 0
     it.send(other, 1.2)
@@ -220,7 +220,7 @@ def test_all_wait_for_as_long_as_the_provider_says() -> None:
 def test_an_absurd_wait_is_not_waited_for(hint: float) -> None:
     it = lane(most=10, adapts=False)
     for _ in range(3):
-        permit = Permit(it)
+        permit = Permit()
         it.send(permit, 0.0)
         it.failed(permit, 0.0, 0.1, refusal(429, hint))
     assert it.delay(0.0) <= 2
@@ -230,7 +230,7 @@ def test_requests_a_minute_are_spent_evenly() -> None:
     it = lane(requests=10.0)
     now, sent = 0.0, []
     while now < 5:
-        permit = Permit(it)
+        permit = Permit()
         it.send(permit, now)
         sent.append(now)
         it.answered(permit, now, 0.01, {}, float)
@@ -243,10 +243,10 @@ def test_requests_a_minute_are_spent_evenly() -> None:
 
 def test_tokens_a_minute_are_estimated_and_then_corrected() -> None:
     it = lane(tokens=100.0)
-    permit = Permit(it)
+    permit = Permit()
     it.send(permit, 0.0, 50.0)
     assert it.delay(0.0) == pytest.approx(0.5)
-    it.spent(permit, 300.0)
+    it.correct_tokens(permit, 300.0)
     assert it.delay(0.0) == pytest.approx(3.0)
 
 

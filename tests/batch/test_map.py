@@ -23,7 +23,7 @@ from headwater import (
     ServerError,
     emulator,
 )
-from headwater.throttle import lane
+from headwater.throttle import limiter
 
 pytestmark = pytest.mark.anyio
 MODEL = {"model": "m"}
@@ -496,7 +496,7 @@ async def test_without_retries_a_refusal_is_the_items_error() -> None:
 @pytest.mark.parametrize("headers", [{"retry-after": "0.01"}, {}], ids=["told when", "silent"])
 async def test_refused_for_ever_an_item_fails_at_last(monkeypatch: pytest.MonkeyPatch, headers: dict[str, str]) -> None:
     """Refusals that hold all back are no tries of the item's own, until the provider is given up."""
-    monkeypatch.setattr(lane, "_NEVER_THERE", 0.2)
+    monkeypatch.setattr(limiter, "GIVE_UP_NEVER_WORKED_SECONDS", 0.2)
 
     async def down(question: str) -> Any:
         return 429, headers

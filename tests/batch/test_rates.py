@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import pytest
 
-from headwater.throttle.permit import Ramp
-from headwater.throttle.rate import DOUBLING, FAST, FIRST, LATER, MINUTE, Rate, Recovery
+from headwater.throttle.pause import SlowStart
+from headwater.throttle.rate import (
+    DOUBLING_SECONDS,
+    INITIAL_REQUESTS_PER_SECOND,
+    LONGEST_WINDOW_SECONDS,
+    UNLIMITED_REQUESTS_PER_SECOND,
+    WINDOW_SKEW_SECONDS,
+    RateEstimator,
+    RateSample,
+)
 
 
-def learned(passed: int = 600, seconds: float = 60.0, *, told: bool = True) -> Rate:
-    rate = Rate(0.0)
-    rate.learn(seconds, Recovery(seconds, passed, seconds - 1, 1, 1.0, told))
+def learned(passed: int = 600, seconds: float = 60.0, *, told: bool = True) -> RateEstimator:
+    rate = RateEstimator(0.0)
+    rate.update(seconds, RateSample(seconds, passed, seconds - 1, 1, 1.0, told))
     return rate
 
 
-def grown(rate: Rate, now: float, seconds: float) -> list[float]:
+def grown(rate: RateEstimator, now: float, seconds: float) -> list[float]:
     """The rates, each tenth of a second while requests are held back by it."""
     rates = []
     for _ in range(int(seconds * 10)):
@@ -28,20 +36,20 @@ def grown(rate: Rate, now: float, seconds: float) -> list[float]:
 
 
 def test_the_start_doubles_until_it_holds_nothing_back() -> None:
-    rate = Rate(0.0)
+    rate = RateEstimator(0.0)
     assert rate.spend(0.0)
-    assert rate.bucket.rate == FIRST
-    assert rate.spend(DOUBLING)
-    assert rate.bucket.rate == pytest.approx(2 * FIRST)
-    assert not rate.spend(20 * DOUBLING)
-    assert rate.bucket.rate > FAST
+    assert rate.bucket.rate == INITIAL_REQUESTS_PER_SECOND
+    assert rate.spend(DOUBLING_SECONDS)
+    assert rate.bucket.rate == pytest.approx(2 * INITIAL_REQUESTS_PER_SECOND)
+    assert not rate.spend(20 * DOUBLING_SECONDS)
+    assert rate.bucket.rate > UNLIMITED_REQUESTS_PER_SECOND
 
 
 def test_a_server_that_answers_at_once_is_felt_for_faster() -> None:
-    rate = Rate(0.0)
+    rate = RateEstimator(0.0)
     rate.accepted(0.0, 0.001, 1)
     rate.spend(0.1)
-    assert rate.bucket.rate == pytest.approx(4 * FIRST)
+    assert rate.bucket.rate == pytest.approx(4 * INITIAL_REQUESTS_PER_SECOND)
 
 
 def test_what_was_let_through_is_the_limit() -> None:
@@ -76,21 +84,21 @@ def test_a_refusal_soon_after_another_does_not_make_the_rate_collapse() -> None:
     """In a sliding window, what was sent in a burst comes back in one: its pauses are no limit."""
     rate = learned()
     rate.bucket.rate = 10.0
-    rate.learn(61.0, Recovery(61.0, 602, 60.9, 1, 0.1, False))
+    rate.update(61.0, RateSample(61.0, 602, 60.9, 1, 0.1, False))
     assert 10.0 / 3 * 0.9 < rate.bucket.rate < 9.5
     assert max(grown(rate, 61.0, 20.0)) > 9
 
 
 def test_a_wait_ends_with_the_minute() -> None:
     rate = learned()
-    assert rate.before_minute(100.0, 30.0) == pytest.approx(MINUTE + LATER - 40.0)
+    assert rate.before_minute(100.0, 30.0) == pytest.approx(LONGEST_WINDOW_SECONDS + WINDOW_SKEW_SECONDS - 40.0)
     assert rate.before_minute(100.0, 1.0) == 1.0
-    assert rate.before_minute(170.0, 30.0) == pytest.approx(MINUTE + LATER - 50.0)
+    assert rate.before_minute(170.0, 30.0) == pytest.approx(LONGEST_WINDOW_SECONDS + WINDOW_SKEW_SECONDS - 50.0)
 
 
 def test_after_a_pause_one_goes_to_see() -> None:
-    ramp = Ramp(1, 0.1, 5.0, 0)
-    assert ramp.delay(5.0) == 0
-    ramp.open = 1
-    assert ramp.delay(5.01) == pytest.approx(0.09)
-    assert ramp.delay(5.101) == 0
+    start = SlowStart(1, 0.1, 5.0, 0)
+    assert start.delay(5.0) == 0
+    start.unanswered = 1
+    assert start.delay(5.01) == pytest.approx(0.09)
+    assert start.delay(5.101) == 0

@@ -1,4 +1,4 @@
-"""Servers with hidden limits and a map's workers, as a discrete-event simulation around the real `Lane`.
+"""Servers with hidden limits and a map's workers, as a discrete-event simulation around the real `ProviderLimiter`.
 
 Time is a number; nothing here sleeps or opens a socket. An item is tried until it is answered, each try after the
 engine's own backoff.
@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from headwater.errors import ConnectError, HeadwaterError, ProviderError, RateLimitError, ServerError
-from headwater.throttle.lane import Lane
+from headwater.throttle.limiter import ProviderLimiter
 from headwater.throttle.permit import Permit
 
 CLIENT = 0.0002
@@ -179,7 +179,7 @@ class World:
     def __init__(
         self,
         server: InFlight | PerMinute | Down,
-        lane: Lane,
+        lane: ProviderLimiter,
         *,
         seconds: float,
         items: float = float("inf"),
@@ -222,7 +222,7 @@ class World:
 
     def _grant(self) -> None:
         lane = self.lane
-        while self._retries or (self._taken < self.items and self._open < max(1, int(lane.level.value))):
+        while self._retries or (self._taken < self.items and self._open < max(1, int(lane.concurrency.value))):
             delay = max(lane.delay(self._now), self._free_at - self._now)
             if delay > 0:
                 if delay != float("inf") and self._now + delay < self._alarm:
@@ -241,7 +241,7 @@ class World:
             self._alarm = float("inf")
 
     def _send(self, tries: int) -> None:
-        permit = Permit(self.lane)
+        permit = Permit()
         self._free_at = max(self._free_at, self._now) + CLIENT
         self.lane.send(permit, self._now)
         seconds, error, headers = self.server.ask(self._now, self._rand)
@@ -251,7 +251,7 @@ class World:
         self, permit: Permit, seconds: float, error: HeadwaterError | None, headers: Mapping[str, str], tries: int
     ) -> None:
         self.server.over(error)
-        self.levels.append((self._now, self.lane.level.value))
+        self.levels.append((self._now, self.lane.concurrency.value))
         if error is None:
             self.answered.append(self._now)
             self.lane.answered(permit, self._now, seconds, headers, lambda: self._now)

@@ -20,8 +20,8 @@ from ..client.keys import is_url
 from ..client.post import CUSTOM, posting
 from ..engine.facts import Timings
 from ..mapper.item import Done, Performer, choice_of, own, paced
-from ..throttle.scheduler import Turn
-from ..throttle.settings import CHARACTERS, UNKNOWN, Pacing
+from ..throttle.scheduler import ItemThrottle
+from ..throttle.settings import CHARACTERS, UNKNOWN, ThrottleSettings
 from .file_lock import JournalError
 from .input_file import Item
 from .record import Mark
@@ -55,7 +55,7 @@ class Value(msgspec.Struct, frozen=True):
     usage: Tokens | None
 
 
-class LinePacing(Pacing):
+class LineThrottleSettings(ThrottleSettings):
     """How fast a map of lines may go."""
 
     def cost(self, item: Item) -> float:
@@ -82,19 +82,19 @@ class Records:
         """Who may be asked, where there is a choice."""
         return choice_of(self._client)
 
-    def performer(self, turn: Turn) -> Performer:
-        """What performs the records of this turn."""
+    def performer(self, throttle: ItemThrottle) -> Performer:
+        """What performs the records of this throttle."""
         clients: dict[str | None, AsyncInferenceClient] = {}
 
         def client_of(provider: str | None) -> AsyncInferenceClient:
             if provider not in clients:
-                clients[provider] = paced(self._named(provider), turn)
+                clients[provider] = paced(self._named(provider), throttle)
             return clients[provider]
 
         async def perform(item: Item, first: str) -> Done:
             if self.providers:
-                client_of(None)._engine.order = turn.turns.in_order(first)
-            return await self._perform(item, turn, client_of)
+                client_of(None)._engine.order = throttle.scheduler.in_order(first)
+            return await self._perform(item, throttle, client_of)
 
         return perform
 
@@ -117,7 +117,9 @@ class Records:
         listed = given if isinstance(given, list | tuple) else [given or os.environ.get("HEADWATER_PROVIDER") or HOME]
         return {name: one for one in listed if (name := getattr(one, "provider", one)) is not None}
 
-    async def _perform(self, item: Item, turn: Turn, client_of: Callable[[str | None], AsyncInferenceClient]) -> Done:
+    async def _perform(
+        self, item: Item, throttle: ItemThrottle, client_of: Callable[[str | None], AsyncInferenceClient]
+    ) -> Done:
         mark = Mark(index=item.number, input=item.checksum, started=time.time())
         began = time.monotonic()
         run: AsyncRun[Any, Any] | None = None
@@ -137,8 +139,7 @@ class Records:
             mark.attempts, mark.provider, mark.model = len(run.attempts), run.provider, run.model or mark.model
             mark.answered, mark.first_event = run.timings.answered, run.timings.first_event
         mark.seconds = time.monotonic() - began
-        lanes = turn.turns.lanes.values()
-        mark.in_flight, mark.limit = sum(lane.in_flight for lane in lanes), sum(int(lane.level.value) for lane in lanes)
+        mark.in_flight, mark.limit = throttle.scheduler.in_flight, throttle.scheduler.limit
         try:
             await self.store(item, members, mark, error)
         except JournalError as full:

@@ -28,7 +28,7 @@ from .file_lock import JournalError
 from .give_up import IN_A_ROW, NO_KEY, Breaker
 from .input_file import Blocks, InterruptedBatchError, Item, Items, Survey, is_same_file
 from .journal import Journal, OpenJournal
-from .perform import LinePacing, Records
+from .perform import LineThrottleSettings, Records
 from .progress import BatchStarted, BatchSummary, Count, Draining, Event, GaveUp, Prices, RecordFailed, Stopped
 from .record import Mark
 from .request_line import custom_id_of
@@ -100,10 +100,10 @@ async def run_batch(
         raise InvalidParameterError("give_up_after must be a whole number above 0, or None")
     if timeout is not None:
         client = client.with_options(timeout=timeout)
-    pacing = LinePacing(concurrency, requests_per_minute, tokens_per_minute, {})
+    settings = LineThrottleSettings(concurrency, requests_per_minute, tokens_per_minute, {})
     output = Path(output)
     folder = Folder(Path(media_folder) if media_folder else output.with_suffix(".media"), output)
-    batch = Batch(Path(input), output, pacing, Records(client, model, folder, stream=stream), Count(prices))
+    batch = Batch(Path(input), output, settings, Records(client, model, folder, stream=stream), Count(prices))
     batch.ordered, batch.retry_failed, batch.give_up_after = ordered, retry_failed, give_up_after
     batch.watch, batch.every = watch, every
     return await batch.run(catch_signals=catch_signals)
@@ -134,10 +134,12 @@ class Batch:
     watch: Callable[[Event], object] | None = None
     every = EVERY
 
-    def __init__(self, source: Path, output: Path, pacing: LinePacing, records: Records, count: Count) -> None:
+    def __init__(
+        self, source: Path, output: Path, settings: LineThrottleSettings, records: Records, count: Count
+    ) -> None:
         self._survey = Survey(source)
         self._output = output
-        self._pacing = pacing
+        self._settings = settings
         self._records = records
         self._count = count
         self._paths = (str(source), str(output))
@@ -289,7 +291,7 @@ class Batch:
         self._records.store = store
         work: Any = self._records  # to a map, a task of its own kind
         items = Items(Blocks(self._survey))
-        self._results = AsyncMap(work, items, self._pacing)
+        self._results = AsyncMap(work, items, self._settings)
         try:
             async with self._results as results:
                 if self._stopped is not None:

@@ -168,11 +168,11 @@ class AsyncMaps:
         """
         from ..mapper.async_map import AsyncMap
         from ..mapper.item import work_of
-        from ..throttle.settings import Pacing, fails_fast
+        from ..throttle.settings import ThrottleSettings, fails_fast
 
         work = work_of(self, call, parameters, timeout)
-        pacing = Pacing(concurrency, requests_per_minute, tokens_per_minute, parameters)
-        return AsyncMap(work, inputs, pacing, ordered=ordered, fails_fast=fails_fast(on_error))
+        settings = ThrottleSettings(concurrency, requests_per_minute, tokens_per_minute, parameters)
+        return AsyncMap(work, inputs, settings, ordered=ordered, fails_fast=fails_fast(on_error))
 
 
 class AsyncInferenceClient(Client, AsyncExtras, AsyncMaps):

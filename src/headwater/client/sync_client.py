@@ -183,12 +183,12 @@ class SyncMaps:
         from ..mapper.async_map import AsyncMap
         from ..mapper.item import work_of
         from ..mapper.sync_map import SyncMap
-        from ..throttle.settings import Pacing, fails_fast
+        from ..throttle.settings import ThrottleSettings, fails_fast
 
         work = work_of(self, call, parameters, timeout)
-        pacing = Pacing(concurrency, requests_per_minute, tokens_per_minute, parameters)
+        settings = ThrottleSettings(concurrency, requests_per_minute, tokens_per_minute, parameters)
         fast = fails_fast(on_error)
-        return SyncMap(lambda feed: AsyncMap(work, feed, pacing, ordered=ordered, fails_fast=fast), inputs)
+        return SyncMap(lambda feed: AsyncMap(work, feed, settings, ordered=ordered, fails_fast=fast), inputs)
 
 
 class InferenceClient(Client, SyncExtras, SyncMaps):

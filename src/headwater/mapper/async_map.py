@@ -18,7 +18,7 @@ from anyio.lowlevel import current_token
 
 from ..engine.driver import process
 from ..errors import CallError, ClosedError, ForkedClientError
-from ..throttle.scheduler import ONLY, Turns
+from ..throttle.scheduler import ONLY, Scheduler
 from .results import MapResult, ProviderStats, Stats
 from .workers import Working
 
@@ -36,8 +36,8 @@ class AsyncMap(Working[R]):
             raise CallError("a map is entered once; make another one")
         self._process = process()
         now = getattr(current_token().native_token, "time", current_time)
-        lanes = {name: self._pacing.lane(now()) for name in self._work.providers or (ONLY,)}
-        self._turns = Turns(lanes, now, self._set_alarm)
+        limiters = {name: self._settings.limiter(now()) for name in self._work.providers or (ONLY,)}
+        self._scheduler = Scheduler(limiters, now, self._set_alarm)
         self._group = create_task_group()
         await self._group.__aenter__()
         self._group.start_soon(self._lead)
@@ -75,7 +75,7 @@ class AsyncMap(Working[R]):
         result = self.ready.popleft()
         self._delivered += 1
         if self._stopped:
-            limit = self._turns.limit if self._turns is not None else 0
+            limit = self._scheduler.limit if self._scheduler is not None else 0
             self._stopped = self._taken - self._delivered > self._window(limit) // 2
             if not self._stopped:
                 self._grant()
@@ -83,7 +83,7 @@ class AsyncMap(Working[R]):
 
     async def news(self) -> None:
         """Wait until something has changed; raises the end, or the failure, after which there are no results."""
-        if self._closed or self._turns is None:
+        if self._closed or self._scheduler is None:
             raise ClosedError("the map was left" if self._closed else "enter the map first: async with client.map(...)")
         if self._process is not process():
             raise ForkedClientError("this map belongs to the process that was forked; start one of this process's own")
@@ -103,18 +103,18 @@ class AsyncMap(Working[R]):
     @property
     def stats(self) -> Stats:
         """How far it is now."""
-        if self._turns is None:
+        if self._scheduler is None:
             return Stats()
-        now, epoch = self._turns.now(), time.time()
-        lanes = self._turns.lanes
+        now, epoch = self._scheduler.now(), time.time()
+        limiters = self._scheduler.limiters
         providers = {
             name: ProviderStats(
-                lane.in_flight,
-                int(lane.level.value),
-                lane.number,
-                epoch + lane.paused_until - now if lane.paused_until > now else None,
+                limiter.in_flight,
+                limiter.limit,
+                limiter.sent,
+                epoch + limiter.pause.until - now if limiter.pause.until > now else None,
             )
-            for name, lane in lanes.items()
+            for name, limiter in limiters.items()
         }
         pauses = [provider.waiting for provider in providers.values()]
         return Stats(
@@ -122,7 +122,7 @@ class AsyncMap(Working[R]):
             limit=sum(provider.limit for provider in providers.values()),
             done=self._done,
             failed=self._failed,
-            requests=sum(lane.number for lane in lanes.values()),
+            requests=sum(limiter.sent for limiter in limiters.values()),
             tokens=self._tokens,
             waiting=min((pause for pause in pauses if pause is not None), default=None) if all(pauses) else None,
             providers=providers,

@@ -1,6 +1,6 @@
 """How one input is performed: by a task of a client, as a plain call or a stream, or by any async function.
 
-It knows neither workers nor limits; a turn's pace goes into the client that it asks with.
+It knows neither workers nor limits; a worker's throttle goes into the client that it asks with.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ..errors import Attempt, HeadwaterError, InvalidParameterError, cancelled_e
 from ..protocol.transport import FOREVER
 from ..tasks.declaration import Bound, given_of
 from ..tasks.output import Output
-from ..throttle.scheduler import Turn
+from ..throttle.scheduler import ItemThrottle
 
 if TYPE_CHECKING:
     from ..client.base import Client
@@ -37,7 +37,7 @@ class Done(msgspec.Struct):
 
 
 class Performer(Protocol):
-    """Performs inputs one after the other; `first`: the lane that the item begins in."""
+    """Performs inputs one after the other; `first`: the provider that the item begins with."""
 
     async def __call__(self, item: Any, first: str) -> Done: ...
 
@@ -61,11 +61,11 @@ class Tasks:
         """Who may be asked, where there is a choice."""
         return choice_of(self._client)
 
-    def performer(self, turn: Turn) -> Performer:
-        """What performs the items of this turn."""
+    def performer(self, throttle: ItemThrottle) -> Performer:
+        """What performs the items of this throttle's worker."""
         several = bool(self.providers)
         # One client for all workers, which each request finds in the processor's cache; unless each has its own order.
-        client = paced(self._client, turn) if several else self._client
+        client = paced(self._client, throttle) if several else self._client
         engine = client._engine
         declaration, streams = self._task.declaration, self._stream
         first_name, common = declaration.positional[0], given_of(self._parameters)
@@ -73,7 +73,7 @@ class Tasks:
 
         async def perform(item: Any, first: str) -> Done:
             if several:
-                engine.order = turn.turns.in_order(first)
+                engine.order = throttle.scheduler.in_order(first)
             run = value = error = None
             try:
                 if isinstance(item, alike):  # nearly all are: what goes with every call was looked at once
@@ -81,7 +81,7 @@ class Tasks:
                 else:
                     args, kwargs = arguments(item, self._parameters)
                     given = declaration.bind(args, kwargs)
-                run = client._start(declaration, given, stream=streams or bool(given.get("stream")), pace=turn)
+                run = client._start(declaration, given, stream=streams or bool(given.get("stream")), pace=throttle)
                 value = await run.result()
             except BaseException as failure:  # noqa: BLE001 - `own` raises what is not the item's
                 error = own(failure)
@@ -106,11 +106,11 @@ class Functions:
         self._function = function
         self._parameters = parameters
 
-    def performer(self, turn: Turn) -> Performer:
-        """What performs the items of this turn."""
+    def performer(self, throttle: ItemThrottle) -> Performer:
+        """What performs the items of this throttle's worker."""
 
         async def perform(item: Any, first: str) -> Done:
-            permit = turn.ready(first) or await turn.admit(first)
+            permit = throttle.ready(first) or await throttle.admit(first)
 
             async def call() -> Any:
                 args, kwargs = arguments(item, self._parameters)
@@ -165,11 +165,11 @@ def _limited(client: Client, timeout: Any) -> Client:
     return client if timeout is None else client.with_options(timeout=timeout)
 
 
-def paced(client: C, turn: Turn) -> C:
-    """The client with this turn's pace; it shares all the rest."""
+def paced(client: C, throttle: ItemThrottle) -> C:
+    """The client with this throttle; it shares all the rest."""
     client = copy.copy(client)
     client._engine = copy.copy(client._engine)
-    client._engine.pace = turn
+    client._engine.pace = throttle
     return client
 
 

@@ -1,7 +1,7 @@
 """A map's workers: each reads an input when there is room, performs it, and adds its result to those that wait.
 
 They live long: more begin when the limit grows, and the surplus ends when it falls. What may be sent is decided by
-`limiter`, what the caller sees of it is `mapping`'s.
+a `ProviderLimiter`, what the caller sees of it is `AsyncMap`'s.
 
 A cancellation that is not the map's own (an item awaited what somebody else had cancelled) is that item's failure. What
 else ends a worker, a `SystemExit` for one, ends the map, and comes out of its caller's loop.
@@ -18,8 +18,8 @@ from anyio import CancelScope, Event, create_task_group, sleep_forever
 from anyio.abc import TaskGroup
 
 from ..protocol.transport import FOREVER
-from ..throttle.scheduler import Turn, Turns
-from ..throttle.settings import Pacing
+from ..throttle.scheduler import ItemThrottle, Scheduler
+from ..throttle.settings import ThrottleSettings
 from .inputs import ENDED, Feed, reader_of
 from .item import Performer, Work, uncancelled
 from .results import MapResult
@@ -44,18 +44,18 @@ class Working(Generic[R]):
         self,
         work: Work,
         inputs: Iterable[Any] | AsyncIterable[Any] | Feed,
-        pacing: Pacing,
+        settings: ThrottleSettings,
         *,
         ordered: bool = False,
         fails_fast: bool = False,
     ) -> None:
         self._work = work
         self._reader = reader_of(inputs)
-        self._pacing = pacing
+        self._settings = settings
         self._ordered = ordered
         self._windows = WINDOW_IN_ORDER if ordered else WINDOW
         self._fails_fast = fails_fast
-        self._turns: Turns | None = None
+        self._scheduler: Scheduler | None = None
         self._group: TaskGroup | None = None
         self._workers: TaskGroup | None = None
         self._process: object = None
@@ -71,7 +71,7 @@ class Working(Generic[R]):
         self._reading = self._closed = self._stopped = self._stopping = False
         self._started = self._alive = self._taken = self._open = self._delivered = self._in_order = 0
         self._done = self._failed = self._tokens = 0
-        self._cost, self._counts = pacing.cost, pacing.counts
+        self._cost, self._counts = settings.cost, settings.counts
 
     async def _lead(self) -> None:
         """Hold the workers, and wake them when a pause is over."""
@@ -106,31 +106,31 @@ class Working(Generic[R]):
     @property
     def room(self) -> int:
         """How many more inputs could be begun now."""
-        limit = self._turns.limit if self._turns is not None else 0
+        limit = self._scheduler.limit if self._scheduler is not None else 0
         return min(limit - self._open, self._window(limit) - self._taken + self._delivered)
 
     def _window(self, limit: int) -> int:
         return self._windows * limit + SPARE
 
     def _may_take(self) -> str | None:
-        """The lane that the next input can begin in; None when none is to be read now."""
-        turns = self._turns
-        if turns is None or self._reading or self._reader.ended:
+        """The limiter's name that the next input can begin with; None when none is to be read now."""
+        scheduler = self._scheduler
+        if scheduler is None or self._reading or self._reader.ended:
             return None
-        limit = turns.limit
+        limit = scheduler.limit
         if self._open >= limit:
             return None
         if self._taken - self._delivered >= self._windows * limit + SPARE:
             self._stopped = True
             return None
-        self._at = turns.now()
-        return turns.free(self._at)
+        self._at = scheduler.now()
+        return scheduler.free(self._at)
 
     def _grant(self) -> None:
         """Let attempts go whose time has come, and see that somebody reads the next input if one may be begun."""
-        if self._workers is None or self._turns is None:
+        if self._workers is None or self._scheduler is None:
             return
-        self._turns.grant()
+        self._scheduler.grant()
         if self._started or self._may_take() is None:
             return
         self._started += 1
@@ -140,15 +140,15 @@ class Working(Generic[R]):
             self._workers.start_soon(self._worker)
 
     async def _worker(self) -> None:
-        assert self._turns is not None
+        assert self._scheduler is not None
         self._started -= 1
         self._alive += 1
         try:
-            turn = Turn(self._turns, self._grant)
-            perform = self._work.performer(turn)
+            throttle = ItemThrottle(self._scheduler, self._grant)
+            perform = self._work.performer(throttle)
             while True:
-                lane = self._may_take()
-                if lane is None:
+                name = self._may_take()
+                if name is None:
                     if len(self._spare) >= SPARE:
                         return
                     await self._rest()
@@ -157,7 +157,7 @@ class Working(Generic[R]):
                 item = await self._awaited() if waits else self._at_hand()
                 if item is ENDED:
                     return
-                await self._perform(turn, perform, lane, item, waits)
+                await self._perform(throttle, perform, name, item, waits)
         except BaseException as error:  # noqa: BLE001 - nobody looks at a worker: the caller gets what has ended it
             self._end(uncancelled(error))
         finally:
@@ -197,25 +197,25 @@ class Working(Generic[R]):
             return ENDED
         return item
 
-    async def _perform(self, turn: Turn, perform: Performer, lane: str, item: Any, waited: bool) -> None:
+    async def _perform(self, throttle: ItemThrottle, perform: Performer, name: str, item: Any, waited: bool) -> None:
         index, tokens, usage = self._taken, None, None
         self._taken += 1
         self._open += 1
         try:
-            if waited:  # who knows what has become of the lane meanwhile
-                await turn.begin(lane, self._cost(item))
+            if waited:  # who knows what has become of the limiter meanwhile
+                await throttle.begin(name, self._cost(item))
             else:
-                turn.take(lane, self._cost(item) if self._counts else 0.0, self._at)
-            if self._open < turn.turns.limit:
+                throttle.take(name, self._cost(item) if self._counts else 0.0, self._at)
+            if self._open < throttle.scheduler.limit:
                 self._grant()  # the next one may be begun by another worker
             started = time.time()
-            done = await perform(item, lane)
+            done = await perform(item, name)
             value, error = done.value, done.error
             usage = getattr(value, "usage", None)
             tokens = getattr(usage, "total_tokens", None)
         finally:
             self._open -= 1
-            turn.end(tokens)
+            throttle.end(tokens)
         self._done += 1
         self._tokens += tokens or 0
         self._add(
@@ -266,13 +266,13 @@ class Working(Generic[R]):
 
     def _announce(self) -> None:
         """There are results: wake the caller, though not for each of a great many."""
-        turns = self._turns
-        if self._news is None or turns is None:
+        scheduler = self._scheduler
+        if self._news is None or scheduler is None:
             return
         if self._open < MANY or self._stopped:
             self._tell()
             return
-        now = turns.now()
+        now = scheduler.now()
         if now >= self._quiet_until:
             self._quiet_until = now + OFTEN
             self._tell()

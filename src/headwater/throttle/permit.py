@@ -1,54 +1,23 @@
-"""Leave to make one attempt, and how few of them are given at first. Pure: the clock is the caller's."""
+"""Leave to make one attempt at a provider, as its limiter remembers it. Pure: the clock is the caller's."""
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from .lane import Lane
-
 
 class Permit:
-    """One attempt: `number` in order, one of `beside` that were in flight when it was `sent`; `full`: as many as might
-    be."""
+    """One attempt.
 
-    __slots__ = ("beside", "cost", "full", "held", "lane", "number", "sent", "told")
+    `number`: which of all attempts it is, from 1. `in_flight`: how many there were with it when it was sent. `is_full`:
+    whether no more were allowed then. `sent_at`: seconds. `cost`: the tokens that it was thought to use. `is_held`: not
+    released yet. `is_settled`: its answer, or its failure, was counted.
+    """
 
-    def __init__(self, lane: Lane) -> None:
-        self.lane = lane
+    __slots__ = ("cost", "in_flight", "is_full", "is_held", "is_settled", "number", "sent_at")
+
+    def __init__(self) -> None:
         self.number = 0
-        self.beside = 0
-        self.full = False
-        self.sent = 0.0
+        self.in_flight = 0
+        self.is_full = False
+        self.sent_at = 0.0
         self.cost = 0.0
-        self.held = True
-        self.told = False
-
-
-class Ramp:
-    """Lets few go at first: `allowed` that are not answered yet, more with every answer, twice as many in `each`
-    seconds without a refusal."""
-
-    __slots__ = ("_allowed", "_each", "_since", "mark", "open")
-
-    def __init__(self, allowed: float, each: float, since: float, mark: int) -> None:
-        self._allowed = allowed
-        self._each = each
-        self._since = since
-        self.mark = mark
-        self.open = 0
-
-    def allowed(self, now: float) -> float:
-        """How many, now."""
-        return self._allowed * math.exp2(min(60.0, max(0.0, now - self._since) / self._each))
-
-    def delay(self, now: float) -> float:
-        """Seconds until another one may go."""
-        if self.open + 1 <= self.allowed(now):
-            return 0.0
-        return max(1e-3, self._since - now + self._each * math.log2((self.open + 1) / self._allowed))
-
-    def answered(self) -> None:
-        """One of them was accepted."""
-        self._allowed += 1
+        self.is_held = True
+        self.is_settled = False

@@ -1,6 +1,7 @@
-"""Whose turn it is: the lanes of a map's providers, and who waits for them, on one event loop.
+"""Whose turn it is: the limiters of a map's providers, and who waits for them, on one event loop.
 
-One of these serves all workers of a map. It learns nothing (`limiter` does) and performs nothing (`mapping` does).
+One scheduler serves all workers of a map. It learns nothing (a `ProviderLimiter` does) and performs nothing (the
+map's workers do).
 """
 
 from __future__ import annotations
@@ -14,59 +15,69 @@ from anyio import Event
 
 from ..errors import HeadwaterError
 from ..protocol.transport import FOREVER
-from .lane import Lane
+from .limiter import ProviderLimiter
 from .permit import Permit
 
 ONLY: Final = ""
-"""The lane of a map that has one, whatever the provider turns out to be."""
+"""The name of a map's limiter where there is one, whatever the provider turns out to be."""
 
 
 class _Waiter:
     """An attempt that waits for its permit."""
 
-    __slots__ = ("event", "permit", "turn")
+    __slots__ = ("event", "permit", "throttle")
 
-    def __init__(self, turn: Turn) -> None:
-        self.turn = turn
+    def __init__(self, throttle: ItemThrottle) -> None:
+        self.throttle = throttle
         self.event = Event()
-        self.permit: Held | None = None
+        self.permit: HeldPermit | None = None
 
 
-class Turns:
-    """The lanes by provider. `alarm(time)` is called with when `grant` should be called next, whatever happens."""
+class Scheduler:
+    """The limiters by provider, and a queue for each.
 
-    def __init__(self, lanes: dict[str, Lane], now: Callable[[], float], alarm: Callable[[float], None]) -> None:
-        self.lanes = lanes
+    `alarm(time)` is called with when `grant` should be called next, whatever happens.
+    """
+
+    def __init__(
+        self, limiters: dict[str, ProviderLimiter], now: Callable[[], float], alarm: Callable[[float], None]
+    ) -> None:
+        self.limiters = limiters
         self.now = now
         self._alarm = alarm
-        self._queues: dict[str, deque[_Waiter]] = {name: deque() for name in lanes}
+        self._queues: dict[str, deque[_Waiter]] = {name: deque() for name in limiters}
         self._waiting = 0
-        self._only = next(iter(lanes)) if len(lanes) == 1 else None
-        self.only = lanes[self._only] if self._only is not None else None
+        self._only = next(iter(limiters)) if len(limiters) == 1 else None
+        self.only = limiters[self._only] if self._only is not None else None
 
-    def lane_of(self, provider: str) -> str:
-        """The name of the provider's lane."""
+    def name_of(self, provider: str) -> str:
+        """The name of the provider's limiter."""
         if self._only is not None:
             return self._only
-        return provider if provider in self.lanes else next(iter(self.lanes))
+        return provider if provider in self.limiters else next(iter(self.limiters))
 
     @property
     def limit(self) -> int:
         """How many requests may be in flight in all."""
         if self.only is not None:
-            return int(self.only.level.value)
-        return sum(int(lane.level.value) for lane in self.lanes.values())
+            return self.only.limit
+        return sum(limiter.limit for limiter in self.limiters.values())
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests are in flight in all."""
+        return sum(limiter.in_flight for limiter in self.limiters.values())
 
     def free(self, now: float) -> str | None:
-        """The lane with the most room of those that may be sent something now; else None, and the alarm is set."""
+        """The name with the most room of those that may be sent something now; else None, and the alarm is set."""
         if self.only is not None and not self._waiting and self.only.delay(now) <= 0:
             return self._only
         best, room, soonest = None, 0, FOREVER
-        for name, lane in self.lanes.items():
-            delay = FOREVER if self._queues[name] else lane.delay(now)
+        for name, limiter in self.limiters.items():
+            delay = FOREVER if self._queues[name] else limiter.delay(now)
             if delay <= 0:
-                if lane.room > room:
-                    best, room = name, lane.room
+                if limiter.room > room:
+                    best, room = name, limiter.room
             else:
                 soonest = min(soonest, delay)
         if best is None and soonest < FOREVER:
@@ -74,10 +85,10 @@ class Turns:
         return best
 
     def in_order(self, first: str) -> Callable[[Sequence[str]], Sequence[int]]:
-        """The order in which an item that begins in this lane asks its providers."""
+        """The order in which an item that begins with this provider asks the others."""
 
         def order(names: Sequence[str]) -> Sequence[int]:
-            rooms = {name: lane.room for name, lane in self.lanes.items()}
+            rooms = {name: limiter.room for name, limiter in self.limiters.items()}
             return sorted(range(len(names)), key=lambda i: (names[i] != first, -rooms.get(names[i], 0)))
 
         return order
@@ -88,24 +99,24 @@ class Turns:
             return
         now = self.now()
         for name, queue in self._queues.items():
-            lane = self.lanes[name]
+            limiter = self.limiters[name]
             while queue:
-                delay = lane.delay(now)
+                delay = limiter.delay(now)
                 if delay > 0:
                     if delay < FOREVER:
                         self._alarm(now + delay)
                     break
                 waiter = queue.popleft()
-                waiter.permit = waiter.turn.send(lane, now)
+                waiter.permit = waiter.throttle.send(limiter, now)
                 waiter.event.set()
 
-    async def wait(self, turn: Turn, name: str) -> Held:
-        """A permit for this lane, after those that wait already."""
-        queue, lane, now = self._queues[name], self.lanes[name], self.now()
-        delay = FOREVER if queue else lane.delay(now)
+    async def wait(self, throttle: ItemThrottle, name: str) -> HeldPermit:
+        """Wait for a permit of this limiter, after those that wait already."""
+        queue, limiter, now = self._queues[name], self.limiters[name], self.now()
+        delay = FOREVER if queue else limiter.delay(now)
         if delay <= 0:
-            return turn.send(lane, now)
-        waiter = _Waiter(turn)
+            return throttle.send(limiter, now)
+        waiter = _Waiter(throttle)
         queue.append(waiter)
         self._waiting += 1
         if delay < FOREVER:
@@ -120,95 +131,91 @@ class Turns:
         return waiter.permit
 
 
-class Held(Permit):
-    """A permit that one item's turn holds until the item is done; the next item's may be the same object."""
+class HeldPermit(Permit):
+    """A permit that one item holds until it is done."""
 
-    __slots__ = ("_turn",)
+    __slots__ = ("_throttle", "limiter")
 
-    def __init__(self, lane: Lane, turn: Turn) -> None:
-        super().__init__(lane)
-        self._turn = turn
-
-    def renew(self) -> None:
-        """Be a new one."""
-        self.held, self.told, self.cost = True, False, 0.0
+    def __init__(self, limiter: ProviderLimiter, throttle: ItemThrottle) -> None:
+        super().__init__()
+        self.limiter = limiter
+        self._throttle = throttle
 
     def answered(self, headers: Mapping[str, str], seconds: float) -> None:
-        """The provider answered."""
-        if not self.told:  # what follows, such as asking for a job's state, goes under the same permit
-            self.lane.answered(self, self._turn.turns.now(), seconds, headers, time.time)
+        """Take in that the provider answered."""
+        if not self.is_settled:  # what follows, such as asking for a job's state, goes under the same permit
+            self.limiter.answered(self, self._throttle.scheduler.now(), seconds, headers, time.time)
 
     def failed(self, error: HeadwaterError, seconds: float) -> bool:
-        """The attempt failed."""
-        turn = self._turn
-        paced = self.lane.failed(self, turn.turns.now(), seconds, error)
-        turn.changed()
-        return paced
+        """Take in that the attempt failed; whether retries are held back here."""
+        throttle = self._throttle
+        is_held_back = self.limiter.failed(self, throttle.scheduler.now(), seconds, error)
+        throttle.changed()
+        return is_held_back
 
 
-class Turn:
-    """The engine's `Pace` for the items that one worker performs, one after the other.
+class ItemThrottle:
+    """What the engine asks before each attempt, for the items that one worker performs, one after the other.
 
     `changed` is called when others may be let go.
     """
 
-    __slots__ = ("_last", "_permits", "_ready", "changed", "cost", "turns")
+    __slots__ = ("_permits", "_ready", "changed", "cost", "scheduler")
 
-    def __init__(self, turns: Turns, changed: Callable[[], None]) -> None:
-        self.turns = turns
+    def __init__(self, scheduler: Scheduler, changed: Callable[[], None]) -> None:
+        self.scheduler = scheduler
         self.changed = changed
         self.cost = 0.0
-        self._permits: list[Held] = []
-        self._ready: Held | None = None
-        self._last: Held | None = None
+        self._permits: list[HeldPermit] = []
+        self._ready: HeldPermit | None = None
 
     def take(self, name: str, cost: float, now: float) -> None:
-        """Take the first permit of an item in a lane that is free; `cost`: the tokens that it may use."""
+        """Take the first permit of an item from a limiter that is free; `cost`: the tokens that it may use."""
         self.cost = cost
-        self._ready = self.send(self.turns.lanes[name], now)
+        self._ready = self.send(self.scheduler.limiters[name], now)
 
     async def begin(self, name: str, cost: float) -> None:
-        """The same of a lane that may not be, which is waited for: the item's clocks have not started."""
+        """Do the same with one that may not be, which is waited for: the item's clocks have not started."""
         self.cost = cost
-        self._ready = await self.turns.wait(self, name)
+        self._ready = await self.scheduler.wait(self, name)
 
-    def send(self, lane: Lane, now: float) -> Held:
-        """Take a permit of this lane, which has one to give."""
-        permit = self._last
-        if permit is None or permit.held or self._permits or permit.lane is not lane:
-            permit = self._last = Held(lane, self)
-        else:
-            permit.renew()
-        lane.send(permit, now, self.cost)
+    def send(self, limiter: ProviderLimiter, now: float) -> HeldPermit:
+        """Take a permit of this limiter, which has one to give."""
+        permit = HeldPermit(limiter, self)
+        limiter.send(permit, now, self.cost)
         self._permits.append(permit)
         return permit
 
-    def ready(self, provider: str) -> Held | None:
+    def ready(self, provider: str) -> HeldPermit | None:
         """The permit that the item has for its first attempt."""
         ready, self._ready = self._ready, None
-        turns = self.turns
-        if ready is None or turns.only is not None or ready.lane is turns.lanes[turns.lane_of(provider)]:
+        scheduler = self.scheduler
+        if (
+            ready is None
+            or scheduler.only is not None
+            or ready.limiter is scheduler.limiters[scheduler.name_of(provider)]
+        ):
             return ready
-        ready.lane.release(ready)
+        ready.limiter.release(ready)
         return None
 
-    async def admit(self, provider: str) -> Held:
-        """The permit of the next attempt."""
-        name = self.turns.lane_of(provider)
+    async def admit(self, provider: str) -> HeldPermit:
+        """Wait for the permit of the next attempt."""
+        name = self.scheduler.name_of(provider)
         for permit in self._permits:
-            if permit.held and permit.told and permit.lane is self.turns.lanes[name]:
+            if permit.is_held and permit.is_settled and permit.limiter is self.scheduler.limiters[name]:
                 return permit
-        return await self.turns.wait(self, name)
+        return await self.scheduler.wait(self, name)
 
     def end(self, tokens: float | None) -> None:
-        """The item is done, and used so many tokens where that is known."""
+        """End the item, which used so many tokens where that is known."""
         self._ready = None
         for permit in self._permits:
-            lane = permit.lane
-            if tokens is not None and lane.counts and permit is self._permits[-1]:
-                lane.spent(permit, tokens)
-            if permit.held:
-                lane.release(permit)
+            limiter = permit.limiter
+            if tokens is not None and limiter.counts_tokens and permit is self._permits[-1]:
+                limiter.correct_tokens(permit, tokens)
+            if permit.is_held:
+                limiter.release(permit)
         self._permits.clear()
-        if self.turns._waiting:
-            self.turns.grant()
+        if self.scheduler._waiting:
+            self.scheduler.grant()

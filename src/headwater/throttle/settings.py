@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, Literal
 
 from ..errors import InvalidParameterError
-from .lane import Lane
+from .limiter import ProviderLimiter
 
 MOST: Final = 4096
 """In flight at most, where the number is to be found; fewer where the process may not open as many files."""
@@ -35,7 +35,7 @@ def _positive(name: str, value: Any) -> float | None:
     return float(value)
 
 
-class Pacing:
+class ThrottleSettings:
     """How fast a map may go. Each provider has limits of its own."""
 
     def __init__(
@@ -54,11 +54,11 @@ class Pacing:
         self._tokens = _positive("tokens_per_minute", tokens_per_minute)
         self._answer = _answer_in(parameters)
 
-    def lane(self, now: float) -> Lane:
+    def limiter(self, now: float) -> ProviderLimiter:
         """The limits of one provider."""
         requests = None if self._requests is None else self._requests / 60
         tokens = None if self._tokens is None else self._tokens / 60
-        return Lane(now, most=self._most, adapts=self._adapts, requests=requests, tokens=tokens)
+        return ProviderLimiter(now, most=self._most, adapts=self._adapts, requests=requests, tokens=tokens)
 
     @property
     def counts(self) -> bool:
