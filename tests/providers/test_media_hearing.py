@@ -12,11 +12,11 @@ from support.flow_player import Played, call, play, reply
 from support.media_cases import FLAC, HEAR, SOUND
 
 from headwater import errors as e
+from headwater.auth.hosts import ROUTER_URL
 from headwater.protocol.flow import Call, Loaded, Part, Reply
 from headwater.protocol.framing import SSEFraming
 from headwater.providers import flow_for, provider
 from headwater.providers.openai_transcription import Transcript
-from headwater.providers.registry import ROUTER
 
 TRANSCRIBING = {
     "deepinfra": "/v1/openai/audio/transcriptions",
@@ -64,7 +64,7 @@ def sent_file(played: Played) -> Part:
 @pytest.mark.parametrize("routed", [False, True])
 @pytest.mark.parametrize("name", TRANSCRIBING)
 def test_a_form_with_the_file(name: str, routed: bool) -> None:
-    base = f"{ROUTER}/{name}" if routed else provider(name).base
+    base = f"{ROUTER_URL}/{name}" if routed else provider(name).base
     extra = {"language": "en", "diarize": True, "beam_size": 2, "options": {"a": [1]}, "model": "not-this"}
     asked = ask(name, base=base, routed=routed, extra=extra)
     played = hear(asked, reply({"text": "Hi", "x_groq": {"id": "r"}}))

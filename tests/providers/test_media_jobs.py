@@ -10,17 +10,17 @@ from support.job_cases import JOBS, JobCase
 from support.media_cases import CDN, IMAGE, JPEG, MP4, PNG
 
 from headwater import errors as e
+from headwater.auth.hosts import ROUTER_URL
 from headwater.media.media import Media
 from headwater.protocol.events import Job, Progress, Submitted
 from headwater.protocol.flow import Call, Request
 from headwater.providers import flow_for, provider
-from headwater.providers.registry import RESUMED, ROUTER
 
 IDS = [f"{case.provider}-{case.task}" for case in JOBS]
 
 
 def ask(case: JobCase, *, routed: bool = False) -> Call:
-    base = f"{ROUTER}/{case.provider}" if routed else provider(case.provider).base
+    base = f"{ROUTER_URL}/{case.provider}" if routed else provider(case.provider).base
     parameters: dict[str, Any] = {"prompt": "a cat"}
     if case.task.startswith("image"):
         parameters["image"] = JPEG
@@ -74,12 +74,11 @@ def test_a_job_from_its_submission_to_its_result(case: JobCase, routed: bool) ->
 @pytest.mark.parametrize("case", JOBS, ids=IDS)
 def test_a_job_is_picked_up_again(case: JobCase) -> None:
     again = Job.from_json(job(case).to_json())
-    flow = RESUMED[case.provider][case.task](ask(case), again)
+    flow = provider(case.provider).resume[case.task](ask(case), again)
     states = [reply(state) for state, _ in case.states]
     played = play(flow, *states, reply(case.done), result_of(case))
     assert played.events[0] == Submitted(again)
     check_end(case, played, ask(case).base)
-    assert provider(case.provider).resume[case.task] is RESUMED[case.provider][case.task]
 
 
 @pytest.mark.parametrize(
@@ -128,7 +127,7 @@ def test_a_result_of_another_kind(case: JobCase) -> None:
 @pytest.mark.parametrize("case", [case for case in JOBS if case.provider != "black-forest-labs"], ids=str)
 def test_a_jobs_name_cannot_leave_its_place(case: JobCase, name: str) -> None:
     with pytest.raises(e.DecodeError):
-        play(RESUMED[case.provider][case.task](ask(case), Job(provider=case.provider, task=case.task, id=name)))
+        play(provider(case.provider).resume[case.task](ask(case), Job(provider=case.provider, task=case.task, id=name)))
 
 
 WAVESPEED = next(case for case in JOBS if case.provider == "wavespeed")

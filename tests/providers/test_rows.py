@@ -1,138 +1,138 @@
-"""Every row: its URLs direct and routed, its auth; and the answers to names that are not there."""
+"""The rows: what follows from each for its URLs and its key, what the vendors document, and names that are not there.
+
+A new row is tested by what every row must do, and needs no line here.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
-from support.flow_player import call, play, reply
+from support.flow_player import Played, call, play, reply
 
+from headwater.auth.credentials import BEARER, KeyHeader
+from headwater.auth.hosts import ROUTER_URL
 from headwater.errors import MissingModelError, UnknownProviderError, UnsupportedTaskError
 from headwater.protocol.url import parse_url
-from headwater.providers import PROVIDERS, flow_for, provider, registry
-from headwater.providers.pipeline import AT_MODEL, AT_URL
-from headwater.providers.registry import ROUTER, ROWS, SERVER
+from headwater.providers import flow_for, provider
+from headwater.providers.pipeline import AT_URL
+from headwater.providers.registry import ROWS, SERVER
 
 CHAT, TEXT, FEATURES, CREATE = "chat-completion", "text-generation", "feature-extraction", "embeddings"
+DOCUMENTED = {
+    "baseten": "https://inference.baseten.co/v1/chat/completions",
+    "cerebras": "https://api.cerebras.ai/v1/chat/completions",
+    "clarifai": "https://api.clarifai.com/v2/ext/openai/v1/chat/completions",
+    "cohere": "https://api.cohere.com/compatibility/v1/chat/completions",
+    "deepinfra": "https://api.deepinfra.com/v1/openai/chat/completions",
+    "featherless-ai": "https://api.featherless.ai/v1/chat/completions",
+    "fireworks-ai": "https://api.fireworks.ai/inference/v1/chat/completions",
+    "groq": "https://api.groq.com/openai/v1/chat/completions",
+    "hf-inference": "https://router.huggingface.co/hf-inference/models/org/m/v1/chat/completions",
+    "hyperbolic": "https://api.hyperbolic.xyz/v1/chat/completions",
+    "nebius": "https://api.studio.nebius.ai/v1/chat/completions",
+    "novita": "https://api.novita.ai/v3/openai/chat/completions",
+    "nscale": "https://inference.api.nscale.com/v1/chat/completions",
+    "nvidia": "https://integrate.api.nvidia.com/v1/chat/completions",
+    "openai": "https://api.openai.com/v1/chat/completions",
+    "ovhcloud": "https://oai.endpoints.kepler.ai.cloud.ovh.net/v1/chat/completions",
+    "publicai": "https://api.publicai.co/v1/chat/completions",
+    "sambanova": "https://api.sambanova.ai/v1/chat/completions",
+    "scaleway": "https://api.scaleway.ai/v1/chat/completions",
+    "together": "https://api.together.xyz/v1/chat/completions",
+    "zai-org": "https://api.z.ai/api/paas/v4/chat/completions",
+    "auto": "https://router.huggingface.co/v1/chat/completions",
+}
+"""Where a chat goes by the vendors' documentation, which the rows link to."""
+ROUTES = {
+    CHAT: {"chat/completions"},
+    TEXT: {"completions", "chat/completions"},
+    FEATURES: {"embeddings"},
+    CREATE: {"embeddings"},
+}
+"""The end of a URL in OpenAI's dialect; a prompt may go as a chat."""
+KEY_HEADERS = {
+    "black-forest-labs": KeyHeader("x-key", ""),
+    "clarifai": KeyHeader("authorization", "Key"),
+    "fal-ai": KeyHeader("authorization", "Key"),
+    "together": KeyHeader("authorization", "Bearer"),
+}
+"""How a provider's own key is sent by the vendors' documentation."""
 
-URLS = [
-    ("baseten", CHAT, "https://inference.baseten.co/v1/chat/completions"),
-    ("cerebras", CHAT, "https://api.cerebras.ai/v1/chat/completions"),
-    ("clarifai", CHAT, "https://api.clarifai.com/v2/ext/openai/v1/chat/completions"),
-    ("cohere", CHAT, "https://api.cohere.com/compatibility/v1/chat/completions"),
-    ("deepinfra", CHAT, "https://api.deepinfra.com/v1/openai/chat/completions"),
-    ("deepinfra", TEXT, "https://api.deepinfra.com/v1/openai/completions"),
-    ("deepinfra", FEATURES, "https://api.deepinfra.com/v1/openai/embeddings"),
-    ("deepinfra", CREATE, "https://api.deepinfra.com/v1/openai/embeddings"),
-    ("featherless-ai", CHAT, "https://api.featherless.ai/v1/chat/completions"),
-    ("featherless-ai", TEXT, "https://api.featherless.ai/v1/completions"),
-    ("fireworks-ai", CHAT, "https://api.fireworks.ai/inference/v1/chat/completions"),
-    ("groq", CHAT, "https://api.groq.com/openai/v1/chat/completions"),
-    ("groq", TEXT, "https://api.groq.com/openai/v1/chat/completions"),
-    ("hyperbolic", CHAT, "https://api.hyperbolic.xyz/v1/chat/completions"),
-    ("hyperbolic", TEXT, "https://api.hyperbolic.xyz/v1/chat/completions"),
-    ("nebius", CHAT, "https://api.studio.nebius.ai/v1/chat/completions"),
-    ("nebius", TEXT, "https://api.studio.nebius.ai/v1/completions"),
-    ("nebius", FEATURES, "https://api.studio.nebius.ai/v1/embeddings"),
-    ("nebius", CREATE, "https://api.studio.nebius.ai/v1/embeddings"),
-    ("novita", CHAT, "https://api.novita.ai/v3/openai/chat/completions"),
-    ("novita", TEXT, "https://api.novita.ai/v3/openai/completions"),
-    ("nscale", CHAT, "https://inference.api.nscale.com/v1/chat/completions"),
-    ("nvidia", CHAT, "https://integrate.api.nvidia.com/v1/chat/completions"),
-    ("openai", CHAT, "https://api.openai.com/v1/chat/completions"),
-    ("openai", TEXT, "https://api.openai.com/v1/completions"),
-    ("openai", FEATURES, "https://api.openai.com/v1/embeddings"),
-    ("openai", CREATE, "https://api.openai.com/v1/embeddings"),
-    ("ovhcloud", CHAT, "https://oai.endpoints.kepler.ai.cloud.ovh.net/v1/chat/completions"),
-    ("ovhcloud", TEXT, "https://oai.endpoints.kepler.ai.cloud.ovh.net/v1/completions"),
-    ("publicai", CHAT, "https://api.publicai.co/v1/chat/completions"),
-    ("sambanova", CHAT, "https://api.sambanova.ai/v1/chat/completions"),
-    ("sambanova", FEATURES, "https://api.sambanova.ai/v1/embeddings"),
-    ("sambanova", CREATE, "https://api.sambanova.ai/v1/embeddings"),
-    ("scaleway", CHAT, "https://api.scaleway.ai/v1/chat/completions"),
-    ("scaleway", TEXT, "https://api.scaleway.ai/v1/completions"),
-    ("scaleway", FEATURES, "https://api.scaleway.ai/v1/embeddings"),
-    ("scaleway", CREATE, "https://api.scaleway.ai/v1/embeddings"),
-    ("together", CHAT, "https://api.together.xyz/v1/chat/completions"),
-    ("together", TEXT, "https://api.together.xyz/v1/completions"),
-    ("together", FEATURES, "https://api.together.xyz/v1/embeddings"),
-    ("together", CREATE, "https://api.together.xyz/v1/embeddings"),
-    ("zai-org", CHAT, "https://api.z.ai/api/paas/v4/chat/completions"),
-    ("hf-inference", CHAT, "https://router.huggingface.co/hf-inference/models/org/m/v1/chat/completions"),
-    ("hf-inference", TEXT, "https://router.huggingface.co/hf-inference/models/org/m"),
-    ("hf-inference", FEATURES, f"{ROUTER}/hf-inference/models/org/m/pipeline/feature-extraction"),
-    ("auto", CHAT, "https://router.huggingface.co/v1/chat/completions"),
+ANSWER = {
+    "choices": [{"index": 0, "message": {"role": "assistant", "content": "Ho"}, "text": "Ho", "finish_reason": "stop"}],
+    "data": [{"embedding": [1.0, 2.0], "index": 0}],
+}
+IN_OPENAI = [
+    (row.name, task) for row in ROWS if row.name != "hf-inference" for task in row.tasks.keys() & ROUTES.keys()
+]
+AT_HF_INFERENCE = [
+    (TEXT, "", {"generated_text": "Ho"}),
+    (FEATURES, "/pipeline/feature-extraction", [[1.0, 2.0]]),
 ]
 
-SENT = {
-    "black-forest-labs": ("", "x-key"),
-    "clarifai": ("Key", "authorization"),
-    "fal-ai": ("Key", "authorization"),
-}
-"""How a provider's own key is sent, where it is not as a bearer token."""
 
-CHAT_ANSWER = {"choices": [{"index": 0, "message": {"role": "assistant", "content": "Ho"}, "finish_reason": "stop"}]}
-VECTORS = {"data": [{"embedding": [1.0, 2.0], "index": 0}]}
+def asked(name: str, task: str, base: str, answer: Any = ANSWER, **facts: Any) -> Played:
+    """What the provider's flow asks for at this base, and is answered with."""
+    return play(flow_for(name, task)(call(task, name, base=base, model="org/m", **facts)), reply(answer))
 
 
-def answer_of(name: str, task: str) -> Any:
-    if task == CHAT or (name in {"groq", "hyperbolic"} and task == TEXT):
-        return CHAT_ANSWER
-    if task == TEXT:
-        return {"generated_text": "Ho"} if name == "hf-inference" else {"choices": [{"text": "Ho"}]}
-    return [[1.0, 2.0]] if name == "hf-inference" else VECTORS
-
-
-def test_the_table_is_whole() -> None:
-    """Rows of flows and rows of this table, but for auto's tasks that go on as another's."""
-    there = {(name, task) for name, row in PROVIDERS.items() for task in row.tasks if name != "auto"}
-    there -= {(name, task) for name, row in registry.TASKS.items() for task in row}  # in test_media_requests.py
-    there -= {("hf-inference", task) for task in AT_MODEL}  # in test_hf_tasks.py
-    there -= {(name, task) for name in ("fal-ai", "replicate") for task in PROVIDERS[name].tasks}  # in theirs
-    assert there | {("auto", CHAT)} == {(name, task) for name, task, _ in URLS}
-
-
-@pytest.mark.parametrize(("name", "task", "url"), URLS)
-@pytest.mark.parametrize("routed", [False, True])
-def test_every_task_goes_to_its_url(name: str, task: str, url: str, routed: bool) -> None:
-    row = provider(name)
-    base = row.base
-    if routed and name not in {"auto", "hf-inference"}:
-        base = f"{ROUTER}/{name}"
-        url = base + url.removeprefix(row.base)
-    played = play(
-        flow_for(name, task)(call(task, name, base=base, model="org/m", routed=routed)),
-        reply(answer_of(name, task)),
-    )
+def check_post(played: Played, url: str) -> None:
     request = played.request
     assert (request.method, request.url, request.auth, request.resend) == ("POST", url, "provider", True)
     assert request.headers == {"content-type": "application/json", "accept": "application/json"}
-    if name != "hf-inference" or task == CHAT:
-        assert next(iter(played.body)) == "model" and played.body["model"] == "org/m"
+
+
+@pytest.mark.parametrize("name", DOCUMENTED)
+def test_a_chat_goes_where_the_vendor_documents_it(name: str) -> None:
+    check_post(asked(name, CHAT, provider(name).base), DOCUMENTED[name])
+
+
+@pytest.mark.parametrize(("task", "route", "answer"), AT_HF_INFERENCE)
+def test_hf_inference_has_a_url_for_each_model(task: str, route: str, answer: Any) -> None:
+    base = provider("hf-inference").base
+    check_post(asked("hf-inference", task, base, answer), f"{ROUTER_URL}/hf-inference/models/org/m{route}")
+
+
+@pytest.mark.parametrize(("name", "task"), IN_OPENAI)
+def test_every_task_of_a_row_is_at_one_prefix(name: str, task: str) -> None:
+    """Which is that of its chats, where those are documented; and at the router the same below its name."""
+    row = provider(name)
+    played = asked(name, task, row.base)
+    prefix = DOCUMENTED[name].removesuffix("/chat/completions") if name in DOCUMENTED else row.base + row.prefix
+    assert played.request.url.removeprefix(f"{prefix}/") in ROUTES[task]
+    check_post(played, played.request.url)
+    assert next(iter(played.body)) == "model" and played.body["model"] == "org/m"
+    routed = asked(name, task, f"{ROUTER_URL}/{name}", routed=True)
+    check_post(routed, f"{ROUTER_URL}/{name}{played.request.url.removeprefix(row.base)}")
 
 
 @pytest.mark.parametrize("name", [row.name for row in ROWS])
 def test_a_row_is_sound(name: str) -> None:
     row = provider(name)
     assert parse_url(row.base).scheme == "https" and not row.base.endswith("/")
+    assert row.prefix.startswith("/") and not row.prefix.endswith("/")
     assert row.keys and all(key.isupper() for key in row.keys)
-    assert row.name == name and row.tasks
-    assert row.maps == (name not in {"openai", "hf-inference"})
-    assert row.routed == (name != "openai")
-    assert (row.scheme, row.header) == SENT.get(name, ("Bearer", "authorization"))
+    assert row.name == name and row.tasks and row.resume.keys() <= row.tasks.keys()
+    assert row.key_header.name == row.key_header.name.lower()
 
 
-def test_who_needs_no_key_and_who_sends_more_headers() -> None:
-    assert [row.name for row in PROVIDERS.values() if not row.key_required] == ["hf-inference"]
-    assert [row.name for row in PROVIDERS.values() if row.headers] == ["zai-org"]
+@pytest.mark.parametrize("name", KEY_HEADERS)
+def test_how_a_key_is_sent(name: str) -> None:
+    assert provider(name).key_header == KEY_HEADERS[name]
+
+
+def test_what_is_special_about_some() -> None:
+    assert not provider("openai").routed and provider("together").routed and provider("hf-inference").routed
     assert provider("zai-org").headers == {"accept-language": "en-US,en", "x-source-channel": "hugging_face"}
-    assert set(SERVER.tasks) == {CHAT, TEXT, FEATURES, CREATE, *AT_URL} and not SERVER.key_required
+    assert provider("together").headers == {} and provider("together").key_header == BEARER
+    assert set(SERVER.tasks) == {CHAT, TEXT, FEATURES, CREATE, *AT_URL}
 
 
 def test_a_name_that_is_none_gets_the_nearest_and_all() -> None:
     with pytest.raises(UnknownProviderError, match=r"'togehter'; did you mean 'together'\? There are auto, base"):
         provider("togehter")
-    with pytest.raises(UnknownProviderError, match=r"'q'\? There are"):
+    with pytest.raises(UnknownProviderError, match=r"'q'; there are"):
         flow_for("q", CHAT)
 
 
@@ -143,7 +143,7 @@ def test_a_task_that_is_not_done_says_who_does_it() -> None:
         flow_for("url", "make-tea")
 
 
-@pytest.mark.parametrize(("name", "task"), [row[:2] for row in URLS if row[0] not in {"auto", "hf-inference"}])
+@pytest.mark.parametrize(("name", "task"), IN_OPENAI)
 def test_no_model_is_told_before_anything_is_sent(name: str, task: str) -> None:
     with pytest.raises(MissingModelError, match=f"{name} needs a model"):
         play(flow_for(name, task)(call(task, name)))

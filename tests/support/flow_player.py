@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from headwater.auth.hosts import HUB_URL
 from headwater.errors import HeadwaterError
 from headwater.media.media import Media
 from headwater.protocol.flow import (
@@ -161,4 +162,5 @@ def call(task: str, provider: str = "together", *, stream: bool = False, **facts
     }
     parameters = {**usual.get(task, {}), **facts.pop("parameters", {})}
     facts.setdefault("base", "https://base.example")
+    facts.setdefault("hub", HUB_URL)
     return Call(task=task, provider=provider, parameters=parameters, stream=stream, **facts)

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from typing import Final, NamedTuple
 from urllib.parse import unquote_plus
 
 from ..protocol.flow import Request
 from ..protocol.url import Url, parse_url
 from .secret import PROXY_SECRETS, Masked, Secret, secrets_in
+
+
+class KeyHeader(NamedTuple):
+    """How a key is sent: in the header of this name, after its scheme (none where that is "")."""
+
+    name: str = "authorization"
+    scheme: str = "Bearer"
+
+
+BEARER: Final = KeyHeader()
 
 
 class Credentials:
@@ -25,8 +36,7 @@ class Credentials:
         *,
         origins: frozenset[str] = frozenset(),
         key: Secret | None = None,
-        scheme: str = "Bearer",
-        header: str = "authorization",
+        key_header: KeyHeader = BEARER,
         headers: tuple[tuple[str, str], ...] = (),
         hub_origin: str = "",
         hub_token: Secret | None = None,
@@ -34,12 +44,12 @@ class Credentials:
     ) -> None:
         self.origins = origins
         self.hub_origin = hub_origin
-        self.hub_header = {"authorization": Masked(f"Bearer {hub_token.reveal()}")} if hub_token else {}
+        self.hub_header = {BEARER.name: Masked(f"{BEARER.scheme} {hub_token.reveal()}")} if hub_token else {}
         self.secrets = (*(s for s in (key, hub_token) if s is not None), *secrets_in(headers), *others)
         self.query: tuple[tuple[str, str], ...] = ()
         self._provider: dict[str, str] = {}
         if key is not None:
-            self._provider[header] = Masked(f"{scheme} {key.reveal()}".strip())
+            self._provider[key_header.name] = Masked(f"{key_header.scheme} {key.reveal()}".strip())
         self._provider.update((name, Masked(value)) for name, value in headers)
 
     def for_request(self, request: Request, origin: str) -> Mapping[str, str]:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from ..protocol.url import Url
+
+HUB_URL: Final = "https://huggingface.co"
+ROUTER_URL: Final = "https://router.huggingface.co"
+"""Where Hugging Face takes calls for other providers, https://huggingface.co/docs/inference-providers/index."""
 
 _LOOPBACK = re.compile(r"(localhost|127(\.\d{1,3}){3}|::1|.+\.localhost)\Z")
 

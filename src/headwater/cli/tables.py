@@ -11,8 +11,10 @@ from typing import Annotated, Any, Final
 
 from cyclopts import Parameter
 
+from ..auth.credentials import BEARER
+from ..auth.hosts import ROUTER_URL
 from ..providers import PROVIDERS, Provider, provider, table
-from ..providers.registry import ROUTER, SERVER
+from ..providers.registry import HF_INFERENCE, SERVER
 from .results import as_json
 from .terminal import is_terminal
 
@@ -61,17 +63,15 @@ def _show_one(row: Provider, *, json: bool) -> None:
 def _special(row: Provider) -> dict[str, Any]:
     """What is not the same with every provider, in words."""
     told: dict[str, Any] = {}
-    if not row.key_required:
+    if row is HF_INFERENCE:
         told["without a key"] = "it answers"
     if row.routed:
-        told["router"] = f"a Hugging Face token goes to {ROUTER}{'' if row.name == 'auto' else f'/{row.name}'}"
-    told["models"] = "by their names on the Hub, or its own" if row.maps else "by its own names"
-    if row.header != "authorization" or row.scheme not in ("Bearer", ""):
-        told["sends its key as"] = f"{row.header}: {row.scheme} KEY".replace(":  ", ": ")
+        told["router"] = f"a Hugging Face token goes to {ROUTER_URL}{'' if row.name == 'auto' else f'/{row.name}'}"
+    told["models"] = "by their names on the Hub, or its own" if row.routed else "by its own names"
+    if row.key_header != BEARER:
+        told["sends its key as"] = f"{row.key_header.name}: {row.key_header.scheme} KEY".replace(":  ", ": ")
     if row.headers:
         told["further headers"] = [f"{name}: {value}" for name, value in row.headers.items()]
-    if row.idempotency:
-        told["repeats"] = f"known by the header {row.idempotency}"
     if row.resume:
         told["jobs"] = f"can be taken up again: {', '.join(row.resume)}"
     if row.origins:

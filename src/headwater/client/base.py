@@ -51,8 +51,8 @@ from .task_table import Tasks, elements_of
 if TYPE_CHECKING:
     import httpx
 
+    from ..protocol.flow import TaskFlow
     from ..protocol.transport import Transport
-    from ..providers import Flows
     from ..tasks.declaration import Declaration
 
 
@@ -273,7 +273,7 @@ class Client(Tasks, Options):
         return self._plan(task, there, given, stream, options)
 
     def _custom(
-        self, task: str, model: str | None, flow: Flows, given: Mapping[str, Any] = {}, *, at_hub: bool = False
+        self, task: str, model: str | None, flow: TaskFlow, given: Mapping[str, Any] = {}, *, at_hub: bool = False
     ) -> AsyncRun[Any, Any]:
         """A run of something that is no declared task, with the call's own options.
 

@@ -17,6 +17,7 @@ import msgspec
 from ..errors import InvalidParameterError, MissingModelError, ProviderError, TransportError
 from ..protocol.flow import Call, Flow, Send
 from ..protocol.transport import quoted_url
+from ..providers import provider
 from ..providers.bodies import get
 from ..providers.model_mapping import Entry, card_of
 from ..providers.urls import CHAT, at_model, openai_url
@@ -148,18 +149,6 @@ def _route(call: Call, route: str) -> str:
     return at_model(call.base, "/models/", call.hub_id, route)
 
 
-PREFIXES: Final = {
-    "clarifai": "/v2/ext/openai/v1",
-    "cohere": "/compatibility/v1",
-    "deepinfra": "/v1/openai",
-    "fireworks-ai": "/inference/v1",
-    "groq": "/openai/v1",
-    "novita": "/v3/openai",
-    "zai-org": "/api/paas/v4",
-}
-"""Where a provider's OpenAI dialect is, other than at /v1."""
-
-
 class _Offer(msgspec.Struct):
     provider: Unneeded[str] = ""
 
@@ -179,7 +168,7 @@ def models(call: Call) -> Flow[ModelList]:
     elif call.routed:
         url = f"{call.base.removesuffix('/' + call.provider)}/v1/models"
     else:
-        url = f"{call.base}{PREFIXES.get(call.provider, '/v1')}/models"
+        url = f"{call.base}{provider(call.provider).prefix}/models"
     found = decode((yield Send(get(url, auth="provider"))), _Models).data
     kept = [model for model in found if not call.routed or _is_served(model, call.provider)]
     return ModelList(data=[ModelInfo(id=m.id, object=m.object, created=m.created, owned_by=m.owned_by) for m in kept])

@@ -8,20 +8,17 @@ from __future__ import annotations
 
 import os
 import warnings
-from typing import Final
 
 import anyio.to_thread
 
-from ..auth.credentials import Credentials
+from ..auth.credentials import BEARER, Credentials, KeyHeader
 from ..auth.environment import ambient, hugging_face_token
-from ..auth.hosts import is_hugging_face_url, is_loopback
+from ..auth.hosts import HUB_URL, is_hugging_face_url, is_loopback
 from ..auth.secret import Secret, secrets_in_query
 from ..errors import InsecureCredentialError, InvalidCredentialError, MissingCredentialError
 from ..protocol.url import Url, parse_url
 from ..providers import Provider
 from .settings import Settings
-
-HUB: Final = "https://huggingface.co"
 
 
 def is_url(model: str | None) -> bool:
@@ -31,7 +28,7 @@ def is_url(model: str | None) -> bool:
 
 def hub_url() -> str:
     """Where the Hub is: its own URL, or the one that HF_ENDPOINT names."""
-    return (os.environ.get("HF_ENDPOINT") or HUB).rstrip("/")
+    return (os.environ.get("HF_ENDPOINT") or HUB_URL).rstrip("/")
 
 
 def inference_url() -> str | None:
@@ -128,8 +125,7 @@ class Keys:
         hub_token: Secret | None,
         *,
         billed: bool,
-        scheme: str = "Bearer",
-        header: str = "authorization",
+        key_header: KeyHeader = BEARER,
         static: dict[str, str] | None = None,
         url: str = "",
     ) -> Credentials:
@@ -149,8 +145,7 @@ class Keys:
         return Credentials(
             origins=frozenset(origins),
             key=key,
-            scheme=scheme,
-            header=header,
+            key_header=key_header,
             headers=tuple(headers.items()),
             hub_origin=parse_url(hub_url()).origin,
             hub_token=hub_token,

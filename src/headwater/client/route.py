@@ -21,7 +21,7 @@ from .keys import is_url
 from .settings import Settings, secret_of
 
 KEY_HEADERS: Final = frozenset({"authorization", "cookie", "x-api-key", "api-key"}) | {
-    row.header for row in PROVIDERS.values()
+    row.key_header.name for row in PROVIDERS.values()
 }
 
 

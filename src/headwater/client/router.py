@@ -13,20 +13,18 @@ from typing import Any, Final
 
 import msgspec
 
-from ..auth.credentials import Credentials
-from ..auth.hosts import is_hugging_face, is_hugging_face_url
+from ..auth.credentials import BEARER, Credentials
+from ..auth.hosts import ROUTER_URL, is_hugging_face, is_hugging_face_url
 from ..engine.deadlines import Timeout
 from ..errors import InvalidCredentialError, InvalidParameterError, UnsupportedTaskError
 from ..protocol.events import Job
-from ..protocol.flow import Call
+from ..protocol.flow import Call, TaskFlow
 from ..protocol.url import parse_url
-from ..providers import Flows, Provider, flow_for, provider
+from ..providers import Provider, flow_for, provider
 from .keys import Keys, hub_url, inference_url, is_url
 from .route import URL_AND_PROVIDER
 from .settings import Settings
 
-ROUTER: Final = "https://router.huggingface.co"
-HUB: Final = "https://huggingface.co"
 HF_INFERENCE: Final = "hf-inference"
 _SUFFIXED: Final = re.compile(r":(?!hf-inference\Z)")
 REMEMBERED: Final = 4096
@@ -40,7 +38,7 @@ class Destination(msgspec.Struct, frozen=True, kw_only=True):
     provider: str
     name: str
     named: str | None
-    flow: Flows
+    flow: TaskFlow
     credentials: Credentials
     base: str
     hub: str
@@ -94,7 +92,7 @@ class Router:
             self._made[key] = made
         return made
 
-    async def for_flow(self, task: str, model: str | None, flow: Flows, *, at_hub: bool = False) -> Destination:
+    async def for_flow(self, task: str, model: str | None, flow: TaskFlow, *, at_hub: bool = False) -> Destination:
         """Where something goes that is no declared task, and has a flow of its own; `at_hub`: that asks the Hub."""
         place = self._places[0]
         if at_hub:
@@ -128,7 +126,7 @@ class Place:
         self.settings = settings
         self._keys = Keys(settings)
 
-    async def destination(self, task: str, model: str | None, flow: Flows | None = None) -> Destination:
+    async def destination(self, task: str, model: str | None, flow: TaskFlow | None = None) -> Destination:
         """Where a call with this model of its own goes from here."""
         s = self.settings
         if is_url(model):
@@ -162,7 +160,7 @@ class Place:
             )
 
     async def _to_url(
-        self, task: str, url: str, named: str | None, flow: Flows | None, *, own: str | None
+        self, task: str, url: str, named: str | None, flow: TaskFlow | None, *, own: str | None
     ) -> Destination:
         parsed = parse_url(url)
         key = self._keys.for_url(parsed)
@@ -184,15 +182,14 @@ class Place:
         )
 
     async def to_provider(
-        self, task: str, row: Provider, named: str | None, flow: Flows | None, *, own: str | None = None
+        self, task: str, row: Provider, named: str | None, flow: TaskFlow | None, *, own: str | None = None
     ) -> Destination:
         """Where a call for this provider goes; `own`: the model that the call itself names."""
         flow = flow or flow_for(row.name, task)
         base = inference_url() if row.name == HF_INFERENCE else None
         key, routed = await self._keys.for_provider(row, None if base is None else parse_url(base))
         if base is None:
-            base = row.base if not routed or row.name == "auto" else f"{ROUTER}/{row.name}"
-        scheme, header = ("Bearer", "authorization") if routed else (row.scheme, row.header)
+            base = row.base if not routed or row.name == "auto" else f"{ROUTER_URL}/{row.name}"
         return Destination(
             provider=row.name,
             name=self.settings.name or row.name,
@@ -203,8 +200,7 @@ class Place:
                 key,
                 await self._keys.for_hub(),
                 billed=routed,
-                scheme=scheme,
-                header=header,
+                key_header=BEARER if routed else row.key_header,
                 static=row.headers,
             ),
             base=base,

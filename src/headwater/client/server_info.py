@@ -21,7 +21,7 @@ from .post import posting
 
 if TYPE_CHECKING:
     from ..engine.deadlines import Timeout
-    from ..providers import Flows
+    from ..protocol.flow import TaskFlow
     from .base import Client
 
 
@@ -84,7 +84,7 @@ class Facts:
     get_recommended_model = Method(get_recommended_model)
 
 
-def _posting(json: Any, data: Any, stream: bool, given: Mapping[str, Any]) -> tuple[Flows, dict[str, Any]]:
+def _posting(json: Any, data: Any, stream: bool, given: Mapping[str, Any]) -> tuple[TaskFlow, dict[str, Any]]:
     """The flow of a `post`, and the call's options."""
     options = options_of(given, (*ALL, "extra_body"))
     extra = options.pop("extra_body", None)

@@ -12,7 +12,7 @@ from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar
 
 import msgspec
 
-from .events import JobEvent
+from .events import Job, JobEvent
 from .framing import Frame
 
 MIB = 1024 * 1024
@@ -206,24 +206,32 @@ class Call(msgspec.Struct, kw_only=True, gc=False):
 
     `parameters`: the task's arguments that were given, by name, validated; never None. `model`: the model as the
     provider knows it (None: none named); `hub_id`: as the user named it. `base`: the URL before the provider's route,
-    with no slash at its end. `routed`: through Hugging Face's router. `url`: the server's own URL where the user gave
-    one, in place of a model. `extra`: `extra_body`, merged over the body's root or its parameters. `seconds`: the
-    call's total time limit, for providers that take one. `adapter`: the file of LoRA weights within the Hub's model,
-    where the mapping says that the provider's model wants them. `wanted`: what is asked for in OpenAI's words, where
-    the caller can take several images.
+    with no slash at its end; `hub`: that of the Hub. `routed`: through Hugging Face's router. `url`: the server's own
+    URL where the user gave one, in place of a model. `extra`: `extra_body`, merged over the body's root or its
+    parameters. `seconds`: the call's total time limit, for providers that take one. `adapter`: the file of LoRA
+    weights within the Hub's model, where the mapping says that the provider's model wants them. `wanted`: what is
+    asked for in OpenAI's words, where the caller can take several images.
     """
 
     task: str
     parameters: dict[str, Any]
     provider: str
     base: str
+    hub: str
     model: str | None = None
     hub_id: str | None = None
     routed: bool = False
     url: str | None = None
     extra: dict[str, Any] = {}
     stream: bool = False
-    hub: str = "https://huggingface.co"
     seconds: float | None = None
     adapter: str | None = None
     wanted: Wanted | None = None
+
+
+TaskFlow: TypeAlias = Callable[[Call], Flow[Any]]
+"""How a task is done: what a call of it yields, step by step, and returns."""
+TaskFlowAtURL: TypeAlias = Callable[[Call, str], Flow[Any]]
+"""The same at a URL that was settled before."""
+ResumeFlow: TypeAlias = Callable[[Call, Job], Flow[Any]]
+"""How a job that was submitted before is watched to its end."""

@@ -19,8 +19,8 @@ import difflib
 from typing import Final
 
 from ..errors import UnknownProviderError, UnsupportedTaskError
+from ..protocol.flow import TaskFlow
 from .auto import auto
-from .openai_chat import Flows as Flows
 from .registry import ROWS, SERVER
 from .registry import Provider as Provider
 
@@ -38,7 +38,7 @@ def provider(name: str) -> Provider:
     return found
 
 
-def flow_for(name: str, task: str) -> Flows:
+def flow_for(name: str, task: str) -> TaskFlow:
     """The flow by which this provider does this task; the name "url" is a server's own URL.
 
     Raises `UnknownProviderError`, and `UnsupportedTaskError`, which names the providers that do it.

@@ -9,30 +9,28 @@ https://huggingface.co/docs/inference-providers/index
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
+from ..auth.hosts import ROUTER_URL
 from ..errors import MissingModelError
-from ..protocol.flow import Call, Flow
-from . import openai_chat as openai
+from ..protocol.flow import Call, Flow, TaskFlow
+from . import openai_chat
 from .model_mapping import HUB_TASKS, POLICIES, Entry, entries_of, not_served
-from .openai_chat import Dialect, Flows
-from .registry import CHAT, HF_INFERENCE, ROUTER, Provider
-
-_CHAT: Final = Dialect(route="/v1/chat/completions")
+from .registry import HF_INFERENCE, Provider
+from .urls import CHAT
 
 
 def auto(rows: Mapping[str, Provider]) -> Provider:
     """The row of "auto" over these providers."""
     names = {task for provider in rows.values() if provider.routed for task in provider.tasks}
-    tasks: dict[str, Flows] = {task: _Chosen(rows) for task in sorted(names)}
+    tasks: dict[str, TaskFlow] = {task: _Chosen(rows) for task in sorted(names)}
     return Provider(
         name="auto",
-        base=ROUTER,
-        tasks={**tasks, CHAT: _chat},
-        keys=("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"),
-        maps=False,
+        base=ROUTER_URL,
+        tasks={**tasks, "chat-completion": _chat},
+        keys=HF_INFERENCE.keys,
     )
 
 
@@ -40,12 +38,12 @@ def _chat(call: Call) -> Flow[Any]:
     """The router looks at the model's name and its suffix itself."""
     if call.model is None and call.hub_id is None:
         return (yield from _as(call, HF_INFERENCE, None))
-    return (yield from openai.chat(call, _CHAT))
+    return (yield from openai_chat.chat(call, f"{call.base}/v1/{CHAT}"))
 
 
 def _as(call: Call, provider: Provider, model: str | None, adapter: str | None = None) -> Flow[Any]:
     """The call as this provider's, through the router."""
-    base = f"{ROUTER}/{provider.name}"
+    base = f"{ROUTER_URL}/{provider.name}"
     routed = msgspec.structs.replace(call, provider=provider.name, base=base, model=model, routed=True, adapter=adapter)
     return (yield from provider.tasks[call.task](routed))
 

@@ -8,13 +8,14 @@ https://docs.bfl.ai/quick_start/generating_images and https://docs.bfl.ai/api-re
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from ..errors import DecodeError, InvalidParameterError
 from ..protocol.events import Job, Queued
-from ..protocol.flow import Call, Flow, Reply
+from ..protocol.flow import Call, Flow, Reply, ResumeFlow, TaskFlow
 from ..protocol.transport import quoted_url
 from ..protocol.url import parse_url
 from ..responses.decode import decode
@@ -94,3 +95,7 @@ def _read(job: Job, reply: Reply) -> State:
 def _reason(details: Any) -> Any:
     """Why moderation refused stands under a name of its own."""
     return details.get("Moderation Reasons", details) if isinstance(details, dict) else details
+
+
+TASKS: Final[Mapping[str, TaskFlow]] = {"text-to-image": text_to_image}
+RESUME: Final[Mapping[str, ResumeFlow]] = {"text-to-image": follow}

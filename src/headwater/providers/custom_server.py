@@ -1,6 +1,8 @@
-"""A server's own URL, for the tasks that two dialects know: OpenAI's where the URL says so, the pipelines' otherwise.
+"""A server's own URL: OpenAI's dialect where the URL says so, text-generation-inference's, text-embeddings-inference's
+or the pipelines' otherwise.
 
-A bare host may be either: where the pipelines' route is not there, OpenAI's is tried.
+A bare host may speak either, for the tasks that both know: where the other dialect's route is not there, OpenAI's is
+tried. Chats and OpenAI's embeddings have no other dialect.
 """
 
 from __future__ import annotations
@@ -10,40 +12,81 @@ from functools import partial
 from typing import Any, Final
 
 from ..errors import ProviderError
-from ..protocol.flow import Call, Flow
-from .openai_chat import Flows
-from .openai_images import draw_at_url
-from .openai_speech import speak_at_url
-from .openai_transcription import TEXTS, transcribe_at_url
-from .urls import has_path, speaks_openai
+from ..protocol.flow import Call, Flow, TaskFlow, TaskFlowAtURL
+from . import openai_embeddings, pipeline, tgi
+from .openai_chat import ChatDialect, chat
+from .openai_completions import complete
+from .openai_images import ImageDialect, text_to_image
+from .openai_speech import SpeechDialect, text_to_speech
+from .openai_transcription import TEXTS, TranscriptionDialect, transcribe
+from .urls import (
+    CHAT,
+    COMPLETIONS,
+    EMBEDDINGS,
+    IMAGES,
+    SPEECH,
+    TRANSCRIPTIONS,
+    has_path,
+    openai_url,
+    speaks_openai,
+)
 
-OPENAI: Final[Mapping[str, Flows]] = {
-    "automatic-speech-recognition": transcribe_at_url,
-    "text-to-image": draw_at_url,
-    "text-to-speech": speak_at_url,
-}
+UNFINISHED: Final = frozenset({"fp_ollama"})
+"""Ollama names itself so in every chunk, and sends `"finish_reason": null` for a reason that it does not know:
+https://github.com/ollama/ollama/blob/main/openai/openai.go, https://github.com/pydantic/pydantic-ai/issues/2996"""
+
+_TRANSCRIPTION: Final = "automatic-speech-recognition"
 _NO_SUCH_ROUTE: Final = frozenset({404, 405, 501})
 
+_OPENAI: Final[Mapping[str, tuple[str, TaskFlowAtURL]]] = {
+    _TRANSCRIPTION: (TRANSCRIPTIONS, partial(transcribe, dialect=TranscriptionDialect(streams=True))),
+    "chat-completion": (CHAT, partial(chat, dialect=ChatDialect(unfinished=UNFINISHED))),
+    "embeddings": (EMBEDDINGS, openai_embeddings.create),
+    "feature-extraction": (EMBEDDINGS, openai_embeddings.embed),
+    "text-generation": (COMPLETIONS, partial(complete, unfinished=UNFINISHED)),
+    "text-to-image": (IMAGES, partial(text_to_image, dialect=ImageDialect(sized=True))),
+    "text-to-speech": (SPEECH, partial(text_to_speech, dialect=SpeechDialect())),
+}
+_OTHER: Final[Mapping[str, TaskFlowAtURL]] = {
+    "feature-extraction": openai_embeddings.tei,
+    "text-generation": tgi.generate,
+    **pipeline.AT_URL,
+}
 
-def in_both(pipelines: Mapping[str, Flows]) -> dict[str, Flows]:
-    """The pipelines' flows at a URL, those of the tasks above with OpenAI's dialect beside them."""
-    return {
-        task: partial(at_url, openai=OPENAI[task], otherwise=flow) if task in OPENAI else flow
-        for task, flow in pipelines.items()
-    }
+
+def _in_openai(call: Call, route: str, flow: TaskFlowAtURL) -> Flow[Any]:
+    """The task in OpenAI's dialect, at its route of the server."""
+    return (yield from flow(call, openai_url(call.url or call.base, route)))
 
 
-def at_url(call: Call, openai: Flows, otherwise: Flows) -> Flow[Any]:
-    """The task at a server's own URL, in the dialect that it speaks."""
+def _in_other(call: Call, flow: TaskFlowAtURL) -> Flow[Any]:
+    """The task in the other dialect, at the URL as it is."""
+    return (yield from flow(call, call.url or call.base))
+
+
+def _in_either(call: Call, openai: TaskFlow, other: TaskFlow) -> Flow[Any]:
+    """The task in the dialect that the server speaks."""
     url = call.url or call.base
-    wants_text = call.extra.get("response_format") in TEXTS  # which pipelines do not give
+    wants_text = call.task == _TRANSCRIPTION and call.extra.get("response_format") in TEXTS  # no pipeline gives that
     if speaks_openai(url) or (wants_text and not has_path(url)):
         return (yield from openai(call))
-    if has_path(url):
-        return (yield from otherwise(call))
     try:
-        return (yield from otherwise(call))
+        return (yield from other(call))
     except ProviderError as refused:
-        if refused.status not in _NO_SUCH_ROUTE:
+        if refused.status not in _NO_SUCH_ROUTE or has_path(url):
             raise
     return (yield from openai(call))
+
+
+def _flow_of(task: str) -> TaskFlow:
+    if task not in _OPENAI:
+        return partial(_in_other, flow=_OTHER[task])
+    route, flow = _OPENAI[task]
+    openai = partial(_in_openai, route=route, flow=flow)
+    if task not in _OTHER:
+        return openai
+    return partial(_in_either, openai=openai, other=partial(_in_other, flow=_OTHER[task]))
+
+
+TASKS: Final[Mapping[str, TaskFlow]] = {task: _flow_of(task) for task in sorted({*_OPENAI, *_OTHER})}
+"""The flow of each task at a server's own URL."""

@@ -8,23 +8,23 @@ https://docs.fal.ai/model-apis/model-endpoints/queue
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote
 
 import msgspec
 
+from ..auth.hosts import HUB_URL
 from ..errors import InvalidParameterError, ProviderError, TransportError
 from ..media.media import Media
 from ..protocol.events import Job, JobEvent, Submitted
-from ..protocol.flow import Call, Emit, Flow, OnCancel, Reply, Request, Send, Sleep
+from ..protocol.flow import Call, Emit, Flow, OnCancel, Reply, Request, ResumeFlow, Send, Sleep, TaskFlow
 from ..responses.decode import decode
 from ..tasks.audio import AutomaticSpeechRecognitionOutput
 from ..tasks.lenient_types import Unneeded
 from .bodies import arguments, joined, model_of, post, take_form, warn
 from .fal_results import RESULTS, UNCHECKED, as_refused, ask, heard, transcript
 from .jobs import Told, audio_url, failed, job_of, path_of, poll, read_state, segment
-from .openai_chat import Flows
 from .together import image_url
 from .urls import at_model
 
@@ -69,8 +69,6 @@ BASE: Final = "https://fal.run"
 QUEUE: Final = "https://queue.fal.run"
 _AT_QUEUE: Final = "_subdomain=queue"
 
-_HUB: Final = "https://huggingface.co"
-"""Where fal fetches weights from; a mirror of the caller's may be out of its reach."""
 _LORA: Final = "fal-ai/lora"
 _LORA_BASE: Final = "stabilityai/stable-diffusion-xl-base-1.0"
 """`fal-ai/lora` has no base model of its own."""
@@ -192,8 +190,8 @@ def _sized(call: Call, given: dict[str, Any]) -> dict[str, Any]:
 def _submit(call: Call, body: dict[str, Any], model: str | None = None) -> Flow[Any]:
     """Submit the job, once, and see it through."""
     joined(body, "negative_prompt")
-    if call.adapter is not None:
-        weights = f"{_HUB}/{(call.hub_id or '').partition(':')[0]}/resolve/main/{quote(call.adapter)}"
+    if call.adapter is not None:  # fal fetches them itself, and a mirror of the caller's may be out of its reach
+        weights = f"{HUB_URL}/{(call.hub_id or '').partition(':')[0]}/resolve/main/{quote(call.adapter)}"
         body.setdefault("loras", [{"path": weights, "scale": 1}])
     named = model or model_of(call)
     url = at_model(_queue(call), "/", named, _query(call))
@@ -283,7 +281,7 @@ def _failure(job: Job, reply: Reply, found: _Status, result: Request) -> Flow[Pr
     return error
 
 
-QUEUED: Final[Mapping[str, Flows]] = {
+QUEUED: Final[Mapping[str, TaskFlow]] = {
     "audio-to-audio": audio_to_audio,
     "image-segmentation": image_segmentation,
     "image-text-to-image": image_text_to_image,
@@ -294,9 +292,9 @@ QUEUED: Final[Mapping[str, Flows]] = {
     "text-to-image": text_to_image,
     "text-to-video": text_to_video,
 }
-TASKS: Final[Mapping[str, Flows]] = {
+TASKS: Final[Mapping[str, TaskFlow]] = {
     **QUEUED,
     "automatic-speech-recognition": automatic_speech_recognition,
     "text-to-speech": text_to_speech,
 }
-RESUME: Final[Mapping[str, Callable[[Call, Job], Flow[Any]]]] = dict.fromkeys(QUEUED, follow)
+RESUME: Final[Mapping[str, ResumeFlow]] = dict.fromkeys(QUEUED, follow)

@@ -7,22 +7,23 @@ https://huggingface.co/docs/inference-providers/providers/hf-inference
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final
 
 import msgspec
 
 from ..errors import InvalidRequestError, MissingModelError, NotFoundError, ProviderError
-from ..protocol.flow import Cached, Call, Flow, Send
+from ..protocol.flow import Cached, Call, Flow, Send, TaskFlow
 from ..responses.decode import decode
-from . import openai_embeddings, tgi
+from . import openai_chat, openai_embeddings, pipeline, tgi
 from .bodies import get
 from .model_mapping import not_served, serving, without_suffix
-from .openai_chat import Dialect, Flows, exchange, request_to
+from .openai_chat import ChatDialect
 from .response_format import json_object_value
 from .urls import at_model
 
-_CHAT: Final = Dialect(response_format=json_object_value)
+_CHAT: Final = ChatDialect(response_format=json_object_value)
 _RECOMMENDED_FOR: Final = {"chat-completion": "text-generation", "embeddings": "feature-extraction"}
 """Tasks without recommendations of their own on the Hub."""
 _DAY: Final = 86400.0
@@ -32,12 +33,12 @@ class _Task(msgspec.Struct, frozen=True, rename={"models": "widgetModels"}):
     models: list[str] = []
 
 
-def served(flow: Flows) -> Flows:
+def served(flow: TaskFlow) -> TaskFlow:
     """The flow with a recommended model where none is named, and refusals that say who serves one."""
     return partial(_served, flow=flow)
 
 
-def _served(call: Call, flow: Flows) -> Flow[Any]:
+def _served(call: Call, flow: TaskFlow) -> Flow[Any]:
     if call.model is None:
         call.model = without_suffix(call, call.hub_id or (yield from recommended(call)))
     try:
@@ -73,15 +74,23 @@ def _tasks(hub: str) -> Flow[dict[str, _Task]]:
 def chat(call: Call) -> Flow[Any]:
     """A chat at the model's own route."""
     url = at_model(call.base, "/models/", call.model or "", "/v1/chat/completions")
-    return (yield from exchange(call, request_to(url, call, _CHAT)))
+    return (yield from openai_chat.chat(call, url, _CHAT))
 
 
 def generate(call: Call) -> Flow[Any]:
     """Text generation in TGI's dialect."""
-    return (yield from tgi.tgi(call, at_model(call.base, "/models/", call.model or "")))
+    return (yield from tgi.generate(call, at_model(call.base, "/models/", call.model or "")))
 
 
 def extract(call: Call) -> Flow[Any]:
     """Embeddings in TEI's dialect."""
     url = at_model(call.base, "/models/", call.model or "", "/pipeline/feature-extraction")
     return (yield from openai_embeddings.tei(call, url))
+
+
+TASKS: Final[Mapping[str, TaskFlow]] = {
+    "chat-completion": chat,
+    "feature-extraction": extract,
+    "text-generation": generate,
+    **pipeline.AT_MODEL,
+}

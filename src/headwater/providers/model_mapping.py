@@ -24,12 +24,11 @@ from ..errors import (
     UnsupportedModelError,
     UnsupportedTaskError,
 )
-from ..protocol.flow import Cached, Call, Flow, Reply, Send
+from ..protocol.flow import Cached, Call, Flow, Reply, Send, TaskFlow
 from ..protocol.transport import quoted_url
 from ..responses.decode import decode
 from ..tasks.lenient_types import Needed
 from .bodies import get
-from .openai_chat import Flows
 from .urls import at_model
 
 HUB_TASKS: Final = {"chat-completion": "conversational", "embeddings": "feature-extraction"}
@@ -54,12 +53,12 @@ class _Model(msgspec.Struct, frozen=True, rename={"mapping": "inferenceProviderM
     mapping: Needed[dict[str, Entry] | list[Entry] | None] = None
 
 
-def mapped(flow: Flows) -> Flows:
+def mapped(flow: TaskFlow) -> TaskFlow:
     """The flow with the model's id looked up for its provider first."""
     return partial(_mapped, flow=flow)
 
 
-def _mapped(call: Call, flow: Flows) -> Flow[Any]:
+def _mapped(call: Call, flow: TaskFlow) -> Flow[Any]:
     if call.model is None:
         if call.hub_id is None:
             raise MissingModelError(f"{call.provider} needs a model for {call.task}: pass model=...")

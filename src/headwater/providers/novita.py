@@ -5,13 +5,14 @@ https://novita.ai/docs/api-reference/model-apis-task-result
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
 
 from ..media.media import Media
 from ..protocol.events import Job, Queued
-from ..protocol.flow import Call, Flow, Reply
+from ..protocol.flow import Call, Flow, Reply, ResumeFlow, TaskFlow
 from ..responses.decode import decode
 from .bodies import STEPS, arguments, joined, model_of
 from .jobs import Done, State, download, failed, job_of, no_result, poll, read_state, segment, started, submit, watch
@@ -82,3 +83,7 @@ def _read(job: Job, reply: Reply) -> State:
             return Done(url)
         case _:
             raise failed(job, reply, task.status, task.reason)
+
+
+TASKS: Final[Mapping[str, TaskFlow]] = {"text-to-video": text_to_video}
+RESUME: Final[Mapping[str, ResumeFlow]] = {"text-to-video": follow}

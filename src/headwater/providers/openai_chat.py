@@ -29,9 +29,8 @@ from ..tasks.chat_types import ChatCompletionOutput, ChatCompletionStreamOutput,
 from . import folded
 from .bodies import extra, model_of, parameters, post
 from .response_format import Rewriting
-from .urls import chat_url
 
-Flows: TypeAlias = Callable[[Call], Flow[Any]]
+TaskFlow: TypeAlias = Callable[[Call], Flow[Any]]
 T = TypeVar("T")
 
 DONE: Final = b"[DONE]"
@@ -42,35 +41,23 @@ _chunk: Final = msgspec.json.Decoder(ChatCompletionStreamOutput).decode
 _FRAME: Final = frozenset(ChatCompletionStreamOutput.__struct_fields__)
 
 
-class Dialect(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a provider's OpenAI dialect departs: its `route`, how it wants `response_format`, the parameters that it
-    refuses (`dropped`), the members of an answer that it refuses as history (`unsent`), and the `system_fingerprint`s
-    of servers that may end a whole answer without a finish reason (`unfinished`): everywhere else such an end is a
-    cut."""
+class ChatDialect(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a provider's chats depart from OpenAI's: how it wants `response_format`, the parameters that it refuses
+    (`dropped`), the members of an answer that it refuses as history (`unsent`), and the `system_fingerprint`s of
+    servers that may end a whole answer without a finish reason (`unfinished`): everywhere else such an end is a cut."""
 
-    route: str = "/v1/chat/completions"
     response_format: Rewriting | None = None
     dropped: frozenset[str] = frozenset()
     unfinished: frozenset[str] = frozenset()
     unsent: frozenset[str] = frozenset()
 
 
-PLAIN: Final = Dialect()
+PLAIN: Final = ChatDialect()
 
 
-def chat(call: Call, dialect: Dialect = PLAIN) -> Flow[ChatCompletionOutput]:
-    """A chat, whole or streamed, at the provider's route or the server's own URL."""
-    url = call.base + dialect.route if call.url is None else chat_url(call.url)
-    return (yield from exchange(call, request_to(url, call, dialect), dialect))
-
-
-def speaking(dialect: Dialect) -> Flows:
-    """The chat flow of a provider with this dialect."""
-    return partial(chat, dialect=dialect)
-
-
-def exchange(call: Call, request: Request, dialect: Dialect = PLAIN) -> Flow[ChatCompletionOutput]:
-    """Send a chat's request and read what comes."""
+def chat(call: Call, url: str, dialect: ChatDialect = PLAIN) -> Flow[ChatCompletionOutput]:
+    """A chat, whole or streamed, at this URL."""
+    request = _request(url, call, dialect)
     if call.stream:
         number = call.extra.get("n", call.parameters.get("n", 1))
         fold = partial(ChatFold, number, dialect.unfinished)
@@ -106,7 +93,7 @@ def check_choices(answer: ChatCompletionOutput, body: bytes) -> None:
         raise refused
 
 
-def request_to(url: str, call: Call, dialect: Dialect) -> Request:
+def _request(url: str, call: Call, dialect: ChatDialect) -> Request:
     body: dict[str, Any] = {"model": model_of(call)}  # first, so that proxies can route on the body's start
     body.update(parameters(call))
     body["messages"] = wire_messages(call.parameters["messages"], dialect.unsent)

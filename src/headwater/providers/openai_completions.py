@@ -79,12 +79,10 @@ Reading: TypeAlias = Callable[[Frame], Completion | End | None]
 _completion: Final = msgspec.json.Decoder(Completion).decode
 
 
-def complete(
-    call: Call, url: str, dropped: frozenset[str] = frozenset(), unfinished: frozenset[str] = frozenset()
-) -> Flow[str | TextGenerationOutput]:
-    """A completion, whole or streamed. `dropped`: further parameters that the provider refuses. `unfinished`: the
-    `system_fingerprint`s of servers that may end a whole text without a finish reason."""
-    body = {"model": model_of(call), "prompt": call.parameters["prompt"], **_translated(call, dropped)}
+def complete(call: Call, url: str, unfinished: frozenset[str] = frozenset()) -> Flow[str | TextGenerationOutput]:
+    """A completion, whole or streamed. `unfinished`: the `system_fingerprint`s of servers that may end a whole text
+    without a finish reason."""
+    body = {"model": model_of(call), "prompt": call.parameters["prompt"], **_translated(call)}
     body = {**body, "stream": call.stream, **extra(call)}
     request = post(url, body, stream=call.stream)
     if call.stream:
@@ -106,7 +104,7 @@ def _whole(call: Call, reply: Reply) -> str | TextGenerationOutput:
 def complete_as_chat(call: Call, url: str) -> Flow[str | TextGenerationOutput]:
     """A completion by a chat model: the prompt is one user message, the answer's content the text."""
     messages = [{"role": "user", "content": call.parameters["prompt"]}]
-    body = {"model": model_of(call), "messages": messages, **_translated(call, frozenset())}
+    body = {"model": model_of(call), "messages": messages, **_translated(call)}
     body = {**body, "stream": call.stream, **extra(call)}
     request = post(url, body, stream=call.stream)
     if call.stream:
@@ -125,16 +123,16 @@ def _chat_whole(call: Call, reply: Reply) -> str | TextGenerationOutput:
     return _result(call, first.message.content or "", first.finish_reason, None, tokens, reply.body)
 
 
-def _translated(call: Call, dropped: frozenset[str]) -> dict[str, Any]:
+def _translated(call: Call) -> dict[str, Any]:
     """The call's parameters under the names of this dialect."""
     given = parameters(call)
     given.pop("prompt")
     given.pop("details", None)
-    lost = sorted(name for name in given.keys() & (_TGI_ONLY | dropped) if given[name])
+    lost = sorted(name for name in given.keys() & _TGI_ONLY if given[name])
     if lost:
         names = ", ".join(lost)
         warnings.warn(f"{call.provider}'s completions have no {names}; left out", stacklevel=2)
-    kept = {name: value for name, value in given.items() if name not in _TGI_ONLY | dropped}
+    kept = {name: value for name, value in given.items() if name not in _TGI_ONLY}
     return {_RENAMED.get(name, name): value for name, value in kept.items()}
 
 

@@ -8,43 +8,14 @@ https://platform.openai.com/docs/api-reference/embeddings
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
-from ..errors import DecodeError, ProviderError
+from ..errors import DecodeError
 from ..protocol.flow import Call, Flow, Reply, Send
 from ..responses.decode import decode, unreadable
 from ..responses.refusal import in_band
 from ..tasks.embeddings import CreateEmbeddingResponse, decode_vectors
 from .bodies import extra, model_of, parameters, post
-from .openai_chat import Flows
-from .urls import EMBEDDINGS, has_path, openai_url, speaks_openai
-
-_NO_SUCH_ROUTE: Final = frozenset({404, 405, 501})
-
-
-def at_url(call: Call) -> Flow[Any]:
-    """Vectors from a server's own URL: OpenAI's dialect where the URL says so, TEI's otherwise.
-
-    A bare host may be either; where TEI's route is not there, OpenAI's is tried.
-    """
-    url = call.url or call.base
-    if speaks_openai(url):
-        return (yield from openai(call, openai_url(url, EMBEDDINGS)))
-    try:
-        return (yield from tei(call, url))
-    except ProviderError as refused:
-        if refused.status not in _NO_SUCH_ROUTE or has_path(url):
-            raise
-    return (yield from openai(call, openai_url(url, EMBEDDINGS)))
-
-
-def at_route(route: str, *, dropped: frozenset[str] = frozenset()) -> Flows:
-    """The flow of a provider that speaks OpenAI's dialect at this route of its base."""
-
-    def flow(call: Call) -> Flow[Any]:
-        return (yield from openai(call, call.base + route, dropped))
-
-    return flow
 
 
 def tei(call: Call, url: str) -> Flow[Any]:
@@ -54,26 +25,13 @@ def tei(call: Call, url: str) -> Flow[Any]:
     return _vectors((yield Send(post(url, body))))
 
 
-def openai(call: Call, url: str, dropped: frozenset[str] = frozenset()) -> Flow[Any]:
-    """OpenAI's dialect, as one array."""
+def embed(call: Call, url: str, dropped: frozenset[str] = frozenset()) -> Flow[Any]:
+    """OpenAI's dialect, as one array. `dropped`: the parameters that the provider refuses."""
     return _vectors((yield Send(post(url, _body(call, dropped)))))
 
 
-def create_at_url(call: Call) -> Flow[CreateEmbeddingResponse]:
-    """OpenAI's own spelling, answered as it is, from a server's own URL."""
-    return (yield from _create(call, openai_url(call.url or call.base, EMBEDDINGS), frozenset()))
-
-
-def create_at_route(route: str, *, dropped: frozenset[str] = frozenset()) -> Flows:
-    """The flow of OpenAI's own spelling at a provider's route."""
-
-    def flow(call: Call) -> Flow[CreateEmbeddingResponse]:
-        return (yield from _create(call, call.base + route, dropped))
-
-    return flow
-
-
-def _create(call: Call, url: str, dropped: frozenset[str]) -> Flow[CreateEmbeddingResponse]:
+def create(call: Call, url: str, dropped: frozenset[str] = frozenset()) -> Flow[CreateEmbeddingResponse]:
+    """OpenAI's own spelling, answered as it is."""
     return decode((yield Send(post(url, _body(call, dropped)))), CreateEmbeddingResponse)
 
 

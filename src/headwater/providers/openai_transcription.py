@@ -1,14 +1,13 @@
 """Speech recognition in OpenAI's dialect: a file in a form, answered whole or in segments as they are heard.
 
-Where a provider departs is a `Hearing`, which is data. A server that ignores `stream` and answers whole is read as
-one that sent all its segments at once. Nothing here looks into the sound.
+Where a provider departs is a `TranscriptionDialect`, which is data. A server that ignores `stream` and answers whole
+is read as one that sent all its segments at once. Nothing here looks into the sound.
 
 https://platform.openai.com/docs/api-reference/audio/createTranscription
 """
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any, Final, Self
 
 import msgspec
@@ -26,8 +25,6 @@ from ..responses.refusal import SHOWN_BYTES, in_band, instead
 from ..tasks.audio import AutomaticSpeechRecognitionOutput, AutomaticSpeechRecognitionOutputChunk
 from ..tasks.lenient_types import Needed, Unneeded
 from .bodies import arguments, model_of, names_model, warn
-from .openai_chat import Flows
-from .urls import TRANSCRIPTIONS, openai_url
 
 TEXTS: Final = frozenset({"text", "srt", "vtt"})
 """The forms of an answer that are no JSON."""
@@ -205,41 +202,18 @@ _NEVER_STREAMED: Final = frozenset({"srt", "vtt"})
 """Forms whose pieces are no such file themselves."""
 
 
-class Hearing(msgspec.Struct, frozen=True, kw_only=True):
-    """`route`; `takes_urls`: whether an http(s) URL may stand for the file; `lists`: how a list's fields are named, a
-    field an item ("name[]"), or None where a list is one field of JSON; `streams`: whether it knows `stream`."""
+class TranscriptionDialect(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a provider departs. `takes_urls`: whether an http(s) URL may stand for the file; `lists`: how a list's
+    fields are named, a field an item ("name[]"), or None where a list is one field of JSON; `streams`: whether it
+    knows `stream`."""
 
-    route: str = "/v1/audio/transcriptions"
     takes_urls: bool = False
     lists: str | None = "[]"
     streams: bool = False
 
 
-OPENAI: Final = Hearing(streams=True)
-# https://console.groq.com/docs/speech-to-text
-GROQ: Final = Hearing(route="/openai/v1/audio/transcriptions")
-# https://deepinfra.com/docs/openai_api
-DEEPINFRA: Final = Hearing(route="/v1/openai/audio/transcriptions")
-# https://docs.together.ai/reference/audio-transcriptions
-TOGETHER: Final = Hearing(takes_urls=True, lists=None)
-SERVER: Final = Hearing(streams=True)
-
-
-def hearing(dialect: Hearing) -> Flows:
-    """The flow of a provider with this dialect."""
-    return partial(_at_provider, dialect=dialect)
-
-
-def _at_provider(call: Call, dialect: Hearing) -> Flow[AutomaticSpeechRecognitionOutput]:
-    return (yield from _transcribe(call, call.base + dialect.route, dialect))
-
-
-def transcribe_at_url(call: Call) -> Flow[AutomaticSpeechRecognitionOutput]:
-    """What is said, from a server's own URL."""
-    return (yield from _transcribe(call, openai_url(call.url or call.base, TRANSCRIPTIONS), SERVER))
-
-
-def _transcribe(call: Call, url: str, dialect: Hearing) -> Flow[AutomaticSpeechRecognitionOutput]:
+def transcribe(call: Call, url: str, dialect: TranscriptionDialect) -> Flow[AutomaticSpeechRecognitionOutput]:
+    """What is said in a sound, from this URL."""
     fields = _fields(call, dialect)
     form = str(fields["response_format"]) if "response_format" in fields else None
     file = yield from _file(call.parameters["audio"], dialect)
@@ -270,7 +244,7 @@ def _accepted(fields: dict[str, Any], form: str | None) -> str:
     return "*/*" if form in TEXTS else "application/json"
 
 
-def _file(source: Any, dialect: Hearing) -> Flow[Part]:
+def _file(source: Any, dialect: TranscriptionDialect) -> Flow[Part]:
     is_url = dialect.takes_urls and kind_of(source) == "url"
     loaded: Loaded = yield Load(source=source, keep_url=is_url, streamed=True)
     if loaded.url is not None:
@@ -286,7 +260,7 @@ def _model(call: Call) -> tuple[Part, ...]:
     return (Part(name="model", data=model_of(call).encode()),)
 
 
-def _fields(call: Call, dialect: Hearing) -> dict[str, Any]:
+def _fields(call: Call, dialect: TranscriptionDialect) -> dict[str, Any]:
     given = arguments(call)
     del given["audio"]
     generation = dict(given.pop("generation_parameters", {}))
@@ -305,7 +279,7 @@ def _fields(call: Call, dialect: Hearing) -> dict[str, Any]:
     return given
 
 
-def _parts(fields: dict[str, Any], dialect: Hearing) -> list[Part]:
+def _parts(fields: dict[str, Any], dialect: TranscriptionDialect) -> list[Part]:
     parts: list[Part] = []
     for name, value in fields.items():
         if isinstance(value, list | tuple) and dialect.lists is not None:

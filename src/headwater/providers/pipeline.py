@@ -19,10 +19,9 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from ..media.images import LARGEST
-from ..protocol.flow import MIB, Call, Flow, Load, Loaded, Request
+from ..protocol.flow import MIB, Call, Flow, Load, Loaded, Request, TaskFlow, TaskFlowAtURL
 from . import media_results
 from .bodies import parameters, post, take_form
-from .openai_chat import Flows
 from .urls import at_model
 
 Arranging: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
@@ -146,10 +145,6 @@ def _at_model(call: Call, pipeline: Pipeline) -> Flow[Any]:
     return (yield from _run(call, at_model(call.base, "/models/", call.model or "", pipeline.route), pipeline))
 
 
-def _at_url(call: Call, pipeline: Pipeline) -> Flow[Any]:
-    return (yield from _run(call, call.url or call.base, pipeline))
-
-
 def _run(call: Call, url: str, pipeline: Pipeline) -> Flow[Any]:
     request = yield from _request(call, url, pipeline)
     return (yield from pipeline.answer(call, request))
@@ -185,12 +180,12 @@ def _asking(request: Request, pipeline: Pipeline) -> Request:
     return msgspec.structs.replace(request, headers=headers, limit=pipeline.limit)
 
 
-AT_MODEL: Final[Mapping[str, Flows]] = {
+AT_MODEL: Final[Mapping[str, TaskFlow]] = {
     task: partial(_at_model, pipeline=pipeline) for task, pipeline in SERVED.items()
 }
 """The flow of each task at hf-inference's URL of the model."""
 
-AT_URL: Final[Mapping[str, Flows]] = {
-    task: partial(_at_url, pipeline=pipeline) for task, pipeline in {**SERVED, **ELSEWHERE}.items()
+AT_URL: Final[Mapping[str, TaskFlowAtURL]] = {
+    task: partial(_run, pipeline=pipeline) for task, pipeline in {**SERVED, **ELSEWHERE}.items()
 }
 """The flow of each task at a server's own URL, which is used as it is."""

@@ -1,102 +1,49 @@
 """Every provider, one row each: its base, its keys' environment variables, and the flows of its tasks.
 
-A provider in OpenAI's dialect is a row and nothing more. Facts are from the vendors' documentation (the link
-at each row) and from what Hugging Face's clients exchange with them. A stream's end is told by `[DONE]` or by
-a finish reason on every choice: some leave `[DONE]` out, and what has no finish reason is cut, but for the servers
-that are recorded to send none. No row has logic, and no row knows a secret.
+A provider in OpenAI's dialect is a row and nothing more: where its routes begin (`prefix`, once), which of them it has,
+and where it departs. What a vendor does in a dialect of its own is in a file of its own, and stands in the row as
+`tasks`. Facts are from the vendors' documentation (the link at each row) and from what Hugging Face's clients exchange
+with them. A stream's end is told by `[DONE]` or by a finish reason on every choice: some leave `[DONE]` out, and what
+has no finish reason is cut, but for the servers that are recorded to send none. No row has logic, and no row knows a
+secret.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import msgspec
 
-from ..protocol.events import Job
-from ..protocol.flow import Call, Flow
+from ..auth.credentials import BEARER, KeyHeader
+from ..auth.hosts import ROUTER_URL
+from ..protocol.flow import Call, Flow, ResumeFlow, TaskFlow, TaskFlowAtURL
 from . import (
     black_forest_labs,
     custom_server,
     fal,
     hf_inference,
     novita,
+    openai_chat,
+    openai_completions,
     openai_embeddings,
     openai_images,
+    openai_speech,
     openai_transcription,
     replicate,
-    tgi,
+    together,
     wavespeed,
     zai,
 )
-from . import openai_chat as openai
-from . import openai_speech as speech
-from . import pipeline as hf_tasks
-from . import together as together_media
+from .bodies import STEPS
 from .model_mapping import mapped
-from .openai_chat import Dialect, Flows
-from .response_format import Rewriting, guided_json, json_object_schema, json_schema_schema, not_strict
-
-Resumes: TypeAlias = Callable[[Call, Job], Flow[Any]]
-
-HEAR: Final = "automatic-speech-recognition"
-SPEAK: Final = "text-to-speech"
-DRAW: Final = "text-to-image"
-REDRAW: Final = "image-to-image"
-FILM: Final = "text-to-video"
-ANIMATE: Final = "image-to-video"
-
-_WAVESPEED: Final[Mapping[str, Flows]] = {
-    DRAW: wavespeed.of_text,
-    FILM: wavespeed.of_text,
-    REDRAW: wavespeed.of_image,
-    ANIMATE: wavespeed.of_image,
-    "image-text-to-image": wavespeed.of_image_and_text,
-    "image-text-to-video": wavespeed.of_image_and_text,
-}
-
-TASKS: Final[Mapping[str, Mapping[str, Flows]]] = {
-    "black-forest-labs": {DRAW: black_forest_labs.text_to_image},
-    "deepinfra": {
-        HEAR: openai_transcription.hearing(openai_transcription.DEEPINFRA),
-        SPEAK: speech.speaking(speech.DEEPINFRA),
-    },
-    "groq": {HEAR: openai_transcription.hearing(openai_transcription.GROQ), SPEAK: speech.speaking(speech.GROQ)},
-    "hyperbolic": {DRAW: openai_images.drawing(openai_images.HYPERBOLIC)},
-    "nebius": {DRAW: openai_images.drawing(openai_images.NEBIUS)},
-    "novita": {FILM: novita.text_to_video},
-    "nscale": {DRAW: openai_images.drawing(openai_images.NSCALE)},
-    "openai": {
-        HEAR: openai_transcription.hearing(openai_transcription.OPENAI),
-        SPEAK: speech.speaking(speech.OPENAI),
-        DRAW: openai_images.drawing(openai_images.OPENAI),
-    },
-    "together": {
-        HEAR: openai_transcription.hearing(openai_transcription.TOGETHER),
-        SPEAK: speech.speaking(speech.TOGETHER),
-        DRAW: openai_images.drawing(openai_images.TOGETHER),
-        REDRAW: together_media.image_to_image,
-        FILM: together_media.text_to_video,
-        ANIMATE: together_media.image_to_video,
-    },
-    "wavespeed": _WAVESPEED,
-    "zai-org": {DRAW: zai.text_to_image, "image-to-text": zai.image_to_text},
-}
-
-RESUMED: Final[Mapping[str, Mapping[str, Resumes]]] = {
-    "black-forest-labs": {DRAW: black_forest_labs.follow},
-    "novita": {FILM: novita.follow},
-    "together": {FILM: together_media.follow, ANIMATE: together_media.follow},
-    "wavespeed": dict.fromkeys(_WAVESPEED, wavespeed.follow),
-    "zai-org": {DRAW: zai.follow},
-}
-
-ROUTER: Final = "https://router.huggingface.co"
-CHAT: Final = "chat-completion"
-TEXT: Final = "text-generation"
-FEATURES: Final = "feature-extraction"
-EMBEDDINGS: Final = "embeddings"
+from .openai_chat import ChatDialect
+from .openai_images import ImageDialect
+from .openai_speech import GENERATION, SpeechDialect
+from .openai_transcription import TranscriptionDialect
+from .response_format import guided_json, json_object_schema, json_schema_schema, not_strict
+from .urls import CHAT, COMPLETIONS, EMBEDDINGS, IMAGES, SPEECH, TRANSCRIPTIONS
 
 _OTHER_SPELLING: Final = frozenset({"reasoning_content"})
 _TEI_ONLY: Final = frozenset({"normalize", "prompt_name", "truncate", "truncation_direction"})
@@ -105,28 +52,23 @@ _TEI_ONLY: Final = frozenset({"normalize", "prompt_name", "truncate", "truncatio
 class Provider(msgspec.Struct, frozen=True, kw_only=True):
     """Who answers.
 
-    `base`: the URL before a task's route, where its own key is used. `tasks`: the flow of each task by the
-    task's name. `keys`: the environment variables that hold its key, the usual one first; `key_required` says
-    whether it answers without one. `scheme` and `header`: how its own key is sent. `headers`: further ones,
-    on every request to it. `routed`: whether Hugging Face's router takes calls for it, at `{router}/{name}`
-    in place of `base`. `maps`: whether the Hub knows its ids of models. `idempotency`: the header by which it
-    tells a request that was sent twice, None where it documents none. `resume`: by the task's name, how a job that
-    was submitted before is watched to its end. `origins`: further places of its own, beside `base`, that take its
-    key where that is used.
+    `base`: the URL before a task's route, where its own key is used. `prefix`: the path between `base` and the routes
+    of OpenAI's dialect. `tasks`: the flow of each task by the task's name. `keys`: the environment variables that hold
+    its key, the usual one first. `key_header`: how its own key is sent. `headers`: further ones, on every request to
+    it. `routed`: whether Hugging Face's router takes calls for it, at `{router}/{name}` in place of `base`. `resume`:
+    by the task's name, how a job that was submitted before is watched to its end. `origins`: further places of its
+    own, beside `base`, that take its key where that is used.
     """
 
     name: str
     base: str
-    tasks: Mapping[str, Flows]
+    tasks: Mapping[str, TaskFlow]
+    prefix: str = "/v1"
     keys: tuple[str, ...] = ()
-    key_required: bool = True
-    scheme: str = "Bearer"
-    header: str = "authorization"
+    key_header: KeyHeader = BEARER
     headers: dict[str, str] = {}
     routed: bool = True
-    maps: bool = True
-    idempotency: str | None = None
-    resume: Mapping[str, Callable[[Call, Job], Flow[Any]]] = {}
+    resume: Mapping[str, ResumeFlow] = {}
     origins: tuple[str, ...] = ()
 
 
@@ -134,123 +76,104 @@ def row(
     name: str,
     base: str,
     *keys: str,
-    chat: str | None = "/v1/chat/completions",
-    completions: str | None = None,
+    prefix: str = "/v1",
+    chat: ChatDialect | None = openai_chat.PLAIN,
+    completions: bool = False,
     prompt_as_chat: bool = False,
-    vectors: str | None = None,
-    vectors_dropped: frozenset[str] = frozenset(),
-    response_format: Rewriting | None = None,
-    dropped: frozenset[str] = frozenset(),
-    unsent: frozenset[str] = frozenset(),
-    scheme: str = "Bearer",
-    header: str = "authorization",
+    embeddings: bool = False,
+    embeddings_dropped: frozenset[str] = frozenset(),
+    images: ImageDialect | None = None,
+    speech: SpeechDialect | None = None,
+    transcription: TranscriptionDialect | None = None,
+    tasks: Mapping[str, TaskFlow] = {},
+    resume: Mapping[str, ResumeFlow] = {},
+    key_header: KeyHeader = BEARER,
     headers: Mapping[str, str] = {},
+    origins: tuple[str, ...] = (),
     hub: bool = True,
 ) -> Provider:
-    """A provider in OpenAI's dialect: routes and departures. `hub`: mapped and routed by Hugging Face."""
-    flows: dict[str, Flows] = {}
+    """A provider: what it does in OpenAI's dialect, and further `tasks` in its own. `hub`: mapped and routed by
+    Hugging Face. `prompt_as_chat`: text generation by its chats."""
+    openai: dict[str, tuple[str, TaskFlowAtURL]] = {}
     if chat is not None:
-        dialect = Dialect(route=chat, response_format=response_format, dropped=dropped, unsent=unsent)
-        flows[CHAT] = openai.speaking(dialect)
-    if completions is not None:
-        flows[TEXT] = tgi.at_route(completions)
-    elif prompt_as_chat and chat is not None:
-        flows[TEXT] = tgi.as_chat(chat)
-    if vectors is not None:
-        flows[FEATURES] = openai_embeddings.at_route(vectors, dropped=vectors_dropped)
-        flows[EMBEDDINGS] = openai_embeddings.create_at_route(vectors, dropped=vectors_dropped)
-    flows |= TASKS.get(name, {})
-    tasks = {task: mapped(flow) for task, flow in flows.items()} if hub else flows
+        openai["chat-completion"] = CHAT, partial(openai_chat.chat, dialect=chat)
+    if completions:
+        openai["text-generation"] = COMPLETIONS, openai_completions.complete
+    elif prompt_as_chat:
+        openai["text-generation"] = CHAT, openai_completions.complete_as_chat
+    if embeddings:
+        openai["feature-extraction"] = EMBEDDINGS, partial(openai_embeddings.embed, dropped=embeddings_dropped)
+        openai["embeddings"] = EMBEDDINGS, partial(openai_embeddings.create, dropped=embeddings_dropped)
+    if images is not None:
+        openai["text-to-image"] = IMAGES, partial(openai_images.text_to_image, dialect=images)
+    if speech is not None:
+        openai["text-to-speech"] = SPEECH, partial(openai_speech.text_to_speech, dialect=speech)
+    if transcription is not None:
+        hear = partial(openai_transcription.transcribe, dialect=transcription)
+        openai["automatic-speech-recognition"] = TRANSCRIPTIONS, hear
+    flows = {task: _at_route(f"{prefix}/{route}", flow) for task, (route, flow) in openai.items()} | dict(tasks)
     return Provider(
         name=name,
         base=base,
-        tasks=tasks,
+        prefix=prefix,
+        tasks={task: mapped(flow) for task, flow in flows.items()} if hub else flows,
         keys=keys,
-        scheme=scheme,
-        header=header,
+        key_header=key_header,
         headers=dict(headers),
         routed=hub,
-        maps=hub,
-        resume=RESUMED.get(name, {}),
+        resume=resume,
+        origins=origins,
     )
+
+
+def _at_route(route: str, flow: TaskFlowAtURL) -> TaskFlow:
+    """The flow at this route of whichever base the call has: the provider's own, or the router's."""
+
+    def at_base(call: Call) -> Flow[Any]:
+        return (yield from flow(call, call.base + route))
+
+    return at_base
 
 
 HF_INFERENCE: Final = Provider(
     name="hf-inference",
-    base=f"{ROUTER}/hf-inference",
-    tasks={
-        CHAT: hf_inference.served(hf_inference.chat),
-        TEXT: hf_inference.served(hf_inference.generate),
-        FEATURES: hf_inference.served(hf_inference.extract),
-        **{task: hf_inference.served(flow) for task, flow in hf_tasks.AT_MODEL.items()},
-    },
+    base=f"{ROUTER_URL}/hf-inference",
+    tasks={task: hf_inference.served(flow) for task, flow in hf_inference.TASKS.items()},
     keys=("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"),
-    key_required=False,
-    maps=False,
 )
 
-UNFINISHED: Final = frozenset({"fp_ollama"})
-"""Ollama names itself so in every chunk, and sends `"finish_reason": null` for a reason that it does not know:
-https://github.com/ollama/ollama/blob/main/openai/openai.go, https://github.com/pydantic/pydantic-ai/issues/2996"""
-
-SERVER: Final = Provider(
-    name="url",
-    base="",
-    tasks={
-        CHAT: openai.speaking(Dialect(unfinished=UNFINISHED)),
-        TEXT: partial(tgi.at_url, unfinished=UNFINISHED),
-        FEATURES: openai_embeddings.at_url,
-        EMBEDDINGS: openai_embeddings.create_at_url,
-        **custom_server.in_both(hf_tasks.AT_URL),
-    },
-    key_required=False,
-    routed=False,
-    maps=False,
-)
+SERVER: Final = Provider(name="url", base="", tasks=custom_server.TASKS, routed=False)
 """Whoever answers at a URL of the user's own."""
-
-# https://docs.fal.ai/model-apis/model-endpoints/queue: its own keys go as `Key`, to two hosts
-FAL: Final = Provider(
-    name="fal-ai",
-    base=fal.BASE,
-    tasks={task: mapped(flow) for task, flow in fal.TASKS.items()},
-    keys=("FAL_KEY",),
-    scheme="Key",
-    resume=fal.RESUME,
-    origins=(fal.QUEUE,),
-)
-
-# https://replicate.com/docs/reference/http
-REPLICATE: Final = Provider(
-    name="replicate",
-    base=replicate.BASE,
-    tasks={task: mapped(flow) for task, flow in replicate.TASKS.items()},
-    keys=("REPLICATE_API_TOKEN",),
-    resume=replicate.RESUME,
-)
 
 ROWS: Final = (
     HF_INFERENCE,
     # https://docs.baseten.co/development/model-apis/overview
     row("baseten", "https://inference.baseten.co", "BASETEN_API_KEY"),
     # https://docs.bfl.ai/quick_start/generating_images: its own keys go as `X-Key`
-    row("black-forest-labs", "https://api.us1.bfl.ai", "BFL_API_KEY", chat=None, scheme="", header="x-key"),
+    row(
+        "black-forest-labs",
+        "https://api.us1.bfl.ai",
+        "BFL_API_KEY",
+        chat=None,
+        tasks=black_forest_labs.TASKS,
+        resume=black_forest_labs.RESUME,
+        key_header=KeyHeader("x-key", scheme=""),
+    ),
     # https://inference-docs.cerebras.ai/api-reference/chat-completions: unknown fields are refused
     # https://inference-docs.cerebras.ai/capabilities/reasoning: it has `reasoning`, and refuses the other spelling
     row(
         "cerebras",
         "https://api.cerebras.ai",
         "CEREBRAS_API_KEY",
-        dropped=frozenset({"store"}),
-        unsent=_OTHER_SPELLING,
+        chat=ChatDialect(dropped=frozenset({"store"}), unsent=_OTHER_SPELLING),
     ),
     # https://docs.clarifai.com/compute/inference/open-ai: its own keys go as `Key`
     row(
         "clarifai",
         "https://api.clarifai.com",
         "CLARIFAI_PAT",
-        chat="/v2/ext/openai/v1/chat/completions",
-        scheme="Key",
+        prefix="/v2/ext/openai/v1",
+        key_header=KeyHeader(scheme="Key"),
     ),
     # https://docs.cohere.com/docs/compatibility-api
     row(
@@ -258,8 +181,8 @@ ROWS: Final = (
         "https://api.cohere.com",
         "COHERE_API_KEY",
         "CO_API_KEY",
-        chat="/compatibility/v1/chat/completions",
-        response_format=json_object_schema,
+        prefix="/compatibility/v1",
+        chat=ChatDialect(response_format=json_object_schema),
     ),
     # https://deepinfra.com/docs/openai_api
     row(
@@ -267,61 +190,106 @@ ROWS: Final = (
         "https://api.deepinfra.com",
         "DEEPINFRA_API_KEY",
         "DEEPINFRA_TOKEN",
-        chat="/v1/openai/chat/completions",
-        completions="/v1/openai/completions",
-        vectors="/v1/openai/embeddings",
+        prefix="/v1/openai",
+        completions=True,
+        embeddings=True,
+        speech=SpeechDialect(),
+        transcription=TranscriptionDialect(),
     ),
-    FAL,
+    # https://docs.fal.ai/model-apis/model-endpoints/queue: its own keys go as `Key`, to two hosts
+    row(
+        "fal-ai",
+        fal.BASE,
+        "FAL_KEY",
+        chat=None,
+        tasks=fal.TASKS,
+        resume=fal.RESUME,
+        key_header=KeyHeader(scheme="Key"),
+        origins=(fal.QUEUE,),
+    ),
     # https://featherless.ai/docs/api-overview-and-common-options
-    row("featherless-ai", "https://api.featherless.ai", "FEATHERLESS_API_KEY", completions="/v1/completions"),
+    row("featherless-ai", "https://api.featherless.ai", "FEATHERLESS_API_KEY", completions=True),
     # https://docs.fireworks.ai/api-reference/post-chatcompletions
     row(
         "fireworks-ai",
         "https://api.fireworks.ai",
         "FIREWORKS_API_KEY",
-        chat="/inference/v1/chat/completions",
-        response_format=json_object_schema,
+        prefix="/inference/v1",
+        chat=ChatDialect(response_format=json_object_schema),
     ),
-    # https://console.groq.com/docs/openai: chats, and sound; https://console.groq.com/docs/reasoning: as Cerebras
+    # https://console.groq.com/docs/openai; https://console.groq.com/docs/reasoning: as Cerebras
+    # https://console.groq.com/docs/text-to-speech: the voices are the models' own
+    # https://console.groq.com/docs/speech-to-text
     row(
         "groq",
         "https://api.groq.com",
         "GROQ_API_KEY",
-        chat="/openai/v1/chat/completions",
+        prefix="/openai/v1",
+        chat=ChatDialect(unsent=_OTHER_SPELLING),
         prompt_as_chat=True,
-        unsent=_OTHER_SPELLING,
+        speech=SpeechDialect(dropped=GENERATION),
+        transcription=TranscriptionDialect(),
     ),
-    # https://docs.hyperbolic.xyz/docs/rest-api: chats, and images
-    row("hyperbolic", "https://api.hyperbolic.xyz", "HYPERBOLIC_API_KEY", prompt_as_chat=True),
+    # https://docs.hyperbolic.xyz/docs/rest-api
+    # https://docs.hyperbolic.xyz/docs/image-generation: sizes are required, of at least 128
+    row(
+        "hyperbolic",
+        "https://api.hyperbolic.xyz",
+        "HYPERBOLIC_API_KEY",
+        prompt_as_chat=True,
+        images=ImageDialect(
+            renamed={**STEPS, "guidance_scale": "cfg_scale"},
+            model="model_name",
+            defaults={"width": 512, "height": 512},
+            several=False,
+        ),
+    ),
     # https://docs.nebius.com/studio/inference/api
     row(
         "nebius",
         "https://api.studio.nebius.ai",
         "NEBIUS_API_KEY",
-        completions="/v1/completions",
-        vectors="/v1/embeddings",
-        vectors_dropped=_TEI_ONLY,
-        response_format=guided_json,
+        chat=ChatDialect(response_format=guided_json),
+        completions=True,
+        embeddings=True,
+        embeddings_dropped=_TEI_ONLY,
+        images=ImageDialect(response_format="b64_json", several=False, dropped=frozenset({"guidance_scale"})),
     ),
     # https://novita.ai/docs/api-reference/model-apis-llm-create-chat-completion
     row(
         "novita",
         "https://api.novita.ai",
         "NOVITA_API_KEY",
-        chat="/v3/openai/chat/completions",
-        completions="/v3/openai/completions",
+        prefix="/v3/openai",
+        completions=True,
+        tasks=novita.TASKS,
+        resume=novita.RESUME,
     ),
-    # https://docs.nscale.com/docs/inference/chat
-    row("nscale", "https://inference.api.nscale.com", "NSCALE_SERVICE_TOKEN"),
+    # https://docs.nscale.com/docs/inference/chat, https://docs.nscale.com/api-reference/inference/generate-image
+    row(
+        "nscale",
+        "https://inference.api.nscale.com",
+        "NSCALE_SERVICE_TOKEN",
+        images=ImageDialect(
+            sized=True, response_format="b64_json", dropped=frozenset({"num_inference_steps", "cfg_scale"})
+        ),
+    ),
     # https://docs.api.nvidia.com/nim/reference/llm-apis
     row("nvidia", "https://integrate.api.nvidia.com", "NVIDIA_API_KEY"),
     # https://platform.openai.com/docs/api-reference
+    # gpt-image-1 refuses `response_format`; dall-e answers with URLs without it
     row(
         "openai",
         "https://api.openai.com",
         "OPENAI_API_KEY",
-        completions="/v1/completions",
-        vectors="/v1/embeddings",
+        completions=True,
+        embeddings=True,
+        images=ImageDialect(
+            sized=True,
+            dropped=frozenset({"negative_prompt", "num_inference_steps", "guidance_scale", "scheduler", "seed"}),
+        ),
+        speech=SpeechDialect(dropped=GENERATION, voices={"": "alloy"}),
+        transcription=TranscriptionDialect(streams=True),
         hub=False,
     ),
     # https://help.ovhcloud.com/csm/en-public-cloud-ai-endpoints-getting-started
@@ -329,44 +297,64 @@ ROWS: Final = (
         "ovhcloud",
         "https://oai.endpoints.kepler.ai.cloud.ovh.net",
         "OVH_AI_ENDPOINTS_ACCESS_TOKEN",
-        completions="/v1/completions",
+        completions=True,
     ),
     # https://platform.publicai.co/docs
     row("publicai", "https://api.publicai.co", "PUBLICAI_API_KEY"),
-    REPLICATE,
+    # https://replicate.com/docs/reference/http
+    row(
+        "replicate",
+        replicate.BASE,
+        "REPLICATE_API_TOKEN",
+        chat=None,
+        tasks=replicate.TASKS,
+        resume=replicate.RESUME,
+    ),
     # https://docs.sambanova.ai/cloud/api-reference/overview
     row(
         "sambanova",
         "https://api.sambanova.ai",
         "SAMBANOVA_API_KEY",
-        vectors="/v1/embeddings",
-        response_format=not_strict,
+        chat=ChatDialect(response_format=not_strict),
+        embeddings=True,
     ),
     # https://www.scaleway.com/en/developers/api/generative-apis
-    row(
-        "scaleway",
-        "https://api.scaleway.ai",
-        "SCW_SECRET_KEY",
-        completions="/v1/completions",
-        vectors="/v1/embeddings",
-    ),
+    row("scaleway", "https://api.scaleway.ai", "SCW_SECRET_KEY", completions=True, embeddings=True),
     # https://docs.together.ai/reference/chat-completions-1
+    # https://docs.together.ai/reference/post-images-generations
+    # https://docs.together.ai/docs/text-to-speech: a voice is required
+    # https://docs.together.ai/reference/audio-transcriptions
     row(
         "together",
         "https://api.together.xyz",
         "TOGETHER_API_KEY",
-        completions="/v1/completions",
-        vectors="/v1/embeddings",
-        response_format=json_schema_schema,
+        prefix=together.PREFIX,
+        chat=ChatDialect(response_format=json_schema_schema),
+        completions=True,
+        embeddings=True,
+        images=ImageDialect(response_format="base64", renamed=STEPS),
+        speech=SpeechDialect(voices={"kokoro": "af_alloy"}),
+        transcription=TranscriptionDialect(takes_urls=True, lists=None),
+        tasks=together.TASKS,
+        resume=together.RESUME,
     ),
     # https://wavespeed.ai/docs/docs-api/prediction
-    row("wavespeed", "https://api.wavespeed.ai", "WAVESPEED_API_KEY", chat=None),
+    row(
+        "wavespeed",
+        "https://api.wavespeed.ai",
+        "WAVESPEED_API_KEY",
+        chat=None,
+        tasks=wavespeed.TASKS,
+        resume=wavespeed.RESUME,
+    ),
     # https://docs.z.ai/api-reference/llm/chat-completion
     row(
         "zai-org",
         "https://api.z.ai",
         "ZAI_API_KEY",
-        chat="/api/paas/v4/chat/completions",
+        prefix=zai.PREFIX,
+        tasks=zai.TASKS,
+        resume=zai.RESUME,
         headers={"accept-language": "en-US,en", "x-source-channel": "hugging_face"},
     ),
 )

@@ -10,18 +10,18 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
 
+from ..auth.hosts import HUB_URL
 from ..protocol.events import Job, JobEvent, Submitted
-from ..protocol.flow import Call, Emit, Flow, OnCancel, Reply, Request, Send, Sleep
+from ..protocol.flow import Call, Emit, Flow, OnCancel, Reply, Request, ResumeFlow, Send, Sleep, TaskFlow
 from ..responses.decode import unreadable
 from ..tasks.lenient_types import Unneeded
 from .bodies import arguments, joined, model_of, post, take_form, take_target_size
 from .jobs import Told, audio_url, failed, job_of, path_of, poll, read_state, segment
-from .openai_chat import Flows
 from .replicate_results import RESULTS, is_whole
 from .together import image_url
 from .urls import at_model
@@ -38,7 +38,6 @@ _PAUSE: Final = 0.5
 """Seconds between two questions, as the vendor's own clients wait."""
 _SHORTEST_LIFE: Final = 5
 """Seconds; less is refused as `Cancel-After`."""
-_HUB: Final = "https://huggingface.co"
 _OVER: Final = frozenset({"failed", "canceled", "aborted"})
 _PERCENT: Final = re.compile(r"(?<![\d.])(100|\d{1,2})(?:\.\d+)?%")
 
@@ -104,7 +103,7 @@ def _given(call: Call) -> dict[str, Any]:
 
 def _with_weights(call: Call, given: dict[str, Any]) -> dict[str, Any]:
     if call.adapter is not None:
-        given.setdefault("lora_weights", f"{_HUB}/{(call.hub_id or '').partition(':')[0]}")
+        given.setdefault("lora_weights", f"{HUB_URL}/{(call.hub_id or '').partition(':')[0]}")
     return given
 
 
@@ -186,11 +185,11 @@ def _logged(logs: str, *, is_over: bool) -> tuple[list[str], float | None]:
     return lines[:-1] if is_cut else lines, fraction
 
 
-TASKS: Final[Mapping[str, Flows]] = {
+TASKS: Final[Mapping[str, TaskFlow]] = {
     "automatic-speech-recognition": automatic_speech_recognition,
     "image-to-image": image_to_image,
     "text-to-image": text_to_image,
     "text-to-speech": text_to_speech,
     "text-to-video": text_to_video,
 }
-RESUME: Final[Mapping[str, Callable[[Call, Job], Flow[Any]]]] = dict.fromkeys(TASKS, follow)
+RESUME: Final[Mapping[str, ResumeFlow]] = dict.fromkeys(TASKS, follow)

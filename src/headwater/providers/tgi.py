@@ -1,10 +1,9 @@
-"""Text generation in its two dialects: text-generation-inference's own (TGI), and OpenAI's completions.
+"""Text generation in the dialect of text-generation-inference (TGI).
 
-Both give `TextGenerationStreamOutput` events, and as their result a text, or a `TextGenerationOutput` with
-`details`. Parameters that a dialect does not have are left out with a warning, never in silence.
+It gives `TextGenerationStreamOutput` events, and as its result a text, or a `TextGenerationOutput` with `details`, as
+OpenAI's completions do here. Parameters that a server does not have are left out with a warning, never in silence.
 
-https://huggingface.github.io/text-generation-inference/ and
-https://platform.openai.com/docs/api-reference/completions
+https://huggingface.github.io/text-generation-inference/
 """
 
 from __future__ import annotations
@@ -16,58 +15,21 @@ from typing import Any, Final
 
 import msgspec
 
-from ..errors import InvalidRequestError, ProviderError
+from ..errors import InvalidRequestError
 from ..protocol.flow import Call, End, Flow, Send, Stream
 from ..protocol.framing import Frame
 from ..protocol.json_text import UNREADABLE, has_halves, is_list, loads
 from ..responses.decode import decode
 from ..tasks.text import TextFold, TextGenerationOutput, TextGenerationStreamOutput
-from . import folded, openai_completions
+from . import folded
 from .bodies import parameters, post
-from .openai_chat import ERROR, Flows, odd_event, raise_error
-from .urls import COMPLETIONS, has_path, openai_url, speaks_openai
+from .openai_chat import ERROR, odd_event, raise_error
 
-_NO_SUCH_ROUTE: Final = frozenset({404, 405, 501})
 _UNUSED: Final = re.compile(r"The following `model_kwargs` are not used by the model: \[([^\]]{0,2000})\]")
 _event: Final = msgspec.json.Decoder(TextGenerationStreamOutput).decode
 
 
-def at_url(call: Call, unfinished: frozenset[str] = frozenset()) -> Flow[str | TextGenerationOutput]:
-    """At a server's own URL: completions where the URL says so, TGI otherwise.
-
-    A bare host may be either; where TGI's route is not there, the completions' is tried. `unfinished`: as
-    `completions.complete` has it.
-    """
-    url = call.url or call.base
-    if speaks_openai(url):
-        return (yield from openai_completions.complete(call, openai_url(url, COMPLETIONS), unfinished=unfinished))
-    try:
-        return (yield from tgi(call, url))
-    except ProviderError as refused:
-        if refused.status not in _NO_SUCH_ROUTE or has_path(url):
-            raise
-    return (yield from openai_completions.complete(call, openai_url(url, COMPLETIONS), unfinished=unfinished))
-
-
-def at_route(route: str, *, dropped: frozenset[str] = frozenset()) -> Flows:
-    """The flow of a provider that takes completions at this route of its base."""
-
-    def flow(call: Call) -> Flow[str | TextGenerationOutput]:
-        return (yield from openai_completions.complete(call, call.base + route, dropped))
-
-    return flow
-
-
-def as_chat(route: str) -> Flows:
-    """The flow of a provider without completions: the prompt goes as one user message."""
-
-    def flow(call: Call) -> Flow[str | TextGenerationOutput]:
-        return (yield from openai_completions.complete_as_chat(call, call.base + route))
-
-    return flow
-
-
-def tgi(call: Call, url: str) -> Flow[str | TextGenerationOutput]:
+def generate(call: Call, url: str) -> Flow[str | TextGenerationOutput]:
     """TGI's dialect. A transformers server behind it that refuses parameters is asked again without them."""
     given = {**parameters(call), **call.extra}
     prompt = given.pop("prompt")

@@ -5,6 +5,7 @@ https://docs.together.ai/reference/create-videos and https://docs.together.ai/do
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
@@ -12,7 +13,7 @@ import msgspec
 from ..media.images import data_url
 from ..media.media import Media
 from ..protocol.events import Job, Queued
-from ..protocol.flow import Call, Flow, Load, Loaded, Reply
+from ..protocol.flow import Call, Flow, Load, Loaded, Reply, ResumeFlow, TaskFlow
 from ..responses.decode import decode
 from ..tasks.lenient_types import Unneeded
 from . import media_results
@@ -32,8 +33,10 @@ from .jobs import (
     submit,
     watch,
 )
-from .openai_images import TOGETHER
+from .urls import IMAGES
 
+PREFIX: Final = "/v1"
+"""Where its dialect of OpenAI's is; its videos are at another."""
 _VIDEOS: Final = "/v2/videos"
 _NOT_TAKEN: Final = frozenset({"num_frames"})
 """A video's length is `seconds` here, by extra_body."""
@@ -71,7 +74,7 @@ def image_to_image(call: Call) -> Flow[Any]:
     is_kontext = all(word in model.lower() for word in ("kontext", "flux.1"))
     image = {"image_url": url} if is_kontext else {"reference_images": [url]}
     body = {"model": model, "prompt": "", "response_format": "base64", **image, **given}
-    return (yield from media_results.image(call, post(call.base + TOGETHER.route, body)))
+    return (yield from media_results.image(call, post(f"{call.base}{PREFIX}/{IMAGES}", body)))
 
 
 def text_to_video(call: Call) -> Flow[Media]:
@@ -119,3 +122,11 @@ def _read(job: Job, reply: Reply) -> State:
             return Done(found.outputs.video_url)
         case other:
             raise failed(job, reply, other, found.error)
+
+
+TASKS: Final[Mapping[str, TaskFlow]] = {
+    "image-to-image": image_to_image,
+    "image-to-video": image_to_video,
+    "text-to-video": text_to_video,
+}
+RESUME: Final[Mapping[str, ResumeFlow]] = {"image-to-video": follow, "text-to-video": follow}

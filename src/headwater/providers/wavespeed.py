@@ -5,13 +5,14 @@ https://wavespeed.ai/docs/docs-api/prediction
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
 
 from ..media.media import Media
 from ..protocol.events import Job, Queued
-from ..protocol.flow import Call, Flow, Reply, Request
+from ..protocol.flow import Call, Flow, Reply, Request, ResumeFlow, TaskFlow
 from ..responses.decode import decode
 from ..tasks.lenient_types import Unneeded
 from .bodies import arguments, model_of
@@ -132,3 +133,14 @@ def _read(job: Job, reply: Reply) -> State:
         case other:
             said = found.error or (answer.message if answer.code != 200 else None)
             raise failed(job, reply, other or str(answer.code), said)
+
+
+TASKS: Final[Mapping[str, TaskFlow]] = {
+    "image-text-to-image": of_image_and_text,
+    "image-text-to-video": of_image_and_text,
+    "image-to-image": of_image,
+    "image-to-video": of_image,
+    "text-to-image": of_text,
+    "text-to-video": of_text,
+}
+RESUME: Final[Mapping[str, ResumeFlow]] = dict.fromkeys(TASKS, follow)

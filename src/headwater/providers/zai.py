@@ -5,12 +5,13 @@ https://docs.z.ai/api-reference/image/generate-image and https://docs.z.ai/api-r
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from ..protocol.events import Job
-from ..protocol.flow import Call, Flow, Reply, Send
+from ..protocol.flow import Call, Flow, Reply, ResumeFlow, Send, TaskFlow
 from ..responses.decode import decode
 from ..tasks.lenient_types import Unneeded
 from ..tasks.vision import ImageToTextOutput
@@ -35,7 +36,7 @@ from .together import image_url
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-_BASE: Final = "/api/paas/v4"
+PREFIX: Final = "/api/paas/v4"
 _PAUSE: Final = 5.0
 
 
@@ -62,7 +63,7 @@ class _Layout(msgspec.Struct):
 def text_to_image(call: Call) -> Flow[Image]:
     """An image of a text."""
     body = {"model": model_of(call), **arguments(call, sized=True)}
-    reply = yield from submit(f"{call.base}{_BASE}/async/images/generations", body)
+    reply = yield from submit(f"{call.base}{PREFIX}/async/images/generations", body)
     job = job_of(call, decode(reply, _Submitted).id)
     if read_state(reply, _Result).task_status == "FAIL":
         _read(job, reply)
@@ -71,7 +72,7 @@ def text_to_image(call: Call) -> Flow[Image]:
 
 def follow(call: Call, job: Job) -> Flow[Image]:
     """The job's image, once there is one."""
-    request = poll(f"{call.base}{_BASE}/async-result/{segment(job.id)}")
+    request = poll(f"{call.base}{PREFIX}/async-result/{segment(job.id)}")
     url = yield from watch(job, request, _read, pause=every(_PAUSE))
     return (yield from picture(url))
 
@@ -96,7 +97,11 @@ def image_to_text(call: Call) -> Flow[ImageToTextOutput]:
     given = arguments(call, dropped=frozenset({"max_new_tokens", "generation_parameters"}))
     body = {"model": model_of(call), **given, "file": url}
     del body["image"]
-    reply = yield Send(post(f"{call.base}{_BASE}/layout_parsing", body))
+    reply = yield Send(post(f"{call.base}{PREFIX}/layout_parsing", body))
     output = ImageToTextOutput(generated_text=decode(reply, _Layout).md_results)
     vars(output)["_body"] = reply.body
     return output
+
+
+TASKS: Final[Mapping[str, TaskFlow]] = {"image-to-text": image_to_text, "text-to-image": text_to_image}
+RESUME: Final[Mapping[str, ResumeFlow]] = {"text-to-image": follow}

@@ -12,6 +12,7 @@ from typing import Any
 
 from PIL import Image
 
+from headwater.auth.hosts import HUB_URL
 from headwater.client import hub
 from headwater.errors import HeadwaterError, IncompleteStreamError, NotFoundError
 from headwater.media.media import Media
@@ -144,6 +145,7 @@ def call_of(exchange: Exchange, what: Recognised) -> Call:
         provider=what.provider,
         parameters={name: value for name, value in given.items() if value is not None},
         base=what.base,
+        hub=HUB_URL,
         model=what.model or NAMED,
         hub_id=what.model or NAMED,
         routed=what.place != "direct",
@@ -208,7 +210,7 @@ def _flow(exchange: Exchange, what: Recognised) -> Flow[Any]:
 
 
 def _hub_call(what: Recognised) -> Call:
-    return Call(task=TEXT, parameters={}, provider=what.provider, base=what.base, hub_id=what.model)
+    return Call(task=TEXT, parameters={}, provider=what.provider, base=what.base, hub=HUB_URL, hub_id=what.model)
 
 
 def _downloaded(exchange: Exchange) -> Flow[Any]:
