@@ -41,7 +41,7 @@ LAYERS = {
     "responses": Layer("errors protocol auth", "msgspec"),
     "media": Layer("errors protocol", "msgspec PIL numpy"),
     # 1: what can be asked
-    "tasks": Layer(FLOOR, "msgspec numpy"),
+    "tasks": Layer(FLOOR, "msgspec numpy pydantic_core"),
     # 2: who answers; the wire
     "providers": Layer(f"{FLOOR} tasks", "msgspec"),
     "transport": Layer(FLOOR, "anyio httpx httptools certifi"),

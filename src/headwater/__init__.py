@@ -169,6 +169,7 @@ if TYPE_CHECKING:
     from .tasks.multimodal import DocumentQuestionAnsweringOutputElement as DocumentQuestionAnsweringOutputElement
     from .tasks.multimodal import VisualQuestionAnsweringOutputElement as VisualQuestionAnsweringOutputElement
     from .tasks.output import Output as Output
+    from .tasks.output import json_default as json_default
     from .tasks.parameters import GenerationParameters as GenerationParameters
     from .tasks.parameters import TargetSize as TargetSize
     from .tasks.passages import QuestionAnsweringOutputElement as QuestionAnsweringOutputElement
@@ -257,7 +258,7 @@ _MODULES: dict[str, str] = {
         "TranslationOutput TranslationTruncationStrategy"
     ),
     "tasks.multimodal": "DocumentQuestionAnsweringOutputElement VisualQuestionAnsweringOutputElement",
-    "tasks.output": "Output",
+    "tasks.output": "Output json_default",
     "tasks.parameters": "GenerationParameters TargetSize",
     "tasks.passages": "QuestionAnsweringOutputElement",
     "tasks.tabular": "TableQuestionAnsweringOutputElement",

@@ -9,6 +9,7 @@ https://platform.openai.com/docs/api-reference
 from __future__ import annotations
 
 import binascii
+import json
 import os
 import re
 import time
@@ -54,6 +55,10 @@ class GeneratedImage:
         data = self._data if self._data is not None else encode_image(self.image)[0]
         return binascii.b2a_base64(data, newline=False).decode()
 
+    def to_dict(self) -> dict[str, Any]:
+        """`url`, `b64_json` and `revised_prompt`, as `json` writes them."""
+        return {"url": self.url, "b64_json": self.b64_json, "revised_prompt": self.revised_prompt}
+
 
 class ImagesUsage(Output):
     """What images cost, in tokens, as far as the server says."""
@@ -76,6 +81,27 @@ class ImagesResponse:
             for image in (answer.images if isinstance(answer, Drawn) else [answer])
         ]
         self.usage = next((_images_usage(answer.usage) for answer in drawn if isinstance(answer.usage, dict)), None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """`created`, `data` and `usage`, as `json` writes them."""
+        usage = None if self.usage is None else self.usage.to_dict()
+        return {"created": self.created, "data": [image.to_dict() for image in self.data], "usage": usage}
+
+    def to_json(self, *, indent: int | None = None) -> str:
+        """The same as JSON text."""
+        return json.dumps(self.to_dict(), indent=indent)
+
+    def model_dump(self, **how: Any) -> dict[str, Any]:
+        """`to_dict()` under pydantic's name; with `exclude_none` less what is None. All else says nothing here."""
+        plain = self.to_dict()
+        if how.get("exclude_none"):
+            plain["data"] = [{k: v for k, v in image.items() if v is not None} for image in plain["data"]]
+            plain = {name: value for name, value in plain.items() if value is not None}
+        return plain
+
+    def model_dump_json(self, *, indent: int | None = None, **how: Any) -> str:
+        """What `model_dump` gives as JSON text."""
+        return json.dumps(self.model_dump(**how), indent=indent)
 
 
 def _images_usage(said: dict[str, Any]) -> ImagesUsage:

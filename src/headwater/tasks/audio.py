@@ -15,7 +15,7 @@ from ..media.source import File
 from ..protocol.events import JobEvent
 from .declaration import CallOptions, Declare, task
 from .lenient_types import NOT_SAID, Nullable, Unneeded
-from .output import MediaOutput, Output, Scored
+from .output import Output, Scored
 from .parameters import GenerationParameters, Transform, source
 
 AudioClassificationOutputTransform: TypeAlias = Transform
@@ -31,7 +31,7 @@ class AudioClassificationOutputElement(Scored):
     """A class of the sound, and its score."""
 
 
-class AudioToAudioOutputElement(MediaOutput, kw_only=True):
+class AudioToAudioOutputElement(Output, kw_only=True):
     """One of the sounds that were made. `blob`: its bytes, with `.mime_type` and `.save(path)`."""
 
     label: Nullable[str] = NOT_SAID

@@ -6,22 +6,27 @@ The server's own bytes stay attached to a result's outermost object, undecoded; 
 from __future__ import annotations
 
 import binascii
-from collections.abc import Iterator
+import json
+import math
+from collections.abc import Iterator, Mapping
 from typing import Any, Self, TypeVar
 
 import msgspec
 
 from ..media.images import encode_image
-from ..media.media import Media
 from ..media.source import kind_of
-from ..protocol.json_text import loads
+from ..protocol.json_text import UNREADABLE, dumps, loads
+from ..responses.json_decoder import convert
 from .lenient_types import NOT_SAID, Nullable
 
 S = TypeVar("S", bound="Output")
 
 
 class Output(msgspec.Struct, kw_only=True, dict=True):
-    """A result: `out.score`, `out["score"]`, `out.get("score")`, `"score" in out`, `dict(out)`, `out.to_json()`."""
+    """A result: `out.score`, `out["score"]`, `out.get("score")`, `"score" in out`, `dict(out)`, `out.to_json()`.
+
+    It is a type for pydantic's models and for FastAPI's `response_model` as well.
+    """
 
     def __getitem__(self, key: str) -> Any:
         if key in self.__struct_fields__:
@@ -60,13 +65,74 @@ class Output(msgspec.Struct, kw_only=True, dict=True):
             return default
 
     def to_dict(self) -> dict[str, Any]:
-        """The declared fields as plain dicts and lists, all the way down."""
-        plain: dict[str, Any] = msgspec.to_builtins(self)
+        """The fields as dicts, lists, texts, numbers, truth values and None, all the way down, as `json` writes them.
+
+        Images and sounds are base64; NaN and the infinities stay what they are.
+        """
+        plain: dict[str, Any] = msgspec.to_builtins(self, enc_hook=json_default)
         return plain
 
-    def to_json(self) -> str:
-        """The declared fields as JSON text."""
-        return msgspec.json.encode(self).decode()
+    def to_json(self, *, indent: int | None = None) -> str:
+        """The same as JSON text, in one line or indented; null where a number is NaN or infinite."""
+        return _text(self.to_dict(), indent)
+
+    def model_dump(
+        self,
+        *,
+        mode: str = "python",
+        include: Any = None,
+        exclude: Any = None,
+        exclude_unset: bool = False,
+        exclude_defaults: bool = False,
+        exclude_none: bool = False,
+        **others: Any,
+    ) -> dict[str, Any]:
+        """`to_dict()` under pydantic's name, less what is excluded; in the mode "json" NaN is None.
+
+        Unset is what has its default and was not sent. What pydantic takes besides (`by_alias`, `warnings`, ...) says
+        nothing here. https://docs.pydantic.dev/latest/concepts/serialization/
+        """
+        plain = self.to_dict()
+        if exclude_none or exclude_unset or exclude_defaults:
+            sent = self.raw if exclude_unset and not exclude_defaults else None
+            _trim(plain, self, sent, nones=exclude_none, defaults=exclude_unset or exclude_defaults)
+        if include is not None or exclude is not None:
+            plain = _chosen(plain, include, exclude)
+        return _finite(plain) if mode == "json" else plain
+
+    def model_dump_json(self, *, indent: int | None = None, **how: Any) -> str:
+        """What `model_dump` gives as JSON text."""
+        return _text(self.model_dump(**{**how, "mode": "json"}), indent)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        """https://docs.pydantic.dev/latest/concepts/types/#customizing-validation-with-__get_pydantic_core_schema__"""
+        from pydantic_core import core_schema
+
+        return core_schema.no_info_plain_validator_function(
+            cls._taken,
+            ref=f"{cls.__module__}.{cls.__qualname__}:{id(cls)}",
+            serialization=core_schema.plain_serializer_function_ser_schema(_dumped, info_arg=True),
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> Any:
+        (top,), parts = msgspec.json.schema_components([cls], ref_template="{name}")
+        return _inlined(parts[top["$ref"]], parts, (cls.__name__,))
+
+    @classmethod
+    def _taken(cls, value: Any) -> Self:
+        """A value of a pydantic model as this type: such a result, or its dict."""
+        if isinstance(value, cls):
+            return value
+        if not isinstance(value, Mapping):
+            raise ValueError(f"a {cls.__name__} or its dict is wanted")
+        try:
+            taken = convert(dict(value), cls)
+            vars(taken)["_body"] = dumps(value)
+        except (*UNREADABLE, TypeError) as error:
+            raise ValueError(str(error)) from None
+        return taken
 
     @property
     def raw(self) -> Any:
@@ -140,13 +206,9 @@ class OpenOutput(Output):
 
     def to_dict(self) -> dict[str, Any]:
         """The fields, and what the server sent beyond them, as plain dicts and lists, all the way down."""
-        plain: dict[str, Any] = msgspec.to_builtins(self)
+        plain = super().to_dict()
         _complete(plain, self, self.sent())
         return plain
-
-    def to_json(self) -> str:
-        """The same as JSON text."""
-        return msgspec.json.encode(self.to_dict()).decode()
 
     @property
     def raw(self) -> Any:
@@ -154,7 +216,7 @@ class OpenOutput(Output):
         this was not read from an answer."""
         sent = self.sent()
         if sent is None and self.held is not None:
-            told: dict[str, Any] = msgspec.to_builtins(self)
+            told = super().to_dict()
             _complete(told, self, None, unset=False)
             return told
         return sent
@@ -197,17 +259,78 @@ def _complete(plain: dict[str, Any], output: Any, sent: Any, unset: bool = True)
             del plain[name]
 
 
-class MediaOutput(Output):
-    """A result with sounds or images; `to_dict()` and `to_json()` write them as base64."""
+def _trim(plain: dict[str, Any], output: Output, sent: Any, *, nones: bool, defaults: bool) -> None:
+    """Take fields out of an output's dict, all the way down: those that are None; those that have their default."""
+    for field in msgspec.structs.fields(output):
+        name, value = field.encode_name, getattr(output, field.name)
+        below = sent.get(name) if isinstance(sent, dict) else None
+        is_unset = defaults and not (isinstance(sent, dict) and name in sent) and _is_default(value, field)
+        if (nones and value is None) or is_unset:
+            del plain[name]
+        elif isinstance(value, Output):
+            _trim(plain[name], value, below, nones=nones, defaults=defaults)
+        elif isinstance(value, list):
+            parts = below if isinstance(below, list) and len(below) == len(value) else [None] * len(value)
+            for inner, item, part in zip(plain[name], value, parts, strict=True):
+                if isinstance(item, Output):
+                    _trim(inner, item, part, nones=nones, defaults=defaults)
 
-    def to_dict(self) -> dict[str, Any]:
-        """The declared fields as plain dicts and lists, all the way down."""
-        plain: dict[str, Any] = msgspec.to_builtins(self, enc_hook=_base64)
-        return plain
 
-    def to_json(self) -> str:
-        """The declared fields as JSON text."""
-        return msgspec.json.encode(self, enc_hook=_base64).decode()
+def _is_default(value: Any, field: msgspec.structs.FieldInfo) -> bool:
+    if field.default_factory is not msgspec.NODEFAULT:
+        return bool(value == field.default_factory())
+    return field.default is not msgspec.NODEFAULT and bool(value == field.default)
+
+
+def _chosen(plain: dict[str, Any], include: Any, exclude: Any) -> dict[str, Any]:
+    """The members that are included, a dict of them as far down as it goes, and not excluded."""
+    found = {}
+    for name, value in plain.items():
+        wanted = True if include is None else name in include and _below(include, name)
+        dropped = exclude is not None and name in exclude and _below(exclude, name)
+        if wanted is False or dropped is True:
+            continue
+        inside = None if wanted is True else wanted, None if dropped is False else dropped
+        found[name] = _chosen(value, *inside) if isinstance(value, dict) else value
+    return found
+
+
+def _below(names: Any, name: str) -> Any:
+    return names[name] if isinstance(names, Mapping) and names[name] is not ... else True
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {name: _finite(item) for name, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, list) else value
+
+
+def _text(plain: Any, indent: int | None) -> str:
+    if indent is not None:
+        return json.dumps(_finite(plain), indent=indent, ensure_ascii=False)
+    return msgspec.json.encode(plain).decode()
+
+
+def _dumped(output: Any, info: Any) -> Any:
+    """What pydantic writes for an output that is a part of its model."""
+    if not isinstance(output, Output):
+        return output
+    names = ("mode", "include", "exclude", "exclude_unset", "exclude_defaults", "exclude_none")
+    return output.model_dump(**{name: getattr(info, name) for name in names})
+
+
+def _inlined(schema: Any, parts: dict[str, Any], above: tuple[str, ...]) -> Any:
+    """The JSON schema with its parts in it; of a part in itself nothing is said."""
+    if isinstance(schema, list):
+        return [_inlined(each, parts, above) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    name = schema.get("$ref")
+    if isinstance(name, str):
+        return {} if name in above else _inlined(parts[name], parts, (*above, name))
+    return {key: _inlined(each, parts, above) for key, each in schema.items()}
 
 
 def to_json(value: Any) -> bytes:
@@ -215,18 +338,28 @@ def to_json(value: Any) -> bytes:
 
     Raises `TypeError` for what has no plain form.
     """
-    return msgspec.json.encode(value, enc_hook=_plain)
+    return msgspec.json.encode(value, enc_hook=json_default)
 
 
-def _plain(value: Any) -> Any:
-    return value.tolist() if kind_of(value) == "array" else _base64(value)
+def json_default(value: Any) -> Any:
+    """For `json.dumps(result, default=json_default)`: any result of any call, lists of them too.
 
-
-def _base64(value: Any) -> str:
-    if isinstance(value, Media):
-        data: bytes = value
-    elif kind_of(value) == "image":
+    Outputs and events become dicts, images and sounds base64, arrays lists. Raises `TypeError` for what has no plain
+    form.
+    """
+    if isinstance(value, Output):
+        return value.to_dict()
+    if isinstance(value, msgspec.Struct):
+        return msgspec.to_builtins(value, enc_hook=json_default)
+    kind = kind_of(value)
+    if kind == "array" or (hasattr(value, "ndim") and hasattr(value, "item")):
+        return value.tolist()
+    if kind == "image":
         data, _ = encode_image(value)
+    elif kind == "data":
+        data = bytes(value)
+    elif callable(getattr(value, "to_dict", None)):
+        return value.to_dict()
     else:
         raise TypeError(f"a {type(value).__name__} has no plain form")
     return binascii.b2a_base64(data, newline=False).decode()

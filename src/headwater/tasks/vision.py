@@ -12,7 +12,7 @@ from ..media.source import Source
 from ..protocol.events import JobEvent
 from .declaration import CallOptions, Declare, task
 from .lenient_types import NOT_SAID, Needed, Nullable
-from .output import MediaOutput, Output, Scored
+from .output import Output, Scored
 from .parameters import GenerationParameters, Transform, source
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class ZeroShotImageClassificationOutputElement(Scored):
     """One of the candidate labels, and its score; the scores of all add up to 1."""
 
 
-class ImageSegmentationOutputElement(MediaOutput, kw_only=True):
+class ImageSegmentationOutputElement(Output, kw_only=True):
     """A part of the image. `mask`: as large as the image, white where the part is and black elsewhere."""
 
     label: Nullable[str] = NOT_SAID
@@ -74,7 +74,7 @@ class ZeroShotObjectDetectionOutputElement(ObjectDetectionOutputElement):
 ObjectDetectionBoundingBox = ZeroShotObjectDetectionBoundingBox = BoundingBox
 
 
-class DepthEstimationOutput(MediaOutput):
+class DepthEstimationOutput(Output):
     """How far things are. `depth`: as an image, the nearer the lighter; `predicted_depth`: as the server sent it."""
 
     depth: Needed[Image | None] = None

@@ -1,0 +1,141 @@
+"""Results in the hands of Python programs: JSON, dicts, copies, pickle, and models of pydantic's."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import pickle
+from typing import Any
+
+import msgspec
+import numpy
+import pytest
+from PIL import Image
+
+import headwater
+from headwater import ChatCompletionOutput, Output, SpeechOutput, json_default
+from headwater.client.openai_types import ImagesResponse
+from headwater.media.media import Media
+from headwater.protocol.flow import Reply
+from headwater.responses.decode import decode
+from headwater.tasks.chat_types import kept
+
+PUBLIC = [getattr(headwater, name) for name in headwater.__all__]
+KINDS = [kind for kind in PUBLIC if isinstance(kind, type) and issubclass(kind, Output)]
+ANSWER = b"""{"id": "x", "citations": ["u"], "choices": [{"index": 0, "finish_reason": "stop",
+    "message": {"role": "assistant", "content": null, "mood": {"a": [1e400, null]}},
+    "logprobs": {"content": [{"token": "a", "logprob": NaN}]}}]}"""
+
+
+def answer(body: bytes = ANSWER) -> ChatCompletionOutput:
+    reply = Reply(status=200, headers={"content-type": "application/json"}, body=body, url="https://one.example/")
+    return kept(decode(reply, ChatCompletionOutput))
+
+
+def made(kind: type[Output]) -> Any:
+    """A result of this type, with values for what must be there, and for every medium."""
+    fields = {field.name: field for field in msgspec.structs.fields(kind)}
+    values: dict[str, Any] = {
+        name: [] if "list" in str(field.type) else "x" for name, field in fields.items() if field.required
+    }
+    values |= {name: Image.new("L", (2, 1)) for name in ("mask", "depth") if name in fields}
+    values |= {"blob": Media(b"RIFF0000WAVE")} if "blob" in fields else {}
+    values |= {"score": math.nan} if "score" in fields else {}
+    if kind is headwater.FillMaskOutputElement:
+        values["token_str"] = "w"
+    if kind is headwater.TokenClassificationOutputElement:
+        values["word"] = "w"
+    if kind is headwater.TextGenerationStreamOutput:
+        values["token"] = headwater.TextGenerationOutputToken(text="t")
+    return kind(**values)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_every_output_is_plain_data_when_asked(kind: type[Output]) -> None:
+    out = made(kind)
+    plain = out.to_dict()
+    assert repr(json.loads(json.dumps(plain))) == repr(plain)
+    assert json.dumps(out, default=json_default) == json.dumps(plain)
+    assert json.loads(out.to_json()) == json.loads(out.to_json(indent=2)) == out.model_dump(mode="json")
+    assert json.loads(out.model_dump_json()) == out.model_dump(mode="json")
+    json.dumps(out.model_dump(mode="json"), allow_nan=False)
+    assert [name.replace("_", "-") for name in dict(out)] == [name.replace("_", "-") for name in plain]
+    assert None not in out.model_dump(exclude_none=True).values()
+    for other in (copy.copy(out), copy.deepcopy(out), pickle.loads(pickle.dumps(out))):
+        assert type(other) is kind
+        assert repr(other.to_dict()) == repr(plain)
+
+
+def test_what_is_left_out_and_what_is_not() -> None:
+    out = answer()
+    message = out.choices[0].message
+    assert message.model_dump(exclude_none=True) == {
+        "role": "assistant",
+        "mood": {"a": [math.inf, None]},
+    }
+    assert message.model_dump(exclude_unset=True) == {
+        "role": "assistant",
+        "content": None,
+        "mood": {"a": [math.inf, None]},
+    }
+    assert message.model_dump(exclude_defaults=True) == {"mood": {"a": [math.inf, None]}}
+    assert message.model_dump(mode="json", include={"mood"}, by_alias=True) == {"mood": {"a": [None, None]}}
+    assert "citations" not in out.model_dump(exclude={"citations": True})
+    assert math.isnan(out.to_dict()["choices"][0]["logprobs"]["content"][0]["logprob"])
+    assert json.loads(out.model_dump_json(exclude_none=True))["choices"][0]["logprobs"] == {
+        "content": [{"token": "a", "logprob": None}]
+    }
+    assert out == answer()
+    assert pickle.loads(pickle.dumps(out)).raw["citations"] == ["u"]
+
+
+@pytest.mark.parametrize(
+    ("result", "text"),
+    [
+        (Media(b"abc"), '"YWJj"'),
+        (SpeechOutput(b"abc", "audio/wav"), '"YWJj"'),
+        (numpy.zeros((1, 2), numpy.float32), "[[0.0, 0.0]]"),
+        ([numpy.float32(1)], "[1.0]"),
+        ([headwater.TranslationOutput(translation_text="a")], '[{"translation_text": "a"}]'),
+        (headwater.Queued(position=1), None),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_result_of_any_kind_has_a_road_to_json(result: Any, text: str | None) -> None:
+    found = json.dumps(result, default=json_default)
+    assert text is None or found == text
+    with pytest.raises(TypeError, match="object"):
+        json.dumps(object(), default=json_default)
+
+
+def test_images_of_openais_spelling_are_plain_data_as_well() -> None:
+    images = ImagesResponse([Image.new("L", (1, 1))])
+    plain = images.to_dict()
+    assert json.loads(images.to_json()) == json.loads(images.model_dump_json()) == plain == images.model_dump()
+    assert json.loads(json.dumps(images, default=json_default)) == plain
+    assert set(images.model_dump(exclude_none=True)["data"][0]) == {"b64_json"}
+
+
+def test_an_output_is_a_type_for_pydantic() -> None:
+    pydantic = pytest.importorskip("pydantic")
+    model = pydantic.create_model("Model", answer=(ChatCompletionOutput, ...), rest=(list[ChatCompletionOutput], []))
+    whole = model(answer=answer())
+    assert whole.answer == answer()
+    again = model.model_validate_json(whole.model_dump_json())
+    assert again.answer.to_dict()["citations"] == ["u"]
+    assert again.model_dump(mode="json") == whole.model_dump(mode="json")
+    assert "audio" not in whole.model_dump(exclude_none=True)["answer"]["choices"][0]["message"]
+    for wrong in ({"choices": 7}, 7, {}):
+        with pytest.raises(pydantic.ValidationError):
+            model(answer=wrong)
+
+
+@pytest.mark.parametrize("mode", ["validation", "serialization"])
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_every_output_has_a_schema(kind: type[Output], mode: str) -> None:
+    pydantic = pytest.importorskip("pydantic")
+    schema = pydantic.TypeAdapter(list[kind]).json_schema(mode=mode)  # type: ignore[valid-type]
+    assert kind.__name__ in json.dumps(schema)
+    for name in kind.__struct_encode_fields__:
+        assert f'"{name}"' in json.dumps(schema)
