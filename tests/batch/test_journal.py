@@ -15,24 +15,24 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from support.fake_disk import PATH, FakeDisk, journal_on, line, marks
 
 from headwater.batch.file_lock import JournalError
-from headwater.batch.journal import SECTOR, OpenJournal
-from headwater.batch.record import START, Mark, unseal
+from headwater.batch.journal import SECTOR_BYTES, OpenJournal
+from headwater.batch.record import START, RecordMeta, decode_record
 
 LINES = [line(index, size) for index, size in enumerate([0, 40, 700, 3, 90, 0])]
 WHOLE = b"".join(LINES)
 
 
 def test_a_line_is_read_as_it_was_written() -> None:
-    mark = unseal(LINES[2])
+    mark = decode_record(LINES[2])
     assert mark is not None
     assert (mark.index, mark.input, mark.error) == (2, "00000000", None)
 
 
 def test_a_record_that_names_our_own_words_is_read_rightly() -> None:
-    from headwater.batch.record import seal
+    from headwater.batch.record import encode_record
 
     members = START + b'0","response":{"body":{"headwater":{"index":7},"text":"\\",\\"crc\\":\\"00000000\\"}"}}'
-    found = unseal(seal(members, Mark(index=3, input="ffffffff")))
+    found = decode_record(encode_record(members, RecordMeta(index=3, input="ffffffff")))
     assert found is not None
     assert found.index == 3
 
@@ -98,7 +98,7 @@ def test_a_power_failure_may_leave_out_any_sectors_of_what_was_not_synced() -> N
         journal.sync()
         journal.write([line(number + 2, size, journal.synced) for number, size in enumerate(sizes)])
         size = len(disk.seen)
-        first, end = len(disk.durable) // SECTOR, -(-size // SECTOR)
+        first, end = len(disk.durable) // SECTOR_BYTES, -(-size // SECTOR_BYTES)
         for choice in range(2 ** (end - first)):
             lost = {number for number in range(first, end) if choice >> (number - first) & 1}
             found, cut = marks(disk.after_power_failure(size, lost))
@@ -267,7 +267,7 @@ TOO_LARGE = """
 import resource, sys
 from pathlib import Path
 from support.fake_disk import line
-from headwater.batch.journal import SECTOR, OpenJournal
+from headwater.batch.journal import SECTOR_BYTES, OpenJournal
 from headwater.batch.file_lock import JournalError
 
 path = Path(sys.argv[1])

@@ -11,7 +11,7 @@ from support.limiter_simulation import Down, InFlight, PerMinute, World, gone, r
 from headwater.errors import ConnectError, HeadwaterError, InferenceTimeoutError, InvalidRequestError, RateLimitError
 from headwater.throttle.concurrency import ConcurrencyLimit
 from headwater.throttle.limiter import ProviderLimiter, is_overload
-from headwater.throttle.permit import Permit
+from headwater.throttle.permit import LimiterPermit
 
 ENOUGH = 0.9
 """Of what the server could have answered."""
@@ -135,7 +135,7 @@ def test_an_outage_teaches_no_rate() -> None:
     it, now = lane(), 0.0
     for number in range(40):
         now += 0.5 + it.delay(now)
-        permit = Permit()
+        permit = LimiterPermit()
         it.send(permit, now)
         if 20 <= number < 24:
             it.failed(permit, now, 0.01, ConnectError("refused"))
@@ -192,7 +192,7 @@ def test_a_server_that_never_was_there_is_not_waited_for() -> None:
     now = 0.0
     for _ in range(200):
         now += it.delay(now)
-        permit = Permit()
+        permit = LimiterPermit()
         it.send(permit, now)
         paced = it.failed(permit, now, 0.001, ConnectError("refused"))
     assert it.is_given_up
@@ -203,11 +203,11 @@ def test_a_server_that_never_was_there_is_not_waited_for() -> None:
 def test_all_wait_for_as_long_as_the_provider_says() -> None:
     it = lane(most=10, adapts=False)
     for _ in range(2):
-        permit = Permit()
+        permit = LimiterPermit()
         it.send(permit, 1.0)
     it.failed(permit, 1.1, 0.1, refusal(429, 30.0))
     assert it.delay(1.2) == float("inf"), "more were in flight than was ever accepted: it may have been that"
-    other = Permit()
+    other = LimiterPermit()
     it.release(permit)
     it.in_flight = 0
     it.send(other, 1.2)
@@ -220,7 +220,7 @@ def test_all_wait_for_as_long_as_the_provider_says() -> None:
 def test_an_absurd_wait_is_not_waited_for(hint: float) -> None:
     it = lane(most=10, adapts=False)
     for _ in range(3):
-        permit = Permit()
+        permit = LimiterPermit()
         it.send(permit, 0.0)
         it.failed(permit, 0.0, 0.1, refusal(429, hint))
     assert it.delay(0.0) <= 2
@@ -230,7 +230,7 @@ def test_requests_a_minute_are_spent_evenly() -> None:
     it = lane(requests=10.0)
     now, sent = 0.0, []
     while now < 5:
-        permit = Permit()
+        permit = LimiterPermit()
         it.send(permit, now)
         sent.append(now)
         it.answered(permit, now, 0.01, {}, float)
@@ -243,7 +243,7 @@ def test_requests_a_minute_are_spent_evenly() -> None:
 
 def test_tokens_a_minute_are_estimated_and_then_corrected() -> None:
     it = lane(tokens=100.0)
-    permit = Permit()
+    permit = LimiterPermit()
     it.send(permit, 0.0, 50.0)
     assert it.delay(0.0) == pytest.approx(0.5)
     it.correct_tokens(permit, 300.0)

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from headwater.batch.input_file import DONE, RECORD, REPEATED, Blocks, Item, Survey
-from headwater.batch.record import Mark, seal, unseal
+from headwater.batch.input_file import DONE, RECORD, REPEATED, Blocks, InputIndex, Item
+from headwater.batch.record import RecordMeta, decode_record, encode_record
 from headwater.batch.report.data import RunData
-from headwater.batch.request_line import Asked, chosen, custom_id_of, read, tasks
-from headwater.batch.result_line import Folder, body_of, failure, success
+from headwater.batch.request_line import ParsedRequest, chosen, custom_id_of, parse_line, tasks
+from headwater.batch.result_line import MediaFolder, body_of, failure, success
 from headwater.batch.usage import usage_of
 from headwater.cli.results import as_file
 from headwater.client.post import Response
@@ -35,8 +35,8 @@ from headwater.tasks.vision import DepthEstimationOutput
 MESSAGES = [{"role": "user", "content": "hi"}]
 
 
-def asked(**line: Any) -> Asked:
-    return read(Item(0, json.dumps(line).encode(), is_repeated=False))
+def asked(**line: Any) -> ParsedRequest:
+    return parse_line(Item(0, json.dumps(line).encode(), is_repeated=False))
 
 
 def test_a_chat_of_openais_batch() -> None:
@@ -135,7 +135,7 @@ def test_the_short_form(line: dict[str, Any], arguments: dict[str, Any]) -> None
 )
 def test_a_wrong_line_is_refused_by_a_word_on_what_is_wrong(line: bytes, words: str) -> None:
     with pytest.raises(CallError, match=words.replace("`", ".")):
-        read(Item(4, line, is_repeated=False))
+        parse_line(Item(4, line, is_repeated=False))
 
 
 def test_beside_a_body_a_line_may_have_fields_of_its_own() -> None:
@@ -234,7 +234,7 @@ ELSEWHERE = "http://127.0.0.1:9/v1"
 )
 def test_a_model_is_a_name_and_no_url(model: str, line: dict[str, Any]) -> None:
     with pytest.raises(InvalidParameterError, match="a name, and this is a URL"):
-        read(Item(0, json.dumps(line).replace("$", model).encode()))
+        parse_line(Item(0, json.dumps(line).replace("$", model).encode()))
 
 
 @pytest.mark.parametrize("model", ["hf.co/org/model:Q4", "accounts/x/models/y", "s3://bucket/model", "org/model"])
@@ -285,7 +285,7 @@ def test_a_provider_is_one_of_the_clients_own() -> None:
 def test_a_line_is_read_as_far_as_it_can_be(line: bytes, name: str, text: str) -> None:
     item = Item(6, line)
     assert custom_id_of(item) == name
-    assert read(item).arguments == {"text": text}
+    assert parse_line(item).arguments == {"text": text}
 
 
 @pytest.mark.parametrize(
@@ -310,12 +310,12 @@ def test_a_line_that_cannot_be_sent_keeps_its_name(line: bytes, words: str) -> N
     item = Item(6, line)
     assert custom_id_of(item) == "a"
     with pytest.raises(CallError, match=words):
-        read(item)
+        parse_line(item)
 
 
 def test_a_field_of_the_users_own_may_be_no_number() -> None:
     line = b'{"custom_id":"a","url":"/v1/embeddings","body":{"input":"t"},"score":NaN}'
-    assert read(Item(0, line)).arguments == {"input": "t"}
+    assert parse_line(Item(0, line)).arguments == {"input": "t"}
 
 
 def test_names() -> None:
@@ -324,15 +324,15 @@ def test_names() -> None:
     assert custom_id_of(Item(6, b"{}", is_repeated=False)) == "7"
     assert custom_id_of(Item(6, b"nonsense", is_repeated=False)) == "7"
     with pytest.raises(CallError, match="'x', too"):
-        read(Item(6, b'{"custom_id": "x", "task": "summarization", "inputs": "t"}', is_repeated=True))
+        parse_line(Item(6, b'{"custom_id": "x", "task": "summarization", "inputs": "t"}', is_repeated=True))
 
 
 # -- the input file
 
 
-def surveyed(path: Path, text: bytes) -> Survey:
+def surveyed(path: Path, text: bytes) -> InputIndex:
     path.write_bytes(text)
-    survey = Survey(path)
+    survey = InputIndex(path)
     survey.read(lambda: False)
     return survey
 
@@ -396,10 +396,10 @@ def test_a_line_that_changes_under_the_runner_is_noticed(tmp_path: Path) -> None
 
 
 def whole(members: bytes) -> dict[str, Any]:
-    line = seal(members, Mark(index=0, input="00000000"))
+    line = encode_record(members, RecordMeta(index=0, input="00000000"))
     assert line.endswith(b"\n")
     assert line.count(b"\n") == 1
-    assert unseal(line) is not None
+    assert decode_record(line) is not None
     found: dict[str, Any] = json.loads(line)
     return found
 
@@ -431,12 +431,12 @@ def test_a_secret_that_a_server_says_is_not_written() -> None:
     assert found["response"]["body"] == {"text": "***"}
 
 
-def body(result: Any, folder: Folder, *, form: Any = "task") -> Any:
-    return json.loads(body_of(Asked(form, {}, chat_completion), result, 4, folder))
+def body(result: Any, folder: MediaFolder, *, form: Any = "task") -> Any:
+    return json.loads(body_of(ParsedRequest(form, {}, chat_completion), result, 4, folder))
 
 
 def test_media_are_files_of_their_own(tmp_path: Path) -> None:
-    folder = Folder(tmp_path / "media", tmp_path / "out.jsonl")
+    folder = MediaFolder(tmp_path / "media", tmp_path / "out.jsonl")
     first = body(Image.new("RGB", (4, 3)), folder)
     second = body(Image.new("RGB", (4, 3)), folder)
     sound = body(Media(b"RIFF\0\0\0\0WAVEfmt ", "audio/wav"), folder)
@@ -452,23 +452,23 @@ def test_media_are_files_of_their_own(tmp_path: Path) -> None:
 
 
 def test_media_inside_a_result_are_files_too(tmp_path: Path) -> None:
-    folder = Folder(tmp_path / "out.media", tmp_path / "out.jsonl")
+    folder = MediaFolder(tmp_path / "out.media", tmp_path / "out.jsonl")
     depth = DepthEstimationOutput(depth=Image.new("L", (2, 2)), predicted_depth=None)
     assert body(depth, folder)["depth"]["path"].startswith("out.media/")
 
 
 def test_images_in_openais_two_forms(tmp_path: Path) -> None:
-    folder = Folder(tmp_path / "out.media", tmp_path / "out.jsonl")
+    folder = MediaFolder(tmp_path / "out.media", tmp_path / "out.jsonl")
     image = Image.new("RGB", (4, 3))
     assert list(body(image, folder, form="images")["data"][0]) == ["path", "mime_type", "bytes"]
     assert body(image, folder, form="base64 images")["data"][0]["b64_json"].startswith("iVBOR")
 
 
 def test_a_posted_answer_is_kept_as_it_is_but_for_its_line_ends(tmp_path: Path) -> None:
-    folder = Folder(tmp_path, tmp_path / "out.jsonl")
+    folder = MediaFolder(tmp_path, tmp_path / "out.jsonl")
 
     def posted(content: bytes) -> bytes:
-        return body_of(Asked("posted", {}), Response(status=200, headers={}, content=content), 0, folder)
+        return body_of(ParsedRequest("posted", {}), Response(status=200, headers={}, content=content), 0, folder)
 
     assert posted(b'{"a": 1.0}') == b'{"a": 1.0}'
     assert posted(b'{\n"a": 1}') == b'{"a":1}'
@@ -546,7 +546,7 @@ def test_a_medium_has_one_suffix_for_a_batch_and_for_the_command(
 ) -> None:
     monkeypatch.setattr("mimetypes.guess_extension", lambda kind: None)  # a Python and a machine that know nothing
     assert as_file(Media(b"0123", mime_type), None) == (b"0123", suffix)
-    assert Folder(tmp_path / "media", tmp_path / "out.jsonl").add(b"0123", mime_type, 0).endswith(suffix)
+    assert MediaFolder(tmp_path / "media", tmp_path / "out.jsonl").add(b"0123", mime_type, 0).endswith(suffix)
 
 
 def test_what_a_medium_is_beats_what_it_is_called(tmp_path: Path) -> None:

@@ -117,10 +117,10 @@ def test_only_near_providers_are_proposed(headwater_command: Any) -> None:
     ],
 )
 def test_the_command_speaks_its_own_words(said: str, shown: str | None) -> None:
-    from headwater.cli.wording import spoken
+    from headwater.cli.error_text import in_command_words
     from headwater.errors import CallError
 
-    assert spoken(CallError(said)) == (shown or "a loopback address; --allow-private lets it be")
+    assert in_command_words(CallError(said)) == (shown or "a loopback address; --allow-private lets it be")
 
 
 def test_no_key_is_told_in_the_commands_words(headwater_command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,7 +135,7 @@ def test_no_key_is_told_in_the_commands_words(headwater_command: Any, monkeypatc
 
 
 def test_the_servers_words_stay(headwater_command: Any, broken: faults.FaultServer) -> None:
-    from headwater.cli.wording import of_class
+    from headwater.cli.error_text import of_class
 
     assert of_class("InvalidRequestError", "max_tokens: too many") == "max_tokens: too many"
     assert of_class("InvalidParameterError", "max_tokens: too many") == "--max-tokens: too many"

@@ -15,7 +15,7 @@ from msgspec import Meta
 from headwater import InferenceClient
 from headwater.cli import app, command
 from headwater.cli.command import Command
-from headwater.cli.options import Options, descriptions
+from headwater.cli.options import TaskOptions, descriptions
 from headwater.cli.progress import describe
 from headwater.client.bound_task import Task
 from headwater.media.media import Media
@@ -88,7 +88,7 @@ def of_a_table(table: dict[str, list[int]], *, model: str | None = None) -> list
 
 
 def test_kinds_are_read_from_the_schema() -> None:
-    assert Options(every_kind).kinds == {
+    assert TaskOptions(every_kind).kinds == {
         "picture": "file",
         "words": "texts",
         "more": "files",

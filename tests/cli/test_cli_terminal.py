@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from support.cli_subprocess import SECONDS, on_terminal, shown
 from support.stream_server import saying
 
-from headwater.cli.terminal import Cleaning, clean
+from headwater.cli.terminal import ControlFilter, clean
 from headwater.emulator import faults
 from headwater.providers import PROVIDERS
 
@@ -110,7 +110,7 @@ def test_tables_fit_eighty_columns(arguments: tuple[str, ...]) -> None:
 @given(st.text(alphabet="a[]m;8\x1b\x07\x9b\x9c\\P52 \n\u202e"), st.lists(st.integers(0, 40)))
 def test_pieces_are_cleaned_as_the_whole(text: str, cuts: list[int]) -> None:
     places = sorted({0, len(text), *(cut for cut in cuts if cut < len(text))})
-    cleaning = Cleaning()
+    cleaning = ControlFilter()
     pieces = [cleaning.add(text[start:end]) for start, end in itertools.pairwise(places)]
     whole = "".join(pieces) + cleaning.end()
     assert not set(whole) & set("\x1b\x07\x9b\x9c\u202e")
@@ -119,8 +119,8 @@ def test_pieces_are_cleaned_as_the_whole(text: str, cuts: list[int]) -> None:
 
 @pytest.mark.parametrize("start", ["\x1b]52;c;", "\x1bP", "\x9d8;;"])
 def test_a_sequence_without_end_hides_nothing_for_ever(start: str) -> None:
-    cleaning = Cleaning()
+    cleaning = ControlFilter()
     text = "".join(cleaning.add(piece) for piece in [start, *(["word "] * 2000)]) + cleaning.end()
     assert text.count("word ") == 2000
-    cleaning = Cleaning()
+    cleaning = ControlFilter()
     assert "after" in cleaning.add(start + "x\nafter")

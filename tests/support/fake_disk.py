@@ -6,8 +6,8 @@ import errno
 import io
 from pathlib import Path
 
-from headwater.batch.journal import SECTOR, Journal, scan
-from headwater.batch.record import START, Mark, seal
+from headwater.batch.journal import SECTOR_BYTES, Journal, scan
+from headwater.batch.record import START, RecordMeta, encode_record
 
 PATH = Path("out.jsonl")
 
@@ -15,7 +15,9 @@ PATH = Path("out.jsonl")
 def line(index: int, size: int = 0, synced: int = 0) -> bytes:
     """A record's line, with so much text in it."""
     text = f'"custom_id":"{index}","response":null,"error":"{"x" * size}"'
-    return seal(START + b"%024x" % index + b'",' + text.encode(), Mark(index=index, input="00000000", synced=synced))
+    return encode_record(
+        START + b"%024x" % index + b'",' + text.encode(), RecordMeta(index=index, input="00000000", synced=synced)
+    )
 
 
 def marks(data: bytes) -> tuple[list[int], int]:
@@ -52,9 +54,9 @@ class FakeDisk:
     def after_power_failure(self, size: int, lost: set[int]) -> bytes:
         """What is there then: `size` bytes, the sectors in `lost` as they were when they were last synced."""
         left = bytearray(self.seen[:size])
-        for number in range(-(-size // SECTOR)):
+        for number in range(-(-size // SECTOR_BYTES)):
             if number in lost:
-                part = slice(number * SECTOR, min((number + 1) * SECTOR, size))
+                part = slice(number * SECTOR_BYTES, min((number + 1) * SECTOR_BYTES, size))
                 before = self.durable[part]
                 left[part] = before + bytes(part.stop - part.start - len(before))
         return bytes(left)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from headwater.errors import ConnectError, HeadwaterError, ProviderError, RateLimitError, ServerError
 from headwater.throttle.limiter import ProviderLimiter
-from headwater.throttle.permit import Permit
+from headwater.throttle.permit import LimiterPermit
 
 CLIENT = 0.0002
 """Seconds of the client's own work for each request."""
@@ -241,14 +241,19 @@ class World:
             self._alarm = float("inf")
 
     def _send(self, tries: int) -> None:
-        permit = Permit()
+        permit = LimiterPermit()
         self._free_at = max(self._free_at, self._now) + CLIENT
         self.lane.send(permit, self._now)
         seconds, error, headers = self.server.ask(self._now, self._rand)
         self._later(seconds, lambda: self._ended(permit, seconds, error, headers, tries))
 
     def _ended(
-        self, permit: Permit, seconds: float, error: HeadwaterError | None, headers: Mapping[str, str], tries: int
+        self,
+        permit: LimiterPermit,
+        seconds: float,
+        error: HeadwaterError | None,
+        headers: Mapping[str, str],
+        tries: int,
     ) -> None:
         self.server.over(error)
         self.levels.append((self._now, self.lane.concurrency.value))

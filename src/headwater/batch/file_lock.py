@@ -35,19 +35,19 @@ class JournalError(HeadwaterError):
     offset: int | None = None
 
 
-def trouble(path: Path, reason: str, offset: int | None = None) -> JournalError:
+def journal_error(path: Path, reason: str, offset: int | None = None) -> JournalError:
     """The error that this file makes."""
     error = JournalError(f"{path} {reason}")
     error.path, error.offset = str(path), offset
     return error
 
 
-def failed(path: Path, error: OSError) -> JournalError:
+def write_error(path: Path, error: OSError) -> JournalError:
     """The error that the system's own is."""
-    return trouble(path, f"cannot be written: {error.strerror or error}")
+    return journal_error(path, f"cannot be written: {error.strerror or error}")
 
 
-def open_alone(path: Path) -> int:
+def open_exclusive(path: Path) -> int:
     """A descriptor of the file, made if it is not there, that no other run has.
 
     Raises `JournalError` where another one has it, and where it cannot be opened.
@@ -58,11 +58,11 @@ def open_alone(path: Path) -> int:
             descriptor = os.open(path, _FLAGS | os.O_CREAT, 0o600)
         except OSError as error:
             if isinstance(error, FileNotFoundError) and not path.parent.exists():
-                raise trouble(path, f"cannot be written: there is no folder {path.parent}") from None
-            raise failed(path, error) from None
+                raise journal_error(path, f"cannot be written: there is no folder {path.parent}") from None
+            raise write_error(path, error) from None
         try:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise trouble(path, "is no file, and only a file can be taken up again")
+                raise journal_error(path, "is no file, and only a file can be taken up again")
             _lock(descriptor, path)
             if _is_still_there(descriptor, path):
                 _beside(path).unlink(missing_ok=True)  # of a run that was killed while it made one
@@ -82,7 +82,7 @@ def _check_kind(path: Path) -> None:
         return
     if not stat.S_ISREG(mode):
         kind = _KINDS.get(stat.S_IFMT(mode), "no file")
-        raise trouble(path, f"cannot be written: it is {kind}, which is no file that could be taken up again")
+        raise journal_error(path, f"cannot be written: it is {kind}, which is no file that could be taken up again")
 
 
 def _beside(path: Path) -> Path:
@@ -94,9 +94,9 @@ def _lock(descriptor: int, path: Path) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise trouble(path, "is being written by another run; wait for its end") from None
+        raise journal_error(path, "is being written by another run; wait for its end") from None
     except OSError as error:
-        raise trouble(path, f"cannot be locked: {error.strerror}") from None
+        raise journal_error(path, f"cannot be locked: {error.strerror}") from None
 
 
 def _is_still_there(descriptor: int, path: Path) -> bool:
@@ -116,15 +116,15 @@ def check_present(descriptor: int, path: Path) -> None:
     if _is_still_there(descriptor, path):
         return
     if os.fstat(descriptor).st_nlink:
-        raise trouble(path, f"was moved{_whereto(descriptor)} while it was written; move it back, and{_AGAIN}")
+        raise journal_error(path, f"was moved{_whereto(descriptor)} while it was written; move it back, and{_AGAIN}")
     try:
         copy = _rescued(descriptor, path)
     except OSError as error:
         reason = error.strerror or error
-        raise trouble(path, f"was deleted while it was written, and could not be put back: {reason}") from None
+        raise journal_error(path, f"was deleted while it was written, and could not be put back: {reason}") from None
     if copy == path:
-        raise trouble(path, f"was deleted while it was written; what was in it was put back there, so{_AGAIN}")
-    raise trouble(
+        raise journal_error(path, f"was deleted while it was written; what was in it was put back there, so{_AGAIN}")
+    raise journal_error(
         path, f"was replaced by another file while it was written; its results are in {copy}: move it back, and{_AGAIN}"
     )
 
@@ -172,7 +172,7 @@ def replace(path: Path, descriptor: int, pieces: Iterable[tuple[int, int]]) -> i
         os.close(new)
         beside.unlink(missing_ok=True)
         if isinstance(error, OSError):
-            raise failed(beside, error) from None
+            raise write_error(beside, error) from None
         raise
     sync_folder(path)
     os.close(descriptor)

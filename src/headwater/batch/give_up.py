@@ -1,15 +1,15 @@
-"""The circuit breaker of a batch: when failures in a row say that the run is wrong, and not its records.
+"""The "give up" rule of a batch: when failures in a row say that the run is wrong, and not its records.
 
 A wrong key, address, model or file fails every record alike: a hundred thousand such results are of no use to anybody.
-Results that may be such are held back, until a record succeeds (they are written) or the breaker trips (they are
+Results that may be such are held back, until a record succeeds (they are written) or the rule gives up (they are
 dropped, so that their records are done again). How long failures may go on hangs on whose fault they are:
 
-    the key or the account: not at all; where there is no key that could be sent, the first failure is enough (`trip`)
-    the network or the server: for `OUTAGE` since the last success; not at all where nothing ever answered
+    the key or the account: not at all; where there is no key that could be sent, the first is enough (`give_up`)
+    the network or the server: for `OUTAGE_SECONDS` since the last success; not at all where nothing ever answered
     the record: for ever, once any record has succeeded; before that, not at all
 
 Lines that are wrong by themselves fail at once, while good ones beside them wait for their answers: of those it takes
-`LINES` times as many.
+`MALFORMED_FACTOR` times as many.
 
 Pure: it is told the time.
 """
@@ -34,23 +34,23 @@ from ..errors import (
 
 T = TypeVar("T")
 
-IN_A_ROW: Final = 20
-"""Failures of one kind, without a success between them, by which it trips."""
-OUTAGE: Final = 60.0
+FAILURES_IN_A_ROW: Final = 20
+"""Failures of one kind, without a success between them, by which a run is given up."""
+OUTAGE_SECONDS: Final = 60.0
 """Seconds without a success, after which a server that is away or fails is given up. It is less than the map itself
 waits for a server to come back, so that what the map lets fail in the end is not written a hundred thousand times."""
-LINES: Final = 50
-MOST_HELD: Final = 4096
+MALFORMED_FACTOR: Final = 50
+MOST_HELD_RESULTS: Final = 4096
 """Results that are held back; of more, the oldest are written."""
-NO_KEY: Final = (InsecureCredentialError, InvalidCredentialError, MissingCredentialError)
+NO_KEY_ERRORS: Final = (InsecureCredentialError, InvalidCredentialError, MissingCredentialError)
 """With which nothing can be sent."""
-_ACCOUNT: Final = (*NO_KEY, AuthenticationError, PaymentRequiredError, PermissionDeniedError)
+_ACCOUNT: Final = (*NO_KEY_ERRORS, AuthenticationError, PaymentRequiredError, PermissionDeniedError)
 
 
-class Breaker(Generic[T]):
+class GiveUpRule(Generic[T]):
     """Takes results as they come, and gives those that may be written.
 
-    `in_a_row`: failures after which it trips; None for never. `has_succeeded`: whether earlier runs had a success.
+    `in_a_row`: failures after which it gives up; None for never. `has_succeeded`: whether earlier runs had a success.
     `now`, here and in `add`: the time in seconds, from anywhere.
     """
 
@@ -64,14 +64,14 @@ class Breaker(Generic[T]):
         self.count = 0
         """Failures of one kind in a row, so far."""
         self.cause: Exception | None = None
-        """The failure that tripped it."""
+        """The failure for which it gave up."""
 
     def add(self, result: T, error: Exception | None, now: float) -> list[T]:
-        """The results to write now, the oldest first."""
+        """Take a result; returns those to write now, the oldest first."""
         if self._in_a_row is None:
             return [result]
         kind = _kind_of(error)
-        if self.cause is not None:  # of what was under way when it tripped
+        if self.cause is not None:  # of what was under way when it gave up
             return [] if kind == self._kind else [result]
         if error is None:
             self._has_succeeded, self._since = True, now
@@ -85,15 +85,15 @@ class Breaker(Generic[T]):
             due, self._kind, self.count = self.release(), kind, 0
         self.count += 1
         self._held.append(result)
-        needed = self._in_a_row * (LINES if isinstance(error, InvalidParameterError | InputError) else 1)
+        needed = self._in_a_row * (MALFORMED_FACTOR if isinstance(error, InvalidParameterError | InputError) else 1)
         if self.count >= needed and now - self._since >= patience:
             self._held.clear()
             self.cause = error
-        elif len(self._held) > MOST_HELD:
+        elif len(self._held) > MOST_HELD_RESULTS:
             due.append(self._held.pop(0))
         return due
 
-    def trip(self, error: Exception) -> None:
+    def give_up(self, error: Exception) -> None:
         """Let this failure, which is nobody's but the run's, be enough; it is not written, nor are those held back."""
         if self._in_a_row is not None and self.cause is None and not self._has_succeeded:
             self._held.clear()
@@ -109,7 +109,7 @@ class Breaker(Generic[T]):
         if isinstance(error, _ACCOUNT) or (isinstance(error, ConnectError) and not self._has_answered):
             return 0.0
         if isinstance(error, HeadwaterError) and error.retryable:
-            return OUTAGE
+            return OUTAGE_SECONDS
         return None if self._has_succeeded else 0.0
 
 

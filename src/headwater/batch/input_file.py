@@ -25,9 +25,9 @@ RECORD, REPEATED, DONE, FAILED = 1, 2, 4, 8
 
 BLOCK_LINES: Final = 128
 BLOCK_BYTES: Final = 1024 * 1024
-LONGEST: Final = 64 * 1024 * 1024
+LONGEST_LINE_BYTES: Final = 64 * 1024 * 1024
 """Bytes that a line may have."""
-OFTEN: Final = 4096
+LINES_PER_STOP_CHECK: Final = 4096
 _BOM: Final = b"\xef\xbb\xbf"
 BLANK: Final = object()
 _PACKED: Final = {
@@ -65,7 +65,7 @@ class Item(NamedTuple):
         return f"{crc32(self.line):08x}"
 
 
-class Survey:
+class InputIndex:
     """What the first reading found; `states` and `checksums` have one entry a line.
 
     `open`: gives the input anew, for each reading, where it is no file at this path.
@@ -81,7 +81,7 @@ class Survey:
     def read(self, stopping: Callable[[], bool]) -> None:
         """Read the file. Raises `InputError` where it cannot be read or has no JSON object, and where it is to stop."""
         self._check_kind()
-        first, well_formed, seen = 0, 0, Seen(self._count())
+        first, well_formed, seen = 0, 0, HashSet64(self._count())
         for lines in self.blocks():
             if stopping():
                 raise InterruptedBatchError
@@ -136,8 +136,8 @@ class Survey:
                 block = rest + block
                 *lines, rest = block.split(b"\n")
                 number += len(lines)
-                if len(rest) > LONGEST:
-                    raise InputError(f"{self.path}: line {number} is longer than {LONGEST} bytes")
+                if len(rest) > LONGEST_LINE_BYTES:
+                    raise InputError(f"{self.path}: line {number} is longer than {LONGEST_LINE_BYTES} bytes")
                 yield [line.rstrip(b"\r") for line in lines] if b"\r" in block else lines
         if rest:
             yield [rest.rstrip(b"\r")]
@@ -148,7 +148,7 @@ class Survey:
             yield from lines
 
 
-class Seen:
+class HashSet64:
     """Which of so many 64-bit numbers were there before, in 16 to 32 bytes each (a set of a million takes 100 MB).
 
     Two names with one number would be taken for one: among a million, with a chance of 1 in 30 million.
@@ -189,22 +189,22 @@ def _open(path: Path) -> BinaryIO:
 class Blocks:
     """The second reading: the records that are not in the output yet, in blocks, each read by one call."""
 
-    def __init__(self, survey: Survey) -> None:
-        self._survey = survey
-        self._lines = survey.lines()
+    def __init__(self, input_index: InputIndex) -> None:
+        self._index = input_index
+        self._lines = input_index.lines()
         self._next = 0
 
     def read(self) -> list[Item]:
         """The next ones; [] at the end. Raises `InputError` where a line is not what it was."""
         items: list[Item] = []
         size = 0
-        while len(items) < BLOCK_LINES and size < BLOCK_BYTES and self._next < len(self._survey.states):
+        while len(items) < BLOCK_LINES and size < BLOCK_BYTES and self._next < len(self._index.states):
             index = self._next
             line = next(self._lines, b"")
             self._next += 1
-            if crc32(line) != self._survey.checksums[index]:
-                raise InputError(f"{self._survey.path}: line {index + 1} was changed while the batch ran")
-            state = self._survey.states[index]
+            if crc32(line) != self._index.checksums[index]:
+                raise InputError(f"{self._index.path}: line {index + 1} was changed while the batch ran")
+            state = self._index.states[index]
             if state & RECORD and not state & (DONE | FAILED):
                 items.append(Item(index, line, bool(state & REPEATED)))
                 size += len(line)

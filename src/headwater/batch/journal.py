@@ -16,12 +16,12 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol
 
-from .file_lock import check_present, failed, open_alone, replace, trouble, write_all
-from .record import START, Mark, unseal
+from .file_lock import check_present, journal_error, open_exclusive, replace, write_all, write_error
+from .record import START, RecordMeta, decode_record
 
-LONGEST: Final = 512 * 1024 * 1024
+LONGEST_LINE_BYTES: Final = 512 * 1024 * 1024
 """Bytes of a line; there is none as long."""
-SECTOR: Final = 512
+SECTOR_BYTES: Final = 512
 """Bytes that a disk writes or does not write."""
 _ZEROS: Final = re.compile(rb"\0+")
 _sync: Final = getattr(os, "fdatasync", os.fsync)
@@ -51,7 +51,7 @@ class DiskFile:
         """Write all of it there. Raises `JournalError` where others have cut the file."""
         if (size := os.fstat(self.descriptor).st_size) < offset:
             told = f"was cut to {size} bytes while it was written; the same command asks again for what is missing"
-            raise trouble(self._path, told, size)
+            raise journal_error(self._path, told, size)
         write_all(self.descriptor, data, offset)
 
     def sync(self) -> None:
@@ -83,7 +83,7 @@ class Journal:
             self._file.write(data, self.end)
         except OSError as error:
             self._retreat(self.end)
-            raise failed(self._path, error) from error
+            raise write_error(self._path, error) from error
         self.end += len(data)
 
     def sync(self) -> None:
@@ -92,7 +92,7 @@ class Journal:
             self._file.sync()
         except OSError as error:
             self._retreat(self.synced)
-            raise failed(self._path, error) from error
+            raise write_error(self._path, error) from error
         self.synced = self.end
 
     def _retreat(self, end: int) -> None:
@@ -103,18 +103,18 @@ class Journal:
             return  # what is left there is no whole record, or is one: the next run sees which
 
 
-def scan(file: BinaryIO, path: Path, each: Callable[[Mark, int, int], None]) -> int:
-    """Read a journal: `each(mark, offset, length)` for every line; returns where its whole lines end.
+def scan(file: BinaryIO, path: Path, each: Callable[[RecordMeta, int, int], None]) -> int:
+    """Read a journal: `each(meta, offset, length)` for every line; returns where its whole lines end.
 
     Raises `JournalError` where it is damaged before its end, and where it is no journal.
     """
     offset = 0
-    while line := file.readline(LONGEST):
-        mark = unseal(line)
-        if mark is None:
+    while line := file.readline(LONGEST_LINE_BYTES):
+        meta = decode_record(line)
+        if meta is None:
             _check_end(file, path, offset, line)
             return offset
-        each(mark, offset, len(line))
+        each(meta, offset, len(line))
         offset += len(line)
     return offset
 
@@ -125,35 +125,35 @@ def _check_end(file: BinaryIO, path: Path, offset: int, bad: bytes) -> None:
     has_hole = _has_hole(bad, offset)
     synced = -1
     at = offset + len(bad)
-    while line := file.readline(LONGEST):
-        mark = unseal(line)
-        if mark is None:
+    while line := file.readline(LONGEST_LINE_BYTES):
+        meta = decode_record(line)
+        if meta is None:
             has_hole = has_hole or _has_hole(line, at)
         else:
-            synced = max(synced, mark.synced)
+            synced = max(synced, meta.synced)
         at += len(line)
     if not START.startswith(head) or not (head or offset or synced >= 0):
-        raise trouble(path, f"is not what a batch wrote: no record begins at byte {offset}", offset)
+        raise journal_error(path, f"is not what a batch wrote: no record begins at byte {offset}", offset)
     if synced > offset or (synced >= 0 and not has_hole):
-        raise trouble(path, f"is damaged: the record at byte {offset} is not as it was written", offset)
+        raise journal_error(path, f"is damaged: the record at byte {offset} is not as it was written", offset)
 
 
 def _has_hole(line: bytes, offset: int) -> bool:
     """Whether zeros reach the end of a sector: there are none in JSON, and one wrong byte is no hole."""
-    return any((offset + zeros.end()) % SECTOR == 0 for zeros in _ZEROS.finditer(line))
+    return any((offset + zeros.end()) % SECTOR_BYTES == 0 for zeros in _ZEROS.finditer(line))
 
 
-class Places:
+class RecordOffsets:
     """Where each record's line is: 12 bytes a record."""
 
     def __init__(self, count: int) -> None:
         self._offsets = array("Q", bytes(8 * count))
         self._lengths = array("I", bytes(4 * count))
 
-    def note(self, mark: Mark, offset: int, length: int) -> None:
+    def note(self, meta: RecordMeta, offset: int, length: int) -> None:
         """For `scan`."""
-        self._offsets[mark.index] = offset
-        self._lengths[mark.index] = length
+        self._offsets[meta.index] = offset
+        self._lengths[meta.index] = length
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         """Offset and length by the order of the input; lines that are no records have none."""
@@ -165,9 +165,9 @@ class OpenJournal:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._file = DiskFile(open_alone(path), path)
+        self._file = DiskFile(open_exclusive(path), path)
 
-    def read(self, each: Callable[[Mark, int, int], None]) -> tuple[int, int]:
+    def read(self, each: Callable[[RecordMeta, int, int], None]) -> tuple[int, int]:
         """Call `each` for every record. Returns where they end, and how many bytes of an unfinished one follow."""
         with os.fdopen(os.dup(self._file.descriptor), "rb", buffering=1 << 20) as file:
             file.seek(0)
@@ -181,12 +181,12 @@ class OpenJournal:
                 self._file.truncate(end)
                 self._file.sync()
             except OSError as error:
-                raise failed(self.path, error) from error
+                raise write_error(self.path, error) from error
         return Journal(self._file, self.path, end)
 
-    def keep(self, places: Iterable[tuple[int, int]]) -> Journal:
+    def keep(self, offsets: Iterable[tuple[int, int]]) -> Journal:
         """Make these lines, in this order, all that there is, and begin to add behind them."""
-        self._file = DiskFile(replace(self.path, self._file.descriptor, places), self.path)
+        self._file = DiskFile(replace(self.path, self._file.descriptor, offsets), self.path)
         return Journal(self._file, self.path, self._size())
 
     def _size(self) -> int:
@@ -199,19 +199,19 @@ class OpenJournal:
 
     def sort(self, count: int) -> None:
         """Put the records in the order of their input, which has `count` lines."""
-        places = Places(count)
+        offsets = RecordOffsets(count)
         last = -1
         is_sorted = True
 
-        def note(mark: Mark, offset: int, length: int) -> None:
+        def note(meta: RecordMeta, offset: int, length: int) -> None:
             nonlocal last, is_sorted
-            is_sorted = is_sorted and mark.index > last
-            last = mark.index
-            places.note(mark, offset, length)
+            is_sorted = is_sorted and meta.index > last
+            last = meta.index
+            offsets.note(meta, offset, length)
 
         self.read(note)
         if not is_sorted:
-            self.keep(places)
+            self.keep(offsets)
 
     def close(self) -> None:
         """Let others have it."""

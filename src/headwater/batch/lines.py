@@ -24,11 +24,11 @@ _KINDS: Final = {list: "an array", str: "a text", bool: "true or false", type(No
 _reader: Final = json.JSONDecoder(strict=False)
 
 
-class _Named(msgspec.Struct, gc=False):
+class _CustomId(msgspec.Struct, gc=False):
     custom_id: Any = None
 
 
-_named: Final = msgspec.json.Decoder(_Named)
+_named: Final = msgspec.json.Decoder(_CustomId)
 _object: Final = msgspec.json.Decoder(dict[str, Any])
 
 

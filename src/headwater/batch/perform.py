@@ -21,38 +21,38 @@ from ..client.post import CUSTOM, posting
 from ..engine.facts import Timings
 from ..mapper.item import Done, Performer, choice_of, own, paced
 from ..throttle.scheduler import ItemThrottle
-from ..throttle.settings import CHARACTERS, UNKNOWN, ThrottleSettings
+from ..throttle.settings import CHARACTERS_PER_TOKEN, UNKNOWN_ANSWER_TOKENS, ThrottleSettings
 from .file_lock import JournalError
 from .input_file import Item
-from .record import Mark
-from .request_line import STREAMED, Asked, chosen, custom_id_of, read
-from .result_line import Folder, body_of, failure, is_small, success
+from .record import RecordMeta
+from .request_line import STREAMED, ParsedRequest, chosen, custom_id_of, parse_line
+from .result_line import MediaFolder, body_of, failure, is_small, success
 from .usage import usage_of
 
 if TYPE_CHECKING:
     from ..client.async_client import AsyncInferenceClient
     from ..engine.run import AsyncRun
 
-HOME: Final = "hf-inference"
+DEFAULT_PROVIDER: Final = "hf-inference"
 """Who is asked where nobody is named."""
 _USAGE: Final = {"include_usage": True}
 """https://platform.openai.com/docs/api-reference/chat/create#chat_create-stream_options"""
 _MOST_TOKENS: Final = re.compile(rb'"max_(?:completion_|new_|output_)?tokens"\s*:\s*(\d{1,9})')
 
-Store = Callable[[Item, bytes, Mark, Exception | None], Awaitable[None]]
+Store = Callable[[Item, bytes, RecordMeta, Exception | None], Awaitable[None]]
 """Puts a line, of which this is the beginning, into the journal; the error is the record's."""
 
 
-class Tokens(msgspec.Struct, frozen=True):
+class RecordTokens(msgspec.Struct, frozen=True):
     """What a record used, as the map reads it."""
 
     total_tokens: int
 
 
-class Value(msgspec.Struct, frozen=True):
+class WrittenResult(msgspec.Struct, frozen=True):
     """What is left of a result once it is written."""
 
-    usage: Tokens | None
+    usage: RecordTokens | None
 
 
 class LineThrottleSettings(ThrottleSettings):
@@ -63,13 +63,13 @@ class LineThrottleSettings(ThrottleSettings):
         if self._tokens is None:
             return 0.0
         found = _MOST_TOKENS.search(item.line)
-        return len(item.line) / CHARACTERS + (float(found[1]) if found else UNKNOWN)
+        return len(item.line) / CHARACTERS_PER_TOKEN + (float(found[1]) if found else UNKNOWN_ANSWER_TOKENS)
 
 
 class Records:
     """What a map of lines does with each. `model`: of lines that name none; `stream`: have the answers streamed."""
 
-    def __init__(self, client: AsyncInferenceClient, model: str | None, folder: Folder, *, stream: bool) -> None:
+    def __init__(self, client: AsyncInferenceClient, model: str | None, folder: MediaFolder, *, stream: bool) -> None:
         self._client = client
         self._model = model
         self._folder = folder
@@ -114,56 +114,60 @@ class Records:
         settings, given = client._settings, client._arguments["provider"]
         if settings.base_url is not None or is_url(settings.model):
             return {}
-        listed = given if isinstance(given, list | tuple) else [given or os.environ.get("HEADWATER_PROVIDER") or HOME]
+        listed = (
+            given
+            if isinstance(given, list | tuple)
+            else [given or os.environ.get("HEADWATER_PROVIDER") or DEFAULT_PROVIDER]
+        )
         return {name: one for one in listed if (name := getattr(one, "provider", one)) is not None}
 
     async def _perform(
         self, item: Item, throttle: ItemThrottle, client_of: Callable[[str | None], AsyncInferenceClient]
     ) -> Done:
-        mark = Mark(index=item.number, input=item.checksum, started=time.time())
+        meta = RecordMeta(index=item.number, input=item.checksum, started=time.time())
         began = time.monotonic()
         run: AsyncRun[Any, Any] | None = None
         error: Exception | None = None
         try:
-            asked = read(item)
-            mark.model, mark.provider = asked.model or self._model, asked.provider
-            run = self._start(asked, client_of(asked.provider))
-            body = await self._body(asked, await run.result(), item)
-            mark.input_tokens, mark.output_tokens = usage_of(body)
+            request = parse_line(item)
+            meta.model, meta.provider = request.model or self._model, request.provider
+            run = self._start(request, client_of(request.provider))
+            body = await self._body(request, await run.result(), item)
+            meta.input_tokens, meta.output_tokens = usage_of(body)
             members = success(custom_id_of(item), run.request_id, body, run._plan.credentials.redact)
         except BaseException as caught:  # noqa: BLE001 - a mistake of ours with one record is no reason to lose the others
             error = wrong = own(caught)
-            mark.error = type(wrong).__name__
+            meta.error = type(wrong).__name__
             members = failure(custom_id_of(item), wrong, run._plan.credentials.redact if run else str)
         if run is not None:
-            mark.attempts, mark.provider, mark.model = len(run.attempts), run.provider, run.model or mark.model
-            mark.answered, mark.first_event = run.timings.answered, run.timings.first_event
-        mark.seconds = time.monotonic() - began
-        mark.in_flight, mark.limit = throttle.scheduler.in_flight, throttle.scheduler.limit
+            meta.attempts, meta.provider, meta.model = len(run.attempts), run.provider, run.model or meta.model
+            meta.answered, meta.first_event = run.timings.answered, run.timings.first_event
+        meta.seconds = time.monotonic() - began
+        meta.in_flight, meta.limit = throttle.scheduler.in_flight, throttle.scheduler.limit
         try:
-            await self.store(item, members, mark, error)
+            await self.store(item, members, meta, error)
         except JournalError as full:
             error = full
-        return _done(mark, error, run)
+        return _done(meta, error, run)
 
-    async def _body(self, asked: Asked, result: Any, item: Item) -> bytes:
-        if is_small(asked, result):
-            return body_of(asked, result, item.number, self._folder)
-        return await to_thread.run_sync(body_of, asked, result, item.number, self._folder)
+    async def _body(self, request: ParsedRequest, result: Any, item: Item) -> bytes:
+        if is_small(request, result):
+            return body_of(request, result, item.number, self._folder)
+        return await to_thread.run_sync(body_of, request, result, item.number, self._folder)
 
-    def _start(self, asked: Asked, client: AsyncInferenceClient) -> AsyncRun[Any, Any]:
-        given = dict(asked.arguments)
+    def _start(self, request: ParsedRequest, client: AsyncInferenceClient) -> AsyncRun[Any, Any]:
+        given = dict(request.arguments)
         if self._model is not None and given.get("model") is None:
             given["model"] = self._model
-        if asked.declaration is None:
-            return client._custom(CUSTOM, asked.path, posting(given, None, False))
-        streams = (asked.streams or self._stream) and asked.declaration.name in STREAMED
-        if streams and asked.declaration.name == "chat-completion":
+        if request.declaration is None:
+            return client._custom(CUSTOM, request.path, posting(given, None, False))
+        streams = (request.streams or self._stream) and request.declaration.name in STREAMED
+        if streams and request.declaration.name == "chat-completion":
             given.setdefault("stream_options", _USAGE)
-        return client._start(asked.declaration, asked.declaration.bind((), given), stream=streams)
+        return client._start(request.declaration, request.declaration.bind((), given), stream=streams)
 
 
-def _done(mark: Mark, error: Exception | None, run: AsyncRun[Any, Any] | None) -> Done:
-    used = (mark.input_tokens or 0) + (mark.output_tokens or 0)
-    value = Value(Tokens(used) if used else None)
-    return Done(value, error, run.attempts if run else (), run.timings if run else Timings(), mark.provider or "")
+def _done(meta: RecordMeta, error: Exception | None, run: AsyncRun[Any, Any] | None) -> Done:
+    used = (meta.input_tokens or 0) + (meta.output_tokens or 0)
+    value = WrittenResult(RecordTokens(used) if used else None)
+    return Done(value, error, run.attempts if run else (), run.timings if run else Timings(), meta.provider or "")

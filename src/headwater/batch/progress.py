@@ -13,9 +13,9 @@ from typing import Final, Literal, Protocol, TypeAlias
 import msgspec
 
 from ..errors import InvalidParameterError
-from .record import Mark
+from .record import RecordMeta
 
-WINDOW: Final = 30.0
+RATE_WINDOW_SECONDS: Final = 30.0
 """Seconds that the rate is taken over."""
 Prices: TypeAlias = Mapping[str, tuple[float, float]]
 """What a million tokens in and a million out cost, by "provider/model", by model, by provider, or by "" for all."""
@@ -131,21 +131,21 @@ class Count:
         """What all has cost; None without prices."""
         return None if self._prices is None else self.spend
 
-    def add(self, mark: Mark) -> None:
+    def add(self, meta: RecordMeta) -> None:
         """Take a record that is in the output."""
-        if mark.error is None:
+        if meta.error is None:
             self.done += 1
         else:
             self.failed += 1
-        self.input_tokens += mark.input_tokens or 0
-        self.output_tokens += mark.output_tokens or 0
+        self.input_tokens += meta.input_tokens or 0
+        self.output_tokens += meta.output_tokens or 0
         if self._prices:
-            self.spend += cost(self._prices, mark)
+            self.spend += cost(self._prices, meta)
 
-    def stamp(self, mark: Mark) -> None:
+    def stamp(self, meta: RecordMeta) -> None:
         """Note what a record of this run cost, and which run that is."""
-        mark.run = self._started
-        mark.spend = cost(self._prices, mark) if self._prices else None
+        meta.run = self._started
+        meta.spend = cost(self._prices, meta) if self._prices else None
 
     def drop_failed(self) -> None:
         """Forget those that failed: they are asked again. What they cost stays spent."""
@@ -160,7 +160,7 @@ class Count:
         """Where it is now; what the map alone knows is given."""
         moment = time.monotonic()
         self._moments.append((moment, self.done + self.failed, self.output_tokens))
-        while len(self._moments) > 2 and moment - self._moments[0][0] > WINDOW:
+        while len(self._moments) > 2 and moment - self._moments[0][0] > RATE_WINDOW_SECONDS:
             self._moments.popleft()
         then, records, tokens = self._moments[0]
         seconds = max(moment - then, 1e-6)
@@ -207,7 +207,7 @@ class Count:
         )
 
 
-class Used(Protocol):
+class PricedUsage(Protocol):
     """What a price hangs on."""
 
     @property
@@ -220,7 +220,7 @@ class Used(Protocol):
     def output_tokens(self) -> int | None: ...
 
 
-def cost(prices: Prices, used: Used) -> float:
+def cost(prices: Prices, used: PricedUsage) -> float:
     """What a record cost."""
     for name in (f"{used.provider}/{used.model}", used.model, used.provider, ""):
         if name is not None and name in prices:

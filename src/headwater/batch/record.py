@@ -1,4 +1,4 @@
-"""One line of a batch's output: how it is sealed, and how a sealed line is told from any other bytes.
+"""One line of a batch's output: how it is encoded, and how a whole one is told from any other bytes.
 
 A line is one JSON object. It ends with what the runner knows of the record, and a checksum of all bytes before it:
 
@@ -18,11 +18,11 @@ import msgspec
 
 START: Final = b'{"id":"batch_req_'
 """How every line begins."""
-_SEAL_LENGTH: Final = len(b',"crc":"01234567"}\n')
-_MARK: Final = b',"headwater":'
+_CRC_LENGTH: Final = len(b',"crc":"01234567"}\n')
+_META: Final = b',"headwater":'
 
 
-class Mark(msgspec.Struct, kw_only=True, gc=False):
+class RecordMeta(msgspec.Struct, kw_only=True, gc=False):
     """What a line says of its record, as `headwater`.
 
     `index`: the input line's number, from 0. `input`: that line's CRC-32 in hexadecimal. `error`: the error's class,
@@ -52,22 +52,22 @@ class Mark(msgspec.Struct, kw_only=True, gc=False):
     spend: float | None = None
 
 
-_decoder: Final = msgspec.json.Decoder(Mark)
+_decoder: Final = msgspec.json.Decoder(RecordMeta)
 
 
-def seal(members: bytes, mark: Mark) -> bytes:
+def encode_record(members: bytes, meta: RecordMeta) -> bytes:
     """A whole line: `members` is the object's beginning, from its brace on and without the one that ends it."""
-    body = members + _MARK + msgspec.json.encode(mark)
+    body = members + _META + msgspec.json.encode(meta)
     return b'%b,"crc":"%08x"}\n' % (body, crc32(body))
 
 
-def unseal(line: bytes) -> Mark | None:
+def decode_record(line: bytes) -> RecordMeta | None:
     """What a line says of its record; None for a line that is torn or damaged."""
-    at = len(line) - _SEAL_LENGTH
+    at = len(line) - _CRC_LENGTH
     if at < 0 or line[at:] != b',"crc":"%08x"}\n' % crc32(line[:at]):
         return None
-    start = line.rfind(_MARK, 0, at)  # quotes inside JSON texts have a backslash, so the last one is ours
+    start = line.rfind(_META, 0, at)  # quotes inside JSON texts have a backslash, so the last one is ours
     try:
-        return _decoder.decode(line[start + len(_MARK) : at])
+        return _decoder.decode(line[start + len(_META) : at])
     except msgspec.MsgspecError:
         return None

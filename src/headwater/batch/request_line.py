@@ -5,8 +5,8 @@
 
 A body's fields that the task does not know go to the server as they are. In the short form the task's parameters may
 stand in the line itself, too; every other field is refused, as is one that is given twice with two values: nothing that
-a line says is left out. URLs that are no task's of ours (`POSTED`) are posted to the client's server, and its answer is
-kept as it is. All else is refused, with `InvalidParameterError`.
+a line says is left out. URLs that are no task's of ours (`PASSTHROUGH_PATHS`) are posted to the client's server,
+and its answer is kept as it is. All else is refused, with `InvalidParameterError`.
 
 **A line does not choose where it goes**: that is the program's. `model` is a name, never a server's URL; `provider` is
 one of the client's own; keys, headers and addresses are not taken from a line. A file that a task works on may be a
@@ -37,7 +37,7 @@ from .lines import members_of, nearest_name, not_finite
 
 Form = Literal["openai", "images", "base64 images", "posted", "task"]
 
-POSTED: Final = frozenset(
+PASSTHROUGH_PATHS: Final = frozenset(
     {
         "/v1/completions",
         "/v1/responses",
@@ -75,8 +75,8 @@ _NOT_IN_A_BODY: Final = frozenset({"extra_headers", "extra_query"})
 """Of these, what no server has as a field of a request."""
 
 
-class Line(msgspec.Struct):
-    """What a line may have."""
+class RequestLine(msgspec.Struct):
+    """A line's members."""
 
     custom_id: Any = None
     method: str | None = None
@@ -89,7 +89,7 @@ class Line(msgspec.Struct):
     provider: str | None = None
 
 
-class Asked(NamedTuple):
+class ParsedRequest(NamedTuple):
     """What one record asks for: a task with its arguments, or a path with what is posted there."""
 
     form: Form
@@ -111,11 +111,11 @@ def custom_id_of(item: Item) -> str:
     return nearest_name(item.line, item.number + 1)
 
 
-def read(item: Item) -> Asked:
+def parse_line(item: Item) -> ParsedRequest:
     """What the line asks for."""
     members, is_strict = members_of(item.line)
     try:
-        line = msgspec.convert(members, Line)
+        line = msgspec.convert(members, RequestLine)
     except msgspec.ValidationError as error:
         raise InvalidParameterError(f"the line is not as it must be: {error}") from None
     if item.is_repeated:
@@ -123,24 +123,26 @@ def read(item: Item) -> Asked:
     if line.method is not None and line.method.upper() != "POST":
         raise InvalidParameterError(f"the method is {line.method[:20]!r}; a batch sends POST alone")
     others = {
-        name: value for name, value in members.items() if name not in Line.__struct_fields__ and value is not None
+        name: value
+        for name, value in members.items()
+        if name not in RequestLine.__struct_fields__ and value is not None
     }
     if line.url is not None:
-        asked = _openai(line, others)
+        request = _openai(line, others)
     elif line.task is not None:
-        asked = _task(line, line.task, others)
+        request = _task(line, line.task, others)
     else:
         raise InvalidParameterError('the line has neither a "url" with a "body" nor a "task"')
-    _check_place(asked)
-    if not is_strict and (where := next(not_finite(asked.arguments, ""), None)) is not None:
+    _check_place(request)
+    if not is_strict and (where := next(not_finite(request.arguments, ""), None)) is not None:
         raise InvalidParameterError(f"{where} is NaN or infinite, a number that JSON does not have")
-    return asked
+    return request
 
 
-def _check_place(asked: Asked) -> None:
+def _check_place(request: ParsedRequest) -> None:
     """Refuse a model that is a server's URL: requests, and the key that goes along, go where the program says."""
-    extra = asked.arguments.get("extra_body")
-    for given in (asked.arguments, extra if isinstance(extra, Mapping) else {}):
+    extra = request.arguments.get("extra_body")
+    for given in (request.arguments, extra if isinstance(extra, Mapping) else {}):
         model = given.get("model")
         if isinstance(model, str) and is_url(model.strip().lower()):
             raise InvalidParameterError(
@@ -159,15 +161,15 @@ def chosen(provider: str, own: Mapping[str, Any]) -> Any:
 # -- OpenAI's form
 
 
-def _openai(line: Line, others: Mapping[str, Any]) -> Asked:
+def _openai(line: RequestLine, others: Mapping[str, Any]) -> ParsedRequest:
     url = line.url or ""
     if line.task is not None:
         raise InvalidParameterError('the line has a "url" and a "task", and only one of them can be meant')
     if line.body is None:
         raise InvalidParameterError(f'a line with the url {url[:100]!r} needs a "body"')
     row = _URLS.get(url)
-    if row is None and url not in POSTED:
-        known = ", ".join(sorted({*_URLS, *POSTED}))
+    if row is None and url not in PASSTHROUGH_PATHS:
+        known = ", ".join(sorted({*_URLS, *PASSTHROUGH_PATHS}))
         raise InvalidParameterError(f"the url {url[:100]!r} is none that a batch knows: {known}")
     body = {name: value for name, value in line.body.items() if not (value is None and name in _NOT_IN_A_BODY)}
     _check_beside(line, others, body, row[0].parameters.__struct_fields__ if row else ())
@@ -175,14 +177,14 @@ def _openai(line: Line, others: Mapping[str, Any]) -> Asked:
         body["model"] = line.model
     streams = bool(body.pop("stream", None))
     if row is None:
-        return Asked("posted", body, path=url, provider=line.provider)
+        return ParsedRequest("posted", body, path=url, provider=line.provider)
     declaration, form, arguments = row
     if form == "images" and body.get("response_format") == "b64_json":
         form = "base64 images"
-    return Asked(form, arguments(body), declaration, provider=line.provider, streams=streams)
+    return ParsedRequest(form, arguments(body), declaration, provider=line.provider, streams=streams)
 
 
-def _check_beside(line: Line, others: Mapping[str, Any], body: dict[str, Any], known: tuple[str, ...]) -> None:
+def _check_beside(line: RequestLine, others: Mapping[str, Any], body: dict[str, Any], known: tuple[str, ...]) -> None:
     """Refuse what stands beside the body and belongs into it, or into nothing; a field of the user's own may be there.
 
     OpenAI's lines have no such fields, and what one says would be left out.
@@ -266,7 +268,7 @@ def tasks() -> dict[str, Declaration[..., Any, Any]]:
     return {task.method: task for task in found} | {task.name: task for task in reversed(found)}
 
 
-def _task(line: Line, name: str, others: Mapping[str, Any]) -> Asked:
+def _task(line: RequestLine, name: str, others: Mapping[str, Any]) -> ParsedRequest:
     declaration = tasks().get(name)
     if declaration is None:
         near = get_close_matches(name.lower(), tasks(), 1, 0.8)
@@ -283,14 +285,14 @@ def _task(line: Line, name: str, others: Mapping[str, Any]) -> Asked:
         raise _not_a_lines(field)
     streams = bool(arguments.pop("stream", None)) if "stream" in known else False
     form: Form = "openai" if declaration in (chat.chat_completion, embeddings.create_embedding) else "task"
-    return Asked(form, arguments, declaration, provider=line.provider, streams=streams)
+    return ParsedRequest(form, arguments, declaration, provider=line.provider, streams=streams)
 
 
 def _unknown(field: str, declaration: Declaration[..., Any, Any], known: Iterable[str]) -> InvalidParameterError:
     """A field that the short form has not: what it says would be left out, and nobody would see it."""
     if field in _PROGRAMS:
         return _not_a_lines(field)
-    near = get_close_matches(field, {*Line.__struct_fields__, *known} - {"url", "body"}, 1, 0.7)
+    near = get_close_matches(field, {*RequestLine.__struct_fields__, *known} - {"url", "body"}, 1, 0.7)
     if near:
         return InvalidParameterError(f"the line has a field {field[:60]!r}; did you mean {near[0]!r}?")
     return InvalidParameterError(

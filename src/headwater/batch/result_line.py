@@ -29,15 +29,15 @@ from ..media.source import kind_of
 from ..protocol.json_text import UNREADABLE, loads
 from ..responses.message import parse
 from ..tasks.output import Output
-from .file_lock import failed, sync_folder, write_all
+from .file_lock import sync_folder, write_all, write_error
 from .record import START
-from .request_line import Asked
+from .request_line import ParsedRequest
 
 _CAPITAL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-class Folder:
+class MediaFolder:
     """Where the media of a batch go; made when the first one comes."""
 
     def __init__(self, path: Path, output: Path) -> None:
@@ -56,7 +56,7 @@ class Folder:
             self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._write(file, data)
         except OSError as error:
-            raise failed(file, error) from error
+            raise write_error(file, error) from error
         return os.path.relpath(file, self._output.parent)
 
     def _write(self, file: Path, data: bytes) -> None:
@@ -72,28 +72,28 @@ class Folder:
         sync_folder(file)
 
 
-def is_small(asked: Asked, result: Any) -> bool:
+def is_small(request: ParsedRequest, result: Any) -> bool:
     """Whether it is made into JSON at once, without a file and without much work."""
-    sent = _sent(asked, result)
+    sent = _sent(request, result)
     return sent is not None and len(sent) < 1 << 16
 
 
-def _sent(asked: Asked, result: Any) -> bytes | None:
+def _sent(request: ParsedRequest, result: Any) -> bytes | None:
     """The server's own JSON, where that is what is wanted, and the result has it."""
     if isinstance(result, Response):
         return result.content
-    body: bytes | None = vars(result).get("_body") if asked.form == "openai" and isinstance(result, Output) else None
+    body: bytes | None = vars(result).get("_body") if request.form == "openai" and isinstance(result, Output) else None
     return body
 
 
-def body_of(asked: Asked, result: Any, index: int, folder: Folder) -> bytes:
+def body_of(request: ParsedRequest, result: Any, index: int, folder: MediaFolder) -> bytes:
     """The answer's JSON, in one line. It may write files."""
-    sent = _sent(asked, result)
+    sent = _sent(request, result)
     if sent is not None:
         return _one_line(sent)
     media = _Media(folder, index)
-    if asked.form in ("images", "base64 images"):
-        image = {"b64_json": encode_image(result)[0]} if asked.form == "base64 images" else media.encode(result)
+    if request.form in ("images", "base64 images"):
+        image = {"b64_json": encode_image(result)[0]} if request.form == "base64 images" else media.encode(result)
         return msgspec.json.encode({"created": int(time.time()), "data": [image]})
     return msgspec.json.encode(media.plain(result), enc_hook=media.encode)
 
@@ -116,7 +116,7 @@ def _one_line(sent: bytes) -> bytes:
 class _Media:
     """Makes files of the images and sounds in a result."""
 
-    def __init__(self, folder: Folder, index: int) -> None:
+    def __init__(self, folder: MediaFolder, index: int) -> None:
         self._folder = folder
         self._index = index
 

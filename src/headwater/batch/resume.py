@@ -9,35 +9,40 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..errors import HeadwaterError, InputError
-from .file_lock import trouble
-from .input_file import DONE, FAILED, OFTEN, RECORD, InterruptedBatchError, Survey
-from .journal import Journal, OpenJournal, Places
+from .file_lock import journal_error
+from .input_file import DONE, FAILED, LINES_PER_STOP_CHECK, RECORD, InputIndex, InterruptedBatchError
+from .journal import Journal, OpenJournal, RecordOffsets
 from .progress import Count
-from .record import Mark
+from .record import RecordMeta
 
 
-class Earlier:
-    """Reads both files, and marks in the survey which records are done. `torn`: bytes that were cut from the output."""
+class EarlierRuns:
+    """Reads both files, and marks in the input's index which records are done.
 
-    def __init__(self, survey: Survey, opened: OpenJournal, count: Count, stopping: Callable[[], bool]) -> None:
-        self._survey = survey
+    `torn`: bytes that were cut from the output.
+    """
+
+    def __init__(
+        self, input_index: InputIndex, opened: OpenJournal, count: Count, stopping: Callable[[], bool]
+    ) -> None:
+        self._index = input_index
         self._opened = opened
         self._count = count
         self._stopping = stopping
-        self._done = Places(0)
+        self._done = RecordOffsets(0)
         self.torn = 0
 
     def read(self, *, retry_failed: bool) -> Journal:
         """All of it, in a worker thread. Raises `InputError` where the output is not this input's."""
-        survey, count, opened = self._survey, self._count, self._opened
+        input_index, count, opened = self._index, self._count, self._opened
         try:
-            survey.read(self._stopping)
+            input_index.read(self._stopping)
         except InputError:
             opened.remove_if_empty()
             raise
-        count.total = survey.records
+        count.total = input_index.records
         if retry_failed:
-            self._done = Places(len(survey.states))
+            self._done = RecordOffsets(len(input_index.states))
         end, self.torn = opened.read(self._noting(retry_failed=retry_failed))
         journal = opened.start(end, self.torn)
         if retry_failed and count.failed:
@@ -45,45 +50,45 @@ class Earlier:
             return opened.keep(self._done)
         return journal
 
-    def _noting(self, *, retry_failed: bool) -> Callable[[Mark, int, int], None]:
+    def _noting(self, *, retry_failed: bool) -> Callable[[RecordMeta, int, int], None]:
         """Takes a result in; there may be millions, so what it needs is at hand."""
-        states, checksums, add, stopping = self._survey.states, self._survey.checksums, self._count.add, self._stopping
+        states, checksums, add, stopping = self._index.states, self._index.checksums, self._count.add, self._stopping
         lines, settled, done = len(states), RECORD | DONE | FAILED, self._done
 
-        def note(mark: Mark, offset: int, length: int) -> None:
-            index = mark.index
+        def note(meta: RecordMeta, offset: int, length: int) -> None:
+            index = meta.index
             is_there = 0 <= index < lines and states[index] & settled == RECORD
-            if (not is_there or mark.input != f"{checksums[index]:08x}") and not (
-                retry_failed and mark.error and self._may_have_changed(index)
+            if (not is_there or meta.input != f"{checksums[index]:08x}") and not (
+                retry_failed and meta.error and self._may_have_changed(index)
             ):
-                raise self._wrong(mark, offset)
-            if not index % OFTEN and stopping():
+                raise self._wrong(meta, offset)
+            if not index % LINES_PER_STOP_CHECK and stopping():
                 raise InterruptedBatchError
             if is_there:
-                states[index] |= FAILED if mark.error else DONE
-            add(mark)
-            if retry_failed and not mark.error:
-                done.note(mark, offset, length)
+                states[index] |= FAILED if meta.error else DONE
+            add(meta)
+            if retry_failed and not meta.error:
+                done.note(meta, offset, length)
 
         return note
 
     def _may_have_changed(self, index: int) -> bool:
         """Whether this is the only result of its line, which may be another one now, or gone."""
-        states = self._survey.states
+        states = self._index.states
         return index >= 0 and (index >= len(states) or not states[index] & (DONE | FAILED))
 
-    def _wrong(self, mark: Mark, offset: int) -> HeadwaterError:
+    def _wrong(self, meta: RecordMeta, offset: int) -> HeadwaterError:
         """Why the record is not one of this input's, or not its only result."""
-        survey, output, line = self._survey, self._opened.path, mark.index + 1
-        if not 0 <= mark.index < len(survey.states) or not survey.states[mark.index]:
-            return InputError(f"{output} has a result of line {line}, which {survey.path} does not have any more")
-        if survey.states[mark.index] & (DONE | FAILED):
-            return trouble(output, f"has two results of line {line}; the second is at byte {offset}", offset)
-        told = f"{survey.path}: line {line} is not what it was when {output} was made"
-        return InputError(f"{told}{'; it failed then, and retry_failed sends it as it is now' if mark.error else ''}")
+        input_index, output, line = self._index, self._opened.path, meta.index + 1
+        if not 0 <= meta.index < len(input_index.states) or not input_index.states[meta.index]:
+            return InputError(f"{output} has a result of line {line}, which {input_index.path} does not have any more")
+        if input_index.states[meta.index] & (DONE | FAILED):
+            return journal_error(output, f"has two results of line {line}; the second is at byte {offset}", offset)
+        told = f"{input_index.path}: line {line} is not what it was when {output} was made"
+        return InputError(f"{told}{'; it failed then, and retry_failed sends it as it is now' if meta.error else ''}")
 
     def _want_failed(self) -> None:
-        states = self._survey.states
+        states = self._index.states
         for index, state in enumerate(states):
             states[index] = state & ~FAILED
         self._count.drop_failed()

@@ -2,9 +2,9 @@
 
 The same call again goes on where the last one stopped. It holds, whatever ends the process: a result that was counted
 is in the output; every record is there once, or not yet; what is sent again after a kill was under way when it came, at
-most as many requests as there may be at once, or was a failure that `breaker` held back. How many those were is not
-known: no note is taken of a request before its answer. How requests are paced is `mapping`'s, how lines are kept
-`journal`'s.
+most as many requests as there may be at once, or was a failure that `GiveUpRule` held back. How many those were is not
+known: no note is taken of a request before its answer. How requests are paced is the map's, how lines are kept the
+`Journal`'s.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ from ..errors import InputError, InvalidParameterError
 from ..mapper.async_map import AsyncMap
 from ..mapper.results import Stats
 from .file_lock import JournalError
-from .give_up import IN_A_ROW, NO_KEY, Breaker
-from .input_file import Blocks, InterruptedBatchError, Item, Items, Survey, is_same_file
+from .give_up import FAILURES_IN_A_ROW, NO_KEY_ERRORS, GiveUpRule
+from .input_file import Blocks, InputIndex, InterruptedBatchError, Item, Items, is_same_file
 from .journal import Journal, OpenJournal
 from .perform import LineThrottleSettings, Records
 from .progress import BatchStarted, BatchSummary, Count, Draining, Event, GaveUp, Prices, RecordFailed, Stopped
-from .record import Mark
+from .record import RecordMeta
 from .request_line import custom_id_of
-from .result_line import Folder
-from .resume import Earlier
+from .result_line import MediaFolder
+from .resume import EarlierRuns
 from .spool import Spool, is_read_once
-from .writer import Writer
+from .writer import JournalWriter
 
 if TYPE_CHECKING:
     from ..client.async_client import AsyncInferenceClient
     from ..client.sync_client import InferenceClient
 
-EVERY: Final = 1.0
+PROGRESS_SECONDS: Final = 1.0
 """Seconds between two `BatchProgress` events."""
 
 
@@ -58,18 +58,19 @@ async def run_batch(
     model: str | None = None,
     stream: bool = False,
     retry_failed: bool = False,
-    give_up_after: int | None = IN_A_ROW,
+    give_up_after: int | None = FAILURES_IN_A_ROW,
     prices: Prices | None = None,
     media_folder: str | os.PathLike[str] | None = None,
     watch: Callable[[Event], object] | None = None,
-    every: float = EVERY,
+    every: float = PROGRESS_SECONDS,
     catch_signals: bool = False,
 ) -> BatchSummary:
     """Perform the requests of a JSONL file, and write a result line for each.
 
     Args:
-        input: Lines of OpenAI's Batch API, or of the short form that `asking` describes. It is never written. What
-            can be read once, such as a pipe or /dev/stdin, is first read to its end; a later run is given it anew.
+        input: Lines of OpenAI's Batch API, or of the short form that `request_line` describes. It is never written.
+            What can be read once, such as a pipe or /dev/stdin, is first read to its end; a later run is given it
+            anew.
         output: Result lines, in the order in which they come. A file that is there is gone on with: records that
             are in it are not sent again, those that failed are not either.
         concurrency: How many records may be under way at once; "auto" finds what the server bears.
@@ -102,7 +103,7 @@ async def run_batch(
         client = client.with_options(timeout=timeout)
     settings = LineThrottleSettings(concurrency, requests_per_minute, tokens_per_minute, {})
     output = Path(output)
-    folder = Folder(Path(media_folder) if media_folder else output.with_suffix(".media"), output)
+    folder = MediaFolder(Path(media_folder) if media_folder else output.with_suffix(".media"), output)
     batch = Batch(Path(input), output, settings, Records(client, model, folder, stream=stream), Count(prices))
     batch.ordered, batch.retry_failed, batch.give_up_after = ordered, retry_failed, give_up_after
     batch.watch, batch.every = watch, every
@@ -130,14 +131,14 @@ class Batch:
 
     ordered = False
     retry_failed = False
-    give_up_after: int | None = IN_A_ROW
+    give_up_after: int | None = FAILURES_IN_A_ROW
     watch: Callable[[Event], object] | None = None
-    every = EVERY
+    every = PROGRESS_SECONDS
 
     def __init__(
         self, source: Path, output: Path, settings: LineThrottleSettings, records: Records, count: Count
     ) -> None:
-        self._survey = Survey(source)
+        self._index = InputIndex(source)
         self._output = output
         self._settings = settings
         self._records = records
@@ -148,7 +149,7 @@ class Batch:
         self._results: AsyncMap[Any] | None = None
         self._torn = 0
         self._failures: dict[int, RecordFailed] = {}
-        self._breaker: Breaker[tuple[bytes, Mark]] = Breaker(None, has_succeeded=False, now=0.0)
+        self._give_up_rule: GiveUpRule[tuple[bytes, RecordMeta]] = GiveUpRule(None, has_succeeded=False, now=0.0)
 
     async def run(self, *, catch_signals: bool) -> BatchSummary:
         """All of it."""
@@ -166,7 +167,7 @@ class Batch:
         if self._failure is not None:
             raise self._failure
         stopped = self._stopped if self._count.left else None
-        cause = self._breaker.cause if stopped == "gave_up" else None
+        cause = self._give_up_rule.cause if stopped == "gave_up" else None
         reason = f"{type(cause).__name__}: {cause}" if cause else None
         summary = self._count.summary(self._paths, self._torn, stopped, reason)
         self._tell(summary)
@@ -207,18 +208,18 @@ class Batch:
         try:
             if is_read_once:
                 spool = await self._spooled(opened)
-                self._survey = Survey(spool.path, spool.open)
+                self._index = InputIndex(spool.path, spool.open)
             count = self._count
-            earlier = Earlier(self._survey, opened, count, lambda: self._stopped is not None)
+            earlier = EarlierRuns(self._index, opened, count, lambda: self._stopped is not None)
             journal = await to_thread.run_sync(partial(earlier.read, retry_failed=self.retry_failed))
             self._torn = earlier.torn
             count.start()
-            self._breaker = Breaker(self.give_up_after, has_succeeded=count.done > 0, now=time.monotonic())
+            self._give_up_rule = GiveUpRule(self.give_up_after, has_succeeded=count.done > 0, now=time.monotonic())
             self._tell(BatchStarted(*self._paths, count.total, count.done, count.failed, count.left, self._torn))
             if count.left:
                 await self._perform(journal)
             if self.ordered and not count.left:
-                await to_thread.run_sync(opened.sort, len(self._survey.states))
+                await to_thread.run_sync(opened.sort, len(self._index.states))
         finally:
             with CancelScope(shield=True):
                 await to_thread.run_sync(opened.close)
@@ -227,14 +228,14 @@ class Batch:
 
     def _open(self) -> tuple[bool, OpenJournal]:
         """Whether the input has to be kept, and the output."""
-        once = is_read_once(self._survey.path)
-        if is_same_file(self._survey.path, self._output):
+        once = is_read_once(self._index.path)
+        if is_same_file(self._index.path, self._output):
             raise InputError(f"{self._output} is the input as well, and would be written; name another output")
         return once, OpenJournal(self._output)
 
     async def _spooled(self, opened: OpenJournal) -> Spool:
         """All of an input that can be read once. Raises `InputError` where there is nothing in it."""
-        spool = await to_thread.run_sync(Spool, self._survey.path, self._output)
+        spool = await to_thread.run_sync(Spool, self._index.path, self._output)
         try:
             while await to_thread.run_sync(spool.take):
                 if self._stopped is not None:
@@ -251,7 +252,7 @@ class Batch:
     # -- what is left
 
     async def _perform(self, journal: Journal) -> None:
-        writer = Writer(journal, self._synced)
+        writer = JournalWriter(journal, self._synced)
         try:
             async with anyio.create_task_group() as tasks:
 
@@ -267,30 +268,30 @@ class Batch:
                     self._failure = self._failure or error
                 tasks.cancel_scope.cancel()
         finally:
-            writer.put(self._breaker.release())
+            writer.put(self._give_up_rule.release())
             with CancelScope(shield=True):
                 await writer.finish()
 
-    async def _ask(self, writer: Writer) -> None:
-        async def store(item: Item, members: bytes, mark: Mark, error: Exception | None) -> None:
+    async def _ask(self, writer: JournalWriter) -> None:
+        async def store(item: Item, members: bytes, meta: RecordMeta, error: Exception | None) -> None:
             if isinstance(error, JournalError):  # a result's own file could not be written
                 raise self._fail(error)
             if error is not None:
                 told = RecordFailed(item.number + 1, custom_id_of(item), type(error).__name__, str(error))
                 self._failures[item.number] = told
                 self._count.errors[told.error] += 1
-            self._count.stamp(mark)
-            due = self._breaker.add((members, mark), error, time.monotonic())
-            if isinstance(error, NO_KEY) and not self._records.providers:
-                self._breaker.trip(error)
-            if self._breaker.cause is not None and self._stopped is None:
-                self._give_up(self._breaker.cause)
+            self._count.stamp(meta)
+            due = self._give_up_rule.add((members, meta), error, time.monotonic())
+            if isinstance(error, NO_KEY_ERRORS) and not self._records.providers:
+                self._give_up_rule.give_up(error)
+            if self._give_up_rule.cause is not None and self._stopped is None:
+                self._give_up(self._give_up_rule.cause)
             if due:
                 await writer.add(due)
 
         self._records.store = store
         work: Any = self._records  # to a map, a task of its own kind
-        items = Items(Blocks(self._survey))
+        items = Items(Blocks(self._index))
         self._results = AsyncMap(work, items, self._settings)
         try:
             async with self._results as results:
@@ -304,14 +305,14 @@ class Batch:
     def _give_up(self, cause: Exception) -> None:
         self._stop_taking("gave_up")
         under_way = self._results.stats.in_flight - 1 if self._results is not None else 0
-        self._tell(GaveUp(type(cause).__name__, str(cause), self._breaker.count, max(0, under_way)))
+        self._tell(GaveUp(type(cause).__name__, str(cause), self._give_up_rule.count, max(0, under_way)))
 
-    def _synced(self, marks: Sequence[Mark]) -> None:
+    def _synced(self, metas: Sequence[RecordMeta]) -> None:
         """These are on the disk."""
-        for mark in marks:
-            self._count.add(mark)
-            if mark.error is not None:
-                self._tell(self._failures.pop(mark.index))
+        for meta in metas:
+            self._count.add(meta)
+            if meta.error is not None:
+                self._tell(self._failures.pop(meta.index))
 
     async def _tick(self) -> None:
         while True:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from ..errors import InputError
-from .file_lock import failed
+from .file_lock import write_error
 
 STANDARD_INPUT: Final = Path("/dev/stdin")
 _PIECE: Final = 1024 * 1024
@@ -71,7 +71,7 @@ class Spool:
             self._kept = tempfile.TemporaryFile(dir=output.parent)  # noqa: SIM115 - closed by `close`
         except OSError as error:
             os.close(self._source)
-            raise failed(output, error) from error
+            raise write_error(output, error) from error
 
     def take(self) -> bool:
         """Keep what is there, for a moment; whether there may be more. It is for a worker thread.
@@ -100,7 +100,7 @@ class Spool:
             if not piece:
                 self._kept.flush()
         except OSError as error:
-            raise failed(self._output, error) from error
+            raise write_error(self._output, error) from error
         self.size += len(piece)
 
     def open(self) -> BinaryIO:

@@ -14,11 +14,11 @@ import msgspec
 from ..protocol.json_text import UNREADABLE
 from ..responses.json_decoder import decode
 
-_LARGEST: Final = 10**11
+_MOST_TOKENS: Final = 10**11
 """A count above this is nonsense."""
 
 
-class Usage(msgspec.Struct, gc=False):
+class TokenUsage(msgspec.Struct, gc=False):
     """The members that count; any of them may be anything."""
 
     prompt_tokens: Any = None
@@ -42,25 +42,25 @@ class Usage(msgspec.Struct, gc=False):
 
 def _count(value: Any) -> int | None:
     if type(value) is int:
-        return value if 0 <= value <= _LARGEST else None
-    return int(value) if isinstance(value, float) and 0 <= value <= _LARGEST else None
+        return value if 0 <= value <= _MOST_TOKENS else None
+    return int(value) if isinstance(value, float) and 0 <= value <= _MOST_TOKENS else None
 
 
-class _Used(msgspec.Struct, gc=False):
+class _AnswerUsage(msgspec.Struct, gc=False):
     usage: Any = None
 
 
-def usage_in(value: Any) -> Usage:
+def usage_in(value: Any) -> TokenUsage:
     """A decoded `usage` member; one that is no object tells nothing."""
-    return msgspec.convert(value, Usage) if isinstance(value, dict) else NOTHING
+    return msgspec.convert(value, TokenUsage) if isinstance(value, dict) else NOTHING
 
 
 def usage_of(body: bytes) -> tuple[int | None, int | None]:
     """Tokens in and out, as the `usage` of this answer has them."""
     try:
-        return usage_in(decode(body, _Used).usage).tokens()
+        return usage_in(decode(body, _AnswerUsage).usage).tokens()
     except UNREADABLE:
         return None, None
 
 
-NOTHING: Final = Usage()
+NOTHING: Final = TokenUsage()

@@ -16,10 +16,10 @@ from anyio import to_thread
 
 from ..errors import HeadwaterError
 from .journal import Journal
-from .record import Mark, seal
+from .record import RecordMeta, encode_record
 
-MOST_UNSYNCED: Final = 64
-LONGEST_UNSYNCED: Final = 0.05
+MOST_UNSYNCED_LINES: Final = 64
+LONGEST_UNSYNCED_SECONDS: Final = 0.05
 """Seconds."""
 
 
@@ -27,29 +27,29 @@ class _Group:
     """Lines that are written together."""
 
     def __init__(self) -> None:
-        self.lines: list[tuple[bytes, Mark]] = []
+        self.lines: list[tuple[bytes, RecordMeta]] = []
         self.written = anyio.Event()
 
 
-class Writer:
-    """Adds records to a journal. `report` gets their marks when they are on the disk."""
+class JournalWriter:
+    """Adds records to a journal. `report` gets what is known of them when they are on the disk."""
 
-    def __init__(self, journal: Journal, report: Callable[[list[Mark]], None]) -> None:
+    def __init__(self, journal: Journal, report: Callable[[list[RecordMeta]], None]) -> None:
         self._journal = journal
         self._report = report
         self._group = _Group()
         self._wake = anyio.Event()
-        self._unsynced: list[Mark] = []
+        self._unsynced: list[RecordMeta] = []
         self._due = 0.0
         self.failure: HeadwaterError | None = None
 
-    def put(self, lines: Iterable[tuple[bytes, Mark]]) -> _Group:
+    def put(self, lines: Iterable[tuple[bytes, RecordMeta]]) -> _Group:
         """Have these records written by `run` or `finish`; returns the group that they are in."""
         self._group.lines += lines
         self._wake.set()
         return self._group
 
-    async def add(self, lines: Iterable[tuple[bytes, Mark]]) -> None:
+    async def add(self, lines: Iterable[tuple[bytes, RecordMeta]]) -> None:
         """Write these records; they are on their way also where the waiting is cancelled. Raises `JournalError`."""
         await self.put(lines).written.wait()
         if self.failure is not None:
@@ -74,7 +74,7 @@ class Writer:
 
     async def _store(self, *, sync: bool) -> None:
         group, self._group, self._wake = self._group, _Group(), anyio.Event()
-        synced: list[Mark] = []
+        synced: list[RecordMeta] = []
         try:
             with anyio.CancelScope(shield=True):  # whoever is cancelled has had the answer, and it was paid for
                 synced = await to_thread.run_sync(self._write, group.lines, sync)
@@ -85,20 +85,20 @@ class Writer:
         finally:
             group.written.set()
 
-    def _write(self, lines: list[tuple[bytes, Mark]], sync: bool) -> list[Mark]:
+    def _write(self, lines: list[tuple[bytes, RecordMeta]], sync: bool) -> list[RecordMeta]:
         """In the thread: the group's lines, and a sync where one is due. Returns what is on the disk by it."""
         if lines:
             if not self._unsynced:
-                self._due = time.monotonic() + LONGEST_UNSYNCED
-            self._journal.write([self._sealed(*line) for line in lines])
-            self._unsynced += [mark for _, mark in lines]
-        is_due = sync or len(self._unsynced) >= MOST_UNSYNCED or time.monotonic() >= self._due
+                self._due = time.monotonic() + LONGEST_UNSYNCED_SECONDS
+            self._journal.write([self._encode(*line) for line in lines])
+            self._unsynced += [meta for _, meta in lines]
+        is_due = sync or len(self._unsynced) >= MOST_UNSYNCED_LINES or time.monotonic() >= self._due
         if not (self._unsynced and is_due):
             return []
         self._journal.sync()
         synced, self._unsynced = self._unsynced, []
         return synced
 
-    def _sealed(self, members: bytes, mark: Mark) -> bytes:
-        mark.synced = self._journal.synced
-        return seal(members, mark)
+    def _encode(self, members: bytes, meta: RecordMeta) -> bytes:
+        meta.synced = self._journal.synced
+        return encode_record(members, meta)

@@ -50,14 +50,14 @@ def _perform(arguments: Sequence[str]) -> int:
         sys.stdout.flush()
         return code
     except CycloptsError as error:
-        from .wording import wrong_usage
+        from .error_text import wrong_usage
 
         say(wrong_usage(error))
         return WRONG_USAGE
     except CallError as error:
-        from .wording import spoken
+        from .error_text import in_command_words
 
-        say(spoken(error))
+        say(in_command_words(error))
         return WRONG_USAGE
     except HeadwaterError as error:
         say(str(error))

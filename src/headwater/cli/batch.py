@@ -18,7 +18,7 @@ from ..batch.spool import STANDARD_INPUT
 from ..client.async_client import AsyncInferenceClient
 from ..errors import InputError, InvalidParameterError
 from . import connection
-from .batch_display import EVERY, counted, display
+from .batch_display import PROGRESS_SECONDS, counted, display
 from .command import DASH
 from .options import option
 from .terminal import is_terminal, say
@@ -109,7 +109,9 @@ def run(source: str, output: str, **given: Any) -> int:
 
         async def perform() -> BatchSummary:
             async with client:
-                return await run_batch(client, source, output, watch=show, every=EVERY, catch_signals=True, **options)
+                return await run_batch(
+                    client, source, output, watch=show, every=PROGRESS_SECONDS, catch_signals=True, **options
+                )
 
         try:
             summary = anyio.run(perform)

@@ -14,15 +14,15 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from ..batch.progress import BatchProgress, BatchStarted, BatchSummary, Draining, Event, GaveUp, RecordFailed
+from .error_text import of_class
 from .terminal import LONGEST_LINE, clean, is_terminal, say
-from .wording import of_class
 
-EVERY: Final = 0.25
+PROGRESS_SECONDS: Final = 0.25
 """Seconds between two looks."""
-_PIPED: Final = 10.0
+_PIPED_PROGRESS_SECONDS: Final = 10.0
 """Seconds between two lines."""
-_JSON: Final = 1.0
-_MOST_SHOWN: Final = 10
+_JSON_PROGRESS_SECONDS: Final = 1.0
+_MOST_SHOWN_FAILURES: Final = 10
 """Failures that are told one by one."""
 
 Told: TypeAlias = Event | str
@@ -33,12 +33,12 @@ Show: TypeAlias = Callable[[Told], None]
 def display(*, json: bool) -> Iterator[Show]:
     """What takes the events."""
     if json:
-        yield _Thinned(_print_json, _JSON)
+        yield _Thinned(_print_json, _JSON_PROGRESS_SECONDS)
     elif is_terminal(sys.stderr) and os.environ.get("TERM") != "dumb":
         with _live() as show:
             yield _Failures(show)
     else:
-        yield _Failures(_Thinned(_say, _PIPED))
+        yield _Failures(_Thinned(_say, _PIPED_PROGRESS_SECONDS))
 
 
 class _Thinned:
@@ -67,9 +67,9 @@ class _Failures:
     def __call__(self, event: Told) -> None:
         if isinstance(event, RecordFailed):
             self._told += 1
-            if self._told == _MOST_SHOWN + 1:
+            if self._told == _MOST_SHOWN_FAILURES + 1:
                 self._show("further failures are told by the output alone")
-            if self._told > _MOST_SHOWN:
+            if self._told > _MOST_SHOWN_FAILURES:
                 return
         self._show(event)
 

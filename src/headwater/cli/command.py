@@ -14,12 +14,12 @@ from typing import Any, Final
 
 from ..errors import InputError, InvalidParameterError
 from . import connection, picture, results
+from .answer import PIECES, answer, note_cut, write_message, write_pieces, write_rest
 from .files import STANDARD, OutputFile, free_name, standard_input, standard_text
 from .jobs import left_with_a_word
-from .options import AnyDeclaration, Options, option, summary
+from .options import AnyDeclaration, TaskOptions, option, summary
 from .progress import ProgressLine
-from .streaming import PIECES, answer, note_cut, write_message, write_pieces, write_rest
-from .terminal import Writer, is_terminal, say
+from .terminal import TextWriter, is_terminal, say
 
 CHAT: Final = "chat-completion"
 DASH: Final = "\0"
@@ -39,7 +39,7 @@ class Command:
         self.is_chat = declaration.name == CHAT
         self.streams = declaration.name in PIECES
         self.makes_video = declaration.name.endswith("-to-video")
-        self.options = Options(declaration, frozenset({"stream"}))
+        self.options = TaskOptions(declaration, frozenset({"stream"}))
         self.signature = inspect.Signature([*self._positional(), *self._task_options(), *self._own_options()])
 
     def function(self) -> Callable[..., int]:
@@ -143,19 +143,19 @@ class Command:
 
     def _write_answer(self, task: Any, arguments: dict[str, Any], given: Mapping[str, Any]) -> None:
         piece = PIECES[self.declaration.name]
-        with answer(markdown=bool(given.get("markdown")), raw=bool(given.get("raw"))) as (paper, aside):
+        with answer(markdown=bool(given.get("markdown")), raw=bool(given.get("raw"))) as (writer, aside):
             if given.get("no_stream"):
                 result = task(**arguments)
                 if self.is_chat and result.choices:
-                    write_message(result.choices[0].message, paper, aside)
+                    write_message(result.choices[0].message, writer, aside)
                 elif not self.is_chat:
-                    paper.write(result)
+                    writer.write(result)
             else:
                 with task.stream(**arguments) as run:
-                    write_pieces(map(piece, run), paper, aside)
+                    write_pieces(map(piece, run), writer, aside)
                     result = run.result()
             if self.is_chat:
-                write_rest(result, paper, aside)
+                write_rest(result, writer, aside)
         if self.is_chat:
             note_cut(result)
 
@@ -173,7 +173,7 @@ class Command:
         if file is not None:
             file.write(text.encode(errors="replace") + b"\n")
             return
-        writer = Writer(sys.stdout, raw=bool(given.get("raw")))
+        writer = TextWriter(sys.stdout, raw=bool(given.get("raw")))
         writer.write(text)
         writer.end()
 

@@ -13,24 +13,27 @@ from rich.live import Live
 from rich.markdown import Markdown
 from rich.segment import Segments
 
-from .terminal import Cleaning
+from .terminal import ControlFilter
 
 _REDRAW_SECONDS: Final = 0.1
 
 
 class MarkdownWriter:
-    """As `terminal.Writer`, for a screen. A screen cannot scroll back, so that only the last lines are drawn anew."""
+    """Does for a screen what `terminal.TextWriter` does.
+
+    A screen cannot scroll back, so that only the last lines are drawn anew.
+    """
 
     def __init__(self, *, raw: bool = False) -> None:
         self._console = Console()
-        self._cleaning = None if raw else Cleaning()
+        self._filter = None if raw else ControlFilter()
         self._text = ""
         self._drawn = 0.0
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
 
     def write(self, text: str) -> None:
         """Draw the last lines anew, now and then."""
-        self._text += self._cleaning.add(text) if self._cleaning else text
+        self._text += self._filter.add(text) if self._filter else text
         now = time.monotonic()
         if now - self._drawn >= _REDRAW_SECONDS:
             self._drawn = now
@@ -39,7 +42,7 @@ class MarkdownWriter:
 
     def end(self) -> None:
         """Put the whole in place of what was drawn."""
-        self._text += self._cleaning.end() if self._cleaning else ""
+        self._text += self._filter.end() if self._filter else ""
         self._live.stop()
         if self._text:
             self._console.print(self._markdown())

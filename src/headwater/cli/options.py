@@ -82,7 +82,7 @@ def _whole(kind: Any, tokens: Sequence[Any]) -> int:
         raise ValueError(f"takes a whole number, not {tokens[0].value[:60]!r}") from None
 
 
-class Options:
+class TaskOptions:
     """The options of one declaration; `leave_out` names the parameters that its command has its own way for."""
 
     def __init__(self, declaration: AnyDeclaration, leave_out: frozenset[str] = frozenset()) -> None:

@@ -12,7 +12,7 @@ from ..protocol.events import Progress, Queued, Started, Submitted, Transferred
 from .terminal import clean, takes_colour
 
 _ERASE: Final = "\r\x1b[2K"
-_OFTEN: Final = 0.2
+_REDRAW_SECONDS: Final = 0.2
 """Seconds between two looks at an upload."""
 
 
@@ -40,7 +40,7 @@ class ProgressLine:
         return self
 
     def _look(self, run: Any) -> None:
-        while not self._is_over.wait(_OFTEN):
+        while not self._is_over.wait(_REDRAW_SECONDS):
             sent = run.upload
             if sent is not None and sent.size < sent.total:
                 self.show(sent)

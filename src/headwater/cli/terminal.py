@@ -30,7 +30,7 @@ NORMAL: Final = "\x1b[0m"
 LONGEST_LINE: Final = 1000
 
 
-class Cleaning:
+class ControlFilter:
     """Takes control sequences out of a text that comes in pieces; one may begin in a piece and end in another."""
 
     def __init__(self) -> None:
@@ -65,22 +65,22 @@ def takes_colour(stream: TextIO) -> bool:
     return is_terminal(stream) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
-class Writer:
+class TextWriter:
     """Writes a text to a stream as it comes, and ends it with a line end."""
 
     def __init__(self, stream: TextIO, *, raw: bool = False) -> None:
         self._stream = stream
-        self._cleaning = Cleaning() if is_terminal(stream) and not raw else None
+        self._filter = ControlFilter() if is_terminal(stream) and not raw else None
         self._last = "\n"
 
     def write(self, text: str) -> None:
         """Show this piece at once."""
-        self._put(self._cleaning.add(text) if self._cleaning else text)
+        self._put(self._filter.add(text) if self._filter else text)
 
     def end(self) -> None:
         """Close the last line, if there is one."""
-        if self._cleaning:
-            self._put(self._cleaning.end())
+        if self._filter:
+            self._put(self._filter.end())
         if self._last != "\n":
             self._put("\n")
 
@@ -95,7 +95,7 @@ class Aside:
     """What a model thought before its answer: on stderr, dimmed where that can be shown."""
 
     def __init__(self, *, raw: bool = False) -> None:
-        self._writer = Writer(sys.stderr, raw=raw)
+        self._writer = TextWriter(sys.stderr, raw=raw)
         self._is_dim = takes_colour(sys.stderr)
         self._is_open = False
 

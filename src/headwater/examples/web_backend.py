@@ -41,7 +41,7 @@ MOST_TOKENS: Final = 4096
 log = logging.getLogger(__name__)
 
 
-class Asked(msgspec.Struct):
+class ChatRequest(msgspec.Struct):
     """What the page sends."""
 
     messages: list[dict[str, str]]
@@ -54,11 +54,11 @@ async def chat(request: Request) -> Response:
     if kind.strip().lower() != "application/json":
         return PlainTextResponse("application/json is expected\n", 415)
     try:
-        asked = msgspec.json.decode(await request.body(), type=Asked)
+        chat_request = msgspec.json.decode(await request.body(), type=ChatRequest)
     except msgspec.DecodeError as error:
         return PlainTextResponse(f"{error}\n", 400)
     client: AsyncInferenceClient = request.app.state.client
-    run = client.chat_completion.stream(asked.messages, model=request.app.state.model, max_tokens=MOST_TOKENS)
+    run = client.chat_completion.stream(chat_request.messages, model=request.app.state.model, max_tokens=MOST_TOKENS)
     return EventStreamResponse(run, encode=piece, describe=logged)
 
 

@@ -56,7 +56,7 @@ from .buckets import AdvertisedQuota, Bucket
 from .concurrency import ConcurrencyLimit, LatencyGradient
 from .episode import Episode
 from .pause import SLOW_START_SECONDS, Pause, SlowStart
-from .permit import Permit
+from .permit import LimiterPermit
 from .rate import SIGNIFICANT_REQUESTS, RateEstimator, RateSample
 
 INITIAL_CONCURRENCY: Final = 16
@@ -159,7 +159,7 @@ class ProviderLimiter:
             return free_at - now
         return 0.0 if self.pause.slow_start is None else self.pause.slow_start.delay(now)
 
-    def send(self, permit: Permit, now: float, cost: float = 0.0) -> None:
+    def send(self, permit: LimiterPermit, now: float, cost: float = 0.0) -> None:
         """Count a request that goes, with a new permit; `cost`: the tokens that it is thought to use."""
         self.in_flight += 1
         self.sent += 1
@@ -182,7 +182,7 @@ class ProviderLimiter:
     # -- after it
 
     def answered(
-        self, permit: Permit, now: float, seconds: float, headers: Mapping[str, str], epoch: Callable[[], float]
+        self, permit: LimiterPermit, now: float, seconds: float, headers: Mapping[str, str], epoch: Callable[[], float]
     ) -> None:
         """Take in that the provider answered this attempt, or began to; `epoch` gives the time as epoch seconds."""
         if not permit.is_settled:
@@ -202,7 +202,7 @@ class ProviderLimiter:
         if slow_start is not None and slow_start.allowed(now) > self.concurrency.value:
             self.pause.slow_start = None
 
-    def failed(self, permit: Permit, now: float, seconds: float, error: HeadwaterError) -> bool:
+    def failed(self, permit: LimiterPermit, now: float, seconds: float, error: HeadwaterError) -> bool:
         """Take in that the attempt failed; whether the provider is left alone for it, so that retries are held back
         here."""
         self.release(permit)
@@ -215,7 +215,7 @@ class ProviderLimiter:
             self.concurrency.lower_to(self.concurrency.value * TIMEOUT_FACTOR)
         return False
 
-    def release(self, permit: Permit) -> None:
+    def release(self, permit: LimiterPermit) -> None:
         """End the attempt, and its stream; idempotent."""
         if permit.is_held:
             permit.is_held = False
@@ -223,18 +223,18 @@ class ProviderLimiter:
             if not permit.is_settled:
                 self._settle(permit, is_accepted=False)
 
-    def correct_tokens(self, permit: Permit, tokens: float) -> None:
+    def correct_tokens(self, permit: LimiterPermit, tokens: float) -> None:
         """Count the tokens that an attempt really used, in place of what it was thought to."""
         self._mean_cost += (tokens - self._mean_cost) * (MEAN_COST_WEIGHT if self._mean_cost else 1.0)
         if self.tokens is not None:
             self.tokens.correct(tokens - permit.cost)
 
-    def _settle(self, permit: Permit, *, is_accepted: bool) -> None:
+    def _settle(self, permit: LimiterPermit, *, is_accepted: bool) -> None:
         permit.is_settled = True
         if self.pause.slow_start is not None:
             self.pause.slow_start.settle(permit.number, is_accepted=is_accepted)
 
-    def _grow(self, permit: Permit, seconds: float, now: float) -> None:
+    def _grow(self, permit: LimiterPermit, seconds: float, now: float) -> None:
         """Let an answer raise the limits, as far as it says that they may be higher."""
         gradient, concurrency = self._gradient, self.concurrency
         if gradient is not None:
@@ -248,7 +248,7 @@ class ProviderLimiter:
 
     # -- refusals
 
-    def _refuse(self, permit: Permit, now: float, seconds: float, error: HeadwaterError) -> None:
+    def _refuse(self, permit: LimiterPermit, now: float, seconds: float, error: HeadwaterError) -> None:
         self._refusals.append((permit.number, now))
         self._refused += 1
         if self.is_given_up:
@@ -274,7 +274,7 @@ class ProviderLimiter:
         elif is_first_of_round:
             self.pause.extend(now, self._backoff_wait(episode, error, now), seconds, self.sent)
 
-    def _episode_of(self, permit: Permit, now: float) -> Episode | None:
+    def _episode_of(self, permit: LimiterPermit, now: float) -> Episode | None:
         """The burst that a refusal is of, begun with it if need be; None where it was on its way when what it says was
         learned, and that is over."""
         episode = self._episode
@@ -291,7 +291,7 @@ class ProviderLimiter:
             episode.begin_round()
         return episode
 
-    def _may_be_about_number(self, permit: Permit) -> bool:
+    def _may_be_about_number(self, permit: LimiterPermit) -> bool:
         """Whether a refusal may be about how many were in flight."""
         taken, ceiling = self._taken_with(permit), self.concurrency.ceiling
         if permit.in_flight <= 1:
@@ -302,7 +302,7 @@ class ProviderLimiter:
             return False
         return taken > max(self._peak, self._earlier_peak) and (ceiling is None or self._peak > 0)
 
-    def _taken_with(self, permit: Permit) -> int:
+    def _taken_with(self, permit: LimiterPermit) -> int:
         """How many were with it in flight, without those that were refused: the server did not have these."""
         return permit.in_flight - sum(n < permit.number and at > permit.sent_at for n, at in self._refusals)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class Permit:
+class LimiterPermit:
     """One attempt.
 
     `number`: which of all attempts it is, from 1. `in_flight`: how many there were with it when it was sent. `is_full`:

@@ -16,7 +16,7 @@ from anyio import Event
 from ..errors import HeadwaterError
 from ..protocol.transport import FOREVER
 from .limiter import ProviderLimiter
-from .permit import Permit
+from .permit import LimiterPermit
 
 ONLY: Final = ""
 """The name of a map's limiter where there is one, whatever the provider turns out to be."""
@@ -131,7 +131,7 @@ class Scheduler:
         return waiter.permit
 
 
-class HeldPermit(Permit):
+class HeldPermit(LimiterPermit):
     """A permit that one item holds until it is done."""
 
     __slots__ = ("_throttle", "limiter")

@@ -8,12 +8,12 @@ from typing import Any, Final, Literal
 from ..errors import InvalidParameterError
 from .limiter import ProviderLimiter
 
-MOST: Final = 4096
+MOST_CONCURRENCY: Final = 4096
 """In flight at most, where the number is to be found; fewer where the process may not open as many files."""
-_A_FILE_EACH: Final = 2
-CHARACTERS: Final = 4
+_FILES_PER_CONNECTION: Final = 2
+CHARACTERS_PER_TOKEN: Final = 4
 """In a token, as a rule of thumb; what was really used corrects it."""
-UNKNOWN: Final = 256.0
+UNKNOWN_ANSWER_TOKENS: Final = 256.0
 """Tokens of an answer whose most is not said."""
 
 
@@ -22,9 +22,13 @@ def _affordable() -> int:
     try:
         import resource
     except ImportError:  # Windows has no such limit
-        return MOST
+        return MOST_CONCURRENCY
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return MOST if soft == resource.RLIM_INFINITY else max(1, min(MOST, soft // _A_FILE_EACH))
+    return (
+        MOST_CONCURRENCY
+        if soft == resource.RLIM_INFINITY
+        else max(1, min(MOST_CONCURRENCY, soft // _FILES_PER_CONNECTION))
+    )
 
 
 def _positive(name: str, value: Any) -> float | None:
@@ -69,8 +73,8 @@ class ThrottleSettings:
         """The tokens that an input may use, roughly; 0 where nobody counts them."""
         if self._tokens is None:
             return 0.0
-        answer = (_answer_in(item) if isinstance(item, Mapping) else None) or self._answer or UNKNOWN
-        return sum(_characters(item)) / CHARACTERS + answer
+        answer = (_answer_in(item) if isinstance(item, Mapping) else None) or self._answer or UNKNOWN_ANSWER_TOKENS
+        return sum(_characters(item)) / CHARACTERS_PER_TOKEN + answer
 
 
 def _answer_in(parameters: Mapping[str, Any]) -> float | None:

@@ -14,8 +14,8 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import msgspec
 
 from ..progress import Prices, cost
-from ..usage import Usage, usage_in
-from .histogram import Names, Spread, Timeline, shown
+from ..usage import TokenUsage, usage_in
+from .histogram import BoundedNames, Spread, Timeline, shown
 
 _LONGEST_EXAMPLE: Final = 200
 _LARGEST: Final = 1e11
@@ -24,7 +24,7 @@ _LARGEST: Final = 1e11
 Number: TypeAlias = int | float | None
 
 
-class Facts(Usage):
+class LenientMeta(TokenUsage):
     """What the runner notes about a record, beside OpenAI's fields."""
 
     started: Number = None
@@ -39,22 +39,22 @@ class Facts(Usage):
     spend: Number = None
 
 
-class Response(msgspec.Struct):
+class ResultResponse(msgspec.Struct):
     """OpenAI's `response`; the body is read only for its usage and its error."""
 
     status_code: Number = None
     body: msgspec.Raw = msgspec.Raw(b"null")
 
 
-class Line(msgspec.Struct):
+class ResultLine(msgspec.Struct):
     """A result line. https://platform.openai.com/docs/api-reference/batch/request-output"""
 
-    response: Response | None = None
+    response: ResultResponse | None = None
     error: Any = None
-    headwater: Facts | None = None
+    headwater: LenientMeta | None = None
 
 
-class Body(msgspec.Struct):
+class AnswerBody(msgspec.Struct):
     """What of an answer is looked at."""
 
     usage: Any = None
@@ -62,7 +62,7 @@ class Body(msgspec.Struct):
     model: Any = None
 
 
-class Used(NamedTuple):
+class RecordUsage(NamedTuple):
     """What a record used, and of whom."""
 
     provider: str | None
@@ -72,10 +72,10 @@ class Used(NamedTuple):
 
 
 UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-_LINES: Final = msgspec.json.Decoder(Line)
-_BODIES: Final = msgspec.json.Decoder(Body)
-_NOTHING: Final = Body()
-_NO_FACTS: Final = Facts()
+_LINES: Final = msgspec.json.Decoder(ResultLine)
+_BODIES: Final = msgspec.json.Decoder(AnswerBody)
+_NOTHING: Final = AnswerBody()
+_NO_META: Final = LenientMeta()
 NO_RESPONSE: Final = "no response"
 """The class of a line that has neither a response nor an error."""
 
@@ -106,7 +106,7 @@ class RunData:
         self.first: float | None = None
         self.last: float | None = None
         self.timeline = Timeline()
-        self._error_names, self._provider_names, self._model_names = Names(), Names(), Names()
+        self._error_names, self._provider_names, self._model_names = BoundedNames(), BoundedNames(), BoundedNames()
 
     @property
     def records(self) -> int:
@@ -126,7 +126,7 @@ class RunData:
                 self._add(record)
         return self
 
-    def _add(self, line: Line) -> None:
+    def _add(self, line: ResultLine) -> None:
         body = _body(line.response)
         kind = self._failure_of(line, body)
         if kind is None:
@@ -135,82 +135,82 @@ class RunData:
             self.failed += 1
             self.errors[kind] += 1
         tokens = self._add_tokens(body, line.headwater)
-        self._add_origin(body, line.headwater or _NO_FACTS)
+        self._add_origin(body, line.headwater or _NO_META)
         if line.headwater is not None:
-            self._add_facts(line.headwater, kind, tokens)
+            self._add_meta(line.headwater, kind, tokens)
 
-    def _add_origin(self, body: Body, facts: Facts) -> None:
+    def _add_origin(self, body: AnswerBody, meta: LenientMeta) -> None:
         """Whom it was asked of, in which run, and what it cost."""
-        model = facts.model or (body.model if isinstance(body.model, str) else None)
+        model = meta.model or (body.model if isinstance(body.model, str) else None)
         if model:
             self.models[self._model_names.of(model)] += 1
-        if facts.provider:
-            self.asked[self._provider_names.of(facts.provider)] += 1
-        spend = _size(facts.spend)
+        if meta.provider:
+            self.asked[self._provider_names.of(meta.provider)] += 1
+        spend = _size(meta.spend)
         if self._prices is not None:
             prompt, completion = usage_in(body.usage).tokens()
             if prompt is None and completion is None:
-                prompt, completion = facts.tokens()
-            spend = cost(self._prices, Used(facts.provider, model, prompt, completion))
+                prompt, completion = meta.tokens()
+            spend = cost(self._prices, RecordUsage(meta.provider, model, prompt, completion))
         if spend is not None:
             self.spend = (self.spend or 0.0) + spend
-        run, started = _size(facts.run), _size(facts.started)
+        run, started = _size(meta.run), _size(meta.started)
         if run and started and (run in self.runs or len(self.runs) < MOST_RUNS):
             self.runs[run] = min(started, self.runs.get(run, started))
 
-    def _failure_of(self, line: Line, body: Body) -> str | None:
+    def _failure_of(self, line: ResultLine, body: AnswerBody) -> str | None:
         """The class of a record's failure; None where it worked."""
         status = line.response.status_code if line.response else None
         error = line.error if line.error is not None else body.error
         if error is None and status is not None and 200 <= status < 300:
             return None
-        facts = error if isinstance(error, dict) else {"message": error}
+        found = error if isinstance(error, dict) else {"message": error}
         named = (
-            facts.get("class")
-            or facts.get("type")
-            or facts.get("code")
+            found.get("class")
+            or found.get("type")
+            or found.get("code")
             or (f"HTTP {status}" if status is not None else NO_RESPONSE)
         )
         name = self._error_names.of(named)
-        if facts.get("message") and name not in self.examples:
-            self.examples[name] = shown(str(facts["message"]), _LONGEST_EXAMPLE)
+        if found.get("message") and name not in self.examples:
+            self.examples[name] = shown(str(found["message"]), _LONGEST_EXAMPLE)
         return name
 
-    def _add_tokens(self, body: Body, facts: Facts | None) -> int:
+    def _add_tokens(self, body: AnswerBody, meta: LenientMeta | None) -> int:
         """Returns those of the answer."""
         prompt, completion = usage_in(body.usage).tokens()
-        if prompt is None and completion is None and facts is not None:
-            prompt, completion = facts.tokens()
+        if prompt is None and completion is None and meta is not None:
+            prompt, completion = meta.tokens()
         if prompt is not None:
             self.prompt.add(prompt)
         if completion is not None:
             self.completion.add(completion)
         return completion or 0
 
-    def _add_facts(self, facts: Facts, kind: str | None, tokens: int) -> None:
-        seconds = _size(facts.seconds)
-        first_event = _size(facts.first_event)
+    def _add_meta(self, meta: LenientMeta, kind: str | None, tokens: int) -> None:
+        seconds = _size(meta.seconds)
+        first_event = _size(meta.first_event)
         if seconds is not None:
             (self.latency if kind is None else self.failure).add(seconds)
         if first_event is not None:
             self.first_event.add(first_event)
-        if isinstance(facts.attempts, int | list):
-            self.attempts.add(facts.attempts if isinstance(facts.attempts, int) else len(facts.attempts))
-        in_flight = _size(facts.in_flight)
+        if isinstance(meta.attempts, int | list):
+            self.attempts.add(meta.attempts if isinstance(meta.attempts, int) else len(meta.attempts))
+        in_flight = _size(meta.in_flight)
         if in_flight is not None and in_flight > self.most_in_flight:
             self.most_in_flight = int(in_flight)
-        if facts.provider and kind is None and seconds is not None:
-            name = self._provider_names.of(facts.provider)
+        if meta.provider and kind is None and seconds is not None:
+            name = self._provider_names.of(meta.provider)
             if (spread := self.providers.get(name)) is None:
                 spread = self.providers[name] = Spread()
             spread.add(seconds)
-        started = _size(facts.started)
+        started = _size(meta.started)
         if started is not None:
-            self._add_times(started, seconds or 0.0, facts, kind, tokens)
+            self._add_times(started, seconds or 0.0, meta, kind, tokens)
         if tokens > 1 and first_event is not None and seconds is not None and seconds > first_event:
             self.pace.add(tokens / (seconds - first_event))
 
-    def _add_times(self, started: float, seconds: float, facts: Facts, kind: str | None, tokens: int) -> None:
+    def _add_times(self, started: float, seconds: float, meta: LenientMeta, kind: str | None, tokens: int) -> None:
         ended = started + seconds
         if self.first is None or started < self.first:
             self.first = started
@@ -219,7 +219,7 @@ class RunData:
         moment = self.timeline.at(started)
         moment.started += 1
         moment.started_at += started - self.timeline.origin
-        limit = _size(facts.limit)
+        limit = _size(meta.limit)
         if limit is not None:
             moment.limit += limit
             moment.limits += 1
@@ -233,7 +233,7 @@ class RunData:
             moment.errors[kind] += 1
 
 
-def _body(response: Response | None) -> Body:
+def _body(response: ResultResponse | None) -> AnswerBody:
     try:
         return _BODIES.decode(response.body) if response else _NOTHING
     except UNREADABLE:

@@ -15,21 +15,21 @@ from typing import Final, NamedTuple
 import msgspec
 
 MOST_BINS: Final = 160
-MOST_DRAWN: Final = 80
-LEAST_DRAWN: Final = 6
-IN_A_BIN: Final = 8
+MOST_DRAWN_BINS: Final = 80
+LEAST_DRAWN_BINS: Final = 6
+RECORDS_PER_BIN: Final = 8
 """Records that a bin has on average, where it is drawn: of fewer one sees how they happen to fall, and no trend."""
 MOST_NAMES: Final = 40
 """Different classes of errors, or providers, that are counted by name. Servers choose these names."""
 OTHER: Final = "other"
 _LONGEST_NAME: Final = 60
 _STEP: Final = math.log(1.02)
-_FIRST_WIDTH: Final = 1 / 64
-_PAUSE: Final = 12
+_FIRST_BIN_SECONDS: Final = 1 / 64
+_CUT_ABOVE_BINS: Final = 12
 """Bins in which nothing happened and nothing was under way, above which they are cut out of the picture."""
-_CUT: Final = 4
+_CUT_BINS: Final = 4
 """Bins that a cut takes."""
-_AT_ONCE: Final = 4096
+_BATCHED_NUMBERS: Final = 4096
 """Numbers that are kept until they are counted."""
 
 
@@ -52,7 +52,7 @@ class Spread:
         """Count a number, which is finite and not negative."""
         # This runs ten times a line, so that the work is done for thousands of numbers at once.
         self._new.append(number)
-        if len(self._new) >= _AT_ONCE:
+        if len(self._new) >= _BATCHED_NUMBERS:
             self._settle()
 
     def _settle(self) -> Spread:
@@ -145,7 +145,7 @@ class Timeline:
     """Bins of time by their number; those in which nothing happened are not kept."""
 
     def __init__(self) -> None:
-        self.width = _FIRST_WIDTH
+        self.width = _FIRST_BIN_SECONDS
         self.origin = 0.0
         self.moments: dict[int, Moment] = {}
 
@@ -174,7 +174,7 @@ class Timeline:
         self.moments = merged
 
 
-class Names:
+class BoundedNames:
     """At most `MOST_NAMES` names with something for each; the rest go by `OTHER`."""
 
     def __init__(self) -> None:
@@ -207,23 +207,23 @@ class Slot(NamedTuple):
     in_flight: float
 
 
-class Pause(NamedTuple):
+class TimelineCut(NamedTuple):
     """A cut in the time that is drawn: where, and how many seconds are left out."""
 
     start: float
     seconds: float
 
 
-def laid_out(timeline: Timeline, records: int) -> tuple[list[Slot], list[Pause]]:
+def laid_out(timeline: Timeline, records: int) -> tuple[list[Slot], list[TimelineCut]]:
     """The bins in order, wide enough to have some records each, with the empty ones between them; long pauses are cut.
 
     It makes the timeline's bins wider where that is needed.
     """
-    most = min(MOST_DRAWN, max(LEAST_DRAWN, records / IN_A_BIN))
+    most = min(MOST_DRAWN_BINS, max(LEAST_DRAWN_BINS, records / RECORDS_PER_BIN))
     while len(timeline.moments) > 1 and _drawn(timeline) > most:
         timeline.widen()
     slots: list[Slot] = []
-    pauses: list[Pause] = []
+    pauses: list[TimelineCut] = []
     carried, at = 0, 0
     numbers = sorted(timeline.moments)
     for number, following in zip(numbers, [*numbers[1:], None], strict=True):
@@ -232,9 +232,9 @@ def laid_out(timeline: Timeline, records: int) -> tuple[list[Slot], list[Pause]]
         carried += moment.started - moment.ended
         at += 1
         gap = 0 if following is None else following - number - 1
-        if carried <= 0 and gap > _PAUSE:
-            pauses.append(Pause((at + _CUT / 2) * timeline.width, gap * timeline.width))
-            gap = _CUT
+        if carried <= 0 and gap > _CUT_ABOVE_BINS:
+            pauses.append(TimelineCut((at + _CUT_BINS / 2) * timeline.width, gap * timeline.width))
+            gap = _CUT_BINS
         for _ in range(gap):
             slots.append(Slot(at * timeline.width, Moment(), float(max(0, carried))))
             at += 1
@@ -249,7 +249,7 @@ def places(timeline: Timeline, times: Iterable[float]) -> list[float]:
         starts[number] = at
         carried += timeline.moments[number].started - timeline.moments[number].ended
         gap = 0 if following is None else following - number - 1
-        at += 1 + (_CUT if carried <= 0 and gap > _PAUSE else gap)
+        at += 1 + (_CUT_BINS if carried <= 0 and gap > _CUT_ABOVE_BINS else gap)
     found = ((time - timeline.origin) / timeline.width for time in times)
     return [(starts[math.floor(one)] + one % 1) * timeline.width for one in found if math.floor(one) in starts]
 
@@ -261,7 +261,7 @@ def _drawn(timeline: Timeline) -> int:
         moment = timeline.moments[number]
         carried += moment.started - moment.ended
         gap = following - number - 1
-        drawn += 1 + (_CUT if carried <= 0 and gap > _PAUSE else gap)
+        drawn += 1 + (_CUT_BINS if carried <= 0 and gap > _CUT_ABOVE_BINS else gap)
     return drawn
 
 

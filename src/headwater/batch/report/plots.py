@@ -14,7 +14,7 @@ from matplotlib.axis import Axis
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 
 from .data import RunData
-from .histogram import OTHER, Pause, Slot, Spread, edge, shown
+from .histogram import OTHER, Slot, Spread, TimelineCut, edge, shown
 from .page import duration
 
 INK: Final = "#010203"
@@ -41,7 +41,7 @@ class Times(NamedTuple):
     """The bins of time as they are drawn, their width in seconds, and the axis's unit."""
 
     slots: Sequence[Slot]
-    pauses: Sequence[Pause]
+    pauses: Sequence[TimelineCut]
     width: float
     unit: str
     seconds: float

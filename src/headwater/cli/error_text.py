@@ -59,7 +59,7 @@ _SNAKE: Final = re.compile(r"(?<![\w/.\-])'?([a-z]+(?:_[a-z]+)+)'?(?![\w/.\-=])"
 _FIRST: Final = re.compile(r"'?([a-z]+(?:_[a-z]+)*)'?(?=: | must | is required)")
 
 
-def spoken(error: CallError) -> str:
+def in_command_words(error: CallError) -> str:
     """What an error says, with options in place of parameters."""
     return in_options(str(error))
 

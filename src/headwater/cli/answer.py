@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final, NamedTuple, Protocol
 
-from .terminal import Aside, Writer, is_terminal, say
+from .terminal import Aside, TextWriter, is_terminal, say
 
 
 class Piece(NamedTuple):
@@ -20,8 +20,8 @@ class Piece(NamedTuple):
     thought: str = ""
 
 
-class Paper(Protocol):
-    """What an answer is written on: `terminal.Writer`, `markdown.MarkdownWriter`."""
+class AnswerWriter(Protocol):
+    """What an answer is written on: `terminal.TextWriter`, `markdown.MarkdownWriter`."""
 
     def write(self, text: str, /) -> None:
         """Show this piece."""
@@ -52,54 +52,54 @@ PIECES: Final[dict[str, Callable[[Any], Piece]]] = {
 
 
 @contextmanager
-def answer(*, markdown: bool = False, raw: bool = False) -> Iterator[tuple[Paper, Aside]]:
+def answer(*, markdown: bool = False, raw: bool = False) -> Iterator[tuple[AnswerWriter, Aside]]:
     """Where text and thoughts go; left in any way, the screen is as it was."""
     aside = Aside(raw=raw)
-    paper = _paper(markdown=markdown, raw=raw)
+    writer = _writer(markdown=markdown, raw=raw)
     try:
-        yield paper, aside
+        yield writer, aside
     finally:
         aside.end()
-        paper.end()
+        writer.end()
 
 
-def _paper(*, markdown: bool, raw: bool) -> Paper:
+def _writer(*, markdown: bool, raw: bool) -> AnswerWriter:
     if markdown and is_terminal(sys.stdout):
         from .markdown import MarkdownWriter
 
         return MarkdownWriter(raw=raw)
-    return Writer(sys.stdout, raw=raw)
+    return TextWriter(sys.stdout, raw=raw)
 
 
-def write_pieces(pieces: Iterable[Piece], paper: Paper, aside: Aside) -> None:
+def write_pieces(pieces: Iterable[Piece], writer: AnswerWriter, aside: Aside) -> None:
     """Write them as they come."""
     for text, thought in pieces:
         if thought:
             aside.write(thought)
         if text:
             aside.end()
-            paper.write(text)
+            writer.write(text)
 
 
-def write_message(message: Any, paper: Paper, aside: Aside) -> None:
+def write_message(message: Any, writer: AnswerWriter, aside: Aside) -> None:
     """An answer that came in one."""
     write_pieces(
         [Piece(thought=message.reasoning or ""), Piece((message.content or "") + (message.refusal or ""))],
-        paper,
+        writer,
         aside,
     )
 
 
-def write_rest(result: Any, paper: Paper, aside: Aside) -> None:
+def write_rest(result: Any, writer: AnswerWriter, aside: Aside) -> None:
     """What a chat's answer has beside the first text: calls of tools, further answers; and a word on a cut one."""
     for number, choice in enumerate(sorted(result.choices, key=lambda choice: choice.index)):
         if number:
-            paper.end()
-            paper.write("\n")
-            write_message(choice.message, paper, aside)
+            writer.end()
+            writer.write("\n")
+            write_message(choice.message, writer, aside)
         for call in choice.message.tool_calls or ():
-            paper.end()
-            Writer(sys.stdout).write(f"{call.to_json()}\n")
+            writer.end()
+            TextWriter(sys.stdout).write(f"{call.to_json()}\n")
 
 
 def note_cut(result: Any) -> None:

@@ -11,7 +11,7 @@ from support.batch_server import Server, check_complete, results, serving, write
 
 from headwater import AsyncInferenceClient
 from headwater.batch import GaveUp, RecordFailed, run_batch
-from headwater.batch.give_up import LINES, MOST_HELD, OUTAGE, Breaker
+from headwater.batch.give_up import MALFORMED_FACTOR, MOST_HELD_RESULTS, OUTAGE_SECONDS, GiveUpRule
 from headwater.batch.progress import BatchSummary
 from headwater.cli import main
 from headwater.errors import (
@@ -34,102 +34,102 @@ KEY, MISSING, WRONG, GONE, BROKEN = (
 )
 
 
-def told(breaker: Breaker[int], error: Exception | None, count: int, *, every: float = 0.0) -> list[int]:
+def told(rule: GiveUpRule[int], error: Exception | None, count: int, *, every: float = 0.0) -> list[int]:
     """What is written of so many results of one kind, which are numbered."""
-    return [result for number in range(count) for result in breaker.add(number, error, number * every)]
+    return [result for number in range(count) for result in rule.add(number, error, number * every)]
 
 
 @pytest.mark.parametrize("error", [KEY, MISSING, WRONG, GONE, MissingCredentialError("no")])
 def test_the_first_ones_that_all_fail_alike_trip_it_and_are_not_written(error: Exception) -> None:
-    breaker: Breaker[int] = Breaker(5, has_succeeded=False, now=0.0)
-    assert told(breaker, error, 4) == []
-    assert breaker.cause is None
-    assert told(breaker, error, 1) == []
-    assert breaker.cause is error
-    assert breaker.count == 5
-    assert told(breaker, error, 3) == []  # those under way
-    assert told(breaker, None, 2) == [0, 1]
-    assert told(breaker, error, 3) == []
-    assert breaker.release() == []
+    rule: GiveUpRule[int] = GiveUpRule(5, has_succeeded=False, now=0.0)
+    assert told(rule, error, 4) == []
+    assert rule.cause is None
+    assert told(rule, error, 1) == []
+    assert rule.cause is error
+    assert rule.count == 5
+    assert told(rule, error, 3) == []  # those under way
+    assert told(rule, None, 2) == [0, 1]
+    assert told(rule, error, 3) == []
+    assert rule.release() == []
 
 
 def test_a_success_lets_all_be_written_in_their_order() -> None:
-    breaker: Breaker[int] = Breaker(5, has_succeeded=False, now=0.0)
-    assert [breaker.add(number, KEY, 0.0) for number in range(4)] == [[]] * 4
-    assert breaker.add(4, None, 0.0) == [0, 1, 2, 3, 4]
-    assert breaker.add(5, KEY, 0.0) == []
-    assert breaker.release() == [5]
-    assert breaker.cause is None
+    rule: GiveUpRule[int] = GiveUpRule(5, has_succeeded=False, now=0.0)
+    assert [rule.add(number, KEY, 0.0) for number in range(4)] == [[]] * 4
+    assert rule.add(4, None, 0.0) == [0, 1, 2, 3, 4]
+    assert rule.add(5, KEY, 0.0) == []
+    assert rule.release() == [5]
+    assert rule.cause is None
 
 
 def test_failures_of_several_kinds_are_the_records_own() -> None:
-    breaker: Breaker[int] = Breaker(2, has_succeeded=False, now=0.0)
-    written = [breaker.add(number, (KEY, MISSING)[number % 2], 0.0) for number in range(10)]
+    rule: GiveUpRule[int] = GiveUpRule(2, has_succeeded=False, now=0.0)
+    written = [rule.add(number, (KEY, MISSING)[number % 2], 0.0) for number in range(10)]
     assert written == [[], *([number] for number in range(9))]
-    assert breaker.cause is None
+    assert rule.cause is None
 
 
 @pytest.mark.parametrize("error", [MISSING, WRONG, InvalidParameterError("no")])
 @pytest.mark.parametrize("earlier", [True, False])
 def test_once_anything_has_succeeded_a_record_fails_alone(error: Exception, earlier: bool) -> None:
-    breaker: Breaker[int] = Breaker(2, has_succeeded=earlier, now=0.0)
+    rule: GiveUpRule[int] = GiveUpRule(2, has_succeeded=earlier, now=0.0)
     if not earlier:
-        breaker.add(0, None, 0.0)
-    assert told(breaker, error, 500) == list(range(500))
+        rule.add(0, None, 0.0)
+    assert told(rule, error, 500) == list(range(500))
 
 
 def test_a_key_that_is_taken_back_in_the_middle_trips_it() -> None:
-    breaker: Breaker[int] = Breaker(3, has_succeeded=True, now=0.0)
-    assert told(breaker, None, 10) == list(range(10))
-    assert told(breaker, KEY, 3) == []
-    assert breaker.cause is KEY
+    rule: GiveUpRule[int] = GiveUpRule(3, has_succeeded=True, now=0.0)
+    assert told(rule, None, 10) == list(range(10))
+    assert told(rule, KEY, 3) == []
+    assert rule.cause is KEY
 
 
 @pytest.mark.parametrize("error", [GONE, BROKEN, RateLimitError("no")])
 def test_a_server_may_be_away_for_a_while(error: Exception) -> None:
-    breaker: Breaker[int] = Breaker(3, has_succeeded=False, now=0.0)
-    breaker.add(0, None, 100.0)
-    assert [breaker.add(number, error, 99.9 + OUTAGE) for number in range(10)] == [[]] * 10
-    assert breaker.cause is None
-    assert breaker.add(10, error, 100.0 + OUTAGE) == []
-    assert breaker.cause is error
+    rule: GiveUpRule[int] = GiveUpRule(3, has_succeeded=False, now=0.0)
+    rule.add(0, None, 100.0)
+    assert [rule.add(number, error, 99.9 + OUTAGE_SECONDS) for number in range(10)] == [[]] * 10
+    assert rule.cause is None
+    assert rule.add(10, error, 100.0 + OUTAGE_SECONDS) == []
+    assert rule.cause is error
 
 
 def test_what_the_map_lets_fail_after_it_has_waited_is_not_written() -> None:
     """A server that went away: nothing fails for minutes, and then everything at once."""
-    breaker: Breaker[int] = Breaker(20, has_succeeded=False, now=0.0)
-    breaker.add(0, None, 5.0)
-    assert [breaker.add(number, GONE, 125.0) for number in range(1000)] == [[]] * 1000
-    assert breaker.cause is GONE
-    assert breaker.count == 20
+    rule: GiveUpRule[int] = GiveUpRule(20, has_succeeded=False, now=0.0)
+    rule.add(0, None, 5.0)
+    assert [rule.add(number, GONE, 125.0) for number in range(1000)] == [[]] * 1000
+    assert rule.cause is GONE
+    assert rule.count == 20
 
 
 def test_failures_that_may_pass_are_of_one_kind() -> None:
-    breaker: Breaker[int] = Breaker(4, has_succeeded=True, now=0.0)
-    breaker.add(0, WRONG, 0.0)  # it has answered
+    rule: GiveUpRule[int] = GiveUpRule(4, has_succeeded=True, now=0.0)
+    rule.add(0, WRONG, 0.0)  # it has answered
     for number in range(4):
-        assert breaker.add(number, (BROKEN, GONE)[number % 2], number * OUTAGE) == []
-    assert breaker.cause is GONE
+        assert rule.add(number, (BROKEN, GONE)[number % 2], number * OUTAGE_SECONDS) == []
+    assert rule.cause is GONE
 
 
 def test_what_is_held_is_bounded() -> None:
-    breaker: Breaker[int] = Breaker(3, has_succeeded=True, now=0.0)
-    assert told(breaker, BROKEN, MOST_HELD + 7) == list(range(7))
-    assert breaker.release() == list(range(7, MOST_HELD + 7))
+    rule: GiveUpRule[int] = GiveUpRule(3, has_succeeded=True, now=0.0)
+    assert told(rule, BROKEN, MOST_HELD_RESULTS + 7) == list(range(7))
+    assert rule.release() == list(range(7, MOST_HELD_RESULTS + 7))
 
 
 def test_of_lines_that_are_wrong_by_themselves_it_takes_more() -> None:
-    breaker: Breaker[int] = Breaker(2, has_succeeded=False, now=0.0)
-    told(breaker, InvalidParameterError("no"), 2 * LINES - 1)
-    assert breaker.cause is None
-    told(breaker, InvalidParameterError("no"), 1)
-    assert breaker.cause is not None
+    rule: GiveUpRule[int] = GiveUpRule(2, has_succeeded=False, now=0.0)
+    told(rule, InvalidParameterError("no"), 2 * MALFORMED_FACTOR - 1)
+    assert rule.cause is None
+    told(rule, InvalidParameterError("no"), 1)
+    assert rule.cause is not None
 
 
 def test_without_a_number_nothing_is_held() -> None:
-    breaker: Breaker[int] = Breaker(None, has_succeeded=False, now=0.0)
-    assert told(breaker, KEY, 100) == list(range(100))
-    assert breaker.cause is None
+    rule: GiveUpRule[int] = GiveUpRule(None, has_succeeded=False, now=0.0)
+    assert told(rule, KEY, 100) == list(range(100))
+    assert rule.cause is None
 
 
 # a run
