@@ -139,7 +139,7 @@ def test_a_run_may_be_left_by_another_thread(server: faults.FaultServer) -> None
             next(run_)
         with ThreadPoolExecutor(1) as threads:
             waiting = threads.submit(next, run_, "ended")
-            while not run_._run._busy:
+            while not run_._run._driver.busy:
                 time.sleep(0.001)
             run_.close()
             outcome = waiting.exception(SOON) or waiting.result()

@@ -134,11 +134,11 @@ class Records:
             run = self._start(request, client_of(request.provider))
             body = await self._body(request, await run.result(), item)
             meta.input_tokens, meta.output_tokens = usage_of(body)
-            members = success(custom_id_of(item), run.request_id, body, run._plan.credentials.redact)
+            members = success(custom_id_of(item), run.request_id, body, run.redact)
         except BaseException as caught:  # noqa: BLE001 - a mistake of ours with one record is no reason to lose the others
             error = wrong = own(caught)
             meta.error = type(wrong).__name__
-            members = failure(custom_id_of(item), wrong, run._plan.credentials.redact if run else str)
+            members = failure(custom_id_of(item), wrong, run.redact if run else str)
         if run is not None:
             meta.attempts, meta.provider, meta.model = len(run.attempts), run.provider, run.model or meta.model
             meta.answered, meta.first_event = run.timings.answered, run.timings.first_event

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 from ..auth.secret import Kept, Secret, check_headers, hidden
 from ..engine.deadlines import Timeout
 from ..engine.engine import Engine
-from ..engine.facts import Plan
+from ..engine.facts import CallRequest, Plan
 from ..engine.input_policy import DEFAULT as ANYTHING
 from ..engine.input_policy import InputPolicy
 from ..engine.retry import Retries
@@ -260,13 +260,17 @@ class Client(Tasks, Options):
         given.pop("stream", None)
         options = taken(given, len(self._router.names))
         task = declaration.name
-        turns = self._engine.turns(self._router.names, (task, given.get("model")))
-        prepare, engine = partial(self._prepare, task, given, stream, options), self._engine
-        limits, after = options.limits(self._timeout), self._hedge_after
-        name, parts = declaration.method, declaration.elements if stream else None
-        return AsyncRun(
-            engine, name, prepare, show, timeout=limits, turns=turns, hedge_after=after, pace=pace, elements=parts
+        request = CallRequest(
+            task=declaration.method,
+            prepare=partial(self._prepare, task, given, stream, options),
+            timeout=options.limits(self._timeout),
+            failover=self._engine.turns(self._router.names, (task, given.get("model"))),
+            hedge_after=self._hedge_after,
+            throttle=pace,
+            show=show,
+            elements=declaration.elements if stream else None,
         )
+        return AsyncRun(self._engine, request)
 
     async def _prepare(self, task: str, given: dict[str, Any], stream: bool, options: OwnOptions, index: int) -> Plan:
         there = await self._router.to(task, given.get("model"), index)
@@ -285,7 +289,7 @@ class Client(Tasks, Options):
             there = await self._router.for_flow(task, model, flow, at_hub=at_hub)
             return self._plan(task, there, {}, False, options)
 
-        return AsyncRun(self._engine, task, prepare, timeout=options.limits(self._timeout))
+        return AsyncRun(self._engine, CallRequest(task=task, prepare=prepare, timeout=options.limits(self._timeout)))
 
     def _resume(self, job: Job, given: Mapping[str, Any]) -> AsyncRun[Any, Any]:
         options = taken(dict(given))
@@ -293,8 +297,8 @@ class Client(Tasks, Options):
         async def prepare(_: int) -> Plan:
             return self._plan(job.task, await self._router.for_job(job), {}, False, options)
 
-        parts, limits = elements_of(job.task), options.limits(self._timeout)
-        return AsyncRun(self._engine, job.task, prepare, timeout=limits, elements=parts)
+        limits, elements = options.limits(self._timeout), elements_of(job.task)
+        return AsyncRun(self._engine, CallRequest(task=job.task, prepare=prepare, timeout=limits, elements=elements))
 
     def _plan(self, task: str, there: Destination, given: dict[str, Any], stream: bool, options: OwnOptions) -> Plan:
         limits = options.limits(self._timeout)

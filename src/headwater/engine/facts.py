@@ -1,7 +1,8 @@
-"""What is given to a run (a plan), and what is known when it is over (facts)."""
+"""A call as values: what is asked for (a request), how it is done (a plan), what is known when it is over (facts)."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
@@ -10,7 +11,9 @@ from ..auth.credentials import Credentials
 from ..errors import Attempt
 from ..protocol.flow import Flow
 from .deadlines import DEFAULT, Timeout
+from .failover import Turns
 from .retry import Retries
+from .throttle import Pace
 
 Outcome: TypeAlias = Literal["complete", "error", "truncated", "cancelled", "detached", "unknown"]
 """How a run ended. `cancelled`: left early, and the far side knows; `detached`: left early, its job goes on;
@@ -44,6 +47,25 @@ class Plan(msgspec.Struct, kw_only=True):
 
 
 UNPREPARED: Final = Plan(task="")
+
+
+class CallRequest(msgspec.Struct, kw_only=True):
+    """The arguments of one call, whoever performs it. `task` is what messages call it.
+
+    `prepare(index)` gives the plan for the provider of that place in the caller's list, and `failover` says who may be
+    asked in turn (default: the first one alone). `hedge_after`: the seconds after which a second attempt is worth its
+    price. `throttle` holds the attempts back (default: the engine's). `show` makes of an event what the caller sees,
+    and `elements` are the events that are handed over, at its end, of a result that came in one.
+    """
+
+    task: str
+    prepare: Callable[[int], Awaitable[Plan]]
+    timeout: Timeout = DEFAULT
+    failover: Turns | None = None
+    hedge_after: float | None = None
+    throttle: Pace | None = None
+    show: Callable[[Any], Any] | None = None
+    elements: Callable[[Any], list[Any]] | None = None
 
 
 class Timings(msgspec.Struct, frozen=True, gc=False):

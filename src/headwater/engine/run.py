@@ -1,6 +1,6 @@
 """One call, as its caller sees it: a context manager, an iterator of events, a result, and what is known of it.
 
-A run is read by one task at a time. Leaving it in any way closes its socket. How it advances is `pulling`'s.
+A run is read by one task at a time. Leaving it in any way closes its socket. Its driver advances it.
 """
 
 from __future__ import annotations
@@ -13,18 +13,19 @@ from types import TracebackType
 from typing import Any, Generic, Self, TypeVar, cast
 
 from ..errors import Attempt, HeadwaterError
-from ..protocol.events import Transferred
+from ..protocol.events import Job, Transferred
 from ..protocol.flow import END
-from .driver import process
-from .facts import Timings
-from .hedging import Hedged
+from .driver import CallDriver, another_reader, was_left
+from .engine import Engine
+from .facts import CallRequest, Facts, Outcome, Timings
+from .hedge import Hedge
 from .save import SavedFile
 
 E = TypeVar("E")
 R = TypeVar("R")
 
 
-class AsyncRun(Hedged, Generic[E, R]):
+class AsyncRun(Generic[E, R]):
     """A call under way: a context manager, and an iterator of its events.
 
     `async for event in run` hands over events as they come; `await run.result()` reads to the end and returns what the
@@ -36,62 +37,91 @@ class AsyncRun(Hedged, Generic[E, R]):
     run is left, and reading it is a `ClosedError`, as it is after `close()`; it never looks like an end.
     """
 
+    _hedge: Hedge | None = None
+
+    def __init__(self, engine: Engine, request: CallRequest) -> None:
+        self._driver = CallDriver(engine, request)
+        self._show = request.show
+        if request.hedge_after is not None:
+            self._hedge = Hedge(engine, request, self._driver)
+
     # -- what is known about it
+
+    @property
+    def facts(self) -> Facts:
+        """What is known of the call, as a value that outlives the run."""
+        return self._driver.facts
+
+    @property
+    def job(self) -> Job | None:
+        """The provider's job, once it was taken."""
+        return self._driver.job
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """How the run ended; None before that."""
+        return self._driver.outcome
 
     @property
     def provider(self) -> str:
         """The provider that was asked."""
-        return self._plan.provider
+        return self._driver.plan.provider
 
     @property
     def model(self) -> str | None:
         """The model, as the caller named it."""
-        return self._plan.model
+        return self._driver.plan.model
 
     @property
     def attempts(self) -> tuple[Attempt, ...]:
         """Every try so far."""
-        return tuple(self._exchange.attempts)
+        return tuple(self._driver.requester.attempts)
 
     @property
     def headers(self) -> dict[str, str]:
         """The newest answer's headers, by lower-case name."""
-        return self._exchange.headers
+        return self._driver.requester.headers
 
     @property
     def status(self) -> int:
         """The newest answer's HTTP status; 0 before there is one."""
-        return self._exchange.status
+        return self._driver.requester.status
 
     @property
     def upload(self) -> Transferred | None:
         """How much of a large body has been sent; None where the newest request has none."""
-        body = self._exchange.upload
+        body = self._driver.requester.upload
         return None if body is None else Transferred("upload", body.sent, body.length)
 
     @property
     def request_id(self) -> str | None:
         """The server's name for the newest request."""
-        return self._exchange.request_id
+        return self._driver.requester.request_id
 
     @property
     def timings(self) -> Timings:
         """Seconds from the call's start to what has happened so far."""
-        return self._exchange.timings(self._first_at, self._ended_at)
+        return self._driver.timings
 
     @property
     def bytes(self) -> int:
         """Decoded bytes received for the newest answer."""
-        return self._exchange.size if self._events is None else self._events.size
+        driver = self._driver
+        return driver.requester.size if driver.events is None else driver.events.size
 
     @property
     def partial(self) -> R | None:
         """What has come so far, folded as the result would be; None before the first event of a stream."""
-        if self._state == "done":
-            return cast("R", self._value())
-        if self._events is None or not self._events.count:
+        driver = self._driver
+        if driver.state == "done":
+            return cast("R", driver.value())
+        if driver.events is None or not driver.events.count:
             return None
-        return cast("R", self._events.fold.result())
+        return cast("R", driver.events.fold.result())
+
+    def redact(self, text: str) -> str:
+        """The text with the call's credentials masked."""
+        return self._driver.plan.credentials.redact(text)
 
     # -- reading it
 
@@ -99,9 +129,11 @@ class AsyncRun(Hedged, Generic[E, R]):
         return self
 
     async def __anext__(self) -> E:
-        event = None if self._events is None or self._waiting else self._events.take()
+        driver = self._driver
+        events = driver.events
+        event = None if events is None or driver.waiting else events.take()
         if event is None:
-            event = await self._pull()
+            event = await (driver.next_event() if self._hedge is None else self._next_event())
             if event is END:
                 raise StopAsyncIteration
         shown: E = event if self._show is None else self._show(event)
@@ -112,11 +144,12 @@ class AsyncRun(Hedged, Generic[E, R]):
 
         Cancelled, it leaves the run: it is the call, and nobody may be there to read on.
         """
-        while await self._pulled() is not END:
-            if self._events is not None:
-                while self._events.take() is not None:
+        while await self._next_or_leave() is not END:
+            events = self._driver.events
+            if events is not None:
+                while events.take() is not None:
                     pass
-        return cast("R", self._value())
+        return cast("R", self._driver.value())
 
     async def save(self, path: str | os.PathLike[str], *, each: Callable[[E], object] | None = None) -> Path:
         """Read to the end with the result written to a file, and return its path.
@@ -128,7 +161,7 @@ class AsyncRun(Hedged, Generic[E, R]):
         image, sound or video.
         """
         async with SavedFile(path) as file:
-            self._file = file
+            self._driver.file, self._hedge = file, None
             try:
                 async for event in self:
                     if each is not None:
@@ -137,38 +170,67 @@ class AsyncRun(Hedged, Generic[E, R]):
                 await self.close()
                 raise
             finally:
-                self._file = None
+                self._driver.file = None
             return await file.keep(await self.result())
-
-    async def _pulled(self) -> Any:
-        try:
-            return await self._pull()
-        except HeadwaterError:
-            raise
-        except BaseException:
-            await self.close()
-            raise
 
     async def drain(self) -> list[E]:
         """At least one event, and all others that are there already; [] at the end."""
-        event = await self._pull()
+        event = await self._next_event()
         if event is END:
             return []
-        events = [event, *self._waiting]
-        self._waiting.clear()
-        while self._events is not None and (event := self._events.take()) is not None:
-            events.append(event)
-        return events if self._show is None else [self._show(event) for event in events]
+        driver = self._driver
+        read = [event, *driver.waiting]
+        driver.waiting.clear()
+        while driver.events is not None and (event := driver.events.take()) is not None:
+            read.append(event)
+        return read if self._show is None else [self._show(event) for event in read]
 
     async def start(self) -> Self:
         """Wait until there is an event to hand over, or the end; an early failure is raised here.
 
         Cancelled, it leaves the run.
         """
-        event = await self._pulled()
+        event = await self._next_or_leave()
         if event is not END:
-            self._waiting.insert(0, event)
+            self._driver.put_back(event)
         return self
+
+    async def _next_event(self) -> Any:
+        """The next event, END at the end; the first one of a call that may be hedged is raced for."""
+        hedge = self._hedge
+        if hedge is not None:
+            if hedge.running:
+                raise another_reader()
+            try:
+                await hedge.run()
+            finally:
+                self._driver, self._hedge = hedge.winner, None
+            if hedge.left:
+                raise was_left()
+        return await self._driver.next_event()
+
+    async def _next_or_leave(self) -> Any:
+        try:
+            return await self._next_event()
+        except HeadwaterError:
+            raise
+        except BaseException:
+            await self.close()
+            raise
+
+    # -- leaving it
+
+    async def close(self) -> None:
+        """Leave the run: its socket is closed, and its job cancelled. Idempotent.
+
+        In a forked child it does nothing: the run goes on in the parent.
+        """
+        if self._hedge is not None and not self._driver.is_forked:
+            self._hedge.leave()
+            self._driver, self._hedge = self._hedge.winner, None
+        await self._driver.close()
+
+    aclose = close
 
     async def __aenter__(self) -> Self:
         return self
@@ -179,14 +241,14 @@ class AsyncRun(Hedged, Generic[E, R]):
         await self.close()
 
     def __del__(self) -> None:
-        exchange = getattr(self, "_exchange", None)
-        events = getattr(self, "_events", None) or getattr(exchange, "opened", None)
-        mine = self._process is process()
-        if events is not None and mine and self._state == "open" and not events.over:
-            events.incoming.drop()
-            warnings.warn(
-                f"a stream of {self._task} was dropped before its end; use it as a context manager",
-                ResourceWarning,
-                stacklevel=2,
-                source=self,
-            )
+        driver = getattr(self, "_driver", None)
+        events = None if driver is None else driver.events or driver.requester.opened
+        if events is None or driver is None or driver.state != "open" or driver.is_forked or events.over:
+            return
+        events.incoming.drop()
+        warnings.warn(
+            f"a stream of {driver.task} was dropped before its end; use it as a context manager",
+            ResourceWarning,
+            stacklevel=2,
+            source=self,
+        )
