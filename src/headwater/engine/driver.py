@@ -177,7 +177,7 @@ class CallDriver:
             raise another_reader()
         if self.state == "new":
             self._process = process()
-        elif self.is_forked:
+        elif self._process is not _HERE[0] and self.is_forked:
             raise ForkedClientError(
                 "this stream belongs to the process that was forked; start one of this process's own"
             )
