@@ -29,7 +29,7 @@ from headwater import (
     ServerError,
     Timeout,
 )
-from headwater.engine.retry import Quota, Raise, Retries, Retry, decide
+from headwater.engine.retry import Raise, Retries, Retry, RetryBudget, decide
 
 MESSAGES = [{"role": "user", "content": "hi"}]
 JSON = b'{"id":"1","choices":[{"index":0,"message":{"role":"assistant","content":"w"},"finish_reason":"stop"}]}'
@@ -408,16 +408,16 @@ def test_the_quota_stops_a_storm() -> None:
         made = client(transport)
         for _ in range(500):
             await fails(made)
-        assert len(transport.requests) <= 500 + Quota.FULL // Quota.COST
+        assert len(transport.requests) <= 500 + RetryBudget.FULL // RetryBudget.COST
 
     in_virtual_time(body)
 
 
 def test_the_quota_comes_back_with_calls_that_work() -> None:
-    quota = Quota()
+    quota = RetryBudget()
     while quota.take(error_with(ServerError)):
         pass
     assert quota.tokens == 0
-    for _ in range(Quota.FULL * 2):
+    for _ in range(RetryBudget.FULL * 2):
         quota.succeed()
-    assert quota.tokens == Quota.FULL
+    assert quota.tokens == RetryBudget.FULL

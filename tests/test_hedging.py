@@ -28,7 +28,7 @@ from headwater import (
     Timeout,
 )
 from headwater.emulator import faults
-from headwater.engine.retry import Hedges, Quota
+from headwater.engine.retry import HedgeBudget, RetryBudget
 
 pytestmark = pytest.mark.anyio
 
@@ -379,12 +379,12 @@ async def test_an_empty_budget_hedges_nothing(driver: Driver) -> None:
 
 
 def test_the_budget_by_itself() -> None:
-    hedges, taken = Hedges(), 0
+    hedges, taken = HedgeBudget(), 0
     for call in range(1, 1001):
         hedges.called()
         taken += hedges.take()
         assert taken <= 1 + call / 10
-        assert 0 <= hedges.tokens <= Hedges.FULL
+        assert 0 <= hedges.tokens <= HedgeBudget.FULL
     assert taken > 85
 
 
@@ -397,7 +397,7 @@ async def test_an_empty_quota_hedges_nothing(driver: Driver) -> None:
         with pytest.raises(InferenceTimeoutError):
             await client.chat_completion(QUESTION)
     assert len(server.asked) == 1
-    assert quota.tokens < Quota.COST
+    assert quota.tokens < RetryBudget.COST
 
 
 @pytest.mark.parametrize("wrong", [0, -1, True, "1", float("inf"), float("nan")])
@@ -535,7 +535,7 @@ async def test_a_first_that_loses_again_and_again_is_skipped(driver: Driver) -> 
 
     server = Server(act)
     async with client_of(driver, server, provider=two()) as client:
-        engine_of(client).hedges.tokens = Hedges.FULL
+        engine_of(client).hedges.tokens = HedgeBudget.FULL
         for _ in range(3):
             assert (await client.chat_completion(QUESTION)).facts.hedged
         server.asked.clear()

@@ -20,7 +20,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from headwater import errors as e
-from headwater.engine.retry import LONGEST_WAIT, RAISE, Quota, Retries, Retry, decide, is_worth_another_provider
+from headwater.engine.retry import (
+    LONGEST_WAIT_SECONDS,
+    RAISE,
+    Retries,
+    Retry,
+    RetryBudget,
+    decide,
+    is_worth_another_provider,
+)
 from headwater.protocol.flow import Reply
 from headwater.responses.refusal import in_band, refusal, retry_after
 
@@ -255,7 +263,7 @@ def test_a_wait_too_long_or_no_number_is_raised_with_what_was_asked(seconds: flo
 def test_a_day_is_not_waited_for(text: str) -> None:
     error = refused(429, {"retry-after": text})
     assert error.retry_after is not None
-    assert error.retry_after > LONGEST_WAIT
+    assert error.retry_after > LONGEST_WAIT_SECONDS
     assert after(error) is None
 
 
@@ -284,7 +292,7 @@ class QuotaMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.quota = Quota()
+        self.quota = RetryBudget()
         self.tokens = 500
 
     @rule(error=st.sampled_from([e.ServerError("m"), e.ConnectionLostError("m"), e.RateLimitError("m")]))
@@ -334,7 +342,7 @@ def hasty_threads() -> Iterator[None]:
 
 
 def test_no_token_is_lost_or_made_by_threads(hasty_threads: None) -> None:
-    quota, rounds, seen, paid = Quota(), 2000, set(), []
+    quota, rounds, seen, paid = RetryBudget(), 2000, set(), []
     start = threading.Barrier(8)
     kinds = [e.ServerError("m"), e.ConnectError("m")]
 
@@ -357,7 +365,7 @@ def test_no_token_is_lost_or_made_by_threads(hasty_threads: None) -> None:
 
 
 def test_it_never_leaves_its_bounds_under_threads(hasty_threads: None) -> None:
-    quota, outside = Quota(), []
+    quota, outside = RetryBudget(), []
     start = threading.Barrier(8)
 
     def work(number: int) -> None:
@@ -379,7 +387,7 @@ def test_it_never_leaves_its_bounds_under_threads(hasty_threads: None) -> None:
 
 
 def test_it_fills_up_one_call_at_a_time() -> None:
-    quota = Quota()
+    quota = RetryBudget()
     while quota.take(e.ServerError("m")):
         pass
     levels = []

@@ -10,7 +10,7 @@ import pytest
 from support.retry_storm import Storm
 
 from headwater import errors as e
-from headwater.engine.retry import Quota, Retries
+from headwater.engine.retry import Retries, RetryBudget
 from headwater.protocol.flow import Reply
 from headwater.responses.refusal import refusal
 
@@ -49,7 +49,7 @@ def test_a_dead_server_sees_a_tenth_more_at_most(failure: str, latency: float, m
     assert len(storm.calls) >= CALLERS
     assert not any(call.worked for call in storm.calls)
     assert storm.amplification <= 1.1
-    assert storm.quota.tokens < Quota.COST_CONNECT
+    assert storm.quota.tokens < RetryBudget.COST_CONNECT
 
 
 def test_most_calls_work_within_five_seconds_of_its_return() -> None:
@@ -90,7 +90,7 @@ def test_a_server_that_fails_at_times_is_not_stormed_either(share: float) -> Non
 
 def test_the_quota_is_full_again_after_five_hundred_calls() -> None:
     storm = Storm(down_for(5.0, FAILURES["500"]), callers=CALLERS, seconds=8.0, latency=0.25)
-    assert storm.quota.tokens == Quota.FULL
+    assert storm.quota.tokens == RetryBudget.FULL
 
 
 def test_those_who_come_back_do_not_come_all_at_once() -> None:

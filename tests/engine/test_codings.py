@@ -16,7 +16,7 @@ from support.drivers import Driver
 from support.memory_transport import SSE, Answer, Memory
 
 from headwater import DecodeError, HeadwaterError, InvalidRequestError, ResponseTooLargeError, TransportError
-from headwater.engine.codings import BARREN, Unpack, coding_of
+from headwater.engine.codings import BARREN_BYTES, Unpack, coding_of
 from headwater.errors import ConnectionLostError, UnexpectedContentError
 
 MESSAGES = [{"role": "user", "content": "hi"}]
@@ -95,7 +95,7 @@ def test_what_is_no_member_at_the_end(pack: tuple[str, Pack]) -> None:
 
 @pytest.mark.parametrize("barren", [bytes(64 * 1024), gzip.compress(b"") * 3000], ids=["zeros", "empty members"])
 def test_what_yields_nothing_ends(barren: bytes) -> None:
-    pieces = [barren] * (BARREN // len(barren) + 2)
+    pieces = [barren] * (BARREN_BYTES // len(barren) + 2)
     with pytest.raises(DecodeError):
         unpack("gzip", gzip.compress(b"a"), *pieces)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from support.drivers import Driver
-from support.file_server import ANYWHERE, PNG, FileServer, exchange
+from support.file_server import ANYWHERE, PNG, FileServer, requester
 from support.memory_transport import Answer, Memory, in_turn
 
 from headwater.engine.download import Download, fetch
@@ -43,14 +43,14 @@ def result(url: str, **more: Any) -> Fetch:
 
 async def test_a_result_is_media_with_its_type(server: FileServer) -> None:
     server.pages["/v"] = (200, {"content-type": "application/octet-stream"}, VIDEO)
-    media = await fetch(exchange(), result(f"{server.url}/v", mime_type="video/mp4"))
+    media = await fetch(requester(), result(f"{server.url}/v", mime_type="video/mp4"))
     assert isinstance(media, Media)
     assert (media == VIDEO, media.mime_type) == (True, "video/mp4")
 
 
 async def test_progress_is_told_and_ends_with_the_whole(server: FileServer) -> None:
     server.pages["/v"] = (200, {}, VIDEO)
-    download, told = Download(exchange(), result(f"{server.url}/v")), []
+    download, told = Download(requester(), result(f"{server.url}/v")), []
     while (event := await download.more()) is not None:
         told.append(event)
     assert len(told) >= 2
@@ -60,10 +60,10 @@ async def test_progress_is_told_and_ends_with_the_whole(server: FileServer) -> N
 
 async def test_the_credential_goes_to_the_provider_alone(server: FileServer) -> None:
     server.pages |= {"/v": (302, {"location": "/w"}, b""), "/w": (200, {}, PNG)}
-    await fetch(exchange(origin=server.url), result(f"{server.url}/v"))
+    await fetch(requester(origin=server.url), result(f"{server.url}/v"))
     assert [headers.get("authorization") for _, headers, _ in server.seen] == ["Bearer sk-very-secret"] * 2
     server.seen.clear()
-    await fetch(exchange(origin="https://api.example"), result(f"{server.url}/v"))
+    await fetch(requester(origin="https://api.example"), result(f"{server.url}/v"))
     assert not any({"authorization", "x-mine"} & headers.keys() for _, headers, _ in server.seen)
 
 
@@ -71,7 +71,7 @@ async def test_no_credential_follows_a_redirect_elsewhere() -> None:
     memory = in_turn(
         Answer(status=307, headers={"location": "https://cdn.example/v?sig=1"}), Answer(PNG, content_type="image/png")
     )
-    call = exchange(origin="https://api.example", transport=lambda _: memory)
+    call = requester(origin="https://api.example", transport=lambda _: memory)
     assert await fetch(call, result("https://api.example/v")) == PNG
     first, second = (dict(sent.headers) for sent in memory.requests)
     assert "authorization" in first
@@ -94,7 +94,7 @@ async def test_no_credential_follows_a_redirect_elsewhere() -> None:
 )
 async def test_what_is_no_result_is_an_error(answer: Callable[[], Answer], kind: type[Exception]) -> None:
     memory = Memory(lambda _: answer())
-    call = exchange(transport=lambda _: memory, retries=0)
+    call = requester(transport=lambda _: memory, retries=0)
     with pytest.raises(kind):
         await fetch(call, result("https://cdn.example/v"))
     assert memory.open() == []
@@ -103,13 +103,13 @@ async def test_what_is_no_result_is_an_error(answer: Callable[[], Answer], kind:
 async def test_more_than_three_redirects_are_none(server: FileServer) -> None:
     server.pages["/v"] = (302, {"location": "/v"}, b"")
     with pytest.raises(RedirectError):
-        await fetch(exchange(), result(f"{server.url}/v"))
+        await fetch(requester(), result(f"{server.url}/v"))
     assert len(server.seen) == 4
 
 
 async def test_a_post_is_not_redirected() -> None:
     memory = in_turn(Answer(status=302, headers={"location": "/w"}))
-    call = exchange(transport=lambda _: memory)
+    call = requester(transport=lambda _: memory)
     with pytest.raises(RedirectError):
         await fetch(call, Fetch(request=Request(method="POST", url="https://cdn.example/v", body=b"{}")))
 
@@ -117,23 +117,23 @@ async def test_a_post_is_not_redirected() -> None:
 async def test_a_result_inside_is_refused_unless_it_is_the_providers_own(server: FileServer) -> None:
     server.pages["/v"] = (200, {}, PNG)
     with pytest.raises(UnexpectedContentError, match="loopback"):
-        await fetch(exchange(InputPolicy(), origin="https://api.example"), result(f"{server.url}/v"))
+        await fetch(requester(InputPolicy(), origin="https://api.example"), result(f"{server.url}/v"))
     assert server.seen == []
-    assert await fetch(exchange(InputPolicy(), origin=server.url), result(f"{server.url}/v")) == PNG
+    assert await fetch(requester(InputPolicy(), origin=server.url), result(f"{server.url}/v")) == PNG
 
 
 async def test_a_download_that_is_cut_begins_anew() -> None:
     memory = in_turn(
         Answer(PNG[:20], ConnectionLostError("cut"), content_type="image/png"), Answer(PNG, content_type="")
     )
-    call = exchange(transport=lambda _: memory)
+    call = requester(transport=lambda _: memory)
     assert await fetch(call, result("https://cdn.example/v")) == PNG
     assert [type(attempt.error) for attempt in call.attempts] == [ConnectionLostError]
 
 
 async def test_a_result_over_the_limit_says_what_to_do() -> None:
     memory = in_turn(Answer(PNG, content_type="image/png"))
-    call = exchange(InputPolicy(limit=10), transport=lambda _: memory)
+    call = requester(InputPolicy(limit=10), transport=lambda _: memory)
     with pytest.raises(ResponseTooLargeError, match=r"save\(path\)"):
         await fetch(call, result("https://cdn.example/v"))
     assert memory.open() == []

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 from headwater import errors as e
 from headwater.engine.failover import (
-    FAILURES,
-    FIRST,
-    LONGEST,
-    REMEMBERED,
-    STAY,
+    FAILURES_TO_OPEN,
+    FIRST_OPEN_SECONDS,
+    LONGEST_OPEN_SECONDS,
+    REMEMBERED_TASKS,
+    STAY_SECONDS,
     Breaker,
+    FailoverPlan,
     Health,
-    Turns,
     is_the_providers,
 )
 
@@ -44,8 +44,8 @@ def health(clock: Clock) -> Health:
     return Health(clock)
 
 
-def turns(health: Health, names: tuple[str, ...] = NAMES) -> Turns:
-    return Turns(health, names, KEY)
+def turns(health: Health, names: tuple[str, ...] = NAMES) -> FailoverPlan:
+    return FailoverPlan(health, names, KEY)
 
 
 def asked(health: Health, *fail: str, names: tuple[str, ...] = NAMES) -> list[str]:
@@ -62,7 +62,7 @@ def asked(health: Health, *fail: str, names: tuple[str, ...] = NAMES) -> list[st
 
 def trip(health: Health, *names: str) -> None:
     for name in names:
-        for _ in range(FAILURES):
+        for _ in range(FAILURES_TO_OPEN):
             asked(health, name, names=(name,))
 
 
@@ -71,13 +71,13 @@ def trip(health: Health, *names: str) -> None:
 
 def test_it_opens_after_failures_in_a_row() -> None:
     breaker = Breaker()
-    for _ in range(FAILURES - 1):
+    for _ in range(FAILURES_TO_OPEN - 1):
         breaker.failed(_ticket(breaker, 0.0), 0.0)
     breaker.worked(_ticket(breaker, 0.0))
-    for _ in range(FAILURES):
+    for _ in range(FAILURES_TO_OPEN):
         breaker.failed(_ticket(breaker, 0.0), 0.0)
     assert breaker.enter(0.0) is None
-    assert breaker.enter(FIRST - 0.001) is None
+    assert breaker.enter(FIRST_OPEN_SECONDS - 0.001) is None
 
 
 def _ticket(breaker: Breaker, now: float) -> int:
@@ -88,17 +88,17 @@ def _ticket(breaker: Breaker, now: float) -> int:
 
 def opened() -> Breaker:
     breaker = Breaker()
-    for _ in range(FAILURES):
+    for _ in range(FAILURES_TO_OPEN):
         breaker.failed(_ticket(breaker, 0.0), 0.0)
     return breaker
 
 
 def test_half_open_it_lets_one_probe_through() -> None:
     breaker = opened()
-    probe = _ticket(breaker, FIRST)
-    assert breaker.enter(FIRST) is None
+    probe = _ticket(breaker, FIRST_OPEN_SECONDS)
+    assert breaker.enter(FIRST_OPEN_SECONDS) is None
     breaker.worked(probe)
-    assert [breaker.enter(FIRST) for _ in range(3)] == [_ticket(breaker, FIRST)] * 3
+    assert [breaker.enter(FIRST_OPEN_SECONDS) for _ in range(3)] == [_ticket(breaker, FIRST_OPEN_SECONDS)] * 3
 
 
 def test_a_probe_that_fails_opens_it_for_longer_up_to_a_limit() -> None:
@@ -108,37 +108,44 @@ def test_a_probe_that_fails_opens_it_for_longer_up_to_a_limit() -> None:
         now += breaker.seconds
         assert breaker.enter(now - 0.001) is None
         breaker.failed(_ticket(breaker, now), now)
-    assert waits == [min(FIRST * 2**n, LONGEST) for n in range(10)]
+    assert waits == [min(FIRST_OPEN_SECONDS * 2**n, LONGEST_OPEN_SECONDS) for n in range(10)]
 
 
 def test_a_probe_that_is_never_heard_of_is_followed_by_another() -> None:
     breaker = opened()
-    lost = _ticket(breaker, FIRST)
-    second = _ticket(breaker, 2 * FIRST)
-    breaker.failed(lost, 2 * FIRST)
-    assert breaker.seconds == FIRST
+    lost = _ticket(breaker, FIRST_OPEN_SECONDS)
+    second = _ticket(breaker, 2 * FIRST_OPEN_SECONDS)
+    breaker.failed(lost, 2 * FIRST_OPEN_SECONDS)
+    assert breaker.seconds == FIRST_OPEN_SECONDS
     breaker.worked(second)
     assert breaker.seconds == 0
 
 
 def test_what_began_before_it_opened_says_nothing() -> None:
     breaker = Breaker()
-    before = [_ticket(breaker, 0.0) for _ in range(FAILURES + 2)]
-    for ticket in before[:FAILURES]:
+    before = [_ticket(breaker, 0.0) for _ in range(FAILURES_TO_OPEN + 2)]
+    for ticket in before[:FAILURES_TO_OPEN]:
         breaker.failed(ticket, 0.0)
     breaker.failed(before[-2], 1.0)
     breaker.worked(before[-1])
-    assert breaker.until == FIRST
+    assert breaker.until == FIRST_OPEN_SECONDS
     assert breaker.enter(1.0) is None
 
 
 @pytest.mark.parametrize(
     ("wait", "seconds"),
-    [(30.0, 30.0), (1.0, FIRST), (None, FIRST), (1e9, LONGEST), (float("inf"), LONGEST), (float("nan"), FIRST)],
+    [
+        (30.0, 30.0),
+        (1.0, FIRST_OPEN_SECONDS),
+        (None, FIRST_OPEN_SECONDS),
+        (1e9, LONGEST_OPEN_SECONDS),
+        (float("inf"), LONGEST_OPEN_SECONDS),
+        (float("nan"), FIRST_OPEN_SECONDS),
+    ],
 )
 def test_it_stays_open_as_long_as_the_provider_asks(wait: float | None, seconds: float) -> None:
     breaker = Breaker()
-    for _ in range(FAILURES):
+    for _ in range(FAILURES_TO_OPEN):
         breaker.failed(_ticket(breaker, 0.0), 0.0, wait)
     assert breaker.seconds == seconds
 
@@ -146,9 +153,9 @@ def test_it_stays_open_as_long_as_the_provider_asks(wait: float | None, seconds:
 @settings(max_examples=300)
 @given(st.lists(st.tuples(st.sampled_from(["enter", "worked", "failed", "lost"]), st.floats(0, 20)), max_size=80))
 def test_whatever_happens(steps: list[tuple[str, float]]) -> None:
-    """Open at most `LONGEST`; never refused when `until` has come; one probe in `seconds`; closed after its success."""
+    """Open at most `LONGEST_OPEN_SECONDS`; never refused when `until` has come; one probe in `seconds`; closed after its success."""
     breaker, now, under_way = Breaker(), 0.0, [0]
-    probed = -LONGEST
+    probed = -LONGEST_OPEN_SECONDS
     for what, later in steps:
         now += later
         was_open, until = breaker.seconds, breaker.until
@@ -167,10 +174,10 @@ def test_whatever_happens(steps: list[tuple[str, float]]) -> None:
             assert breaker.failures == 0 or breaker.seconds == was_open
         elif under_way and what == "failed":
             breaker.failed(under_way.pop(0), now)
-            assert breaker.until <= max(until, now + LONGEST)
-        assert 0 <= breaker.seconds <= LONGEST
-        assert breaker.seconds == 0 or breaker.seconds >= FIRST
-        assert breaker.failures < FAILURES or breaker.seconds > 0
+            assert breaker.until <= max(until, now + LONGEST_OPEN_SECONDS)
+        assert 0 <= breaker.seconds <= LONGEST_OPEN_SECONDS
+        assert breaker.seconds == 0 or breaker.seconds >= FIRST_OPEN_SECONDS
+        assert breaker.failures < FAILURES_TO_OPEN or breaker.seconds > 0
 
 
 # several of them
@@ -183,10 +190,10 @@ def test_the_lists_order_is_kept(health: Health) -> None:
 def test_an_open_one_is_skipped_and_found_again(health: Health, clock: Clock) -> None:
     trip(health, "a")
     assert asked(health) == ["b"]
-    clock.now += STAY
+    clock.now += STAY_SECONDS
     assert asked(health, "a") == ["a", "b"]
     assert asked(health) == ["b"]
-    clock.now += max(STAY, 2 * FIRST)
+    clock.now += max(STAY_SECONDS, 2 * FIRST_OPEN_SECONDS)
     assert asked(health) == ["a"]
     assert asked(health) == ["a"]
 
@@ -210,7 +217,7 @@ def test_an_open_one_is_no_reason_to_be_impatient(health: Health, clock: Clock) 
     left = turns(health, ("a", "b"))
     assert left.next() is not None
     assert not left.more
-    clock.now += FIRST
+    clock.now += FIRST_OPEN_SECONDS
     assert left.more
 
 
@@ -248,7 +255,7 @@ def test_a_race_asks_no_open_one(health: Health) -> None:
 )
 def test_what_counts(health: Health, error: e.HeadwaterError, begun: bool, counts: bool) -> None:
     assert is_the_providers(error, begun=begun) is counts
-    for _ in range(FAILURES):
+    for _ in range(FAILURES_TO_OPEN):
         turn = turns(health).next()
         assert turn is not None
         turns(health).failed(turn, error, begun=begun)
@@ -261,7 +268,7 @@ def test_what_counts(health: Health, error: e.HeadwaterError, begun: bool, count
 def test_a_client_stays_with_what_worked_and_comes_back(health: Health, clock: Clock) -> None:
     assert asked(health, "a") == ["a", "b"]
     assert [asked(health) for _ in range(3)] == [["b"]] * 3
-    clock.now += STAY - 1
+    clock.now += STAY_SECONDS - 1
     assert asked(health) == ["b"]
     clock.now += 1
     back = turns(health)
@@ -285,7 +292,7 @@ def test_a_list_without_that_provider_is_its_own(health: Health) -> None:
 
 
 def test_an_order_of_somebody_elses_is_kept_and_nothing_stays(health: Health) -> None:
-    left = Turns(health, NAMES, KEY, lambda names: [names.index("c"), names.index("a")])
+    left = FailoverPlan(health, NAMES, KEY, lambda names: [names.index("c"), names.index("a")])
     first = left.next()
     assert first is not None
     left.worked(first, stay=True)
@@ -296,19 +303,19 @@ def test_an_order_of_somebody_elses_is_kept_and_nothing_stays(health: Health) ->
 
 
 def test_not_everything_is_remembered(health: Health) -> None:
-    for number in range(REMEMBERED + 10):
-        left = Turns(health, NAMES, number)
+    for number in range(REMEMBERED_TASKS + 10):
+        left = FailoverPlan(health, NAMES, number)
         left.next()
         turn = left.next()
         assert turn is not None
         left.worked(turn, stay=True)
     assert list(health.order(NAMES, 0)) == [0, 1, 2]
-    assert list(health.order(NAMES, REMEMBERED + 9)) == [1, 0, 2]
+    assert list(health.order(NAMES, REMEMBERED_TASKS + 9)) == [1, 0, 2]
 
 
 def test_one_probe_among_many_threads(health: Health, clock: Clock) -> None:
     trip(health, "a")
-    clock.now += FIRST
+    clock.now += FIRST_OPEN_SECONDS
     found: list[bool] = []
     start = threading.Barrier(8)
 

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.file_server import ANYWHERE, PNG, FileServer, exchange
+from support.file_server import ANYWHERE, PNG, FileServer, requester
 from support.memory_transport import Answer, Memory, in_turn
 
 from headwater import Timeout
 from headwater.engine import input_policy
 from headwater.engine.input_policy import InputPolicy, public_addresses, refused_address, refused_host
 from headwater.engine.load import load
-from headwater.engine.multipart import Pieces, body_of
+from headwater.engine.multipart import UploadBody, body_of
 from headwater.errors import InferenceTimeoutError, InputError, InvalidParameterError
 from headwater.media.images import data_url
 from headwater.protocol.flow import Load, Loaded, Part, Request
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def read(source: Any, policy: InputPolicy = ANYWHERE, **more: Any) -> Loaded:
-    return await load(exchange(policy), Load(source=source, **more))
+    return await load(requester(policy), Load(source=source, **more))
 
 
 @pytest.mark.parametrize("make", [bytes, bytearray, memoryview, io.BytesIO])
@@ -68,7 +68,7 @@ async def test_a_large_file_stays_on_disk_where_it_may(tmp_path: Path) -> None:
     assert (kept.data, kept.path, kept.size) == (b"", str(tmp_path / "talk.flac"), len(data))
     assert kept.mime_type == "audio/flac"
     body, kind = body_of(kept)
-    assert isinstance(body, Pieces) and (body.length, kind) == (len(data), "audio/flac")
+    assert isinstance(body, UploadBody) and (body.length, kind) == (len(data), "audio/flac")
     assert [b"".join([piece async for piece in body]) == data for _ in range(2)] == [True, True]
     assert (await read(tmp_path / "talk.flac")).data == data
 
@@ -126,7 +126,7 @@ async def test_an_untrusted_text_is_never_a_path(tmp_path: Path) -> None:
 
 async def test_a_url_is_downloaded_without_credentials(server: FileServer) -> None:
     server.pages["/a/cat.jpg"] = (200, {"content-type": "image/jpeg"}, PNG)
-    policy_of_provider = exchange(ANYWHERE, origin=server.url)
+    policy_of_provider = requester(ANYWHERE, origin=server.url)
     found = await load(policy_of_provider, Load(source=f"{server.url}/a/cat.jpg?size=3#top"))
     assert (found.data, found.mime_type, found.name) == (PNG, "image/png", "cat.jpg")
     path, headers, _ = server.seen[0]
@@ -165,7 +165,7 @@ async def test_a_redirect_is_followed_three_times(server: FileServer) -> None:
 
 async def test_a_failure_that_may_pass_is_tried_again() -> None:
     memory = in_turn(Answer(status=503), Answer(PNG, content_type=""))
-    call = exchange(transport=lambda _: memory)
+    call = requester(transport=lambda _: memory)
     assert (await load(call, Load(source="https://files.example/cat.png"))).data == PNG
     assert call.attempts == []
 
@@ -245,7 +245,7 @@ async def test_a_name_with_one_private_address_is_refused(monkeypatch: pytest.Mo
 
 async def test_each_hop_is_judged_anew() -> None:
     memory = in_turn(Answer(status=302, headers={"location": "https://169.254.169.254/latest"}))
-    call = exchange(InputPolicy(), transport=lambda _: memory)
+    call = requester(InputPolicy(), transport=lambda _: memory)
     with pytest.raises(InputError, match="link-local"):
         await load(call, Load(source="https://files.example/cat.png"))
     assert len(memory.requests) == 1
@@ -254,7 +254,7 @@ async def test_each_hop_is_judged_anew() -> None:
 @pytest.mark.parametrize("scheme", ["https", "HTTPS", "hTTps"])
 async def test_https_is_never_redirected_to_http(scheme: str) -> None:
     memory = Memory(lambda _: Answer(status=302, headers={"location": "http://files.example/cat.png"}))
-    call = exchange(transport=lambda _: memory)
+    call = requester(transport=lambda _: memory)
     with pytest.raises(InputError, match="from https to http"):
         await load(call, Load(source=f"{scheme}://files.example/cat.png"))
     assert len(memory.requests) == 1
@@ -268,7 +268,7 @@ async def test_a_form_has_its_parts_and_its_length(tmp_path: Path) -> None:
     file = await read(tmp_path / "talk.flac", streamed=True)
     parts = (Part(name='mo"del', data=b"whisper"), Part(name="file", data=file, filename="a\r\nb.flac"))
     body, kind = body_of(parts)
-    assert isinstance(body, Pieces)
+    assert isinstance(body, UploadBody)
     whole = b"".join([piece async for piece in body])
     assert len(whole) == body.length
     boundary = (kind or "").partition("boundary=")[2].encode()
@@ -293,7 +293,7 @@ def test_a_url_is_no_body() -> None:
 
 async def test_a_file_that_is_gone_is_an_input_error(tmp_path: Path) -> None:
     body, _ = body_of(Loaded(mime_type="audio/flac", path=str(tmp_path / "gone.flac"), size=3))
-    assert isinstance(body, Pieces)
+    assert isinstance(body, UploadBody)
     with pytest.raises(InputError, match="cannot be read any more"):
         _ = [piece async for piece in body]
 
@@ -304,7 +304,7 @@ async def test_a_body_on_disk_is_sent_again_whole(server: FileServer, tmp_path: 
     (tmp_path / "talk.flac").write_bytes(data)
     answers = [(503, {}, b""), (200, {}, b"ok")]
     server.pages["/asr"] = lambda request: reply(request, *answers.pop(0))
-    call = exchange(origin=server.url)
+    call = requester(origin=server.url)
     file = await load(call, Load(source=tmp_path / "talk.flac", streamed=True))
     body = file if kind == "file" else (Part(name="model", data=b"m"), Part(name="file", data=file, filename="a.flac"))
     got = await call.send(Request(method="POST", url=f"{server.url}/asr", body=body))
@@ -337,7 +337,7 @@ async def test_a_download_that_stalls_ends_with_the_deadline(server: FileServer,
         request.close_connection = True
 
     server.pages["/cat.png"] = stall
-    call = exchange(timeout=Timeout(total=0.2))
+    call = requester(timeout=Timeout(total=0.2))
     try:
         with pytest.raises(InferenceTimeoutError) as caught:
             await load(call, Load(source=f"{server.url}/cat.png"))

@@ -13,7 +13,7 @@ from headwater.auth.secret import Secret
 from headwater.engine.deadlines import DEFAULT, Timeout
 from headwater.engine.facts import Plan
 from headwater.engine.input_policy import InputPolicy
-from headwater.engine.requester import Engine, Exchange
+from headwater.engine.requester import Engine, Requester
 from headwater.engine.retry import Retries
 from headwater.transport.pool import Pool
 
@@ -73,17 +73,17 @@ def serving(**pages: Any) -> Iterator[FileServer]:
         server.stop()
 
 
-def exchange(
+def requester(
     policy: InputPolicy = ANYWHERE,
     origin: str = "",
     transport: Callable[..., Any] | None = None,
     retries: int = 2,
     timeout: Timeout = DEFAULT,
-) -> Exchange:
-    """One call's exchange, begun now; `origin` is the provider's."""
+) -> Requester:
+    """One call's requester, begun now; `origin` is the provider's."""
     pool = Pool()
     engine = Engine(transport or (lambda _: pool), policy=policy, real_waits=False)
-    call = Exchange(engine)
+    call = Requester(engine)
     credentials = Credentials(origins=frozenset({origin}), key=Secret("sk-very-secret"), headers=(("x-mine", "1"),))
     again = Retries(most=retries)
     plan = Plan(task="t", provider="p", credentials=credentials, retries=again, timeout=timeout)

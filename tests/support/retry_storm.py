@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable
 from typing import NamedTuple
 
-from headwater.engine.retry import Quota, Raise, Retries, decide
+from headwater.engine.retry import Raise, Retries, RetryBudget, decide
 from headwater.errors import HeadwaterError
 
 FOREVER = float("inf")
@@ -43,7 +43,7 @@ class Storm:
         limit: float = FOREVER,
         seed: int = 1,
     ) -> None:
-        self.quota = Quota()
+        self.quota = RetryBudget()
         self.calls: list[Ended] = []
         self.arrivals: list[float] = []
         self._server = server

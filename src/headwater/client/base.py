@@ -21,7 +21,7 @@ from ..engine.input_policy import DEFAULT as ANYTHING
 from ..engine.input_policy import InputPolicy
 from ..engine.retry import Retries
 from ..engine.run import AsyncRun
-from ..engine.throttle import Pace
+from ..engine.throttle import Throttle
 from ..errors import InvalidParameterError
 from ..protocol.events import Job
 from ..tasks import text
@@ -201,7 +201,7 @@ class Client(Tasks, Options):
         if not changed.keys() & {"proxies", "trust_env", "http2", "transport"}:
             client._transports = self._transports
             client._engine = client._make_engine(client._engine.policy, real_waits=self._engine.real_waits)
-            client._engine.pace = self._engine.pace
+            client._engine.throttle = self._engine.throttle
         if changed.keys() <= _LEAVES_ENGINE:
             client._engine = self._engine
         return client
@@ -255,7 +255,7 @@ class Client(Tasks, Options):
         *,
         stream: bool,
         show: Callable[[Any], Any] | None = None,
-        pace: Pace | None = None,
+        throttle: Throttle | None = None,
     ) -> AsyncRun[Any, Any]:
         given.pop("stream", None)
         options = taken(given, len(self._router.names))
@@ -264,9 +264,9 @@ class Client(Tasks, Options):
             task=declaration.method,
             prepare=partial(self._prepare, task, given, stream, options),
             timeout=options.limits(self._timeout),
-            failover=self._engine.turns(self._router.names, (task, given.get("model"))),
+            failover=self._engine.failover_plan(self._router.names, (task, given.get("model"))),
             hedge_after=self._hedge_after,
-            throttle=pace,
+            throttle=throttle,
             show=show,
             elements=declaration.elements if stream else None,
         )

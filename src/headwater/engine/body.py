@@ -10,7 +10,7 @@ from ..protocol.transport import Incoming
 from .codings import Unpack, coding_of
 
 
-class Body:
+class ResponseBody:
     """The decoded bytes of one answer; `read` gives them in pieces, b"" at the end."""
 
     __slots__ = ("_incoming", "_limit", "_unpack", "size")

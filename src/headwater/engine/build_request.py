@@ -9,12 +9,12 @@ from .._version import __version__
 from ..auth.credentials import Credentials
 from ..protocol.flow import Request
 from ..protocol.transport import Outgoing
-from .multipart import Pieces, body_of
+from .multipart import UploadBody, body_of
 
 AGENT: Final = f"headwater/{__version__} python/{platform.python_version()}"
 
 
-def outgoing(request: Request, credentials: Credentials, connect_timeout: float | None) -> Outgoing:
+def build_request(request: Request, credentials: Credentials, connect_timeout: float | None) -> Outgoing:
     """The request as the transport takes it. Raises `InvalidParameterError` for a URL that is none."""
     url = credentials.url(request)
     body, content_type = body_of(request.body)
@@ -31,7 +31,7 @@ def outgoing(request: Request, credentials: Credentials, connect_timeout: float 
         url=url,
         headers=list(headers.items()),
         body=body,
-        length=body.length if isinstance(body, Pieces) else None,
+        length=body.length if isinstance(body, UploadBody) else None,
         connect_timeout=connect_timeout,
         resend=request.resend,
     )

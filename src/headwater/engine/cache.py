@@ -15,7 +15,7 @@ from anyio.lowlevel import current_token
 from ..errors import HeadwaterError
 from ..protocol.flow import Cached, Step
 
-LARGEST: Final = 1024
+MAX_ENTRIES: Final = 1024
 """Entries; the oldest goes first."""
 
 
@@ -45,7 +45,7 @@ class Cache:
                 event.set()
             self._values.pop(key, None)
             self._values[key] = (now() + seconds, value)
-            if len(self._values) > LARGEST:
+            if len(self._values) > MAX_ENTRIES:
                 del self._values[next(iter(self._values))]
             return value
         return found[1]

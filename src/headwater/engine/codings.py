@@ -17,9 +17,9 @@ from typing import Any, Final
 from ..errors import ConnectionLostError, DecodeError, UnexpectedContentError
 from ..media.mime import sniff
 
-PIECE: Final = 256 * 1024
+PIECE_BYTES: Final = 256 * 1024
 """The most bytes that one step of unpacking yields."""
-BARREN: Final = 1024 * 1024
+BARREN_BYTES: Final = 1024 * 1024
 """The most packed bytes in a row that may yield nothing, as padding and empty members do."""
 _HEAD: Final = 16
 """How many bytes tell whether a body is packed."""
@@ -84,7 +84,7 @@ class Unpack:
 
     def _unpacked(self, packed: bytes) -> bytes:
         try:
-            data: bytes = self._zlib.decompress(packed, PIECE)
+            data: bytes = self._zlib.decompress(packed, PIECE_BYTES)
         except zlib.error as error:
             raise DecodeError(f"the answer's {self._coding} coding is broken: {error}") from error
         is_over = self._zlib.eof
@@ -151,8 +151,8 @@ class Unpack:
 
     def _count(self, barren: int) -> None:
         self._barren = self._barren + barren if barren else 0
-        if self._barren > BARREN:
-            raise DecodeError(f"the answer's {self._coding} coding yields nothing, for over {BARREN} bytes")
+        if self._barren > BARREN_BYTES:
+            raise DecodeError(f"the answer's {self._coding} coding yields nothing, for over {BARREN_BYTES} bytes")
 
 
 def is_text(head: bytes) -> bool:

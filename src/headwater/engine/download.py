@@ -23,14 +23,14 @@ from ..protocol.flow import MIB, Fetch
 from ..protocol.transport import Incoming
 from ..responses.refusal import in_band
 from . import load
-from .body import Body
-from .failures import give_up
+from .body import ResponseBody
+from .failures import close_shielded
 from .redirects import VAGUE, content_type, follow, is_page
-from .requester import Exchange
+from .requester import Requester
 
-EVERY: Final = MIB
+PROGRESS_BYTES: Final = MIB
 """Bytes between two events of progress, or a 128th of the whole."""
-_ERRORS: Final = frozenset({"application/json", "application/problem+json"})
+_ERROR_TYPES: Final = frozenset({"application/json", "application/problem+json"})
 
 
 class Sink(Protocol):
@@ -73,13 +73,13 @@ class InMemory:
 class Download:
     """A result on its way, a piece of it at a time: it is begun anew where it was cut, as far as retries go."""
 
-    def __init__(self, exchange: Exchange, step: Fetch, sink: Sink | None = None) -> None:
-        self._exchange = exchange
+    def __init__(self, requester: Requester, step: Fetch, sink: Sink | None = None) -> None:
+        self._exchange = requester
         self._step = step
         self._sink: Sink = sink or InMemory()
-        self._limit = float("inf") if sink else exchange.engine.policy.limit
+        self._limit = float("inf") if sink else requester.engine.policy.limit
         self._incoming: Incoming | None = None
-        self._body: Body | None = None
+        self._body: ResponseBody | None = None
         self._head = b""
         self._total: int | None = None
         self._told = 0
@@ -118,22 +118,22 @@ class Download:
         """Give up, or let go of what is whole."""
         self._body = None
         if self._incoming is not None:
-            await give_up(self._incoming)
+            await close_shielded(self._incoming)
 
-    async def _begin(self) -> Body:
-        incoming = self._incoming = await follow(self._exchange, self._step.request, ours=True)
-        self._body = Body(incoming, self._limit)
+    async def _begin(self) -> ResponseBody:
+        incoming = self._incoming = await follow(self._exchange, self._step.request, is_result=True)
+        self._body = ResponseBody(incoming, self._limit)
         length = incoming.headers.get("content-length", "")
         self._total = int(length[:20]) if length.isdigit() and self._body.plain else None
         self._told, self._head = 0, b""
         await self._sink.clear()
         return self._body
 
-    async def _read(self, body: Body) -> Transferred | None:
-        every = max(EVERY, (self._total or 0) // 128)
+    async def _read(self, body: ResponseBody) -> Transferred | None:
+        every = max(PROGRESS_BYTES, (self._total or 0) // 128)
         while piece := await self._exchange.piece(body):
-            if len(self._head) < load.HEAD:
-                self._head += piece[: load.HEAD]
+            if len(self._head) < load.SNIFFED_BYTES:
+                self._head += piece[: load.SNIFFED_BYTES]
                 self._check(piece)
             await self._sink.add(piece)
             if body.size - self._told >= every:
@@ -144,14 +144,14 @@ class Download:
         self._over = True
         return self._tell(body) if body.size > self._told else None
 
-    def _tell(self, body: Body) -> Transferred:
+    def _tell(self, body: ResponseBody) -> Transferred:
         self._told = body.size
         return Transferred("download", body.size, self._total)
 
     def _check(self, piece: bytes) -> None:
         assert self._incoming is not None
         kind = content_type(self._incoming)
-        if kind in _ERRORS and (said := in_band(piece)):
+        if kind in _ERROR_TYPES and (said := in_band(piece)):
             raise said
         if kind == "application/problem+json" or is_page(kind, piece):
             error = UnexpectedContentError(f"the result is no file but {kind or 'an HTML page'}")
@@ -164,9 +164,9 @@ class Download:
         await self._exchange.wait_again(error, self._tries, self._step.request, started)
 
 
-async def fetch(exchange: Exchange, step: Fetch) -> Media:
+async def fetch(requester: Requester, step: Fetch) -> Media:
     """A result whole, its progress told to nobody."""
-    download = Download(exchange, step)
+    download = Download(requester, step)
     while await download.more() is not None:
         pass
     return await download.media()

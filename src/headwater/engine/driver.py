@@ -61,15 +61,15 @@ from .deadlines import Deadlines
 from .download import Download, fetch
 from .engine import Engine
 from .facts import NO_FLOW, UNPREPARED, CallRequest, Facts, Outcome, Plan, Timings
-from .failover import Turn
-from .failures import besides, cut
+from .failover import Candidate
+from .failures import besides, incomplete_stream
 from .load import Files, is_file, load
-from .requester import Exchange
-from .retry import PATIENCE, is_worth_another_provider
+from .requester import Requester
+from .retry import LONGEST_WAIT_BEFORE_FAILOVER_SECONDS, is_worth_another_provider
 from .save import SavedFile
 from .stream import Events
 
-GRACE: Final = 2.0
+RELEASE_SECONDS: Final = 2.0
 """Seconds that releasing a run may take: telling the provider to cancel, closing a connection."""
 
 _HERE: Final = [object()]
@@ -84,7 +84,7 @@ def process() -> object:
 
 State: TypeAlias = Literal["new", "open", "done", "failed", "closed"]
 
-LARGE: Final = 1024 * 1024
+IN_THREAD_BYTES: Final = 1024 * 1024
 """A reply or an input of more bytes is worked on in a worker thread."""
 UNREADABLE: Final = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
 
@@ -106,7 +106,7 @@ class CallDriver:
     state: State = "new"
     busy = False
     events: Events | None = None
-    candidate: Turn | None = None
+    candidate: Candidate | None = None
     plan = UNPREPARED
     hedged = False
     job: Job | None = None
@@ -132,7 +132,7 @@ class CallDriver:
         self._timeout = request.timeout
         self._elements = request.elements
         self.files = files
-        self.requester = Exchange(engine, request.throttle)
+        self.requester = Requester(engine, request.throttle)
         self.waiting: list[Any] = []
 
     @property
@@ -258,7 +258,8 @@ class CallDriver:
             self.state = "new"
             raise
         if failover is not None and failover.more:
-            plan = replace(plan, retries=replace(plan.retries, longest=min(plan.retries.longest, PATIENCE)))
+            longest = min(plan.retries.longest, LONGEST_WAIT_BEFORE_FAILOVER_SECONDS)
+            plan = replace(plan, retries=replace(plan.retries, longest=longest))
         self.plan = plan
         requester.begin(plan)
         self._advance(plan.flow.send, None)
@@ -278,7 +279,7 @@ class CallDriver:
         following = failover.next()
         if following is None:
             return False
-        if not isinstance(error, CallError) and not requester.engine.quota(following.name).take(error):
+        if not isinstance(error, CallError) and not requester.engine.retry_budget(following.name).take(error):
             return False  # nothing of a call that was not sent has to be paid for
         self.candidate = following
         requester.deadlines = Deadlines(self._timeout, requester.deadlines.began, requester.now())
@@ -320,8 +321,9 @@ class CallDriver:
             self._download = None
             self._advance(self.plan.flow.throw, error)
             return None
-        if (type(value) is Reply and len(value.body) > LARGE) or (type(value) is Loaded and len(value.data) > LARGE):
-            await self._advance_aside(value)
+        large = value.body if type(value) is Reply else value.data if type(value) is Loaded else b""
+        if len(large) > IN_THREAD_BYTES:
+            await self._advance_in_thread(value)
         else:
             self._advance(self.plan.flow.send, value)
         return None
@@ -339,7 +341,7 @@ class CallDriver:
         except UNREADABLE as error:
             raise self._refused_instead(value) or self._unreadable(error) from error
 
-    async def _advance_aside(self, value: Reply | Loaded) -> None:
+    async def _advance_in_thread(self, value: Reply | Loaded) -> None:
         """The same in a worker thread: decoding a large reply or encoding a large input would hold up all others."""
 
         def go() -> tuple[Step | None, Any]:
@@ -366,7 +368,8 @@ class CallDriver:
     def _refused_instead(self, value: Any) -> ProviderError | None:
         """The refusal that an answer is in which the flow found nothing of its task's."""
         if isinstance(value, Media):
-            value = Reply(status=self.requester.status, headers=self.requester.headers, body=bytes(value[:LARGE]))
+            head = bytes(value[:IN_THREAD_BYTES])
+            value = Reply(status=self.requester.status, headers=self.requester.headers, body=head)
         if type(value) is not Reply or (error := instead(value.body)) is None:
             return None
         error.headers = value.headers
@@ -441,7 +444,7 @@ class CallDriver:
         error = self._wrong_end(events)
         if error is None:
             await events.drain()
-            error = cut(self.plan, events, events.failure) if events.failure is not None else None
+            error = incomplete_stream(self.plan, events, events.failure) if events.failure is not None else None
         if error is not None:
             raise error
         self._finish()
@@ -454,7 +457,7 @@ class CallDriver:
             return error
         if (events.ended or error is None) and events.whole:
             return None
-        return cut(self.plan, events, error)
+        return incomplete_stream(self.plan, events, error)
 
     def _note_event(self) -> None:
         if self.first_at is None:
@@ -548,7 +551,7 @@ class CallDriver:
         self._on_cancel = self._download = None
         if events is None and step is None and download is None:
             return
-        with CancelScope(shield=True, deadline=self.requester.now() + GRACE):
+        with CancelScope(shield=True, deadline=self.requester.now() + RELEASE_SECONDS):
             if events is not None:
                 await events.close()
             if download is not None:

@@ -11,9 +11,9 @@ from ..auth.credentials import Credentials
 from ..errors import Attempt
 from ..protocol.flow import Flow
 from .deadlines import DEFAULT, Timeout
-from .failover import Turns
+from .failover import FailoverPlan
 from .retry import Retries
-from .throttle import Pace
+from .throttle import Throttle
 
 Outcome: TypeAlias = Literal["complete", "error", "truncated", "cancelled", "detached", "unknown"]
 """How a run ended. `cancelled`: left early, and the far side knows; `detached`: left early, its job goes on;
@@ -61,9 +61,9 @@ class CallRequest(msgspec.Struct, kw_only=True):
     task: str
     prepare: Callable[[int], Awaitable[Plan]]
     timeout: Timeout = DEFAULT
-    failover: Turns | None = None
+    failover: FailoverPlan | None = None
     hedge_after: float | None = None
-    throttle: Pace | None = None
+    throttle: Throttle | None = None
     show: Callable[[Any], Any] | None = None
     elements: Callable[[Any], list[Any]] | None = None
 

@@ -1,6 +1,6 @@
 """Which of its providers a client asks: a breaker for each of them, and the one that worked last.
 
-                FAILURES in a row             `until` has come: one call, the probe, may go there
+                FAILURES_TO_OPEN in a row             `until` has come: one call, the probe, may go there
     closed ───────────────────────────▶ open ─────────────────────────▶ half-open
        ▲                                  ▲   fails: twice as long, or as long as it asks    │
        │                                  └──────────────────────────────────────────────────┤
@@ -9,7 +9,7 @@
 An open provider is skipped. Where nothing else is left the one that is to be probed soonest is asked all the same: a
 call is never given up untried. What was begun before the breaker last moved says nothing of how the provider is now.
 
-A client stays for `STAY` seconds with a provider further down its list that worked, for the same task and model. Then
+A client stays for `STAY_SECONDS` with a provider further down its list that worked, for the same task and model. Then
 one call tries the list from its front again, and the others follow it if that works.
 
 The clock is passed in; nothing here waits, sends or draws lots.
@@ -37,21 +37,21 @@ from ..errors import (
     TransportError,
 )
 
-FAILURES: Final = 3
+FAILURES_TO_OPEN: Final = 3
 """In a row, to open a breaker: rare by chance where one call in ten fails, and soon where most do."""
-FIRST: Final = 5.0
+FIRST_OPEN_SECONDS: Final = 5.0
 """Seconds that a breaker is open at first."""
-LONGEST: Final = 300.0
+LONGEST_OPEN_SECONDS: Final = 300.0
 """Seconds that it is open at most."""
-STAY: Final = 60.0
+STAY_SECONDS: Final = 60.0
 """Seconds for which a client stays with a provider that is not the first of its list."""
-REMEMBERED: Final = 1024
+REMEMBERED_TASKS: Final = 1024
 """Tasks and models of which it is remembered who served them."""
 
 Order: TypeAlias = Callable[[Sequence[str]], Sequence[int]]
 """The order in which a call is to ask providers, from their names to their places in that list."""
 
-_THEIRS: Final = (
+_PROVIDER_FAULTS: Final = (
     TransportError,
     ServerError,
     RateLimitError,
@@ -62,7 +62,7 @@ _THEIRS: Final = (
     PaymentRequiredError,
     PermissionDeniedError,
 )
-_RESORT: Final = -1
+_LAST_RESORT_TICKET: Final = -1
 """The ticket of a call that went to an open provider because there was no other."""
 
 
@@ -74,7 +74,7 @@ def is_the_providers(error: HeadwaterError, *, begun: bool) -> bool:
     """
     if isinstance(error, InferenceTimeoutError):
         return not begun or error.phase != "total"
-    return isinstance(error, _THEIRS) and not isinstance(error, ModelLoadingError)
+    return isinstance(error, _PROVIDER_FAULTS) and not isinstance(error, ModelLoadingError)
 
 
 class Breaker:
@@ -100,7 +100,7 @@ class Breaker:
 
     def worked(self, ticket: int) -> None:
         """A call with this ticket was answered."""
-        if ticket not in (self._epoch, _RESORT):
+        if ticket not in (self._epoch, _LAST_RESORT_TICKET):
             return
         if self.seconds:
             self.seconds = 0.0
@@ -112,14 +112,14 @@ class Breaker:
         if ticket != self._epoch:
             return
         self.failures += 1
-        if self.seconds or self.failures >= FAILURES:
-            longer = max(FIRST, 2 * self.seconds, asked or 0.0)
-            self.seconds = min(longer, LONGEST)
+        if self.seconds or self.failures >= FAILURES_TO_OPEN:
+            longer = max(FIRST_OPEN_SECONDS, 2 * self.seconds, asked or 0.0)
+            self.seconds = min(longer, LONGEST_OPEN_SECONDS)
             self.until = now + self.seconds
             self._epoch += 1
 
 
-class Turn:
+class Candidate:
     """One provider's turn in a call: its place in the list, its name, and the ticket by which it is judged."""
 
     __slots__ = ("index", "name", "ticket")
@@ -152,51 +152,52 @@ class Health:
             if name not in names:
                 return range(len(names))
             if self._now() >= until:
-                self._stays[key] = name, self._now() + STAY  # for the others, until this call has seen the first
+                # For the others, until this call has seen the first.
+                self._stays[key] = name, self._now() + STAY_SECONDS
                 return range(len(names))
             first = names.index(name)
             return [first, *(index for index in range(len(names)) if index != first)]
 
-    def enter(self, names: Sequence[str], left: Sequence[int]) -> Turn | None:
+    def enter(self, names: Sequence[str], left: Sequence[int]) -> Candidate | None:
         """The first of those that are left whose breaker lets a call through."""
         with self._lock:
             for index in left:
                 ticket = self.breaker(names[index]).enter(self._now())
                 if ticket is not None:
-                    return Turn(index, names[index], ticket)
+                    return Candidate(index, names[index], ticket)
             return None
 
     def is_any_ready(self, names: Sequence[str], left: Sequence[int]) -> bool:
         """Whether the breaker of one of them would let a call through."""
         return any(self.breaker(names[index]).until <= self._now() for index in left)
 
-    def resort(self, names: Sequence[str], left: Sequence[int]) -> Turn:
+    def resort(self, names: Sequence[str], left: Sequence[int]) -> Candidate:
         """The least bad of those that are left, all of which are open."""
         index = min(left, key=lambda index: self.breaker(names[index]).until)
-        return Turn(index, names[index], _RESORT)
+        return Candidate(index, names[index], _LAST_RESORT_TICKET)
 
-    def worked(self, turn: Turn) -> None:
+    def worked(self, candidate: Candidate) -> None:
         """The provider answered to the end."""
         with self._lock:
-            self.breaker(turn.name).worked(turn.ticket)
+            self.breaker(candidate.name).worked(candidate.ticket)
 
-    def failed(self, turn: Turn, asked: float | None = None) -> None:
+    def failed(self, candidate: Candidate, asked: float | None = None) -> None:
         """It failed, and by its own fault; `asked`: the seconds that it wants to be left."""
         with self._lock:
-            self.breaker(turn.name).failed(turn.ticket, self._now(), asked)
+            self.breaker(candidate.name).failed(candidate.ticket, self._now(), asked)
 
-    def stay(self, key: Hashable, turn: Turn) -> None:
+    def stay(self, key: Hashable, candidate: Candidate) -> None:
         """Stay with the provider that has answered this task and model, or with the first of the list again."""
         with self._lock:
-            if turn.index == 0:
+            if candidate.index == 0:
                 self._stays.pop(key, None)
-            elif self._stays.get(key, ("",))[0] != turn.name:
-                if len(self._stays) >= REMEMBERED:
+            elif self._stays.get(key, ("",))[0] != candidate.name:
+                if len(self._stays) >= REMEMBERED_TASKS:
                     del self._stays[next(iter(self._stays))]
-                self._stays[key] = turn.name, self._now() + STAY
+                self._stays[key] = candidate.name, self._now() + STAY_SECONDS
 
 
-class Turns:
+class FailoverPlan:
     """The providers that one call may still turn to. A race's two attempts share them, and ask none of them twice."""
 
     __slots__ = ("_health", "_key", "_left", "_order", "names")
@@ -208,41 +209,41 @@ class Turns:
         self._left: list[int] | None = None
         self.names = names
 
-    def next(self, *, resort: bool = True) -> Turn | None:
+    def next(self, *, resort: bool = True) -> Candidate | None:
         """Whose turn it is now; None when all have had theirs. `resort`: be it one whose breaker is open."""
         left = self._left
         if left is None:  # late, because a run may wait before it is read
             order = self._order(self.names) if self._order else self._health.order(self.names, self._key)
             left = self._left = list(order)
-        turn = self._health.enter(self.names, left)
-        if turn is not None:
-            left.remove(turn.index)
+        candidate = self._health.enter(self.names, left)
+        if candidate is not None:
+            left.remove(candidate.index)
         elif left and resort:
-            turn = self._health.resort(self.names, left)
+            candidate = self._health.resort(self.names, left)
             left.clear()
-        return turn
+        return candidate
 
-    def back(self, turn: Turn) -> None:
+    def back(self, candidate: Candidate) -> None:
         """Take a turn back that came to nothing."""
         if self._left is not None:
-            self._left.insert(0, turn.index)
+            self._left.insert(0, candidate.index)
 
     @property
     def more(self) -> bool:
         """Whether there is another one to turn to, whose breaker is not open."""
         return bool(self._left) and self._health.is_any_ready(self.names, self._left or ())
 
-    def worked(self, turn: Turn, *, stay: bool) -> None:
+    def worked(self, candidate: Candidate, *, stay: bool) -> None:
         """The call was answered in this turn; `stay`: and the client stays there."""
-        self._health.worked(turn)
+        self._health.worked(candidate)
         if stay and self._order is None:
-            self._health.stay(self._key, turn)
+            self._health.stay(self._key, candidate)
 
-    def failed(self, turn: Turn, error: HeadwaterError, *, begun: bool) -> None:
+    def failed(self, candidate: Candidate, error: HeadwaterError, *, begun: bool) -> None:
         """The turn ended with this failure; `begun`: after its first event."""
         if is_the_providers(error, begun=begun):
-            self._health.failed(turn, error.retry_after)
+            self._health.failed(candidate, error.retry_after)
 
-    def late(self, turn: Turn) -> None:
+    def late(self, candidate: Candidate) -> None:
         """A second attempt, at another provider, was faster."""
-        self._health.failed(turn)
+        self._health.failed(candidate)

@@ -14,25 +14,25 @@ from ..protocol.flow import Reply, Request
 from ..protocol.transport import FOREVER, Incoming
 from ..responses.message import described
 from ..responses.refusal import instead, refusal
-from .body import Body
+from .body import ResponseBody
 from .codings import is_text
 from .facts import Plan
 from .openings import EVENTS, NoStreamError, media_type
 from .stream import Events
 
-SIZE: Final = 64 * 1024
-EXCERPT: Final = 512
+REFUSAL_BYTES: Final = 64 * 1024
+EXCERPT_CHARS: Final = 512
 
 
-async def refused(plan: Plan, request: Request, incoming: Incoming, until: float) -> HeadwaterError:
+async def read_refusal(plan: Plan, request: Request, incoming: Incoming, until: float) -> HeadwaterError:
     """The error that a refusal is; its words are read until that time at the latest."""
-    body = await _excerpt(Body(incoming, FOREVER).read, incoming, until)
+    body = await _excerpt(ResponseBody(incoming, FOREVER).read, incoming, until)
     reply = Reply(status=incoming.status, headers=incoming.headers, body=body, url=request.url)
     redact = plan.credentials.redact
     return refusal(reply, provider=plan.provider, model=plan.model, redact=redact, now=time.time(), keys=plan.keys)
 
 
-async def unbegun(plan: Plan, events: Events, until: float) -> HeadwaterError:
+async def empty_stream(plan: Plan, events: Events, until: float) -> HeadwaterError:
     """The error for a stream that is over before its first event: cut, empty, no stream at all, or what was wrong with
     that event. What is no stream is read for its words, until that time at the latest."""
     cause, kind = events.failure, media_type(events.incoming)
@@ -47,7 +47,7 @@ async def unbegun(plan: Plan, events: Events, until: float) -> HeadwaterError:
         error = UnexpectedContentError(f"{plan.provider} answered {plan.task} with {what}{besides(plan, events)}")
         error.body = plan.credentials.redact(events.strays.decode(errors="replace")).encode()
         return error
-    lost = cut(plan, events, cause)
+    lost = incomplete_stream(plan, events, cause)
     lost.retryable = cause is not None  # a server that ends its answer there is likely to do so again
     return lost
 
@@ -63,11 +63,11 @@ def _no_stream(plan: Plan, content_type: str, data: bytes) -> HeadwaterError:
         f"{plan.provider} answered a request for a stream with {what}; is the URL right, and can this server stream?"
         + (f" It said {words!r}" if words else "")
     )
-    error.body = redact(data[:EXCERPT].decode("utf-8", "replace")).encode()
+    error.body = redact(data[:EXCERPT_CHARS].decode("utf-8", "replace")).encode()
     return error
 
 
-def cut(plan: Plan, events: Events, cause: HeadwaterError | None) -> IncompleteStreamError:
+def incomplete_stream(plan: Plan, events: Events, cause: HeadwaterError | None) -> IncompleteStreamError:
     """The error for a stream that stopped before its end."""
     how = "ended without a finish reason" if events.ended and cause is None else "stopped before its end"
     error = IncompleteStreamError(
@@ -88,10 +88,10 @@ def besides(plan: Plan, events: Events) -> str:
 def _words(plan: Plan, data: bytes) -> str:
     """What a text says, in one line; of a page its title, and nothing of what is no text."""
     said = described("", data, UNSET, {}) if is_text(data) else None
-    return plan.credentials.redact(said or "")[:EXCERPT]
+    return plan.credentials.redact(said or "")[:EXCERPT_CHARS]
 
 
-async def give_up(incoming: Incoming) -> None:
+async def close_shielded(incoming: Incoming) -> None:
     """Close an answer, whatever else is being cancelled."""
     with CancelScope(shield=True):
         await incoming.aclose()
@@ -102,9 +102,9 @@ async def _excerpt(
 ) -> bytes:
     with CancelScope(deadline=until):
         try:
-            while len(pieces) < SIZE and (piece := await read()):
+            while len(pieces) < REFUSAL_BYTES and (piece := await read()):
                 pieces += piece
         except HeadwaterError:
             pass  # the refusal matters more than how its text ended
-    await give_up(incoming)
-    return pieces[:SIZE]
+    await close_shielded(incoming)
+    return pieces[:REFUSAL_BYTES]

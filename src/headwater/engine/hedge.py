@@ -15,10 +15,10 @@ Why it pays: a tail is mostly bad luck of one request, and asking again draws an
 times as long, a second attempt after the ninth decile leaves one in a hundred that does, for a tenth more requests
 (`python -m benchmarks hedging`; the idea is Dean and Barroso's, "The Tail at Scale", CACM 56(2), 2013).
 
-What a hedge costs is bounded three times: by `Hedges` (one call in eleven), by the retry quota of the provider that
-is asked, and by the deadline. A request that must not be sent twice, a queued job above all, is never hedged: where
-the first comes to one the second is cancelled, and a second that comes to one withdraws. A result that is saved to a
-file has one attempt as well.
+What a hedge costs is bounded three times: by `HedgeBudget` (one call in eleven), by the `RetryBudget` of the provider
+that is asked, and by the deadline. A request that must not be sent twice, a queued job above all, is never hedged:
+where the first comes to one the second is cancelled, and a second that comes to one withdraws. A result that is saved
+to a file has one attempt as well.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class Hedge:
 
     async def _race(self) -> None:
         assert self._request.hedge_after is not None
-        self._engine.hedges.called()
+        self._engine.hedge_budget.called()
         try:
             with self._scope:
                 async with create_task_group() as group:
@@ -201,11 +201,11 @@ class Hedge:
 
     def _starts_second(self) -> Racer | None:
         """The second attempt, paid for, if there is to be one."""
-        if self._decided.is_set() or self._bought or not self._engine.hedges.take():
+        if self._decided.is_set() or self._bought or not self._engine.hedge_budget.take():
             return None
         failover, first = self._request.failover, self._first.driver
         candidate = (failover.next(resort=False) if failover is not None else None) or first.candidate
-        if not self._engine.quota(candidate.name if candidate else first.plan.provider).take():
+        if not self._engine.retry_budget(candidate.name if candidate else first.plan.provider).take():
             return None
         driver = CallDriver(self._engine, self._request, first.files)
         driver.candidate, driver.hedged = candidate, True

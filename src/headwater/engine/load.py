@@ -33,18 +33,18 @@ from ..media.mime import from_data_url, mime_type_of
 from ..media.source import check_source, kind_of
 from ..protocol.flow import MIB, Load, Loaded, Request
 from ..protocol.url import parse_url
-from .body import Body
-from .failures import give_up
+from .body import ResponseBody
+from .failures import close_shielded
 from .input_policy import InputPolicy
 from .open_file import OpenFile, copied, in_place
-from .redirects import VAGUE, content_type, follow, is_page, place
-from .requester import Exchange
+from .redirects import VAGUE, content_type, display_url, follow, is_page
+from .requester import Requester
 
-LARGE: Final = MIB
+IN_THREAD_BYTES: Final = MIB
 """Larger files may stay on disk, and larger bytes are copied in a thread."""
-HEAD: Final = 64
+SNIFFED_BYTES: Final = 64
 """Bytes by which a MIME type is known."""
-SHOWN: Final = 200
+SHOWN_CHARS: Final = 200
 
 
 async def read(step: Load, policy: InputPolicy) -> Loaded:
@@ -89,14 +89,14 @@ def loaded(data: bytes, step: Load, name: str | None, limit: int) -> Loaded:
 
 def shown(name: str) -> str:
     """A path or name as a message repeats it."""
-    return repr(name if len(name) <= SHOWN else f"{name[:SHOWN]}...")
+    return repr(name if len(name) <= SHOWN_CHARS else f"{name[:SHOWN_CHARS]}...")
 
 
 async def _from_data(source: bytes | bytearray | memoryview, step: Load, limit: int) -> Loaded:
     size = source.nbytes if isinstance(source, memoryview) else len(source)
     if size > limit:
         raise _too_large("the input", limit)
-    if size > LARGE and not isinstance(source, bytes):
+    if size > IN_THREAD_BYTES and not isinstance(source, bytes):
         return loaded(await to_thread.run_sync(bytes, source), step, None, limit)
     return loaded(bytes(source), step, None, limit)
 
@@ -105,7 +105,7 @@ async def _from_data_url(source: str, step: Load, limit: int) -> Loaded:
     if step.keep_url:
         return Loaded(mime_type=step.mime_type, url=source)
     try:
-        if len(source) > LARGE:
+        if len(source) > IN_THREAD_BYTES:
             data, kind = await to_thread.run_sync(from_data_url, source, limit, abandon_on_cancel=True)
         else:
             data, kind = from_data_url(source, limit)
@@ -130,13 +130,13 @@ def _from_file(file: Any, step: Load, limit: int) -> Loaded:
     what = shown(named) if named else "the input"
     try:
         found: OpenFile | bytes | None = in_place(file) if step.streamed else None
-        if found is None or (isinstance(found, OpenFile) and found.size <= LARGE):
-            found = copied(file, limit, LARGE if step.streamed else limit + LARGE)
+        if found is None or (isinstance(found, OpenFile) and found.size <= IN_THREAD_BYTES):
+            found = copied(file, limit, IN_THREAD_BYTES if step.streamed else limit + IN_THREAD_BYTES)
         if isinstance(found, bytes):
             return loaded(found, step, named, limit)
         if found.size > limit:
             raise _too_large(what, limit)
-        kind = mime_type_of(found.read(0, HEAD), named or "", step.mime_type)
+        kind = mime_type_of(found.read(0, SNIFFED_BYTES), named or "", step.mime_type)
     except (OSError, ValueError) as error:
         raise InputError(f"the file cannot be read: {error}") from None
     return Loaded(mime_type=kind, file=found, name=named, size=found.size)
@@ -150,9 +150,9 @@ def _from_path(path: str, step: Load, limit: int) -> Loaded:
             raise InputError(f"{shown(path)} is {what}")
         if facts.st_size > limit:
             raise _too_large(shown(path), limit)
-        is_kept = step.streamed and facts.st_size > LARGE
+        is_kept = step.streamed and facts.st_size > IN_THREAD_BYTES
         with Path(path).open("rb") as file:
-            data = file.read(HEAD if is_kept else limit + 1)
+            data = file.read(SNIFFED_BYTES if is_kept else limit + 1)
     except FileNotFoundError:
         raise InputError(f"there is no file {shown(path)}; a URL begins with http:// or https://") from None
     except (OSError, ValueError) as error:
@@ -175,23 +175,23 @@ _NO_PATHS: Final = (
 _INPUTS: Final = "(inputs)"
 
 
-async def load(exchange: Exchange, step: Load) -> Loaded:
+async def load(requester: Requester, step: Load) -> Loaded:
     """An input, read or downloaded, before the call's deadline."""
     if not is_download(step):
-        return await exchange.within(read(step, exchange.engine.policy))
-    if not exchange.engine.policy.urls:
+        return await requester.within(read(step, requester.engine.policy))
+    if not requester.engine.policy.urls:
         raise InputError("URLs are not downloaded under this client's input_policy; pass bytes or an open file")
     tries = 0
     while True:
         tries += 1
         try:
-            return await _input(exchange, step)
+            return await _input(requester, step)
         except TransportError as error:
-            await _as_input(step, exchange.wait_again(error, tries, _plain(step.source), quota=_INPUTS))
+            await _as_input(step, requester.wait_again(error, tries, _plain(step.source), budget=_INPUTS))
         except ProviderError as error:
             if isinstance(error, RedirectError):
                 raise _no_input(step, error) from error
-            await _as_input(step, exchange.wait_again(error, tries, _plain(step.source), quota=_INPUTS))
+            await _as_input(step, requester.wait_again(error, tries, _plain(step.source), budget=_INPUTS))
 
 
 async def _as_input(step: Load, wait: Awaitable[None]) -> None:
@@ -203,25 +203,26 @@ async def _as_input(step: Load, wait: Awaitable[None]) -> None:
         raise _no_input(step, error) from error
 
 
-async def _input(exchange: Exchange, step: Load) -> Loaded:
-    incoming = await follow(exchange, _plain(step.source), ours=False)
-    limit = exchange.engine.policy.limit
+async def _input(requester: Requester, step: Load) -> Loaded:
+    incoming = await follow(requester, _plain(step.source), is_result=False)
+    limit = requester.engine.policy.limit
     whole = io.BytesIO()
     try:
-        body = Body(incoming, limit)
-        while piece := await exchange.piece(body):
+        body = ResponseBody(incoming, limit)
+        while piece := await requester.piece(body):
             if not whole.tell() and is_page(content_type(incoming), piece):
-                raise InputError(f"{place(step.source)} is an HTML page, not a file; is it the file's own URL?")
+                raise InputError(f"{display_url(step.source)} is an HTML page, not a file; is it the file's own URL?")
             whole.write(piece)
     except ResponseTooLargeError:
-        await give_up(incoming)
-        raise InputError(f"{place(step.source)} has more than {limit} bytes, the client's limit for inputs") from None
+        await close_shielded(incoming)
+        url = display_url(step.source)
+        raise InputError(f"{url} has more than {limit} bytes, the client's limit for inputs") from None
     except BaseException:
-        await give_up(incoming)
+        await close_shielded(incoming)
         raise
     declared = mime_type_of(b"", default=content_type(incoming))  # it goes into what is sent on: no odd characters
     name = step.source.partition("?")[0].partition("#")[0].rpartition("/")[2]
-    found = loaded(whole.getvalue(), step, name or place(step.source), limit)
+    found = loaded(whole.getvalue(), step, name or display_url(step.source), limit)
     if found.mime_type == step.mime_type and declared not in VAGUE:
         return Loaded(mime_type=declared, data=found.data, name=name, size=found.size)
     return found
@@ -234,7 +235,7 @@ def _plain(url: str) -> Request:
 def _no_input(step: Load, error: HeadwaterError) -> InputError:
     status = error.status if isinstance(error, ProviderError) else None
     why = f"it answered {status}" if status else error.message
-    return InputError(f"{place(step.source)} cannot be downloaded: {why}")
+    return InputError(f"{display_url(step.source)} cannot be downloaded: {why}")
 
 
 def is_file(step: Load) -> bool:
@@ -251,15 +252,15 @@ class Files:
         self._locks: dict[int, anyio.Lock] = {}
         self._read: dict[int, tuple[Any, Loaded]] = {}
 
-    async def load(self, exchange: Exchange, step: Load) -> Loaded:
+    async def load(self, requester: Requester, step: Load) -> Loaded:
         """What is in the file; whoever asks meanwhile waits. One that stays where it is is read where it is wanted."""
         key = id(step.source)  # it stays the same file's: the call's arguments keep that alive
         async with self._locks.setdefault(key, anyio.Lock()):
             if key not in self._read:
-                self._read[key] = step.source, await load(exchange, step)
+                self._read[key] = step.source, await load(requester, step)
             found = self._read[key][1]
             if found.file is not None and not step.streamed:
-                data = await exchange.within(to_thread.run_sync(found.file.whole, abandon_on_cancel=True))
+                data = await requester.within(to_thread.run_sync(found.file.whole, abandon_on_cancel=True))
                 found = msgspec.structs.replace(found, data=data, file=None)
                 self._read[key] = step.source, found
             return found

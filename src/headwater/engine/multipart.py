@@ -18,14 +18,14 @@ from anyio import to_thread
 from ..errors import InputError, InvalidParameterError
 from ..protocol.flow import MIB, Loaded, Part
 
-PIECE: Final = 64 * 1024
+PIECE_BYTES: Final = 64 * 1024
 """Bytes that are read from a file at once."""
 
 Piece: TypeAlias = bytes | Loaded
 _ESCAPES: Final = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})
 
 
-class Pieces:
+class UploadBody:
     """A body of pieces in memory and on disk, one after another; it can be gone through any number of times.
 
     `sent`: how many bytes have been taken this time.
@@ -48,7 +48,7 @@ class _Reader:
 
     __slots__ = ("_left", "_place", "_whole")
 
-    def __init__(self, whole: Pieces, pieces: Sequence[Piece]) -> None:
+    def __init__(self, whole: UploadBody, pieces: Sequence[Piece]) -> None:
         self._whole = whole
         self._left = list(reversed(pieces))
         self._place = 0
@@ -81,7 +81,7 @@ class _Reader:
         return data
 
 
-def body_of(given: Piece | tuple[Part, ...]) -> tuple[bytes | Pieces, str | None]:
+def body_of(given: Piece | tuple[Part, ...]) -> tuple[bytes | UploadBody, str | None]:
     """A request's body as the transport takes it, and the content type that it brings.
 
     Raises `InvalidParameterError` for an input that was never read.
@@ -90,10 +90,10 @@ def body_of(given: Piece | tuple[Part, ...]) -> tuple[bytes | Pieces, str | None
         return given, None
     if isinstance(given, Loaded):
         _size(given)
-        return (Pieces([given]) if given.is_stored else given.data), given.mime_type
+        return (UploadBody([given]) if given.is_stored else given.data), given.mime_type
     boundary = secrets.token_hex(16)
     pieces = [*_parts(given, boundary), f"--{boundary}--\r\n".encode()]
-    body = Pieces(pieces)
+    body = UploadBody(pieces)
     content_type = f"multipart/form-data; boundary={boundary}"
     in_memory = [piece for piece in pieces if isinstance(piece, bytes)]
     if len(in_memory) == len(pieces) and body.length <= MIB:
@@ -129,12 +129,12 @@ def _size(piece: Piece) -> int:
 
 def _read(piece: Loaded, place: int) -> bytes:
     if piece.path is None:
-        data: bytes = piece.file.read(place, PIECE)
+        data: bytes = piece.file.read(place, PIECE_BYTES)
         return data
     path = piece.path
     try:
         with Path(path).open("rb", buffering=0) as file:
             file.seek(place)
-            return file.read(PIECE)
+            return file.read(PIECE_BYTES)
     except OSError as error:
         raise InputError(f"{os.path.basename(path)!r} cannot be read any more: {error.strerror}") from None  # noqa: PTH119

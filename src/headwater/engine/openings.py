@@ -20,7 +20,7 @@ from .codings import is_text
 EVENTS: Final = "text/event-stream"
 _BLANK: Final = b"\xef\xbb\xbf \t\r\n"
 _FIELD: Final = re.compile(rb"(?:data|event|id|retry|error)[ \t]*(?::|[\r\n])|:", re.IGNORECASE)
-_ENOUGH: Final = 16
+_TELLING_BYTES: Final = 16
 """How many bytes tell an event stream from what is none."""
 _UNLABELLED: Final = frozenset({"", "text/html", "application/json", "application/problem+json", "text/plain"})
 """Labels that are wrong of a body that is neither a page nor JSON, or say nothing of it."""
@@ -79,7 +79,7 @@ class Opening:
         if is_sse:
             self._head = self._head.lstrip(_BLANK)
         is_told = self._head[:1] in (b"{", b"[") or (is_sse and _FIELD.match(self._head))
-        if len(self._head) < _ENOUGH and not is_told:
+        if len(self._head) < _TELLING_BYTES and not is_told:
             return []
         return self._opened().feed(self._taken())
 
@@ -135,7 +135,7 @@ def is_another(request: Request, incoming: Incoming, head: bytes) -> bool:
 
     That is a page for people where no page was, and a sound, a video or bytes of no known kind where JSON was.
     """
-    if len(head) < _ENOUGH or head.lstrip(_BLANK)[:1] in (b"{", b"["):
+    if len(head) < _TELLING_BYTES or head.lstrip(_BLANK)[:1] in (b"{", b"["):
         return False
     if is_html("", head):
         return True

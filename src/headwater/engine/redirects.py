@@ -21,45 +21,45 @@ from ..media.mime import UNKNOWN
 from ..protocol.flow import Request
 from ..protocol.transport import Incoming, quoted_url
 from ..protocol.url import parse_url
-from .build_request import outgoing
-from .failures import give_up
+from .build_request import build_request
+from .failures import close_shielded
 from .input_policy import check_host, public_addresses
 from .openings import media_type
-from .requester import Exchange
+from .requester import Requester
 
-HOPS: Final = 3
+MAX_REDIRECTS: Final = 3
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 VAGUE: Final = frozenset({"", UNKNOWN, "binary/octet-stream", "text/plain", "application/json"})
 """Content types that say nothing about a file."""
-SHOWN: Final = 200
+SHOWN_CHARS: Final = 200
 _HTML: Final = (b"<!doctype html", b"<html")
 
 
-async def follow(exchange: Exchange, request: Request, *, ours: bool) -> Incoming:
-    """The answer at the end of the redirects. `ours`: whether it is a result, and not an input."""
-    request = _asking(request, _place_of(request.url, ours=ours), {**request.headers})
-    for hop in range(HOPS + 1):
-        incoming = await exchange.within(_send(exchange, request, ours))
+async def follow(requester: Requester, request: Request, *, is_result: bool) -> Incoming:
+    """The answer at the end of the redirects. `is_result`: whether it is a result, and not an input."""
+    request = _asking(request, _quoted(request.url, is_result=is_result), {**request.headers})
+    for hop in range(MAX_REDIRECTS + 1):
+        incoming = await requester.within(_send(requester, request, is_result))
         try:
             location = incoming.headers.get("location")
-            if incoming.status not in REDIRECTS or not location or request.method != "GET" or hop == HOPS:
+            if incoming.status not in REDIRECTS or not location or request.method != "GET" or hop == MAX_REDIRECTS:
                 if not 200 <= incoming.status < 300:
-                    raise await exchange.refusal(request, incoming)
+                    raise await requester.refusal(request, incoming)
                 return incoming
             following = _next_url(request.url, location)
         except BaseException:
-            await give_up(incoming)
+            await close_shielded(incoming)
             raise
-        await give_up(incoming)
+        await close_shielded(incoming)
         request = _asking(request, following, {})
     raise AssertionError("a loop that always returns or raises")
 
 
-def _place_of(url: str, *, ours: bool) -> str:
+def _quoted(url: str, *, is_result: bool) -> str:
     """The URL as it is asked for. Raises `DecodeError` where the server named a result at what is none: a call that was
     answered is not the caller's mistake."""
     quoted = quoted_url(url)
-    if ours:
+    if is_result:
         try:
             parse_url(quoted)
         except InvalidParameterError as wrong:
@@ -80,28 +80,28 @@ def _asking(request: Request, url: str, headers: dict[str, str]) -> Request:
     )
 
 
-async def _send(exchange: Exchange, request: Request, ours: bool) -> Incoming:
-    going = outgoing(request, exchange.credentials, exchange.deadlines.limits.connect)
-    transport = exchange.engine.assets(going.url)
-    if (ours and going.url.origin in exchange.credentials.origins) or exchange.engine.policy.allow_private:
-        return exchange.heard(await transport.send(going))
+async def _send(requester: Requester, request: Request, is_result: bool) -> Incoming:
+    going = build_request(request, requester.credentials, requester.deadlines.limits.connect)
+    transport = requester.engine.assets(going.url)
+    if (is_result and going.url.origin in requester.credentials.origins) or requester.engine.policy.allow_private:
+        return requester.record_response(await transport.send(going))
     try:
         if not getattr(transport, "dials", False):  # whoever carries it looks names up too
             check_host(going.url)
-            return exchange.heard(await transport.send(going))
+            return requester.record_response(await transport.send(going))
         addresses = await public_addresses(going.url)
     except InputError as error:
-        if ours:
+        if is_result:
             raise UnexpectedContentError(f"the result cannot be downloaded: {error.message}") from None
         raise
     for address in addresses[:-1]:
         going.address = address
         try:
-            return exchange.heard(await transport.send(going))
+            return requester.record_response(await transport.send(going))
         except (ConnectError, InferenceTimeoutError):
             continue
     going.address = addresses[-1]
-    return exchange.heard(await transport.send(going))
+    return requester.record_response(await transport.send(going))
 
 
 def _next_url(url: str, location: str) -> str:
@@ -110,15 +110,15 @@ def _next_url(url: str, location: str) -> str:
         following = urljoin(url, quoted_url(location, "latin-1")).partition("#")[0]
         there = parse_url(following)
     except (InvalidParameterError, ValueError):
-        raise RedirectError(f"{place(url)} redirects to what is no http(s) URL") from None
+        raise RedirectError(f"{display_url(url)} redirects to what is no http(s) URL") from None
     if parse_url(url).scheme == "https" and there.scheme != "https":
-        raise RedirectError(f"{place(url)} redirects from https to http, which is not followed")
+        raise RedirectError(f"{display_url(url)} redirects from https to http, which is not followed")
     return following
 
 
-def place(url: str) -> str:
+def display_url(url: str) -> str:
     """A URL as a message shows it: its query may hold a secret."""
-    return url.partition("?")[0].partition("#")[0][:SHOWN]
+    return url.partition("?")[0].partition("#")[0][:SHOWN_CHARS]
 
 
 def content_type(incoming: Incoming) -> str:

@@ -21,18 +21,18 @@ from ..protocol.flow import Cached, Reply, Request, Step, Stream
 from ..protocol.transport import FOREVER, Incoming, Silence
 from ..responses.decode import unreadable
 from ..responses.refusal import REQUEST_IDS, bare, hint_at, redacted, unframed
-from .body import Body
-from .build_request import outgoing
+from .body import ResponseBody
+from .build_request import build_request
 from .cache import play
 from .deadlines import DEFAULT, Deadlines, Phase, Timeout
 from .engine import Engine
 from .facts import UNPREPARED, Plan, Timings
-from .failures import give_up, refused, unbegun
-from .multipart import Pieces
+from .failures import close_shielded, empty_stream, read_refusal
+from .multipart import UploadBody
 from .openings import is_another
-from .retry import Quota, Raise, decide
+from .retry import Raise, RetryBudget, decide
 from .stream import Events
-from .throttle import Pace
+from .throttle import Throttle
 
 T = TypeVar("T")
 A = TypeVar("A")
@@ -42,11 +42,11 @@ REFUSAL_SECONDS: Final = 2.0
 NOT_BEGUN: Final = Deadlines(DEFAULT, 0.0)
 
 
-class Exchange:
+class Requester:
     """The requests of one call."""
 
-    def __init__(self, engine: Engine, pace: Pace | None = None) -> None:
-        self.engine, self.pace = engine, pace or engine.pace
+    def __init__(self, engine: Engine, throttle: Throttle | None = None) -> None:
+        self.engine, self.throttle = engine, throttle or engine.throttle
         self.loop: object = None
         self.now: Callable[[], float] = current_time
         self._plan = UNPREPARED
@@ -55,8 +55,8 @@ class Exchange:
         self.deadlines = NOT_BEGUN
         self.headers: dict[str, str] = {}
         self.status = 0
-        self.body: Body | None = None
-        self.upload: Pieces | None = None
+        self.body: ResponseBody | None = None
+        self.upload: UploadBody | None = None
         self.opened: Events | None = None
         self._paused: tuple[int, int, float] | None = None
         self._awake_at: float | None = None
@@ -113,7 +113,7 @@ class Exchange:
         """What may go along, and where to."""
         return self._plan.credentials
 
-    def heard(self, incoming: Incoming) -> Incoming:
+    def record_response(self, incoming: Incoming) -> Incoming:
         """Take note of an answer."""
         self.headers = self._plan.credentials.clean(incoming.headers)
         self.status = incoming.status
@@ -128,7 +128,7 @@ class Exchange:
         """Do this before the call's deadline."""
         return self._bounded("total", work)
 
-    def piece(self, body: Body) -> Awaitable[bytes]:
+    def piece(self, body: ResponseBody) -> Awaitable[bytes]:
         """The next piece of a body, b"" at its end."""
         self.body = body
         phase: Phase = "alive" if self.deadlines.alive < self.deadlines.idle else "idle"
@@ -140,12 +140,12 @@ class Exchange:
         return 0 if self.body is None else self.body.size
 
     async def wait_again(
-        self, error: HeadwaterError, tries: int, request: Request, started: float | None = None, quota: str = ""
+        self, error: HeadwaterError, tries: int, request: Request, started: float | None = None, budget: str = ""
     ) -> None:
         """Wait before the next try; raises the error where there is none. With `started` the try is recorded."""
         if started is not None:
             self._record(tries, started, 0.0, error)
-        await self.sleep(self._again(error, tries, request, self.engine.quota(quota or self._plan.provider)))
+        await self.sleep(self._again(error, tries, request, self.engine.retry_budget(budget or self._plan.provider)))
 
     def note(self, error: HeadwaterError) -> None:
         """Record a failure that was none of a request's own: a missing key, an answer that cannot be read."""
@@ -171,11 +171,11 @@ class Exchange:
         try:
             if not 200 <= incoming.status < 300:
                 raise await self.refusal(request, incoming)
-            body = Body(incoming, self.engine.bound(request.limit))
+            body = ResponseBody(incoming, self.engine.bound(request.limit))
             while await body.read():
                 pass
         except BaseException:
-            await give_up(incoming)
+            await close_shielded(incoming)
             raise
 
     async def sleep(self, seconds: float) -> None:
@@ -196,8 +196,8 @@ class Exchange:
     # -- attempts
 
     async def _retrying(self, request: Request, attempt: Callable[[A], Awaitable[T]], argument: A) -> T:
-        provider, pace = self._plan.provider, self.pace
-        quota = self.engine.quota(provider)
+        provider, pace = self._plan.provider, self.throttle
+        budget = self.engine.retry_budget(provider)
         tries, held, waited = await self._resumed() if self._paused is not None else (0, 0, 0.0)
         while True:
             tries += 1
@@ -212,14 +212,14 @@ class Exchange:
                 self._record(tries, started, waited, error)
                 paced = permit is not None and permit.failed(error, self.now() - started)
                 held += paced  # the pace holds it back with all others: that is not one of its own tries
-                waited = self._again(error, max(1, tries - held), request, None if paced else quota)
+                waited = self._again(error, max(1, tries - held), request, None if paced else budget)
                 self._paused = tries, held, waited
                 await self._resumed()
                 continue
             if permit is not None:
                 permit.answered(self.headers, self.now() - started)
             if tries == 1:
-                quota.succeed()
+                budget.succeed()
             if not self.attempts or self.attempts[-1].error is not None:
                 self._record(tries, started, waited, None)
             return value
@@ -256,12 +256,12 @@ class Exchange:
             Attempt(self._plan.provider, tries, started - self.deadlines.began, seconds, error, status, waited)
         )
 
-    def _again(self, error: HeadwaterError, tries: int, request: Request, quota: Quota | None) -> float:
+    def _again(self, error: HeadwaterError, tries: int, request: Request, budget: RetryBudget | None) -> float:
         """Seconds to wait before the next try; raises the error where there is none."""
         left = min(self.deadlines.total, self.deadlines.first) - self.now()
         rand = random.random()  # noqa: S311 - spreads retries, guards nothing
         verdict = decide(error, tries, left, self._plan.retries, resend=request.resend, rand=rand)
-        if isinstance(verdict, Raise) or (quota is not None and not quota.take(error)):
+        if isinstance(verdict, Raise) or (budget is not None and not budget.take(error)):
             raise error
         return verdict.after
 
@@ -270,7 +270,7 @@ class Exchange:
         try:
             reply = await self._whole(request, incoming)
         except BaseException:
-            await give_up(incoming)
+            await close_shielded(incoming)
             raise
         if request.opaque:
             return reply
@@ -286,12 +286,12 @@ class Exchange:
         try:
             event = await self._first(events)
             if event is None:
-                raise await unbegun(self._plan, events, self._reading_until())
+                raise await empty_stream(self._plan, events, self._reading_until())
         except BaseException as error:
             if events.lasts and isinstance(error, get_cancelled_exc_class()):
                 self.opened = events  # its first event is still to come
             else:
-                await give_up(events.incoming)
+                await close_shielded(events.incoming)
             raise
         return events, event
 
@@ -316,22 +316,22 @@ class Exchange:
                 raise await self.refusal(step.request, incoming)
             return Events(step, incoming, self.engine.bound(step.request.limit))
         except BaseException:
-            await give_up(incoming)
+            await close_shielded(incoming)
             raise
 
     async def _transmit(self, request: Request) -> Incoming:
         limits = self.deadlines.limits
-        going = outgoing(request, self._plan.credentials, limits.connect)
+        going = build_request(request, self._plan.credentials, limits.connect)
         going.loop = self.loop
-        self.upload = going.body if isinstance(going.body, Pieces) else None
-        return self.heard(await self.engine.transport(going.url).send(going))
+        self.upload = going.body if isinstance(going.body, UploadBody) else None
+        return self.record_response(await self.engine.transport(going.url).send(going))
 
     # -- bodies
 
     async def _whole(self, request: Request, incoming: Incoming) -> Reply:
         if not 200 <= incoming.status < 300:
             raise await self.refusal(request, incoming)
-        body = Body(incoming, self.engine.bound(request.limit))
+        body = ResponseBody(incoming, self.engine.bound(request.limit))
         pieces: list[bytes] = []
         while piece := await self.piece(body):
             if not pieces and not request.opaque and is_another(request, incoming, piece):
@@ -343,7 +343,7 @@ class Exchange:
 
     async def refusal(self, request: Request, incoming: Incoming) -> HeadwaterError:
         """The error that an answer is that is none."""
-        return await refused(self._plan, request, incoming, self._reading_until())
+        return await read_refusal(self._plan, request, incoming, self._reading_until())
 
     def _reading_until(self) -> float:
         return min(self.deadlines.total, self.deadlines.first, self.now() + REFUSAL_SECONDS)

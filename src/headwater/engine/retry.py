@@ -1,4 +1,4 @@
-"""When to try again: pure functions of the failure, and the quota that keeps a dead server from being stormed.
+"""When to try again: pure functions of the failure, and the budget that keeps a dead server from being stormed.
 
 No clock and no randomness in here: the caller brings both.
 """
@@ -23,9 +23,9 @@ from ..errors import (
     TransportError,
 )
 
-LONGEST_WAIT: Final = 60.0
+LONGEST_WAIT_SECONDS: Final = 60.0
 """Seconds that a server may ask to be waited for."""
-PATIENCE: Final = 2.0
+LONGEST_WAIT_BEFORE_FAILOVER_SECONDS: Final = 2.0
 """The same where there is another provider to turn to."""
 
 
@@ -41,7 +41,7 @@ class Retries(msgspec.Struct, frozen=True):
     most: int = 2
     first: float = 0.5
     cap: float = 8.0
-    longest: float = LONGEST_WAIT
+    longest: float = LONGEST_WAIT_SECONDS
 
 
 class Retry(msgspec.Struct, frozen=True):
@@ -103,7 +103,7 @@ def is_overload(error: HeadwaterError) -> bool:
     return isinstance(error, TransportError) or (isinstance(error, ProviderError) and error.status in _OVERLOAD)
 
 
-class Tokens:
+class TokenBudget:
     """Tokens that are spent and given back, by several threads: never under 0, never over `FULL`."""
 
     __slots__ = ("_lock", "tokens")
@@ -125,7 +125,7 @@ class Tokens:
             self.tokens = min(self.FULL, self.tokens + tokens)
 
 
-class Quota(Tokens):
+class RetryBudget(TokenBudget):
     """Tokens that retries cost and first-try successes give back, per client and provider.
 
     500 tokens, 5 a retry, 10 after a connection that could not be made in time: enough for bursts, and less than
@@ -150,7 +150,7 @@ class Quota(Tokens):
             self._give(1)
 
 
-class Hedges(Tokens):
+class HedgeBudget(TokenBudget):
     """How many second attempts a client may start beside slow first ones: under one in ten calls, and one more.
 
     Every call that could be hedged pays `EACH` in, a hedge takes `COST` out, and at most `FULL` is kept.

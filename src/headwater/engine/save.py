@@ -22,8 +22,8 @@ from ..media.media import Media
 from ..media.source import kind_of
 from ..protocol.flow import MIB
 
-BATCH: Final = MIB
-SEEN: Final = 8 * MIB
+WRITE_BYTES: Final = MIB
+PREVIEW_BYTES: Final = 8 * MIB
 _FORMATS: Final = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP", ".gif": "GIF"}
 
 
@@ -51,10 +51,10 @@ class SavedFile:
     async def add(self, piece: bytes) -> None:
         """Write the next piece."""
         self._is_fetched = True
-        if self._seen.tell() < SEEN:
+        if self._seen.tell() < PREVIEW_BYTES:
             self._seen.write(piece)
         self._batch += piece
-        if len(self._batch) >= BATCH:
+        if len(self._batch) >= WRITE_BYTES:
             await self._flush()
 
     async def clear(self) -> None:

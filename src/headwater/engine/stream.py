@@ -17,10 +17,10 @@ from ..protocol.framing import Frame
 from ..protocol.json_text import UNREADABLE
 from ..protocol.transport import FOREVER, Incoming, Silence
 from ..responses.refusal import SHOWN_BYTES, instead
-from .body import Body
+from .body import ResponseBody
 from .openings import framing_of
 
-DRAIN: Final = 0.1
+DRAIN_SECONDS: Final = 0.1
 """Seconds that the rest of a body is waited for after the end marker, so that its connection can be used again."""
 
 _NOTHING: Final[Iterator[Frame]] = iter(())
@@ -54,7 +54,7 @@ class Events:
         self.fold: Fold[Any, Any] = step.fold()
         self._finish = step.finish
         self._decode = step.decode
-        body = Body(incoming, float("inf"))
+        body = ResponseBody(incoming, float("inf"))
         self._body = None if body.plain else body
         self._framing = framing_of(step, incoming, limit)
         self._frames = _NOTHING
@@ -165,7 +165,7 @@ class Events:
         """
         self.wait_until(FOREVER)
         try:
-            with CancelScope(deadline=current_time() + DRAIN):
+            with CancelScope(deadline=current_time() + DRAIN_SECONDS):
                 while await self.incoming.receive():
                     pass
                 return

@@ -11,7 +11,7 @@ from typing import Protocol
 from ..errors import HeadwaterError
 
 
-class Permit(Protocol):
+class AttemptPermit(Protocol):
     """One attempt that may be made. It is told how the attempt ended, unless that was cancelled."""
 
     def answered(self, headers: Mapping[str, str], seconds: float) -> None:
@@ -19,17 +19,17 @@ class Permit(Protocol):
         ...
 
     def failed(self, error: HeadwaterError, seconds: float) -> bool:
-        """The attempt failed. True: the next one is held back by the pace itself, so the retry quota need not."""
+        """The attempt failed. True: the next one is held back by the pace itself, so the retry budget need not."""
         ...
 
 
-class Pace(Protocol):
-    """Holds back the attempts of a call: a run's own, or `Engine.pace`."""
+class Throttle(Protocol):
+    """Holds back the attempts of a call: a run's own, or `Engine.throttle`."""
 
-    def ready(self, provider: str) -> Permit | None:
+    def ready(self, provider: str) -> AttemptPermit | None:
         """Leave that is given without waiting, as it mostly is; None: `admit` must be asked."""
         ...
 
-    async def admit(self, provider: str) -> Permit:
+    async def admit(self, provider: str) -> AttemptPermit:
         """Wait until the provider may be sent a request; the call's deadline runs meanwhile."""
         ...

@@ -81,7 +81,7 @@ class Tasks:
                 else:
                     args, kwargs = arguments(item, self._parameters)
                     given = declaration.bind(args, kwargs)
-                run = client._start(declaration, given, stream=streams or bool(given.get("stream")), pace=throttle)
+                run = client._start(declaration, given, stream=streams or bool(given.get("stream")), throttle=throttle)
                 value = await run.result()
             except BaseException as failure:  # noqa: BLE001 - `own` raises what is not the item's
                 error = own(failure)
@@ -169,7 +169,7 @@ def paced(client: C, throttle: ItemThrottle) -> C:
     """The client with this throttle; it shares all the rest."""
     client = copy.copy(client)
     client._engine = copy.copy(client._engine)
-    client._engine.pace = throttle
+    client._engine.throttle = throttle
     return client
 
 
