@@ -153,7 +153,8 @@ def test_it_stays_open_as_long_as_the_provider_asks(wait: float | None, seconds:
 @settings(max_examples=300)
 @given(st.lists(st.tuples(st.sampled_from(["enter", "worked", "failed", "lost"]), st.floats(0, 20)), max_size=80))
 def test_whatever_happens(steps: list[tuple[str, float]]) -> None:
-    """Open at most `LONGEST_OPEN_SECONDS`; never refused when `until` has come; one probe in `seconds`; closed after its success."""
+    """Open for `LONGEST_OPEN_SECONDS` at most, never refused when `until` has come, one probe in `seconds`, and closed
+    after its success."""
     breaker, now, under_way = Breaker(), 0.0, [0]
     probed = -LONGEST_OPEN_SECONDS
     for what, later in steps:

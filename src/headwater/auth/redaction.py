@@ -15,15 +15,16 @@ from typing import Any, Final
 
 from ..errors import HeadwaterError
 
-_PACKAGE: Final = str(Path(__file__).parent)
+_PACKAGE: Final = str(Path(__file__).parents[1])
 _TEXTS: Final = ("body", "text", "said", "code", "request_id", "path")
 
 
 def redacted(error: HeadwaterError, redact: Callable[[str], str]) -> HeadwaterError:
     """The same error, it and what led to it without secrets; for errors that were made where no secret is known.
 
-    The frames of ours, and below, that they went through forget their locals, which held what the server had sent: a
-    traceback that shows locals shows none of them.
+    The frames of ours, and below, that they went through forget their locals: the promise is that no traceback
+    with locals (rich's, Sentry's, pytest's) shows a key, and those frames hold the request's headers and what the
+    server has sent, which may repeat it.
     """
     for link in _chain(error):
         clear_frames(_from_ours(link.__traceback__) or link.__traceback__)

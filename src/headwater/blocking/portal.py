@@ -40,7 +40,7 @@ class _NoThreadError(Exception):
     """No thread can be started for the loop."""
 
 
-class _Loop:
+class LoopThread:
     """The loop's thread, started by the first call; it lives once. `over`: the interpreter exits; `dead`: it ended."""
 
     def __init__(self) -> None:
@@ -80,7 +80,7 @@ class _Loop:
         self.dead = True
         self._native = None
         if not self._begun.done():
-            self._begun.set_exception(cause or _ended())
+            self._begun.set_exception(cause or loop_ended())
         for work in list(self._works):
             work.abandon(cause)
 
@@ -148,18 +148,24 @@ class _Loop:
             self._parked.wait(STOP_SECONDS)
 
 
-_loop = _Loop()
+_loop = LoopThread()
 
 
-def _living() -> _Loop:
+def shared_loop() -> LoopThread:
     """The process's loop; another one where it has died."""
     global _loop
     if _loop.dead and not _loop.over:
-        _loop = _Loop()
+        _loop = LoopThread()
     return _loop
 
 
-def _ended() -> ClosedError:
+def is_shared(loop: LoopThread) -> bool:
+    """Whether this is the loop that the process's calls go to: no forked child's parent's, and none that has died."""
+    return loop is _loop
+
+
+def loop_ended() -> ClosedError:
+    """The error for a call that no loop can make any more."""
     return ClosedError("the event loop of the sync clients has ended")
 
 
@@ -169,7 +175,7 @@ def call(function: Callable[..., Awaitable[T]], *args: Any, left: Callable[[], o
     An exception that comes from elsewhere while it waits, Ctrl-C's or another signal handler's, comes out at once: the
     function is cancelled, and `left` is called.
     """
-    loop = _living()
+    loop = shared_loop()
     if loop.inside():
         raise CallError("a sync client was used inside its own event loop; use AsyncInferenceClient there")
     if loop.over:
@@ -222,9 +228,9 @@ def let_go(function: Callable[..., Awaitable[object]]) -> None:
 
 def spawn(function: Callable[..., Any], *args: Any, then: Callable[[], object] | None = None) -> Work[Any]:
     """Start a function, async or not, on the shared loop without waiting for it; `then` is called at its end, there."""
-    work: Work[Any] = Work(_living(), function, args, then)
+    work: Work[Any] = Work(shared_loop(), function, args, then)
     if work.loop.over:
-        raise _ended()
+        raise loop_ended()
     work.loop.do(work)
     return work
 
@@ -251,7 +257,7 @@ class Work(Generic[T]):
 
     def __init__(
         self,
-        loop: _Loop,
+        loop: LoopThread,
         function: Callable[..., Any],
         args: tuple[Any, ...],
         then: Callable[[], object] | None = None,
@@ -318,7 +324,7 @@ class Work(Generic[T]):
     def abandon(self, cause: BaseException | None) -> None:
         """The loop has ended under it."""
         if not self._over:
-            self._error = _ended()
+            self._error = loop_ended()
             self._error.__cause__ = cause
             self._settle()
 
@@ -350,9 +356,9 @@ def _forget_after_fork() -> None:
     """A forked child has no loop thread: it starts its own with its first call."""
     global _loop
     _inherited.append(_loop)  # kept, so that the parent's sockets are not closed by the child's garbage collector
-    _loop = _Loop()
+    _loop = LoopThread()
 
 
-_inherited: list[_Loop] = []
+_inherited: list[LoopThread] = []
 os.register_at_fork(after_in_child=_forget_after_fork)
 atexit.register(lambda: _loop.stop())

@@ -11,12 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from ..errors import ClosedError, ForkedClientError
-from .portal import T, _ended, _living, _loop, call, let_go, spawn
-
-try:
-    from sniffio import current_async_library_cvar as _library
-except ImportError:  # then anyio asks nobody which event loop runs
-    _library = None  # type: ignore[assignment]
+from .portal import call, is_shared, let_go, loop_ended, shared_loop, spawn
 
 if TYPE_CHECKING:
     from ..engine.run import AsyncRun
@@ -24,6 +19,7 @@ if TYPE_CHECKING:
 
 E = TypeVar("E")
 R = TypeVar("R")
+T = TypeVar("T")
 
 
 class Run(Generic[E, R]):
@@ -36,7 +32,7 @@ class Run(Generic[E, R]):
 
     def __init__(self, run: AsyncRun[E, R]) -> None:
         self._run = run
-        self._loop = _living()
+        self._loop = shared_loop()
         self._ready: deque[E] = deque()
         self._left = False
 
@@ -88,17 +84,17 @@ class Run(Generic[E, R]):
 
     def close(self) -> None:
         """Leave the run: its socket is closed, and its job cancelled. Idempotent."""
-        if self._loop is _loop:  # else the socket is the parent process's, which may be reading it
+        if is_shared(self._loop):  # else the socket is the parent process's, which may be reading it
             let_go(self._run.close)
 
     def _call(self, function: Callable[[], Awaitable[T]]) -> T:
         loop = self._loop
-        if loop is not _loop and not loop.dead:
+        if not is_shared(loop) and not loop.dead:
             raise ForkedClientError(
                 "this stream belongs to the process that was forked; start one of this process's own"
             )
         if loop.over or loop.dead:
-            raise _ended()
+            raise loop_ended()
         return call(function, left=self._leave)
 
     def _leave(self) -> None:
