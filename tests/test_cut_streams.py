@@ -101,11 +101,11 @@ def cut(body: bytes, at: int, framing: str, size: int = 0) -> Answer:
     pieces: list[Any] = [body[i : min(i + size, at)] for i in range(0, at, size)] if size else [body[:at]]
     pieces = [piece for piece in pieces if piece]
     if framing == "eof":
-        return Answer(*pieces, content_type=SSE, framed="close")
+        return Answer(*pieces, content_type=SSE)
     if framing == "chunked with a last chunk":
-        return Answer(*pieces, content_type=SSE, framed="chunked")
+        return Answer(*pieces, content_type=SSE)
     lost = [] if framing == "length" and at == len(body) else [ConnectionLostError("the connection was lost")]
-    return Answer(*pieces, *lost, content_type=SSE, framed="length" if framing == "length" else "chunked")
+    return Answer(*pieces, *lost, content_type=SSE)
 
 
 def ask(client: Any, kind: str) -> Any:

@@ -10,7 +10,7 @@ from support.memory_transport import Answer, Memory
 from support.result_url_providers import KEY, PNG, VENDORS, Vendor
 
 from headwater import CallError, DecodeError, HeadwaterError, InputPolicy, ProviderError
-from headwater.protocol.transport import Outgoing, quoted_url
+from headwater.protocol.transport import TransportRequest, quoted_url
 from headwater.protocol.url import parse_url
 
 pytestmark = pytest.mark.anyio
@@ -116,9 +116,9 @@ async def test_a_place_to_ask_at_is_encoded_too(driver: Driver) -> None:
 
 
 async def test_an_input_may_be_odd_as_well(driver: Driver) -> None:
-    sent: list[Outgoing] = []
+    sent: list[TransportRequest] = []
 
-    def answer(asked: Outgoing) -> Answer:
+    def answer(asked: TransportRequest) -> Answer:
         sent.append(asked)
         return Answer(PNG, content_type="image/png") if asked.method == "GET" else Answer(b'[{"label":"a","score":1}]')
 

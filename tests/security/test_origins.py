@@ -10,7 +10,7 @@ from support.drivers import Driver
 from support.memory_transport import Answer, Memory
 
 from headwater import CallError, HeadwaterError, InputPolicy, Job
-from headwater.protocol.transport import Outgoing
+from headwater.protocol.transport import TransportRequest
 
 pytestmark = pytest.mark.anyio
 
@@ -43,7 +43,7 @@ def no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HEADWATER_TEST_MODE", "1")
 
 
-def refusing(asked: Outgoing) -> Answer:
+def refusing(asked: TransportRequest) -> Answer:
     return Answer(b'{"detail":"no"}', status=404)
 
 
@@ -86,7 +86,7 @@ async def test_an_id_of_the_hubs_mapping_stays_with_its_provider(driver: Driver,
     """The Hub is trusted to name a model, not a place."""
     for provider, task in {**dict.fromkeys(HOSTS, "text-to-video"), **TASKS}.items():
 
-        def answer(asked: Outgoing, provider: str = provider, task: str = task) -> Answer:
+        def answer(asked: TransportRequest, provider: str = provider, task: str = task) -> Answer:
             if asked.url.host == "huggingface.co":
                 entry = {provider: {"status": "live", "providerId": name, "task": task}}
                 return Answer(json.dumps({"inferenceProviderMapping": entry}).encode())

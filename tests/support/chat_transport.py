@@ -20,8 +20,6 @@ async def at_once(question: str) -> tuple[int, Mapping[str, str]]:
 class Body:
     """An answer that is there."""
 
-    reused = True
-    framed = "length"
     surplus = False
 
     def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:

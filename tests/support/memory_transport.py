@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 import anyio
 from anyio.lowlevel import checkpoint
 
 from headwater.errors import ConnectionLostError
-from headwater.protocol.transport import Outgoing
+from headwater.protocol.transport import TransportRequest
 
 Step: TypeAlias = "bytes | float | BaseException"
 FOREVER = math.inf
 SSE = "text/event-stream"
-Framed: TypeAlias = Literal["length", "chunked", "close"]
 
 
 class Answer:
@@ -29,14 +28,11 @@ class Answer:
         *steps: Step,
         status: int = 200,
         content_type: str = "application/json",
-        framed: Framed = "chunked",
         head: Iterable[Step] = (),
         headers: Mapping[str, str] | None = None,
     ) -> None:
         self.status = status
         self.headers = {"content-type": content_type, **(headers or {})}
-        self.framed: Framed = framed
-        self.reused = False
         self.surplus = False
         self.closed = False
         self.whole = False
@@ -76,17 +72,17 @@ async def _wait(step: Step) -> None:
 
 
 class Memory:
-    """Answers each request by `script(outgoing)`; an exception in an answer's place is raised."""
+    """Answers each request by `script(request)`; an exception in an answer's place is raised."""
 
-    def __init__(self, script: Callable[[Outgoing], Answer | BaseException]) -> None:
+    def __init__(self, script: Callable[[TransportRequest], Answer | BaseException]) -> None:
         self._script = script
-        self.requests: list[Outgoing] = []
+        self.requests: list[TransportRequest] = []
         self.answers: list[Answer] = []
 
-    async def send(self, outgoing: Outgoing) -> Answer:
-        self.requests.append(outgoing)
+    async def send(self, request: TransportRequest) -> Answer:
+        self.requests.append(request)
         await checkpoint()
-        answer = self._script(outgoing)
+        answer = self._script(request)
         if isinstance(answer, BaseException):
             raise answer
         self.answers.append(answer)

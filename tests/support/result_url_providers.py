@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from headwater.protocol.transport import Outgoing
+from headwater.protocol.transport import TransportRequest
 from support.drivers import Driver
 from support.memory_transport import Answer, Memory
 
@@ -70,7 +70,7 @@ class Vendor(Memory):
         self.file: Answer | None = None
         super().__init__(self._play)
 
-    def _play(self, asked: Outgoing) -> Answer:
+    def _play(self, asked: TransportRequest) -> Answer:
         if self.waiting:
             return Answer(self.waiting.pop(0))
         if self.hops:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from headwater.protocol.transport import Outgoing
+from headwater.protocol.transport import TransportRequest
 from headwater.protocol.url import parse_url
 from headwater.transport import pool
 
@@ -115,9 +115,9 @@ class Server:
         self._threads: list[threading.Thread] = []
         self._start(self._accept)
 
-    def outgoing(self, method: str = "POST", body: Any = b"hello", **more: Any) -> Outgoing:
+    def outgoing(self, method: str = "POST", body: Any = b"hello", **more: Any) -> TransportRequest:
         url = parse_url(self.url.replace("127.0.0.1", "localhost") if self._context else self.url)
-        return Outgoing(method=method, url=url, headers=[("X-Test", "1")], body=body, **more)
+        return TransportRequest(method=method, url=url, headers=[("X-Test", "1")], body=body, **more)
 
     def stop(self) -> None:
         with suppress(OSError):

@@ -21,7 +21,7 @@ from headwater.errors import (
     ResponseTooLargeError,
     TLSError,
 )
-from headwater.protocol.transport import Outgoing
+from headwater.protocol.transport import TransportRequest
 from headwater.protocol.url import parse_url
 from headwater.transport import tls
 from headwater.transport.pool import Pool
@@ -51,7 +51,7 @@ def active(pool: Pool) -> int:
 async def test_a_body_that_ends_with_the_connection(serve: Any, read: Any) -> None:
     pool = Pool()
     answer = await pool.send(serve(say(OK + b"\r\nhel", b"lo")).outgoing())
-    assert (answer.framed, await read(answer), await answer.receive()) == ("close", b"hello", b"")
+    assert (await read(answer), await answer.receive()) == (b"hello", b"")
     assert (open_connections(pool), active(pool)) == (0, 0)
 
 
@@ -154,9 +154,9 @@ async def test_connection_close_is_kept(serve: Any, read: Any, head: bytes) -> N
             peer.send((OK if b"close" in head else b"HTTP/1.0 200 OK\r\n") + head + b"ok")
 
     server, pool = serve(script), Pool()
-    for _ in range(2):
+    for number in range(2):
         answer = await pool.send(server.outgoing())
-        assert (await read(answer), answer.reused) == (b"ok", False)
+        assert (await read(answer), server.accepted) == (b"ok", number + 1)
 
 
 async def test_answers_without_a_body(serve: Any, read: Any) -> None:
@@ -167,19 +167,10 @@ async def test_answers_without_a_body(serve: Any, read: Any) -> None:
             peer.send(b"HTTP/1.1 " + status + (b"\r\n\r\n" if method == b"POST" else b"\r\nContent-Length: 7\r\n\r\n"))
 
     server, pool = serve(script), Pool()
-    for method, status, reused in (
-        ("POST", 204, False),
-        ("GET", 304, True),
-        ("HEAD", 200, True),
-        ("GET", 304, False),
-    ):
+    for method, status, connections in (("POST", 204, 1), ("GET", 304, 1), ("HEAD", 200, 1), ("GET", 304, 2)):
         answer = await pool.send(server.outgoing(method, b""))
-        assert (answer.status, answer.ready(), await read(answer), answer.reused) == (
-            status,
-            True,
-            b"",
-            reused,
-        )
+        assert (answer.status, answer.ready(), await read(answer)) == (status, True, b"")
+        assert server.accepted == connections
 
 
 async def _pieces(*pieces: bytes) -> AsyncIterator[bytes]:
@@ -268,9 +259,9 @@ async def test_tls(serve: Any, echo: Any, read: Any, authority: trustme.CA) -> N
     trusting = ssl.create_default_context()
     authority.configure_trust(trusting)
     pool = Pool(ssl_context=trusting)
-    for reused in (False, True, True):
-        answer = await pool.send(server.outgoing())
-        assert (await read(answer), answer.reused) == (b"hello", reused)
+    for _ in range(3):
+        assert await read(await pool.send(server.outgoing())) == b"hello"
+        assert server.accepted == 1
     large = os.urandom(1_000_000)
     assert await read(await pool.send(server.outgoing(body=large))) == large
     assert server.accepted == 1
@@ -313,7 +304,7 @@ async def test_a_certificate_for_somebody_else(serve: Any, echo: Any, authority:
 
 async def test_no_tls_at_the_other_end(serve: Any) -> None:
     server = serve(lambda peer: peer.sock.recv(10))
-    outgoing = Outgoing(method="GET", url=parse_url(f"https://127.0.0.1:{server.port}/"), headers=[])
+    outgoing = TransportRequest(method="GET", url=parse_url(f"https://127.0.0.1:{server.port}/"), headers=[])
     with pytest.raises(ConnectError, match="TLS"):
         await Pool().send(outgoing)
 
@@ -327,7 +318,7 @@ async def test_the_handshake_is_bounded_and_cancellable(serve: Any) -> None:
         gone.set() if peer.gone() else None
 
     server = serve(script)
-    outgoing = Outgoing(method="GET", url=parse_url(f"https://127.0.0.1:{server.port}/"), headers=[])
+    outgoing = TransportRequest(method="GET", url=parse_url(f"https://127.0.0.1:{server.port}/"), headers=[])
     async with anyio.create_task_group() as group:
         group.start_soon(Pool().send, outgoing)
         assert await anyio.to_thread.run_sync(asked.wait, 20)

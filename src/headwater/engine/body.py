@@ -6,7 +6,7 @@ Limits count decoded bytes, so a small body that unpacks to a large one is stopp
 from __future__ import annotations
 
 from ..errors import ProtocolError, ResponseTooLargeError
-from ..protocol.transport import Incoming
+from ..protocol.transport import TransportResponse
 from .codings import Unpack, coding_of
 
 
@@ -15,7 +15,7 @@ class ResponseBody:
 
     __slots__ = ("_incoming", "_limit", "_unpack", "size")
 
-    def __init__(self, incoming: Incoming, limit: float) -> None:
+    def __init__(self, incoming: TransportResponse, limit: float) -> None:
         declared = incoming.headers.get("content-length", "")
         if declared.isdigit() and int(declared[:20]) > limit:
             raise too_large(limit)

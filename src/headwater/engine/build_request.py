@@ -8,13 +8,13 @@ from typing import Final
 from .._version import __version__
 from ..auth.credentials import Credentials
 from ..protocol.flow import Request
-from ..protocol.transport import Outgoing
+from ..protocol.transport import TransportRequest
 from .multipart import UploadBody, body_of
 
 AGENT: Final = f"headwater/{__version__} python/{platform.python_version()}"
 
 
-def build_request(request: Request, credentials: Credentials, connect_timeout: float | None) -> Outgoing:
+def build_request(request: Request, credentials: Credentials, connect_timeout: float | None) -> TransportRequest:
     """The request as the transport takes it. Raises `InvalidParameterError` for a URL that is none."""
     url = credentials.url(request)
     body, content_type = body_of(request.body)
@@ -26,7 +26,7 @@ def build_request(request: Request, credentials: Credentials, connect_timeout: f
         **request.headers,
         **credentials.for_request(request, url.origin),
     }
-    return Outgoing(
+    return TransportRequest(
         method=request.method,
         url=url,
         headers=list(headers.items()),

@@ -20,7 +20,7 @@ from ..media.media import Media
 from ..media.mime import mime_type_of
 from ..protocol.events import Transferred
 from ..protocol.flow import MIB, Fetch
-from ..protocol.transport import Incoming
+from ..protocol.transport import TransportResponse
 from ..responses.refusal import in_band
 from . import load
 from .body import ResponseBody
@@ -78,7 +78,7 @@ class Download:
         self._step = step
         self._sink: Sink = sink or InMemory()
         self._limit = float("inf") if sink else requester.engine.policy.limit
-        self._incoming: Incoming | None = None
+        self._incoming: TransportResponse | None = None
         self._body: ResponseBody | None = None
         self._head = b""
         self._total: int | None = None

@@ -54,7 +54,7 @@ from ..protocol.flow import (
     Step,
     Stream,
 )
-from ..protocol.transport import FOREVER, Silence
+from ..protocol.transport import FOREVER, ReadDeadline
 from ..responses.refusal import instead, redacted
 from ..tasks.output import Output
 from .deadlines import Deadlines
@@ -429,8 +429,8 @@ class CallDriver:
                     except HeadwaterError as error:
                         events.stop(error)
                 if event is None and not events.over and now() >= until:  # comments without end are silence, too
-                    raise Silence
-        except Silence:
+                    raise ReadDeadline
+        except ReadDeadline:
             raise deadlines.passed("alive" if moment < until else "idle", now()) from None
         except BaseException:
             self._silent += now() - begun

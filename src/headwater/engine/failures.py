@@ -11,7 +11,7 @@ from msgspec import UNSET
 
 from ..errors import HeadwaterError, IncompleteStreamError, MalformedEventError, TransportError, UnexpectedContentError
 from ..protocol.flow import Reply, Request
-from ..protocol.transport import FOREVER, Incoming
+from ..protocol.transport import FOREVER, TransportResponse
 from ..responses.message import described
 from ..responses.refusal import instead, refusal
 from .body import ResponseBody
@@ -24,7 +24,7 @@ REFUSAL_BYTES: Final = 64 * 1024
 EXCERPT_CHARS: Final = 512
 
 
-async def read_refusal(plan: Plan, request: Request, incoming: Incoming, until: float) -> HeadwaterError:
+async def read_refusal(plan: Plan, request: Request, incoming: TransportResponse, until: float) -> HeadwaterError:
     """The error that a refusal is; its words are read until that time at the latest."""
     body = await _excerpt(ResponseBody(incoming, FOREVER).read, incoming, until)
     reply = Reply(status=incoming.status, headers=incoming.headers, body=body, url=request.url)
@@ -91,14 +91,14 @@ def _words(plan: Plan, data: bytes) -> str:
     return plan.credentials.redact(said or "")[:EXCERPT_CHARS]
 
 
-async def close_shielded(incoming: Incoming) -> None:
+async def close_shielded(incoming: TransportResponse) -> None:
     """Close an answer, whatever else is being cancelled."""
     with CancelScope(shield=True):
         await incoming.aclose()
 
 
 async def _excerpt(
-    read: Callable[[], Awaitable[bytes]], incoming: Incoming, until: float, pieces: bytes = b""
+    read: Callable[[], Awaitable[bytes]], incoming: TransportResponse, until: float, pieces: bytes = b""
 ) -> bytes:
     with CancelScope(deadline=until):
         try:

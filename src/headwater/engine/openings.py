@@ -13,7 +13,7 @@ from ..errors import UnexpectedContentError
 from ..media.mime import LARGEST, sniff
 from ..protocol.flow import Request, Stream
 from ..protocol.framing import BodyFraming, Frame, Framing, JSONLinesFraming, SSEFraming, WholeFraming
-from ..protocol.transport import Incoming
+from ..protocol.transport import TransportResponse
 from ..responses.message import is_html
 from .codings import is_text
 
@@ -32,12 +32,12 @@ class NoStreamError(UnexpectedContentError):
     head: bytes = b""
 
 
-def media_type(incoming: Incoming) -> str:
+def media_type(incoming: TransportResponse) -> str:
     """The media type alone, in lower case; of a header that came twice, the first."""
     return incoming.headers.get("content-type", "").partition(",")[0].partition(";")[0].strip().lower()
 
 
-def framing_of(step: Stream[Any, Any], incoming: Incoming, limit: int) -> Framing:
+def framing_of(step: Stream[Any, Any], incoming: TransportResponse, limit: int) -> Framing:
     """What cuts the answer's body into frames of at most `limit` bytes; the body's first bytes may settle it."""
     if step.framing == "bytes":
         return BodyFraming(incoming.headers.get("content-type", ""))
@@ -130,7 +130,7 @@ class Opening:
         return error
 
 
-def is_another(request: Request, incoming: Incoming, head: bytes) -> bool:
+def is_another(request: Request, incoming: TransportResponse, head: bytes) -> bool:
     """Whether a whole answer that begins so cannot be what was asked for, so that the rest of it is not worth reading.
 
     That is a page for people where no page was, and a sound, a video or bytes of no known kind where JSON was.

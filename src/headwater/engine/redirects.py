@@ -19,7 +19,7 @@ from ..errors import (
 )
 from ..media.mime import UNKNOWN
 from ..protocol.flow import Request
-from ..protocol.transport import Incoming, quoted_url
+from ..protocol.transport import TransportResponse, quoted_url
 from ..protocol.url import parse_url
 from .build_request import build_request
 from .failures import close_shielded
@@ -35,7 +35,7 @@ SHOWN_CHARS: Final = 200
 _HTML: Final = (b"<!doctype html", b"<html")
 
 
-async def follow(requester: Requester, request: Request, *, is_result: bool) -> Incoming:
+async def follow(requester: Requester, request: Request, *, is_result: bool) -> TransportResponse:
     """The answer at the end of the redirects. `is_result`: whether it is a result, and not an input."""
     request = _asking(request, _quoted(request.url, is_result=is_result), {**request.headers})
     for hop in range(MAX_REDIRECTS + 1):
@@ -80,7 +80,7 @@ def _asking(request: Request, url: str, headers: dict[str, str]) -> Request:
     )
 
 
-async def _send(requester: Requester, request: Request, is_result: bool) -> Incoming:
+async def _send(requester: Requester, request: Request, is_result: bool) -> TransportResponse:
     going = build_request(request, requester.credentials, requester.deadlines.limits.connect)
     transport = requester.engine.assets(going.url)
     if (is_result and going.url.origin in requester.credentials.origins) or requester.engine.policy.allow_private:
@@ -121,7 +121,7 @@ def display_url(url: str) -> str:
     return url.partition("?")[0].partition("#")[0][:SHOWN_CHARS]
 
 
-def content_type(incoming: Incoming) -> str:
+def content_type(incoming: TransportResponse) -> str:
     """The media type alone, in lower case."""
     return media_type(incoming)
 

@@ -18,7 +18,7 @@ from anyio.lowlevel import current_token
 from ..auth.credentials import Credentials
 from ..errors import Attempt, HeadwaterError, ProviderError
 from ..protocol.flow import Cached, Reply, Request, Step, Stream
-from ..protocol.transport import FOREVER, Incoming, Silence
+from ..protocol.transport import FOREVER, ReadDeadline, TransportResponse
 from ..responses.decode import unreadable
 from ..responses.refusal import REQUEST_IDS, bare, hint_at, redacted, unframed
 from .body import ResponseBody
@@ -113,7 +113,7 @@ class Requester:
         """What may go along, and where to."""
         return self._plan.credentials
 
-    def record_response(self, incoming: Incoming) -> Incoming:
+    def record_response(self, incoming: TransportResponse) -> TransportResponse:
         """Take note of an answer."""
         self.headers = self._plan.credentials.clean(incoming.headers)
         self.status = incoming.status
@@ -305,7 +305,7 @@ class Requester:
             moment = min(limit, self.now() + deadlines.alive)
             try:
                 event = await events.within(moment, once=True)
-            except Silence:
+            except ReadDeadline:
                 raise deadlines.passed("first_event" if moment == limit else "alive", self.now()) from None
         return event
 
@@ -319,7 +319,7 @@ class Requester:
             await close_shielded(incoming)
             raise
 
-    async def _transmit(self, request: Request) -> Incoming:
+    async def _transmit(self, request: Request) -> TransportResponse:
         limits = self.deadlines.limits
         going = build_request(request, self._plan.credentials, limits.connect)
         going.loop = self.loop
@@ -328,7 +328,7 @@ class Requester:
 
     # -- bodies
 
-    async def _whole(self, request: Request, incoming: Incoming) -> Reply:
+    async def _whole(self, request: Request, incoming: TransportResponse) -> Reply:
         if not 200 <= incoming.status < 300:
             raise await self.refusal(request, incoming)
         body = ResponseBody(incoming, self.engine.bound(request.limit))
@@ -341,7 +341,7 @@ class Requester:
         whole = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         return Reply(status=incoming.status, headers=self.headers, body=whole, url=request.url)
 
-    async def refusal(self, request: Request, incoming: Incoming) -> HeadwaterError:
+    async def refusal(self, request: Request, incoming: TransportResponse) -> HeadwaterError:
         """The error that an answer is that is none."""
         return await read_refusal(self._plan, request, incoming, self._reading_until())
 

@@ -15,7 +15,7 @@ from ..errors import DecodeError, HeadwaterError, MalformedEventError, Transport
 from ..protocol.flow import END, Fold, Stream
 from ..protocol.framing import Frame
 from ..protocol.json_text import UNREADABLE
-from ..protocol.transport import FOREVER, Incoming, Silence
+from ..protocol.transport import FOREVER, ReadDeadline, TransportResponse
 from ..responses.refusal import SHOWN_BYTES, instead
 from .body import ResponseBody
 from .openings import framing_of
@@ -46,7 +46,7 @@ class Events:
         "size",
     )
 
-    def __init__(self, step: Stream[Any, Any], incoming: Incoming, limit: int) -> None:
+    def __init__(self, step: Stream[Any, Any], incoming: TransportResponse, limit: int) -> None:
         self.incoming = incoming
         self.lasts = hasattr(incoming, "kept")
         if self.lasts:
@@ -65,7 +65,7 @@ class Events:
         self.failure: HeadwaterError | None = None
 
     def wait_until(self, moment: float) -> bool:
-        """Whether `receive` raises `Silence` when it would wait past this moment."""
+        """Whether `receive` raises `ReadDeadline` when it would wait past this moment."""
         wait_until = getattr(self.incoming, "wait_until", None)
         return wait_until is not None and wait_until(moment)
 
@@ -112,7 +112,7 @@ class Events:
         return event
 
     def receive(self) -> Awaitable[bytes]:
-        """The next piece of the body, for `feed`; raises `TransportError`, `DecodeError`, `Silence`."""
+        """The next piece of the body, for `feed`; raises `TransportError`, `DecodeError`, `ReadDeadline`."""
         return self.incoming.receive() if self._body is None else self._body.read()
 
     def feed(self, data: bytes) -> Any:
@@ -142,13 +142,13 @@ class Events:
         return event
 
     async def within(self, until: float, *, once: bool = False) -> Any:
-        """The same until a moment on anyio's clock; raises `Silence`. For answers that keep no time themselves.
+        """The same until a moment on anyio's clock; raises `ReadDeadline`. For answers that keep no time themselves.
 
         `once`: of the next piece alone, with None where it completes no event.
         """
         with CancelScope(deadline=until):
             return await self.first(once=once)
-        raise Silence
+        raise ReadDeadline
 
     def stop(self, error: HeadwaterError) -> None:
         """No more comes, because of this."""

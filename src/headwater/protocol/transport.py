@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import AsyncIterable
-from typing import Final, Literal, Protocol
+from typing import Final, Protocol
 from urllib.parse import quote
 
 import msgspec
@@ -24,8 +24,8 @@ FOREVER: Final = math.inf
 """A moment that never comes."""
 
 
-class Silence(Exception):  # noqa: N818 - between a transport and the engine, which knows what to call it
-    """Nothing came until the moment that `Incoming.wait_until` named."""
+class ReadDeadline(Exception):  # noqa: N818 - between a transport and the engine, which knows what to call it
+    """The moment that `TransportResponse.wait_until` named has passed, and nothing has come."""
 
 
 def quoted_url(text: str, encoding: str = "utf-8") -> str:
@@ -60,7 +60,7 @@ def _ascii_host(host: bytes) -> str | None:
         return None
 
 
-class Outgoing(msgspec.Struct, kw_only=True, gc=False):
+class TransportRequest(msgspec.Struct, kw_only=True, gc=False):
     """A request as it goes out: every header but Host and the body's length is there already.
 
     `length`: the body's, where it is not bytes; None sends it in chunks. `connect_timeout`: seconds for TCP
@@ -81,22 +81,18 @@ class Outgoing(msgspec.Struct, kw_only=True, gc=False):
     loop: object = None
 
 
-class Incoming(Protocol):
+class TransportResponse(Protocol):
     """An answer whose head has arrived.
 
     One that can keep the time of its reads has a method `wait_until(moment: float) -> bool`: whether from now on
-    `receive` raises `Silence` when it would wait past that moment on anyio's clock. For others a cancel scope does it.
-    One whose `receive` can be cancelled without a loss, and called again, has an attribute `kept`, False: who sets it
-    to True wants that, and closes the answer.
+    `receive` raises `ReadDeadline` when it would wait past that moment on anyio's clock. For others a cancel scope
+    does it. One whose `receive` can be cancelled without a loss, and called again, has an attribute `kept`, False: who
+    sets it to True wants that, and closes the answer.
     """
 
     status: int
     headers: dict[str, str]
     """By lower-case name; a repeated header's values are joined by ", "."""
-    reused: bool
-    """Whether the connection had served a request before."""
-    framed: Literal["length", "chunked", "close"]
-    """What says where the body ends; with "close", a cut body looks like a whole one."""
     surplus: bool
     """Whether more bytes came than the answer has, as far as is known: its length may have been too short."""
 
@@ -123,7 +119,7 @@ class Incoming(Protocol):
 class Transport(Protocol):
     """Sends requests; an answer's body belongs to whoever called `send` until it is read whole or closed."""
 
-    async def send(self, outgoing: Outgoing) -> Incoming:
+    async def send(self, request: TransportRequest) -> TransportResponse:
         """The answer once its head is there.
 
         Raises `ConnectError`, `TLSError`, `ConnectionLostError`, `ProtocolError`, `ResponseTooLargeError`,

@@ -26,7 +26,7 @@ class Stream(Protocol):
     """A connected socket, TLS included. One task reads, one writes."""
 
     def receive(self) -> Awaitable[bytes]:
-        """What has come since, b"" after the peer's last word; raises `BROKEN`, and `Silence` where it keeps time."""
+        """What has come since, b"" at the end; raises `BROKEN`, and `ReadDeadline` where it keeps time."""
         ...
 
     def keep(self, waiting: Awaitable[bytes]) -> None:
@@ -34,7 +34,7 @@ class Stream(Protocol):
         ...
 
     def wait_until(self, moment: float) -> bool:
-        """Let no `receive` wait past this moment on the event loop's clock (`Silence`); False where it cannot."""
+        """Let no `receive` wait past this moment on the event loop's clock (`ReadDeadline`); False where it cannot."""
         ...
 
     async def send(self, data: memoryview) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from anyio import BrokenResourceError
 
-from ..protocol.transport import FOREVER, Silence
+from ..protocol.transport import FOREVER, ReadDeadline
 from .epoll import ENDS, EVENTS, Sockets, SocketStream
 
 
@@ -151,7 +151,7 @@ class NativeStream(SocketStream):
         self._kept: Future | None = None
 
     def receive(self) -> Awaitable[bytes]:
-        """What has come since, b"" after the peer's last word; raises `BROKEN`, `Silence`."""
+        """What has come since, b"" after the peer's last word; raises `BROKEN`, `ReadDeadline`."""
         if self._kept is not None:
             kept, self._kept = self._kept, None
             return kept
@@ -204,7 +204,7 @@ class NativeStream(SocketStream):
         if now < self.until:
             return self.until
         self._reader = None
-        reader.set_exception(Silence())
+        reader.set_exception(ReadDeadline())
         return FOREVER
 
     async def _drain(self) -> None:

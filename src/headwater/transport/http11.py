@@ -1,43 +1,45 @@
-"""One connection, and the answer that is being read from it.
+"""One HTTP/1.1 connection, and the answer that is being read from it.
 
-Knows HTTP/1.1 and one socket. Which connection serves a request, and what becomes of it afterwards, is its
-origin's affair. Refuses to be used again unless the last exchange was whole and left nothing over.
+A connection knows its socket and one exchange at a time. Which connection serves a request, and what becomes of it
+afterwards, is its owner's affair (`ConnectionOwner`, the pool):
+
+    ask ──▶ Answer ──▶ read whole ──▶ on_reusable    nothing is left over: another request may follow
+                   └─▶ left, lost, or not to be used again ──▶ on_lost    exactly one of the two, once
+
+A request that cannot be sent to its end may have been answered all the same, by a server that refuses it early: the
+answer is waited for, `EARLY_RESPONSE_SECONDS` long.
 """
 
 from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import AsyncGenerator, AsyncIterable
-from typing import TYPE_CHECKING, Literal
+from collections.abc import AsyncGenerator, AsyncIterable, Callable
+from typing import Protocol
 
 from anyio import CancelScope, create_task_group, current_time, move_on_after
 from anyio.lowlevel import checkpoint
 
 from ..errors import ConnectionLostError, HeadwaterError, InputError, InvalidParameterError
-from ..protocol.transport import FOREVER, Outgoing
+from ..protocol.transport import FOREVER, TransportRequest
 from .anyio_streams import BROKEN, Stream
 from .response_parser import ResponseParser
 
-if TYPE_CHECKING:
-    from .pool import Origin
-
-
-PIECE = 64 * 1024
+SEND_BYTES = 64 * 1024
 """Bytes that are sent at once."""
-LAST_WORDS = 1.0
+EARLY_RESPONSE_SECONDS = 1.0
 """Seconds in which an answer is still waited for after the request could not be sent."""
 
 
-def request_head(outgoing: Outgoing) -> bytes:
+def request_head(request: TransportRequest) -> bytes:
     """The request's head, with Host and the body's length."""
-    body = outgoing.body
-    length = len(body) if isinstance(body, bytes) else outgoing.length
-    lines = [f"{outgoing.method} {outgoing.url.target} HTTP/1.1\r\nHost: {outgoing.url.authority}"]
-    lines += [f"{name}: {value}" for name, value in outgoing.headers]
+    body = request.body
+    length = len(body) if isinstance(body, bytes) else request.length
+    lines = [f"{request.method} {request.url.target} HTTP/1.1\r\nHost: {request.url.authority}"]
+    lines += [f"{name}: {value}" for name, value in request.headers]
     if length is None:
         lines.append("Transfer-Encoding: chunked\r\n\r\n")
-    elif length or outgoing.method in ("POST", "PUT", "PATCH"):
+    elif length or request.method in ("POST", "PUT", "PATCH"):
         lines.append(f"Content-Length: {length}\r\n\r\n")
     else:
         lines.append("\r\n")
@@ -54,9 +56,9 @@ def request_head(outgoing: Outgoing) -> bytes:
 class Upload:
     """One large body on its way out; `body` is what the answer's head brought along."""
 
-    def __init__(self, connection: Connection, outgoing: Outgoing) -> None:
+    def __init__(self, connection: Connection, request: TransportRequest) -> None:
         self._connection = connection
-        self._outgoing = outgoing
+        self._request = request
         self._failure: Exception | None = None
         self._broken: Exception | None = None
         self.body = b""
@@ -85,15 +87,15 @@ class Upload:
 
     async def _write(self, scope: CancelScope) -> None:
         try:
-            await self._connection.stream.send(memoryview(request_head(self._outgoing)))
-            if isinstance(self._outgoing.body, bytes):
-                await self._send(self._outgoing.body)
+            await self._connection.stream.send(memoryview(request_head(self._request)))
+            if isinstance(self._request.body, bytes):
+                await self._send(self._request.body)
             else:
-                await self._send_pieces(self._outgoing.body, self._outgoing.length)
+                await self._send_pieces(self._request.body, self._request.length)
             self.whole = True
         except BROKEN as error:
             self._broken = error
-            scope.deadline = current_time() + LAST_WORDS
+            scope.deadline = current_time() + EARLY_RESPONSE_SECONDS
         except Exception as error:  # noqa: BLE001 - the caller's iterator may raise anything, and gets it back
             self._failure = error
             scope.cancel()
@@ -117,50 +119,68 @@ class Upload:
 
     async def _send(self, data: bytes) -> None:
         stream, parser, view = self._connection.stream, self._connection.parser, memoryview(data)
-        for start in range(0, len(data), PIECE):
+        for start in range(0, len(data), SEND_BYTES):
             await checkpoint()
             # An answer that is there is read first: a send that fails may take it along.
             while stream.readable() and not parser.head_done:
                 await checkpoint()
-            await stream.send(view[start : start + PIECE])
+            await stream.send(view[start : start + SEND_BYTES])
 
 
-UNREAD = frozenset({404, 405, 413, 501})
+UNREAD_BODY_STATUSES = frozenset({404, 405, 413, 501})
 """Refusals that a server may send without reading the request's body."""
 
 
+class ConnectionOwner(Protocol):
+    """What a connection belongs to: it hears of the end of every answer, and lends the event loop that the connection
+    was made in."""
+
+    def on_reusable(self, connection: Connection) -> None:
+        """Take the connection back: its answer was read whole, and another request may follow."""
+        ...
+
+    def on_lost(self, connection: Connection) -> None:
+        """Close the connection: its answer was left or lost, or nothing may follow it."""
+        ...
+
+    def call_threadsafe(self, call: Callable[[], object]) -> None:
+        """Have the connection's event loop make this call soon; from any thread, and from finalizers."""
+        ...
+
+
 class Connection:
-    """A socket, its parser, and the origin that it belongs to. `since`: when it became idle."""
+    """A socket, its parser and its owner. `idle_since`: when it became idle, on `time.monotonic`'s clock; `pid`: the
+    process that made it."""
 
-    __slots__ = ("_whole", "closed", "origin", "parser", "served", "since", "stream")
+    __slots__ = ("_sent_whole", "closed", "idle_since", "owner", "parser", "pid", "stream")
 
-    def __init__(self, stream: Stream, origin: Origin) -> None:
+    def __init__(self, stream: Stream, owner: ConnectionOwner) -> None:
         self.stream = stream
-        self.origin = origin
+        self.owner = owner
         self.parser = ResponseParser()
+        self.pid = os.getpid()
         self.closed = False
-        self.served = False
-        self.since = 0.0
-        self._whole = True
+        self.idle_since = 0.0
+        self._sent_whole = True
 
-    async def ask(self, outgoing: Outgoing) -> Answer:
+    async def ask(self, request: TransportRequest) -> Answer:
         """Send a request, and wait for the answer's head."""
-        self.parser.expect(outgoing.method)
+        self.parser.expect(request.method)
         self.stream.wait_until(FOREVER)
-        body = outgoing.body
-        if isinstance(body, bytes) and len(body) <= PIECE:
+        body = request.body
+        if isinstance(body, bytes) and len(body) <= SEND_BYTES:
             try:
-                await self.stream.send(memoryview(request_head(outgoing) + body))
+                await self.stream.send(memoryview(request_head(request) + body))
             except BROKEN as error:
-                piece = await self._last_words(error)
+                piece = await self._early_response(error)
             else:
                 piece = await self.head()
             # Some servers refuse a path before they read the body, and would take it for the next request.
-            self._whole = not (body and self.parser.status in UNREAD)
+            self._sent_whole = not (body and self.parser.status in UNREAD_BODY_STATUSES)
         else:
-            upload = Upload(self, outgoing)
+            upload = Upload(self, request)
             piece = await upload.run()
-            self._whole = upload.whole
+            self._sent_whole = upload.whole
         return Answer(self, piece)
 
     async def head(self) -> bytes:
@@ -184,9 +204,9 @@ class Connection:
             return b""
         raise self.lost()
 
-    def spent(self) -> bool:
-        """Whether the answer just read whole leaves nothing that another request could follow."""
-        return not self._whole or not self.parser.reusable or self.parser.surplus
+    def is_reusable(self) -> bool:
+        """Whether another request may follow the answer that was just read whole."""
+        return self._sent_whole and self.parser.reusable and not self.parser.surplus
 
     def close(self) -> None:
         """Close at once, in the event loop's own thread. Idempotent."""
@@ -200,12 +220,12 @@ class Connection:
         self.closed = True
         self.stream.disown()
 
-    def ours(self) -> bool:
-        """Whether it is still open, and not the parent's of a process that has forked."""
-        return not self.closed and self.origin.loop.pid == os.getpid()
+    def is_ours(self) -> bool:
+        """Whether it is still open, and was made by this process, not by the parent that it was forked from."""
+        return not self.closed and self.pid == os.getpid()
 
-    async def _last_words(self, cause: Exception) -> bytes:
-        with move_on_after(LAST_WORDS):
+    async def _early_response(self, cause: Exception) -> bytes:
+        with move_on_after(EARLY_RESPONSE_SECONDS):
             return await self.head()
         raise self.lost() from cause
 
@@ -217,30 +237,17 @@ class Connection:
 
 
 class Answer:
-    """An answer whose head has arrived (`wire.Incoming`); its slot is free once it is whole or closed.
+    """An answer whose head has arrived (a `TransportResponse`); its slot is free once it is whole or closed.
 
     `kept`: a cancelled `receive` loses nothing, and may be followed by another; whoever sets this closes the answer.
     """
 
-    __slots__ = (
-        "__weakref__",
-        "_connection",
-        "_failure",
-        "_piece",
-        "framed",
-        "headers",
-        "kept",
-        "reused",
-        "status",
-        "surplus",
-    )
+    __slots__ = ("__weakref__", "_connection", "_failure", "_piece", "headers", "kept", "status", "surplus")
 
     def __init__(self, connection: Connection, piece: bytes) -> None:
         parser = connection.parser
         self.status = parser.status
         self.headers = parser.headers
-        self.framed: Literal["length", "chunked", "close"] = parser.framed
-        self.reused = connection.served
         self.surplus = self.kept = False
         self._failure: HeadwaterError | None = None
         self._piece = piece
@@ -286,7 +293,7 @@ class Answer:
         return self._connection is None or bool(self._piece)
 
     def wait_until(self, moment: float) -> bool:
-        """Let no `receive` wait past this moment (seconds on the event loop's clock): `Silence`."""
+        """Let no `receive` wait past this moment (seconds on the event loop's clock): `ReadDeadline`."""
         connection = self._connection
         if connection is None:
             return True  # nothing is waited for any more
@@ -303,28 +310,29 @@ class Answer:
         """Give up from any thread or finalizer: the socket is shut now, and closed by its event loop."""
         # No pool is touched here: a finalizer may run in the middle of any of its operations.
         connection = self._connection
-        if connection is not None and connection.ours():
+        if connection is not None and connection.is_ours():
             connection.stream.shut()
-            connection.origin.loop.bury(self._abandon)
+            connection.owner.call_threadsafe(self._abandon)
 
     def _settle(self, connection: Connection) -> None:
         parser = connection.parser
         self.surplus = parser.surplus
         self._connection = None
-        if parser.complete:
-            connection.origin.release(connection, connection.spent())
-        else:
+        if parser.complete and connection.is_reusable():
+            connection.owner.on_reusable(connection)
+            return
+        if not parser.complete:
             self._failure = parser.failure
-            connection.origin.leave(connection)
+        connection.owner.on_lost(connection)
 
     def _abandon(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            connection.origin.leave(connection)
+            connection.owner.on_lost(connection)
 
     def __del__(self) -> None:
         connection = self._connection
-        if connection is not None and connection.ours():
+        if connection is not None and connection.is_ours():
             warnings.warn("an answer was neither read whole nor closed", ResourceWarning, stacklevel=1, source=self)
             self.drop()
 

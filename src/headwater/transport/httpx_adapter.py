@@ -30,13 +30,13 @@ from ..errors import (
     ProxyError,
     TLSError,
 )
-from ..protocol.transport import Outgoing, Transport
+from ..protocol.transport import Transport, TransportRequest
 from ..protocol.url import Url
 from .http11 import Answer, closed_early
 from .pool import Pool
 from .tls import default_context
 
-CLOSING = 2.0
+CLOSE_SECONDS = 2.0
 """Seconds that closing an answer of somebody else's transport may take."""
 
 _PORTS = {"http": 80, "https": 443}
@@ -44,19 +44,19 @@ _LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=1000, kee
 
 
 class FromHTTPX:
-    """Any httpx transport as a `wire.Transport`; `proxy`: the host and port of the proxy that it goes through."""
+    """Any httpx transport as a `Transport`; `proxy`: the host and port of the proxy that it goes through."""
 
     def __init__(self, transport: httpx.AsyncBaseTransport, proxy: str | None = None) -> None:
         self._transport = transport
         self._proxy = proxy
 
-    async def send(self, outgoing: Outgoing) -> HTTPXAnswer:
-        """Send a request; the answer once its head is there (see `wire.Transport.send`)."""
-        request = _request(outgoing)
+    async def send(self, request: TransportRequest) -> HTTPXAnswer:
+        """Send a request; the answer once its head is there (see `Transport.send`)."""
+        theirs = _httpx_request(request)
         with _our_errors(sent=False, proxy=self._proxy):
-            response = await self._transport.handle_async_request(request)
-        answer = HTTPXAnswer(response, outgoing.method)
-        if response.status_code == 407 and self._proxy is not None and outgoing.url.scheme == "http":
+            response = await self._transport.handle_async_request(theirs)
+        answer = HTTPXAnswer(response)
+        if response.status_code == 407 and self._proxy is not None and request.url.scheme == "http":
             await answer.aclose()
             raise _refused(f"407 {response.reason_phrase}", self._proxy)
         return answer
@@ -68,14 +68,12 @@ class FromHTTPX:
 
 
 class HTTPXAnswer:
-    """An answer of an httpx transport (`wire.Incoming`)."""
+    """An answer of an httpx transport, as a `TransportResponse`."""
 
-    def __init__(self, response: httpx.Response, method: str) -> None:
+    def __init__(self, response: httpx.Response) -> None:
         self.status = response.status_code
         self.headers = _headers(response)
-        self.reused = False
         self.surplus = False
-        self.framed: Literal["length", "chunked", "close"] = _framed(response, method)
         if not isinstance(response.stream, httpx.AsyncByteStream):
             raise InvalidParameterError("the transport is not asynchronous: its answers cannot be awaited")
         self._stream = response.stream
@@ -118,7 +116,7 @@ class HTTPXAnswer:
     async def _finish(self, end: HeadwaterError | Literal["whole"]) -> None:
         self._end = end
         # A transport that cannot close its own stream is nobody's news: the answer is over.
-        with move_on_after(CLOSING, shield=True), suppress(Exception):
+        with move_on_after(CLOSE_SECONDS, shield=True), suppress(Exception):
             close = getattr(self._pieces, "aclose", None)
             if close is not None:
                 await close()
@@ -138,7 +136,7 @@ class PoolTransport(httpx.AsyncBaseTransport):
         """Send a request the way httpx wants it."""
         seconds = request.extensions.get("timeout") or {}
         with _their_errors(request):
-            answer = await self._pool.send(_outgoing(request, seconds.get("connect")))
+            answer = await self._pool.send(_transport_request(request, seconds.get("connect")))
         body = _Body(answer, request, seconds.get("read"))
         return httpx.Response(answer.status, headers=answer.headers, stream=body)
 
@@ -228,26 +226,26 @@ def _place(proxy: httpx.URL) -> str:
     return f"{host}:{proxy.port or _PORTS.get(proxy.scheme, 1080)}"
 
 
-def _request(outgoing: Outgoing) -> httpx.Request:
-    headers = [("Host", outgoing.url.authority), *outgoing.headers]
-    if not isinstance(outgoing.body, bytes) and outgoing.length is not None:
-        headers.append(("Content-Length", str(outgoing.length)))
-    timeout = {"connect": outgoing.connect_timeout, "read": None, "write": None, "pool": None}
+def _httpx_request(request: TransportRequest) -> httpx.Request:
+    headers = [("Host", request.url.authority), *request.headers]
+    if not isinstance(request.body, bytes) and request.length is not None:
+        headers.append(("Content-Length", str(request.length)))
+    timeout = {"connect": request.connect_timeout, "read": None, "write": None, "pool": None}
     try:
         return httpx.Request(
-            outgoing.method, str(outgoing.url), headers=headers, content=outgoing.body, extensions={"timeout": timeout}
+            request.method, str(request.url), headers=headers, content=request.body, extensions={"timeout": timeout}
         )
     except (ValueError, httpx.InvalidURL):  # holds the text, and so the credential
         raise InvalidParameterError("a header or the URL has characters that cannot be sent") from None
 
 
-def _outgoing(request: httpx.Request, seconds: float | None) -> Outgoing:
+def _transport_request(request: httpx.Request, seconds: float | None) -> TransportRequest:
     url, length = request.url, request.headers.get("content-length")
     target = url.raw_path.decode("ascii") or "/"
     body: Any = request.stream
     with suppress(httpx.RequestNotRead):
         body = request.content
-    return Outgoing(
+    return TransportRequest(
         method=request.method,
         url=Url(url.scheme, url.host, url.port or (443 if url.scheme == "https" else 80), target),
         headers=[
@@ -268,15 +266,6 @@ def _headers(response: httpx.Response) -> dict[str, str]:
         name, value = raw.decode("latin-1").lower(), text.decode("latin-1")
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     return headers
-
-
-def _framed(response: httpx.Response, method: str) -> Literal["length", "chunked", "close"]:
-    if response.http_version == "HTTP/2":
-        return "length"  # the end of a stream is said there, whatever the headers say
-    if "chunked" in response.headers.get("transfer-encoding", ""):
-        return "chunked"
-    bodiless = method == "HEAD" or response.status_code in (204, 304)
-    return "length" if bodiless or "content-length" in response.headers else "close"
 
 
 @contextmanager

@@ -1,9 +1,25 @@
 """The default transport: an HTTP/1.1 connection pool.
 
+    Pool ──▶ LoopConnections (one an event loop) ──▶ Origin (one a scheme, host and port) ──▶ Connection
+
 One pool serves any number of event loops, one after another or in several threads; a connection never leaves
-the loop that it was made in. Nothing needs closing: idle connections end with their loop, or with the pool.
-No proxies, no HTTP/2, no redirects, and no retries but one: a request that met a kept connection just as the
-server closed it.
+the loop that it was made in. No proxies, no HTTP/2, no redirects, and no retries but one: a request that met a kept
+connection just as the server closed it.
+
+The rules of an origin:
+
+- `active` counts the slots in use: requests that connect, wait or are being read. Who finds none free waits. A slot
+  that comes free while somebody waits is handed over, first come first served, without being counted as free: nobody
+  who comes later can take it. A waiter that is cancelled with the slot in its hand hands it on.
+- Of the idle connections the one that became idle last is taken: the others age, and are closed once they are
+  `idle_seconds` old. One that something has come for is stale: the server has closed it, or has said what nobody
+  asked for.
+
+Nothing needs closing: idle connections end with their event loop, or with the pool.
+
+    the event loop ends ──▶ its asynchronous generators are closed ──▶ `LoopConnections.end` closes every connection
+    the pool is lost    ──▶ `__del__` has every loop `retire`: idle connections close now, the others after their answer
+    the process forks   ──▶ the child disowns all: it closes its copies, and the parent's peers hear nothing
 """
 
 from __future__ import annotations
@@ -20,29 +36,27 @@ from anyio import Event
 from anyio.lowlevel import current_token
 
 from ..errors import ConnectionLostError
-from ..protocol.transport import Outgoing
+from ..protocol.transport import TransportRequest
 from .connect import dial, sockets_of
 from .http11 import Answer, Connection
 
 if TYPE_CHECKING:
+    import ssl
+
     from .asyncio_streams import NativeSockets
     from .trio_streams import PolledSockets
 
-if TYPE_CHECKING:
-    import ssl
-
-
-_alive: set[Loop] = set()
+_live_loops: set[LoopConnections] = set()
 """Every event loop's part of every pool, until that loop has ended: none may be left to the collector, which would
 find its generator unfinished; nor, in a forked child, what the parent has open."""
 
 
-class Limits(NamedTuple):
-    """`connections` and `idle`: per origin; `seconds`: how long an idle connection is kept."""
+class PoolLimits(NamedTuple):
+    """A pool's limits: `max_connections` and `max_idle` at each origin; an idle connection is kept `idle_seconds`."""
 
-    connections: float
-    idle: int
-    seconds: float
+    max_connections: float
+    max_idle: int
+    idle_seconds: float
 
 
 class Origin:
@@ -50,7 +64,7 @@ class Origin:
 
     __slots__ = ("active", "idle", "loop", "waiters")
 
-    def __init__(self, loop: Loop) -> None:
+    def __init__(self, loop: LoopConnections) -> None:
         self.loop = loop
         self.active = 0
         self.idle: deque[Connection] = deque()
@@ -59,7 +73,7 @@ class Origin:
     def enter(self) -> bool:
         """Take a slot if one is free."""
         # While somebody waits, every slot is taken: `_pass_on` hands slots over without freeing them.
-        if self.active >= self.loop.limits.connections:
+        if self.active >= self.loop.limits.max_connections:
             return False
         self.active += 1
         return True
@@ -81,32 +95,35 @@ class Origin:
         """The connection that became idle last, if it is still good."""
         while self.idle:
             connection = self.idle.pop()
-            if connection.since >= self._oldest() and not connection.stream.stale():
-                connection.served = True
+            if connection.idle_since >= self._oldest() and not connection.stream.stale():
                 return connection
             self.loop.close(connection)
         return None
 
-    def release(self, connection: Connection, spent: bool) -> None:
-        """An answer was read whole: give its slot and its connection back."""
-        if spent or self.loop.retired:
+    def on_reusable(self, connection: Connection) -> None:
+        """Take the slot and the connection back: an answer was read whole, and another request may follow."""
+        if self.loop.retired:
             self.loop.close(connection)
         else:
-            connection.since = time.monotonic()
+            connection.idle_since = time.monotonic()
             self.idle.append(connection)
             self.trim()
         self._pass_on()
 
-    def leave(self, connection: Connection | None) -> None:
-        """Give a slot back; the connection is of no more use."""
+    def on_lost(self, connection: Connection | None) -> None:
+        """Take the slot back, and close the connection, where there is one."""
         if connection is not None:
             self.loop.close(connection)
         self._pass_on()
 
+    def call_threadsafe(self, call: Callable[[], object]) -> None:
+        """Have the event loop make this call soon; from any thread, and from finalizers."""
+        self.loop.call_threadsafe(call)
+
     def trim(self) -> None:
         """Close what has been idle for too long, or is too much."""
         idle, oldest = self.idle, self._oldest()
-        while idle and (idle[0].since < oldest or len(idle) > self.loop.limits.idle):
+        while idle and (idle[0].idle_since < oldest or len(idle) > self.loop.limits.max_idle):
             self.loop.close(idle.popleft())
 
     def close_idle(self) -> None:
@@ -115,7 +132,7 @@ class Origin:
             self.loop.close(self.idle.pop())
 
     def _oldest(self) -> float:
-        return time.monotonic() - self.loop.limits.seconds
+        return time.monotonic() - self.loop.limits.idle_seconds
 
     def _pass_on(self) -> None:
         if self.waiters:
@@ -125,19 +142,42 @@ class Origin:
             self.active -= 1
 
 
-class Loop:
+class LoopConnections:
     """A pool's part in one event loop. When the loop ends, so does every connection made in it.
 
-    `native`: the event loop's own token, and `sockets` what waits for sockets in it. `registry`: where the pool finds
-    this object, until the loop has ended.
+    Nobody tells a library that an event loop ends, but asyncio.run, trio.run and anyio.run close, as their last act,
+    the asynchronous generators that were begun in them and have not ended. So this object begins one and leaves it
+    waiting at its `yield`: the loop closes it, and its `finally` calls `end`. It needs no task, no signal and nothing
+    of the caller. Two things follow. The generator must not be collected unfinished, or the loop would be asked to
+    close it in the middle of anything: `_live_loops` holds this object until its generator has ended. And a pool that
+    is lost before its loop closes the generator itself, once its last connection is closed (`_end_if_done`). A loop
+    that ends in another way (`loop.close()` alone) leaves its connections to the collector (`discard`).
+
+    `token`: the event loop's own; `sockets`: what waits for sockets in it. `registry`: where the pool finds this
+    object, until the loop has ended.
     """
 
-    __slots__ = ("_ended", "_registry", "_watch", "limits", "native", "open", "origins", "pid", "retired", "sockets")
+    __slots__ = (
+        "_end_of_loop",
+        "_ended",
+        "_registry",
+        "limits",
+        "open",
+        "origins",
+        "pid",
+        "retired",
+        "sockets",
+        "token",
+    )
 
     def __init__(
-        self, native: Any, sockets: NativeSockets | PolledSockets | None, limits: Limits, registry: dict[object, Loop]
+        self,
+        token: Any,
+        sockets: NativeSockets | PolledSockets | None,
+        limits: PoolLimits,
+        registry: dict[object, LoopConnections],
     ) -> None:
-        self.native = native
+        self.token = token
         self.sockets = sockets
         self.limits = limits
         self.pid = os.getpid()
@@ -146,11 +186,10 @@ class Loop:
         self.retired = False
         self._ended = False
         self._registry = registry
-        # asyncio.run, trio.run and anyio.run close the asynchronous generators that were begun and not ended.
-        self._watch = _until_the_loop_ends(self)
+        self._end_of_loop = _end_with_loop(self)
         with suppress(StopIteration):
-            self._watch.__anext__().send(None)
-        _alive.add(self)
+            self._end_of_loop.__anext__().send(None)
+        _live_loops.add(self)
 
     def origin(self, key: tuple[object, ...]) -> Origin:
         """This origin's connections."""
@@ -184,47 +223,47 @@ class Loop:
         self.close_idle()
         self._end_if_done()
 
-    def bury(self, call: Callable[[], object]) -> None:
-        """Have this done by the event loop soon; from any thread, and from finalizers."""
-        schedule = getattr(self.native, "call_soon_threadsafe", None) or self.native.run_sync_soon
+    def call_threadsafe(self, call: Callable[[], object]) -> None:
+        """Have the event loop make this call soon; from any thread, and from finalizers."""
+        schedule = getattr(self.token, "call_soon_threadsafe", None) or self.token.run_sync_soon
         try:
             schedule(call)
         except RuntimeError:  # it has ended
-            self.forget()
+            self.discard()
 
     def end(self) -> None:
         """The event loop ends: close everything."""
         self._ended = self.retired = True
-        self._registry.pop(self.native, None)
+        self._registry.pop(self.token, None)
         while self.open:
             self.close(next(iter(self.open)))
         if self.sockets is not None:
             self.sockets.end()
-        self.forget()
+        self.discard()
 
     def disown(self) -> None:
         """In a forked child: let go of what is the parent's, whose sockets and epoll go on."""
         self._ended = self.retired = True
-        self._registry.pop(self.native, None)
+        self._registry.pop(self.token, None)
         for connection in self.open:
             connection.disown()
         self.open.clear()
         if self.sockets is not None:
             self.sockets.disown()
 
-    def forget(self) -> None:
+    def discard(self) -> None:
         """Leave the rest to the collector."""
-        _alive.discard(self)
+        _live_loops.discard(self)
 
     def _end_if_done(self) -> None:
         if self.retired and not self._ended and not self.open:
             self._ended = True
             with suppress(StopIteration):
-                self._watch.aclose().send(None)
+                self._end_of_loop.aclose().send(None)
 
 
 def _disown_all() -> None:
-    for loop in list(_alive):
+    for loop in list(_live_loops):
         loop.disown()
 
 
@@ -232,7 +271,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_disown_all)
 
 
-async def _until_the_loop_ends(loop: Loop) -> AsyncGenerator[None]:
+async def _end_with_loop(loop: LoopConnections) -> AsyncGenerator[None]:
     try:
         yield
     finally:
@@ -240,7 +279,7 @@ async def _until_the_loop_ends(loop: Loop) -> AsyncGenerator[None]:
 
 
 class Pool:
-    """Keeps connections for later requests (`wire.Transport`).
+    """A `Transport` that keeps connections for later requests.
 
     `max_connections`: per origin, None for no limit; who finds none free waits for its turn. `max_idle`: how
     many unused ones an origin keeps, for `idle_timeout` seconds. `ssl_context`: in place of the shared one,
@@ -248,7 +287,7 @@ class Pool:
     """
 
     dials = True
-    """It connects by itself, to `Outgoing.address` where there is one."""
+    """It connects by itself, to `TransportRequest.address` where there is one."""
 
     def __init__(
         self,
@@ -258,15 +297,15 @@ class Pool:
         idle_timeout: float = 60.0,
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
-        self._loops: dict[object, Loop] = {}
-        self._limits = Limits(max_connections or math.inf, max_idle, idle_timeout)
+        self._loops: dict[object, LoopConnections] = {}
+        self._limits = PoolLimits(max_connections or math.inf, max_idle, idle_timeout)
         self._ssl_context = ssl_context
 
-    async def send(self, outgoing: Outgoing) -> Answer:
-        """Send a request; the answer once its head is there (see `wire.Transport.send`)."""
-        loop = self._loops.get(outgoing.loop or current_token().native_token) or self._begin()
-        address = outgoing.address
-        origin = loop.origin(outgoing.url[:3] if address is None else (*outgoing.url[:3], address))
+    async def send(self, request: TransportRequest) -> Answer:
+        """Send a request; the answer once its head is there (see `Transport.send`)."""
+        loop = self._loops.get(request.loop or current_token().native_token) or self._begin()
+        address = request.address
+        origin = loop.origin(request.url[:3] if address is None else (*request.url[:3], address))
         if not origin.enter():
             await origin.wait()
         connection = None
@@ -274,50 +313,50 @@ class Pool:
             connection = origin.take()
             if connection is not None:
                 try:
-                    return await connection.ask(outgoing)
+                    return await connection.ask(request)
                 except ConnectionLostError:
-                    if connection.parser.heard or not outgoing.resend or not isinstance(outgoing.body, bytes):
+                    if connection.parser.heard or not request.resend or not isinstance(request.body, bytes):
                         raise
                     loop.close(connection)
             connection = None
-            connection = await self._connect(origin, outgoing)
-            return await connection.ask(outgoing)
+            connection = await self._connect(origin, request)
+            return await connection.ask(request)
         except BaseException:
-            origin.leave(connection)
+            origin.on_lost(connection)
             raise
 
     async def aclose(self) -> None:
         """Close every idle connection: this event loop's now, others' in their own time."""
-        native = current_token().native_token
+        token = current_token().native_token
         for loop in list(self._loops.values()):
-            if loop.native is native:
+            if loop.token is token:
                 loop.close_idle()
             elif loop.pid == os.getpid():
-                loop.bury(loop.close_idle)
+                loop.call_threadsafe(loop.close_idle)
 
-    async def _connect(self, origin: Origin, outgoing: Outgoing) -> Connection:
+    async def _connect(self, origin: Origin, request: TransportRequest) -> Connection:
         loop = origin.loop
         loop.sweep()
-        stream = await dial(loop.sockets, outgoing.url, outgoing.connect_timeout, self._ssl_context, outgoing.address)
+        stream = await dial(loop.sockets, request.url, request.connect_timeout, self._ssl_context, request.address)
         connection = Connection(stream, origin)
         loop.open.add(connection)
         return connection
 
-    def _begin(self) -> Loop:
+    def _begin(self) -> LoopConnections:
         for loop in list(self._loops.values()):
             self._forget_if_dead(loop)
-        native = current_token().native_token
-        loop = self._loops[native] = Loop(native, sockets_of(native), self._limits, self._loops)
+        token = current_token().native_token
+        loop = self._loops[token] = LoopConnections(token, sockets_of(token), self._limits, self._loops)
         return loop
 
-    def _forget_if_dead(self, loop: Loop) -> None:
+    def _forget_if_dead(self, loop: LoopConnections) -> None:
         if loop.pid != os.getpid():  # the parent's: never to be touched here
-            self._loops.pop(loop.native, None)
-        elif getattr(loop.native, "is_closed", bool)():  # ended without closing its asynchronous generators
-            self._loops.pop(loop.native, None)
-            loop.forget()
+            self._loops.pop(loop.token, None)
+        elif getattr(loop.token, "is_closed", bool)():  # ended without closing its asynchronous generators
+            self._loops.pop(loop.token, None)
+            loop.discard()
 
     def __del__(self) -> None:
         for loop in list(self._loops.values()):
             if loop.pid == os.getpid():
-                loop.bury(loop.retire)
+                loop.call_threadsafe(loop.retire)

@@ -17,7 +17,7 @@ from anyio import BrokenResourceError
 from anyio.lowlevel import checkpoint
 from trio.lowlevel import Abort, Task, current_task, notify_closing, reschedule, wait_task_rescheduled
 
-from ..protocol.transport import FOREVER, Silence
+from ..protocol.transport import FOREVER, ReadDeadline
 from .epoll import Sockets, SocketStream
 
 
@@ -42,7 +42,7 @@ class PolledSockets(Sockets):
         return True
 
     async def lead(self, stream: PolledStream) -> bytes:
-        """Poll for all, until this stream's own bytes come, b"" at its end; raises `BROKEN`, `Silence`."""
+        """Poll for all, until this stream's own bytes come, b"" at its end; raises `BROKEN`, `ReadDeadline`."""
         self._leader = stream
         try:
             return await self._lead(stream)
@@ -63,7 +63,7 @@ class PolledSockets(Sockets):
             if now >= self.alarm_at:
                 self.look(now)
                 if now >= stream.until:
-                    raise Silence
+                    raise ReadDeadline
         return b""
 
     def sleeps(self, stream: PolledStream) -> bool:
@@ -123,7 +123,7 @@ class PolledStream(SocketStream):
         self._drains = False
 
     async def receive(self) -> bytes:
-        """What has come since, b"" after the peer's last word; raises `BROKEN`, `Silence`."""
+        """What has come since, b"" after the peer's last word; raises `BROKEN`, `ReadDeadline`."""
         if self._kept is not None:
             kept, self._kept = self._kept, None
             return kept
@@ -162,7 +162,7 @@ class PolledStream(SocketStream):
         if now < self.until:
             return self.until
         if self._sockets.sleeps(self):  # else it polls, and sees for itself, or does not wait
-            self._sockets.wake(self, Silence())
+            self._sockets.wake(self, ReadDeadline())
         return FOREVER
 
     def abort(self, _: Any) -> Abort:
