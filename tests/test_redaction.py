@@ -54,6 +54,12 @@ def test_the_last_eight_characters(length: int) -> None:
     assert Secret(key).redact(f"...{key[-7:]}.") == f"...{key[-7:]}."
 
 
+def test_a_password_that_is_the_masks_own_word() -> None:
+    secret = Secret("secret")
+    shown = secret.redact(f"its password: secret; {MASK}")
+    assert shown == secret.redact(shown) == f"its password: {MASK}; {MASK}"
+
+
 @pytest.mark.parametrize("before", ["", "a", "Bearer ", "user:", "abcdef"])
 def test_base64_of_a_longer_text(before: str) -> None:
     shown = Secret(KEY).redact(base64.b64encode(f"{before}{KEY}...".encode()).decode())

@@ -107,7 +107,9 @@ class Secret:
         """The text with every spelling of this secret masked, and the beginning of one at which the text was cut."""
         for needle in self._needles:
             if needle in text:
-                text = text.replace(needle, MASK)
+                # The mask's own word may be somebody's password: masked again and again, it would grow.
+                parts = text.split(MASK) if needle in MASK else [text]
+                text = MASK.join(part.replace(needle, MASK) for part in parts)
         if text[-_LEAST:] not in self._together:  # as it is with nearly all that is looked at, and each answer is
             return text
         rest = max((_rest(needle, text) for needle in self._needles), default=0)
