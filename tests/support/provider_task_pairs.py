@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 from headwater.emulator.dialects import media
+from headwater.emulator.places import PROVIDERS as emulated
+from headwater.providers import PROVIDERS
+from headwater.providers.registry import SERVER
 
 PNG, WAV, MP4 = media.png(4, 3), media.wav(), media.mp4("a")
 TABLE: Final = {"Stars": ["1", "2"], "Name": ["a", "b"]}
@@ -52,56 +55,8 @@ ARGUMENTS: Final[dict[str, dict[str, Any]]] = {
 STREAMED: Final[dict[str, dict[str, Any]]] = {"chat-completion": {"stream_options": {"include_usage": True}}}
 """What the run is asked with beside, to give what the plain call gives."""
 
-EVERY_TASK: Final = " ".join(ARGUMENTS)
-PAIRS: Final[dict[str, str]] = {
-    "auto": EVERY_TASK,
-    "baseten": "chat-completion",
-    "black-forest-labs": "text-to-image",
-    "cerebras": "chat-completion",
-    "clarifai": "chat-completion",
-    "cohere": "chat-completion",
-    "deepinfra": (
-        "automatic-speech-recognition chat-completion embeddings feature-extraction text-generation text-to-speech"
-    ),
-    "fal-ai": (
-        "audio-to-audio automatic-speech-recognition image-segmentation image-text-to-image image-text-to-video"
-        " image-to-image image-to-video text-to-audio text-to-image text-to-speech text-to-video"
-    ),
-    "featherless-ai": "chat-completion text-generation",
-    "fireworks-ai": "chat-completion",
-    "groq": "automatic-speech-recognition chat-completion text-generation text-to-speech",
-    "hf-inference": (
-        "audio-classification audio-to-audio automatic-speech-recognition chat-completion depth-estimation"
-        " document-question-answering feature-extraction fill-mask image-classification image-segmentation"
-        " image-to-image image-to-text object-detection question-answering sentence-similarity summarization"
-        " table-question-answering tabular-classification tabular-regression text-classification text-generation"
-        " text-to-audio text-to-image text-to-speech token-classification translation video-classification"
-        " visual-question-answering zero-shot-classification zero-shot-image-classification"
-        " zero-shot-object-detection"
-    ),
-    "hyperbolic": "chat-completion text-generation text-to-image",
-    "nebius": "chat-completion embeddings feature-extraction text-generation text-to-image",
-    "novita": "chat-completion text-generation text-to-video",
-    "nscale": "chat-completion text-to-image",
-    "nvidia": "chat-completion",
-    "openai": (
-        "automatic-speech-recognition chat-completion embeddings feature-extraction text-generation text-to-image"
-        " text-to-speech"
-    ),
-    "ovhcloud": "chat-completion text-generation",
-    "publicai": "chat-completion",
-    "replicate": "automatic-speech-recognition image-to-image text-to-image text-to-speech text-to-video",
-    "sambanova": "chat-completion embeddings feature-extraction",
-    "scaleway": "chat-completion embeddings feature-extraction text-generation",
-    "together": (
-        "automatic-speech-recognition chat-completion embeddings feature-extraction image-to-image image-to-video"
-        " text-generation text-to-image text-to-speech text-to-video"
-    ),
-    "wavespeed": ("image-text-to-image image-text-to-video image-to-image image-to-video text-to-image text-to-video"),
-    "zai-org": "chat-completion image-to-text text-to-image",
-    "url": EVERY_TASK,
-}
-"""Provider: its tasks. "url" is a server's own URL."""
+ROWS: Final = {**{name: row for name, row in PROVIDERS.items() if name in emulated | {"auto"}}, "url": SERVER}
+"""The providers that the emulator knows, the router, and a server's own URL."""
 
 NAMED: Final = {
     "chat-completion": "org/Chat",
@@ -147,4 +102,4 @@ def model_of(task: str) -> str:
 
 def tasks_of(provider: str) -> list[str]:
     """The provider's tasks."""
-    return PAIRS[provider].split()
+    return list(ROWS[provider].tasks)
