@@ -31,7 +31,7 @@ from headwater import InvalidCredentialError, JobEvent, emulator
 from headwater.client.task_table import Tasks
 from headwater.emulator import secrets
 from headwater.emulator.dialects.offers import OFFERS
-from headwater.emulator.places import PROVIDERS as emulated
+from headwater.emulator.places import PROVIDERS as EMULATED
 from headwater.emulator.server import Emulator
 from headwater.emulator.traffic import Recorded
 from headwater.media.media import Media
@@ -60,7 +60,7 @@ def no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_provider_that_the_emulator_knows_is_tested() -> None:
-    assert ROWS.keys() == emulated | {"auto", "url"} and ROWS.keys() >= ROUTER_ONLY | NOT_ROUTED
+    assert ROWS.keys() == EMULATED | {"auto", "url"} and ROWS.keys() >= ROUTER_ONLY | NOT_ROUTED
 
 
 def test_every_task_is_tested() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from headwater.emulator.dialects import media
-from headwater.emulator.places import PROVIDERS as emulated
+from headwater.emulator.places import PROVIDERS as EMULATED
 from headwater.providers import PROVIDERS
 from headwater.providers.registry import SERVER
 
@@ -55,7 +55,7 @@ ARGUMENTS: Final[dict[str, dict[str, Any]]] = {
 STREAMED: Final[dict[str, dict[str, Any]]] = {"chat-completion": {"stream_options": {"include_usage": True}}}
 """What the run is asked with beside, to give what the plain call gives."""
 
-ROWS: Final = {**{name: row for name, row in PROVIDERS.items() if name in emulated | {"auto"}}, "url": SERVER}
+ROWS: Final = {**{name: row for name, row in PROVIDERS.items() if name in EMULATED | {"auto"}}, "url": SERVER}
 """The providers that the emulator knows, the router, and a server's own URL."""
 
 NAMED: Final = {
