@@ -10,17 +10,17 @@ import pytest
 from headwater import errors as e
 from headwater.protocol.flow import Reply
 from headwater.responses.decode import decode
-from headwater.responses.refusal import in_band, redacted, refusal, retry_after
+from headwater.responses.refusal import error_from_response, error_in_body, redacted, retry_after
 
 NOW = 1.8e9
 
 
 def refused(status: int, body: Any = None) -> e.ProviderError:
-    return refusal(Reply(status=status, headers={}, body=json.dumps(body or {}).encode()), provider="p")
+    return error_from_response(Reply(status=status, headers={}, body=json.dumps(body or {}).encode()), provider="p")
 
 
 def inside(**error: Any) -> e.ProviderError:
-    found = in_band(json.dumps({"error": error}).encode())
+    found = error_in_body(json.dumps({"error": error}).encode())
     assert found is not None
     return found
 
@@ -146,10 +146,12 @@ def test_a_time_without_a_clock_is_no_hint() -> None:
 
 def test_an_account_without_credit_still_says_when_it_comes_back() -> None:
     body = b'{"error":{"code":"insufficient_quota"}}'
-    named = refusal(Reply(status=429, headers={"retry-after": "7"}, body=body), provider="p")
-    reset = refusal(Reply(status=429, headers={"x-ratelimit-reset": "9"}, body=body), provider="p")
+    named = error_from_response(Reply(status=429, headers={"retry-after": "7"}, body=body), provider="p")
+    reset = error_from_response(Reply(status=429, headers={"x-ratelimit-reset": "9"}, body=body), provider="p")
     assert (named.retryable, named.retry_after, reset.retry_after) == (False, 7.0, 9.0)
-    assert refusal(Reply(status=400, headers={"retry-after": "7"}, body=b""), provider="p").retry_after is None
+    assert (
+        error_from_response(Reply(status=400, headers={"retry-after": "7"}, body=b""), provider="p").retry_after is None
+    )
 
 
 def test_of_several_numbers_the_first_is_the_code() -> None:
@@ -164,13 +166,13 @@ def test_how_much_of_what_it_said_is_quoted(length: int, cut: bool) -> None:
 
 
 def test_the_first_variable_is_named() -> None:
-    error = refusal(Reply(status=401, headers={}, body=b"{}"), provider="p", keys=("FIRST", "SECOND"))
+    error = error_from_response(Reply(status=401, headers={}, body=b"{}"), provider="p", keys=("FIRST", "SECOND"))
     assert "set FIRST" in str(error) and "SECOND" not in str(error)
 
 
 @pytest.mark.parametrize(("provider", "named", "start"), [("p", "p", "p sent"), ("", None, "the server sent")])
 def test_who_sent_an_error_inside_an_answer(provider: str, named: str | None, start: str) -> None:
-    error = in_band(b'{"error":"m"}', provider=provider)
+    error = error_in_body(b'{"error":"m"}', provider=provider)
     assert error is not None
     assert error.provider == named
     assert str(error).startswith(start)

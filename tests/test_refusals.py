@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from headwater import errors as e
 from headwater.protocol.flow import Reply
 from headwater.responses.decode import decode
-from headwater.responses.refusal import in_band, redacted, refusal, retry_after
+from headwater.responses.refusal import error_from_response, error_in_body, redacted, retry_after
 from headwater.tasks.output import Output
 
 NOW = 1_800_000_000.0
@@ -26,7 +26,7 @@ def reply(status: int, body: Any = b"", content_type: str = "application/json", 
 
 
 def refused(*args: Any, **kwargs: Any) -> e.ProviderError:
-    return refusal(reply(*args, **kwargs), provider="together", model="m", now=NOW)
+    return error_from_response(reply(*args, **kwargs), provider="together", model="m", now=NOW)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_a_text_generation_servers_error_type_decides(
 ) -> None:
     body = {"error": "words", "error_type": error_type}
     assert type(refused(status, body)) is kind
-    inside = in_band(json.dumps(body).encode())
+    inside = error_in_body(json.dumps(body).encode())
     assert type(inside) is kind and inside.server_message == "words" and inside.code == error_type
 
 
@@ -140,7 +140,7 @@ def test_a_header_speaks_where_the_body_does_not() -> None:
 
 def test_the_message_says_who_what_which_and_what_to_do() -> None:
     answer = reply(401, {"error": {"message": "Invalid API key"}}, x_request_id="r-1")
-    error = refusal(answer, provider="together", keys=("TOGETHER_API_KEY",))
+    error = error_from_response(answer, provider="together", keys=("TOGETHER_API_KEY",))
     assert str(error) == (
         "together answered 401: Invalid API key (request id r-1); pass a valid key as token=, or set TOGETHER_API_KEY"
     )
@@ -151,7 +151,7 @@ def test_the_message_says_who_what_which_and_what_to_do() -> None:
 
 @pytest.mark.parametrize("name", ["x-request-id", "request-id", "x-amzn-trace-id", "x-amz-cf-id", "cf-ray"])
 def test_a_request_id_has_many_names(name: str) -> None:
-    assert refusal(Reply(status=500, headers={name: "r-2"}, body=b""), provider="p").request_id == "r-2"
+    assert error_from_response(Reply(status=500, headers={name: "r-2"}, body=b""), provider="p").request_id == "r-2"
 
 
 def test_long_words_are_cut_in_the_message_and_kept_in_the_body() -> None:
@@ -194,7 +194,7 @@ def test_a_spent_quota_is_not_waited_for() -> None:
 )
 def test_a_redirect_is_told_by_its_origin_alone(location: str, shown: str) -> None:
     answer = Reply(status=307, headers={"location": location}, body=b"", url="https://api.example/v1")
-    error = refusal(answer, provider="p")
+    error = error_from_response(answer, provider="p")
     assert type(error) is e.RedirectError
     assert str(error) == f"p answered 307: it wants the request sent to {shown}, which is not followed"
 
@@ -202,7 +202,7 @@ def test_a_redirect_is_told_by_its_origin_alone(location: str, shown: str) -> No
 def test_no_secret_is_left_anywhere_in_an_error() -> None:
     secret = "sk-canary"
     answer = reply(401, {"error": {"message": f"bad {secret}", "code": secret}}, x_request_id=secret, echo=secret)
-    error = refusal(answer, provider="p", redact=lambda text: text.replace(secret, "*"))
+    error = error_from_response(answer, provider="p", redact=lambda text: text.replace(secret, "*"))
     assert secret not in repr(error) + repr(error.__dict__)
     assert error.headers["echo"] == "*" and error.code == "*"
     broken = e.MalformedEventError(f"no {secret}")
@@ -379,7 +379,7 @@ IN_BAND: list[tuple[Any, type[e.ProviderError], int | None]] = [
 def test_an_error_inside_an_answer_is_what_its_status_would_be(
     body: Any, kind: type[e.ProviderError], status: int | None
 ) -> None:
-    error = in_band(json.dumps(body).encode(), provider="p")
+    error = error_in_body(json.dumps(body).encode(), provider="p")
     assert error is not None
     assert (type(error), error.status) == (kind, status)
     assert error.server_message and error.server_message in str(error)
@@ -399,14 +399,14 @@ def test_an_error_inside_an_answer_is_what_its_status_would_be(
     ],
 )
 def test_what_is_no_error_is_none(body: Any) -> None:
-    assert in_band(json.dumps(body).encode()) is None
+    assert error_in_body(json.dumps(body).encode()) is None
 
 
 @pytest.mark.parametrize("data", [b"it broke", b"{}", b'"it broke"', b"{", b"\xff", b""])
 def test_an_error_event_is_an_error_whatever_is_in_it(data: bytes) -> None:
-    error = in_band(data, event="error")
+    error = error_in_body(data, event="error")
     assert type(error) is e.UnknownError and not error.retryable
-    assert in_band(data) is None
+    assert error_in_body(data) is None
 
 
 class Answer(Output):
@@ -467,9 +467,9 @@ def test_json_under_another_name_is_read_all_the_same() -> None:
 
 @given(st.binary(max_size=200))
 def test_no_bytes_break_the_readers(data: bytes) -> None:
-    in_band(data)
-    in_band(data, event="error")
-    assert refusal(Reply(status=500, headers={}, body=data), provider="p").retryable
+    error_in_body(data)
+    error_in_body(data, event="error")
+    assert error_from_response(Reply(status=500, headers={}, body=data), provider="p").retryable
     with pytest.raises(e.HeadwaterError):
         decode(Reply(status=200, headers={}, body=data), Answer)
 
@@ -490,6 +490,6 @@ json_values = st.recursive(
 @given(json_values, st.sampled_from([307, 400, 422, 429, 503]))
 def test_no_json_breaks_the_readers(value: Any, status: int) -> None:
     body = msgspec.json.encode(value)
-    error = refusal(Reply(status=status, headers={}, body=body), provider="p")
+    error = error_from_response(Reply(status=status, headers={}, body=body), provider="p")
     assert error.status == status and "\n" not in str(error)
-    in_band(body)
+    error_in_body(body)

@@ -12,7 +12,7 @@ from support.memory_transport import SSE, Answer, Memory, in_turn
 from support.result_url_providers import VENDORS, Vendor
 
 from headwater import errors as e
-from headwater.responses.refusal import instead
+from headwater.responses.refusal import error_in_place_of_answer
 
 pytestmark = pytest.mark.anyio
 
@@ -175,7 +175,7 @@ def no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_it_is_what_its_code_says(
     body: Any, kind: type[e.ProviderError], status: int | None, words: str, again: bool
 ) -> None:
-    error = instead(json.dumps(body).encode())
+    error = error_in_place_of_answer(json.dumps(body).encode())
     assert error is not None
     assert (type(error), error.status, error.retryable) == (kind, status, again)
     assert words in (error.server_message or "")

@@ -30,7 +30,7 @@ from headwater.engine.retry import (
     is_worth_another_provider,
 )
 from headwater.protocol.flow import Reply
-from headwater.responses.refusal import in_band, refusal, retry_after
+from headwater.responses.refusal import error_from_response, error_in_body, retry_after
 
 NOW = 1.7e9
 POLICY = Retries()
@@ -38,7 +38,7 @@ LOADING = json.dumps({"error": "Model m is currently loading", "estimated_time":
 
 
 def refused(status: int, headers: dict[str, str] | None = None, body: bytes = b"{}") -> e.ProviderError:
-    return refusal(Reply(status=status, headers=headers or {}, body=body), provider="p", now=NOW)
+    return error_from_response(Reply(status=status, headers=headers or {}, body=body), provider="p", now=NOW)
 
 
 def after(
@@ -110,7 +110,7 @@ def test_what_is_never_tried_again(error: e.HeadwaterError) -> None:
 
 
 def test_the_quota_of_an_account_stays_used_up_in_a_stream_too() -> None:
-    error = in_band(b'{"error":{"message":"m","code":"insufficient_quota"}}')
+    error = error_in_body(b'{"error":{"message":"m","code":"insufficient_quota"}}')
     assert error is not None
     assert after(error) is None
 

@@ -12,7 +12,7 @@ from support.retry_storm import Storm
 from headwater import errors as e
 from headwater.engine.retry import Retries, RetryBudget
 from headwater.protocol.flow import Reply
-from headwater.responses.refusal import refusal
+from headwater.responses.refusal import error_from_response
 
 CALLERS = 2000
 DOWN = 60.0
@@ -20,7 +20,7 @@ Server = Callable[[float, random.Random], e.HeadwaterError | None]
 
 
 def refused(status: int, headers: dict[str, str] | None = None, body: bytes = b"{}") -> e.HeadwaterError:
-    return refusal(Reply(status=status, headers=headers or {}, body=body), provider="p", now=0.0)
+    return error_from_response(Reply(status=status, headers=headers or {}, body=body), provider="p", now=0.0)
 
 
 FAILURES = {

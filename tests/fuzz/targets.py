@@ -19,12 +19,14 @@ from headwater.auth.secret import Secret
 from headwater.errors import HeadwaterError, ProviderError
 from headwater.media import images as media
 from headwater.media import mime
-from headwater.protocol import transport
+from headwater.media.media import Media
 from headwater.protocol.flow import END, Reply
 from headwater.protocol.framing import Frame, Framing, JSONLinesFraming, SSEFraming
+from headwater.protocol.url import parse_url
 from headwater.providers import openai_chat as openai
 from headwater.providers import urls
 from headwater.responses import refusal as refusals
+from headwater.responses.decode import decode
 from headwater.tasks.chat_fold import ChatFold
 from headwater.tasks.chat_types import ChatCompletionOutput
 from headwater.transport.response_parser import ResponseParser
@@ -105,7 +107,7 @@ def answers(data: bytes) -> None:
     reply = Reply(status=200, headers={"content-type": "application/json"}, body=data, url="http://h/v1")
     for kind in TASK_TYPES:
         with suppress(HeadwaterError):
-            repr(refusals.decode(reply, kind))
+            repr(decode(reply, kind))
 
 
 def refusal(data: bytes) -> None:
@@ -116,7 +118,7 @@ def refusal(data: bytes) -> None:
     headers["x-request-id"] = f"{headers.get('x-request-id', '')}{CANARY}"
     body = body.replace(b"$", CANARY.encode())
     reply = Reply(status=status, headers=headers, body=body, url="https://h.example/v1/chat/completions")
-    error = refusals.refusal(reply, provider="p", model="m", redact=SECRET.redact, now=1.7e9)
+    error = refusals.error_from_response(reply, provider="p", model="m", redact=SECRET.redact, now=1.7e9)
     no_secret(error)
     sensible(error.retry_after)
     sensible(refusals.retry_after(headers, body, 1.7e9))
@@ -130,7 +132,7 @@ def header(line: bytes) -> tuple[str, str]:
 
 def in_band(data: bytes) -> None:
     event = EVENTS[data[0] % len(EVENTS)] if data else ""
-    error = refusals.in_band(data[1:].replace(b"$", CANARY.encode()), event=event, redact=SECRET.redact)
+    error = refusals.error_in_body(data[1:].replace(b"$", CANARY.encode()), event=event, redact=SECRET.redact)
     if error is not None:
         no_secret(error)
         sensible(error.retry_after)
@@ -178,7 +180,7 @@ def http(data: bytes) -> None:
 def image(data: bytes) -> None:
     with suppress(HeadwaterError):
         media.open_image(data).close()
-    repr(media.Media(data))
+    repr(Media(data))
 
 
 def sniffing(data: bytes) -> None:
@@ -199,13 +201,13 @@ def url(data: bytes) -> None:
     """What is accepted reads the same again, and has one host for every reader."""
     text = data.decode(errors="surrogateescape")
     with suppress(HeadwaterError):
-        found = transport.parse_url(text)
-        assert transport.parse_url(str(found)) == found
+        found = parse_url(text)
+        assert parse_url(str(found)) == found
         parts = urlsplit(str(found))
         assert (parts.scheme, parts.hostname, parts.username) == (found.scheme, found.host, None)
         assert not any(c in found.target for c in "\r\n #"), found
         for route in (urls.CHAT, urls.EMBEDDINGS):
-            assert transport.parse_url(urls.openai_url(str(found), route)).origin == found.origin
+            assert parse_url(urls.openai_url(str(found), route)).origin == found.origin
         urls.speaks_openai(text)
 
 
@@ -214,7 +216,7 @@ def model(data: bytes) -> None:
     text = data.decode(errors="surrogateescape")
     base = "https://h.example:8443/prefix"
     with suppress(HeadwaterError):
-        found = transport.parse_url(urls.at_model(base, "/models/", text, "/end"))
+        found = parse_url(urls.at_model(base, "/models/", text, "/end"))
         assert found.origin == "https://h.example:8443"
         assert found.target == f"/prefix/models/{text}/end"
         assert not {".", "..", ""} & set(found.target[1:].split("/"))

@@ -16,7 +16,7 @@ from headwater.protocol.flow import Reply
 from headwater.protocol.framing import Frame
 from headwater.providers.openai_chat import decode_chunk
 from headwater.responses.decode import decode
-from headwater.responses.refusal import in_band
+from headwater.responses.refusal import error_in_body
 from headwater.tasks.chat_types import ChatCompletionOutput
 
 SIZE = 3_000_000
@@ -92,11 +92,11 @@ def test_many_values_beside_an_odd_member_are_not_built(piece: str, odd: str, va
 
 def test_the_error_in_a_large_answer_is_read_alone() -> None:
     large = b'{"x":[' + b"0," * 100_000 + b'0],"error":{"message":"the reason","code":"rate_limit_exceeded"}}'
-    error = in_band(large)
+    error = error_in_body(large)
     assert error is not None
     assert "the reason" in error.message
     assert error.code == "rate_limit_exceeded"
-    error = in_band(b'{"error":{"message":"' + b"w" * 100_000 + b'"}}')
+    error = error_in_body(b'{"error":{"message":"' + b"w" * 100_000 + b'"}}')
     assert error is not None
     assert len(error.text) == 65_536
 
@@ -123,7 +123,7 @@ def test_the_error_in_a_large_answer_is_read_alone() -> None:
     ],
 )
 def test_what_an_error_inside_an_answer_is(data: bytes, is_error: bool) -> None:
-    assert (in_band(data) is not None) is is_error
+    assert (error_in_body(data) is not None) is is_error
 
 
 @pytest.mark.parametrize("piece", ["\x9d", "\x90a", "\x1b]", "\x9b", "\x9b1", "\x1b ", "\x1b[1;", "\x1b\x9d"])

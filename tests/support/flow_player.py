@@ -28,7 +28,7 @@ from headwater.protocol.flow import (
     Stream,
 )
 from headwater.protocol.framing import WHOLE, BodyFraming, Framing, SSEFraming, WholeFraming
-from headwater.responses.refusal import refusal
+from headwater.responses.refusal import error_from_response
 
 Answer = Reply | Loaded | Media | HeadwaterError
 
@@ -119,7 +119,7 @@ def _perform(step: Any, played: Played, waiting: list[Answer]) -> Any:
         return answer
     assert isinstance(answer, Reply)
     if not 200 <= answer.status < 300:
-        raise refusal(answer, provider="it")
+        raise error_from_response(answer, provider="it")
     return answer if isinstance(step, Send) else _stream(step, answer, played)
 
 

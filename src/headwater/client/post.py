@@ -20,7 +20,7 @@ from ..protocol.framing import Frame, SSEFraming
 from ..protocol.json_text import UNREADABLE, loads
 from ..providers.hf_inference import recommended
 from ..providers.urls import at_model
-from ..responses.refusal import SHOWN_BYTES
+from ..responses.refusal import EXCERPT_BYTES
 
 if TYPE_CHECKING:
     from httpx_sse import ServerSentEvent
@@ -73,7 +73,7 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):
             return loads(self.content)
         except UNREADABLE as failure:
             error = DecodeError(f"the answer is not JSON: {failure}")
-            error.body = self.content[:SHOWN_BYTES]
+            error.body = self.content[:EXCERPT_BYTES]
             raise error from None
 
     def iter_bytes(self) -> Several[bytes]:

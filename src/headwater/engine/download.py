@@ -21,7 +21,7 @@ from ..media.mime import mime_type_of
 from ..protocol.events import Transferred
 from ..protocol.flow import MIB, Fetch
 from ..protocol.transport import TransportResponse
-from ..responses.refusal import in_band
+from ..responses.refusal import error_in_body
 from . import load
 from .body import ResponseBody
 from .failures import close_shielded
@@ -151,7 +151,7 @@ class Download:
     def _check(self, piece: bytes) -> None:
         assert self._incoming is not None
         kind = content_type(self._incoming)
-        if kind in _ERROR_TYPES and (said := in_band(piece)):
+        if kind in _ERROR_TYPES and (said := error_in_body(piece)):
             raise said
         if kind == "application/problem+json" or is_page(kind, piece):
             error = UnexpectedContentError(f"the result is no file but {kind or 'an HTML page'}")

@@ -55,7 +55,7 @@ from ..protocol.flow import (
     Stream,
 )
 from ..protocol.transport import FOREVER, ReadDeadline
-from ..responses.refusal import instead, redacted
+from ..responses.refusal import error_in_place_of_answer, redacted
 from ..tasks.output import Output
 from .deadlines import Deadlines
 from .download import Download, fetch
@@ -370,7 +370,7 @@ class CallDriver:
         if isinstance(value, Media):
             head = bytes(value[:IN_THREAD_BYTES])
             value = Reply(status=self.requester.status, headers=self.requester.headers, body=head)
-        if type(value) is not Reply or (error := instead(value.body)) is None:
+        if type(value) is not Reply or (error := error_in_place_of_answer(value.body)) is None:
             return None
         error.headers = value.headers
         return error

@@ -13,7 +13,7 @@ from ..errors import HeadwaterError, IncompleteStreamError, MalformedEventError,
 from ..protocol.flow import Reply, Request
 from ..protocol.transport import FOREVER, TransportResponse
 from ..responses.message import described
-from ..responses.refusal import instead, refusal
+from ..responses.refusal import error_from_response, error_in_place_of_answer
 from .body import ResponseBody
 from .codings import is_text
 from .facts import Plan
@@ -29,7 +29,9 @@ async def read_refusal(plan: Plan, request: Request, incoming: TransportResponse
     body = await _excerpt(ResponseBody(incoming, FOREVER).read, incoming, until)
     reply = Reply(status=incoming.status, headers=incoming.headers, body=body, url=request.url)
     redact = plan.credentials.redact
-    return refusal(reply, provider=plan.provider, model=plan.model, redact=redact, now=time.time(), keys=plan.keys)
+    return error_from_response(
+        reply, provider=plan.provider, model=plan.model, redact=redact, now=time.time(), keys=plan.keys
+    )
 
 
 async def empty_stream(plan: Plan, events: Events, until: float) -> HeadwaterError:
@@ -55,7 +57,7 @@ async def empty_stream(plan: Plan, events: Events, until: float) -> HeadwaterErr
 def _no_stream(plan: Plan, content_type: str, data: bytes) -> HeadwaterError:
     """The error for an answer that is no stream: the error that it holds, or that it is none."""
     redact = plan.credentials.redact
-    if data and (held := instead(data, provider=plan.provider, redact=redact)) is not None:
+    if data and (held := error_in_place_of_answer(data, provider=plan.provider, redact=redact)) is not None:
         return held
     what = "an empty body" if not data else content_type or "no content type"
     words = "" if data[:1] in (b"{", b"[") else _words(plan, data)

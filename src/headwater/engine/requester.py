@@ -20,7 +20,7 @@ from ..errors import Attempt, HeadwaterError, ProviderError
 from ..protocol.flow import Cached, Reply, Request, Step, Stream
 from ..protocol.transport import FOREVER, ReadDeadline, TransportResponse
 from ..responses.decode import unreadable
-from ..responses.refusal import REQUEST_IDS, bare, hint_at, redacted, unframed
+from ..responses.refusal import REQUEST_IDS, error_alone, redacted, set_retry_after, without_frame
 from .body import ResponseBody
 from .build_request import build_request
 from .cache import play
@@ -227,7 +227,7 @@ class Requester:
     def _take_hint(self, error: HeadwaterError) -> None:
         """Where nobody had a clock when the refusal was read, as inside a 200 answer."""
         if isinstance(error, ProviderError) and error.retryable and error.retry_after is None:
-            hint_at(error, self.headers, time.time())
+            set_retry_after(error, self.headers, time.time())
 
     async def _resumed(self) -> tuple[int, int, float]:
         """Wait for the next try, again where that was cancelled: the tries so far, those of them that were held back,
@@ -274,8 +274,8 @@ class Requester:
             raise
         if request.opaque:
             return reply
-        reply = unframed(reply)
-        if (refused := bare(reply)) is not None and refused.retryable:
+        reply = without_frame(reply)
+        if (refused := error_alone(reply)) is not None and refused.retryable:
             raise refused  # one more try may be answered; any other refusal is for the flow to read
         return reply
 

@@ -16,7 +16,7 @@ from ..protocol.flow import END, Fold, Stream
 from ..protocol.framing import Frame
 from ..protocol.json_text import UNREADABLE
 from ..protocol.transport import FOREVER, ReadDeadline, TransportResponse
-from ..responses.refusal import SHOWN_BYTES, instead
+from ..responses.refusal import EXCERPT_BYTES, error_in_place_of_answer
 from .body import ResponseBody
 from .openings import framing_of
 
@@ -102,11 +102,11 @@ class Events:
                 self.fold.add(event)
                 self.count += 1
         except HeadwaterError as error:
-            self.stop((instead(frame.data) if isinstance(error, DecodeError) else None) or error)
+            self.stop((error_in_place_of_answer(frame.data) if isinstance(error, DecodeError) else None) or error)
             return None
         except UNREADABLE as failure:  # of a member that nobody has looked at before the fold
             broken = MalformedEventError(f"an event of the stream cannot be read: {failure}")
-            broken.body = frame.data[:SHOWN_BYTES]
+            broken.body = frame.data[:EXCERPT_BYTES]
             self.stop(broken)
             return None
         return event

@@ -19,7 +19,7 @@ from ..protocol.events import Job
 from ..protocol.flow import Flow, Reply, Request, Send
 from ..responses import message
 from ..responses.decode import decode
-from ..responses.refusal import SHOWN_BODY
+from ..responses.refusal import ERROR_BODY_BYTES
 from ..tasks.audio import (
     AudioToAudioOutputElement,
     AutomaticSpeechRecognitionOutput,
@@ -92,7 +92,7 @@ def _blackened(job: Job, reply: Reply) -> ContentRefusedError:
         " extra_body={'enable_safety_checker': False}"
     )
     error.code = "has_nsfw_concepts"
-    error.text = reply.body[:SHOWN_BODY].decode(errors="replace")
+    error.text = reply.body[:ERROR_BODY_BYTES].decode(errors="replace")
     return error
 
 

@@ -21,7 +21,7 @@ from ..protocol.flow import MIB, Call, Emit, Fetch, Flow, Load, Loaded, OnCancel
 from ..protocol.json_text import UNREADABLE
 from ..responses import json_decoder, message
 from ..responses.decode import unreadable
-from ..responses.refusal import SHOWN_BODY, bare
+from ..responses.refusal import ERROR_BODY_BYTES, error_alone
 from .bodies import get, post
 from .urls import is_named
 
@@ -128,7 +128,7 @@ def read_state(reply: Reply, kind: type[T]) -> T:
 
 def _refused(reply: Reply) -> ProviderError | None:
     """The refusal of a question, which is no state of the job's: it has a status as HTTP has them, or no state."""
-    no = bare(reply)
+    no = error_alone(reply)
     return no if no is not None and (no.status is not None or b'status"' not in reply.body) else None
 
 
@@ -140,13 +140,13 @@ def failed(job: Job, reply: Reply, state: str, reason: Any = None, *, refused: b
     """
     if (no := _refused(reply)) is not None:
         return no
-    said = message.said(reason)
+    said = message.extract(reason)
     is_refused = refused or bool(said and _MODERATED.search(said))
     kind = ContentRefusedError if is_refused else JobFailedError
-    named = message.line(state)[:64]
+    named = message.one_line(state)[:64]
     error = kind(f"{job.provider}'s job {job.id} ended as {named!r}: {said or 'no reason was given'}")
     error.code = named
-    error.text = reply.body[:SHOWN_BODY].decode(errors="replace")
+    error.text = reply.body[:ERROR_BODY_BYTES].decode(errors="replace")
     error.request_id = message.request_id(reply.headers)
     error.__dict__["said"] = said
     return error

@@ -20,7 +20,7 @@ from ..protocol.flow import Call, Fetch, Flow, Reply, Request, Send, Stream
 from ..protocol.framing import Frame
 from ..protocol.json_text import opening
 from ..responses.decode import decode
-from ..responses.refusal import SHOWN_BYTES
+from ..responses.refusal import EXCERPT_BYTES
 from ..tasks.lenient_types import Needed
 from . import pipeline_results as answers
 from .urls import is_named
@@ -89,7 +89,7 @@ def image(call: Call, request: Request) -> Flow[Any]:
     found = [item for item in _named(sent) if _place(item)]
     if not found:
         error = DecodeError("the answer is JSON with no image in it")
-        error.body = reply.body[:SHOWN_BYTES]
+        error.body = reply.body[:EXCERPT_BYTES]
         raise error
     if call.wanted is None:
         return open_image((yield from _file(_place(found[0]), reply.url)))

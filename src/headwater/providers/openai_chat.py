@@ -21,8 +21,8 @@ from ..protocol.json_text import UNREADABLE, has_halves, loads
 from ..responses.decode import decode
 from ..responses.json_decoder import convert, loads_for
 from ..responses.json_decoder import decode as read_json
-from ..responses.message import line
-from ..responses.refusal import SHOWN_BYTES, in_band, in_choice, instead
+from ..responses.message import one_line
+from ..responses.refusal import EXCERPT_BYTES, error_in_body, error_in_choice, error_in_place_of_answer
 from ..tasks.chat import wire_messages, wire_tool_choice
 from ..tasks.chat_fold import ChatFold
 from ..tasks.chat_types import ChatCompletionOutput, ChatCompletionStreamOutput, kept
@@ -79,7 +79,7 @@ def whole(reply: Reply) -> ChatCompletionOutput:
 def check_choices(answer: ChatCompletionOutput, body: bytes) -> None:
     """Raise the error that a choice ended with, the answer so far being its `partial`; and the refusal beside choices
     in which nothing is said."""
-    held = in_choice(body) if body.find(ERROR) >= 0 else None
+    held = error_in_choice(body) if body.find(ERROR) >= 0 else None
     silent = 0
     for choice in answer.choices:
         is_empty = not choice.message.content and not choice.message.tool_calls
@@ -88,7 +88,7 @@ def check_choices(answer: ChatCompletionOutput, body: bytes) -> None:
             error.partial = answer
             raise error
         silent += is_empty
-    if silent == len(answer.choices) and (refused := instead(body, sure=True)) is not None:
+    if silent == len(answer.choices) and (refused := error_in_place_of_answer(body, sure=True)) is not None:
         refused.partial = answer
         raise refused
 
@@ -125,7 +125,9 @@ def decode_chunk(frame: Frame) -> ChatCompletionStreamOutput | End | None:
         if has_halves(data):
             return in_halves(odd, data)
         chunk = odd
-    if not chunk.choices and (error := instead(data, sure=True)) is not None:  # MiniMax's base_resp, ...
+    if (
+        not chunk.choices and (error := error_in_place_of_answer(data, sure=True)) is not None
+    ):  # MiniMax's base_resp, ...
         raise error
     chunk._body = data  # type: ignore[attr-defined]
     return chunk
@@ -171,18 +173,18 @@ def unusual(frame: Frame, failure: Exception) -> None:
     if foreign:  # `event: ping` with an object of its own
         return
     is_json = frame.data.lstrip()[:1] in (b"{", b"[")
-    what = failure if is_json else f"it is {line(frame.data[:SHOWN_BYTES].decode(errors='replace'))!r}"
+    what = failure if is_json else f"it is {one_line(frame.data[:EXCERPT_BYTES].decode(errors='replace'))!r}"
     error = MalformedEventError(f"an event of the stream cannot be read: {what}")
-    error.body = frame.data[:SHOWN_BYTES]
+    error.body = frame.data[:EXCERPT_BYTES]
     raise error from None
 
 
 def raise_error(frame: Frame) -> None:
     """Raise the error that the event is; a chunk that only has the word in it passes."""
-    error = in_band(frame.data, event=frame.event)
+    error = error_in_body(frame.data, event=frame.event)
     if error is not None:
         raise error
-    if (error := in_choice(frame.data)) is not None:
+    if (error := error_in_choice(frame.data)) is not None:
         raise error
     if b'"finish_reason"' not in frame.data:
         return
@@ -196,7 +198,7 @@ def raise_error(frame: Frame) -> None:
 
 def _without_choices(body: bytes) -> UnexpectedContentError:
     error = UnexpectedContentError("the server answered without a single choice")
-    error.body = body[:SHOWN_BYTES]
+    error.body = body[:EXCERPT_BYTES]
     return error
 
 

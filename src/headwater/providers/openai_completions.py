@@ -20,7 +20,7 @@ from ..protocol.flow import Call, End, Flow, Reply, Request, Send, Stream
 from ..protocol.framing import Frame
 from ..protocol.json_text import UNREADABLE, has_halves, loads
 from ..responses.decode import decode
-from ..responses.refusal import SHOWN_BYTES, in_choice, instead
+from ..responses.refusal import EXCERPT_BYTES, error_in_choice, error_in_place_of_answer
 from ..tasks.chat_fold import ChatFold
 from ..tasks.chat_types import ChatCompletionOutput
 from ..tasks.cut_text import REPLACEMENT
@@ -93,7 +93,7 @@ def complete(call: Call, url: str, unfinished: frozenset[str] = frozenset()) -> 
 
 def _whole(call: Call, reply: Reply) -> str | TextGenerationOutput:
     answer = decode(reply, Completion)
-    if reply.body.find(ERROR) >= 0 and (error := in_choice(reply.body)) is not None:
+    if reply.body.find(ERROR) >= 0 and (error := error_in_choice(reply.body)) is not None:
         raise error
     if not answer.choices or answer.choices[0].text is None:
         raise _without_text(reply.body)
@@ -149,7 +149,7 @@ def _result(
 
 def _without_text(body: bytes) -> DecodeError:
     error = DecodeError("the server answered a completion without a text")
-    error.body, error.path = body[:SHOWN_BYTES], "$.choices"
+    error.body, error.path = body[:EXCERPT_BYTES], "$.choices"
     return error
 
 
@@ -198,7 +198,7 @@ def decode_completion(frame: Frame) -> Completion | End | None:
         if odd is None or isinstance(odd, End):
             return odd
         chunk = odd
-    if not chunk.choices and (error := instead(data, sure=True)) is not None:
+    if not chunk.choices and (error := error_in_place_of_answer(data, sure=True)) is not None:
         raise error
     return chunk
 

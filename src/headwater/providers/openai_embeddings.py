@@ -13,7 +13,7 @@ from typing import Any
 from ..errors import DecodeError
 from ..protocol.flow import Call, Flow, Reply, Send
 from ..responses.decode import decode, unreadable
-from ..responses.refusal import in_band
+from ..responses.refusal import error_in_body
 from ..tasks.embeddings import CreateEmbeddingResponse, decode_vectors
 from .bodies import extra, model_of, parameters, post
 
@@ -43,7 +43,7 @@ def _body(call: Call, dropped: frozenset[str]) -> dict[str, Any]:
 
 def _vectors(reply: Reply) -> Any:
     body = reply.body
-    if body[:1024].find(b'"error"') >= 0 and (error := in_band(body)) is not None:
+    if body[:1024].find(b'"error"') >= 0 and (error := error_in_body(body)) is not None:
         raise error
     try:
         return decode_vectors(body)

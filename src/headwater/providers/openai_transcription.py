@@ -21,7 +21,7 @@ from ..protocol.json_text import UNREADABLE, opening
 from ..responses import json_decoder
 from ..responses.decode import decode, unreadable
 from ..responses.message import is_html
-from ..responses.refusal import SHOWN_BYTES, in_band, instead
+from ..responses.refusal import EXCERPT_BYTES, error_in_body, error_in_place_of_answer
 from ..tasks.audio import AutomaticSpeechRecognitionOutput, AutomaticSpeechRecognitionOutputChunk
 from ..tasks.lenient_types import Needed, Unneeded
 from .bodies import arguments, model_of, names_model, warn
@@ -94,7 +94,7 @@ def _in_form(reply: Reply, form: str) -> AutomaticSpeechRecognitionOutput:
         if form == "text":
             return AutomaticSpeechRecognitionOutput(text=whole.text)
         error = UnexpectedContentError(f"the server was asked for {form}, and answered with JSON: it may not know it")
-        error.body = reply.body[:SHOWN_BYTES]
+        error.body = reply.body[:EXCERPT_BYTES]
         raise error
     text = (
         decode(reply, str) if body[:1] == b'"' and "json" in reply.content_type else reply.body.decode(errors="replace")
@@ -127,7 +127,7 @@ class Transcript:
         data = frame.data.strip()
         if not data or data in (_DONE, _NULL):
             return END if data == _DONE else None
-        if (b'"error"' in data or frame.event == "error") and (error := in_band(data, event=frame.event)):
+        if (b'"error"' in data or frame.event == "error") and (error := error_in_body(data, event=frame.event)):
             raise error
         if self._form == "text" and data[:1] != b"{":
             return self._heard(frame.data.decode(errors="replace"))
@@ -137,7 +137,7 @@ class Transcript:
             self._text = event.text
             return END if self._seen else self._heard(event.text)
         if event.delta is None and event.text is None:
-            if (error := instead(data, sure=bool(event.type))) is not None:
+            if (error := error_in_place_of_answer(data, sure=bool(event.type))) is not None:
                 raise error
             return None  # usage, keep-alives, what is new
         return self._heard(event.text if event.delta is None else event.delta, *_times(event))
@@ -187,7 +187,7 @@ def _event(data: bytes) -> _Event:
         return json_decoder.decode(data, _Event)
     except UNREADABLE as failure:
         error = MalformedEventError(f"an event of the stream cannot be read: {failure}")
-        error.body = data[:SHOWN_BYTES]
+        error.body = data[:EXCERPT_BYTES]
         raise error from None
 
 

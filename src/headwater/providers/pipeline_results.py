@@ -21,7 +21,7 @@ from ..protocol.flow import Reply
 from ..protocol.json_text import is_json, is_list, opening
 from ..responses.decode import decode, unreadable
 from ..responses.message import is_html
-from ..responses.refusal import SHOWN_BYTES
+from ..responses.refusal import EXCERPT_BYTES
 from ..tasks import audio, language, multimodal, passages, tabular, video, vision, zero_shot
 from ..tasks.lenient_types import NOT_SAID
 from ..tasks.output import Output
@@ -85,7 +85,7 @@ def _first(reply: Reply, kind: type[E]) -> E:
 
 def _refuse(reply: Reply, what: str) -> NoReturn:
     error = DecodeError(f"the answer is {what}")
-    error.body = reply.body[:SHOWN_BYTES]
+    error.body = reply.body[:EXCERPT_BYTES]
     raise error
 
 
@@ -135,7 +135,7 @@ def media(reply: Reply, family: str) -> Media:
     if is_page or not reply.body:
         raise unreadable(reply, ValueError(kind))
     error = UnexpectedContentError(f"the answer is {kind}, not {family}")
-    error.body = reply.body[:SHOWN_BYTES]
+    error.body = reply.body[:EXCERPT_BYTES]
     raise error
 
 

@@ -50,7 +50,7 @@ _BY_ERROR_TYPE: Final[dict[str, type[ProviderError]]] = {
 }
 _RETRYABLE_4XX: Final = frozenset({408, 409, 425, 429})
 _FINAL_5XX: Final = frozenset({501, 505})
-_LONGEST_WORD: Final = 64
+_MOST_CODE_CHARACTERS: Final = 64
 _NAMES_OF_CODES: Final = (
     "code",
     "error_type",
@@ -197,20 +197,20 @@ _VENDORS: Final = (
 """Numbers that only their vendors know: the member that holds them, their name in it, and what HTTP would have said."""
 
 
-def words_of(value: Any) -> list[str]:
+def codes_in(value: Any) -> list[str]:
     """The codes and types in a decoded error body, the most telling first; sentences are not among them."""
     found: list[Any] = []
-    for place in places_of(value):
+    for place in error_objects(value):
         found += [place.get(name) for name in _NAMES_OF_CODES]
         state = place.get("status")
         found += [state] if isinstance(state, str) and state in _GRPC else []
     top = _object_of(value)
     found.append(top.get("error") if top is not None else None)
     words = [str(w) for w in found if isinstance(w, (str, int)) and not isinstance(w, bool)]
-    return [w for w in words if w and len(w) <= _LONGEST_WORD and " " not in w and w not in _SAYS_NOTHING]
+    return [w for w in words if w and len(w) <= _MOST_CODE_CHARACTERS and " " not in w and w not in _SAYS_NOTHING]
 
 
-def places_of(value: Any) -> list[dict[str, Any]]:
+def error_objects(value: Any) -> list[dict[str, Any]]:
     """The objects of a decoded error body in which servers put what they say, the innermost first.
 
     Google puts the object into a list; FastAPI the vendor's into `detail`; Cloudflare `errors` into a list;
@@ -240,7 +240,7 @@ def _object_of(value: Any) -> dict[str, Any] | None:
 
 def status_of(value: Any, words: list[str]) -> int | None:
     """The HTTP status that an error inside a 200 answer would have had; None where nothing tells."""
-    places = places_of(value)
+    places = error_objects(value)
     for place in places:
         for key in _NAMES_OF_STATUS:
             if re.fullmatch(r"[45][0-9]{2}", str(place.get(key))):
@@ -252,7 +252,7 @@ def status_of(value: Any, words: list[str]) -> int | None:
             status = codes.get(str(inner.get(key))) if inner is not None else None
             if status is not None:
                 return status
-    for word in map(_plain, words):
+    for word in map(_snake_case, words):
         for pattern, status in _WORDS:
             if pattern.search(word):
                 return status
@@ -266,7 +266,7 @@ def _status_of_sentence(places: list[dict[str, Any]]) -> int | None:
             return 422  # https://fastapi.tiangolo.com/tutorial/handling-errors/
         errors = place.get("errors")
         for said in (*map(place.get, _SENTENCES), *(errors[:1] if isinstance(errors, list) else ())):
-            if not isinstance(said, str) or len(said) > message.LONGEST:
+            if not isinstance(said, str) or len(said) > message.MOST_CHARACTERS:
                 continue
             status = _PHRASES.get(said.strip().rstrip(".!").lower())
             if status is not None:
@@ -276,12 +276,12 @@ def _status_of_sentence(places: list[dict[str, Any]]) -> int | None:
     return None
 
 
-def _plain(word: str) -> str:
+def _snake_case(word: str) -> str:
     """InvalidApiKey, invalid-api-key and Invalid.ApiKey are one."""
     return _HUMPS.sub("_", word).lower().replace("-", "_").replace(".", "_")
 
 
-def says_no(value: Any, *, sure: bool = False) -> bool:
+def says_refused(value: Any, *, sure: bool = False) -> bool:
     """Whether an answer in which nothing of the task's was found says that it is a refusal, by whatever sign.
 
     The same members stand in good answers (`code: 0`, `success: true`, `detail`), so that this is no question to ask
@@ -291,7 +291,7 @@ def says_no(value: Any, *, sure: bool = False) -> bool:
     if top is None:
         return False
     if any(top.get(name) not in _EMPTY for name in ("error", "Error", "errors")) or any(
-        map(_is_failure, places_of(top))
+        map(_is_failure, error_objects(top))
     ):
         return True
     return not sure and any(isinstance(top.get(name), str | list | dict) and top[name] for name in _SPEAK)
@@ -316,7 +316,7 @@ def _is_bad(code: str) -> bool:
     return code.strip().lower() not in _GOOD and not re.fullmatch(r"0+|2[0-9]{2}", code.strip())
 
 
-def is_bare(value: Any) -> bool:
+def is_refusal_alone(value: Any) -> bool:
     """Whether an object has nothing in it but what belongs to a refusal: no task finds its result there."""
     top = _object_of(value)
     return top is not None and all(
@@ -330,7 +330,7 @@ def _is_status(content: Any) -> bool:
     return content == "error" or str(content) in _GRPC or bool(re.fullmatch(r"[45][0-9]{2}", str(content)))
 
 
-def kind_of_type(value: Any) -> type[ProviderError] | None:
+def error_class_by_type(value: Any) -> type[ProviderError] | None:
     """The class for `error_type` (https://github.com/huggingface/text-generation-inference, router)."""
     name = value.get("error_type") if isinstance(value, dict) else None
     if not isinstance(name, str) or not isinstance(value.get("error"), str):
@@ -338,14 +338,16 @@ def kind_of_type(value: Any) -> type[ProviderError] | None:
     return _BY_ERROR_TYPE.get(name, UnknownError)
 
 
-def kind_of(status: int, value: Any, words: list[str]) -> type[ProviderError]:
+def error_class(status: int, value: Any, words: list[str]) -> type[ProviderError]:
     """The class of a refusal with this status and decoded body."""
     if 300 <= status < 400:
         return RedirectError
-    by_type = kind_of_type(value)
+    by_type = error_class_by_type(value)
     if by_type is not None:
         return by_type
-    if status in (400, 403, 422) and (_is_sensitive(value) or any(_MODERATED.search(_plain(word)) for word in words)):
+    if status in (400, 403, 422) and (
+        _is_sensitive(value) or any(_MODERATED.search(_snake_case(word)) for word in words)
+    ):
         return ContentRefusedError
     if status == 503 and _loading(value):
         return ModelLoadingError
@@ -360,7 +362,7 @@ def _is_sensitive(value: Any) -> bool:
 
 
 def _loading(value: Any) -> bool:
-    said = message.said(value) or ""
+    said = message.extract(value) or ""
     return isinstance(value, dict) and ("estimated_time" in value or "loading" in said.lower())
 
 

@@ -13,7 +13,7 @@ from ..protocol.flow import Reply
 from ..protocol.json_text import UNREADABLE, is_json
 from . import json_decoder, message
 from .message import REQUEST_IDS as REQUEST_IDS
-from .refusal import SHOWN_BYTES, T, _kept, in_band
+from .refusal import EXCERPT_BYTES, T, error_in_body, kept_headers
 
 
 def decode(reply: Reply, kind: type[T]) -> T:
@@ -23,8 +23,8 @@ def decode(reply: Reply, kind: type[T]) -> T:
     empty, a page for people or no JSON at all, `DecodeError` where it is broken JSON or has another shape.
     """
     body = reply.body
-    if b'"error"' in body and (error := in_band(body)) is not None:
-        error.headers = _kept(reply)
+    if b'"error"' in body and (error := error_in_body(body)) is not None:
+        error.headers = kept_headers(reply)
         error.request_id = message.request_id(reply.headers)
         raise error
     try:
@@ -46,11 +46,11 @@ def unreadable(reply: Reply, failure: Exception | None = None) -> DecodeError:
     elif message.is_html(reply.content_type, body):
         error = UnexpectedContentError(f"{start} {kind}, a page for people; check the base_url")
     elif "json" not in kind and not is_json(body):
-        quoted = message.line(body[:SHOWN_BYTES].decode(errors="replace"))
+        quoted = message.one_line(body[:EXCERPT_BYTES].decode(errors="replace"))
         error = UnexpectedContentError(f"{start} {kind} instead of JSON: {quoted}")
     else:
         error = DecodeError(f"{start} something else than this task's result: {failure}")
         error.path = str(failure).partition(" - at `")[2].rstrip("`") or None
-    error.body = body[:SHOWN_BYTES]
+    error.body = body[:EXCERPT_BYTES]
     error.request_id = message.request_id(reply.headers)
     return error

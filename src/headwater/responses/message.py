@@ -14,7 +14,7 @@ import msgspec
 
 from ..protocol.json_text import UNREADABLE, loads
 
-LONGEST: Final = 2000
+MOST_CHARACTERS: Final = 2000
 _DEEPEST: Final = 6
 _MOST_ITEMS: Final = 10
 _KEYS: Final = (
@@ -56,25 +56,25 @@ def parse(body: bytes) -> Any:
         return msgspec.UNSET
 
 
-def line(text: str) -> str:
-    """The text as one printable line of at most `LONGEST` characters."""
-    printable = "".join(c if c.isprintable() else " " for c in text[: 4 * LONGEST])
-    return " ".join(printable.split())[:LONGEST]
+def one_line(text: str) -> str:
+    """The text as one printable line of at most `MOST_CHARACTERS` characters."""
+    printable = "".join(c if c.isprintable() else " " for c in text[: 4 * MOST_CHARACTERS])
+    return " ".join(printable.split())[:MOST_CHARACTERS]
 
 
-def said(value: Any) -> str | None:
+def extract(value: Any) -> str | None:
     """The message in a decoded body: a string, list or object, as deep as servers nest it."""
-    found = _said(value, _DEEPEST)
-    return line(found) or None if found else None
+    found = _extract(value, _DEEPEST)
+    return one_line(found) or None if found else None
 
 
-def _said(value: Any, depth: int) -> str | None:
+def _extract(value: Any, depth: int) -> str | None:
     if isinstance(value, str):
         return value.strip() or None
     if not depth:
         return None
     if isinstance(value, list):
-        return "; ".join(filter(None, (_said(item, depth - 1) for item in value[:_MOST_ITEMS]))) or None
+        return "; ".join(filter(None, (_extract(item, depth - 1) for item in value[:_MOST_ITEMS]))) or None
     return _object(value, depth - 1) if isinstance(value, dict) else None
 
 
@@ -88,7 +88,7 @@ def _object(value: dict[str, Any], depth: int) -> str | None:
         return f"{error}: {value['error_description']}"
     if isinstance(error, str) and error:
         return error.strip() + _continued(error, value.get("warnings"))
-    found = (_said(value.get(key), depth) for key in _KEYS)
+    found = (_extract(value.get(key), depth) for key in _KEYS)
     codes = (value[key] for key in _LAST_RESORT if isinstance(value.get(key), str))
     return next(filter(None, found), None) or next(filter(None, codes), None)
 
@@ -104,18 +104,18 @@ def is_html(content_type: str, body: bytes) -> bool:
     return "html" in content_type or body.lstrip()[:15].lower().startswith((b"<!doctype", b"<html", b"<?xml"))
 
 
-def described(content_type: str, body: bytes, value: Any, headers: Mapping[str, str]) -> str | None:
+def for_refusal(content_type: str, body: bytes, value: Any, headers: Mapping[str, str]) -> str | None:
     """What a refusal says: its body's message, its text, a page's title, or the X-Error-Message header."""
     if value is not msgspec.UNSET:
-        found = said(value)
+        found = extract(value)
     elif is_html(content_type, body):
         title = _TITLE.search(body[:65536])
-        found = f"an HTML page titled {line(html.unescape(title[1].decode(errors='replace')))!r}" if title else None
+        found = f"an HTML page titled {one_line(html.unescape(title[1].decode(errors='replace')))!r}" if title else None
     else:
-        found = line(body[:8192].decode(errors="replace")) or None
-    return found or line(headers.get("x-error-message", "")) or None
+        found = one_line(body[:8192].decode(errors="replace")) or None
+    return found or one_line(headers.get("x-error-message", "")) or None
 
 
 def request_id(headers: Mapping[str, str]) -> str | None:
     """The server's name for this request, of the headers that servers use for it."""
-    return next((line(headers[name])[:200] for name in REQUEST_IDS if headers.get(name)), None)
+    return next((one_line(headers[name])[:200] for name in REQUEST_IDS if headers.get(name)), None)

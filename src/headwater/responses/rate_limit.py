@@ -18,11 +18,11 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Final, Literal, NamedTuple, TypeAlias
 
-from .retry_after import reset_in
+from .retry_after import parse_reset
 
 Unit: TypeAlias = Literal["requests", "tokens"]
 
-LONGEST: Final = 3600.0
+LONGEST_WINDOW_SECONDS: Final = 3600.0
 """A limit over more seconds than this is not spread over them."""
 _NAME: Final = re.compile(
     r"(?:x-|anthropic-)?ratelimit"
@@ -57,7 +57,7 @@ def limits_in(headers: Mapping[str, str], epoch: Callable[[], float]) -> list[Li
     return [
         Limit("tokens" if "tokens" in key else "requests", found["remaining"], found["reset"], found.get("limit"))
         for key, found in parts.items()
-        if "remaining" in found and 0 <= found.get("reset", -1) <= LONGEST
+        if "remaining" in found and 0 <= found.get("reset", -1) <= LONGEST_WINDOW_SECONDS
     ]
 
 
@@ -85,7 +85,7 @@ def _number(text: str) -> float | None:
 
 
 def _reset(text: str, now: float) -> float | None:
-    seconds = reset_in(text, now)
+    seconds = parse_reset(text, now)
     if seconds is None and "T" in text:
         try:
             then = datetime.fromisoformat(text.strip())

@@ -26,17 +26,24 @@ from ..errors import (
 from ..protocol.flow import Reply
 from ..protocol.framing import frames_of, is_events
 from ..protocol.json_text import UNREADABLE
-from . import json_decoder
-from . import message as server_words
-from .classify import is_bare, is_retryable, kind_of, kind_of_type, says_no, status_of, words_of
+from . import json_decoder, message
+from .classify import (
+    codes_in,
+    error_class,
+    error_class_by_type,
+    is_refusal_alone,
+    is_retryable,
+    says_refused,
+    status_of,
+)
 from .message import REQUEST_IDS as REQUEST_IDS
-from .retry_after import wait_for_quota, wait_in_words, wait_named
+from .retry_after import parse_rate_limit_reset, parse_retry_after, retry_after_in_sentence
 
 T = TypeVar("T")
 
-SHOWN_BODY: Final = 64 * 1024
-SHOWN_BYTES: Final = 512
-_IN_MESSAGE: Final = 500
+ERROR_BODY_BYTES: Final = 64 * 1024
+EXCERPT_BYTES: Final = 512
+_QUOTED_CHARACTERS: Final = 500
 
 
 def retry_after(headers: dict[str, str], body: bytes = b"", now: float | None = None) -> float | None:
@@ -44,11 +51,11 @@ def retry_after(headers: dict[str, str], body: bytes = b"", now: float | None = 
 
     `headers`: by lower-case name. `now`: epoch seconds, for hints that are dates. Garbage counts as no hint.
     """
-    named = wait_named(headers, server_words.parse(body) if body else None, now)
-    return wait_for_quota(headers, now) if named is None else named
+    named = parse_retry_after(headers, message.parse(body) if body else None, now)
+    return parse_rate_limit_reset(headers, now) if named is None else named
 
 
-def refusal(
+def error_from_response(
     reply: Reply,
     *,
     provider: str,
@@ -63,38 +70,40 @@ def refusal(
     this provider's key, for the message of a 401.
     """
     reply = _masked_reply(reply, redact)
-    value = server_words.parse(reply.body)
-    words = words_of(value)
-    error = kind_of(reply.status, value, words)("")
+    value = message.parse(reply.body)
+    words = codes_in(value)
+    error = error_class(reply.status, value, words)("")
     error.provider, error.model = provider, model
-    error.headers = _kept(reply)
-    error.request_id = server_words.request_id(reply.headers)
-    _fill(error, reply.status, words, reply.body)
+    error.headers = kept_headers(reply)
+    error.request_id = message.request_id(reply.headers)
+    _set_facts(error, reply.status, words, reply.body)
     wanted = reply.headers.get("x-should-retry", "").strip().lower()
     if wanted in ("true", "false"):  # https://github.com/openai/openai-python: the server knows best
         error.retryable = wanted == "true"
     if error.retryable or reply.status == 429:
-        hint_at(error, reply.headers, now, value)
-    said = server_words.described(reply.content_type, reply.body, value, reply.headers)
+        set_retry_after(error, reply.headers, now, value)
+    said = message.for_refusal(reply.content_type, reply.body, value, reply.headers)
     if isinstance(error, RedirectError):
         said = f"it wants the request sent to {_origin_of_location(reply)}, which is not followed"
-    _tell(error, said, f"{provider} answered {reply.status}", _hint(error, said, keys))
+    _set_message(error, said, f"{provider} answered {reply.status}", _hint(error, said, keys))
     redacted(error, redact)
     return error
 
 
-def hint_at(error: ProviderError, headers: dict[str, str], now: float | None, value: Any = msgspec.UNSET) -> None:
+def set_retry_after(
+    error: ProviderError, headers: dict[str, str], now: float | None, value: Any = msgspec.UNSET
+) -> None:
     """Set the error's `retry_after` by the headers of its answer and its body (decoded, if it is at hand)."""
     if value is msgspec.UNSET:
-        value = server_words.parse(error.text.encode())
-    error.retry_after = wait_named(headers, value, now)
+        value = message.parse(error.text.encode())
+    error.retry_after = parse_retry_after(headers, value, now)
     if error.retry_after is None and error.status == 429:
-        error.retry_after = wait_for_quota(headers, now)
+        error.retry_after = parse_rate_limit_reset(headers, now)
         if error.retry_after is None:
-            error.retry_after = wait_in_words(error.server_message or server_words.said(value) or "")
+            error.retry_after = retry_after_in_sentence(error.server_message or message.extract(value) or "")
 
 
-def in_band(
+def error_in_body(
     data: bytes, *, event: str = "", provider: str = "", redact: Callable[[str], str] = str
 ) -> ProviderError | None:
     """The error inside a 200 answer or an event of a stream; None where there is none.
@@ -102,10 +111,10 @@ def in_band(
     It has the class that its HTTP status would have. `event`: the event's name, of which "error" makes any
     data an error.
     """
-    return _inside(data, provider, redact) if event == "error" or _is_error(data) else None
+    return _error_of(data, provider, redact) if event == "error" or _is_error(data) else None
 
 
-def instead(
+def error_in_place_of_answer(
     data: bytes, *, provider: str = "", redact: Callable[[str], str] = str, sure: bool = False
 ) -> ProviderError | None:
     """The refusal that came in place of an answer, by any sign of one; None where there is none.
@@ -114,12 +123,12 @@ def instead(
     in good answers as well. `sure`: words alone are no sign.
     """
     if _is_error(data):
-        return _inside(data, provider, redact)
-    value = server_words.parse(data) if len(data) <= SHOWN_BODY else None  # no refusal is that long
-    return _inside(data, provider, redact) if says_no(value, sure=sure) else None
+        return _error_of(data, provider, redact)
+    value = message.parse(data) if len(data) <= ERROR_BODY_BYTES else None  # no refusal is that long
+    return _error_of(data, provider, redact) if says_refused(value, sure=sure) else None
 
 
-def in_choice(data: bytes, *, hollow: bool = False) -> ProviderError | None:
+def error_in_choice(data: bytes, *, hollow: bool = False) -> ProviderError | None:
     """The error of a choice (https://openrouter.ai/docs/api-reference/errors), with the class of its code: the server
     failed, where it has none. None where no choice has one, and with `hollow` where one has something to say."""
     try:
@@ -130,49 +139,49 @@ def in_choice(data: bytes, *, hollow: bool = False) -> ProviderError | None:
         return None
     for choice in choices:
         if bytes(choice.error) not in _NOT_SAID:
-            said = _inside(b'{"error":%b}' % bytes(choice.error), "", str)
-            return _inside(b'{"code":502,"error":%b}' % bytes(choice.error), "", str) if said.status is None else said
+            said = _error_of(b'{"error":%b}' % bytes(choice.error), "", str)
+            return _error_of(b'{"code":502,"error":%b}' % bytes(choice.error), "", str) if said.status is None else said
     return None
 
 
-def bare(reply: Reply) -> ProviderError | None:
+def error_alone(reply: Reply) -> ProviderError | None:
     """The refusal that a 200 answer is and nothing else; None for any other answer.
 
     It can be told apart without knowing the task: a job's state and a result have members of their own. A choice that
     has an error and nothing else is one as well.
     """
     body = reply.body
-    if len(body) > SHOWN_BODY or not _OBJECT.match(body):
+    if len(body) > ERROR_BODY_BYTES or not _OBJECT.match(body):
         return None
     if _CHOSEN.search(body):  # as nearly all answers are, and nobody waits for them to be read twice
-        error = in_choice(body, hollow=True) if body.find(b'"error"') >= 0 else None
+        error = error_in_choice(body, hollow=True) if body.find(b'"error"') >= 0 else None
     else:
-        error = instead(body) if is_bare(server_words.parse(body)) else None
+        error = error_in_place_of_answer(body) if is_refusal_alone(message.parse(body)) else None
     if error is None:
         return None
-    error.headers = _kept(reply)
-    error.request_id = server_words.request_id(reply.headers)
+    error.headers = kept_headers(reply)
+    error.request_id = message.request_id(reply.headers)
     return error
 
 
-def _inside(data: bytes, provider: str, redact: Callable[[str], str]) -> ProviderError:
+def _error_of(data: bytes, provider: str, redact: Callable[[str], str]) -> ProviderError:
     data = masked_bytes(_excerpt(data), redact)
-    value = server_words.parse(data)
-    words = words_of(value)
+    value = message.parse(data)
+    words = codes_in(value)
     status = status_of(value, words)
-    kind = kind_of_type(value) or (UnknownError if status is None else kind_of(status, value, words))
+    kind = error_class_by_type(value) or (UnknownError if status is None else error_class(status, value, words))
     error = kind("")
-    _fill(error, status, words, data)
-    hint_at(error, {}, None, value)
+    _set_facts(error, status, words, data)
+    set_retry_after(error, {}, None, value)
     plain = value is msgspec.UNSET
-    said = server_words.line(data[:8192].decode(errors="replace")) if plain else server_words.said(value)
-    _tell(error, said, f"{provider or 'the server'} sent an error inside its answer", "")
+    said = message.one_line(data[:8192].decode(errors="replace")) if plain else message.extract(value)
+    _set_message(error, said, f"{provider or 'the server'} sent an error inside its answer", "")
     error.provider = provider or None
     redacted(error, redact)
     return error
 
 
-class _Signs(msgspec.Struct):
+class _ErrorMembers(msgspec.Struct):
     """What says that an object is an error; all else is passed over, however much of it there is."""
 
     error: msgspec.Raw = msgspec.Raw(b"null")
@@ -180,7 +189,7 @@ class _Signs(msgspec.Struct):
     type: msgspec.Raw = msgspec.Raw()
 
 
-class _Spoken(msgspec.Struct):
+class _ChoiceMessage(msgspec.Struct):
     content: msgspec.Raw = msgspec.Raw(b"null")
     tool_calls: msgspec.Raw = msgspec.Raw(b"null")
 
@@ -188,11 +197,11 @@ class _Spoken(msgspec.Struct):
 class _FailedChoice(msgspec.Struct):
     error: msgspec.Raw = msgspec.Raw(b"null")
     text: msgspec.Raw = msgspec.Raw(b"null")
-    message: _Spoken | None = None
+    message: _ChoiceMessage | None = None
 
     @property
     def speaks(self) -> bool:
-        message = self.message or _Spoken()
+        message = self.message or _ChoiceMessage()
         return any(bytes(said) not in _NOT_SAID for said in (self.text, message.content, message.tool_calls))
 
 
@@ -209,41 +218,41 @@ _OBJECT: Final = re.compile(rb"\s*\[?\s*\{")
 
 def _is_error(data: bytes) -> bool:
     try:
-        signs = json_decoder.decode(data, _Signs)
+        signs = json_decoder.decode(data, _ErrorMembers)
     except UNREADABLE:
         return False
     said = bytes(signs.error)
-    is_said = said.lower() not in _NOT_SAID and not (said[:1] == b"{" and len(said) < SHOWN_BYTES and _is_empty(said))
+    is_said = said.lower() not in _NOT_SAID and not (said[:1] == b"{" and len(said) < EXCERPT_BYTES and _is_empty(said))
     return is_said or b'"error"' in (bytes(signs.object), bytes(signs.type))
 
 
 def _is_empty(said: bytes) -> bool:
     """Whether an `error` object says that there is none: {"code": 0, "message": ""}."""
-    value = server_words.parse(said)
+    value = message.parse(said)
     return isinstance(value, dict) and all(word in (None, False, 0, "", "0", [], {}) for word in value.values())
 
 
 def _excerpt(data: bytes) -> bytes:
     """What is worth reading of an error: all of it, or where there is far more than an error needs its error alone."""
-    if len(data) <= SHOWN_BODY:
+    if len(data) <= ERROR_BODY_BYTES:
         return data
     try:
-        held = bytes(json_decoder.decode(data, _Signs).error)
+        held = bytes(json_decoder.decode(data, _ErrorMembers).error)
     except UNREADABLE:
         held = b""
-    return b'{"error":%b}' % held if 4 < len(held) <= SHOWN_BODY else data[:SHOWN_BODY]
+    return b'{"error":%b}' % held if 4 < len(held) <= ERROR_BODY_BYTES else data[:ERROR_BODY_BYTES]
 
 
-def _fill(error: ProviderError, status: int | None, words: list[str], body: bytes) -> None:
+def _set_facts(error: ProviderError, status: int | None, words: list[str], body: bytes) -> None:
     error.status = status
     error.code = next((w for w in words if not w.isdigit()), words[0] if words else None)
-    error.text = body[:SHOWN_BODY].decode(errors="replace")
+    error.text = body[:ERROR_BODY_BYTES].decode(errors="replace")
     error.retryable = status is not None and is_retryable(error, status, words)
 
 
-def _tell(error: ProviderError, said: str | None, start: str, hint: str) -> None:
+def _set_message(error: ProviderError, said: str | None, start: str, hint: str) -> None:
     error.__dict__["said"] = said
-    quoted = f"{said[:_IN_MESSAGE]}..." if said and len(said) > _IN_MESSAGE else said
+    quoted = f"{said[:_QUOTED_CHARACTERS]}..." if said and len(said) > _QUOTED_CHARACTERS else said
     named = f" (request id {error.request_id})" if error.request_id else ""
     error.args = (f"{start}: {quoted or 'no reason was given'}{named}{hint}",)
 
@@ -270,7 +279,7 @@ def _origin_of_location(reply: Reply) -> str:
         return "another place"
 
 
-def _kept(reply: Reply) -> dict[str, str]:
+def kept_headers(reply: Reply) -> dict[str, str]:
     return {name: text for name, text in reply.headers.items() if name != "set-cookie"}
 
 
@@ -279,7 +288,7 @@ def _masked_reply(reply: Reply, redact: Callable[[str], str]) -> Reply:
     return Reply(status=reply.status, headers=headers, body=masked_bytes(reply.body, redact), url=reply.url)
 
 
-def unframed(reply: Reply) -> Reply:
+def without_frame(reply: Reply) -> Reply:
     """A whole answer that came as an event stream of one event, without its frame; an end marker does not count.
 
     Any other as it is. Raises the error of an event of that name, where it is the only one.
@@ -289,8 +298,8 @@ def unframed(reply: Reply) -> Reply:
     frames = [frame for frame in frames_of(reply.body) if frame.data.strip() != b"[DONE]"]
     if len(frames) != 1:
         return reply
-    if frames[0].event == "error" and (error := in_band(frames[0].data, event="error")) is not None:
-        error.headers = _kept(reply)
-        error.request_id = server_words.request_id(reply.headers)
+    if frames[0].event == "error" and (error := error_in_body(frames[0].data, event="error")) is not None:
+        error.headers = kept_headers(reply)
+        error.request_id = message.request_id(reply.headers)
         raise error
     return msgspec.structs.replace(reply, body=frames[0].data)

@@ -13,7 +13,7 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
-from .classify import places_of
+from .classify import error_objects
 
 _NUMBER: Final = re.compile(r"[0-9]{1,15}(\.[0-9]{1,15})?")
 _DURATION: Final = re.compile(
@@ -39,11 +39,11 @@ _SAID: Final = re.compile(
     re.IGNORECASE,
 )
 _SAID_UNITS: Final = (("milli", 0.001), ("min", 60.0), ("h", 3600.0), ("s", 1.0))
-_EPOCH: Final = 1e9  # a reset above this is a point in time, not a wait
+_EPOCH_SECONDS: Final = 1e9  # a reset above this is a point in time, not a wait
 _EPOCH_MS: Final = 1e12
 
 
-def wait_named(headers: Mapping[str, str], value: Any, now: float | None) -> float | None:
+def parse_retry_after(headers: Mapping[str, str], value: Any, now: float | None) -> float | None:
     """The wait that an answer names outright: retry-after-ms, Retry-After, or what its body says (`estimated_time`,
     `retry_after`, Google's `retryDelay`, ...).
 
@@ -59,7 +59,7 @@ def wait_named(headers: Mapping[str, str], value: Any, now: float | None) -> flo
     return _in_body(value, now) if named is None else named
 
 
-def wait_for_quota(headers: Mapping[str, str], now: float | None) -> float | None:
+def parse_rate_limit_reset(headers: Mapping[str, str], now: float | None) -> float | None:
     """When a spent rate limit is full again, by `ratelimit` or the (x-)ratelimit-reset headers.
 
     https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/ and
@@ -70,7 +70,7 @@ def wait_for_quota(headers: Mapping[str, str], now: float | None) -> float | Non
     spent = [p for p in policies if _SPENT.search(p)] or policies
     waits = [_number(match[1]) for p in spent if (match := _POLICY.search(p))]
     resets = [
-        (reset_in(text, now), headers.get(name.replace("-reset", "-remaining")))
+        (parse_reset(text, now), headers.get(name.replace("-reset", "-remaining")))
         for name, text in headers.items()
         if _RESET.fullmatch(name)
     ]
@@ -100,7 +100,7 @@ def _moment(text: str) -> float:
 
 def _in_body(value: Any, now: float | None) -> float | None:
     """The wait that a decoded body names, wherever servers put it."""
-    for place in places_of(value):
+    for place in error_objects(value):
         for inner in (place, place.get("parameters"), place.get("metadata")):
             found = _named(inner) if isinstance(inner, dict) else None
             if found is not None:
@@ -141,11 +141,11 @@ def _detailed(found: Any, now: float | None) -> float | None:
     if not isinstance(passed_on, dict):
         return None
     headers = {str(name).lower(): str(text) for name, text in passed_on.items()}
-    wait = wait_named(headers, None, now)
-    return wait_for_quota(headers, now) if wait is None else wait
+    wait = parse_retry_after(headers, None, now)
+    return parse_rate_limit_reset(headers, now) if wait is None else wait
 
 
-def wait_in_words(said: str) -> float | None:
+def retry_after_in_sentence(said: str) -> float | None:
     """The wait in a sentence: "Please try again in 1m2.5s"."""
     match = _SAID.search(said)
     if match is None:
@@ -156,13 +156,13 @@ def wait_in_words(said: str) -> float | None:
     return float(match[2]) * next(seconds for start, seconds in _SAID_UNITS if unit.startswith(start))
 
 
-def reset_in(text: str, now: float | None) -> float | None:
+def parse_reset(text: str, now: float | None) -> float | None:
     """Seconds until a reset that is named as a number, a duration such as "6m0s", or (by `now`) a point in time."""
     text = text.strip()
     number = _number(text)
     if number is None:
         return _duration(text)
-    if number < _EPOCH:
+    if number < _EPOCH_SECONDS:
         return number
     at = number / 1000 if number >= _EPOCH_MS else number
     return None if now is None else max(0.0, at - now)

@@ -21,7 +21,7 @@ from headwater.protocol.framing import SSEFraming
 from headwater.providers import PROVIDERS, flow_for
 from headwater.providers import model_mapping as mapping
 from headwater.providers import pipeline_results as answers
-from headwater.responses.refusal import refusal
+from headwater.responses.refusal import error_from_response
 from support.recordings.exchange import CHAT, PIPELINES, TEXT, VECTORS, Exchange, Recognised
 from support.recordings.jobs import around, job_of
 
@@ -105,7 +105,7 @@ class Player:
         if reply is None:
             self.request, reply = request, self.exchange.reply
         if not 200 <= reply.status < 300:
-            raise refusal(reply, provider=self.what.provider)
+            raise error_from_response(reply, provider=self.what.provider)
         return reply
 
     def _around(self, request: Request) -> Reply | None:
