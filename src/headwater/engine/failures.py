@@ -12,7 +12,7 @@ from msgspec import UNSET
 from ..errors import HeadwaterError, IncompleteStreamError, MalformedEventError, TransportError, UnexpectedContentError
 from ..protocol.flow import Reply, Request
 from ..protocol.transport import FOREVER, TransportResponse
-from ..responses.message import described
+from ..responses.message import for_refusal
 from ..responses.refusal import error_from_response, error_in_place_of_answer
 from .body import ResponseBody
 from .codings import is_text
@@ -89,7 +89,7 @@ def besides(plan: Plan, events: Events) -> str:
 
 def _words(plan: Plan, data: bytes) -> str:
     """What a text says, in one line; of a page its title, and nothing of what is no text."""
-    said = described("", data, UNSET, {}) if is_text(data) else None
+    said = for_refusal("", data, UNSET, {}) if is_text(data) else None
     return plan.credentials.redact(said or "")[:EXCERPT_CHARS]
 
 
