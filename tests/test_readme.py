@@ -20,6 +20,7 @@ from headwater.providers.table import markdown
 from headwater.transport import httpx_adapter, transports
 
 ROOT = Path(__file__).parent.parent
+SOURCE = ROOT / "src" / "headwater"
 PAGES = {
     str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
     for path in sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/*.md")])
@@ -82,6 +83,23 @@ def test_every_link_leads_to_a_file(page: str) -> None:
 @pytest.mark.parametrize("page", sorted(page for page in PAGES if page not in {"README.md", "CHANGELOG.md"}))
 def test_the_readme_leads_to_every_page(page: str) -> None:
     assert f"({page})" in README
+
+
+def answers() -> Iterator[Any]:
+    """The rows of CONTRIBUTING's table of questions: files, and names to look for in them."""
+    table = PAGES["CONTRIBUTING.md"].partition("| question | file | look for |\n")[2].partition("\n\n")[0]
+    for row in table.splitlines()[1:]:
+        question, files, names = row.strip("|").split(" | ")
+        yield pytest.param(re.findall(r"`([^`]+)`", files), re.findall(r"`([^`]+)`", names), id=question.strip())
+
+
+@pytest.mark.parametrize(("files", "names"), list(answers()))
+def test_a_question_is_answered_where_contributing_says(files: list[str], names: list[str]) -> None:
+    assert 1 <= len(files) <= 2
+    sources = [path.read_text(encoding="utf-8") for file in files for path in SOURCE.glob(file)]
+    assert len(sources) >= len(files)
+    for name in names:
+        assert any(re.search(rf"\b{name.rpartition('.')[2]}\b", source) for source in sources)
 
 
 def between(page: str, mark: str) -> str:
