@@ -143,7 +143,7 @@ class InputIndex:
             yield [rest.rstrip(b"\r")]
 
     def lines(self) -> Generator[bytes, None, None]:
-        """The same, one at a time."""
+        """The lines, one at a time."""
         for lines in self.blocks():
             yield from lines
 

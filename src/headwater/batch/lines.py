@@ -16,8 +16,9 @@ from typing import Any, Final
 import msgspec
 
 from ..errors import InvalidParameterError
+from ..protocol.json_text import UNREADABLE
+from ..tasks.cut_text import healed_all
 
-MALFORMED: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _BOM: Final = "\ufeff"
 _BLANKS: Final = " \t\r\n"
 _KINDS: Final = {list: "an array", str: "a text", bool: "true or false", type(None): "null"}
@@ -37,7 +38,7 @@ def members_of(line: bytes) -> tuple[dict[str, Any], bool]:
     wrong."""
     try:
         return _object.decode(line), True
-    except MALFORMED:
+    except UNREADABLE:
         found, wrong = _read(line)
     if wrong is not None:
         raise InvalidParameterError(f"the line is no JSON object: {wrong}")
@@ -51,7 +52,7 @@ def name_of(line: bytes, number: int) -> str | None:
 
 
 def nearest_name(line: bytes, number: int) -> str:
-    """The same, and of what is no JSON object the custom_id that stands before the fault."""
+    """The record's name, of what is no JSON object too: the custom_id that stands before the fault."""
     return called(_name_in(line)[0], number)
 
 
@@ -59,16 +60,16 @@ def _name_in(line: bytes) -> tuple[Any, bool]:
     """What is wrong elsewhere in the line does not matter."""
     try:
         return _named.decode(line).custom_id, True
-    except MALFORMED:
+    except UNREADABLE:
         found, wrong = _read(line)
     return found.get("custom_id"), wrong is None
 
 
 def names_of(lines: list[bytes], first: int) -> list[str] | None:
-    """The same of many lines that are all well-formed, much faster; None where they are not."""
+    """The names of many lines that are all well-formed, much faster; None where they are not."""
     try:
         found = _named.decode_lines(b"\n".join(lines))
-    except MALFORMED:
+    except UNREADABLE:
         return None
     if len(found) != len(lines):  # one has two objects
         return None
@@ -113,7 +114,8 @@ def _read(line: bytes) -> tuple[dict[str, Any], str | None]:
         if wrong is None and text[end:].strip(_BLANKS):
             wrong = f"there is more behind it, from character {end + 1} on; each object needs a line of its own"
     try:
-        return {_whole(name): _whole(value) for name, value in found.items()}, wrong
+        members: dict[str, Any] = healed_all(found)
+        return members, wrong
     except RecursionError:
         return {}, "it is nested too deeply"
 
@@ -160,16 +162,3 @@ def _expect(text: str, at: int, letter: str) -> int:
         there = f"it ends where {letter} should be" if at >= len(text) else f"there is no {letter} where one should be"
         raise json.JSONDecodeError(there, text, at)
     return at + 1
-
-
-def _whole(value: Any) -> Any:
-    """The same with U+FFFD for each half of a letter, and two halves that were written apart put together."""
-    if isinstance(value, str):
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-        return value
-    if isinstance(value, dict):
-        return {_whole(name): _whole(one) for name, one in value.items()}
-    return [_whole(one) for one in value] if isinstance(value, list) else value

@@ -33,7 +33,7 @@ class EarlierRuns:
         self.torn = 0
 
     def read(self, *, retry_failed: bool) -> Journal:
-        """All of it, in a worker thread. Raises `InputError` where the output is not this input's."""
+        """Read both, in a worker thread. Raises `InputError` where the output is not this input's."""
         input_index, count, opened = self._index, self._count, self._opened
         try:
             input_index.read(self._stopping)

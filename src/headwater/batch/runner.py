@@ -152,7 +152,7 @@ class Batch:
         self._give_up_rule: GiveUpRule[tuple[bytes, RecordMeta]] = GiveUpRule(None, has_succeeded=False, now=0.0)
 
     async def run(self, *, catch_signals: bool) -> BatchSummary:
-        """All of it."""
+        """Run to the end, whatever that is."""
         async with anyio.create_task_group() as tasks:
             self._scope = tasks.cancel_scope
             if catch_signals:
@@ -308,7 +308,7 @@ class Batch:
         self._tell(GaveUp(type(cause).__name__, str(cause), self._give_up_rule.count, max(0, under_way)))
 
     def _synced(self, metas: Sequence[RecordMeta]) -> None:
-        """These are on the disk."""
+        """Count and report records that are on the disk."""
         for meta in metas:
             self._count.add(meta)
             if meta.error is not None:

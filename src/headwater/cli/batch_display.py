@@ -135,7 +135,7 @@ def _counts(event: BatchProgress) -> str:
 
 
 def counted(records: int) -> str:
-    """So many records, in words."""
+    """A number of records, in words."""
     return f"{records} record{'' if records == 1 else 's'}"
 
 

@@ -65,7 +65,7 @@ def in_command_words(error: CallError) -> str:
 
 
 def in_options(text: str) -> str:
-    """The same of a text."""
+    """The text, with options in place of parameters."""
     methods, names = _known()
     method = _METHOD.match(text)
     if method and method[1] in methods:

@@ -37,7 +37,7 @@ is told.
 **What it earns:** of 60 simulated servers (limits in flight, of fixed and sliding windows and buckets, silent or not,
 that change or go away) this keeps 60 above nine tenths of what they take with fewer than 3 in 100 requests refused;
 without the rate estimator it is 34, and an additive-increase, multiplicative-decrease limit of 80 lines keeps 34 as
-well. The simulations are in tests/batch/test_limiter.py; `python -m benchmarks adaptive` does it over sockets.
+well. The simulations are in tests/batch/test_limiter.py; `python -m benchmarks.adaptive` does it over sockets.
 
 No clock is read: the caller brings the time, in seconds.
 """

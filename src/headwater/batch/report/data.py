@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 
+from ...protocol.json_text import UNREADABLE
 from ..progress import Prices, cost
 from ..usage import TokenUsage, usage_in
 from .histogram import BoundedNames, Spread, Timeline, shown
@@ -71,7 +72,6 @@ class RecordUsage(NamedTuple):
     output_tokens: int | None
 
 
-UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _LINES: Final = msgspec.json.Decoder(ResultLine)
 _BODIES: Final = msgspec.json.Decoder(AnswerBody)
 _NOTHING: Final = AnswerBody()
