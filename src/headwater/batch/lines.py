@@ -48,12 +48,12 @@ def members_of(line: bytes) -> tuple[dict[str, Any], bool]:
 def name_of(line: bytes, number: int) -> str | None:
     """The record's name: its own, else its line's number; None for what is no JSON object."""
     found, is_whole = _name_in(line)
-    return called(found, number) if is_whole else None
+    return as_custom_id(found, number) if is_whole else None
 
 
 def nearest_name(line: bytes, number: int) -> str:
     """The record's name, of what is no JSON object too: the custom_id that stands before the fault."""
-    return called(_name_in(line)[0], number)
+    return as_custom_id(_name_in(line)[0], number)
 
 
 def _name_in(line: bytes) -> tuple[Any, bool]:
@@ -73,10 +73,10 @@ def names_of(lines: list[bytes], first: int) -> list[str] | None:
         return None
     if len(found) != len(lines):  # one has two objects
         return None
-    return [called(one.custom_id, number) for number, one in enumerate(found, first)]
+    return [as_custom_id(one.custom_id, number) for number, one in enumerate(found, first)]
 
 
-def called(name: Any, number: int) -> str:
+def as_custom_id(name: Any, number: int) -> str:
     """A custom_id as a text; the line's number where there is none."""
     if type(name) is str:
         return name

@@ -39,8 +39,9 @@ _USAGE: Final = {"include_usage": True}
 """https://platform.openai.com/docs/api-reference/chat/create#chat_create-stream_options"""
 _MOST_TOKENS: Final = re.compile(rb'"max_(?:completion_|new_|output_)?tokens"\s*:\s*(\d{1,9})')
 
-Store = Callable[[Item, bytes, RecordMeta, Exception | None], Awaitable[None]]
-"""Puts a line, of which this is the beginning, into the journal; the error is the record's."""
+Store = Callable[[str, bytes, RecordMeta, Exception | None], Awaitable[None]]
+"""Puts a line, of which this is the beginning, into the journal; the text is the record's custom_id, the error its
+own."""
 
 
 class RecordTokens(msgspec.Struct, frozen=True):
@@ -128,24 +129,27 @@ class Records:
         began = time.monotonic()
         run: AsyncRun[Any, Any] | None = None
         error: Exception | None = None
+        custom_id: str | None = None
         try:
             request = parse_line(item)
+            custom_id = request.custom_id
             meta.model, meta.provider = request.model or self._model, request.provider
             run = self._start(request, client_of(request.provider))
             body = await self._body(request, await run.result(), item)
             meta.input_tokens, meta.output_tokens = usage_of(body)
-            members = success(custom_id_of(item), run.request_id, body, run.redact)
+            members = success(custom_id, run.request_id, body, run.redact)
         except BaseException as caught:  # noqa: BLE001 - a mistake of ours with one record is no reason to lose the others
             error = wrong = own(caught)
             meta.error = type(wrong).__name__
-            members = failure(custom_id_of(item), wrong, run.redact if run else str)
+            custom_id = custom_id_of(item) if custom_id is None else custom_id
+            members = failure(custom_id, wrong, run.redact if run else str)
         if run is not None:
             meta.attempts, meta.provider, meta.model = len(run.attempts), run.provider, run.model or meta.model
             meta.answered, meta.first_event = run.timings.answered, run.timings.first_event
         meta.seconds = time.monotonic() - began
         meta.in_flight, meta.limit = throttle.scheduler.in_flight, throttle.scheduler.limit
         try:
-            await self.store(item, members, meta, error)
+            await self.store(custom_id, members, meta, error)
         except JournalError as full:
             error = full
         return _done(meta, error, run)

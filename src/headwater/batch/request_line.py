@@ -33,7 +33,7 @@ from ..errors import InvalidParameterError, UnsupportedTaskError
 from ..tasks import audio, chat, embeddings, image_generation
 from ..tasks.declaration import Declaration
 from .input_file import Item
-from .lines import members_of, nearest_name, not_finite
+from .lines import as_custom_id, members_of, nearest_name, not_finite
 
 Form = Literal["openai", "images", "base64 images", "posted", "task"]
 
@@ -90,7 +90,7 @@ class RequestLine(msgspec.Struct):
 
 
 class ParsedRequest(NamedTuple):
-    """What one record asks for: a task with its arguments, or a path with what is posted there."""
+    """What the record `custom_id` asks for: a task with its arguments, or a path with what is posted there."""
 
     form: Form
     arguments: dict[str, Any]
@@ -98,6 +98,7 @@ class ParsedRequest(NamedTuple):
     path: str = ""
     provider: str | None = None
     streams: bool = False
+    custom_id: str = ""
 
     @property
     def model(self) -> str | None:
@@ -112,14 +113,15 @@ def custom_id_of(item: Item) -> str:
 
 
 def parse_line(item: Item) -> ParsedRequest:
-    """What the line asks for."""
+    """What the line asks for. Raises `InvalidParameterError` where it is not as it must be."""
     members, is_strict = members_of(item.line)
+    custom_id = as_custom_id(members.get("custom_id"), item.number + 1)
     try:
         line = msgspec.convert(members, RequestLine)
     except msgspec.ValidationError as error:
         raise InvalidParameterError(f"the line is not as it must be: {error}") from None
     if item.is_repeated:
-        raise InvalidParameterError(f"an earlier line has the custom_id {custom_id_of(item)[:100]!r}, too")
+        raise InvalidParameterError(f"an earlier line has the custom_id {custom_id[:100]!r}, too")
     if line.method is not None and line.method.upper() != "POST":
         raise InvalidParameterError(f"the method is {line.method[:20]!r}; a batch sends POST alone")
     others = {
@@ -136,7 +138,7 @@ def parse_line(item: Item) -> ParsedRequest:
     _check_place(request)
     if not is_strict and (where := next(not_finite(request.arguments, ""), None)) is not None:
         raise InvalidParameterError(f"{where} is NaN or infinite, a number that JSON does not have")
-    return request
+    return request._replace(custom_id=custom_id)
 
 
 def _check_place(request: ParsedRequest) -> None:

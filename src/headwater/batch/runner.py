@@ -26,12 +26,11 @@ from ..mapper.async_map import AsyncMap
 from ..mapper.results import Stats
 from .file_lock import JournalError
 from .give_up import FAILURES_IN_A_ROW, NO_KEY_ERRORS, GiveUpRule
-from .input_file import Blocks, InputIndex, InterruptedBatchError, Item, Items, is_same_file
+from .input_file import Blocks, InputIndex, InterruptedBatchError, Items, is_same_file
 from .journal import Journal, OpenJournal
 from .perform import LineThrottleSettings, Records
 from .progress import BatchStarted, BatchSummary, Count, Draining, Event, GaveUp, Prices, RecordFailed, Stopped
 from .record import RecordMeta
-from .request_line import custom_id_of
 from .result_line import MediaFolder
 from .resume import EarlierRuns
 from .spool import Spool, is_read_once
@@ -273,12 +272,12 @@ class Batch:
                 await writer.finish()
 
     async def _ask(self, writer: JournalWriter) -> None:
-        async def store(item: Item, members: bytes, meta: RecordMeta, error: Exception | None) -> None:
+        async def store(custom_id: str, members: bytes, meta: RecordMeta, error: Exception | None) -> None:
             if isinstance(error, JournalError):  # a result's own file could not be written
                 raise self._fail(error)
             if error is not None:
-                told = RecordFailed(item.number + 1, custom_id_of(item), type(error).__name__, str(error))
-                self._failures[item.number] = told
+                told = RecordFailed(meta.index + 1, custom_id, type(error).__name__, str(error))
+                self._failures[meta.index] = told
                 self._count.errors[told.error] += 1
             self._count.stamp(meta)
             due = self._give_up_rule.add((members, meta), error, time.monotonic())
