@@ -58,6 +58,8 @@ LAYERS = {
     "cli": Layer(f"{CALLS} client batch", "anyio msgspec cyclopts rich"),
     "integrations": Layer(f"{CALLS} client batch", "anyio msgspec numpy starlette"),
     # they import what their readers would
+    "testing": Layer("errors protocol", "anyio msgspec"),
+    # they import what their readers would
     "examples": Layer(
         "integrations AsyncInferenceClient HeadwaterError Timeout", "anyio msgspec starlette uvicorn hypercorn ray"
     ),

@@ -17,7 +17,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from support.drivers import Driver
-from support.memory_transport import Answer, Memory
 
 import headwater
 from headwater import (
@@ -38,6 +37,7 @@ from headwater import (
     UnsupportedTaskError,
 )
 from headwater.emulator import faults
+from headwater.testing import MemoryTransport, ScriptedResponse
 
 pytestmark = pytest.mark.anyio
 
@@ -86,7 +86,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("arguments", "says"), BAD)
 async def test_a_wrong_argument_is_refused(driver: Driver, arguments: dict[str, Any], says: str) -> None:
-    transport = Memory(lambda _: Answer(b"{}"))
+    transport = MemoryTransport(lambda _: ScriptedResponse(b"{}"))
     async with driver.client(base_url="http://127.0.0.1:9", transport=transport) as client:
         with pytest.raises(InvalidParameterError, match=says) as caught:
             await client.chat_completion(**arguments)
@@ -108,7 +108,7 @@ async def test_too_many_positional_arguments_are_refused(driver: Driver) -> None
 
 
 async def test_a_null_is_as_if_not_given(driver: Driver) -> None:
-    transport = Memory(lambda _: Answer(json.dumps(ANSWER).encode()))
+    transport = MemoryTransport(lambda _: ScriptedResponse(json.dumps(ANSWER).encode()))
     async with driver.client(base_url="http://127.0.0.1:9", transport=transport) as client:
         await client.chat_completion(MESSAGES, max_tokens=None, temperature=None, model=None, stream=None)
     sent = transport.requests[0].body
@@ -141,7 +141,7 @@ async def test_a_task_that_nobody_does_there_says_who_does(driver: Driver) -> No
 
 
 async def test_a_provider_wants_a_model(driver: Driver) -> None:
-    transport = Memory(lambda _: Answer(b"{}"))
+    transport = MemoryTransport(lambda _: ScriptedResponse(b"{}"))
     async with driver.client(provider="together", token="sk-0000000000", transport=transport) as client:
         with pytest.raises(MissingModelError, match="model"):
             await client.chat_completion(MESSAGES)
@@ -178,7 +178,7 @@ WRONG: list[tuple[bytes, str, type[HeadwaterError], str]] = [
 async def test_an_answer_that_is_none(
     driver: Driver, body: bytes, content_type: str, kind: type[HeadwaterError], says: str
 ) -> None:
-    transport = Memory(lambda _: Answer(*([body] if body else []), content_type=content_type))
+    transport = MemoryTransport(lambda _: ScriptedResponse(*([body] if body else []), content_type=content_type))
     async with driver.client(base_url="http://127.0.0.1:9", transport=transport) as client:
         with pytest.raises(kind, match=says) as caught:
             await client.chat_completion(MESSAGES)
@@ -188,7 +188,7 @@ async def test_an_answer_that_is_none(
         with pytest.raises(HeadwaterError):
             await client.chat_completion(MESSAGES, stream=True)
     assert len(transport.requests) == 2
-    assert transport.open() == []
+    assert transport.unfinished() == []
 
 
 async def test_an_error_carries_its_facts(driver: Driver, server: faults.FaultServer) -> None:
@@ -239,7 +239,7 @@ async def test_a_result_is_read_by_attribute_and_by_key(driver: Driver, server: 
 
 async def test_what_was_not_declared_is_in_raw(driver: Driver) -> None:
     body = {**ANSWER, "timings": {"predicted_ms": 7}, "choices": [{**CHOICE, "extra": [1, 2]}]}
-    transport = Memory(lambda _: Answer(json.dumps(body).encode()))
+    transport = MemoryTransport(lambda _: ScriptedResponse(json.dumps(body).encode()))
     async with driver.client(base_url="http://127.0.0.1:9", transport=transport) as client:
         out = await client.chat_completion(MESSAGES)
     assert out.raw == body

@@ -19,11 +19,11 @@ import psutil  # type: ignore[import-untyped]
 import pytest
 import trio
 from support.drivers import Driver
-from support.memory_transport import FOREVER, SSE, Answer, Memory
 from trio.testing import MockClock
 
 from headwater import AsyncInferenceClient, CallError, ClosedError, HeadwaterError, IncompleteStreamError, Timeout
 from headwater.emulator import faults
+from headwater.testing import EVENT_STREAM, FOREVER, MemoryTransport, ScriptedResponse
 
 pytestmark = pytest.mark.anyio
 
@@ -199,7 +199,7 @@ async def test_cancelling_while_connecting(anyio_backend: Any, server: faults.Fa
 
 
 async def test_cancelling_a_backoff(anyio_backend: Any) -> None:
-    transport = Memory(lambda _: Answer(b"{}", status=429, headers={"retry-after": "50"}))
+    transport = MemoryTransport(lambda _: ScriptedResponse(b"{}", status=429, headers={"retry-after": "50"}))
     client = AsyncInferenceClient(base_url="http://127.0.0.1:9/v1", transport=transport)
     async with anyio.create_task_group() as group:
         group.start_soon(client.chat_completion, MESSAGES)
@@ -211,16 +211,16 @@ async def test_cancelling_a_backoff(anyio_backend: Any) -> None:
 # at every checkpoint
 
 
-def script(_: Any) -> Answer:
-    return Answer(WORD, 0.001, WORD, 0.001, END, content_type=SSE, head=[0.001])
+def script(_: Any) -> ScriptedResponse:
+    return ScriptedResponse(WORD, 0.001, WORD, 0.001, END, content_type=EVENT_STREAM, head=[0.001])
 
 
-def refusing() -> Callable[[Any], Answer]:
+def refusing() -> Callable[[Any], ScriptedResponse]:
     """A refusal with a body, an empty stream, a stream cut before its first event, then one that is whole."""
     answers = iter(
         [
-            Answer(b'{"error":', 0.001, b'"no"}', status=500),
-            Answer(content_type=SSE),
+            ScriptedResponse(b'{"error":', 0.001, b'"no"}', status=500),
+            ScriptedResponse(content_type=EVENT_STREAM),
             script(None),
         ]
     )
@@ -238,11 +238,11 @@ async def plain(client: AsyncInferenceClient) -> None:
 
 
 BODY = b'{"id":"1","choices":[{"index":0,"message":{"role":"assistant","content":"w"},"finish_reason":"stop"}]}'
-CALLS: dict[str, tuple[Callable[[], Callable[[Any], Answer]], Any]] = {
+CALLS: dict[str, tuple[Callable[[], Callable[[Any], ScriptedResponse]], Any]] = {
     "stream": (lambda: script, stream),
     "retried": (refusing, stream),
-    "plain": (lambda: lambda _: Answer(BODY[:20], 0.001, BODY[20:], head=[0.001]), plain),
-    "large": (lambda: lambda _: Answer(b'{"pad":"' + b"x" * 2_000_000 + b'",' + BODY[1:]), plain),
+    "plain": (lambda: lambda _: ScriptedResponse(BODY[:20], 0.001, BODY[20:], head=[0.001]), plain),
+    "large": (lambda: lambda _: ScriptedResponse(b'{"pad":"' + b"x" * 2_000_000 + b'",' + BODY[1:]), plain),
 }
 
 
@@ -253,7 +253,7 @@ def test_cancelled_at_every_checkpoint_of_trio(name: str, monkeypatch: pytest.Mo
     make, use = CALLS[name]
 
     async def play(k: int) -> bool:
-        transport = Memory(make())
+        transport = MemoryTransport(make())
         client = AsyncInferenceClient(base_url="http://127.0.0.1:9/v1", transport=transport)
         steps = Steps(k)
         with trio.CancelScope() as scope:
@@ -265,7 +265,7 @@ def test_cancelled_at_every_checkpoint_of_trio(name: str, monkeypatch: pytest.Mo
                 pass  # it came to its end
             finally:
                 trio.lowlevel.remove_instrument(steps)
-        assert transport.open() == [], f"at checkpoint {k}"
+        assert transport.unfinished() == [], f"at checkpoint {k}"
         return scope.cancelled_caught
 
     async def all_of_them() -> int:
@@ -299,7 +299,7 @@ def test_cancelled_at_every_step_of_asyncio(name: str, monkeypatch: pytest.Monke
     make, use = CALLS[name]
 
     async def play(k: int) -> bool:
-        transport = Memory(make())
+        transport = MemoryTransport(make())
         client = AsyncInferenceClient(base_url="http://127.0.0.1:9/v1", transport=transport)
         task = asyncio.create_task(quiet(use, client))
         for _ in range(k):
@@ -307,7 +307,7 @@ def test_cancelled_at_every_step_of_asyncio(name: str, monkeypatch: pytest.Monke
         task.cancel()
         with pytest.raises(asyncio.CancelledError) if not task.done() else contextlib.nullcontext():
             await task
-        assert transport.open() == [], f"at step {k}"
+        assert transport.unfinished() == [], f"at step {k}"
         return task.cancelled()
 
     async def all_of_them() -> int:
@@ -391,7 +391,7 @@ def test_a_wait_for_ever_can_be_cancelled() -> None:
 
     async def body() -> None:
         with anyio.move_on_after(50) as scope:
-            await Answer(FOREVER).receive()
+            await ScriptedResponse(FOREVER).receive()
         assert scope.cancelled_caught
 
     anyio.run(body, backend="trio", backend_options={"clock": MockClock(autojump_threshold=0)})

@@ -18,7 +18,6 @@ from support.drivers import Driver
 from support.job_providers import VENDORS, Vendor, submissions
 from support.job_providers import everywhere as everywhere
 from support.job_providers import running as running
-from support.memory_transport import SSE, Answer, Memory
 from support.scripted_stream import FarSide, Step, chunks, head
 from trio.testing import MockClock
 
@@ -26,6 +25,7 @@ from headwater import AsyncInferenceClient, ClosedError, InferenceTimeoutError, 
 from headwater.emulator import faults
 from headwater.emulator.server import Emulator
 from headwater.protocol.events import Submitted
+from headwater.testing import EVENT_STREAM, MemoryTransport, ScriptedResponse
 from headwater.transport.pool import Pool
 
 pytestmark = pytest.mark.anyio
@@ -203,13 +203,13 @@ async def test_a_cancelled_result_has_left_the_run(way: Any, anyio_backend: Any,
 
 
 async def test_a_stream_that_its_transport_cannot_read_on_is_left(anyio_backend: Any) -> None:
-    transport = Memory(lambda _: Answer(event("w"), 50, LAST, content_type=SSE))
+    transport = MemoryTransport(lambda _: ScriptedResponse(event("w"), 50, LAST, content_type=EVENT_STREAM))
     run = AsyncInferenceClient(base_url=URL, transport=transport).chat_completion.stream(MESSAGES)
     await anext(run)
     assert await by_move_on_after(run.__anext__, 0.01) is NOTHING
     with pytest.raises(ClosedError):
         await anext(run)
-    assert transport.open() == []
+    assert transport.unfinished() == []
 
 
 async def test_silence_counts_through_cancelled_reads(anyio_backend: Any) -> None:
@@ -225,7 +225,7 @@ async def test_silence_counts_through_cancelled_reads(anyio_backend: Any) -> Non
 
 
 def slow(body: bytes, *fields: str) -> Callable[[bytes], list[Step]]:
-    steps: list[Step] = [0.0, head(SSE, "Transfer-Encoding: chunked", *fields)]
+    steps: list[Step] = [0.0, head(EVENT_STREAM, "Transfer-Encoding: chunked", *fields)]
     for start in range(0, len(body), 90):
         steps += [0.0, chunks(body[start : start + 90], 60)]
     return lambda _: [*steps, 0.0, b"0\r\n\r\n"]
@@ -236,7 +236,7 @@ PACKED = slow(gzip.compress(BODY), "Content-Encoding: gzip")
 SCRIPTS: dict[str, Callable[[], Callable[[bytes], list[Step]]]] = {
     "plain": lambda: slow(BODY),
     "packed": lambda: PACKED,
-    "at once": lambda: lambda _: [head(SSE, "Transfer-Encoding: chunked") + chunks(BODY, 50) + b"0\r\n\r\n"],
+    "at once": lambda: lambda _: [head(EVENT_STREAM, "Transfer-Encoding: chunked") + chunks(BODY, 50) + b"0\r\n\r\n"],
     "retried": lambda: iter_of(lambda _: refused(), lambda _: refused(), slow(BODY)),
 }
 

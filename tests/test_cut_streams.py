@@ -15,13 +15,13 @@ from typing import Any
 
 import pytest
 from support.drivers import Driver
-from support.memory_transport import SSE, Answer, Memory
 from support.recordings.exchange import exchanges
 from support.scripted_stream import END, RESET, FarSide, Step, chunks, head
 
 from headwater import AsyncInferenceClient, HeadwaterError, IncompleteStreamError
 from headwater.emulator import faults
 from headwater.errors import ConnectionLostError
+from headwater.testing import EVENT_STREAM, MemoryTransport, ScriptedResponse
 from headwater.transport.pool import Pool
 
 pytestmark = pytest.mark.anyio
@@ -91,21 +91,21 @@ def recorded(route: str, words: bytes) -> bytes:
     bodies = [
         exchange.reply.body
         for exchange in exchanges(Path(RECORDED))
-        if exchange.reply.content_type == SSE and exchange.url.endswith(route)
+        if exchange.reply.content_type == EVENT_STREAM and exchange.url.endswith(route)
     ]
     return min((b for b in bodies if words in b and b.count(b"data:") >= 5 and b"[DONE]" not in b[:-20]), key=len)
 
 
-def cut(body: bytes, at: int, framing: str, size: int = 0) -> Answer:
+def cut(body: bytes, at: int, framing: str, size: int = 0) -> ScriptedResponse:
     """The answer whose body is lost, ends, or seems to end, after `at` bytes; in pieces of `size`."""
     pieces: list[Any] = [body[i : min(i + size, at)] for i in range(0, at, size)] if size else [body[:at]]
     pieces = [piece for piece in pieces if piece]
     if framing == "eof":
-        return Answer(*pieces, content_type=SSE)
+        return ScriptedResponse(*pieces, content_type=EVENT_STREAM)
     if framing == "chunked with a last chunk":
-        return Answer(*pieces, content_type=SSE)
+        return ScriptedResponse(*pieces, content_type=EVENT_STREAM)
     lost = [] if framing == "length" and at == len(body) else [ConnectionLostError("the connection was lost")]
-    return Answer(*pieces, *lost, content_type=SSE)
+    return ScriptedResponse(*pieces, *lost, content_type=EVENT_STREAM)
 
 
 def ask(client: Any, kind: str) -> Any:
@@ -188,7 +188,7 @@ async def test_cut_at_every_byte(
     at, size = len(wire), len(wire)
 
     def script(_: bytes) -> Iterator[Step]:
-        yield head(SSE, FRAMINGS[framing].format(len(body)))
+        yield head(EVENT_STREAM, FRAMINGS[framing].format(len(body)))
         sent = wire[:at] if framing != "chunked with a last chunk" else chunks(wire[:at], 61) + b"0\r\n\r\n"
         for start in range(0, len(sent), size):
             yield sent[start : start + size]
@@ -231,7 +231,7 @@ def base(kind: str) -> str:
 async def test_a_cut_before_the_first_event_is_tried_again(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HEADWATER_TEST_MODE", "1")
     answers = [cut(CHAT, 20, "chunked"), cut(CHAT, 0, "length"), cut(CHAT, len(CHAT), "eof")]
-    transport = Memory(lambda _: answers.pop(0))
+    transport = MemoryTransport(lambda _: answers.pop(0))
     async with driver.client(base_url=base("chat"), transport=transport) as client:
         said, error, _ = await outcome(client, "chat")
     assert error is None
@@ -240,7 +240,7 @@ async def test_a_cut_before_the_first_event_is_tried_again(driver: Driver, monke
 
 
 async def test_a_cut_after_the_first_event_is_not(driver: Driver) -> None:
-    transport = Memory(lambda _: cut(CHAT, 300, "chunked"))
+    transport = MemoryTransport(lambda _: cut(CHAT, 300, "chunked"))
     async with driver.client(base_url=base("chat"), transport=transport) as client:
         _, error, _ = await outcome(client, "chat")
     assert isinstance(error, IncompleteStreamError)
@@ -257,7 +257,9 @@ async def test_resets_neither_repeat_nor_skip(
     rand = random.Random(7)
     body = stream(*(chunk({"content": f"w{i} "}) for i in range(20)), chunk({}, "stop"))
     text = "".join(f"w{i} " for i in range(20))
-    transport = Memory(lambda _: cut(body, rand.randrange(len(body)), "chunked", size=rand.choice([0, 50, 300])))
+    transport = MemoryTransport(
+        lambda _: cut(body, rand.randrange(len(body)), "chunked", size=rand.choice([0, 50, 300]))
+    )
     async with AsyncInferenceClient(base_url=base("chat"), transport=transport, retries=5) as client:
         for _ in range(1000 // EVERY[loop_name]):
             said, error, partial = await outcome(client, "chat")

@@ -13,10 +13,10 @@ from typing import Any
 import anyio
 import pytest
 from support.drivers import Driver
-from support.memory_transport import Answer, Memory
 
 from headwater import InferenceTimeoutError, InputPolicy, Timeout
 from headwater.emulator import faults
+from headwater.testing import MemoryTransport, ScriptedResponse
 from headwater.transport.pool import Pool
 
 pytestmark = pytest.mark.anyio
@@ -99,7 +99,7 @@ async def test_decoding(driver: Driver, gate: threading.Event, monkeypatch: pyte
     monkeypatch.setattr("headwater.engine.driver.LARGE", 10)
     monkeypatch.setattr("headwater.providers.openai_chat.decode", decode)
     async with driver.client(
-        base_url="http://127.0.0.1:9/v1", transport=Memory(lambda _: Answer(BODY)), timeout=LIMIT
+        base_url="http://127.0.0.1:9/v1", transport=MemoryTransport(lambda _: ScriptedResponse(BODY)), timeout=LIMIT
     ) as client:
         await ends(client.chat_completion(MESSAGES))
     gate.set()

@@ -14,7 +14,6 @@ from typing import Any
 
 import anyio
 import pytest
-from support.memory_transport import FOREVER, SSE, Answer, Memory, Step, in_turn
 from trio.testing import MockClock
 
 from headwater import (
@@ -30,6 +29,7 @@ from headwater import (
     Timeout,
 )
 from headwater.engine.retry import Raise, Retries, Retry, RetryBudget, decide
+from headwater.testing import EVENT_STREAM, FOREVER, MemoryTransport, ScriptedResponse, Step
 
 MESSAGES = [{"role": "user", "content": "hi"}]
 JSON = b'{"id":"1","choices":[{"index":0,"message":{"role":"assistant","content":"w"},"finish_reason":"stop"}]}'
@@ -42,12 +42,12 @@ def in_virtual_time(body: Callable[[], Awaitable[None]]) -> None:
     anyio.run(body, backend="trio", backend_options={"clock": MockClock(autojump_threshold=0)})
 
 
-def client(transport: Memory, **options: Any) -> AsyncInferenceClient:
+def client(transport: MemoryTransport, **options: Any) -> AsyncInferenceClient:
     return AsyncInferenceClient(base_url="http://127.0.0.1:9/v1", transport=transport, **options)
 
 
-def stream(*steps: Step) -> Answer:
-    return Answer(*steps, content_type=SSE)
+def stream(*steps: Step) -> ScriptedResponse:
+    return ScriptedResponse(*steps, content_type=EVENT_STREAM)
 
 
 def turns(piece: bytes, silence: float) -> list[Step]:
@@ -55,8 +55,8 @@ def turns(piece: bytes, silence: float) -> list[Step]:
     return [step for _ in range(10) for step in (piece, silence)]
 
 
-def refused(status: int, body: bytes = b'{"error":"no"}', headers: Mapping[str, str] | None = None) -> Answer:
-    return Answer(body, status=status, headers=headers)
+def refused(status: int, body: bytes = b'{"error":"no"}', headers: Mapping[str, str] | None = None) -> ScriptedResponse:
+    return ScriptedResponse(body, status=status, headers=headers)
 
 
 async def read(made: AsyncInferenceClient) -> str:
@@ -91,8 +91,8 @@ async def fails(made: AsyncInferenceClient, ask: Any = read) -> tuple[HeadwaterE
     [
         (Timeout(total=7), stream(WORD, FOREVER), "total", 7),
         (Timeout(total=7), stream(*turns(WORD, 2.0)), "total", 7),
-        (Timeout(total=7), Answer(head=[FOREVER]), "total", 7),
-        (Timeout(first_event=5), Answer(head=[FOREVER]), "first_event", 5),
+        (Timeout(total=7), ScriptedResponse(head=[FOREVER]), "total", 7),
+        (Timeout(first_event=5), ScriptedResponse(head=[FOREVER]), "first_event", 5),
         (Timeout(first_event=5), stream(*turns(COMMENT, 1.0)), "first_event", 5),
         (Timeout(first_event=5), stream(*turns(b"d", 1.0)), "first_event", 5),
         (Timeout(first_event=5, idle=1), stream(3.0, COMMENT, FOREVER), "first_event", 5),
@@ -102,12 +102,12 @@ async def fails(made: AsyncInferenceClient, ask: Any = read) -> tuple[HeadwaterE
         (Timeout(), stream(WORD, FOREVER), "idle", 120),
         (None, stream(WORD, 100.0, WORD, FOREVER), "idle", 220),
         (9, stream(8.0, WORD, FOREVER), "total", 9),
-        (2.5, Answer(head=[FOREVER]), "total", 2.5),
+        (2.5, ScriptedResponse(head=[FOREVER]), "total", 2.5),
     ],
 )
-def test_a_clock_fires_as_its_own_phase(timeout: Any, answer: Answer, phase: str, after: float) -> None:
+def test_a_clock_fires_as_its_own_phase(timeout: Any, answer: ScriptedResponse, phase: str, after: float) -> None:
     async def body() -> None:
-        transport = in_turn(answer)
+        transport = MemoryTransport.in_turn(answer)
         error, took = await fails(client(transport, timeout=timeout))
         assert isinstance(error, InferenceTimeoutError)
         assert isinstance(error, TimeoutError)
@@ -115,7 +115,7 @@ def test_a_clock_fires_as_its_own_phase(timeout: Any, answer: Answer, phase: str
         assert took == pytest.approx(after)
         assert phase in error.message
         assert f"{after:g}" in error.message or phase == "idle"
-        assert transport.open() == []
+        assert transport.unfinished() == []
         if phase == "idle":
             assert error.partial.choices[0].message.content
             assert error.events_received
@@ -128,8 +128,10 @@ def test_a_first_event_is_waited_for_by_default(timeout: Any) -> None:
     """A model may be loading for an hour."""
 
     async def body() -> None:
-        assert await read(client(in_turn(stream(3600.0, WORD, END)), timeout=timeout)) == "w"
-        assert await plain(client(in_turn(Answer(JSON, head=[3600.0])), timeout=timeout)) == "w"
+        assert await read(client(MemoryTransport.in_turn(stream(3600.0, WORD, END)), timeout=timeout)) == "w"
+        assert (
+            await plain(client(MemoryTransport.in_turn(ScriptedResponse(JSON, head=[3600.0])), timeout=timeout)) == "w"
+        )
 
     in_virtual_time(body)
 
@@ -139,7 +141,7 @@ def test_the_connection_has_a_limit_of_its_own() -> None:
 
     async def body() -> None:
         for timeout in (None, Timeout(connect=3), Timeout(connect=None), 30):
-            transport = in_turn(stream(WORD, END))
+            transport = MemoryTransport.in_turn(stream(WORD, END))
             await read(client(transport, timeout=timeout))
             seen.append(transport.requests[0].connect_timeout)
 
@@ -152,7 +154,7 @@ def test_a_slow_consumer_is_no_stalled_server(timeout: Timeout) -> None:
     """Clocks run only while the network is waited for."""
 
     async def body() -> None:
-        made = client(in_turn(stream(WORD, 0.5, WORD, 0.5, WORD, END)), timeout=timeout)
+        made = client(MemoryTransport.in_turn(stream(WORD, 0.5, WORD, 0.5, WORD, END)), timeout=timeout)
         async with made.chat_completion.stream(MESSAGES) as run:
             async for _ in run:
                 await anyio.sleep(600)
@@ -165,7 +167,7 @@ def test_total_counts_a_consumers_time_too() -> None:
     """It is the whole call's; what was read already is still handed over."""
 
     async def body() -> None:
-        made = client(in_turn(stream(WORD + WORD, 0.5, WORD, END)), timeout=5)
+        made = client(MemoryTransport.in_turn(stream(WORD + WORD, 0.5, WORD, END)), timeout=5)
         async with made.chat_completion.stream(MESSAGES) as run:
             await anext(run)
             await anyio.sleep(10)
@@ -179,7 +181,7 @@ def test_total_counts_a_consumers_time_too() -> None:
 
 def test_the_deadline_can_be_set_for_a_call() -> None:
     async def body() -> None:
-        made = client(in_turn(Answer(head=[FOREVER])), timeout=1000)
+        made = client(MemoryTransport.in_turn(ScriptedResponse(head=[FOREVER])), timeout=1000)
         error, took = await fails(made.with_options(timeout=Timeout(total=2)), plain)
         assert isinstance(error, InferenceTimeoutError)
         assert took == pytest.approx(2)
@@ -195,8 +197,8 @@ def test_a_limit_is_a_number_of_seconds(wrong: Any) -> None:
 
 def test_an_error_body_is_read_for_two_seconds() -> None:
     async def body() -> None:
-        answer = Answer(b"it broke", FOREVER, status=400, content_type="text/plain")
-        error, took = await fails(client(in_turn(answer)))
+        answer = ScriptedResponse(b"it broke", FOREVER, status=400, content_type="text/plain")
+        error, took = await fails(client(MemoryTransport.in_turn(answer)))
         assert "it broke" in error.message
         assert took == pytest.approx(2)
         assert answer.closed
@@ -208,8 +210,8 @@ def test_an_error_body_is_read_for_two_seconds() -> None:
 @pytest.mark.parametrize("limits", [{"first_event": 1.0}, {"total": 1.0}])
 def test_an_error_body_that_does_not_end_is_still_that_error(ask: Any, limits: Any) -> None:
     async def body() -> None:
-        answer = Answer(b"it broke", FOREVER, status=500, content_type="text/plain")
-        error, took = await fails(client(in_turn(answer), timeout=Timeout(**limits)), ask)
+        answer = ScriptedResponse(b"it broke", FOREVER, status=500, content_type="text/plain")
+        error, took = await fails(client(MemoryTransport.in_turn(answer), timeout=Timeout(**limits)), ask)
         assert took == pytest.approx(1)
         assert isinstance(error, (ServerError, InferenceTimeoutError))
         if "first_event" in limits:
@@ -221,7 +223,7 @@ def test_an_error_body_that_does_not_end_is_still_that_error(ask: Any, limits: A
 def test_a_body_left_open_after_its_end_marker_does_not_hold_up() -> None:
     async def body() -> None:
         began = anyio.current_time()
-        assert await read(client(in_turn(stream(WORD, END, FOREVER)))) == "w"
+        assert await read(client(MemoryTransport.in_turn(stream(WORD, END, FOREVER)))) == "w"
         assert anyio.current_time() - began < 1
 
     in_virtual_time(body)
@@ -235,7 +237,7 @@ def seconds_of_wait(*answers: Any, timeout: Any = None) -> float:
     took = []
 
     async def body() -> None:
-        transport = in_turn(*answers, stream(WORD, END))
+        transport = MemoryTransport.in_turn(*answers, stream(WORD, END))
         began = anyio.current_time()
         assert await read(client(transport, timeout=timeout)) == "w"
         took.append(anyio.current_time() - began)
@@ -274,7 +276,7 @@ def test_a_loading_model_is_waited_for_as_long_as_it_takes() -> None:
 
 def test_a_loading_model_is_waited_for_within_the_deadline() -> None:
     async def body() -> None:
-        transport = Memory(lambda _: refused(503, b'{"error":"currently loading","estimated_time":20.0}'))
+        transport = MemoryTransport(lambda _: refused(503, b'{"error":"currently loading","estimated_time":20.0}'))
         error, took = await fails(client(transport, timeout=50))
         assert isinstance(error, ModelLoadingError)
         assert error.retry_after == 20
@@ -296,7 +298,9 @@ def test_a_loading_model_is_waited_for_within_the_deadline() -> None:
 )
 def test_a_wait_that_is_too_long_is_not_begun(headers: dict[str, str], timeout: Any) -> None:
     async def body() -> None:
-        transport = in_turn(refused(429, headers=headers), refused(429, headers=headers), refused(429, headers=headers))
+        transport = MemoryTransport.in_turn(
+            refused(429, headers=headers), refused(429, headers=headers), refused(429, headers=headers)
+        )
         error, took = await fails(client(transport, timeout=timeout))
         assert isinstance(error, RateLimitError)
         if headers["retry-after"] != "1e9":
@@ -327,7 +331,7 @@ def test_without_a_hint_the_backoff_doubles_and_is_random() -> None:
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 413, 422, 501])
 def test_what_cannot_pass_is_not_tried_again(status: int) -> None:
     async def body() -> None:
-        transport = in_turn(refused(status))
+        transport = MemoryTransport.in_turn(refused(status))
         error, took = await fails(client(transport))
         assert took == 0
         assert len(error.attempts) == len(transport.requests) == 1
@@ -338,8 +342,8 @@ def test_what_cannot_pass_is_not_tried_again(status: int) -> None:
 
 def test_total_holds_over_retries_and_their_waits() -> None:
     async def body() -> None:
-        answers = [Answer(b"x", status=500, head=[3.0]) for _ in range(9)]
-        error, took = await fails(client(in_turn(*answers), timeout=10, retries=8))
+        answers = [ScriptedResponse(b"x", status=500, head=[3.0]) for _ in range(9)]
+        error, took = await fails(client(MemoryTransport.in_turn(*answers), timeout=10, retries=8))
         assert took <= 10
         assert isinstance(error, (ServerError, InferenceTimeoutError))
         assert 2 <= len(error.attempts) <= 4
@@ -351,7 +355,7 @@ def test_total_holds_over_retries_and_their_waits() -> None:
 
 def test_nothing_is_tried_again_after_the_first_event() -> None:
     async def body() -> None:
-        transport = in_turn(stream(WORD, ConnectionLostError("reset")))
+        transport = MemoryTransport.in_turn(stream(WORD, ConnectionLostError("reset")))
         error, _ = await fails(client(transport, retries=5))
         assert isinstance(error, IncompleteStreamError)
         assert len(transport.requests) == 1
@@ -404,7 +408,7 @@ def test_the_quota_stops_a_storm() -> None:
     """500 calls to a dead server: the retries are at most a hundred, not a thousand."""
 
     async def body() -> None:
-        transport = Memory(lambda _: refused(500))
+        transport = MemoryTransport(lambda _: refused(500))
         made = client(transport)
         for _ in range(500):
             await fails(made)

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 from support.drivers import Driver
-from support.memory_transport import SSE, Answer, Memory
 
 from headwater import HeadwaterError, IncompleteStreamError, InvalidRequestError, RateLimitError, UnexpectedContentError
+from headwater.testing import EVENT_STREAM, MemoryTransport, ScriptedResponse
 
 pytestmark = pytest.mark.anyio
 
@@ -22,8 +22,8 @@ WRONG = (
     "",
     "text/html",
     "application/x-ndjson",
-    f"{SSE}, {SSE}",
-    f"{SSE}; charset=utf-8, {SSE}; charset=utf-8",
+    f"{EVENT_STREAM}, {EVENT_STREAM}",
+    f"{EVENT_STREAM}; charset=utf-8, {EVENT_STREAM}; charset=utf-8",
     "application/json, application/json",
 )
 BASES = {"chat": "/v1", "completions": "/v1", "tgi": ""}
@@ -60,7 +60,7 @@ def data(*pieces: str) -> str:
 def client_of(driver: Driver, kind: str, body: str | bytes, content_type: str, status: int = 200) -> Any:
     packed = body.encode() if isinstance(body, str) else body
     pieces = [packed[i : i + 7] for i in range(0, len(packed), 7)]
-    transport = Memory(lambda _: Answer(*pieces, content_type=content_type, status=status))
+    transport = MemoryTransport(lambda _: ScriptedResponse(*pieces, content_type=content_type, status=status))
     return driver.client(base_url=f"http://127.0.0.1:9{BASES[kind]}", transport=transport, retries=0)
 
 
@@ -93,7 +93,7 @@ async def test_a_stream_under_any_label(driver: Driver, kind: str, label: str) -
             assert await streamed(client, kind) == "ab"
 
 
-@pytest.mark.parametrize("label", [*WRONG, SSE])
+@pytest.mark.parametrize("label", [*WRONG, EVENT_STREAM])
 @pytest.mark.parametrize("kind", ["chat", "completions"])
 async def test_a_whole_answer_to_a_stream(driver: Driver, kind: str, label: str) -> None:
     pretty = json.dumps(json.loads(whole(kind)), indent=2)
@@ -102,7 +102,7 @@ async def test_a_whole_answer_to_a_stream(driver: Driver, kind: str, label: str)
             assert await streamed(client, kind) == "ab"
 
 
-@pytest.mark.parametrize("label", [*WRONG, SSE])
+@pytest.mark.parametrize("label", [*WRONG, EVENT_STREAM])
 @pytest.mark.parametrize("kind", BASES)
 async def test_a_plain_call_that_is_answered_by_a_stream(driver: Driver, kind: str, label: str) -> None:
     forms = [
@@ -136,12 +136,12 @@ async def test_a_plain_call_that_is_answered_by_half_a_stream(driver: Driver, ki
     if kind == "completions":
         cases.pop(0)  # that is a whole completion's shape
     for body, wanted in cases:
-        async with client_of(driver, kind, body, SSE) as client:
+        async with client_of(driver, kind, body, EVENT_STREAM) as client:
             with pytest.raises(wanted):
                 await plain(client, kind)
 
 
-@pytest.mark.parametrize("label", [*WRONG, SSE])
+@pytest.mark.parametrize("label", [*WRONG, EVENT_STREAM])
 async def test_other_tasks_in_an_event(driver: Driver, label: str) -> None:
     labels = '[{"label":"cat","score":0.5}]'
     for body in (labels + "\n\n" + DONE, data(labels), data(labels) + DONE):
@@ -153,7 +153,7 @@ async def test_other_tasks_in_an_event(driver: Driver, label: str) -> None:
             assert (await client.feature_extraction("hi")).tolist()[0] == [1, 2]
 
 
-@pytest.mark.parametrize("label", [*WRONG, SSE])
+@pytest.mark.parametrize("label", [*WRONG, EVENT_STREAM])
 async def test_what_is_heard(driver: Driver, label: str) -> None:
     heard = '{"text":"ab"}'
     deltas = [{"type": "transcript.text.delta", "delta": "ab"}, {"type": "transcript.text.done", "text": "ab"}]
@@ -178,7 +178,7 @@ async def test_a_sound_under_any_label(driver: Driver, label: str) -> None:
             await client.text_to_speech.stream("hi").result()
 
 
-@pytest.mark.parametrize("label", ["text/html", "text/plain", "", "application/octet-stream", SSE])
+@pytest.mark.parametrize("label", ["text/html", "text/plain", "", "application/octet-stream", EVENT_STREAM])
 @pytest.mark.parametrize("kind", BASES)
 async def test_what_is_no_stream(driver: Driver, kind: str, label: str) -> None:
     for body, words in (("<!doctype html><title>No</title>", ""), ("Unauthorized access", "Unauthorized access")):
@@ -202,7 +202,7 @@ async def test_what_is_no_stream(driver: Driver, kind: str, label: str) -> None:
 async def test_an_answer_of_another_kind_is_given_up_at_its_head(
     driver: Driver, task: str, label: str, head: bytes
 ) -> None:
-    transport = Memory(lambda _: Answer(head, *[bytes(65536)] * 50, content_type=label))
+    transport = MemoryTransport(lambda _: ScriptedResponse(head, *[bytes(65536)] * 50, content_type=label))
     async with driver.client(base_url="http://127.0.0.1:9/v1", transport=transport, retries=0) as client:
         with pytest.raises(UnexpectedContentError):
             if task == "chat":
@@ -211,5 +211,5 @@ async def test_an_answer_of_another_kind_is_given_up_at_its_head(
                 await client.text_to_image("hi")
             else:
                 await client.text_classification("hi")
-    assert transport.answers[0].closed
-    assert not transport.answers[0].whole
+    assert transport.responses[0].closed
+    assert not transport.responses[0].whole

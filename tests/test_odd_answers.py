@@ -8,9 +8,9 @@ from typing import Any
 import numpy
 import pytest
 from support.drivers import Driver
-from support.memory_transport import SSE, Answer, Memory
 
 from headwater import UnexpectedContentError
+from headwater.testing import EVENT_STREAM, MemoryTransport, ScriptedResponse
 
 pytestmark = pytest.mark.anyio
 
@@ -33,8 +33,8 @@ def stream(*contents: str) -> bytes:
     return b"".join([*chunks, end, b"data: [DONE]\n\n"])
 
 
-def answering(body: bytes, content_type: str = "application/json") -> Memory:
-    return Memory(lambda _: Answer(body, content_type=content_type))
+def answering(body: bytes, content_type: str = "application/json") -> MemoryTransport:
+    return MemoryTransport(lambda _: ScriptedResponse(body, content_type=content_type))
 
 
 async def both(driver: Driver, content: str) -> list[Any]:
@@ -42,7 +42,7 @@ async def both(driver: Driver, content: str) -> list[Any]:
     options = {"base_url": "http://127.0.0.1:9/v1"}
     async with driver.client(transport=answering(whole(content)), **options) as client:
         plain = await client.chat_completion(MESSAGES)
-    async with driver.client(transport=answering(stream(content), SSE), **options) as client:
+    async with driver.client(transport=answering(stream(content), EVENT_STREAM), **options) as client:
         streamed = await client.chat_completion.stream(MESSAGES).result()
     return [plain.choices[0].message, streamed.choices[0].message]
 
@@ -64,7 +64,7 @@ async def test_half_a_character(driver: Driver, content: str, text: str) -> None
 
 async def test_half_a_character_of_a_text_generation_server(driver: Driver) -> None:
     event = b'data: {"token":{"id":1,"text":"\\ud83d","special":false},"generated_text":"\\ud83d"}\n\n'
-    async with driver.client(base_url="http://127.0.0.1:9", transport=answering(event, SSE)) as client:
+    async with driver.client(base_url="http://127.0.0.1:9", transport=answering(event, EVENT_STREAM)) as client:
         assert await client.text_generation.stream("hi").result() == "\ufffd"
 
 

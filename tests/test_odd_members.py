@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 from support.drivers import Driver
-from support.memory_transport import SSE, Answer, Memory
 
 from headwater import AuthenticationError, DecodeError, MalformedEventError, RateLimitError, TransportError
+from headwater.testing import EVENT_STREAM, MemoryTransport, ScriptedResponse
 
 pytestmark = pytest.mark.anyio
 
@@ -28,20 +28,22 @@ def text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def whole(value: Any) -> Memory:
-    return Memory(lambda _: Answer(text(value).encode()))
+def whole(value: Any) -> MemoryTransport:
+    return MemoryTransport(lambda _: ScriptedResponse(text(value).encode()))
 
 
-def stream(*events: Any) -> Memory:
+def stream(*events: Any) -> MemoryTransport:
     lines = [f"data: {text(event)}\n\n" for event in events]
-    return Memory(lambda _: Answer("".join([*lines, "data: [DONE]\n\n"]).encode(), content_type=SSE))
+    return MemoryTransport(
+        lambda _: ScriptedResponse("".join([*lines, "data: [DONE]\n\n"]).encode(), content_type=EVENT_STREAM)
+    )
 
 
 def chunk(delta: Any = None, choice: dict[str, Any] | None = None, **frame: Any) -> dict[str, Any]:
     return {"choices": [{"index": 0, "delta": {"content": "a"} if delta is None else delta, **(choice or {})}], **frame}
 
 
-async def chatted(driver: Driver, transport: Memory, *, streamed: bool) -> Any:
+async def chatted(driver: Driver, transport: MemoryTransport, *, streamed: bool) -> Any:
     async with driver.client(transport=transport, **AT) as client:
         if streamed:
             return await client.chat_completion.stream(MESSAGES).result()
@@ -196,7 +198,7 @@ async def test_numbers_that_json_lacks(driver: Driver, sent: str, read: float, s
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
 async def test_a_byte_order_mark(driver: Driver, encoding: str) -> None:
     answer = json.dumps({"choices": [{"message": {"content": f"a{BOM}"}}]}, ensure_ascii=False)
-    out = await chatted(driver, Memory(lambda _: Answer(answer.encode(encoding))), streamed=False)
+    out = await chatted(driver, MemoryTransport(lambda _: ScriptedResponse(answer.encode(encoding))), streamed=False)
     assert out.choices[0].message.content == f"a{BOM}"
 
 
@@ -215,7 +217,7 @@ async def test_a_byte_order_mark_of_an_event(driver: Driver) -> None:
     ],
 )
 async def test_refusals_are_read_as_well(driver: Driver, said: str) -> None:
-    transport = Memory(lambda _: Answer(said.encode(), status=401))
+    transport = MemoryTransport(lambda _: ScriptedResponse(said.encode(), status=401))
     with pytest.raises(AuthenticationError) as caught:
         await chatted(driver, transport, streamed=False)
     assert caught.value.code == "rate"
@@ -241,7 +243,7 @@ def completion(choice: dict[str, Any] | None = None, **frame: Any) -> dict[str, 
     return {"choices": [{"text": "a", **(choice or {})}], **frame}
 
 
-async def generated(driver: Driver, transport: Memory, *, streamed: bool, at: str = AT["base_url"]) -> Any:
+async def generated(driver: Driver, transport: MemoryTransport, *, streamed: bool, at: str = AT["base_url"]) -> Any:
     async with driver.client(transport=transport, base_url=at) as client:
         if streamed:
             return await client.text_generation.stream("hi", details=True).result()
@@ -295,7 +297,7 @@ TOKEN = {"id": 1, "text": "a", "logprob": -0.5, "special": False}
 async def test_a_token(driver: Driver, event: dict[str, Any]) -> None:
     last = {"token": {**TOKEN, "text": ""}, "generated_text": "a", "details": {"finish_reason": "length", "seed": []}}
     lines = "".join(f"data: {text(each)}\n\n" for each in ["{}", event, "null", last])
-    transport = Memory(lambda _: Answer(lines.encode(), content_type=SSE))
+    transport = MemoryTransport(lambda _: ScriptedResponse(lines.encode(), content_type=EVENT_STREAM))
     out = await generated(driver, transport, streamed=True, at="http://127.0.0.1:9/generate")
     assert (out.generated_text, out.details.finish_reason, out.details.seed) == ("a", "length", None)
     assert [token.id for token in out.details.tokens] == [1, 1]
@@ -378,6 +380,6 @@ async def test_half_a_character_beside_odd_members(driver: Driver, at: str) -> N
     if at.endswith("generate"):
         odd = [f'{{"token":{token % "0"},"x":"\\ud83d"}}', '{"generated_text":"\\ud83d\\ude00","y":"\\ud83d"}']
     lines = "".join(f"data: {event}\n\n" for event in odd)
-    transport = Memory(lambda _: Answer(lines.encode(), content_type=SSE))
+    transport = MemoryTransport(lambda _: ScriptedResponse(lines.encode(), content_type=EVENT_STREAM))
     out = await generated(driver, transport, streamed=True, at=at)
     assert out.generated_text == "😀"

@@ -48,7 +48,7 @@ def test_every_example_runs(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Every provider's real host is the emulator here; nothing else of an example is changed.
+    """Every provider's real host is the emulator here, unless an example has a transport; nothing else is changed.
 
     Examples keep their clients, as scripts do: that is allowed with our pool, and httpx's own would warn.
     """
@@ -58,7 +58,7 @@ def test_every_example_runs(
         rewriting.inner = httpx_adapter.PoolTransport()
         return httpx_adapter.adapted(rewriting)
 
-    monkeypatch.setattr(transports.Transports, "_make", make)
+    monkeypatch.setattr(transports, "Pool", make)
     for name in ("TOGETHER_API_KEY", "REPLICATE_API_TOKEN", "FAL_KEY"):
         monkeypatch.setenv(name, "key-of-a-test")
     monkeypatch.chdir(tmp_path)

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 from support.drivers import Driver
-from support.memory_transport import SSE, Answer, Memory, in_turn
 from support.result_url_providers import VENDORS, Vendor
 
 from headwater import errors as e
 from headwater.responses.refusal import error_in_place_of_answer
+from headwater.testing import EVENT_STREAM, MemoryTransport, ScriptedResponse
 
 pytestmark = pytest.mark.anyio
 
@@ -158,12 +158,12 @@ STREAMS: dict[str, tuple[str, Callable[[Any], Any], bytes]] = {
 }
 
 
-def whole(body: Any) -> Answer:
-    return Answer(json.dumps(body).encode())
+def whole(body: Any) -> ScriptedResponse:
+    return ScriptedResponse(json.dumps(body).encode())
 
 
-def events(*data: bytes) -> Answer:
-    return Answer(b"".join(data), content_type=SSE)
+def events(*data: bytes) -> ScriptedResponse:
+    return ScriptedResponse(b"".join(data), content_type=EVENT_STREAM)
 
 
 @pytest.fixture(autouse=True)
@@ -185,7 +185,7 @@ def test_it_is_what_its_code_says(
 async def test_a_whole_answer(driver: Driver, task: str) -> None:
     path, ask = CALLS[task]
     for body, kind, status, words, again in REFUSED if task == "chat" else REFUSED[:: 4 if driver.blocking else 2]:
-        transport = Memory(lambda _, body=body: whole(body))
+        transport = MemoryTransport(lambda _, body=body: whole(body))
         async with driver.client(base_url=URL + path, transport=transport, retries=1) as client:
             with pytest.raises(e.ProviderError) as caught:
                 await ask(client)
@@ -193,7 +193,7 @@ async def test_a_whole_answer(driver: Driver, task: str) -> None:
         assert (type(error), error.status) == (kind, status), body
         assert words in (error.server_message or ""), body
         assert len(transport.requests) == (2 if again else 1), body
-        assert not transport.open()
+        assert not transport.unfinished()
 
 
 @pytest.mark.parametrize("task", STREAMS)
@@ -201,14 +201,14 @@ async def test_an_event_of_a_stream(driver: Driver, task: str) -> None:
     path, ask, first = STREAMS[task]
     for body, kind, status, words, again in REFUSED:
         event = b"data: " + json.dumps(body).encode() + b"\n\n"
-        transport = Memory(lambda _, event=event: events(event))
+        transport = MemoryTransport(lambda _, event=event: events(event))
         async with driver.client(base_url=URL + path, transport=transport, retries=1) as client:
             with pytest.raises(e.ProviderError) as caught:
                 await ask(client).result()
             assert (type(caught.value), caught.value.status) == (kind, status), body
             assert words in (caught.value.server_message or ""), body
             assert len(transport.requests) == (2 if again else 1), body
-        transport = Memory(lambda _, event=event: events(first, event))
+        transport = MemoryTransport(lambda _, event=event: events(first, event))
         async with driver.client(base_url=URL + path, transport=transport) as client:
             with pytest.raises(e.ProviderError) as caught:
                 await ask(client).result()
@@ -225,7 +225,7 @@ async def test_one_more_try_may_do(driver: Driver, task: str) -> None:
         "text-classification": [{"label": "a", "score": 0.5}],
     }
     path, ask = CALLS[task]
-    transport = in_turn(whole({"code": "Throttling.RateQuota", "message": "slow"}), whole(good[task]))
+    transport = MemoryTransport.in_turn(whole({"code": "Throttling.RateQuota", "message": "slow"}), whole(good[task]))
     async with driver.client(base_url=URL + path, transport=transport) as client:
         assert await ask(client) is not None
     assert len(transport.requests) == 2
@@ -255,8 +255,8 @@ async def test_what_has_the_content_is_an_answer(driver: Driver, more: dict[str,
     last = {"choices": [], "usage": {"prompt_tokens": 1}, **({} if "base_resp" in more else {"message": "fine"})}
     chunks = [b"data: " + json.dumps(event).encode() + b"\n\n" for event in (piece, last)]
 
-    async def asked(path: str, answer: Answer, ask: Callable[[Any], Any]) -> Any:
-        async with driver.client(base_url=URL + path, transport=in_turn(answer)) as client:
+    async def asked(path: str, answer: ScriptedResponse, ask: Callable[[Any], Any]) -> Any:
+        async with driver.client(base_url=URL + path, transport=MemoryTransport.in_turn(answer)) as client:
             return await ask(client)
 
     whole_chat = await asked("/v1", whole(said), CALLS["chat"][1])
@@ -284,19 +284,19 @@ async def test_an_error_of_a_choice(
 ) -> None:
     """https://openrouter.ai/docs/api-reference/errors"""
     choice = {"index": 0, "message": {"role": "assistant", "content": ""}, "finish_reason": finish, "error": held}
-    transport = Memory(lambda _: whole({"id": "x", "choices": [choice]}))
+    transport = MemoryTransport(lambda _: whole({"id": "x", "choices": [choice]}))
     async with driver.client(base_url=f"{URL}/v1", transport=transport, retries=0) as client:
         with pytest.raises(e.ProviderError) as caught:
             await client.chat_completion(MESSAGES)
         assert (type(caught.value), caught.value.status, caught.value.server_message) == (kind, status, words)
-    transport = Memory(lambda _: whole({"id": "x", "choices": [choice]}))
+    transport = MemoryTransport(lambda _: whole({"id": "x", "choices": [choice]}))
     async with driver.client(base_url=f"{URL}/v1", transport=transport, retries=1) as client:
         with pytest.raises(kind):
             await client.chat_completion(MESSAGES)
     assert len(transport.requests) == 2
     piece = {"index": 0, "delta": {"content": ""}, "finish_reason": finish, "error": held}
     chunk = b"data: " + json.dumps({"id": "x", "choices": [piece]}).encode() + b"\n\n"
-    transport = Memory(lambda _: events(STREAMS["chat"][2], chunk))
+    transport = MemoryTransport(lambda _: events(STREAMS["chat"][2], chunk))
     async with driver.client(base_url=f"{URL}/v1", transport=transport) as client:
         with pytest.raises(e.ProviderError) as caught:
             await client.chat_completion.stream(MESSAGES).result()
@@ -309,7 +309,7 @@ async def test_what_came_before_the_error_of_a_choice(driver: Driver, finish: st
     """Half an answer is the error's partial, and asked for once; a whole one is an answer."""
     held = {"code": 502, "message": "Provider returned error"}
     choice = {"index": 0, "message": {"role": "assistant", "content": "half"}, "finish_reason": finish, "error": held}
-    transport = Memory(lambda _: whole({"id": "x", "choices": [choice]}))
+    transport = MemoryTransport(lambda _: whole({"id": "x", "choices": [choice]}))
     async with driver.client(base_url=f"{URL}/v1", transport=transport) as client:
         if finish == "stop":
             assert (await client.chat_completion(MESSAGES)).choices[0].message.content == "half"
@@ -330,7 +330,7 @@ async def test_nothing_said_and_a_code_for_it(driver: Driver, finish: str | None
         ({"base_resp": {"status_code": 0, "status_msg": ""}}, None),
         ({"detail": "x", "message": "y", "code": 0}, None),
     ]:
-        transport = in_turn(whole({"id": "x", "choices": [choice], **more}))
+        transport = MemoryTransport.in_turn(whole({"id": "x", "choices": [choice], **more}))
         async with driver.client(base_url=f"{URL}/v1", transport=transport) as client:
             if kind is None:
                 assert (await client.chat_completion(MESSAGES)).choices[0].message.content == ""
@@ -341,7 +341,7 @@ async def test_nothing_said_and_a_code_for_it(driver: Driver, finish: str | None
 
 async def test_a_post_of_ones_own_is_not_interpreted(driver: Driver) -> None:
     body = {"code": 429, "message": "slow"}
-    async with driver.client(base_url=f"{URL}/x", transport=in_turn(whole(body))) as client:
+    async with driver.client(base_url=f"{URL}/x", transport=MemoryTransport.in_turn(whole(body))) as client:
         assert (await client.post(json={})).json() == body
 
 
@@ -380,7 +380,7 @@ async def test_a_submission_or_a_question_of_a_job(driver: Driver, vendor: str) 
 @pytest.mark.parametrize("content_type", ["application/json", "application/octet-stream", "video/mp4"])
 async def test_in_place_of_a_file(driver: Driver, vendor: str, content_type: str) -> None:
     played = Vendor(vendor, "https://cdn.example/x")
-    played.file = Answer(json.dumps({"detail": "Not authenticated"}).encode(), content_type=content_type)
+    played.file = ScriptedResponse(json.dumps({"detail": "Not authenticated"}).encode(), content_type=content_type)
     with pytest.raises(e.AuthenticationError):
         await played.ask(driver)
 
@@ -388,8 +388,8 @@ async def test_in_place_of_a_file(driver: Driver, vendor: str, content_type: str
 async def test_in_place_of_a_sound_whatever_it_is_declared_as(driver: Driver) -> None:
     for content_type in ("audio/mpeg", "application/json", "application/octet-stream"):
         for body, kind, status, _, _ in REFUSED[::3]:
-            transport = Memory(
-                lambda _, body=body, kind=content_type: Answer(json.dumps(body).encode(), content_type=kind)
+            transport = MemoryTransport(
+                lambda _, body=body, kind=content_type: ScriptedResponse(json.dumps(body).encode(), content_type=kind)
             )
             async with driver.client(base_url=f"{URL}/v1", transport=transport, retries=0) as client:
                 with pytest.raises(e.ProviderError) as caught:
@@ -405,7 +405,7 @@ async def test_an_event_of_a_transcript(driver: Driver) -> None:
     for body, kind, status, _, _ in REFUSED[::3]:
         event = b"data: " + json.dumps(body).encode() + b"\n\n"
         for data in ((event,), (first, event)):
-            transport = Memory(lambda _, data=data: events(*data))
+            transport = MemoryTransport(lambda _, data=data: events(*data))
             async with driver.client(base_url=f"{URL}/v1", transport=transport, retries=0) as client:
                 with pytest.raises(e.ProviderError) as caught:
                     await client.automatic_speech_recognition.stream(b"RIFF....WAVE").result()
@@ -416,7 +416,7 @@ async def test_a_wait_by_the_clock_inside_an_answer(driver: Driver, monkeypatch:
     """The engine has the clock by which a point in time becomes a wait."""
     held = {"code": 429, "message": "slow", "metadata": {"headers": {"X-RateLimit-Reset": "32503680000000"}}}
     for answer in (whole({"error": held}), events(b"data: " + json.dumps({"error": held}).encode() + b"\n\n")):
-        async with driver.client(base_url=f"{URL}/v1", transport=in_turn(answer)) as client:
+        async with driver.client(base_url=f"{URL}/v1", transport=MemoryTransport.in_turn(answer)) as client:
             with pytest.raises(e.RateLimitError) as caught:
                 await client.chat_completion.stream(MESSAGES).result()
         assert caught.value.retry_after is not None and caught.value.retry_after > 1e9

@@ -8,10 +8,10 @@ from typing import Any
 import httpx
 import pytest
 from support.drivers import Driver
-from support.memory_transport import SSE, Answer, Memory
 
 from headwater import InferenceTimeoutError, InvalidParameterError, ResponseTooLargeError, Timeout
 from headwater.emulator import faults
+from headwater.testing import EVENT_STREAM, MemoryTransport, ScriptedResponse
 
 pytestmark = pytest.mark.anyio
 
@@ -23,7 +23,7 @@ SIGNS = {"comments": b": OPENROUTER PROCESSING\n\n", "pings": b"event: ping\ndat
 
 async def phase_of(driver: Driver, *steps: Any, **limits: Any) -> str | None:
     """The phase of the timeout that ends a stream of these steps; None where it is whole."""
-    transport = Memory(lambda _: Answer(*steps, content_type=SSE))
+    transport = MemoryTransport(lambda _: ScriptedResponse(*steps, content_type=EVENT_STREAM))
     timeout = Timeout(**limits)
     async with driver.client(base_url="http://127.0.0.1:9/v1", transport=transport, timeout=timeout) as client:
         try:
@@ -60,7 +60,7 @@ async def test_the_other_limits_hold(driver: Driver) -> None:
 async def test_a_plain_answer_gives_signs_of_life_with_every_piece(driver: Driver) -> None:
     body = json.dumps({"id": "1", "choices": [{"index": 0, "message": {"content": "w"}, "finish_reason": "stop"}]})
     for steps, wanted in (([b"\n", 0.05, b"\n", 0.05, body.encode()], None), ([b"\n", 60.0, body.encode()], "alive")):
-        transport = Memory(lambda _, steps=steps: Answer(*steps))
+        transport = MemoryTransport(lambda _, steps=steps: ScriptedResponse(*steps))
         timeout = Timeout(alive=0.4)
         async with driver.client(base_url="http://127.0.0.1:9/v1", transport=transport, timeout=timeout) as client:
             if wanted is None:
@@ -106,13 +106,13 @@ def of(size: int, *, stream: bool) -> bytes:
     return json.dumps({"id": "1", "choices": [{"index": 0, "message": {"content": text}}]}).encode()
 
 
-@pytest.mark.parametrize("label", [SSE, "application/json"])
+@pytest.mark.parametrize("label", [EVENT_STREAM, "application/json"])
 @pytest.mark.parametrize("stream", [True, False], ids=["event", "answer"])
 async def test_one_bound_for_answers_and_events(driver: Driver, stream: bool, label: str) -> None:
     async def ask(size: int, **options: Any) -> int:
         body = of(size, stream=stream)
         pieces = [body[i : i + 65536] for i in range(0, len(body), 65536)]
-        transport = Memory(lambda _: Answer(*pieces, content_type=label))
+        transport = MemoryTransport(lambda _: ScriptedResponse(*pieces, content_type=label))
         async with driver.client(base_url="http://127.0.0.1:9/v1", transport=transport, **options) as client:
             if stream:
                 answer = await client.chat_completion.stream(MESSAGES).result()

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from support.drivers import Driver
-from support.memory_transport import SSE, Answer, Memory
 
 from headwater import (
     HeadwaterError,
@@ -18,6 +17,7 @@ from headwater import (
     UnexpectedContentError,
     UnknownError,
 )
+from headwater.testing import EVENT_STREAM, MemoryTransport, ScriptedResponse
 
 pytestmark = pytest.mark.anyio
 
@@ -45,9 +45,11 @@ def data(*pieces: str) -> str:
     return "".join(f"data: {one}\n\n" for one in pieces)
 
 
-async def outcome(driver: Driver, kind: str, body: str, content_type: str = SSE) -> tuple[str, HeadwaterError | None]:
+async def outcome(
+    driver: Driver, kind: str, body: str, content_type: str = EVENT_STREAM
+) -> tuple[str, HeadwaterError | None]:
     """The text that came, and the error; the result and the partial result are held against the text."""
-    transport = Memory(lambda _: Answer(body.encode(), content_type=content_type))
+    transport = MemoryTransport(lambda _: ScriptedResponse(body.encode(), content_type=content_type))
     text = ""
     async with driver.client(base_url=f"http://127.0.0.1:9{KINDS[kind]}", transport=transport, retries=0) as client:
         stream = client.chat_completion.stream(MESSAGES) if kind == "chat" else client.text_generation.stream("hi")
@@ -117,7 +119,7 @@ async def test_but_for_the_servers_that_send_none(driver: Driver, dialect: str) 
 async def test_fewer_choices_than_were_asked_for(driver: Driver) -> None:
     """A server that ignores `n` has said that no more comes."""
     body = data(piece("chat", "ab", "stop")) + DONE
-    transport = Memory(lambda _: Answer(body.encode(), content_type=SSE))
+    transport = MemoryTransport(lambda _: ScriptedResponse(body.encode(), content_type=EVENT_STREAM))
     async with driver.client(base_url="http://127.0.0.1:9/v1", transport=transport) as client:
         answer = await client.chat_completion.stream(MESSAGES, n=2).result()
     assert [choice.message.content for choice in answer.choices] == ["ab"]

@@ -18,12 +18,12 @@ from typing import Any
 import anyio
 import pytest
 from support.drivers import LOOPS
-from support.memory_transport import SSE, Answer, Memory
 from support.python_subprocess import run, running
 
 from headwater import AsyncInferenceClient, CallError, DecodeError, InferenceClient
 from headwater.blocking.portal import call
 from headwater.emulator import faults
+from headwater.testing import EVENT_STREAM, MemoryTransport, ScriptedResponse
 
 MESSAGES = [{"role": "user", "content": "hi"}]
 SOON = 10.0
@@ -92,7 +92,7 @@ def test_events_that_are_there_come_in_one_hop(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("headwater.blocking.portal.call", counted)
     body = b"".join(b'data: {"id":"1","choices":[{"index":0,"delta":{"content":"w"}}]}\n\n' for _ in range(500))
     body += b'data: {"id":"1","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
-    transport = Memory(lambda _: Answer(body + b"data: [DONE]\n\n", content_type=SSE))
+    transport = MemoryTransport(lambda _: ScriptedResponse(body + b"data: [DONE]\n\n", content_type=EVENT_STREAM))
     with InferenceClient(base_url="http://127.0.0.1:9/v1", transport=transport) as client:
         chunks = client.chat_completion.stream(MESSAGES)
         assert text_of(chunks) == "w" * 500
@@ -163,11 +163,11 @@ def test_a_call_has_its_callers_context() -> None:
     mine: ContextVar[str] = ContextVar("mine", default="nobody's")
     seen = list[str]()
 
-    def answer(_: Any) -> Answer:
+    def answer(_: Any) -> ScriptedResponse:
         seen.append(mine.get())
-        return Answer(b"[]")
+        return ScriptedResponse(b"[]")
 
-    client = InferenceClient(base_url="http://127.0.0.1:9/v1", transport=Memory(answer))
+    client = InferenceClient(base_url="http://127.0.0.1:9/v1", transport=MemoryTransport(answer))
     for name in ("one", "two"):
         mine.set(name)
         with pytest.raises(DecodeError):

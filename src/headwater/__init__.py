@@ -10,8 +10,9 @@ any I/O. The rooms, each importing only those above it:
     blocking, throttle, mapper      the bridge from blocking code; how much a provider may be sent; many calls at once
     client                          the two clients
     batch, emulator, cli, integrations    built on all of it (the emulator on nothing)
-The public names are those of this page, of `headwater.batch`, `headwater.emulator` and `headwater.integrations`; what
-lies in other modules may move. `headwater.errors` draws the tree of errors.
+    testing                         a transport without a network, for tests of programs that use this
+The public names are those of this page, of `headwater.batch`, `headwater.emulator`, `headwater.integrations` and
+`headwater.testing`; what lies in other modules may move. `headwater.errors` draws the tree of errors.
 Names are loaded when they are first used: importing this loads neither httpx, Pillow nor ssl.
 """
 

@@ -13,11 +13,11 @@ from typing import Any
 import httpx
 import pytest
 from support.drivers import Driver
-from support.memory_transport import SSE, Answer, Memory
 
 from headwater import DecodeError, HeadwaterError, InvalidRequestError, ResponseTooLargeError, TransportError
 from headwater.engine.codings import BARREN_BYTES, Unpack, coding_of
 from headwater.errors import ConnectionLostError, UnexpectedContentError
+from headwater.testing import EVENT_STREAM, MemoryTransport, ScriptedResponse
 
 MESSAGES = [{"role": "user", "content": "hi"}]
 WAVE = b"RIFF\x24\0\0\0WAVEfmt " + bytes(range(256)) * 40
@@ -130,11 +130,15 @@ def test_what_cannot_be_undone_is_an_error(coding: str) -> None:
 BASE = "http://127.0.0.1:9/v1"
 
 
-def packed(pack: tuple[str, Pack], content_type: str, *members: bytes, status: int = 200, tail: bytes = b"") -> Memory:
+def packed(
+    pack: tuple[str, Pack], content_type: str, *members: bytes, status: int = 200, tail: bytes = b""
+) -> MemoryTransport:
     body = b"".join(map(pack[1], members)) + tail
     pieces = [body[i : i + 33] for i in range(0, len(body), 33)]
     headers = {"content-encoding": pack[0]}
-    return Memory(lambda _: Answer(*pieces, content_type=content_type, status=status, headers=headers))
+    return MemoryTransport(
+        lambda _: ScriptedResponse(*pieces, content_type=content_type, status=status, headers=headers)
+    )
 
 
 @packs
@@ -149,7 +153,7 @@ async def test_every_path_has_all_members(driver: Driver, pack: tuple[str, Pack]
         assert saved.read_bytes() == WAVE
     async with driver.client(base_url=BASE, transport=packed(pack, "application/json", CHAT[:40], CHAT[40:])) as client:
         assert (await client.chat_completion(MESSAGES)).choices[0].message.content == "hello"
-    async with driver.client(base_url=BASE, transport=packed(pack, SSE, *CHUNKS)) as client:
+    async with driver.client(base_url=BASE, transport=packed(pack, EVENT_STREAM, *CHUNKS)) as client:
         assert (await client.chat_completion.stream(MESSAGES).result()).choices[0].message.content == "hello"
     refused = packed(pack, "application/json", b'{"error":{"message":', b'"no such thing"}}', status=400)
     async with driver.client(base_url=BASE, transport=refused) as client:
@@ -195,12 +199,14 @@ async def test_through_an_httpx_transport(driver: Driver, pack: tuple[str, Pack]
 async def test_a_label_of_no_coding_loses_no_word(driver: Driver, label: str) -> None:
     def client_of(body: bytes, content_type: str = "application/json", status: int = 200) -> Any:
         headers = {"content-encoding": label}
-        answering = Memory(lambda _: Answer(body, content_type=content_type, status=status, headers=headers))
+        answering = MemoryTransport(
+            lambda _: ScriptedResponse(body, content_type=content_type, status=status, headers=headers)
+        )
         return driver.client(base_url=BASE, transport=answering)
 
     async with client_of(CHAT) as client:
         assert (await client.chat_completion(MESSAGES)).choices[0].message.content == "hello"
-    async with client_of(b"".join(CHUNKS), SSE) as client:
+    async with client_of(b"".join(CHUNKS), EVENT_STREAM) as client:
         assert (await client.chat_completion.stream(MESSAGES).result()).choices[0].message.content == "hello"
     async with client_of(json.dumps({"error": {"message": "too long"}}).encode(), status=400) as client:
         for call in (client.chat_completion(MESSAGES), client.chat_completion.stream(MESSAGES).result()):

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from support.drivers import Driver
 from support.file_server import ANYWHERE, PNG, FileServer, requester
-from support.memory_transport import Answer, Memory, in_turn
 
 from headwater.engine.download import Download, fetch
 from headwater.engine.input_policy import InputPolicy
@@ -32,6 +31,7 @@ from headwater.media.media import Media
 from headwater.protocol.events import Job, Progress, Submitted, Transferred
 from headwater.protocol.flow import MIB, Call, Emit, Fetch, Flow, OnCancel, Request, Send
 from headwater.providers import PROVIDERS
+from headwater.testing import MemoryTransport, ScriptedResponse
 
 pytestmark = pytest.mark.anyio
 VIDEO = b"\0\0\0\x20ftypisom" + bytes(2 * MIB)
@@ -68,8 +68,9 @@ async def test_the_credential_goes_to_the_provider_alone(server: FileServer) -> 
 
 
 async def test_no_credential_follows_a_redirect_elsewhere() -> None:
-    memory = in_turn(
-        Answer(status=307, headers={"location": "https://cdn.example/v?sig=1"}), Answer(PNG, content_type="image/png")
+    memory = MemoryTransport.in_turn(
+        ScriptedResponse(status=307, headers={"location": "https://cdn.example/v?sig=1"}),
+        ScriptedResponse(PNG, content_type="image/png"),
     )
     call = requester(origin="https://api.example", transport=lambda _: memory)
     assert await fetch(call, result("https://api.example/v")) == PNG
@@ -82,22 +83,22 @@ async def test_no_credential_follows_a_redirect_elsewhere() -> None:
 @pytest.mark.parametrize(
     ("answer", "kind"),
     [
-        (lambda: Answer(b"<p>", content_type="text/html"), UnexpectedContentError),
-        (lambda: Answer(b"<!doctype html>", content_type=""), UnexpectedContentError),
-        (lambda: Answer(b'{"error": "the job failed"}'), ProviderError),
-        (lambda: Answer(b"", content_type="video/mp4"), UnexpectedContentError),
-        (lambda: Answer(b"no", status=404), NotFoundError),
-        (lambda: Answer(status=302, headers={"location": "ftp://x/y"}), RedirectError),
-        (lambda: Answer(status=302, headers={"location": "http://cdn.example/v"}), RedirectError),
-        (lambda: Answer(status=304), ProviderError),
+        (lambda: ScriptedResponse(b"<p>", content_type="text/html"), UnexpectedContentError),
+        (lambda: ScriptedResponse(b"<!doctype html>", content_type=""), UnexpectedContentError),
+        (lambda: ScriptedResponse(b'{"error": "the job failed"}'), ProviderError),
+        (lambda: ScriptedResponse(b"", content_type="video/mp4"), UnexpectedContentError),
+        (lambda: ScriptedResponse(b"no", status=404), NotFoundError),
+        (lambda: ScriptedResponse(status=302, headers={"location": "ftp://x/y"}), RedirectError),
+        (lambda: ScriptedResponse(status=302, headers={"location": "http://cdn.example/v"}), RedirectError),
+        (lambda: ScriptedResponse(status=304), ProviderError),
     ],
 )
-async def test_what_is_no_result_is_an_error(answer: Callable[[], Answer], kind: type[Exception]) -> None:
-    memory = Memory(lambda _: answer())
+async def test_what_is_no_result_is_an_error(answer: Callable[[], ScriptedResponse], kind: type[Exception]) -> None:
+    memory = MemoryTransport(lambda _: answer())
     call = requester(transport=lambda _: memory, retries=0)
     with pytest.raises(kind):
         await fetch(call, result("https://cdn.example/v"))
-    assert memory.open() == []
+    assert memory.unfinished() == []
 
 
 async def test_more_than_three_redirects_are_none(server: FileServer) -> None:
@@ -108,7 +109,7 @@ async def test_more_than_three_redirects_are_none(server: FileServer) -> None:
 
 
 async def test_a_post_is_not_redirected() -> None:
-    memory = in_turn(Answer(status=302, headers={"location": "/w"}))
+    memory = MemoryTransport.in_turn(ScriptedResponse(status=302, headers={"location": "/w"}))
     call = requester(transport=lambda _: memory)
     with pytest.raises(RedirectError):
         await fetch(call, Fetch(request=Request(method="POST", url="https://cdn.example/v", body=b"{}")))
@@ -123,8 +124,9 @@ async def test_a_result_inside_is_refused_unless_it_is_the_providers_own(server:
 
 
 async def test_a_download_that_is_cut_begins_anew() -> None:
-    memory = in_turn(
-        Answer(PNG[:20], ConnectionLostError("cut"), content_type="image/png"), Answer(PNG, content_type="")
+    memory = MemoryTransport.in_turn(
+        ScriptedResponse(PNG[:20], ConnectionLostError("cut"), content_type="image/png"),
+        ScriptedResponse(PNG, content_type=""),
     )
     call = requester(transport=lambda _: memory)
     assert await fetch(call, result("https://cdn.example/v")) == PNG
@@ -132,11 +134,11 @@ async def test_a_download_that_is_cut_begins_anew() -> None:
 
 
 async def test_a_result_over_the_limit_says_what_to_do() -> None:
-    memory = in_turn(Answer(PNG, content_type="image/png"))
+    memory = MemoryTransport.in_turn(ScriptedResponse(PNG, content_type="image/png"))
     call = requester(InputPolicy(limit=10), transport=lambda _: memory)
     with pytest.raises(ResponseTooLargeError, match=r"save\(path\)"):
         await fetch(call, result("https://cdn.example/v"))
-    assert memory.open() == []
+    assert memory.unfinished() == []
 
 
 # -- through the clients

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from support.file_server import ANYWHERE, PNG, FileServer, requester
-from support.memory_transport import Answer, Memory, in_turn
 
 from headwater import Timeout
 from headwater.engine import input_policy
@@ -21,6 +20,7 @@ from headwater.errors import InferenceTimeoutError, InputError, InvalidParameter
 from headwater.media.images import data_url
 from headwater.protocol.flow import Load, Loaded, Part, Request
 from headwater.protocol.url import parse_url
+from headwater.testing import MemoryTransport, ScriptedResponse
 
 pytestmark = pytest.mark.anyio
 
@@ -164,7 +164,7 @@ async def test_a_redirect_is_followed_three_times(server: FileServer) -> None:
 
 
 async def test_a_failure_that_may_pass_is_tried_again() -> None:
-    memory = in_turn(Answer(status=503), Answer(PNG, content_type=""))
+    memory = MemoryTransport.in_turn(ScriptedResponse(status=503), ScriptedResponse(PNG, content_type=""))
     call = requester(transport=lambda _: memory)
     assert (await load(call, Load(source="https://files.example/cat.png"))).data == PNG
     assert call.attempts == []
@@ -244,7 +244,9 @@ async def test_a_name_with_one_private_address_is_refused(monkeypatch: pytest.Mo
 
 
 async def test_each_hop_is_judged_anew() -> None:
-    memory = in_turn(Answer(status=302, headers={"location": "https://169.254.169.254/latest"}))
+    memory = MemoryTransport.in_turn(
+        ScriptedResponse(status=302, headers={"location": "https://169.254.169.254/latest"})
+    )
     call = requester(InputPolicy(), transport=lambda _: memory)
     with pytest.raises(InputError, match="link-local"):
         await load(call, Load(source="https://files.example/cat.png"))
@@ -253,7 +255,9 @@ async def test_each_hop_is_judged_anew() -> None:
 
 @pytest.mark.parametrize("scheme", ["https", "HTTPS", "hTTps"])
 async def test_https_is_never_redirected_to_http(scheme: str) -> None:
-    memory = Memory(lambda _: Answer(status=302, headers={"location": "http://files.example/cat.png"}))
+    memory = MemoryTransport(
+        lambda _: ScriptedResponse(status=302, headers={"location": "http://files.example/cat.png"})
+    )
     call = requester(transport=lambda _: memory)
     with pytest.raises(InputError, match="from https to http"):
         await load(call, Load(source=f"{scheme}://files.example/cat.png"))

@@ -6,9 +6,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from headwater.protocol.transport import TransportRequest
+from headwater.testing import MemoryTransport, ScriptedResponse, SentRequest
 from support.drivers import Driver
-from support.memory_transport import Answer, Memory
 
 PNG = (
     b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0\0\1\x08\2\0\0\0\x90wS\xde\0\0\0\x0cIDATx\x9cc\xf8\xcf\xc0\0\0\3\1\1\0"
@@ -59,7 +58,7 @@ VENDORS: dict[str, tuple[str, str, list[Any], Callable[[str], Any]]] = {
 }  # fmt: skip
 
 
-class Vendor(Memory):
+class Vendor(MemoryTransport):
     """Plays a vendor whose result is at this URL; `hops`: the redirects on the way there;
     `file`: what is there in place of a result."""
 
@@ -67,18 +66,18 @@ class Vendor(Memory):
         self.provider, self.task, answers, done = VENDORS[vendor]
         self.waiting = [json.dumps(each).encode() for each in (*answers, done(url))]
         self.hops = list(hops)
-        self.file: Answer | None = None
+        self.file: ScriptedResponse | None = None
         super().__init__(self._play)
 
-    def _play(self, asked: TransportRequest) -> Answer:
+    def _play(self, asked: SentRequest) -> ScriptedResponse:
         if self.waiting:
-            return Answer(self.waiting.pop(0))
+            return ScriptedResponse(self.waiting.pop(0))
         if self.hops:
-            return Answer(status=302, headers={"location": self.hops.pop(0)})
+            return ScriptedResponse(status=302, headers={"location": self.hops.pop(0)})
         if self.file is not None:
             return self.file
         kind = {"text_to_video": MP4, "text_to_speech": FLAC}.get(self.task, PNG)
-        return Answer(kind, content_type="application/octet-stream")
+        return ScriptedResponse(kind, content_type="application/octet-stream")
 
     async def ask(self, driver: Driver) -> Any:
         settings: dict[str, Any] = {"provider": self.provider, "api_key": KEY, "transport": self}
