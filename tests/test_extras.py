@@ -15,6 +15,7 @@ from support.drivers import Driver, in_thread
 
 import headwater
 from headwater import AsyncInferenceClient, InferenceApi, InferenceClient, InputPolicy
+from headwater.client.core import ClientCore, core_of
 from headwater.client.task_table import Tasks
 from headwater.errors import (
     DecodeError,
@@ -297,7 +298,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
         calls.append((declaration.method, declaration.bind(args, kwargs)))
         return headwater.Media(b"x", "audio/wav")
 
-    monkeypatch.setattr(headwater.client.Client, "_call", record)
+    monkeypatch.setattr(ClientCore, "call", record)
     return calls
 
 
@@ -378,4 +379,4 @@ def test_the_policy_must_be_one() -> None:
     with pytest.raises(InvalidParameterError, match="input_policy"):
         InferenceClient(input_policy="untrusted")  # type: ignore[arg-type]
     client = InferenceClient(input_policy=InputPolicy.untrusted).with_options(timeout=3)
-    assert client._engine.policy is InputPolicy.untrusted
+    assert core_of(client).engine.policy is InputPolicy.untrusted

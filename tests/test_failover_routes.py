@@ -23,7 +23,9 @@ from headwater import (
     Timeout,
     UnknownProviderError,
 )
+from headwater.client.core import core_of
 from headwater.emulator import faults
+from headwater.tasks.chat import chat_completion
 
 pytestmark = pytest.mark.anyio
 
@@ -252,9 +254,9 @@ async def test_an_order_of_ones_own(server: faults.FaultServer) -> None:
         return [1, 0] if len(given) % 2 else [0, 1]
 
     async with AsyncInferenceClient(provider=routes) as client:
-        client._engine.order = turned
         for _ in range(4):
-            await client.chat_completion(QUESTION)
+            arguments = chat_completion.bind((QUESTION,), {})
+            await core_of(client).start(chat_completion, arguments, stream=False, order=turned).result()
     assert given == [(server.url, server.other_url)] * 4
     assert (len(server.requests), len(server.other_requests)) == (2, 2)
 

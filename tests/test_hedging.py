@@ -27,6 +27,7 @@ from headwater import (
     ServerError,
     Timeout,
 )
+from headwater.client.core import core_of
 from headwater.emulator import faults
 from headwater.engine.retry import HedgeBudget, RetryBudget
 
@@ -111,7 +112,7 @@ def client_of(driver: Driver, server: Server, **arguments: Any) -> Any:
 
 
 def engine_of(client: Any) -> Any:
-    return getattr(client, "client", client)._engine
+    return core_of(getattr(client, "client", client)).engine
 
 
 def two(**of_first: Any) -> list[Route]:

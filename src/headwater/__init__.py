@@ -45,7 +45,6 @@ if TYPE_CHECKING:
     from .client.post import StreamedResponse as StreamedResponse
     from .client.route import Route as Route
     from .client.sync_client import InferenceClient as InferenceClient
-    from .engine.deadlines import Timeout as Timeout
     from .engine.facts import Facts as Facts
     from .engine.facts import Timings as Timings
     from .engine.input_policy import InputPolicy as InputPolicy
@@ -115,6 +114,7 @@ if TYPE_CHECKING:
     from .protocol.events import Started as Started
     from .protocol.events import Submitted as Submitted
     from .protocol.events import Transferred as Transferred
+    from .protocol.timeout import Timeout as Timeout
     from .tasks.audio import AudioClassificationOutputElement as AudioClassificationOutputElement
     from .tasks.audio import AudioClassificationOutputTransform as AudioClassificationOutputTransform
     from .tasks.audio import AudioToAudioOutputElement as AudioToAudioOutputElement
@@ -214,7 +214,6 @@ _MODULES: dict[str, str] = {
     "client.post": "AsyncStreamedResponse Response StreamedResponse",
     "client.route": "Route",
     "client.sync_client": "InferenceClient",
-    "engine.deadlines": "Timeout",
     "engine.facts": "Facts Timings",
     "engine.input_policy": "InputPolicy",
     "engine.run": "AsyncRun",
@@ -233,6 +232,7 @@ _MODULES: dict[str, str] = {
     "mapper.results": "MapResult",
     "media.media": "Media",
     "protocol.events": "Job JobEvent Progress Queued Started Submitted Transferred",
+    "protocol.timeout": "Timeout",
     "tasks.audio": (
         "AudioClassificationOutputElement AudioClassificationOutputTransform AudioToAudioOutputElement "
         "AutomaticSpeechRecognitionOutput AutomaticSpeechRecognitionOutputChunk TextToSpeechEarlyStoppingEnum"

@@ -28,6 +28,7 @@ from headwater import (
 )
 from headwater.auth.environment import hugging_face_token
 from headwater.auth.secret import redact_all
+from headwater.client.core import core_of
 
 MESSAGES = [{"role": "user", "content": "the prompt"}]
 
@@ -121,8 +122,8 @@ def test_what_a_client_shows_of_its_settings(kind: Any) -> None:
         proxies=f"http://user:{KEY.replace('/', '_')}@proxy.example",
         base_url="https://one.example/v1",
     )
-    assert held(f"{client} {client!r} {vars(client)} {vars(copy.copy(client))}") == []
-    assert held(json.dumps(vars(client), default=repr)) == []
+    assert held(f"{client} {client!r} {vars(core_of(client))} {vars(core_of(copy.copy(client)))}") == []
+    assert held(json.dumps(vars(core_of(client)), default=repr)) == []
     for write in (pickle.dumps, copy.deepcopy, msgspec.json.encode, msgspec.msgpack.encode):
         with pytest.raises(TypeError) as found:
             write(client)
@@ -131,7 +132,7 @@ def test_what_a_client_shows_of_its_settings(kind: Any) -> None:
     assert leaks(refused(lambda: client.with_options(token=BAD))) == []
     assert held(f"{kind(base_url=f'https://one.example/v1?key={KEY}')!r}") == []
     again = client.with_options(retries=1)
-    assert again._arguments["headers"].value == {"X-Api-Key": KEY, "X-Other": KEY}
+    assert core_of(again).arguments["headers"].value == {"X-Api-Key": KEY, "X-Other": KEY}
 
 
 @pytest.mark.anyio
@@ -181,7 +182,7 @@ def test_loggers_know_every_secret_that_is_alive() -> None:
 
 @pytest.mark.parametrize("name", ["hpack.hpack", "hpack.table"])
 def test_headers_that_are_compressed_are_not_logged(name: str, caplog: pytest.LogCaptureFixture) -> None:
-    AsyncInferenceClient(http2=True)._transports._make(None)
+    core_of(AsyncInferenceClient(http2=True)).transports._make(None)
     caplog.set_level(logging.DEBUG, name)
     logging.getLogger(name).debug("Adding %s", (b"authorization", KEY))
     assert caplog.records == []

@@ -10,11 +10,11 @@ from typing import Any
 
 from headwater.auth.credentials import Credentials
 from headwater.auth.secret import Secret
-from headwater.engine.deadlines import DEFAULT, Timeout
 from headwater.engine.facts import Plan
 from headwater.engine.input_policy import InputPolicy
 from headwater.engine.requester import Engine, Requester
 from headwater.engine.retry import Retries
+from headwater.protocol.timeout import DEFAULT, Timeout
 from headwater.transport.pool import Pool
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(64)

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from anyio import to_thread
 
+from ..client.core import ClientCore
 from ..client.keys import is_url
 from ..client.post import CUSTOM, posting
 from ..engine.facts import Timings
-from ..mapper.item import Done, Performer, choice_of, own, paced
+from ..mapper.item import ItemOutcome, Performer, own
 from ..throttle.scheduler import ItemThrottle
 from ..throttle.settings import CHARACTERS_PER_TOKEN, UNKNOWN_ANSWER_TOKENS, ThrottleSettings
 from .file_lock import JournalError
@@ -30,7 +31,7 @@ from .result_line import MediaFolder, body_of, failure, is_small, success
 from .usage import usage_of
 
 if TYPE_CHECKING:
-    from ..client.async_client import AsyncInferenceClient
+    from ..engine.failover import Order
     from ..engine.run import AsyncRun
 
 DEFAULT_PROVIDER: Final = "hf-inference"
@@ -68,51 +69,41 @@ class LineThrottleSettings(ThrottleSettings):
 
 
 class Records:
-    """What a map of lines does with each. `model`: of lines that name none; `stream`: have the answers streamed."""
+    """What a map of lines does with each: a call of `caller`, the core of a client.
 
-    def __init__(self, client: AsyncInferenceClient, model: str | None, folder: MediaFolder, *, stream: bool) -> None:
-        self._client = client
+    `model`: of lines that name none; `stream`: have the answers streamed.
+    """
+
+    def __init__(self, caller: ClientCore, model: str | None, folder: MediaFolder, *, stream: bool) -> None:
+        self._caller = caller
         self._model = model
         self._folder = folder
         self._stream = stream
-        self._others: dict[str, AsyncInferenceClient] = {}
+        self._others: dict[str, ClientCore] = {}
+        self.providers = caller.providers
         self.store: Store
-
-    @property
-    def providers(self) -> tuple[str, ...]:
-        """Who may be asked, where there is a choice."""
-        return choice_of(self._client)
 
     def performer(self, throttle: ItemThrottle) -> Performer:
         """What performs the records of this throttle."""
-        clients: dict[str | None, AsyncInferenceClient] = {}
 
-        def client_of(provider: str | None) -> AsyncInferenceClient:
-            if provider not in clients:
-                clients[provider] = paced(self._named(provider), throttle)
-            return clients[provider]
-
-        async def perform(item: Item, first: str) -> Done:
-            if self.providers:
-                client_of(None)._engine.order = throttle.scheduler.in_order(first)
-            return await self._perform(item, throttle, client_of)
+        async def perform(item: Item, first: str) -> ItemOutcome:
+            return await self._perform(item, throttle, throttle.scheduler.in_order(first) if self.providers else None)
 
         return perform
 
-    def _named(self, provider: str | None) -> AsyncInferenceClient:
-        """The client, or where a line wants one of its several providers, a client with that one alone."""
+    def _caller_of(self, provider: str | None) -> ClientCore:
+        """Who makes a line's call: where it wants one of several providers, a caller with that one alone."""
         if provider is None:
-            return self._client
+            return self._caller
         if provider not in self._others:
             entry = chosen(provider, self._own)
-            self._others[provider] = self._client.with_options(provider=entry) if len(self._own) > 1 else self._client
+            self._others[provider] = self._caller.with_options(provider=entry) if len(self._own) > 1 else self._caller
         return self._others[provider]
 
     @cached_property
     def _own(self) -> dict[str, Any]:
         """The client's own providers by their names; a server's URL has none."""
-        client = self._client
-        settings, given = client._settings, client._arguments["provider"]
+        settings, given = self._caller.settings, self._caller.arguments["provider"]
         if settings.base_url is not None or is_url(settings.model):
             return {}
         listed = (
@@ -122,9 +113,7 @@ class Records:
         )
         return {name: one for one in listed if (name := getattr(one, "provider", one)) is not None}
 
-    async def _perform(
-        self, item: Item, throttle: ItemThrottle, client_of: Callable[[str | None], AsyncInferenceClient]
-    ) -> Done:
+    async def _perform(self, item: Item, throttle: ItemThrottle, order: Order | None) -> ItemOutcome:
         meta = RecordMeta(index=item.number, input=item.checksum, started=time.time())
         began = time.monotonic()
         run: AsyncRun[Any, Any] | None = None
@@ -134,7 +123,7 @@ class Records:
             request = parse_line(item)
             custom_id = request.custom_id
             meta.model, meta.provider = request.model or self._model, request.provider
-            run = self._start(request, client_of(request.provider))
+            run = self._start(request, throttle, order)
             body = await self._body(request, await run.result(), item)
             meta.input_tokens, meta.output_tokens = usage_of(body)
             members = success(custom_id, run.request_id, body, run.redact)
@@ -159,19 +148,23 @@ class Records:
             return body_of(request, result, item.number, self._folder)
         return await to_thread.run_sync(body_of, request, result, item.number, self._folder)
 
-    def _start(self, request: ParsedRequest, client: AsyncInferenceClient) -> AsyncRun[Any, Any]:
+    def _start(self, request: ParsedRequest, throttle: ItemThrottle, order: Order | None) -> AsyncRun[Any, Any]:
+        caller = self._caller_of(request.provider)
         given = dict(request.arguments)
         if self._model is not None and given.get("model") is None:
             given["model"] = self._model
         if request.declaration is None:
-            return client._custom(CUSTOM, request.path, posting(given, None, False))
+            return caller.custom(CUSTOM, request.path, posting(given, None, False), throttle=throttle)
         streams = (request.streams or self._stream) and request.declaration.name in STREAMED
         if streams and request.declaration.name == "chat-completion":
             given.setdefault("stream_options", _USAGE)
-        return client._start(request.declaration, request.declaration.bind((), given), stream=streams)
+        bound = request.declaration.bind((), given)
+        return caller.start(request.declaration, bound, stream=streams, throttle=throttle, order=order)
 
 
-def _done(meta: RecordMeta, error: Exception | None, run: AsyncRun[Any, Any] | None) -> Done:
+def _done(meta: RecordMeta, error: Exception | None, run: AsyncRun[Any, Any] | None) -> ItemOutcome:
     used = (meta.input_tokens or 0) + (meta.output_tokens or 0)
     value = WrittenResult(RecordTokens(used) if used else None)
-    return Done(value, error, run.attempts if run else (), run.timings if run else Timings(), meta.provider or "")
+    return ItemOutcome(
+        value, error, run.attempts if run else (), run.timings if run else Timings(), meta.provider or ""
+    )

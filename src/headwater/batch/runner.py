@@ -21,6 +21,7 @@ import anyio
 from anyio import CancelScope, to_thread
 
 from ..blocking.portal import call
+from ..client.core import core_of
 from ..errors import InputError, InvalidParameterError
 from ..mapper.async_map import AsyncMap
 from ..mapper.results import Stats
@@ -103,7 +104,7 @@ async def run_batch(
     settings = LineThrottleSettings(concurrency, requests_per_minute, tokens_per_minute, {})
     output = Path(output)
     folder = MediaFolder(Path(media_folder) if media_folder else output.with_suffix(".media"), output)
-    batch = Batch(Path(input), output, settings, Records(client, model, folder, stream=stream), Count(prices))
+    batch = Batch(Path(input), output, settings, Records(core_of(client), model, folder, stream=stream), Count(prices))
     batch.ordered, batch.retry_failed, batch.give_up_after = ordered, retry_failed, give_up_after
     batch.watch, batch.every = watch, every
     return await batch.run(catch_signals=catch_signals)
@@ -119,7 +120,7 @@ def run_batch_sync(
     from ..client.async_client import AsyncInferenceClient
 
     async def run() -> BatchSummary:
-        async with AsyncInferenceClient(**client._arguments) as its:
+        async with AsyncInferenceClient(**core_of(client).arguments) as its:
             return await run_batch(its, input, output, **options)
 
     return call(run)

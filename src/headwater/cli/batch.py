@@ -16,6 +16,7 @@ from ..batch.progress import BatchSummary, read_prices
 from ..batch.runner import run_batch
 from ..batch.spool import STANDARD_INPUT
 from ..client.async_client import AsyncInferenceClient
+from ..client.core import core_of
 from ..errors import InputError, InvalidParameterError
 from . import connection
 from .batch_display import PROGRESS_SECONDS, counted, display
@@ -102,7 +103,7 @@ def run(source: str, output: str, **given: Any) -> int:
         options["give_up_after"] = None
     options["concurrency"] = _concurrency(given.get("concurrency"))
     options["prices"] = read_prices(given["prices"]) if given.get("prices") else None
-    client = AsyncInferenceClient(**connection.client_for(given)._arguments)
+    client = AsyncInferenceClient(**core_of(connection.client_for(given)).arguments)
     summary: BatchSummary | None = None
     ended: JournalError | None = None
     with display(json=bool(given.get("json"))) as show:

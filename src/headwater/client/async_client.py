@@ -6,59 +6,57 @@ from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mappin
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack, overload
 
-from ..engine.deadlines import Timeout
 from ..engine.run import AsyncRun
-from ..protocol.events import Job
 from ..tasks import embeddings
-from .base import Client
-from .bound_task import Asynchronous, AsyncTask, names
-from .openai import (
-    AsyncAudio,
-    AsyncCompletions,
-    AsyncImages,
-    AsyncModels,
-    Chat,
-    Named,
-)
+from .base import BaseClient
+from .bound_task import Asynchronous, AsyncTask, namespace
+from .core import core_of
+from .openai import AsyncAudio, AsyncCompletions, AsyncImages, AsyncModels, Chat, CreateNamespace
 from .overloads import AsyncChat
-from .post import CUSTOM, AsyncStreamedResponse, Response
-from .server_info import Facts, _job, _posting
+from .post import CUSTOM, AsyncStreamedResponse, Response, posting_with
+from .task_table import elements_of
 
 if TYPE_CHECKING:
-    from ..engine.deadlines import Timeout
-    from ..engine.run import AsyncRun
+    from ..mapper.async_map import AsyncMap
     from ..media.source import File
+    from ..protocol.events import Job
+    from ..protocol.timeout import Timeout
     from ..tasks.declaration import CallOptions
 
-if TYPE_CHECKING:
-    from ..engine.deadlines import Timeout
-    from ..engine.run import AsyncRun
-    from ..mapper.async_map import AsyncMap
+R = TypeVar("R")
 
 
-class AsyncExtras(Facts, Asynchronous):
-    """As `AsyncInferenceClient` has it."""
+class AsyncInferenceClient(BaseClient, Asynchronous):
+    """Runs inference on servers, from asyncio and trio; every task is a coroutine, and `.stream(...)` a run."""
 
-    if TYPE_CHECKING:
-        _custom: Any
-        _resume: Any
+    @namespace
+    def chat(self) -> Chat[AsyncChat]:
+        """OpenAI's spelling: `client.chat.completions.create(...)` is `chat_completion`."""
+        return Chat(self.chat_completion)
 
-    @names
+    @namespace
+    def embeddings(
+        self,
+    ) -> CreateNamespace[AsyncTask[..., embeddings.EmbeddingOutput, embeddings.CreateEmbeddingResponse]]:
+        """OpenAI's spelling: `client.embeddings.create(...)` is `create_embedding`."""
+        return CreateNamespace(self.create_embedding)
+
+    @namespace
     def images(self) -> AsyncImages:
         """OpenAI's spelling: `client.images.generate(...)` is `text_to_image`."""
         return AsyncImages(self)
 
-    @names
+    @namespace
     def audio(self) -> AsyncAudio:
         """OpenAI's spelling: `client.audio.speech.create(...)` and `client.audio.transcriptions.create(...)`."""
         return AsyncAudio(self)
 
-    @names
+    @namespace
     def completions(self) -> AsyncCompletions:
         """OpenAI's spelling: `client.completions.create(...)` is `text_generation`."""
         return AsyncCompletions(self)
 
-    @names
+    @namespace
     def models(self) -> AsyncModels:
         """OpenAI's spelling: `client.models.list()` says which models there are."""
         return AsyncModels(self)
@@ -69,7 +67,7 @@ class AsyncExtras(Facts, Asynchronous):
         Raises `UnsupportedTaskError` for a job that cannot be taken up again, `InvalidCredentialError` where it was
         submitted with another kind of key.
         """
-        return self._resume(_job(job), {"timeout": timeout})  # type: ignore[no-any-return]
+        return core_of(self).resume(job, timeout, elements_of)
 
     @overload
     async def post(
@@ -127,16 +125,9 @@ class AsyncExtras(Facts, Asynchronous):
             InferenceTimeoutError: A deadline passed.
             UnexpectedContentError: With `stream`: the answer is empty.
         """
-        flow, own = _posting(json, data, stream, options)
-        run = self._custom(task or CUSTOM, model, flow, own)
+        flow, own = posting_with(json, data, stream, options)
+        run = core_of(self).custom(task or CUSTOM, model, flow, own)
         return AsyncStreamedResponse(await run.start()) if stream else await run.result()
-
-
-R = TypeVar("R")
-
-
-class AsyncMaps:
-    """`map` of `AsyncInferenceClient`."""
 
     def map(
         self,
@@ -170,27 +161,13 @@ class AsyncMaps:
         from ..mapper.item import work_of
         from ..throttle.settings import ThrottleSettings, fails_fast
 
-        work = work_of(self, call, parameters, timeout)
+        work = work_of(call, parameters, timeout, asynchronous=self.asynchronous)
         settings = ThrottleSettings(concurrency, requests_per_minute, tokens_per_minute, parameters)
         return AsyncMap(work, inputs, settings, ordered=ordered, fails_fast=fails_fast(on_error))
 
-
-class AsyncInferenceClient(Client, AsyncExtras, AsyncMaps):
-    """Runs inference on servers, from asyncio and trio; every task is a coroutine, and `.stream(...)` a run."""
-
-    @names
-    def chat(self) -> Chat[AsyncChat]:
-        """OpenAI's spelling: `client.chat.completions.create(...)` is `chat_completion`."""
-        return Chat(self.chat_completion)
-
-    @names
-    def embeddings(self) -> Named[AsyncTask[..., embeddings.EmbeddingOutput, embeddings.CreateEmbeddingResponse]]:
-        """OpenAI's spelling: `client.embeddings.create(...)` is `create_embedding`."""
-        return Named(self.create_embedding)
-
     async def close(self) -> None:
         """Give back the idle connections of the running event loop."""
-        await self._transports.aclose()
+        await core_of(self).transports.aclose()
 
     aclose = close
 

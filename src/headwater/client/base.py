@@ -1,69 +1,37 @@
-"""The two clients: settings, and one row per task.
+"""What both clients are to their callers: the constructor, its arguments as attributes, and one row per task.
 
-Making one does no I/O, starts no thread and loads no TLS. A client may be used from several event loops, and need not
-be closed: `async with`, `with` and `close()` give its idle connections back at once, and it can be used again after.
+Making a client does no I/O, starts no thread and loads no TLS. A client may be used from several event loops, and need
+not be closed: `async with`, `with` and `close()` give its idle connections back at once, and it can be used again
+after. A secret is never pickled: nothing that holds one leaves the process.
 """
 
 from __future__ import annotations
 
 import copy
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
-from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
-from ..auth.secret import Kept, Secret, check_headers, hidden
-from ..engine.deadlines import Timeout
-from ..engine.engine import Engine
-from ..engine.facts import CallRequest, Plan
+from ..auth.secret import Secret
 from ..engine.input_policy import DEFAULT as ANYTHING
 from ..engine.input_policy import InputPolicy
-from ..engine.retry import Retries
-from ..engine.run import AsyncRun
-from ..engine.throttle import Throttle
-from ..errors import InvalidParameterError
-from ..protocol.events import Job
-from ..tasks import text
 from ..tasks.declaration import NEAR, is_not_given
-from ..transport.transports import Transports
-from .attributes import Options
-from .call_options import OwnOptions, taken
-from .keys import is_url
-from .route import Route, places
-from .router import Destination, Router
-from .settings import (
-    ALIASES,
-    HIDDEN,
-    Settings,
-    bytes_of,
-    concealed,
-    concealed_url,
-    cookie_of,
-    count_of,
-    either,
-    opened,
-    seconds_of,
-    secret_of,
-)
-from .task_table import Tasks, elements_of
+from .attributes import Option, restored_arguments, stored_arguments
+from .core import ClientCore
+from .route import Route
+from .server_info import ServerInfo
+from .settings import concealed, concealed_url, either
+from .task_table import Tasks
 
 if TYPE_CHECKING:
     import httpx
 
-    from ..protocol.flow import TaskFlow
+    from ..protocol.timeout import Timeout
     from ..protocol.transport import Transport
-    from ..tasks.declaration import Declaration
 
 
-_OURS = frozenset({"wanted", "model", "extra_body"})
-"""Arguments of every task that are not the task's own parameters."""
-_LEAVES_ENGINE = frozenset({"timeout", "retries", "hedge_after"})
-"""Options after whose change all that is known of providers still holds."""
-
-
-class Client(Tasks, Options):
-    """What both clients are: their settings, and how a call of theirs is prepared."""
+class BaseClient(Tasks, ServerInfo):
+    """What both clients are. All of their state is a `ClientCore`, which is read through `core_of`."""
 
     def __init__(
         self,
@@ -151,43 +119,38 @@ class Client(Tasks, Options):
             "input_policy": input_policy,
             "max_response_bytes": max_response_bytes,
         }
-        self._configure({name: None if is_not_given(value) else value for name, value in given.items()})
+        self._core = ClientCore({name: None if is_not_given(value) else value for name, value in given.items()})
 
-    def _configure(self, given: dict[str, Any]) -> None:
-        """Take these arguments of the constructor; where one is wrong, none."""
-        if given["base_url"] is not None and is_url(given["model"]):
-            raise InvalidParameterError("model is a URL, and so is base_url: give one of them, or model as a name")
-        retries, policy = given["retries"], given["input_policy"]
-        if not isinstance(policy, InputPolicy):
-            raise InvalidParameterError("input_policy must be an InputPolicy")
-        settings = Settings(
-            model=given["model"],
-            base_url=given["base_url"],
-            key=secret_of(given["token"]),
-            headers=check_headers(given["headers"]) + cookie_of(given["cookies"]),
-            bill_to=given["bill_to"],
-            model_mapping=dict(given["model_mapping"] or {}),
-            allow_insecure=given["allow_insecure"],
-            model_urls=policy.model_urls,
-        )
-        bytes_of(given["max_response_bytes"])
-        router = Router(places(settings, given["provider"]))
-        limits, most, after = Timeout.of(given["timeout"]), count_of(retries), seconds_of(given["hedge_after"])
-        transports = Transports(
-            proxies=given["proxies"], trust_env=given["trust_env"], http2=given["http2"], given=given["transport"]
-        )
-        self._settings, self._router, self._transports = settings, router, transports
-        self._timeout, self._retries, self._hedge_after = limits, Retries(most=most), after
-        kept = {name: Kept(given[name]) for name in ("headers", "cookies", "proxies")}
-        self._arguments: dict[str, Any] = {**given, **kept, "token": settings.key, "retries": most}
-        self._engine = self._make_engine(policy, real_waits=not os.environ.get("HEADWATER_TEST_MODE"))
+    model: Option[str | None] = Option("model", "The model that calls without one of their own go to.")
+    provider: Option[str | Route | Sequence[str | Route] | None] = Option("provider", "Who serves the model.")
+    token: Option[Secret | None] = Option("token", "The key, which does not print itself: `token.reveal()` gives it.")
+    api_key: Option[Secret | None] = Option("token", "The key, in OpenAI's word.")
+    timeout: Option[float | Timeout | None] = Option("timeout", "The limits of each call, as they were given.")
+    headers: Option[Mapping[str, str]] = Option("headers", "Sent with every inference request.")
+    default_headers: Option[Mapping[str, str]] = Option("headers", "The headers, in OpenAI's word.")
+    cookies: Option[Mapping[str, str]] = Option("cookies", "Sent with every inference request.")
+    bill_to: Option[str | None] = Option("bill_to", "The Hugging Face organisation that pays.")
+    base_url: Option[str | None] = Option("base_url", "The URL of the server that every call goes to.")
+    proxies: Option[str | Mapping[str, str] | None] = Option("proxies", "A proxy URL, or one by scheme.")
+    trust_env: Option[bool] = Option("trust_env", "Whether proxies are also taken from the environment.")
+    http2: Option[bool] = Option("http2", "Whether HTTP/2 is used.")
+    transport: Option[httpx.AsyncBaseTransport | Transport | None] = Option("transport", "What was given to send with.")
+    model_mapping: Option[Mapping[str, str]] = Option("model_mapping", "Provider's model ids by Hub id.")
+    retries: Option[int] = Option("retries", "Further tries after a failure that may pass.")
+    max_retries: Option[int] = Option("retries", "The retries, in OpenAI's word.")
+    hedge_after: Option[float | None] = Option("hedge_after", "Seconds after which a call is made a second time.")
+    allow_insecure: Option[bool] = Option("allow_insecure", "Whether a key may go over plain http to another machine.")
+    max_response_bytes: Option[int | None] = Option(
+        "max_response_bytes", "The most bytes of an answer, and of an event."
+    )
+    input_policy: Option[InputPolicy] = Option("input_policy", "What inputs may be.")
 
     def __repr__(self) -> str:
-        if "_arguments" not in vars(self):  # its making failed, and a traceback shows locals
+        if "_core" not in vars(self):  # its making failed, and a traceback shows locals
             return f"{type(self).__name__}()"
-        s = self._settings
+        s = self._core.settings
         place = (s.model or s.base_url or "").partition("?")[0] or None
-        return f"{type(self).__name__}(model={place!r}, provider={self._arguments['provider']!r})"
+        return f"{type(self).__name__}(model={place!r}, provider={self._core.arguments['provider']!r})"
 
     def with_options(self, **changes: Any) -> Self:
         """A client with some of the constructor's arguments changed; it shares this one's connections where it can.
@@ -195,129 +158,45 @@ class Client(Tasks, Options):
         `default_headers` are added to those that there are, `headers` replace them. A URL as `model` takes the place of
         `base_url`, and the other way round. Also called `copy`, as OpenAI's is.
         """
-        changed = self._changed(changes)
+        core = self._core.with_options(**changes)
         client = copy.copy(self)
-        client._configure({**{name: opened(value) for name, value in self._arguments.items()}, **changed})
-        if not changed.keys() & {"proxies", "trust_env", "http2", "transport"}:
-            client._transports = self._transports
-            client._engine = client._make_engine(client._engine.policy, real_waits=self._engine.real_waits)
-            client._engine.throttle = self._engine.throttle
-        if changed.keys() <= _LEAVES_ENGINE:
-            client._engine = self._engine
+        client._core = core
         return client
 
     copy = with_options
 
-    def _changed(self, changes: dict[str, Any]) -> dict[str, Any]:
-        """Changes by the arguments' own names, with what they clear."""
-        changes = {name: value for name, value in changes.items() if not is_not_given(value)}
-        changes = {name: hidden(value) if name in HIDDEN else value for name, value in changes.items()}
-        for alias, name in ALIASES.items():
-            if alias not in changes:
-                continue
-            if name in changes:
-                raise InvalidParameterError(f"give {name} or {alias}, not both: they are two names for one thing")
-            value = changes.pop(alias)
-            changes[name] = (
-                {**(self._arguments["headers"].value or {}), **value} if alias == "default_headers" else value
-            )
-        unknown = changes.keys() - self._arguments.keys()
-        if unknown:
-            near = get_close_matches(min(unknown), [*self._arguments, *ALIASES], 1, NEAR)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise InvalidParameterError(f"with_options takes the constructor's arguments, not {sorted(unknown)}{hint}")
-        if "base_url" in changes and "model" not in changes and is_url(self._arguments["model"]):
-            changes["model"] = None
-        if is_url(changes.get("model")) and "base_url" not in changes:
-            changes["base_url"] = None
-        return changes
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Attributes of a program's own may be set; a misspelled option would be without effect."""
+        if not name.startswith("_") and not hasattr(type(self), name):
+            options = [option for option, row in vars(BaseClient).items() if isinstance(row, Option)]
+            if near := get_close_matches(name, options, 1, NEAR):
+                raise AttributeError(f"a client has no option {name!r}; did you mean {near[0]!r}?")
+        super().__setattr__(name, value)
 
-    def _make_engine(self, policy: InputPolicy, *, real_waits: bool) -> Engine:
-        transports, largest = self._transports, self._arguments["max_response_bytes"]
-        return Engine(
-            transports.for_url, assets=transports.for_asset, policy=policy, largest=largest, real_waits=real_waits
-        )
+    def __copy__(self) -> Self:
+        """A client that shares this one's connections."""
+        client = type(self).__new__(type(self))
+        vars(client).update(vars(self), _core=copy.copy(self._core))
+        return client
 
-    def _run(self, declaration: Declaration[Any, Any, Any], args: tuple[Any, ...], kwargs: Any) -> AsyncRun[Any, Any]:
-        return self._start(declaration, declaration.bind(args, kwargs), stream=True)
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """The same: connections, keys and what is known of servers are shared, a subclass's own attributes copied."""
+        client = copy.copy(self)
+        memo[id(self)] = client
+        vars(client).update({name: copy.deepcopy(value, memo) for name, value in self._others().items()})
+        return client
 
-    async def _call(self, declaration: Declaration[Any, Any, Any], args: tuple[Any, ...], kwargs: Any) -> Any:
-        given = declaration.bind(args, kwargs)
-        if given.get("stream"):
-            show = _text if declaration is text.text_generation and not given.get("details") else None
-            return await self._start(declaration, given, stream=True, show=show).start()
-        return await self._start(declaration, given, stream=False).result()
+    def __getstate__(self) -> dict[str, Any]:
+        """The arguments, for pickle. A key that is in the environment goes as its variable's name.
 
-    def _start(
-        self,
-        declaration: Declaration[Any, Any, Any],
-        given: dict[str, Any],
-        *,
-        stream: bool,
-        show: Callable[[Any], Any] | None = None,
-        throttle: Throttle | None = None,
-    ) -> AsyncRun[Any, Any]:
-        given.pop("stream", None)
-        options = taken(given, len(self._router.names))
-        task = declaration.name
-        request = CallRequest(
-            task=declaration.method,
-            prepare=partial(self._prepare, task, given, stream, options),
-            timeout=options.limits(self._timeout),
-            failover=self._engine.failover_plan(self._router.names, (task, given.get("model"))),
-            hedge_after=self._hedge_after,
-            throttle=throttle,
-            show=show,
-            elements=declaration.elements if stream else None,
-        )
-        return AsyncRun(self._engine, request)
-
-    async def _prepare(self, task: str, given: dict[str, Any], stream: bool, options: OwnOptions, index: int) -> Plan:
-        there = await self._router.to(task, given.get("model"), index)
-        return self._plan(task, there, given, stream, options)
-
-    def _custom(
-        self, task: str, model: str | None, flow: TaskFlow, given: Mapping[str, Any] = {}, *, at_hub: bool = False
-    ) -> AsyncRun[Any, Any]:
-        """A run of something that is no declared task, with the call's own options.
-
-        `at_hub`: it asks the Hub alone, whoever the provider is.
+        Raises `TypeError` where an argument holds another secret.
         """
-        options = taken(dict(given))
+        return {**stored_arguments(self._core.arguments), "others": self._others()}
 
-        async def prepare(_: int) -> Plan:
-            there = await self._router.for_flow(task, model, flow, at_hub=at_hub)
-            return self._plan(task, there, {}, False, options)
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._core = ClientCore(restored_arguments(state))
+        vars(self).update(state["others"])
 
-        return AsyncRun(self._engine, CallRequest(task=task, prepare=prepare, timeout=options.limits(self._timeout)))
-
-    def _resume(self, job: Job, given: Mapping[str, Any]) -> AsyncRun[Any, Any]:
-        options = taken(dict(given))
-
-        async def prepare(_: int) -> Plan:
-            return self._plan(job.task, await self._router.for_job(job), {}, False, options)
-
-        limits, elements = options.limits(self._timeout), elements_of(job.task)
-        return AsyncRun(self._engine, CallRequest(task=job.task, prepare=prepare, timeout=limits, elements=elements))
-
-    def _plan(self, task: str, there: Destination, given: dict[str, Any], stream: bool, options: OwnOptions) -> Plan:
-        limits = options.limits(self._timeout)
-        parameters = {name: value for name, value in given.items() if name not in _OURS}
-        extra = given.get("extra_body", {})
-        call = there.call(task, parameters, extra, stream=stream, seconds=limits.total)
-        call.wanted = given.get("wanted")
-        return Plan(
-            task=task,
-            provider=there.name,
-            model=there.named,
-            flow=there.flow(call),
-            credentials=options.credentials(there.credentials),
-            keys=there.keys,
-            timeout=limits,
-            own=there.timeout,
-            retries=self._retries,
-        )
-
-
-def _text(event: text.TextGenerationStreamOutput) -> str:
-    return event.token.text
+    def _others(self) -> dict[str, Any]:
+        """What a subclass, or a program, has put into the client."""
+        return {name: value for name, value in vars(self).items() if name != "_core"}

@@ -14,13 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, Generic, ParamSpec
 from ..blocking.portal import call
 from ..blocking.run import Run
 from ..engine.run import AsyncRun
-from ..tasks.declaration import Bound, is_not_given
-
-if TYPE_CHECKING:
-    from ..tasks.declaration import Declaration
-    from .async_client import AsyncInferenceClient
-    from .sync_client import InferenceClient
-
+from ..tasks.declaration import Bound, Declaration, is_not_given
+from .core import ClientCore, core_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -56,18 +51,19 @@ class CoroutineFunction:
         self.__annotations__: dict[str, Any] = {}
 
 
-def dressed(function: Callable[..., Any], name: str, doc: str | None, signature: inspect.Signature) -> Any:
-    """The function, as which its caller is to see it."""
+def documented(function: Callable[..., Any], name: str, doc: str | None, signature: inspect.Signature) -> Any:
+    """Give a function the name, documentation and signature that its caller is to see."""
     function.__name__ = function.__qualname__ = name
     function.__doc__ = doc
     function.__signature__ = signature  # type: ignore[attr-defined]
     return function
 
 
-class Method(Generic[P, R]):
-    """A row of a class of both kinds: `health_check = Method(health_check)`.
+class DualMethod(Generic[P, R]):
+    """A coroutine function as a method of both kinds of class: `health_check = DualMethod(health_check)`.
 
-    What OpenAI's client calls not given is not given.
+    An `Asynchronous` class has it as it is, a `Blocking` one as a function that waits for its result. What OpenAI's
+    client calls not given is not given.
     """
 
     def __init__(self, function: Callable[Concatenate[Any, P], Coroutine[Any, Any, R]]) -> None:
@@ -102,7 +98,7 @@ class Method(Generic[P, R]):
             result = call(lambda: function(*first, *args, **_given(kwargs)))
             return Run(result) if isinstance(result, AsyncRun) else result
 
-        return dressed(bound if asynchronous else blocking, self._name, self.__doc__, self._signature)
+        return documented(bound if asynchronous else blocking, self._name, self.__doc__, self._signature)
 
 
 def _given(kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -110,10 +106,10 @@ def _given(kwargs: dict[str, Any]) -> dict[str, Any]:
 
 
 if TYPE_CHECKING:
-    names = property
+    namespace = property
 else:
 
-    class names(property):  # noqa: N801 - a property to whoever reads it
+    class namespace(property):  # noqa: N801 - a property to whoever reads it
         """A property whose value the class has too, for whoever looks at methods there: help, and mocks."""
 
         def __get__(self, owner: Any, kind: Any = None) -> Any:
@@ -126,30 +122,32 @@ E = TypeVar("E")
 class AsyncTask(Bound[P, E, R], CoroutineFunction):
     """A task of `AsyncInferenceClient`."""
 
-    _client: AsyncInferenceClient
+    asynchronous = True
+    caller: ClientCore
 
-    def __init__(self, declaration: Declaration[P, E, R], client: Any) -> None:
-        super().__init__(declaration, client)
+    def __init__(self, declaration: Declaration[P, E, R], caller: ClientCore, owner: str) -> None:
+        super().__init__(declaration, caller, owner)
         self.__annotations__ = {}
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
-        return self._client._call(self.declaration, args, kwargs)
+        return self.caller.call(self.declaration, args, kwargs)
 
     def stream(self, *args: P.args, **kwargs: P.kwargs) -> AsyncRun[E, R]:
         """The same call as a run: a context manager and an iterator of its events.
 
         They end with the result: its pieces as they come, the items of a list, or all of it.
         """
-        return self._client._run(self.declaration, args, kwargs)
+        return self.caller.stream(self.declaration, args, kwargs)
 
 
 class SyncTask(Bound[P, E, R]):
     """A task of `InferenceClient`."""
 
-    _client: InferenceClient
+    asynchronous = False
+    caller: ClientCore
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        result: Any = call(self._client._call, self.declaration, args, kwargs)
+        result: Any = call(self.caller.call, self.declaration, args, kwargs)
         return Run(result) if isinstance(result, AsyncRun) else result  # type: ignore[return-value]
 
     def stream(self, *args: P.args, **kwargs: P.kwargs) -> Run[E, R]:
@@ -157,13 +155,14 @@ class SyncTask(Bound[P, E, R]):
 
         They end with the result: its pieces as they come, the items of a list, or all of it.
         """
-        return Run(self._client._run(self.declaration, args, kwargs))
+        return Run(self.caller.stream(self.declaration, args, kwargs))
 
 
 class Task(Generic[P, E, R]):
     """A row of the clients: `text_to_image = Task(declarations.text_to_image)`."""
 
-    faces: ClassVar[tuple[type[Any], type[Any]]] = (AsyncTask, SyncTask)
+    bound_types: ClassVar[tuple[type[Any], type[Any]]] = (AsyncTask, SyncTask)
+    """What it is on `AsyncInferenceClient`, and on `InferenceClient`."""
 
     def __init__(self, declaration: Declaration[P, E, R]) -> None:
         self.declaration = declaration
@@ -173,31 +172,35 @@ class Task(Generic[P, E, R]):
     @overload
     def __get__(self, client: None, owner: type[Any]) -> Self: ...
     @overload
-    def __get__(self, client: AsyncInferenceClient, owner: type[Any]) -> AsyncTask[P, E, R]: ...
+    def __get__(self, client: Asynchronous, owner: type[Any]) -> AsyncTask[P, E, R]: ...
     @overload
-    def __get__(self, client: InferenceClient, owner: type[Any]) -> SyncTask[P, E, R]: ...
+    def __get__(self, client: Blocking, owner: type[Any]) -> SyncTask[P, E, R]: ...
     def __get__(self, client: Any, owner: type[Any]) -> Any:
         if client is None:
             asynchronous = getattr(owner, "asynchronous", None)
             return self if asynchronous is None else self._functions[0 if asynchronous else 1]
-        return self.faces[0 if client.asynchronous else 1](self.declaration, client)
+        return self._bound(client)
 
     @cached_property
     def _functions(self) -> tuple[Callable[..., Any], Callable[..., Any]]:
         """What the two classes have under the task's name, for whoever looks at methods there: help, and mocks."""
-        faces, declaration = self.faces, self.declaration
+        bound, declaration = self._bound, self.declaration
 
         async def asynchronous(client: Any, *args: Any, **kwargs: Any) -> Any:
-            return await faces[0](declaration, client)(*args, **kwargs)
+            return await bound(client)(*args, **kwargs)
 
         def blocking(client: Any, *args: Any, **kwargs: Any) -> Any:
-            return faces[1](declaration, client)(*args, **kwargs)
+            return bound(client)(*args, **kwargs)
 
         def stream(client: Any, *args: Any, **kwargs: Any) -> Any:
-            return faces[0 if client.asynchronous else 1](declaration, client).stream(*args, **kwargs)
+            return bound(client).stream(*args, **kwargs)
 
-        dressed(stream, "stream", faces[0].stream.__doc__, declaration.signature)
+        documented(stream, "stream", self.bound_types[0].stream.__doc__, declaration.signature)
         for function in (asynchronous, blocking):
-            dressed(function, declaration.method, declaration.doc, declaration.signature)
+            documented(function, declaration.method, declaration.doc, declaration.signature)
             vars(function).update(declaration=declaration, stream=stream)
         return asynchronous, blocking
+
+    def _bound(self, client: Any) -> Any:
+        bound = self.bound_types[0 if client.asynchronous else 1]
+        return bound(self.declaration, core_of(client), type(client).__name__)

@@ -13,8 +13,8 @@ from urllib.parse import urlencode
 import msgspec
 
 from ..auth.secret import check_headers, hidden
-from ..engine.deadlines import Timeout
 from ..errors import InvalidParameterError
+from ..protocol.timeout import Timeout
 from ..tasks.declaration import CALL_OPTIONS, given_of
 from .route import KEY_HEADERS
 

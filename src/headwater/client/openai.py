@@ -1,6 +1,6 @@
 """OpenAI's objects between a client and our tasks: `client.images`, `.audio`, `.completions` and `.models`.
 
-Each calls a task with its arguments under other names; `openai_names` knows those.
+Each calls a task with its arguments under other names; `openai_types` knows those.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from ..protocol.flow import Wanted
 from ..providers.media_results import Drawn
 from ..tasks import audio, image_generation, text
 from . import hub
-from .bound_task import Asynchronous, Blocking, CoroutineFunction, Method
+from .bound_task import Asynchronous, Blocking, CoroutineFunction, DualMethod
 from .call_options import RequestOptions, moved, options_of
+from .core import core_of
 from .openai_types import (
     CompletionOutput,
     ImagesResponse,
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from ..media.source import File
 
 
-class _Names:
+class _Namespace:
     """One of the objects between a client and OpenAI's names."""
 
     def __init__(self, client: Any) -> None:
@@ -43,7 +44,7 @@ class _Names:
 
 
 async def _generate(
-    names: _Names,
+    namespace: _Namespace,
     /,
     prompt: str,
     *,
@@ -65,14 +66,14 @@ async def _generate(
     left = count_of(n)
     while left > 0:
         given = {**image_generation.text_to_image.bind((), arguments), "wanted": Wanted(left, form)}
-        answer = await names._client._start(image_generation.text_to_image, given, stream=False).result()
+        answer = await core_of(namespace._client).start(image_generation.text_to_image, given, stream=False).result()
         answers.append(answer)
         left -= len(answer.images) if isinstance(answer, Drawn) else 1
     return ImagesResponse(answers)
 
 
 async def _speak(
-    names: _Names,
+    namespace: _Namespace,
     /,
     *,
     input: str,  # noqa: A002 - OpenAI's name
@@ -84,12 +85,12 @@ async def _speak(
     """`text_to_speech` in OpenAI's words; the sound is bytes, with `.mime_type`, `.write_to_file(path)` and others."""
     options = moved(more)
     arguments = options | speech_arguments(input, model, voice, extra_body, more)
-    sound: Media = await names._client._call(audio.text_to_speech, (), arguments)
+    sound: Media = await core_of(namespace._client).call(audio.text_to_speech, (), arguments)
     return SpeechOutput(sound, sound.mime_type)
 
 
 async def _transcribe(
-    names: _Names,
+    namespace: _Namespace,
     /,
     *,
     file: File,
@@ -109,30 +110,32 @@ async def _transcribe(
     more["response_format"] = response_format
     arguments = options | transcription_arguments(file, model, timestamp_granularities, extra_body, more)
     if stream:
-        return await names._client._run(audio.automatic_speech_recognition, (), arguments).start()
-    heard = await names._client._call(audio.automatic_speech_recognition, (), arguments)
+        return await core_of(namespace._client).stream(audio.automatic_speech_recognition, (), arguments).start()
+    heard = await core_of(namespace._client).call(audio.automatic_speech_recognition, (), arguments)
     return transcription(heard, response_format)
 
 
 async def _complete(
-    names: _Names, /, *, prompt: str, stream: bool = False, **parameters: Any
+    namespace: _Namespace, /, *, prompt: str, stream: bool = False, **parameters: Any
 ) -> CompletionOutput | AsyncRun[CompletionOutput, Any]:
     """`text_generation` in OpenAI's words; with `stream=True` a run of chunks."""
     declaration = text.text_generation
     options = moved(parameters)
     given = declaration.bind((), options | completion_arguments(prompt, parameters))
     if stream:
-        run: AsyncRun[CompletionOutput, Any] = names._client._start(
+        run: AsyncRun[CompletionOutput, Any] = core_of(namespace._client).start(
             declaration, given, stream=True, show=completion_chunk
         )
         return await run.start()
-    whole = names._client._start(declaration, given, stream=False)
+    whole = core_of(namespace._client).start(declaration, given, stream=False)
     return completion(await whole.result(), whole.model)
 
 
-async def _list_models(names: _Names, /, **options: Unpack[RequestOptions]) -> hub.ModelList:
+async def _list_models(namespace: _Namespace, /, **options: Unpack[RequestOptions]) -> hub.ModelList:
     """The models that the client's server, provider or router has: `data`, or to be gone through."""
-    found: hub.ModelList = await names._client._custom("models", None, hub.models, options_of(options)).result()
+    found: hub.ModelList = (
+        await core_of(namespace._client).custom("models", None, hub.models, options_of(options)).result()
+    )
     return found
 
 
@@ -177,20 +180,20 @@ class ModelLister(CoroutineFunction):
         return PendingModels(self._function(**options))
 
 
-class _Images(_Names):
-    generate = Method(_generate)
+class _Images(_Namespace):
+    generate = DualMethod(_generate)
 
 
-class _Speech(_Names):
-    create = Method(_speak)
+class _Speech(_Namespace):
+    create = DualMethod(_speak)
 
 
-class _Transcriptions(_Names):
-    create = Method(_transcribe)
+class _Transcriptions(_Namespace):
+    create = DualMethod(_transcribe)
 
 
-class _Completions(_Names):
-    create = Method(_complete)
+class _Completions(_Namespace):
+    create = DualMethod(_complete)
 
 
 class AsyncImages(_Images, Asynchronous):
@@ -209,10 +212,10 @@ class AsyncCompletions(_Completions, Asynchronous):
     """`client.completions`."""
 
 
-class AsyncModels(_Names, Asynchronous):
+class AsyncModels(_Namespace, Asynchronous):
     """`client.models`."""
 
-    _list = Method(_list_models)
+    _list = DualMethod(_list_models)
 
     @property
     def list(self) -> ModelLister:
@@ -220,7 +223,7 @@ class AsyncModels(_Names, Asynchronous):
         return ModelLister(self._list)
 
 
-class AsyncAudio(_Names):
+class AsyncAudio(_Namespace):
     """`client.audio`."""
 
     @property
@@ -250,13 +253,13 @@ class SyncCompletions(_Completions, Blocking):
     """`client.completions`."""
 
 
-class SyncModels(_Names, Blocking):
+class SyncModels(_Namespace, Blocking):
     """`client.models`."""
 
-    list = Method(_list_models)
+    list = DualMethod(_list_models)
 
 
-class SyncAudio(_Names):
+class SyncAudio(_Namespace):
     """`client.audio`."""
 
     @property
@@ -273,8 +276,8 @@ class SyncAudio(_Names):
 T = TypeVar("T")
 
 
-class Named(Generic[T]):
-    """A name of OpenAI's whose `create` is one of our tasks."""
+class CreateNamespace(Generic[T]):
+    """An object of OpenAI's whose `create` is one of our tasks."""
 
     def __init__(self, create: T) -> None:
         self.create = create
@@ -285,4 +288,4 @@ class Chat(Generic[T]):
     """`client.chat`, which has `completions`."""
 
     def __init__(self, create: T) -> None:
-        self.completions = Named(create)
+        self.completions = CreateNamespace(create)

@@ -1,4 +1,4 @@
-"""The two tasks whose plain call can also stream (`stream=True`), and OpenAI's spellings of our tasks.
+"""The types of the two tasks whose plain call can also stream (`stream=True`).
 
 The overloads here are the only ones written by hand: the flags pick the type of what comes back. No call is prepared
 or performed here.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, Unpack, overload
 
-from .bound_task import AsyncTask, SyncTask, Task
+from .bound_task import Asynchronous, AsyncTask, Blocking, SyncTask, Task
 
 if TYPE_CHECKING:
     from ..blocking.run import Run
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from ..tasks.chat import ChatParameters, Messages
     from ..tasks.chat_types import ChatCompletionOutput, ChatCompletionStreamOutput
     from ..tasks.text import TextGenerationOutput, TextGenerationStreamOutput, TextParameters
-    from .async_client import AsyncInferenceClient
-    from .sync_client import InferenceClient
 
     Chunks: TypeAlias = AsyncRun[ChatCompletionStreamOutput, ChatCompletionOutput]
     SyncChunks: TypeAlias = Run[ChatCompletionStreamOutput, ChatCompletionOutput]
@@ -136,30 +134,30 @@ class SyncText(SyncTask[..., Any, Any]):
 class ChatTask(Task[..., Any, Any]):
     """The row of `chat_completion`."""
 
-    faces = (AsyncChat, SyncChat)
+    bound_types = (AsyncChat, SyncChat)
 
     if TYPE_CHECKING:
 
         @overload
         def __get__(self, client: None, owner: type[Any]) -> Self: ...
         @overload
-        def __get__(self, client: AsyncInferenceClient, owner: type[Any]) -> AsyncChat: ...
+        def __get__(self, client: Asynchronous, owner: type[Any]) -> AsyncChat: ...
         @overload
-        def __get__(self, client: InferenceClient, owner: type[Any]) -> SyncChat: ...
+        def __get__(self, client: Blocking, owner: type[Any]) -> SyncChat: ...
         def __get__(self, client: Any, owner: type[Any]) -> Any: ...
 
 
 class TextTask(Task[..., Any, Any]):
     """The row of `text_generation`."""
 
-    faces = (AsyncText, SyncText)
+    bound_types = (AsyncText, SyncText)
 
     if TYPE_CHECKING:
 
         @overload
         def __get__(self, client: None, owner: type[Any]) -> Self: ...
         @overload
-        def __get__(self, client: AsyncInferenceClient, owner: type[Any]) -> AsyncText: ...
+        def __get__(self, client: Asynchronous, owner: type[Any]) -> AsyncText: ...
         @overload
-        def __get__(self, client: InferenceClient, owner: type[Any]) -> SyncText: ...
+        def __get__(self, client: Blocking, owner: type[Any]) -> SyncText: ...
         def __get__(self, client: Any, owner: type[Any]) -> Any: ...

@@ -5,7 +5,7 @@ A path, a model id or a URL says where to. Nothing of the answer is interpreted.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
@@ -15,12 +15,13 @@ import msgspec
 
 from ..errors import DecodeError, InvalidParameterError, MissingModelError
 from ..media.images import LARGEST
-from ..protocol.flow import Call, Flow, Load, Loaded, Request, Send, Stream
+from ..protocol.flow import Call, Flow, Load, Loaded, Request, Send, Stream, TaskFlow
 from ..protocol.framing import Frame, SSEFraming
 from ..protocol.json_text import UNREADABLE, loads
 from ..providers.hf_inference import recommended
 from ..providers.urls import at_model
 from ..responses.refusal import EXCERPT_BYTES
+from .call_options import ALL, options_of
 
 if TYPE_CHECKING:
     from httpx_sse import ServerSentEvent
@@ -284,3 +285,14 @@ def posting(json: Any, data: Any, stream: bool) -> Callable[[Call], Flow[Respons
     if (json is None) == (data is None):
         raise InvalidParameterError("post: give json=... or data=..., one of them")
     return partial(post, json=json, data=data, stream=stream)
+
+
+def posting_with(json: Any, data: Any, stream: bool, given: Mapping[str, Any]) -> tuple[TaskFlow, dict[str, Any]]:
+    """The flow of one `post` whose options may have an `extra_body`, and the other options."""
+    options = options_of(given, (*ALL, "extra_body"))
+    extra = options.pop("extra_body", None)
+    if extra is not None:
+        if not isinstance(json, Mapping) or not isinstance(extra, Mapping):
+            raise InvalidParameterError("post: extra_body is a dict of fields over those of json, which is one, too")
+        json = {**json, **extra}
+    return posting(json, data, stream), options

@@ -13,8 +13,8 @@ import msgspec
 
 from ..auth.hosts import is_hugging_face_url
 from ..auth.secret import Secret, hidden
-from ..engine.deadlines import Timeout
 from ..errors import InvalidParameterError, UnknownProviderError
+from ..protocol.timeout import Timeout
 from ..protocol.url import parse_url
 from ..providers import PROVIDERS, provider
 from .keys import is_url

@@ -15,10 +15,10 @@ import msgspec
 
 from ..auth.credentials import BEARER, Credentials
 from ..auth.hosts import ROUTER_URL, is_hugging_face, is_hugging_face_url
-from ..engine.deadlines import Timeout
 from ..errors import InvalidCredentialError, InvalidParameterError, UnsupportedTaskError
 from ..protocol.events import Job
 from ..protocol.flow import Call, TaskFlow
+from ..protocol.timeout import Timeout
 from ..protocol.url import parse_url
 from ..providers import Provider, flow_for, provider
 from .keys import Keys, hub_url, inference_url, is_url

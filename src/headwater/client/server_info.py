@@ -1,56 +1,54 @@
-"""What the clients have beside tasks: `post`, jobs taken up again, the Hub's and servers' facts, OpenAI's spellings.
+"""What both clients can ask about models and servers: each question a method of both, and a flow of `hub`'s.
 
 Each runs as any call does, under the client's deadline, retries and credentials.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
-import msgspec
-
-from ..errors import InvalidParameterError
-from ..protocol.events import Job
 from ..providers.hf_inference import recommended
 from . import hub
-from .bound_task import Method
-from .call_options import ALL, RequestOptions, options_of
-from .post import posting
+from .bound_task import DualMethod
+from .call_options import RequestOptions, options_of
+from .core import core_of
 
 if TYPE_CHECKING:
-    from ..engine.deadlines import Timeout
-    from ..protocol.flow import TaskFlow
-    from .base import Client
+    from ..protocol.timeout import Timeout
 
 
 async def get_endpoint_info(
-    client: Client, *, model: str | None = None, **options: Unpack[RequestOptions]
+    client: Any, *, model: str | None = None, **options: Unpack[RequestOptions]
 ) -> dict[str, Any]:
     """What a text-generation server says of itself at `/info`; `model` is its URL, or a model of hf-inference."""
-    info: dict[str, Any] = await client._custom("endpoint-info", model, hub.endpoint_info, options_of(options)).result()
+    info: dict[str, Any] = (
+        await core_of(client).custom("endpoint-info", model, hub.endpoint_info, options_of(options)).result()
+    )
     return info
 
 
-async def health_check(client: Client, model: str | None = None, **options: Unpack[RequestOptions]) -> bool:
+async def health_check(client: Any, model: str | None = None, **options: Unpack[RequestOptions]) -> bool:
     """Whether the server at this URL (default: the client's) answers `/health` with 2xx; it is asked once."""
-    once = client.with_options(retries=0)
-    healthy: bool = await once._custom("health-check", model, hub.health, options_of(options)).result()
+    once = core_of(client).with_options(retries=0)
+    healthy: bool = await once.custom("health-check", model, hub.health, options_of(options)).result()
     return healthy
 
 
 async def get_model_status(
-    client: Client, model: str | None = None, *, timeout: float | Timeout | None = None
+    client: Any, model: str | None = None, *, timeout: float | Timeout | None = None
 ) -> hub.ModelStatus:
     """Whether some provider serves this model of the Hub now, and which."""
     own = {"timeout": timeout}
-    status: hub.ModelStatus = await client._custom("model-status", model, hub.model_status, own, at_hub=True).result()
+    status: hub.ModelStatus = (
+        await core_of(client).custom("model-status", model, hub.model_status, own, at_hub=True).result()
+    )
     return status
 
 
 async def list_deployed_models(
-    client: Client,
+    client: Any,
     frameworks: str | Sequence[str] | None = None,
     *,
     task: str | None = None,
@@ -64,41 +62,21 @@ async def list_deployed_models(
     chosen = [frameworks] if isinstance(frameworks, str) else list(frameworks or ())
     flow = partial(hub.deployed, frameworks=[] if chosen == ["all"] else chosen, task=task)
     own = {"timeout": timeout}
-    found: dict[str, list[str]] = await client._custom("deployed-models", None, flow, own, at_hub=True).result()
+    found: dict[str, list[str]] = await core_of(client).custom("deployed-models", None, flow, own, at_hub=True).result()
     return found
 
 
-async def get_recommended_model(client: Client, task: str, *, timeout: float | Timeout | None = None) -> str:
+async def get_recommended_model(client: Any, task: str, *, timeout: float | Timeout | None = None) -> str:
     """The model that the Hub recommends for a task, which hf-inference takes where none is named."""
-    model: str = await client._custom(task, None, recommended, {"timeout": timeout}, at_hub=True).result()
+    model: str = await core_of(client).custom(task, None, recommended, {"timeout": timeout}, at_hub=True).result()
     return model
 
 
-class Facts:
+class ServerInfo:
     """What both clients can ask about models and servers."""
 
-    get_endpoint_info = Method(get_endpoint_info)
-    health_check = Method(health_check)
-    get_model_status = Method(get_model_status)
-    list_deployed_models = Method(list_deployed_models)
-    get_recommended_model = Method(get_recommended_model)
-
-
-def _posting(json: Any, data: Any, stream: bool, given: Mapping[str, Any]) -> tuple[TaskFlow, dict[str, Any]]:
-    """The flow of a `post`, and the call's options."""
-    options = options_of(given, (*ALL, "extra_body"))
-    extra = options.pop("extra_body", None)
-    if extra is not None:
-        if not isinstance(json, Mapping) or not isinstance(extra, Mapping):
-            raise InvalidParameterError("post: extra_body is a dict of fields over those of json, which is one, too")
-        json = {**json, **extra}
-    return posting(json, data, stream), options
-
-
-def _job(given: Job | str | bytes) -> Job:
-    if isinstance(given, Job):
-        return given
-    try:
-        return Job.from_json(given)
-    except (msgspec.MsgspecError, TypeError, UnicodeDecodeError):
-        raise InvalidParameterError("resume takes a Job, or the JSON that job.to_json() gave") from None
+    get_endpoint_info = DualMethod(get_endpoint_info)
+    health_check = DualMethod(health_check)
+    get_model_status = DualMethod(get_model_status)
+    list_deployed_models = DualMethod(list_deployed_models)
+    get_recommended_model = DualMethod(get_recommended_model)

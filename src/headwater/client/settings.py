@@ -12,8 +12,8 @@ from typing import Any, Final
 import msgspec
 
 from ..auth.secret import Kept, Secret, check_headers, hidden
-from ..engine.deadlines import Timeout
 from ..errors import InvalidParameterError
+from ..protocol.timeout import Timeout
 from ..tasks.declaration import is_not_given
 
 ALIASES: Final = {"api_key": "token", "max_retries": "retries", "default_headers": "headers"}

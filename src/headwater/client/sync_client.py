@@ -4,61 +4,60 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack, overload
 
 from ..blocking.portal import call, let_go
 from ..blocking.run import Run
-from ..engine.deadlines import Timeout
-from ..protocol.events import Job
 from ..tasks import embeddings
-from .async_client import R
-from .base import Client
-from .bound_task import Blocking, SyncTask, names
-from .openai import (
-    Chat,
-    Named,
-    SyncAudio,
-    SyncCompletions,
-    SyncImages,
-    SyncModels,
-)
+from .base import BaseClient
+from .bound_task import Blocking, SyncTask, namespace
+from .core import core_of
+from .openai import Chat, CreateNamespace, SyncAudio, SyncCompletions, SyncImages, SyncModels
 from .overloads import SyncChat
-from .post import CUSTOM, Response, StreamedResponse
-from .server_info import Facts, _job, _posting
+from .post import CUSTOM, Response, StreamedResponse, posting_with
+from .task_table import elements_of
 
 if TYPE_CHECKING:
-    from ..engine.deadlines import Timeout
+    from ..mapper.sync_map import SyncMap
     from ..media.source import File
+    from ..protocol.events import Job
+    from ..protocol.timeout import Timeout
     from ..tasks.declaration import CallOptions
 
-if TYPE_CHECKING:
-    from ..engine.deadlines import Timeout
-    from ..mapper.sync_map import SyncMap
+R = TypeVar("R")
 
 
-class SyncExtras(Facts, Blocking):
-    """As `InferenceClient` has it."""
+class InferenceClient(BaseClient, Blocking):
+    """The same client for blocking code, safe from several threads; every call runs on one shared event loop."""
 
-    if TYPE_CHECKING:
-        _custom: Any
-        _resume: Any
+    @namespace
+    def chat(self) -> Chat[SyncChat]:
+        """OpenAI's spelling: `client.chat.completions.create(...)` is `chat_completion`."""
+        return Chat(self.chat_completion)
 
-    @names
+    @namespace
+    def embeddings(
+        self,
+    ) -> CreateNamespace[SyncTask[..., embeddings.EmbeddingOutput, embeddings.CreateEmbeddingResponse]]:
+        """OpenAI's spelling: `client.embeddings.create(...)` is `create_embedding`."""
+        return CreateNamespace(self.create_embedding)
+
+    @namespace
     def images(self) -> SyncImages:
         """OpenAI's spelling: `client.images.generate(...)` is `text_to_image`."""
         return SyncImages(self)
 
-    @names
+    @namespace
     def audio(self) -> SyncAudio:
         """OpenAI's spelling: `client.audio.speech.create(...)` and `client.audio.transcriptions.create(...)`."""
         return SyncAudio(self)
 
-    @names
+    @namespace
     def completions(self) -> SyncCompletions:
         """OpenAI's spelling: `client.completions.create(...)` is `text_generation`."""
         return SyncCompletions(self)
 
-    @names
+    @namespace
     def models(self) -> SyncModels:
         """OpenAI's spelling: `client.models.list()` says which models there are."""
         return SyncModels(self)
@@ -69,7 +68,7 @@ class SyncExtras(Facts, Blocking):
         Raises `UnsupportedTaskError` for a job that cannot be taken up again, `InvalidCredentialError` where it was
         submitted with another kind of key.
         """
-        return Run(self._resume(_job(job), {"timeout": timeout}))
+        return Run(core_of(self).resume(job, timeout, elements_of))
 
     @overload
     def post(
@@ -127,13 +126,9 @@ class SyncExtras(Facts, Blocking):
             InferenceTimeoutError: A deadline passed.
             UnexpectedContentError: With `stream`: the answer is empty.
         """
-        flow, own = _posting(json, data, stream, options)
-        run = self._custom(task or CUSTOM, model, flow, own)
+        flow, own = posting_with(json, data, stream, options)
+        run = core_of(self).custom(task or CUSTOM, model, flow, own)
         return StreamedResponse(Run(run).start()) if stream else call(run.result)
-
-
-class SyncMaps:
-    """`map` of `InferenceClient`."""
 
     @overload
     def map(
@@ -185,28 +180,14 @@ class SyncMaps:
         from ..mapper.sync_map import SyncMap
         from ..throttle.settings import ThrottleSettings, fails_fast
 
-        work = work_of(self, call, parameters, timeout)
+        work = work_of(call, parameters, timeout, asynchronous=self.asynchronous)
         settings = ThrottleSettings(concurrency, requests_per_minute, tokens_per_minute, parameters)
         fast = fails_fast(on_error)
         return SyncMap(lambda feed: AsyncMap(work, feed, settings, ordered=ordered, fails_fast=fast), inputs)
 
-
-class InferenceClient(Client, SyncExtras, SyncMaps):
-    """The same client for blocking code, safe from several threads; every call runs on one shared event loop."""
-
-    @names
-    def chat(self) -> Chat[SyncChat]:
-        """OpenAI's spelling: `client.chat.completions.create(...)` is `chat_completion`."""
-        return Chat(self.chat_completion)
-
-    @names
-    def embeddings(self) -> Named[SyncTask[..., embeddings.EmbeddingOutput, embeddings.CreateEmbeddingResponse]]:
-        """OpenAI's spelling: `client.embeddings.create(...)` is `create_embedding`."""
-        return Named(self.create_embedding)
-
     def close(self) -> None:
         """Give back the idle connections."""
-        let_go(self._transports.aclose)
+        let_go(core_of(self).transports.aclose)
 
     def __enter__(self) -> Self:
         return self

@@ -11,20 +11,14 @@ from .failover import FailoverPlan, Health, Order
 from .input_policy import DEFAULT as POLICY
 from .input_policy import InputPolicy
 from .retry import HedgeBudget, RetryBudget
-from .throttle import Throttle
 
 
 class Engine:
-    """What the calls of one client share: its transports, its cache, its retry_budgets, what it knows of providers.
+    """What the calls of one client share: its transports, its cache, its retry budgets, what it knows of providers.
 
     `transport` gives what carries requests to a URL, `assets` what carries downloads (default: the same). `policy`
     says what may be read and downloaded. `largest`: the most decoded bytes of an answer, and of one event of a stream;
     None leaves it at what the request says. `real_waits` False lets backoff and polling take no time.
-
-    `order` may be set, on a `copy.copy` that then shares all the rest: it is given the names of a call's routes (a
-    provider's, or a URL's origin) and gives their places in the order in which to ask them. Whatever it says, a route
-    whose breaker is open comes last. None: the list's order, and whoever worked last.
-    `throttle` may be set in the same way: it is asked before each attempt.
     """
 
     __slots__ = (
@@ -33,11 +27,9 @@ class Engine:
         "health",
         "hedge_budget",
         "largest",
-        "order",
         "policy",
         "real_waits",
         "retry_budgets",
-        "throttle",
         "transport",
     )
 
@@ -59,8 +51,6 @@ class Engine:
         self.retry_budgets: dict[str, RetryBudget] = {}
         self.hedge_budget = HedgeBudget()
         self.health = Health()
-        self.order: Order | None = None
-        self.throttle: Throttle | None = None
 
     def bound(self, limit: int) -> int:
         """The most decoded bytes of an answer to a request with this limit, and of one event of its stream."""
@@ -71,6 +61,11 @@ class Engine:
         budget = self.retry_budgets.get(provider)  # each attempt asks: one, with its lock, is made where there is none
         return self.retry_budgets.setdefault(provider, RetryBudget()) if budget is None else budget
 
-    def failover_plan(self, names: Sequence[str], key: Hashable) -> FailoverPlan | None:
-        """The turns of one call, of the task and model that are its `key`; None where there is nobody to turn to."""
-        return FailoverPlan(self.health, names, key, self.order) if len(names) > 1 else None
+    def failover_plan(self, names: Sequence[str], key: Hashable, order: Order | None = None) -> FailoverPlan | None:
+        """The turns of one call, of the task and model that are its `key`; None where there is nobody to turn to.
+
+        `order` is given the names of the call's routes (a provider's, or a URL's origin) and gives their places in the
+        order in which to ask them. Whatever it says, a route whose breaker is open comes last. None: the list's order,
+        and whoever worked last.
+        """
+        return FailoverPlan(self.health, names, key, order) if len(names) > 1 else None

@@ -10,7 +10,7 @@ import msgspec
 from ..auth.credentials import Credentials
 from ..errors import Attempt
 from ..protocol.flow import Flow
-from .deadlines import DEFAULT, Timeout
+from ..protocol.timeout import DEFAULT, Timeout
 from .failover import FailoverPlan
 from .retry import Retries
 from .throttle import Throttle
@@ -54,7 +54,7 @@ class CallRequest(msgspec.Struct, kw_only=True):
 
     `prepare(index)` gives the plan for the provider of that place in the caller's list, and `failover` says who may be
     asked in turn (default: the first one alone). `hedge_after`: the seconds after which a second attempt is worth its
-    price. `throttle` holds the attempts back (default: the engine's). `show` makes of an event what the caller sees,
+    price. `throttle` holds the attempts back. `show` makes of an event what the caller sees,
     and `elements` are the events that are handed over, at its end, of a result that came in one.
     """
 

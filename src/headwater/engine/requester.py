@@ -18,13 +18,14 @@ from anyio.lowlevel import current_token
 from ..auth.credentials import Credentials
 from ..errors import Attempt, HeadwaterError, ProviderError
 from ..protocol.flow import Cached, Reply, Request, Step, Stream
+from ..protocol.timeout import DEFAULT, Timeout
 from ..protocol.transport import FOREVER, ReadDeadline, TransportResponse
 from ..responses.decode import unreadable
 from ..responses.refusal import REQUEST_IDS, error_alone, redacted, set_retry_after, without_frame
 from .body import ResponseBody
 from .build_request import build_request
 from .cache import play
-from .deadlines import DEFAULT, Deadlines, Phase, Timeout
+from .deadlines import Deadlines, Phase
 from .engine import Engine
 from .facts import UNPREPARED, Plan, Timings
 from .failures import close_shielded, empty_stream, read_refusal
@@ -46,7 +47,7 @@ class Requester:
     """The requests of one call."""
 
     def __init__(self, engine: Engine, throttle: Throttle | None = None) -> None:
-        self.engine, self.throttle = engine, throttle or engine.throttle
+        self.engine, self.throttle = engine, throttle
         self.loop: object = None
         self.now: Callable[[], float] = current_time
         self._plan = UNPREPARED

@@ -24,7 +24,7 @@ class AttemptPermit(Protocol):
 
 
 class Throttle(Protocol):
-    """Holds back the attempts of a call: a run's own, or `Engine.throttle`."""
+    """Holds back the attempts of a call."""
 
     def ready(self, provider: str) -> AttemptPermit | None:
         """Leave that is given without waiting, as it mostly is; None: `admit` must be asked."""

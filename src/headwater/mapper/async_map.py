@@ -9,38 +9,52 @@ The workers run in a task group that the caller's `async with` holds, so nothing
 
 from __future__ import annotations
 
-import time
+from collections.abc import AsyncIterable, Iterable
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
-from anyio import Event, create_task_group, current_time, get_cancelled_exc_class
-from anyio.lowlevel import current_token
+from anyio import create_task_group, get_cancelled_exc_class
+from anyio.abc import TaskGroup
 
 from ..engine.driver import process
 from ..errors import CallError, ClosedError, ForkedClientError
-from ..throttle.scheduler import ONLY, Scheduler
-from .results import MapResult, ProviderStats, Stats
-from .workers import Working
+from ..throttle.settings import ThrottleSettings
+from .inputs import Feed
+from .item import Work
+from .results import MapResult, Stats
+from .workers import Workers
 
 R = TypeVar("R")
 
 
-class AsyncMap(Working[R]):
+class AsyncMap(Generic[R]):
     """A map under way: `async with client.map(...) as results: async for r in results: ...`.
 
     Leaving the `async with` cancels what is in flight. Several tasks may read it: each result goes to one of them.
     """
 
+    def __init__(
+        self,
+        work: Work,
+        inputs: Iterable[Any] | AsyncIterable[Any] | Feed,
+        settings: ThrottleSettings,
+        *,
+        ordered: bool = False,
+        fails_fast: bool = False,
+    ) -> None:
+        self._workers: Workers[R] = Workers(work, inputs, settings, ordered=ordered, fails_fast=fails_fast)
+        self._group: TaskGroup | None = None
+        self._process: object = None
+        self._closed = False
+
     async def __aenter__(self) -> Self:
         if self._group is not None:
             raise CallError("a map is entered once; make another one")
         self._process = process()
-        now = getattr(current_token().native_token, "time", current_time)
-        limiters = {name: self._settings.limiter(now()) for name in self._work.providers or (ONLY,)}
-        self._scheduler = Scheduler(limiters, now, self._set_alarm)
+        self._workers.prepare()
         self._group = create_task_group()
         await self._group.__aenter__()
-        self._group.start_soon(self._lead)
+        self._group.start_soon(self._workers.lead)
         return self
 
     async def __aexit__(
@@ -48,13 +62,12 @@ class AsyncMap(Working[R]):
     ) -> None:
         assert self._group is not None
         self._closed = True
-        self._cancel()
+        self._workers.close()
         if isinstance(error, get_cancelled_exc_class()):
             await self._group.__aexit__(kind, error, trace)
         else:  # an exception of the caller's comes out as it is, in no group
             await self._group.__aexit__(None, None, None)
-        self.ready.clear()
-        self._early.clear()
+        self._workers.discard()
 
     # -- reading the results
 
@@ -63,67 +76,41 @@ class AsyncMap(Working[R]):
 
     async def __anext__(self) -> MapResult[R]:
         while True:
-            if self.ready:
-                return self._deliver()
+            if self._workers.ready:
+                return self._workers.deliver()
             await self.news()
+
+    @property
+    def has_results(self) -> bool:
+        """Whether there are results that can be read without waiting."""
+        return bool(self._workers.ready)
 
     def batch(self) -> list[MapResult[R]]:
         """All results that are there."""
-        return [self._deliver() for _ in range(len(self.ready))]
-
-    def _deliver(self) -> MapResult[R]:
-        result = self.ready.popleft()
-        self._delivered += 1
-        if self._stopped:
-            limit = self._scheduler.limit if self._scheduler is not None else 0
-            self._stopped = self._taken - self._delivered > self._window(limit) // 2
-            if not self._stopped:
-                self._grant()
-        return result
+        return [self._workers.deliver() for _ in range(len(self._workers.ready))]
 
     async def news(self) -> None:
         """Wait until something has changed; raises the end, or the failure, after which there are no results."""
-        if self._closed or self._scheduler is None:
+        if self._closed or self._group is None:
             raise ClosedError("the map was left" if self._closed else "enter the map first: async with client.map(...)")
         if self._process is not process():
             raise ForkedClientError("this map belongs to the process that was forked; start one of this process's own")
-        if self._failure is not None:
-            raise self._failure
-        if self._reader.ended and not self._open:
+        if self._workers.failure is not None:
+            raise self._workers.failure
+        if self._workers.is_over:
             raise StopAsyncIteration
-        if self._news is None:  # else somebody else waits as well
-            self._news = Event()
-        await self._news.wait()
+        await self._workers.news()
+
+    @property
+    def room(self) -> int:
+        """How many more inputs could be begun now."""
+        return self._workers.room
 
     def stop_taking(self) -> None:
         """Take no further inputs: what is in flight is delivered, and that is the end."""
-        self._reader.ended = self._stopping = True
-        self._tell()
+        self._workers.stop_reading()
 
     @property
     def stats(self) -> Stats:
         """How far it is now."""
-        if self._scheduler is None:
-            return Stats()
-        now, epoch = self._scheduler.now(), time.time()
-        limiters = self._scheduler.limiters
-        providers = {
-            name: ProviderStats(
-                limiter.in_flight,
-                limiter.limit,
-                limiter.sent,
-                epoch + limiter.pause.until - now if limiter.pause.until > now else None,
-            )
-            for name, limiter in limiters.items()
-        }
-        pauses = [provider.waiting for provider in providers.values()]
-        return Stats(
-            in_flight=self._open,
-            limit=sum(provider.limit for provider in providers.values()),
-            done=self._done,
-            failed=self._failed,
-            requests=sum(limiter.sent for limiter in limiters.values()),
-            tokens=self._tokens,
-            waiting=min((pause for pause in pauses if pause is not None), default=None) if all(pauses) else None,
-            providers=providers,
-        )
+        return self._workers.stats

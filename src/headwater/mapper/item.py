@@ -1,33 +1,56 @@
 """How one input is performed: by a task of a client, as a plain call or a stream, or by any async function.
 
-It knows neither workers nor limits; a worker's throttle goes into the client that it asks with.
+It knows neither workers nor limits, and no client: what makes a task's calls is a `Caller`, which each call gives its
+throttle.
 """
 
 from __future__ import annotations
 
-import copy
 import functools
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import Any, Protocol, Self
 
 import msgspec
 from anyio import current_effective_deadline, current_time, get_cancelled_exc_class
 
 from ..engine.facts import Timings
+from ..engine.failover import Order
+from ..engine.run import AsyncRun
+from ..engine.throttle import Throttle
 from ..errors import Attempt, HeadwaterError, InvalidParameterError, cancelled_elsewhere
 from ..protocol.transport import FOREVER
-from ..tasks.declaration import Bound, given_of
+from ..tasks.declaration import Bound, Declaration, given_of
 from ..tasks.output import Output
 from ..throttle.scheduler import ItemThrottle
 
-if TYPE_CHECKING:
-    from ..client.base import Client
 
-C = TypeVar("C", bound="Client")
+class Caller(Protocol):
+    """Makes calls of tasks: the core of a client."""
+
+    @property
+    def providers(self) -> tuple[str, ...]:
+        """The names of the providers that may be asked, where there are several."""
+        ...
+
+    def start(
+        self,
+        declaration: Declaration[Any, Any, Any],
+        given: dict[str, Any],
+        *,
+        stream: bool,
+        throttle: Throttle | None = None,
+        order: Order | None = None,
+    ) -> AsyncRun[Any, Any]:
+        """The run of a task, each of whose attempts asks `throttle` first, and providers in this order."""
+        ...
+
+    def with_options(self, **changes: Any) -> Self:
+        """The same with other options."""
+        ...
 
 
-class Done(msgspec.Struct):
-    """What came of it."""
+class ItemOutcome(msgspec.Struct):
+    """What came of one item."""
 
     value: Any
     error: Exception | None
@@ -39,7 +62,7 @@ class Done(msgspec.Struct):
 class Performer(Protocol):
     """Performs inputs one after the other; `first`: the provider that the item begins with."""
 
-    async def __call__(self, item: Any, first: str) -> Done: ...
+    async def __call__(self, item: Any, first: str) -> ItemOutcome: ...
 
 
 def arguments(item: Any, parameters: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -47,33 +70,26 @@ def arguments(item: Any, parameters: Mapping[str, Any]) -> tuple[tuple[Any, ...]
     return ((), {**parameters, **item}) if isinstance(item, Mapping) else ((item,), dict(parameters))
 
 
-class Tasks:
-    """Inputs of a client's task."""
+class TaskItem:
+    """How the inputs of a client's task are performed."""
 
     def __init__(self, task: Bound[Any, Any, Any], stream: bool, parameters: Mapping[str, Any], timeout: Any) -> None:
-        self._task = task
+        self._declaration = task.declaration
         self._stream = stream
         self._parameters = parameters
-        self._client: Client = _limited(task._client, timeout)
-
-    @property
-    def providers(self) -> tuple[str, ...]:
-        """Who may be asked, where there is a choice."""
-        return choice_of(self._client)
+        caller: Caller = task.caller
+        self._caller = caller if timeout is None else caller.with_options(timeout=timeout)
+        self.providers = self._caller.providers
 
     def performer(self, throttle: ItemThrottle) -> Performer:
         """What performs the items of this throttle's worker."""
-        several = bool(self.providers)
-        # One client for all workers, which each request finds in the processor's cache; unless each has its own order.
-        client = paced(self._client, throttle) if several else self._client
-        engine = client._engine
-        declaration, streams = self._task.declaration, self._stream
+        several, start = bool(self.providers), self._caller.start
+        declaration, streams = self._declaration, self._stream
         first_name, common = declaration.positional[0], given_of(self._parameters)
         alike = list | str if first_name not in common else ()
 
-        async def perform(item: Any, first: str) -> Done:
-            if several:
-                engine.order = throttle.scheduler.in_order(first)
+        async def perform(item: Any, first: str) -> ItemOutcome:
+            order = throttle.scheduler.in_order(first) if several else None
             run = value = error = None
             try:
                 if isinstance(item, alike):  # nearly all are: what goes with every call was looked at once
@@ -81,22 +97,24 @@ class Tasks:
                 else:
                     args, kwargs = arguments(item, self._parameters)
                     given = declaration.bind(args, kwargs)
-                run = client._start(declaration, given, stream=streams or bool(given.get("stream")), throttle=throttle)
+                run = start(
+                    declaration, given, stream=streams or bool(given.get("stream")), throttle=throttle, order=order
+                )
                 value = await run.result()
             except BaseException as failure:  # noqa: BLE001 - `own` raises what is not the item's
                 error = own(failure)
             if run is None:
-                return Done(None, error, (), Timings(), "")
+                return ItemOutcome(None, error, (), Timings(), "")
             facts = value.facts if isinstance(value, Output) else None
             if facts is not None:
-                return Done(value, error, facts.attempts, facts.timings, facts.provider)
-            return Done(value, error, run.attempts, run.timings, run.provider)
+                return ItemOutcome(value, error, facts.attempts, facts.timings, facts.provider)
+            return ItemOutcome(value, error, run.attempts, run.timings, run.provider)
 
         return perform
 
 
-class Functions:
-    """Inputs of any async function; each is one attempt, and its failures count as the provider's would."""
+class FunctionItem:
+    """How the inputs of an async function are performed: each is one attempt, whose failure counts as a provider's."""
 
     providers: tuple[str, ...] = ()
 
@@ -109,25 +127,25 @@ class Functions:
     def performer(self, throttle: ItemThrottle) -> Performer:
         """What performs the items of this throttle's worker."""
 
-        async def perform(item: Any, first: str) -> Done:
+        async def perform(item: Any, first: str) -> ItemOutcome:
             permit = throttle.ready(first) or await throttle.admit(first)
 
             async def call() -> Any:
                 args, kwargs = arguments(item, self._parameters)
                 return await self._function(*args, **kwargs)
 
-            done = await _done(call)
-            seconds = done.timings.total or 0.0
-            if isinstance(done.error, HeadwaterError):
-                permit.failed(done.error, seconds)
-            elif done.error is None:
+            outcome = await _outcome(call)
+            seconds = outcome.timings.total or 0.0
+            if isinstance(outcome.error, HeadwaterError):
+                permit.failed(outcome.error, seconds)
+            elif outcome.error is None:
                 permit.answered({}, seconds)
-            return done
+            return outcome
 
         return perform
 
 
-async def _done(call: Callable[[], Awaitable[Any]]) -> Done:
+async def _outcome(call: Callable[[], Awaitable[Any]]) -> ItemOutcome:
     """What came of a call of which no more is known than its value or its error."""
     began, value, error = current_time(), None, None
     try:
@@ -135,7 +153,7 @@ async def _done(call: Callable[[], Awaitable[Any]]) -> Done:
     except BaseException as failure:  # noqa: BLE001 - `own` raises what is not the item's
         error = own(failure)
     timings = Timings(total=current_time() - began)
-    return Done(value, error, getattr(error, "attempts", ()), timings, getattr(error, "provider", None) or "")
+    return ItemOutcome(value, error, getattr(error, "attempts", ()), timings, getattr(error, "provider", None) or "")
 
 
 def uncancelled(error: BaseException) -> BaseException:
@@ -155,30 +173,14 @@ def own(error: BaseException) -> Exception:
     raise found
 
 
-def choice_of(client: Client) -> tuple[str, ...]:
-    """The providers that a client may ask, where it has several."""
-    names = tuple(dict.fromkeys(client._router.names))
-    return names if len(names) > 1 else ()
+Work = TaskItem | FunctionItem
 
 
-def _limited(client: Client, timeout: Any) -> Client:
-    return client if timeout is None else client.with_options(timeout=timeout)
+def work_of(call: Any, parameters: Mapping[str, Any], timeout: Any, *, asynchronous: bool) -> Work:
+    """What is to be done with each input of a map, of an asynchronous client or a blocking one.
 
-
-def paced(client: C, throttle: ItemThrottle) -> C:
-    """The client with this throttle; it shares all the rest."""
-    client = copy.copy(client)
-    client._engine = copy.copy(client._engine)
-    client._engine.throttle = throttle
-    return client
-
-
-Work = Tasks | Functions
-
-
-def work_of(client: Any, call: Any, parameters: Mapping[str, Any], timeout: Any) -> Work:
-    """What is to be done with each input. Raises `InvalidParameterError` for what cannot be called for it."""
-    asynchronous: bool = client.asynchronous
+    Raises `InvalidParameterError` for what cannot be called for an input.
+    """
     if isinstance(call, functools.partial) and isinstance(call.func, Bound) and not call.args:
         call, parameters = call.func, {**call.keywords, **parameters}
     task: Any = call
@@ -186,11 +188,11 @@ def work_of(client: Any, call: Any, parameters: Mapping[str, Any], timeout: Any)
     if getattr(call, "__name__", "") == "stream" and isinstance(getattr(call, "__self__", None), Bound):
         task, stream = task.__self__, True
     if isinstance(task, Bound):
-        if task._client.asynchronous is not asynchronous:
+        if task.asynchronous is not asynchronous:
             raise InvalidParameterError("map takes tasks of its own kind of client: async with async, sync with sync")
-        return Tasks(task, stream, parameters, timeout)
+        return TaskItem(task, stream, parameters, timeout)
     if not asynchronous:
         raise InvalidParameterError("map takes a task of this client, such as client.chat_completion, or its .stream")
     if not callable(call):
         raise InvalidParameterError("map takes a task of the client, or an async function")
-    return Functions(task, parameters, timeout)
+    return FunctionItem(task, parameters, timeout)

@@ -134,7 +134,7 @@ class SyncMap(Generic[R]):
             raise self._host.failure
         await self._put()  # what an interrupted call has left
         try:
-            while not results.ready and not (feed.hungry and not self._last):
+            while not results.has_results and not (feed.hungry and not self._last):
                 await results.news()
         except StopAsyncIteration:
             return 0

@@ -1,7 +1,24 @@
-"""A map's workers: each reads an input when there is room, performs it, and adds its result to those that wait.
+"""A map's workers, and the window through which they and the caller see each other.
 
-They live long: more begin when the limit grows, and the surplus ends when it falls. What may be sent is decided by
-a `ProviderLimiter`, what the caller sees of it is `AsyncMap`'s.
+A worker reads an input when there is room, performs it, and adds its result to those that wait. Workers live long: more
+begin when the limit grows, and the surplus ends when it falls. A call that ends makes room for the next one in the same
+task, without a task begun or a caller woken. What may be sent now is decided by a `ProviderLimiter`; what the caller
+sees is `AsyncMap`'s.
+
+The window bounds what is begun and not read, so that inputs are read only as fast as the work is done and its results
+are taken:
+
+        delivered                                started
+            │◀── results that wait ──▶◀─ in flight ─▶│            at most WINDOW x limit + MAX_IDLE apart
+    ────────┴────────────────────────────────────────┴───────▶ inputs
+
+When it is full no worker is woken until the caller has read half of it: a caller that is slower than the calls would
+else wake one for each result that it reads. Results in order need a wider window, because those that came before their
+turn are in it too.
+
+The caller is woken for each result while fewer than `COALESCE_ABOVE` items are in flight, so that a slow call's result
+comes at once. Above that it is woken once in `WAKE_INTERVAL`, and `WAKE_DEADLINE` after a result at the latest: an item
+of 512 at once costs 77 us in all (`python -m benchmarks`), of which the wakings for single results would be a part.
 
 A cancellation that is not the map's own (an item awaited what somebody else had cancelled) is that item's failure. What
 else ends a worker, a `SystemExit` for one, ends the map, and comes out of its caller's loop.
@@ -14,31 +31,68 @@ from collections import deque
 from collections.abc import AsyncIterable, Iterable
 from typing import Any, Final, Generic, TypeVar
 
-from anyio import CancelScope, Event, create_task_group, sleep_forever
+from anyio import CancelScope, Event, create_task_group, current_time, sleep_forever
 from anyio.abc import TaskGroup
+from anyio.lowlevel import current_token
 
 from ..protocol.transport import FOREVER
-from ..throttle.scheduler import ItemThrottle, Scheduler
+from ..throttle.scheduler import ONLY, ItemThrottle, Scheduler
 from ..throttle.settings import ThrottleSettings
 from .inputs import ENDED, Feed, reader_of
 from .item import Performer, Work, uncancelled
-from .results import MapResult
+from .results import MapResult, ProviderStats, Stats
 
 R = TypeVar("R")
 
-MANY: Final = 32
-OFTEN: Final = 0.002
-AT_LAST: Final = 0.02
-"""With at least so many in flight, the caller is woken once in `OFTEN` seconds, and `AT_LAST` after a result."""
-SPARE: Final = 16
+COALESCE_ABOVE: Final = 32
+"""Items in flight from which on the caller is not woken for each result."""
+WAKE_INTERVAL: Final = 0.002
+"""Seconds between two wakings of the caller, where there are so many."""
+WAKE_DEADLINE: Final = 0.02
+"""Seconds after a result at which the caller is woken, whatever else happens."""
+MAX_IDLE: Final = 16
 """Workers that wait for work; more than these end."""
 WINDOW: Final = 2
-WINDOW_IN_ORDER: Final = 4
 """Times the limit: how many items may have been begun and not been read by the caller."""
+WINDOW_IN_ORDER: Final = 4
+"""The same for results in the order of their inputs."""
 
 
-class Working(Generic[R]):
-    """The working half of a map. `ready`: results that the caller has not read."""
+class Window:
+    """How many items have been begun, and how many of them the caller has read; `limit` is that of requests at once.
+
+    `is_full`: there was no room for an item, and half of the window has not been read since.
+    """
+
+    __slots__ = ("_times", "delivered", "is_full", "started")
+
+    def __init__(self, times: int) -> None:
+        self._times = times
+        self.started = self.delivered = 0
+        self.is_full = False
+
+    def room(self, limit: int) -> int:
+        """How many more items may be begun."""
+        return self._times * limit + MAX_IDLE - self.started + self.delivered
+
+    def has_room(self, limit: int) -> bool:
+        """Whether one more item may be begun."""
+        if self.started - self.delivered < self._times * limit + MAX_IDLE:
+            return True
+        self.is_full = True
+        return False
+
+    def deliver(self, limit: int) -> bool:
+        """Count a result that the caller has read; whether a window that was full has room again."""
+        self.delivered += 1
+        if self.is_full:
+            self.is_full = self.started - self.delivered > (self._times * limit + MAX_IDLE) // 2
+            return not self.is_full
+        return False
+
+
+class Workers(Generic[R]):
+    """The working half of a map. `ready`: results that the caller has not read; `failure`: what has ended it."""
 
     def __init__(
         self,
@@ -53,30 +107,35 @@ class Working(Generic[R]):
         self._reader = reader_of(inputs)
         self._settings = settings
         self._ordered = ordered
-        self._windows = WINDOW_IN_ORDER if ordered else WINDOW
         self._fails_fast = fails_fast
+        self._window = Window(WINDOW_IN_ORDER if ordered else WINDOW)
         self._scheduler: Scheduler | None = None
         self._group: TaskGroup | None = None
-        self._workers: TaskGroup | None = None
-        self._process: object = None
         self._alarm_at = FOREVER
-        self._at = 0.0
-        self._quiet_until = 0.0
         self._alarm_scope: CancelScope | None = None
+        self._read_at = self._quiet_until = 0.0
         self.ready: deque[MapResult[R]] = deque()
+        self.failure: BaseException | None = None
         self._early: dict[int, MapResult[R]] = {}
         self._news: Event | None = None
-        self._spare: deque[Event] = deque()
-        self._failure: BaseException | None = None
-        self._reading = self._closed = self._stopped = self._stopping = False
-        self._started = self._alive = self._taken = self._open = self._delivered = self._in_order = 0
+        self._idle: deque[Event] = deque()
+        self._reading = self._closed = self._stopping = False
+        self._waking = self._in_flight = self._next_in_order = 0
         self._done = self._failed = self._tokens = 0
         self._cost, self._counts = settings.cost, settings.counts
 
-    async def _lead(self) -> None:
-        """Hold the workers, and wake them when a pause is over."""
+    # -- their life
+
+    def prepare(self) -> None:
+        """Make what the running event loop is needed for."""
+        now = getattr(current_token().native_token, "time", current_time)
+        limiters = {name: self._settings.limiter(now()) for name in self._work.providers or (ONLY,)}
+        self._scheduler = Scheduler(limiters, now, self._set_alarm)
+
+    async def lead(self) -> None:
+        """Hold the workers, and wake them when a pause is over, until they are closed."""
         try:
-            async with create_task_group() as self._workers:
+            async with create_task_group() as self._group:
                 if self._closed:
                     return
                 self._grant()
@@ -88,14 +147,29 @@ class Working(Generic[R]):
                     if self.ready:
                         self._tell()
         finally:
-            self._workers = None
+            self._group = None
             with CancelScope(shield=True):
                 await self._reader.close()
 
+    def close(self) -> None:
+        """Cancel what is in flight, and begin nothing more."""
+        self._closed = True
+        self._cancel()
+
+    def stop_reading(self) -> None:
+        """Take no further inputs."""
+        self._reader.ended = self._stopping = True
+        self._tell()
+
+    def discard(self) -> None:
+        """Forget the results that nobody has read."""
+        self.ready.clear()
+        self._early.clear()
+
     def _cancel(self) -> None:
         # The workers' group, and no scope of the map's own: each request looks at every scope that it is in.
-        if self._workers is not None:
-            self._workers.cancel_scope.cancel()
+        if self._group is not None:
+            self._group.cancel_scope.cancel()
 
     def _set_alarm(self, at: float) -> None:
         if at < self._alarm_at:
@@ -103,14 +177,37 @@ class Working(Generic[R]):
             if self._alarm_scope is not None:
                 self._alarm_scope.deadline = at
 
+    # -- what the caller takes
+
+    def deliver(self) -> MapResult[R]:
+        """The next result, of those that are ready."""
+        result = self.ready.popleft()
+        if self._window.deliver(self._limit if self._window.is_full else 0):
+            self._grant()
+        return result
+
+    @property
+    def is_over(self) -> bool:
+        """Whether there will be no further result."""
+        return self._reader.ended and not self._in_flight
+
+    async def news(self) -> None:
+        """Wait until there is a result, an end, or a wish for inputs."""
+        if self._news is None:  # else somebody else waits as well
+            self._news = Event()
+        await self._news.wait()
+
     @property
     def room(self) -> int:
         """How many more inputs could be begun now."""
-        limit = self._scheduler.limit if self._scheduler is not None else 0
-        return min(limit - self._open, self._window(limit) - self._taken + self._delivered)
+        limit = self._limit
+        return min(limit - self._in_flight, self._window.room(limit))
 
-    def _window(self, limit: int) -> int:
-        return self._windows * limit + SPARE
+    @property
+    def _limit(self) -> int:
+        return self._scheduler.limit if self._scheduler is not None else 0
+
+    # -- reading and performing
 
     def _may_take(self) -> str | None:
         """The limiter's name that the next input can begin with; None when none is to be read now."""
@@ -118,38 +215,34 @@ class Working(Generic[R]):
         if scheduler is None or self._reading or self._reader.ended:
             return None
         limit = scheduler.limit
-        if self._open >= limit:
+        if self._in_flight >= limit or not self._window.has_room(limit):
             return None
-        if self._taken - self._delivered >= self._windows * limit + SPARE:
-            self._stopped = True
-            return None
-        self._at = scheduler.now()
-        return scheduler.free(self._at)
+        self._read_at = scheduler.now()
+        return scheduler.free(self._read_at)
 
     def _grant(self) -> None:
         """Let attempts go whose time has come, and see that somebody reads the next input if one may be begun."""
-        if self._workers is None or self._scheduler is None:
+        if self._group is None or self._scheduler is None:
             return
         self._scheduler.grant()
-        if self._started or self._may_take() is None:
+        if self._waking or self._may_take() is None:
             return
-        self._started += 1
-        if self._spare:
-            self._spare.popleft().set()
+        self._waking += 1
+        if self._idle:
+            self._idle.popleft().set()
         else:
-            self._workers.start_soon(self._worker)
+            self._group.start_soon(self._worker)
 
     async def _worker(self) -> None:
         assert self._scheduler is not None
-        self._started -= 1
-        self._alive += 1
+        self._waking -= 1
         try:
             throttle = ItemThrottle(self._scheduler, self._grant)
             perform = self._work.performer(throttle)
             while True:
                 name = self._may_take()
                 if name is None:
-                    if len(self._spare) >= SPARE:
+                    if len(self._idle) >= MAX_IDLE:
                         return
                     await self._rest()
                     continue
@@ -160,14 +253,12 @@ class Working(Generic[R]):
                 await self._perform(throttle, perform, name, item, waits)
         except BaseException as error:  # noqa: BLE001 - nobody looks at a worker: the caller gets what has ended it
             self._end(uncancelled(error))
-        finally:
-            self._alive -= 1
 
     async def _rest(self) -> None:
         event = Event()
-        self._spare.append(event)
+        self._idle.append(event)
         await event.wait()
-        self._started -= 1
+        self._waking -= 1
 
     async def _awaited(self) -> Any:
         """Wait for the next input; ENDED when there is none, or reading it failed, which ends the map."""
@@ -198,15 +289,15 @@ class Working(Generic[R]):
         return item
 
     async def _perform(self, throttle: ItemThrottle, perform: Performer, name: str, item: Any, waited: bool) -> None:
-        index, tokens, usage = self._taken, None, None
-        self._taken += 1
-        self._open += 1
+        index, tokens, usage = self._window.started, None, None
+        self._window.started += 1
+        self._in_flight += 1
         try:
             if waited:  # who knows what has become of the limiter meanwhile
                 await throttle.begin(name, self._cost(item))
             else:
-                throttle.take(name, self._cost(item) if self._counts else 0.0, self._at)
-            if self._open < throttle.scheduler.limit:
+                throttle.take(name, self._cost(item) if self._counts else 0.0, self._read_at)
+            if self._in_flight < throttle.scheduler.limit:
                 self._grant()  # the next one may be begun by another worker
             started = time.time()
             done = await perform(item, name)
@@ -214,7 +305,7 @@ class Working(Generic[R]):
             usage = getattr(value, "usage", None)
             tokens = getattr(usage, "total_tokens", None)
         finally:
-            self._open -= 1
+            self._in_flight -= 1
             throttle.end(tokens)
         self._done += 1
         self._tokens += tokens or 0
@@ -246,9 +337,9 @@ class Working(Generic[R]):
             self.ready.append(result)
         else:
             self._early[result.index] = result
-            while self._in_order in self._early:
-                self.ready.append(self._early.pop(self._in_order))
-                self._in_order += 1
+            while self._next_in_order in self._early:
+                self.ready.append(self._early.pop(self._next_in_order))
+                self._next_in_order += 1
         self._announce()
 
     def _end(self, error: BaseException) -> None:
@@ -256,8 +347,8 @@ class Working(Generic[R]):
         if isinstance(error, StopIteration | StopAsyncIteration | GeneratorExit):  # which would look like an end
             cause, error = error, RuntimeError(f"raised {type(error).__name__}, which is no end of a map's inputs")
             error.__cause__ = cause
-        if self._failure is None:
-            self._failure = error
+        if self.failure is None:
+            self.failure = error
         self._reader.ended = True
         self._cancel()
         self._tell()
@@ -269,17 +360,47 @@ class Working(Generic[R]):
         scheduler = self._scheduler
         if self._news is None or scheduler is None:
             return
-        if self._open < MANY or self._stopped:
+        if self._in_flight < COALESCE_ABOVE or self._window.is_full:
             self._tell()
             return
         now = scheduler.now()
         if now >= self._quiet_until:
-            self._quiet_until = now + OFTEN
+            self._quiet_until = now + WAKE_INTERVAL
             self._tell()
         else:
-            self._set_alarm(now + AT_LAST)
+            self._set_alarm(now + WAKE_DEADLINE)
 
     def _tell(self) -> None:
         if self._news is not None:
             self._news.set()
             self._news = None
+
+    # -- what is known of them
+
+    @property
+    def stats(self) -> Stats:
+        """How far they are now."""
+        if self._scheduler is None:
+            return Stats()
+        now, epoch = self._scheduler.now(), time.time()
+        limiters = self._scheduler.limiters
+        providers = {
+            name: ProviderStats(
+                limiter.in_flight,
+                limiter.limit,
+                limiter.sent,
+                epoch + limiter.pause.until - now if limiter.pause.until > now else None,
+            )
+            for name, limiter in limiters.items()
+        }
+        pauses = [provider.waiting for provider in providers.values()]
+        return Stats(
+            in_flight=self._in_flight,
+            limit=sum(provider.limit for provider in providers.values()),
+            done=self._done,
+            failed=self._failed,
+            requests=sum(limiter.sent for limiter in limiters.values()),
+            tokens=self._tokens,
+            waiting=min((pause for pause in pauses if pause is not None), default=None) if all(pauses) else None,
+            providers=providers,
+        )

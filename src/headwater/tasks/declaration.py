@@ -13,8 +13,8 @@ import types
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import (
-    TYPE_CHECKING,
     Any,
+    ClassVar,
     ForwardRef,
     Generic,
     ParamSpec,
@@ -32,12 +32,7 @@ import msgspec
 
 from ..errors import InvalidParameterError
 from ..protocol.events import JobEvent
-
-if TYPE_CHECKING:
-    from ..engine.deadlines import Timeout
-else:
-    Timeout = float
-
+from ..protocol.timeout import Timeout
 
 P = ParamSpec("P")
 E = TypeVar("E")
@@ -303,14 +298,17 @@ def task(name: str, *, events: Any = JobEvent, check: Check | None = None) -> De
 
 
 class Bound(Generic[P, E, R]):
-    """A task on a client; `declaration` is what it was made from."""
+    """A task that is bound to what makes its calls, `caller`: the core of a client, whose class is called `owner`."""
 
-    def __init__(self, declaration: Declaration[P, E, R], client: Any) -> None:
-        self._client = client
+    asynchronous: ClassVar[bool]
+
+    def __init__(self, declaration: Declaration[P, E, R], caller: Any, owner: str) -> None:
+        self.caller = caller
         self.declaration = declaration
+        self._owner = owner
         self.__doc__ = declaration.doc
         self.__name__ = declaration.method
         self.__signature__ = declaration.signature
 
     def __repr__(self) -> str:
-        return f"<{type(self._client).__name__}.{self.__name__}>"
+        return f"<{self._owner}.{self.__name__}>"

@@ -1,0 +1,259 @@
+"""What a client is made of, and how each of its calls is prepared.
+
+Both clients have a `ClientCore`, which knows nothing of them: their arguments, checked; where calls go (`router`);
+what carries them (`transports`); what the calls share (`engine`). Whatever makes a call on a client's behalf, a task
+that is bound to it, a map or a batch, has the core, and no client.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from functools import partial
+from typing import Any, Final
+
+import msgspec
+
+from ..auth.secret import Kept, check_headers, hidden
+from ..engine.engine import Engine
+from ..engine.facts import CallRequest, Plan
+from ..engine.failover import Order
+from ..engine.input_policy import InputPolicy
+from ..engine.retry import Retries
+from ..engine.run import AsyncRun
+from ..engine.throttle import Throttle
+from ..errors import InvalidParameterError
+from ..protocol.events import Job
+from ..protocol.flow import TaskFlow
+from ..protocol.timeout import Timeout
+from ..tasks import text
+from ..tasks.declaration import NEAR, Declaration, is_not_given
+from ..transport.transports import Transports
+from .call_options import OwnOptions, taken
+from .keys import is_url
+from .route import places
+from .router import Destination, Router
+from .settings import ALIASES, HIDDEN, Settings, bytes_of, cookie_of, count_of, opened, seconds_of, secret_of
+
+_NOT_THE_TASKS: Final = frozenset({"wanted", "model", "extra_body"})
+"""Arguments of every task that are not the task's own parameters."""
+_KEEPS_ENGINE: Final = frozenset({"timeout", "retries", "hedge_after"})
+"""Options after whose change all that is known of providers still holds."""
+_OF_TRANSPORTS: Final = frozenset({"proxies", "trust_env", "http2", "transport"})
+"""Options after whose change connections cannot be shared."""
+
+
+class ClientCore:
+    """The settings of one client, what its calls share, and how they are started.
+
+    `given`: all of the constructor's arguments; secrets among them are hidden. Of another core's `transports` and
+    `engine` what is given is shared; `real_waits` False lets waiting take no time (default: unless the environment has
+    `HEADWATER_TEST_MODE`). Raises as the clients' constructors do.
+    """
+
+    def __init__(
+        self,
+        given: Mapping[str, Any],
+        transports: Transports | None = None,
+        engine: Engine | None = None,
+        *,
+        real_waits: bool | None = None,
+    ) -> None:
+        if given["base_url"] is not None and is_url(given["model"]):
+            raise InvalidParameterError("model is a URL, and so is base_url: give one of them, or model as a name")
+        policy, retries = given["input_policy"], count_of(given["retries"])
+        if not isinstance(policy, InputPolicy):
+            raise InvalidParameterError("input_policy must be an InputPolicy")
+        self.settings = Settings(
+            model=given["model"],
+            base_url=given["base_url"],
+            key=secret_of(given["token"]),
+            headers=check_headers(given["headers"]) + cookie_of(given["cookies"]),
+            bill_to=given["bill_to"],
+            model_mapping=dict(given["model_mapping"] or {}),
+            allow_insecure=given["allow_insecure"],
+            model_urls=policy.model_urls,
+        )
+        bytes_of(given["max_response_bytes"])
+        self.router = Router(places(self.settings, given["provider"]))
+        self.timeout = Timeout.of(given["timeout"])
+        self.retries = Retries(most=retries)
+        self.hedge_after = seconds_of(given["hedge_after"])
+        self.transports = transports or Transports(
+            proxies=given["proxies"], trust_env=given["trust_env"], http2=given["http2"], given=given["transport"]
+        )
+        kept = {name: Kept(given[name]) for name in ("headers", "cookies", "proxies")}
+        self.arguments: dict[str, Any] = {**given, **kept, "token": self.settings.key, "retries": retries}
+        self.engine = engine or Engine(
+            self.transports.for_url,
+            assets=self.transports.for_asset,
+            policy=policy,
+            largest=given["max_response_bytes"],
+            real_waits=not os.environ.get("HEADWATER_TEST_MODE") if real_waits is None else real_waits,
+        )
+
+    @property
+    def providers(self) -> tuple[str, ...]:
+        """The names of the providers that may be asked, where there are several."""
+        names = tuple(dict.fromkeys(self.router.names))
+        return names if len(names) > 1 else ()
+
+    # -- its options
+
+    def with_options(self, **changes: Any) -> ClientCore:
+        """A core with some of the arguments changed, which shares this one's connections where it can."""
+        changed = self._changed(changes)
+        given = {name: opened(value) for name, value in self.arguments.items()} | changed
+        if changed.keys() & _OF_TRANSPORTS:
+            return ClientCore(given)
+        engine = self.engine if changed.keys() <= _KEEPS_ENGINE else None
+        return ClientCore(given, self.transports, engine, real_waits=self.engine.real_waits)
+
+    def set_options(self, **changes: Any) -> None:
+        """Change some of the arguments in place; calls that are under way go on as they were begun."""
+        vars(self).update(vars(self.with_options(**changes)))
+
+    def _changed(self, changes: dict[str, Any]) -> dict[str, Any]:
+        """Changes by the arguments' own names, with what they clear."""
+        changes = {name: value for name, value in changes.items() if not is_not_given(value)}
+        changes = {name: hidden(value) if name in HIDDEN else value for name, value in changes.items()}
+        for alias, name in ALIASES.items():
+            if alias not in changes:
+                continue
+            if name in changes:
+                raise InvalidParameterError(f"give {name} or {alias}, not both: they are two names for one thing")
+            value = changes.pop(alias)
+            changes[name] = (
+                {**(self.arguments["headers"].value or {}), **value} if alias == "default_headers" else value
+            )
+        unknown = changes.keys() - self.arguments.keys()
+        if unknown:
+            near = get_close_matches(min(unknown), [*self.arguments, *ALIASES], 1, NEAR)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise InvalidParameterError(f"with_options takes the constructor's arguments, not {sorted(unknown)}{hint}")
+        if "base_url" in changes and "model" not in changes and is_url(self.arguments["model"]):
+            changes["model"] = None
+        if is_url(changes.get("model")) and "base_url" not in changes:
+            changes["base_url"] = None
+        return changes
+
+    # -- its calls
+
+    async def call(self, declaration: Declaration[Any, Any, Any], args: tuple[Any, ...], kwargs: Any) -> Any:
+        """Make the plain call of a task; with `stream=True` it is a run that has begun."""
+        given = declaration.bind(args, kwargs)
+        if given.get("stream"):
+            show = _text_of if declaration is text.text_generation and not given.get("details") else None
+            return await self.start(declaration, given, stream=True, show=show).start()
+        return await self.start(declaration, given, stream=False).result()
+
+    def stream(self, declaration: Declaration[Any, Any, Any], args: tuple[Any, ...], kwargs: Any) -> AsyncRun[Any, Any]:
+        """The call of a task as a run."""
+        return self.start(declaration, declaration.bind(args, kwargs), stream=True)
+
+    def start(
+        self,
+        declaration: Declaration[Any, Any, Any],
+        given: dict[str, Any],
+        *,
+        stream: bool,
+        show: Callable[[Any], Any] | None = None,
+        throttle: Throttle | None = None,
+        order: Order | None = None,
+    ) -> AsyncRun[Any, Any]:
+        """The run of a task with these arguments, which `declaration.bind` gave.
+
+        `show` makes what is handed over of an event. `throttle` is asked before each attempt. `order` is the one in
+        which the providers are asked, in place of the engine's.
+        """
+        given.pop("stream", None)
+        options = taken(given, len(self.router.names))
+        task = declaration.name
+        request = CallRequest(
+            task=declaration.method,
+            prepare=partial(self._prepare, task, given, stream, options),
+            timeout=options.limits(self.timeout),
+            failover=self.engine.failover_plan(self.router.names, (task, given.get("model")), order),
+            hedge_after=self.hedge_after,
+            throttle=throttle,
+            show=show,
+            elements=declaration.elements if stream else None,
+        )
+        return AsyncRun(self.engine, request)
+
+    async def _prepare(self, task: str, given: dict[str, Any], stream: bool, options: OwnOptions, index: int) -> Plan:
+        there = await self.router.to(task, given.get("model"), index)
+        return self._plan(task, there, given, stream, options)
+
+    def custom(
+        self,
+        task: str,
+        model: str | None,
+        flow: TaskFlow,
+        given: Mapping[str, Any] = {},
+        *,
+        at_hub: bool = False,
+        throttle: Throttle | None = None,
+    ) -> AsyncRun[Any, Any]:
+        """The run of something that is no declared task; `given` are the call's own options.
+
+        `at_hub`: it asks the Hub alone, whoever the provider is.
+        """
+        options = taken(dict(given))
+
+        async def prepare(_: int) -> Plan:
+            there = await self.router.for_flow(task, model, flow, at_hub=at_hub)
+            return self._plan(task, there, {}, False, options)
+
+        limits = options.limits(self.timeout)
+        return AsyncRun(self.engine, CallRequest(task=task, prepare=prepare, timeout=limits, throttle=throttle))
+
+    def resume(
+        self, job: Job | str | bytes, timeout: float | Timeout | None, elements: Callable[[str], Any]
+    ) -> AsyncRun[Any, Any]:
+        """The run of a job that was submitted before; `elements`: how a task's result is handed over, by its name."""
+        job, options = _job_of(job), taken({"timeout": timeout})
+
+        async def prepare(_: int) -> Plan:
+            return self._plan(job.task, await self.router.for_job(job), {}, False, options)
+
+        limits, parts = options.limits(self.timeout), elements(job.task)
+        return AsyncRun(self.engine, CallRequest(task=job.task, prepare=prepare, timeout=limits, elements=parts))
+
+    def _plan(self, task: str, there: Destination, given: dict[str, Any], stream: bool, options: OwnOptions) -> Plan:
+        limits = options.limits(self.timeout)
+        parameters = {name: value for name, value in given.items() if name not in _NOT_THE_TASKS}
+        extra = given.get("extra_body", {})
+        call = there.call(task, parameters, extra, stream=stream, seconds=limits.total)
+        call.wanted = given.get("wanted")
+        return Plan(
+            task=task,
+            provider=there.name,
+            model=there.named,
+            flow=there.flow(call),
+            credentials=options.credentials(there.credentials),
+            keys=there.keys,
+            timeout=limits,
+            own=there.timeout,
+            retries=self.retries,
+        )
+
+
+def core_of(client: Any) -> ClientCore:
+    """The core of a client, for the package's own use."""
+    core: ClientCore = client._core
+    return core
+
+
+def _text_of(event: text.TextGenerationStreamOutput) -> str:
+    return event.token.text
+
+
+def _job_of(given: Job | str | bytes) -> Job:
+    if isinstance(given, Job):
+        return given
+    try:
+        return Job.from_json(given)
+    except (msgspec.MsgspecError, TypeError, UnicodeDecodeError):
+        raise InvalidParameterError("resume takes a Job, or the JSON that job.to_json() gave") from None
