@@ -373,7 +373,7 @@ async def test_the_server_sees_the_loser_leave(driver: Driver) -> None:
 async def test_an_empty_budget_hedges_nothing(driver: Driver) -> None:
     server = Server(hang)
     async with client_of(driver, server, timeout=0.2) as client:
-        engine_of(client).hedges.tokens = 0
+        engine_of(client).hedge_budget.tokens = 0
         with pytest.raises(InferenceTimeoutError) as caught:
             await client.chat_completion(QUESTION)
     assert len(caught.value.attempts) == len(server.asked) == 1
@@ -392,7 +392,7 @@ def test_the_budget_by_itself() -> None:
 async def test_an_empty_quota_hedges_nothing(driver: Driver) -> None:
     server = Server(hang)
     async with client_of(driver, server, timeout=0.2) as client:
-        quota = engine_of(client).quota("url")
+        quota = engine_of(client).retry_budget("url")
         while quota.take():
             pass
         with pytest.raises(InferenceTimeoutError):
@@ -536,7 +536,7 @@ async def test_a_first_that_loses_again_and_again_is_skipped(driver: Driver) -> 
 
     server = Server(act)
     async with client_of(driver, server, provider=two()) as client:
-        engine_of(client).hedges.tokens = HedgeBudget.FULL
+        engine_of(client).hedge_budget.tokens = HedgeBudget.FULL
         for _ in range(3):
             assert (await client.chat_completion(QUESTION)).facts.hedged
         server.asked.clear()
