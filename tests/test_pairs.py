@@ -35,7 +35,7 @@ from headwater.emulator.places import PROVIDERS as EMULATED
 from headwater.emulator.server import Emulator
 from headwater.emulator.traffic import Recorded
 from headwater.media.media import Media
-from headwater.providers.model_mapping import HUB_TASKS
+from headwater.providers.model_ids import HUB_TASKS
 from headwater.tasks.declaration import Declaration
 from headwater.tasks.output import Output
 

@@ -29,7 +29,7 @@ from headwater.errors import ContentRefusedError, HeadwaterError, IncompleteStre
 from headwater.media.media import Media
 from headwater.protocol.flow import Reply
 from headwater.protocol.framing import SSEFraming
-from headwater.providers import model_mapping as mapping
+from headwater.providers import model_ids as mapping
 from headwater.tasks import audio, language, multimodal, passages, tabular, vision, zero_shot
 from headwater.tasks.chat_types import ChatCompletionOutput
 from headwater.tasks.text import TextGenerationOutput

@@ -19,7 +19,7 @@ from ..protocol.flow import Call, Flow, Send
 from ..protocol.transport import quoted_url
 from ..providers import provider
 from ..providers.bodies import get
-from ..providers.model_mapping import Entry, card_of
+from ..providers.model_ids import Entry, card_of
 from ..providers.urls import CHAT, at_model, openai_url
 from ..responses.decode import decode
 from ..tasks.lenient_types import Needed, Unneeded

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Seque
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack
 
 from ..protocol.flow import Wanted
-from ..providers.media_results import Drawn
+from ..providers.media_results import DecodedImages
 from ..tasks import audio, image_generation, text
 from . import hub
 from .bound_task import Asynchronous, Blocking, CoroutineFunction, DualMethod
@@ -68,7 +68,7 @@ async def _generate(
         given = {**image_generation.text_to_image.bind((), arguments), "wanted": Wanted(left, form)}
         answer = await core_of(namespace._client).start(image_generation.text_to_image, given, stream=False).result()
         answers.append(answer)
-        left -= len(answer.images) if isinstance(answer, Drawn) else 1
+        left -= len(answer.images) if isinstance(answer, DecodedImages) else 1
     return ImagesResponse(answers)
 
 

@@ -22,7 +22,7 @@ from anyio import to_thread
 from ..errors import InvalidParameterError
 from ..media.images import encode_image
 from ..media.media import Media
-from ..providers.media_results import Drawn, DrawnImage
+from ..providers.media_results import DecodedImage, DecodedImages
 from ..providers.openai_transcription import TEXTS
 from ..responses.json_decoder import convert
 from ..tasks.audio import AutomaticSpeechRecognitionOutput, AutomaticSpeechRecognitionOutputChunk
@@ -42,8 +42,8 @@ class GeneratedImage:
     `url`: where the server said that it is. `revised_prompt`: what the server made of the prompt. Both may be None.
     """
 
-    def __init__(self, drawn: DrawnImage | Image) -> None:
-        found = drawn if isinstance(drawn, DrawnImage) else None
+    def __init__(self, drawn: DecodedImage | Image) -> None:
+        found = drawn if isinstance(drawn, DecodedImage) else None
         self.image: Image = drawn if found is None else found.image  # type: ignore[assignment]
         self.url = found.url if found else None
         self.revised_prompt = found.revised_prompt if found else None
@@ -72,13 +72,13 @@ class ImagesUsage(Output):
 class ImagesResponse:
     """What `images.generate` gives: `data`, a list of images, `created` in epoch seconds, and `usage` if it is told."""
 
-    def __init__(self, answers: Sequence[Drawn | Image]) -> None:
-        drawn = [answer for answer in answers if isinstance(answer, Drawn)]
+    def __init__(self, answers: Sequence[DecodedImages | Image]) -> None:
+        drawn = [answer for answer in answers if isinstance(answer, DecodedImages)]
         self.created = next((answer.created for answer in drawn if answer.created), None) or int(time.time())
         self.data = [
             GeneratedImage(image)
             for answer in answers
-            for image in (answer.images if isinstance(answer, Drawn) else [answer])
+            for image in (answer.images if isinstance(answer, DecodedImages) else [answer])
         ]
         self.usage = next((_images_usage(answer.usage) for answer in drawn if isinstance(answer.usage, dict)), None)
 

@@ -17,7 +17,7 @@ from ..auth.hosts import ROUTER_URL
 from ..errors import MissingModelError
 from ..protocol.flow import Call, Flow, TaskFlow
 from . import openai_chat
-from .model_mapping import HUB_TASKS, POLICIES, Entry, entries_of, not_served
+from .model_ids import HUB_TASKS, POLICIES, Entry, entries_of, not_served
 from .registry import HF_INFERENCE, Provider
 from .urls import CHAT
 

@@ -21,7 +21,7 @@ from ..protocol.url import parse_url
 from ..responses.decode import decode
 from ..responses.refusal import retry_after
 from .bodies import STEPS, arguments, get, model_of
-from .jobs import Done, State, failed, job_of, no_result, picture, read_state, started, submit, watch
+from .jobs import ResultURL, State, download_image, failed, job_of, no_result, read_state, started, submit, watch
 from .urls import at_model
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def follow(call: Call, job: Job) -> Flow[Image]:
     """The job's image, once there is one."""
     request = get(_checked(call, job.state.get("polling_url", "")), auth="none")
     url = yield from watch(job, request, _read, pause=_pause, first=_PAUSE)
-    return (yield from picture(url))
+    return (yield from download_image(url))
 
 
 def _checked(call: Call, url: str) -> str:
@@ -87,7 +87,7 @@ def _read(job: Job, reply: Reply) -> State:
             sample = found.result.get("sample") if isinstance(found.result, dict) else None
             if not isinstance(sample, str) or not sample:
                 raise no_result(reply)
-            return Done(sample)
+            return ResultURL(sample)
         case other:
             raise failed(job, reply, other, _reason(found.details) or found.result, refused=other in _REFUSED)
 

@@ -86,17 +86,17 @@ def arguments(
     for name in left_out:
         del given[name]
     if sized:
-        left_out += _measure(given)
+        left_out += _join_size(given)
     for name, theirs in renamed.items():
         if name in given:
             value = given.pop(name)
             given.setdefault(theirs, value)
     if left_out:
-        warn(call, left_out)
+        warn_left_out(call, left_out)
     return given
 
 
-def _measure(given: dict[str, Any]) -> list[str]:
+def _join_size(given: dict[str, Any]) -> list[str]:
     """Write the size as one field; the names of what could not be said so."""
     sides = {name: given.pop(name) for name in ("width", "height") if name in given}
     if "size" not in given and len(sides) == 2:
@@ -105,12 +105,12 @@ def _measure(given: dict[str, Any]) -> list[str]:
     return list(sides)
 
 
-def warn(call: Call, names: list[str]) -> None:
+def warn_left_out(call: Call, names: list[str]) -> None:
     """Say which arguments do not reach the vendor."""
     warnings.warn(f"{call.provider} takes no {', '.join(names)} for {call.task}: left out", UserWarning, stacklevel=2)
 
 
-def take_form(call: Call) -> None:
+def take_transcript_format(call: Call) -> None:
     """Take out in which form a transcript is wanted, which OpenAI's dialect alone can be asked for.
 
     Raises `InvalidParameterError` where that is a text; for the other forms there is the task's own result, for
@@ -134,7 +134,7 @@ def take_target_size(given: dict[str, Any]) -> None:
             given.setdefault(side, value)
 
 
-def joined(given: dict[str, Any], name: str) -> None:
+def join_texts(given: dict[str, Any], name: str) -> None:
     """Make one text of several, for vendors that take a list of them nowhere."""
     if isinstance(given.get(name), list):
         given[name] = ", ".join(given[name])

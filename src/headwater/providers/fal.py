@@ -22,9 +22,9 @@ from ..protocol.flow import Call, Emit, Flow, OnCancel, Reply, Request, ResumeFl
 from ..responses.decode import decode
 from ..tasks.audio import AutomaticSpeechRecognitionOutput
 from ..tasks.lenient_types import Unneeded
-from .bodies import arguments, joined, model_of, post, take_form, warn
-from .fal_results import RESULTS, UNCHECKED, as_refused, ask, heard, transcript
-from .jobs import Told, audio_url, failed, job_of, path_of, poll, read_state, segment
+from .bodies import arguments, join_texts, model_of, post, take_transcript_format, warn_left_out
+from .fal_results import RESULTS, UNCHECKED, as_content_refusal, ask, read_sound, read_transcript
+from .jobs import ProgressDeduplicator, audio_url, failed, job_of, path_of, poll, read_state, segment
 from .together import image_url
 from .urls import at_model
 
@@ -46,12 +46,12 @@ def heard_url(call: Call) -> Flow[str]:
 def text_to_speech(call: Call) -> Flow[Media]:
     """A text, read out; without a queue."""
     reply = yield from ask(post(at_model(call.base, "/", model_of(call)), arguments(call)))
-    return (yield from heard(reply))
+    return (yield from read_sound(reply))
 
 
 def automatic_speech_recognition(call: Call) -> Flow[AutomaticSpeechRecognitionOutput]:
     """What is said; without a queue."""
-    take_form(call)
+    take_transcript_format(call)
     url = yield from heard_url(call)
     given = arguments(call, dropped=frozenset({"generation_parameters"}))
     del given["audio"]
@@ -59,9 +59,9 @@ def automatic_speech_recognition(call: Call) -> Flow[AutomaticSpeechRecognitionO
     if asked in _LEVELS:
         given.setdefault("chunk_level", _LEVELS[asked])
     elif asked:
-        warn(call, [f"return_timestamps={asked!r}"])
+        warn_left_out(call, [f"return_timestamps={asked!r}"])
     request = post(at_model(call.base, "/", model_of(call)), {"audio_url": url, **given})
-    return transcript((yield from ask(request)))
+    return read_transcript((yield from ask(request)))
 
 
 _JOBS: Final = "requests"
@@ -179,7 +179,7 @@ def _sized(call: Call, given: dict[str, Any]) -> dict[str, Any]:
     if "width" in given and "height" in given:
         size = {"width": given.pop("width"), "height": given.pop("height")}
         if "image_size" in given:
-            warn(call, ["width", "height"])
+            warn_left_out(call, ["width", "height"])
         given.setdefault("image_size", size)
     return given
 
@@ -189,7 +189,7 @@ def _sized(call: Call, given: dict[str, Any]) -> dict[str, Any]:
 
 def _submit(call: Call, body: dict[str, Any], model: str | None = None) -> Flow[Any]:
     """Submit the job, once, and see it through."""
-    joined(body, "negative_prompt")
+    join_texts(body, "negative_prompt")
     if call.adapter is not None:  # fal fetches them itself, and a mirror of the caller's may be out of its reach
         weights = f"{HUB_URL}/{(call.hub_id or '').partition(':')[0]}/resolve/main/{quote(call.adapter)}"
         body.setdefault("loras", [{"path": weights, "scale": 1}])
@@ -236,7 +236,7 @@ def follow(call: Call, job: Job) -> Flow[Any]:
 
 def _watch(job: Job, request: Request) -> Flow[Reply]:
     """Ask until the job is over, and give the last answer."""
-    told, asked = Told(), 0
+    told, asked = ProgressDeduplicator(), 0
     while True:
         reply: Reply = yield Send(request)
         found = read_state(reply, _Status)
@@ -251,7 +251,7 @@ def _watch(job: Job, request: Request) -> Flow[Reply]:
         yield Sleep(min(_SHORTEST * asked, _LONGEST))
 
 
-def _news(found: _Status, told: Told) -> list[JobEvent] | None:
+def _news(found: _Status, told: ProgressDeduplicator) -> list[JobEvent] | None:
     """The events of this answer, None for a state that is not known."""
     lines = [line.message or "" for line in found.logs or ()]
     match found.status:
@@ -271,7 +271,7 @@ def _failure(job: Job, reply: Reply, found: _Status, result: Request) -> Flow[Pr
     try:
         yield Send(msgspec.structs.replace(result, resend=False))
     except ProviderError as refused:
-        if (error := as_refused(refused)) is not refused:
+        if (error := as_content_refusal(refused)) is not refused:
             return error
         said, status = refused.server_message or said, refused.status
     except TransportError:

@@ -27,12 +27,12 @@ from ..tasks.audio import (
 )
 from ..tasks.lenient_types import Unneeded
 from ..tasks.vision import ImageSegmentationOutputElement
-from .jobs import download, no_result, picture, sound
+from .jobs import download, download_image, download_sound, no_result
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-Reading: TypeAlias = Callable[[Job, Reply], Flow[Any]]
+ReadResult: TypeAlias = Callable[[Job, Reply], Flow[Any]]
 
 UNCHECKED: Final = "unchecked"
 """In a job's state: its caller switched the safety checker off."""
@@ -75,18 +75,18 @@ class _Transcript(msgspec.Struct):
     segments: list[_Piece] | None = None
 
 
-def _drawn(job: Job, reply: Reply) -> Flow[Image]:
+def read_image(job: Job, reply: Reply) -> Flow[Image]:
     """The first image. One that the safety checker found unsafe is black, and refused here."""
     found = decode(reply, _Pictures)
     file = found.images[0] if found.images else found.image
     if file is None or not file.url:
         raise no_result(reply)
     if found.has_nsfw_concepts and found.has_nsfw_concepts[0] and UNCHECKED not in job.state:
-        raise _blackened(job, reply)
-    return (yield from picture(file.url))
+        raise nsfw_error(job, reply)
+    return (yield from download_image(file.url))
 
 
-def _blackened(job: Job, reply: Reply) -> ContentRefusedError:
+def nsfw_error(job: Job, reply: Reply) -> ContentRefusedError:
     error = ContentRefusedError(
         f"{job.provider}'s safety checker blackened the image of job {job.id}; some models can be asked without it:"
         " extra_body={'enable_safety_checker': False}"
@@ -96,53 +96,53 @@ def _blackened(job: Job, reply: Reply) -> ContentRefusedError:
     return error
 
 
-def _filmed(job: Job, reply: Reply) -> Flow[Media]:
+def read_video(job: Job, reply: Reply) -> Flow[Media]:
     url = decode(reply, _Video).video.url
     if not url:
         raise no_result(reply)
     return (yield from download(url, "video"))
 
 
-def heard(reply: Reply) -> Flow[Media]:
+def read_sound(reply: Reply) -> Flow[Media]:
     """The sound that an answer names."""
-    return (yield from _sound_of(decode(reply, _Sound), reply))
+    return (yield from _sound(decode(reply, _Sound), reply))
 
 
-def _sound_of(found: _Sound, reply: Reply) -> Flow[Media]:
+def _sound(found: _Sound, reply: Reply) -> Flow[Media]:
     file = found.audio_file or found.audio
     if file is None or not file.url:
         raise no_result(reply)
-    return (yield from sound(file.url))
+    return (yield from download_sound(file.url))
 
 
-def _voiced(job: Job, reply: Reply) -> Flow[list[AudioToAudioOutputElement]]:
+def read_audio(job: Job, reply: Reply) -> Flow[list[AudioToAudioOutputElement]]:
     """One sound, labelled with the words in it where the model says them."""
     found = decode(reply, _Sound)
-    media = yield from _sound_of(found, reply)
+    media = yield from _sound(found, reply)
     return [AudioToAudioOutputElement(label=found.text or "speech", blob=media, content_type=media.mime_type)]
 
 
-def _cut_out(job: Job, reply: Reply) -> Flow[list[ImageSegmentationOutputElement]]:
+def read_mask(job: Job, reply: Reply) -> Flow[list[ImageSegmentationOutputElement]]:
     """One mask, which has neither a label nor a score here."""
-    mask = yield from _drawn(job, reply)
+    mask = yield from read_image(job, reply)
     return [ImageSegmentationOutputElement(label="mask", mask=mask)]
 
 
-RESULTS: Final[Mapping[str, Reading]] = {
-    "audio-to-audio": _voiced,
-    "image-segmentation": _cut_out,
-    "image-text-to-image": _drawn,
-    "image-text-to-video": _filmed,
-    "image-to-image": _drawn,
-    "image-to-video": _filmed,
-    "text-to-audio": lambda job, reply: heard(reply),
-    "text-to-image": _drawn,
-    "text-to-video": _filmed,
+RESULTS: Final[Mapping[str, ReadResult]] = {
+    "audio-to-audio": read_audio,
+    "image-segmentation": read_mask,
+    "image-text-to-image": read_image,
+    "image-text-to-video": read_video,
+    "image-to-image": read_image,
+    "image-to-video": read_video,
+    "text-to-audio": lambda job, reply: read_sound(reply),
+    "text-to-image": read_image,
+    "text-to-video": read_video,
 }
 """By the task's name: how the answer of its job is read."""
 
 
-def transcript(reply: Reply) -> AutomaticSpeechRecognitionOutput:
+def read_transcript(reply: Reply) -> AutomaticSpeechRecognitionOutput:
     """What was said, and when."""
     found = decode(reply, _Transcript)
     text = found.text if found.text is not None else found.output
@@ -159,7 +159,7 @@ def _chunk(piece: _Piece) -> AutomaticSpeechRecognitionOutputChunk:
     return AutomaticSpeechRecognitionOutputChunk(text=piece.text, timestamp=timestamp)
 
 
-def as_refused(refused: ProviderError) -> ProviderError:
+def as_content_refusal(refused: ProviderError) -> ProviderError:
     """The refusal; where one of its details is of the type of a violated policy, as that of the content."""
     value = message.parse(refused.text.encode())
     details = value.get("detail") if isinstance(value, dict) else None
@@ -176,5 +176,5 @@ def ask(request: Request) -> Flow[Reply]:
     try:
         reply: Reply = yield Send(request)
     except ProviderError as refused:
-        raise as_refused(refused) from None
+        raise as_content_refusal(refused) from None
     return reply

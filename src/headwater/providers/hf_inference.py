@@ -18,7 +18,7 @@ from ..protocol.flow import Cached, Call, Flow, Send, TaskFlow
 from ..responses.decode import decode
 from . import openai_chat, openai_embeddings, pipeline, tgi
 from .bodies import get
-from .model_mapping import not_served, serving, without_suffix
+from .model_ids import not_served, serving, without_suffix
 from .openai_chat import ChatDialect
 from .response_format import json_object_value
 from .urls import at_model

@@ -23,7 +23,7 @@ from ..responses import json_decoder, message
 from ..responses.decode import unreadable
 from ..responses.refusal import ERROR_BODY_BYTES, error_alone
 from .bodies import get, post
-from .urls import is_named
+from .urls import is_url
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -38,13 +38,13 @@ _MODERATED: Final = re.compile(r"nsfw|moderat|content.?(filter|policy|violation)
 _SEGMENT: Final = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9._~-]*")
 
 
-class Done(msgspec.Struct, frozen=True):
+class ResultURL(msgspec.Struct, frozen=True):
     """The job has its result: a URL, a data URL or base64."""
 
     url: str
 
 
-State: TypeAlias = Queued | Started | Progress | Done
+State: TypeAlias = Queued | Started | Progress | ResultURL
 
 
 def submit(url: str, body: dict[str, Any]) -> Flow[Reply]:
@@ -94,7 +94,7 @@ def watch(
         except (JobFailedError, ContentRefusedError):
             yield OnCancel(None)
             raise
-        if isinstance(state, Done):
+        if isinstance(state, ResultURL):
             yield OnCancel(None)
             return state.url
         if state != last:
@@ -185,12 +185,12 @@ def path_of(url: str, jobs: str) -> str | None:
 
 def download(url: str, family: Family) -> Flow[Media]:
     """The result that an answer named: downloaded, or read where it is in the answer itself."""
-    if is_named(url):
+    if is_url(url):
         limit = LARGEST_VIDEO if family == "video" else LARGEST
         request = Request(method="GET", url=url, limit=limit)
         media: Media = yield Fetch(request=request, mime_type=_DEFAULTS[family])
     else:
-        media = _inline(url)
+        media = _decode_inline(url)
     check_media(media, family, (f"{family}/", "application/octet-stream"))
     return media
 
@@ -203,11 +203,11 @@ def check_media(media: Media, family: str, kinds: tuple[str, ...]) -> None:
         raise UnexpectedContentError(f"the result is JSON, not {family}")
 
 
-def _inline(text: str) -> Media:
+def _decode_inline(text: str) -> Media:
     return Media(*from_data_url(text)) if text[:5].lower() == "data:" else Media(from_text(text))
 
 
-def picture(url: str) -> Flow[Image]:
+def download_image(url: str) -> Flow[Image]:
     """The same, as a lazy PIL image."""
     return open_image((yield from download(url, "image")))
 
@@ -232,7 +232,7 @@ def audio_url(call: Call, mime_type: str, relabelled: Mapping[str, str], other: 
     return f"data:{relabelled.get(kind.lower(), other or kind)}{rest[len(kind) :]}"
 
 
-def sound(url: str) -> Flow[Media]:
+def download_sound(url: str) -> Flow[Media]:
     """The sound behind a URL, or in a data URL. Raises `UnexpectedContentError` for anything else."""
     if url[:5].lower() == "data:":
         media = Media(*from_data_url(url))
@@ -242,7 +242,7 @@ def sound(url: str) -> Flow[Media]:
     return media
 
 
-class Told:
+class ProgressDeduplicator:
     """What of one job was handed over already. A job that goes back into the queue is told of as queued again."""
 
     def __init__(self) -> None:

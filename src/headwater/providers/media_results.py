@@ -23,14 +23,14 @@ from ..responses.decode import decode
 from ..responses.refusal import EXCERPT_BYTES
 from ..tasks.lenient_types import Needed
 from . import pipeline_results as answers
-from .urls import is_named
+from .urls import is_url
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 else:
     Image = Any
 
-UNASKED: Final = "application/octet-stream"
+UNKNOWN_MIME_TYPE: Final = "application/octet-stream"
 _PATH: Final = re.compile(r"/(?!/)[A-Za-z0-9._~%/-]{1,1000}(\?[!-~]{0,1000})?")
 """A path on the server itself; `//host` is none."""
 
@@ -56,7 +56,7 @@ class _Pictures(msgspec.Struct, frozen=True):
     usage: Any = None
 
 
-class DrawnImage(msgspec.Struct, frozen=True):
+class DecodedImage(msgspec.Struct, frozen=True):
     """An image of an answer, the file that it is, the URL that it came from, and the prompt that the server made of the
     caller's; the last two are None where there is none."""
 
@@ -66,16 +66,17 @@ class DrawnImage(msgspec.Struct, frozen=True):
     revised_prompt: str | None = None
 
 
-class Drawn(msgspec.Struct, frozen=True):
+class DecodedImages(msgspec.Struct, frozen=True):
     """All images of an answer, for whoever asks for several. `created` is in epoch seconds."""
 
-    images: list[DrawnImage]
+    images: list[DecodedImage]
     created: int | None = None
     usage: Any = None
 
 
 def image(call: Call, request: Request) -> Flow[Any]:
-    """An image: the body itself, or the first one that a JSON answer holds or names; `Drawn` where several are wanted.
+    """An image: the body itself, or the first one that a JSON answer holds or names; `DecodedImages` where several
+    are wanted.
 
     Servers behind hf-inference's URL answer with bytes; `{"data": [{"b64_json"}]}` and `{"output": [url]}` are what
     Hugging Face's JavaScript client reads beside them:
@@ -84,19 +85,19 @@ def image(call: Call, request: Request) -> Flow[Any]:
     reply: Reply = yield Send(request)
     if "json" not in reply.content_type and opening(reply.body) != "{":
         whole = answers.image(reply)
-        return whole if call.wanted is None else Drawn([DrawnImage(whole, reply.body)])
+        return whole if call.wanted is None else DecodedImages([DecodedImage(whole, reply.body)])
     sent = decode(reply, _Pictures)
-    found = [item for item in _named(sent) if _place(item)]
+    found = [item for item in _named(sent) if _text_or_url(item)]
     if not found:
         error = DecodeError("the answer is JSON with no image in it")
         error.body = reply.body[:EXCERPT_BYTES]
         raise error
     if call.wanted is None:
-        return open_image((yield from _file(_place(found[0]), reply.url)))
-    images: list[DrawnImage] = []
+        return open_image((yield from _file(_text_or_url(found[0]), reply.url)))
+    images: list[DecodedImage] = []
     for item in found:
-        images += [(yield from _drawn(item, reply.url))]
-    return Drawn(images, int(sent.created) if sent.created else None, sent.usage)
+        images += [(yield from _generated(item, reply.url))]
+    return DecodedImages(images, int(sent.created) if sent.created else None, sent.usage)
 
 
 def _named(sent: _Pictures) -> list[_Named]:
@@ -105,29 +106,29 @@ def _named(sent: _Pictures) -> list[_Named]:
     return sent.data or sent.images or output or ([sent.image] if sent.image else [])
 
 
-def _place(item: _Named) -> str:
+def _text_or_url(item: _Named) -> str:
     """The image itself as text, or its URL; "" where there is none."""
     return item if isinstance(item, str) else item.b64_json or item.url or item.image or ""
 
 
-def _drawn(item: _Named, base: str) -> Flow[DrawnImage]:
-    place = _place(item)
+def _generated(item: _Named, base: str) -> Flow[DecodedImage]:
+    place = _text_or_url(item)
     data = yield from _file(place, base)
     prompt = item.revised_prompt if isinstance(item, _Picture) else None
-    return DrawnImage(open_image(data), data, place if is_named(place) else None, prompt)
+    return DecodedImage(open_image(data), data, place if is_url(place) else None, prompt)
 
 
 def _file(place: str, base: str) -> Flow[bytes]:
     """The file in a text, or behind a URL, which some servers name by its path alone, from their own (`base`)."""
-    if not is_named(place):
+    if not is_url(place):
         try:
             data = from_text(place)
         except DecodeError:
             data = b""
         if not _PATH.fullmatch(place) or sniff(data) is not None:
             return data or from_text(place)
-    url = place if is_named(place) else urljoin(base, place)
-    fetched: Media = yield Fetch(request=Request(method="GET", url=url, limit=LARGEST), mime_type=UNASKED)
+    url = place if is_url(place) else urljoin(base, place)
+    fetched: Media = yield Fetch(request=Request(method="GET", url=url, limit=LARGEST), mime_type=UNKNOWN_MIME_TYPE)
     return fetched
 
 
@@ -135,13 +136,13 @@ def sound(call: Call, request: Request) -> Flow[Media]:
     """A sound; in a stream its bytes are handed over as they arrive, as pieces that know their MIME type."""
     if call.stream:
         streamed: Media = yield Stream(
-            request=request, framing="body", decode=Pieces().decode, fold=Joined, finish="closed", whole=True
+            request=request, framing="body", decode=SoundDecoder().decode, fold=SoundFold, finish="closed", whole=True
         )
         return streamed
     return answers.sound((yield Send(request)))
 
 
-class Pieces:
+class SoundDecoder:
     """Decodes the pieces of one sound: `Media` of the type that the first one and the answer's content type tell."""
 
     def __init__(self) -> None:
@@ -158,7 +159,7 @@ class Pieces:
         return Media(frame.data, self._mime_type)
 
 
-class Joined:
+class SoundFold:
     """The pieces of a body, as the whole."""
 
     def __init__(self) -> None:

@@ -14,8 +14,21 @@ from ..media.media import Media
 from ..protocol.events import Job, Queued
 from ..protocol.flow import Call, Flow, Reply, ResumeFlow, TaskFlow
 from ..responses.decode import decode
-from .bodies import STEPS, arguments, joined, model_of
-from .jobs import Done, State, download, failed, job_of, no_result, poll, read_state, segment, started, submit, watch
+from .bodies import STEPS, arguments, join_texts, model_of
+from .jobs import (
+    ResultURL,
+    State,
+    download,
+    failed,
+    job_of,
+    no_result,
+    poll,
+    read_state,
+    segment,
+    started,
+    submit,
+    watch,
+)
 from .urls import at_model
 
 _QUICK: Final = 10
@@ -47,7 +60,7 @@ class _Result(msgspec.Struct):
 def text_to_video(call: Call) -> Flow[Media]:
     """A video of a text."""
     given = arguments(call, renamed=STEPS)
-    joined(given, "negative_prompt")
+    join_texts(given, "negative_prompt")
     reply = yield from submit(at_model(call.base, "/v3/async/", model_of(call)), given)
     found = decode(reply, _Submission)
     if found.task_id:
@@ -80,7 +93,7 @@ def _read(job: Job, reply: Reply) -> State:
             url = next((video.video_url for video in found.videos or () if video.video_url), None)
             if url is None:
                 raise no_result(reply)
-            return Done(url)
+            return ResultURL(url)
         case _:
             raise failed(job, reply, task.status, task.reason)
 

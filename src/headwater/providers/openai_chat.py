@@ -26,9 +26,9 @@ from ..responses.refusal import EXCERPT_BYTES, error_in_body, error_in_choice, e
 from ..tasks.chat import wire_messages, wire_tool_choice
 from ..tasks.chat_fold import ChatFold
 from ..tasks.chat_types import ChatCompletionOutput, ChatCompletionStreamOutput, kept
-from . import folded
+from . import unrequested_stream
 from .bodies import extra, model_of, parameters, post
-from .response_format import Rewriting
+from .response_format import Rewrite
 
 TaskFlow: TypeAlias = Callable[[Call], Flow[Any]]
 T = TypeVar("T")
@@ -46,7 +46,7 @@ class ChatDialect(msgspec.Struct, frozen=True, kw_only=True):
     (`dropped`), the members of an answer that it refuses as history (`unsent`), and the `system_fingerprint`s of
     servers that may end a whole answer without a finish reason (`unfinished`): everywhere else such an end is a cut."""
 
-    response_format: Rewriting | None = None
+    response_format: Rewrite | None = None
     dropped: frozenset[str] = frozenset()
     unfinished: frozenset[str] = frozenset()
     unsent: frozenset[str] = frozenset()
@@ -64,7 +64,7 @@ def chat(call: Call, url: str, dialect: ChatDialect = PLAIN) -> Flow[ChatComplet
         answer: ChatCompletionOutput = yield Stream(request=request, framing="sse", decode=decode_chunk, fold=fold)
         return answer
     fold = partial(ChatFold, 1, dialect.unfinished)
-    return folded.read((yield Send(request)), whole, decode_chunk, fold, piece=PIECE)
+    return unrequested_stream.read((yield Send(request)), whole, decode_chunk, fold, piece=PIECE)
 
 
 def whole(reply: Reply) -> ChatCompletionOutput:

@@ -23,8 +23,8 @@ from ..responses.decode import decode
 from ..responses.refusal import EXCERPT_BYTES, error_in_choice, error_in_place_of_answer
 from ..tasks.chat_fold import ChatFold
 from ..tasks.chat_types import ChatCompletionOutput
-from ..tasks.cut_text import REPLACEMENT
 from ..tasks.lenient_types import Kept, Needed
+from ..tasks.surrogates import REPLACEMENT
 from ..tasks.text import (
     TextFold,
     TextGenerationOutput,
@@ -33,7 +33,7 @@ from ..tasks.text import (
     TextGenerationStreamOutput,
     TextGenerationStreamOutputStreamDetails,
 )
-from . import folded
+from . import unrequested_stream
 from .bodies import extra, model_of, parameters, post
 from .openai_chat import ERROR, PIECE, check_choices, decode_chunk, framed, odd_event, raise_error
 
@@ -53,14 +53,14 @@ _TGI_ONLY: Final = frozenset(
 )
 
 
-class Usage(msgspec.Struct, frozen=True):
+class CompletionUsage(msgspec.Struct, frozen=True):
     """What a completion cost, in tokens."""
 
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
 
 
-class Choice(msgspec.Struct, frozen=True):
+class CompletionChoice(msgspec.Struct, frozen=True):
     """One text, or a piece of it in a stream."""
 
     text: Needed[str | None] = None
@@ -71,11 +71,11 @@ class Choice(msgspec.Struct, frozen=True):
 class Completion(msgspec.Struct, frozen=True):
     """An answer, or a chunk of one."""
 
-    choices: list[Choice]
-    usage: Usage | None = None
+    choices: list[CompletionChoice]
+    usage: CompletionUsage | None = None
 
 
-Reading: TypeAlias = Callable[[Frame], Completion | End | None]
+DecodeFrame: TypeAlias = Callable[[Frame], Completion | End | None]
 _completion: Final = msgspec.json.Decoder(Completion).decode
 
 
@@ -88,7 +88,9 @@ def complete(call: Call, url: str, unfinished: frozenset[str] = frozenset()) -> 
     if call.stream:
         return (yield from _streamed(call, request, decode_completion, unfinished))
     reader = CompletionStream(decode_completion, details=bool(call.parameters.get("details")), unfinished=unfinished)
-    return folded.read((yield Send(request)), partial(_whole, call), reader.decode, reader.restart, piece=PIECE)
+    return unrequested_stream.read(
+        (yield Send(request)), partial(_whole, call), reader.decode, reader.restart, piece=PIECE
+    )
 
 
 def _whole(call: Call, reply: Reply) -> str | TextGenerationOutput:
@@ -97,7 +99,7 @@ def _whole(call: Call, reply: Reply) -> str | TextGenerationOutput:
         raise error
     if not answer.choices or answer.choices[0].text is None:
         raise _without_text(reply.body)
-    first, usage = answer.choices[0], answer.usage or Usage()
+    first, usage = answer.choices[0], answer.usage or CompletionUsage()
     return _result(call, first.text or "", first.finish_reason, first.seed, usage.completion_tokens, reply.body)
 
 
@@ -110,7 +112,9 @@ def complete_as_chat(call: Call, url: str) -> Flow[str | TextGenerationOutput]:
     if call.stream:
         return (yield from _streamed(call, request, decode_chat_chunk))
     reader = CompletionStream(decode_chat_chunk, details=bool(call.parameters.get("details")))
-    return folded.read((yield Send(request)), partial(_chat_whole, call), reader.decode, reader.restart, piece=PIECE)
+    return unrequested_stream.read(
+        (yield Send(request)), partial(_chat_whole, call), reader.decode, reader.restart, piece=PIECE
+    )
 
 
 def _chat_whole(call: Call, reply: Reply) -> str | TextGenerationOutput:
@@ -154,7 +158,7 @@ def _without_text(body: bytes) -> DecodeError:
 
 
 def _streamed(
-    call: Call, request: Request, read: Reading, unfinished: frozenset[str] = frozenset()
+    call: Call, request: Request, read: DecodeFrame, unfinished: frozenset[str] = frozenset()
 ) -> Flow[str | TextGenerationOutput]:
     reader = CompletionStream(read, details=bool(call.parameters.get("details")), unfinished=unfinished)
     answer: str | TextGenerationOutput = yield Stream(
@@ -166,7 +170,7 @@ def _streamed(
 class CompletionStream:
     """One stream's reader, which makes its fold: the usage often comes in a chunk of its own, which is no event."""
 
-    def __init__(self, read: Reading, *, details: bool, unfinished: frozenset[str] = frozenset()) -> None:
+    def __init__(self, read: DecodeFrame, *, details: bool, unfinished: frozenset[str] = frozenset()) -> None:
         self._read = read
         self._empty = partial(TextFold, details, unfinished)
         self._fold = self._empty()
@@ -181,7 +185,7 @@ class CompletionStream:
         chunk = self._read(frame)
         if chunk is None or isinstance(chunk, End):
             return chunk
-        usage = chunk.usage or Usage()
+        usage = chunk.usage or CompletionUsage()
         self._fold.count(usage.completion_tokens)
         return _event(chunk.choices[0], usage, frame.data) if chunk.choices else None
 
@@ -211,8 +215,12 @@ def decode_chat_chunk(frame: Frame) -> Completion | End | None:
     if any(choice.delta.content is None or choice.finish_reason for choice in chunk.choices):
         ChatFold().add(chunk)  # which puts what is in unusual places where it belongs
     used = chunk.usage
-    usage = Usage(prompt_tokens=used.prompt_tokens, completion_tokens=used.completion_tokens) if used else None
-    choices = [Choice(text=choice.delta.content, finish_reason=choice.finish_reason) for choice in chunk.choices[:1]]
+    usage = (
+        CompletionUsage(prompt_tokens=used.prompt_tokens, completion_tokens=used.completion_tokens) if used else None
+    )
+    choices = [
+        CompletionChoice(text=choice.delta.content, finish_reason=choice.finish_reason) for choice in chunk.choices[:1]
+    ]
     return Completion(choices=choices, usage=usage)
 
 
@@ -223,7 +231,7 @@ def _text_in(sent: dict[str, Any]) -> Any:
     return choice.get("text") or (delta.get("content") if isinstance(delta, dict) else None)
 
 
-def _event(choice: Choice, usage: Usage, data: bytes) -> TextGenerationStreamOutput | None:
+def _event(choice: CompletionChoice, usage: CompletionUsage, data: bytes) -> TextGenerationStreamOutput | None:
     text, finish = choice.text or "", choice.finish_reason
     if not text and not finish:
         return None

@@ -24,7 +24,7 @@ from ..responses.message import is_html
 from ..responses.refusal import EXCERPT_BYTES, error_in_body, error_in_place_of_answer
 from ..tasks.audio import AutomaticSpeechRecognitionOutput, AutomaticSpeechRecognitionOutputChunk
 from ..tasks.lenient_types import Needed, Unneeded
-from .bodies import arguments, model_of, names_model, warn
+from .bodies import arguments, model_of, names_model, warn_left_out
 
 TEXTS: Final = frozenset({"text", "srt", "vtt"})
 """The forms of an answer that are no JSON."""
@@ -267,13 +267,13 @@ def _fields(call: Call, dialect: TranscriptionDialect) -> dict[str, Any]:
     if "temperature" in generation:
         given.setdefault("temperature", generation.pop("temperature"))
     if generation:
-        warn(call, sorted(generation))
+        warn_left_out(call, sorted(generation))
     timestamps = given.pop("return_timestamps", False)
     if timestamps:
         given.setdefault("response_format", "verbose_json")
         given.setdefault(_GRANULARITIES, ["segment"] if timestamps is True else ["word"])
     if timestamps == "char":
-        warn(call, ["return_timestamps='char' (the words' are asked for)"])
+        warn_left_out(call, ["return_timestamps='char' (the words' are asked for)"])
     if call.stream and dialect.streams and given.get("response_format") not in _NEVER_STREAMED:
         given["stream"] = True
     return given

@@ -21,11 +21,11 @@ import msgspec
 from ..media.images import LARGEST
 from ..protocol.flow import MIB, Call, Flow, Load, Loaded, Request, TaskFlow, TaskFlowAtURL
 from . import media_results
-from .bodies import parameters, post, take_form
+from .bodies import parameters, post, take_transcript_format
 from .urls import at_model
 
-Arranging: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
-Answering: TypeAlias = Callable[[Call, Request], Flow[Any]]
+Arrange: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
+ReadAnswer: TypeAlias = Callable[[Call, Request], Flow[Any]]
 
 ALONE: Final = ""
 """The place of an input that is no member of an object, but `inputs` itself."""
@@ -44,9 +44,9 @@ class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
 
     inputs: Mapping[str, str]
     file: str | None = None
-    arrange: Arranging = dict
+    arrange: Arrange = dict
     accept: str = JSON
-    answer: Answering = media_results.whole
+    answer: ReadAnswer = media_results.whole
     limit: int = 64 * MIB
     route: str = ""
 
@@ -152,7 +152,7 @@ def _run(call: Call, url: str, pipeline: Pipeline) -> Flow[Any]:
 
 def _request(call: Call, url: str, pipeline: Pipeline) -> Flow[Request]:
     if call.task == "automatic-speech-recognition":
-        take_form(call)
+        take_transcript_format(call)
     given = parameters(call)
     inputs = {place: given.pop(name) for place, name in pipeline.inputs.items() if name in given}
     sent = {**pipeline.arrange(given), **call.extra}
@@ -164,7 +164,7 @@ def _request(call: Call, url: str, pipeline: Pipeline) -> Flow[Request]:
         inputs[pipeline.file] = loaded.data  # bytes become base64 in JSON
     body: dict[str, Any] = {"inputs": inputs.get(ALONE, inputs)} if inputs else {}
     request = post(url, {**body, "parameters": sent})
-    return _asking(request, pipeline)
+    return _accepting(request, pipeline)
 
 
 def _raw(url: str, loaded: Loaded, pipeline: Pipeline) -> Request:
@@ -172,10 +172,10 @@ def _raw(url: str, loaded: Loaded, pipeline: Pipeline) -> Request:
     if pipeline.inputs[ALONE] == "audio":
         kind = _HEARD_AS.get(kind, kind)
     body = loaded if loaded.is_stored else loaded.data
-    return _asking(Request(method="POST", url=url, headers={"content-type": kind}, body=body), pipeline)
+    return _accepting(Request(method="POST", url=url, headers={"content-type": kind}, body=body), pipeline)
 
 
-def _asking(request: Request, pipeline: Pipeline) -> Request:
+def _accepting(request: Request, pipeline: Pipeline) -> Request:
     headers = {**request.headers, "accept": pipeline.accept}
     return msgspec.structs.replace(request, headers=headers, limit=pipeline.limit)
 

@@ -37,7 +37,7 @@ from . import (
     zai,
 )
 from .bodies import STEPS
-from .model_mapping import mapped
+from .model_ids import mapped
 from .openai_chat import ChatDialect
 from .openai_images import ImageDialect
 from .openai_speech import GENERATION, SpeechDialect

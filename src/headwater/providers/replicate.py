@@ -20,8 +20,8 @@ from ..protocol.events import Job, JobEvent, Submitted
 from ..protocol.flow import Call, Emit, Flow, OnCancel, Reply, Request, ResumeFlow, Send, Sleep, TaskFlow
 from ..responses.decode import unreadable
 from ..tasks.lenient_types import Unneeded
-from .bodies import arguments, joined, model_of, post, take_form, take_target_size
-from .jobs import Told, audio_url, failed, job_of, path_of, poll, read_state, segment
+from .bodies import arguments, join_texts, model_of, post, take_target_size, take_transcript_format
+from .jobs import ProgressDeduplicator, audio_url, failed, job_of, path_of, poll, read_state, segment
 from .replicate_results import RESULTS, is_whole
 from .together import image_url
 from .urls import at_model
@@ -88,7 +88,7 @@ def image_to_image(call: Call) -> Flow[Any]:
 
 def automatic_speech_recognition(call: Call) -> Flow[Any]:
     """What is said in a sound."""
-    take_form(call)
+    take_transcript_format(call)
     url = yield from audio_url(call, "audio/wav", {})
     return (yield from _predict(call, {**arguments(call), "audio": url}))
 
@@ -97,7 +97,7 @@ def _given(call: Call) -> dict[str, Any]:
     """The inputs; sizes as width and height, which are the models' names, and one text of each."""
     given = arguments(call)
     take_target_size(given)
-    joined(given, "negative_prompt")
+    join_texts(given, "negative_prompt")
     return given
 
 
@@ -147,7 +147,7 @@ def _see_through(call: Call, job: Job, reply: Reply | None) -> Flow[Any]:
     request = poll(call.base + (path_of(job.state.get("path", ""), _JOBS) or own))
     yield OnCancel(Request(method="POST", url=f"{call.base}{own}/cancel"))
     yield Emit(Submitted(job))
-    told = Told()
+    told = ProgressDeduplicator()
     answer: Reply = (yield Send(request)) if reply is None else reply
     while True:
         found = read_state(answer, _Prediction)
@@ -163,7 +163,7 @@ def _see_through(call: Call, job: Job, reply: Reply | None) -> Flow[Any]:
     return (yield from RESULTS[job.task](answer, found.output))
 
 
-def _news(job: Job, reply: Reply, found: _Prediction, told: Told) -> list[JobEvent]:
+def _news(job: Job, reply: Reply, found: _Prediction, told: ProgressDeduplicator) -> list[JobEvent]:
     """The events of this answer. Raises the error of a prediction that ended, or is in a state that is not known."""
     match found.status:
         case "starting":

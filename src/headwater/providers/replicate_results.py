@@ -14,13 +14,13 @@ from ..protocol.events import Job
 from ..protocol.flow import Fetch, Flow, Reply, Request
 from ..responses.json_decoder import convert
 from ..tasks.audio import AutomaticSpeechRecognitionOutput, AutomaticSpeechRecognitionOutputChunk
-from .jobs import download, no_result, picture, sound
-from .urls import is_named
+from .jobs import download, download_image, download_sound, no_result
+from .urls import is_url
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-Reading: TypeAlias = Callable[[Reply, Any], Flow[Any]]
+ReadResult: TypeAlias = Callable[[Reply, Any], Flow[Any]]
 
 _HEAR: Final = "automatic-speech-recognition"
 _TEXTS: Final = ("translation", "transcription", "text")
@@ -35,7 +35,7 @@ def is_whole(job: Job, output: Any) -> bool:
     return bool(output) and not may_grow
 
 
-def _first(output: Any, reply: Reply) -> str:
+def _first_file(output: Any, reply: Reply) -> str:
     """The first URL: of the output itself, of a list, or of an object."""
     found = output
     while isinstance(found, list | dict) and found:
@@ -47,22 +47,22 @@ def _first(output: Any, reply: Reply) -> str:
 
 
 def _may_be_file(item: Any) -> bool:
-    return isinstance(item, list | dict) or (isinstance(item, str) and (is_named(item) or item[:5].lower() == "data:"))
+    return isinstance(item, list | dict) or (isinstance(item, str) and (is_url(item) or item[:5].lower() == "data:"))
 
 
-def _drawn(reply: Reply, output: Any) -> Flow[Image]:
-    return (yield from picture(_first(output, reply)))
+def read_image(reply: Reply, output: Any) -> Flow[Image]:
+    return (yield from download_image(_first_file(output, reply)))
 
 
-def _filmed(reply: Reply, output: Any) -> Flow[Media]:
-    return (yield from download(_first(output, reply), "video"))
+def read_video(reply: Reply, output: Any) -> Flow[Media]:
+    return (yield from download(_first_file(output, reply), "video"))
 
 
-def _spoken(reply: Reply, output: Any) -> Flow[Media]:
-    return (yield from sound(_first(output, reply)))
+def read_sound(reply: Reply, output: Any) -> Flow[Media]:
+    return (yield from download_sound(_first_file(output, reply)))
 
 
-def _heard(reply: Reply, output: Any) -> Flow[AutomaticSpeechRecognitionOutput]:
+def read_transcript(reply: Reply, output: Any) -> Flow[AutomaticSpeechRecognitionOutput]:
     """A text, the pieces of one, or an object with one in it or in a file that it names."""
     given = output if isinstance(output, dict) else {"text": output}
     text = _text(given)
@@ -95,11 +95,11 @@ def _chunk(piece: Mapping[str, Any]) -> AutomaticSpeechRecognitionOutputChunk:
     return convert(given, AutomaticSpeechRecognitionOutputChunk)
 
 
-RESULTS: Final[Mapping[str, Reading]] = {
-    _HEAR: _heard,
-    "image-to-image": _drawn,
-    "text-to-image": _drawn,
-    "text-to-speech": _spoken,
-    "text-to-video": _filmed,
+RESULTS: Final[Mapping[str, ReadResult]] = {
+    _HEAR: read_transcript,
+    "image-to-image": read_image,
+    "text-to-image": read_image,
+    "text-to-speech": read_sound,
+    "text-to-video": read_video,
 }
 """By the task's name: how a prediction's output is read."""

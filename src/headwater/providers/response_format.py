@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-Rewriting: TypeAlias = Callable[[dict[str, Any]], None]
+Rewrite: TypeAlias = Callable[[dict[str, Any]], None]
 
 
 def _json_schema(body: dict[str, Any]) -> dict[str, Any] | None:
@@ -25,7 +25,7 @@ def _json_schema(body: dict[str, Any]) -> dict[str, Any] | None:
     return part if isinstance(part, dict) else None
 
 
-def _as(kind: str, name: str) -> Rewriting:
+def _as(kind: str, name: str) -> Rewrite:
     def rewrite(body: dict[str, Any]) -> None:
         part = _json_schema(body)
         if part is not None and part.get("schema") is not None:

@@ -21,7 +21,7 @@ from ..protocol.framing import Frame
 from ..protocol.json_text import UNREADABLE, has_halves, is_list, loads
 from ..responses.decode import decode
 from ..tasks.text import TextFold, TextGenerationOutput, TextGenerationStreamOutput
-from . import folded
+from . import unrequested_stream
 from .bodies import parameters, post
 from .openai_chat import ERROR, odd_event, raise_error
 
@@ -63,7 +63,7 @@ def _tgi(call: Call, url: str, prompt: str, given: dict[str, Any]) -> Flow[str |
         )
         return streamed
     whole = partial(_first, details=details)
-    return folded.read((yield Send(request)), whole, decode_event, fold, piece=b'"token"')
+    return unrequested_stream.read((yield Send(request)), whole, decode_event, fold, piece=b'"token"')
 
 
 def _first(reply: Any, details: bool) -> str | TextGenerationOutput:

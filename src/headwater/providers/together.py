@@ -17,9 +17,9 @@ from ..protocol.flow import Call, Flow, Load, Loaded, Reply, ResumeFlow, TaskFlo
 from ..responses.decode import decode
 from ..tasks.lenient_types import Unneeded
 from . import media_results
-from .bodies import STEPS, arguments, joined, model_of, post, take_target_size
+from .bodies import STEPS, arguments, join_texts, model_of, post, take_target_size
 from .jobs import (
-    Done,
+    ResultURL,
     State,
     download,
     every,
@@ -93,7 +93,7 @@ def image_to_video(call: Call) -> Flow[Media]:
 def _fields(call: Call) -> dict[str, Any]:
     given = arguments(call, renamed=STEPS, dropped=_NOT_TAKEN)
     take_target_size(given)
-    joined(given, "negative_prompt")
+    join_texts(given, "negative_prompt")
     return given
 
 
@@ -119,7 +119,7 @@ def _read(job: Job, reply: Reply) -> State:
         case "completed":
             if found.outputs is None or not found.outputs.video_url:
                 raise no_result(reply)
-            return Done(found.outputs.video_url)
+            return ResultURL(found.outputs.video_url)
         case other:
             raise failed(job, reply, other, found.error)
 

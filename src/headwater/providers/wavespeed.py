@@ -17,16 +17,16 @@ from ..responses.decode import decode
 from ..tasks.lenient_types import Unneeded
 from .bodies import arguments, model_of
 from .jobs import (
-    Done,
     Family,
+    ResultURL,
     State,
     download,
+    download_image,
     every,
     failed,
     job_of,
     no_result,
     path_of,
-    picture,
     poll,
     read_state,
     segment,
@@ -113,7 +113,7 @@ def follow(call: Call, job: Job) -> Flow[Any]:
     pause = every(_PAUSES[family])
     url = yield from watch(job, poll(call.base + path), _read, pause=pause, first=_FIRST, cancel=cancel)
     if family == "image":
-        return (yield from picture(url))
+        return (yield from download_image(url))
     media: Media = yield from download(url, "video")
     return media
 
@@ -129,7 +129,7 @@ def _read(job: Job, reply: Reply) -> State:
         case "completed":
             if not found.outputs:
                 raise no_result(reply)
-            return Done(found.outputs[0])
+            return ResultURL(found.outputs[0])
         case other:
             said = found.error or (answer.message if answer.code != 200 else None)
             raise failed(job, reply, other or str(answer.code), said)

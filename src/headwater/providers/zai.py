@@ -17,13 +17,13 @@ from ..tasks.lenient_types import Unneeded
 from ..tasks.vision import ImageToTextOutput
 from .bodies import arguments, model_of, post
 from .jobs import (
-    Done,
+    ResultURL,
     State,
+    download_image,
     every,
     failed,
     job_of,
     no_result,
-    picture,
     poll,
     read_state,
     segment,
@@ -74,7 +74,7 @@ def follow(call: Call, job: Job) -> Flow[Image]:
     """The job's image, once there is one."""
     request = poll(f"{call.base}{PREFIX}/async-result/{segment(job.id)}")
     url = yield from watch(job, request, _read, pause=every(_PAUSE))
-    return (yield from picture(url))
+    return (yield from download_image(url))
 
 
 def _read(job: Job, reply: Reply) -> State:
@@ -86,7 +86,7 @@ def _read(job: Job, reply: Reply) -> State:
             url = next((image.url for image in found.image_result or () if image.url), None)
             if url is None:
                 raise no_result(reply)
-            return Done(url)
+            return ResultURL(url)
         case other:
             raise failed(job, reply, other, found.error or found.message)
 

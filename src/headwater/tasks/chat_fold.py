@@ -1,7 +1,7 @@
 """Folds the chunks of a streamed chat into the answer that the plain call returns.
 
 Linear in the number of chunks: pieces are kept in lists and joined when the result is asked for. Nothing here waits or
-refuses a chunk. What a piece says beside its fields is gathered as `gathered` says, and which pieces are one tool
+refuses a chunk. What a piece says beside its fields is gathered as `member_fold` says, and which pieces are one tool
 call's is told by `tool_call_fold`.
 
 A choice is known by its index; where one was asked for, an index that goes up with every chunk counts tokens. What a
@@ -36,8 +36,8 @@ from .chat_types import (
     ChatCompletionStreamOutputFunction,
     usage_beside,
 )
-from .cut_text import CutText, healed_all
-from .gathered import Gathered
+from .member_fold import MemberFold
+from .surrogates import TextPieces, repair_all_surrogates
 from .tool_call_fold import ToolCalls
 
 T = TypeVar("T")
@@ -83,19 +83,19 @@ class _Choice:
         self._around = 0  # the length of a chunk with nothing but text, without that
         self.finish_reason: str | None = None
         self._role: str | None = None
-        self._content = CutText()
+        self._content = TextPieces()
         self._append = self._content.pieces.append
-        self._reasoning: CutText | None = None  # as rare as what follows: not made for every stream
-        self._refusal: CutText | None = None
+        self._reasoning: TextPieces | None = None  # as rare as what follows: not made for every stream
+        self._refusal: TextPieces | None = None
         self._spelled = False  # whether some of it was called `reasoning_content`,
         self._mirrored = True  # and none of it `reasoning`
         self._tool_call_id: str | None = None
         self._tool_calls: ToolCalls | None = None
         self._function: ToolCalls | None = None
         self._logprobs: list[ChatCompletionOutputLogprobs] | None = None
-        self._further: Gathered | None = None
-        self._beside: Gathered | None = None
-        self._parts: Gathered | None = None
+        self._further: MemberFold | None = None
+        self._beside: MemberFold | None = None
+        self._parts: MemberFold | None = None
 
     def add_text(self, event: ChatCompletionStreamOutput) -> bool:
         """Take a chunk that has nothing but text for this choice, as nearly all do; False for any other."""
@@ -166,7 +166,7 @@ class _Choice:
         elif isinstance(sent.get("text"), str) and not given:
             shown.delta.content = self._content.take(sent["text"])
         if isinstance(given.get("content"), list):
-            self._parts = self._parts or Gathered(pieces=True)
+            self._parts = self._parts or MemberFold(pieces=True)
             self._parts.add({"content": given["content"]})
         more = {
             name: value
@@ -174,14 +174,14 @@ class _Choice:
             if name not in ChatCompletionStreamOutputDelta.__struct_fields__
         }
         if more:
-            shown.delta.hold(healed_all(more))
+            shown.delta.hold(repair_all_surrogates(more))
         return self._keep(given, sent)
 
     def _take_texts(self, delta: ChatCompletionStreamOutputDelta, shown: ChatCompletionStreamOutputDelta) -> None:
         if delta.content is not None:
             shown.content = self._content.take(delta.content)
         if delta.reasoning is not None:
-            self._reasoning = self._reasoning or CutText()
+            self._reasoning = self._reasoning or TextPieces()
             if delta.reasoning_content:
                 self._spelled = True
             self._mirrored = self._mirrored and delta.reasoning is delta.reasoning_content
@@ -189,7 +189,7 @@ class _Choice:
             if delta.reasoning_content is not None:
                 shown.reasoning_content = shown.reasoning
         if delta.refusal is not None:
-            self._refusal = self._refusal or CutText()
+            self._refusal = self._refusal or TextPieces()
             shown.refusal = self._refusal.take(delta.refusal)
 
     def _take_function(self, sent: dict[str, Any]) -> None:
@@ -208,16 +208,16 @@ class _Choice:
         if message.content:
             shown.content = self._content.follow(message.content)
         if isinstance(sent.get("content"), list):
-            self._parts = Gathered(pieces=True)
+            self._parts = MemberFold(pieces=True)
             self._parts.add({"content": sent["content"]})
         if message.reasoning:
-            self._reasoning = self._reasoning or CutText()
+            self._reasoning = self._reasoning or TextPieces()
             shown.reasoning = self._reasoning.follow(message.reasoning)
             if message.reasoning_content:
                 self._spelled, shown.reasoning_content = True, shown.reasoning
             self._mirrored = self._mirrored and message.reasoning is message.reasoning_content
         if message.refusal:
-            self._refusal = self._refusal or CutText()
+            self._refusal = self._refusal or TextPieces()
             shown.refusal = self._refusal.follow(message.refusal)
         self._role = message.role
         self._tool_call_id = message.tool_call_id or self._tool_call_id
@@ -231,7 +231,7 @@ class _Choice:
             self._take_function(sent["function_call"])
         further = {name: value for name, value in sent.items() if name not in _OF_DELTA and value}
         if further:
-            self._further = Gathered(pieces=True)
+            self._further = MemberFold(pieces=True)
             self._further.add(further)
 
     def _keep(self, given: dict[str, Any], sent: dict[str, Any]) -> bool:
@@ -240,10 +240,10 @@ class _Choice:
         beside = {name: value for name, value in sent.items() if name not in _OF_CHOICE and name not in _OF_ONE_CHUNK}
         fresh = False
         if further:
-            self._further = self._further or Gathered(pieces=True)
+            self._further = self._further or MemberFold(pieces=True)
             fresh = self._further.add(further)
         if beside:
-            self._beside = self._beside or Gathered(pieces=True)
+            self._beside = self._beside or MemberFold(pieces=True)
             fresh |= self._beside.add(beside)
         return fresh
 
@@ -329,7 +329,7 @@ class ChatFold:
         self._fingerprint: str | None = None
         self._tier: str | None = None
         self._usage: ChatCompletionOutputUsage | None = None
-        self._further: Gathered | None = None
+        self._further: MemberFold | None = None
         self._plain: _Choice | None = None  # the only choice so far, once the stream has said what it is
 
     def add(self, event: ChatCompletionStreamOutput) -> None:
@@ -384,7 +384,7 @@ class ChatFold:
         further = {name: value for name, value in sent.items() if name not in _OF_CHUNK and name not in _OF_ONE_CHUNK}
         if not further:
             return False
-        self._further = self._further or Gathered(pieces=False)
+        self._further = self._further or MemberFold(pieces=False)
         return self._further.add(further)
 
     def _learns(self, only: _Choice, event: ChatCompletionStreamOutput, parts: list[Any]) -> bool:

@@ -14,7 +14,18 @@ from typing import Any
 import msgspec
 
 from ..responses.json_decoder import convert
-from .lenient_types import Identifier, Kept, Listed, Needed, Nullable, Part, Parts, Unneeded, text_of, thoughts_of
+from .lenient_types import (
+    ContentPart,
+    ContentParts,
+    Identifier,
+    Kept,
+    Listed,
+    Needed,
+    Nullable,
+    Unneeded,
+    text_of,
+    thoughts_of,
+)
 from .output import OpenOutput, Output
 
 
@@ -99,7 +110,7 @@ class ChatCompletionOutputMessage(OpenOutput):
     """
 
     role: Nullable[str] = "assistant"
-    content: Parts = None
+    content: ContentParts = None
     reasoning: str | None = None
     reasoning_content: str | None = None
     refusal: str | None = None
@@ -146,7 +157,7 @@ class ChatCompletionOutputMessage(OpenOutput):
         if not isinstance(parts, list):
             return None
         try:
-            read = msgspec.convert(parts, list[Part | str])
+            read = msgspec.convert(parts, list[ContentPart | str])
         except msgspec.ValidationError:
             return None
         return parts if (text_of(read), thoughts_of(read)) == (self.content, self.reasoning) else None
@@ -268,7 +279,7 @@ class ChatCompletionStreamOutputDelta(OpenOutput):
     `reasoning_details`, is there under its name: `delta["function_call"]`."""
 
     role: str | None = None
-    content: Parts = None
+    content: ContentParts = None
     reasoning: str | None = None
     reasoning_content: str | None = None
     refusal: str | None = None

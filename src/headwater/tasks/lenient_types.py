@@ -19,7 +19,7 @@ NOT_SAID: Final[Any] = None
 """The default of a member that results have, and that a server may leave out or write in a way of its own."""
 
 
-class Part(msgspec.Struct):
+class ContentPart(msgspec.Struct):
     """A part of a content: a text, or what was thought, in parts of its own.
 
     https://docs.mistral.ai/capabilities/reasoning/
@@ -27,7 +27,7 @@ class Part(msgspec.Struct):
 
     type: str | None = "text"
     text: Needed[str | None] = None
-    thinking: list[Part] | str | None = None
+    thinking: list[ContentPart] | str | None = None
 
 
 Needed = Annotated[T, NEEDED]
@@ -41,12 +41,12 @@ if TYPE_CHECKING:
     Nullable = Annotated[T, "or null"]
     Listed = Annotated[list[T] | None, "or its only item"]
     Identifier: TypeAlias = Annotated[str, "or a number, or null"]
-    Parts: TypeAlias = Annotated[str | None, "or a list of parts and texts, or an object"]
+    ContentParts: TypeAlias = Annotated[str | None, "or a list of parts and texts, or an object"]
 else:
     Nullable = Optional
     Listed = list[T] | T | None
     Identifier = str | int | None
-    Parts = Needed[str | list[Part | str] | dict[str, Any] | None]
+    ContentParts = Needed[str | list[ContentPart | str] | dict[str, Any] | None]
 
 
 def text_of(content: Any) -> str | None:
@@ -55,7 +55,7 @@ def text_of(content: Any) -> str | None:
     Of parts it is the text in them, of an object with a text that text. Anything else is JSON, as a server gives it
     that has read the model's JSON already.
     """
-    if isinstance(content, list) and all(isinstance(part, Part | str) for part in content):
+    if isinstance(content, list) and all(isinstance(part, ContentPart | str) for part in content):
         texts = [part if isinstance(part, str) else part.text for part in content if _is_text(part)]
         return "".join(text for text in texts if text is not None) if texts else None
     if not content:
@@ -64,12 +64,12 @@ def text_of(content: Any) -> str | None:
     return found if isinstance(found, str) else dumps(content).decode()
 
 
-def _is_text(part: Part | str) -> bool:
+def _is_text(part: ContentPart | str) -> bool:
     return isinstance(part, str) or (part.text is not None and (part.type or "text").endswith("text"))
 
 
 def thoughts_of(content: Any) -> str | None:
     """What a reasoning model's parts say that it thought."""
     parts = content if isinstance(content, list) else []
-    found = [part.thinking for part in parts if isinstance(part, Part) and part.thinking]
+    found = [part.thinking for part in parts if isinstance(part, ContentPart) and part.thinking]
     return "".join(text_of(t) or "" if isinstance(t, list) else t for t in found) if found else None

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, Unpack
 import msgspec
 from msgspec import Meta
 
-from .cut_text import REPLACEMENT, CutText
 from .declaration import CallOptions, task
 from .lenient_types import Kept, Nullable, Unneeded
 from .output import Output
+from .surrogates import REPLACEMENT, TextPieces
 
 
 class TextGenerationOutputPrefillToken(Output):
@@ -129,7 +129,7 @@ class TextFold:
         self._text: str | None = None
         self._end: TextGenerationStreamOutputStreamDetails | None = None
         self._generated: int | None = None
-        self._cut = CutText()
+        self._cut = TextPieces()
 
     def add(self, event: TextGenerationStreamOutput) -> None:
         """Take the next token."""

@@ -29,8 +29,8 @@ from .chat_types import (
     ChatCompletionOutputToolCall,
     ChatCompletionStreamOutputDeltaToolCall,
 )
-from .cut_text import CutText
-from .gathered import Gathered
+from .member_fold import MemberFold
+from .surrogates import TextPieces
 
 _READ: Final = frozenset({"index", "id", "type", "function"})
 _READ_OF_FUNCTION: Final = frozenset({"name", "arguments"})
@@ -101,11 +101,11 @@ class _ToolCall:
         self.index, self.number = index, number
         self.place = number if index is None else index
         self.id = self.type = ""
-        self.name = CutText()
+        self.name = TextPieces()
         self.after: _ToolCall | None = None
         self.chunk = 0
-        self.further: Gathered | None = None
-        self._text, self._end, self.begun = CutText(), "", False
+        self.further: MemberFold | None = None
+        self._text, self._end, self.begun = TextPieces(), "", False
         self._object: Any = None
         self._tries = 0
 
@@ -127,7 +127,7 @@ class _ToolCall:
         """Take members that no field holds."""
         if not further:
             return
-        self.further = self.further or Gathered(pieces=True)
+        self.further = self.further or MemberFold(pieces=True)
         custom = further.get("custom")
         if isinstance(custom, dict) and custom.get("name") and custom == self.further.result().get("custom"):
             further = {name: value for name, value in further.items() if name != "custom"}  # it is told once more
@@ -135,7 +135,7 @@ class _ToolCall:
 
     def restart(self) -> None:
         """Forget the arguments: others take their place."""
-        self._text, self._end, self.begun, self._object = CutText(), "", False, None
+        self._text, self._end, self.begun, self._object = TextPieces(), "", False, None
 
     def value(self) -> Any:
         """The arguments where they are whole, else `UNSET`; looked for as often as an honest stream needs it."""

@@ -19,7 +19,7 @@ from headwater.media.media import Media
 from headwater.protocol.flow import END, Cached, Call, Fetch, Flow, Load, Loaded, Reply, Request, Send, Stream
 from headwater.protocol.framing import SSEFraming
 from headwater.providers import PROVIDERS, flow_for
-from headwater.providers import model_mapping as mapping
+from headwater.providers import model_ids as mapping
 from headwater.providers import pipeline_results as answers
 from headwater.responses.refusal import error_from_response
 from support.recordings.exchange import CHAT, PIPELINES, TEXT, VECTORS, Exchange, Recognised

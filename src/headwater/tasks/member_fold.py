@@ -16,7 +16,7 @@ from __future__ import annotations
 import binascii
 from typing import Any, Final
 
-from .cut_text import CutText, healed_all
+from .surrogates import TextPieces, repair_all_surrogates
 
 TEXTS: Final = frozenset(
     {
@@ -38,7 +38,7 @@ THOUGHTS: Final = frozenset({"output_text", "reasoning", "redacted_thinking", "t
 """The types, up to their first dot, of objects whose texts come in pieces."""
 
 
-class Gathered:
+class MemberFold:
     """An object so far. `pieces`: whether what comes is a delta's, not a chunk's."""
 
     __slots__ = ("_members", "_pieces")
@@ -61,18 +61,18 @@ class Gathered:
         known: Any = self._members.get(name)
         kind: Any
         if isinstance(value, dict):
-            kind = Gathered
+            kind = MemberFold
         elif isinstance(value, list) and self._pieces:
-            kind = _Items
+            kind = _ListFold
         elif isinstance(value, str) and self._pieces and name in TEXTS:
-            kind = CutText
+            kind = TextPieces
         else:
             self._members[name] = value
             return bool(known != value)
         new = type(known) is not kind
         if new:
-            known = self._members[name] = Gathered(self._pieces) if kind is Gathered else kind()
-        return bool(known.take(value) if kind is CutText else known.add(value)) or new
+            known = self._members[name] = MemberFold(self._pieces) if kind is MemberFold else kind()
+        return bool(known.take(value) if kind is TextPieces else known.add(value)) or new
 
     def get(self, name: str) -> Any:
         """What a member that is no object, list or text in pieces has been said to be."""
@@ -83,14 +83,14 @@ class Gathered:
         return {name: _plain(value) for name, value in self._members.items()}
 
 
-class _Items:
+class _ListFold:
     """A list so far."""
 
     __slots__ = ("_by_index", "_items", "_seen")
 
     def __init__(self) -> None:
         self._items: list[Any] = []
-        self._by_index: dict[tuple[int, str], Gathered] = {}
+        self._by_index: dict[tuple[int, str], MemberFold] = {}
         self._seen: set[str] = set()
 
     def add(self, items: list[Any]) -> bool:
@@ -116,7 +116,7 @@ class _Items:
             if told in self._seen:
                 return False
             self._seen.add(told)
-        made = Gathered(pieces)
+        made = MemberFold(pieces)
         made.add(item)
         self._items.append(made)
         if place is not None:
@@ -129,7 +129,7 @@ class _Items:
 
 
 def _goes_on(last: Any, item: dict[str, Any]) -> bool:
-    if not isinstance(last, Gathered) or last.get("type") != item.get("type"):
+    if not isinstance(last, MemberFold) or last.get("type") != item.get("type"):
         return False
     if item.get("id") and last.get("id") and item["id"] != last.get("id"):
         return False
@@ -137,12 +137,12 @@ def _goes_on(last: Any, item: dict[str, Any]) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, Gathered | _Items):
+    if isinstance(value, MemberFold | _ListFold):
         return value.result()
-    return _text(value) if isinstance(value, CutText) else healed_all(value)
+    return _text(value) if isinstance(value, TextPieces) else repair_all_surrogates(value)
 
 
-def _text(value: CutText) -> str:
+def _text(value: TextPieces) -> str:
     """The pieces as one text; those in base64 that are padded each for itself as one in base64."""
     if any(piece.endswith("=") for piece in value.pieces[:-1]):
         try:

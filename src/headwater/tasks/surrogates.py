@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-HALF: Final = re.compile("[\ud800-\udfff]")
+SURROGATE: Final = re.compile("[\ud800-\udfff]")
 REPLACEMENT: Final = "\ufffd"
 
 
-class CutText:
+class TextPieces:
     """The pieces so far, and the first half of a character that waits for its second."""
 
     __slots__ = ("half", "pieces")
@@ -27,7 +27,7 @@ class CutText:
         text, self.half = self.half + piece, ""
         if text and "\ud800" <= text[-1] <= "\udbff":
             self.half, text = text[-1], text[:-1]
-        text = healed(text)
+        text = repair_surrogates(text)
         self.pieces.append(text)
         return text
 
@@ -38,22 +38,26 @@ class CutText:
 
     def follow(self, text: str) -> str:
         """Take the whole text in place of the pieces. Returns what can be shown of it: what goes on from them."""
-        before, text, self.half = "".join(self.pieces), healed(text), ""
+        before, text, self.half = "".join(self.pieces), repair_surrogates(text), ""
         self.pieces[:] = [text]
         return text.removeprefix(before) if text.startswith(before) else ""
 
 
-def healed(text: str) -> str:
+def repair_surrogates(text: str) -> str:
     """The text with its halves joined, and U+FFFD for every half that is alone."""
-    if not HALF.search(text):
+    if not SURROGATE.search(text):
         return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
-def healed_all(value: Any) -> Any:
+def repair_all_surrogates(value: Any) -> Any:
     """A JSON value with every text in it healed."""
     if isinstance(value, str):
-        return healed(value)
+        return repair_surrogates(value)
     if isinstance(value, list):
-        return [healed_all(item) for item in value]
-    return {healed(name): healed_all(item) for name, item in value.items()} if isinstance(value, dict) else value
+        return [repair_all_surrogates(item) for item in value]
+    return (
+        {repair_surrogates(name): repair_all_surrogates(item) for name, item in value.items()}
+        if isinstance(value, dict)
+        else value
+    )
