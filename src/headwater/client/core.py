@@ -32,7 +32,7 @@ from ..tasks.declaration import NEAR, Declaration, is_not_given
 from ..transport.transports import Transports
 from .call_options import OwnOptions, taken
 from .keys import is_url
-from .route import places
+from .route import settings_by_route
 from .router import Destination, Router
 from .settings import ALIASES, HIDDEN, Settings, bytes_of, cookie_of, count_of, opened, seconds_of, secret_of
 
@@ -76,7 +76,7 @@ class ClientCore:
             model_urls=policy.model_urls,
         )
         bytes_of(given["max_response_bytes"])
-        self.router = Router(places(self.settings, given["provider"]))
+        self.router = Router(settings_by_route(self.settings, given["provider"]))
         self.timeout = Timeout.of(given["timeout"])
         self.retries = Retries(most=retries)
         self.hedge_after = seconds_of(given["hedge_after"])
@@ -230,7 +230,7 @@ class ClientCore:
         return Plan(
             task=task,
             provider=there.name,
-            model=there.named,
+            model=there.requested_model,
             flow=there.flow(call),
             credentials=options.credentials(there.credentials),
             keys=there.keys,

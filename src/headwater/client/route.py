@@ -77,7 +77,7 @@ class Route(msgspec.Struct, frozen=True):
         return key
 
 
-def places(given: Settings, named: object) -> tuple[Settings, ...]:
+def settings_by_route(given: Settings, named: object) -> tuple[Settings, ...]:
     """The settings of each place that `provider=` names; the client's own where it names none.
 
     Raises `InvalidParameterError` for a URL beside it, and for a key that would go to several of them.
@@ -92,10 +92,10 @@ def places(given: Settings, named: object) -> tuple[Settings, ...]:
     if given.base_url is not None or is_url(given.model):
         raise InvalidParameterError(URL_AND_PROVIDER)
     if len(routes) == 1:
-        return (_place(given, routes[0], routes[0].key or given.key),)
+        return (_settings_of(given, routes[0], routes[0].key or given.key),)
     _check_shared(given, routes)
     names: Counter[str] = Counter()
-    return tuple(_place(given, route, _key(given, route), _called(route, names)) for route in routes)
+    return tuple(_settings_of(given, route, _key(given, route), _called(route, names)) for route in routes)
 
 
 def check_url(url: str) -> None:
@@ -114,13 +114,13 @@ def _routes(named: object) -> list[Route]:
     return [one if isinstance(one, Route) else Route(_name(one)) for one in listed]
 
 
-def _place(given: Settings, route: Route, key: Secret | None, name: str = "") -> Settings:
+def _settings_of(given: Settings, route: Route, key: Secret | None, name: str = "") -> Settings:
     return msgspec.structs.replace(
         given,
         name=name,
         provider=route.provider,
         base_url=route.base_url,
-        theirs=route.model,
+        provider_model=route.model,
         key=key,
         hub_key=given.key,
         model_mapping=given.model_mapping | (route.model_mapping or {}),

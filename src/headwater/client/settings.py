@@ -92,9 +92,9 @@ def seconds_of(hedge_after: object) -> float | None:
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What a client was told about one place where its calls go. `headers` are checked.
 
-    `theirs`: the model's id there, for calls that name none. `hub_key`: the client's own key, for look-ups at the Hub.
-    `name`: what the place is called where there are several, and `timeout` its own limits. `model_urls`: whether a
-    call's own model may be a URL.
+    `provider_model`: the model's id there, for calls that name none. `hub_key`: the client's own key, for look-ups at
+    the Hub. `name`: what the place is called where there are several, and `timeout` its own limits. `model_urls`:
+    whether a call's own model may be a URL.
     """
 
     model: str | None
@@ -107,6 +107,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     model_urls: bool = True
     name: str = ""
     provider: str | None = None
-    theirs: str | None = None
+    provider_model: str | None = None
     hub_key: Secret | None = None
     timeout: Timeout | None = None

@@ -252,10 +252,7 @@ def chat_completion(
         The answer: its text is `choices[0].message.content`.
 
     Raises:
-        InvalidParameterError: An argument is wrong; nothing was sent.
         ProviderError: The server refused; the subclass says why.
-        TransportError: The network failed.
-        InferenceTimeoutError: A deadline passed.
         IncompleteStreamError: A stream stopped before its end; `partial` is the answer so far.
         DecodeError: The server's answer is not a chat's.
     """

@@ -47,11 +47,17 @@ CALL_OPTIONS = frozenset({"timeout", "extra_headers", "extra_query"})
 
 
 _EXTRA_BODY = re.compile(r"^    extra_body: .*\n(?:     +.*\n)*", re.MULTILINE)
-_DOCS = r"""\g<0>    timeout: A `Timeout`, or seconds in total, for this call in place of the client's.
+_EVERY_ARGUMENT = r"""\g<0>    timeout: A `Timeout`, or seconds in total, for this call in place of the client's.
     extra_headers: Sent with this call's requests, over the client's.
     extra_query: Names and values for the query of this call's requests.
 """
 """What every task's documentation says of what every call takes, behind its `extra_body`."""
+_EVERY_ERROR = """Raises:
+    InvalidParameterError: An argument is wrong; nothing was sent.
+    TransportError: The network failed.
+    InferenceTimeoutError: A deadline passed.
+"""
+"""What every task's documentation says of what every call raises, before the task's own."""
 
 
 class CallOptions(TypedDict, total=False):
@@ -82,7 +88,7 @@ class Declaration(Generic[P, E, R]):
         self.events = events
         self.elements = elements or elements_of
         self.method = function.__name__
-        self.doc = _EXTRA_BODY.sub(_DOCS, inspect.getdoc(function) or "", count=1)
+        self.doc = _documentation(function)
         self._function = function
         self._check = check
         code = function.__code__
@@ -206,6 +212,12 @@ class Declaration(Generic[P, E, R]):
                 return f"{name!r} is required"
         reason, _, path = str(error).partition(" - at `$.")
         return f"{path.rstrip('`')}: {reason[:1].lower()}{reason[1:]}" if path else reason
+
+
+def _documentation(function: Callable[..., Any]) -> str:
+    """The function's docstring with what holds for every task: a call's options, and the errors of any call."""
+    own = inspect.getdoc(function) or ""
+    return _EXTRA_BODY.sub(_EVERY_ARGUMENT, own, count=1).replace("Raises:\n", _EVERY_ERROR, 1)
 
 
 def _without(names: frozenset[str], given: Mapping[str, Any]) -> dict[str, Any]:
