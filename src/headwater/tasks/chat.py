@@ -82,7 +82,7 @@ def _check_message(message: object) -> str | None:
         return " has no 'role'; it is 'system', 'user', 'assistant' or 'tool'"
     if isinstance(content, (str, list, tuple)) or content is None:
         return None
-    return f".content is of type {type(content).__name__}; it must be text or a list of parts"
+    return f".content of type {type(content).__name__} is neither text nor a list of parts"
 
 
 def _field(message: object, name: str) -> object:
