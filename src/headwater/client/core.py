@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ..auth.secret import Kept, check_headers, hidden
+from ..auth.secret import Opaque, check_headers, mask
 from ..engine.engine import Engine
 from ..engine.facts import CallRequest, Plan
 from ..engine.failover import Order
@@ -83,7 +83,7 @@ class ClientCore:
         self.transports = transports or Transports(
             proxies=given["proxies"], trust_env=given["trust_env"], http2=given["http2"], given=given["transport"]
         )
-        kept = {name: Kept(given[name]) for name in ("headers", "cookies", "proxies")}
+        kept = {name: Opaque(given[name]) for name in ("headers", "cookies", "proxies")}
         self.arguments: dict[str, Any] = {**given, **kept, "token": self.settings.key, "retries": retries}
         self.engine = engine or Engine(
             self.transports.for_url,
@@ -117,7 +117,7 @@ class ClientCore:
     def _changed(self, changes: dict[str, Any]) -> dict[str, Any]:
         """Changes by the arguments' own names, with what they clear."""
         changes = {name: value for name, value in changes.items() if not is_not_given(value)}
-        changes = {name: hidden(value) if name in HIDDEN else value for name, value in changes.items()}
+        changes = {name: mask(value) if name in HIDDEN else value for name, value in changes.items()}
         for alias, name in ALIASES.items():
             if alias not in changes:
                 continue

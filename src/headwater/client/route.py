@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from ..auth.hosts import is_hugging_face_url
-from ..auth.secret import Secret, hidden
+from ..auth.secret import Secret, mask
 from ..errors import InvalidParameterError, UnknownProviderError
 from ..protocol.timeout import Timeout
 from ..protocol.url import parse_url
@@ -50,9 +50,9 @@ class Route(msgspec.Struct, frozen=True):
 
     def __post_init__(self) -> None:
         for name in ("token", "api_key"):  # before anything here can fail: a traceback shows locals
-            msgspec.structs.force_setattr(self, name, hidden(getattr(self, name)))
+            msgspec.structs.force_setattr(self, name, mask(getattr(self, name)))
         if isinstance(self.base_url, str) and ("@" in self.base_url or "?" in self.base_url):
-            msgspec.structs.force_setattr(self, "base_url", hidden(self.base_url))
+            msgspec.structs.force_setattr(self, "base_url", mask(self.base_url))
         for name in ("token", "api_key"):
             msgspec.structs.force_setattr(self, name, secret_of(getattr(self, name)))
         if (self.provider is None) == (self.base_url is None):
