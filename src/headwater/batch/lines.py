@@ -17,7 +17,7 @@ import msgspec
 
 from ..errors import InvalidParameterError
 from ..protocol.json_text import UNREADABLE
-from ..tasks.cut_text import healed_all
+from ..tasks.surrogates import repair_all_surrogates
 
 _BOM: Final = "\ufeff"
 _BLANKS: Final = " \t\r\n"
@@ -114,7 +114,7 @@ def _read(line: bytes) -> tuple[dict[str, Any], str | None]:
         if wrong is None and text[end:].strip(_BLANKS):
             wrong = f"there is more behind it, from character {end + 1} on; each object needs a line of its own"
     try:
-        members: dict[str, Any] = healed_all(found)
+        members: dict[str, Any] = repair_all_surrogates(found)
         return members, wrong
     except RecursionError:
         return {}, "it is nested too deeply"
