@@ -1,4 +1,4 @@
-"""What a lane learns, against simulated servers with hidden limits: nearly all that they take, and few refusals."""
+"""What a limiter learns, against simulated servers with hidden limits: nearly all that they take, and few refusals."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ENOUGH = 0.9
 REFUSED = 0.03
 
 
-def lane(*, most: int = 4096, adapts: bool = True, **rates: float) -> ProviderLimiter:
+def limiter(*, most: int = 4096, adapts: bool = True, **rates: float) -> ProviderLimiter:
     return ProviderLimiter(0.0, most=most, adapts=adapts, **rates)
 
 
@@ -43,7 +43,7 @@ def test_a_limit_of_requests_in_flight(
     limit: int, latency: float, noise: float, quick: float, retry_after: float | None
 ) -> None:
     server = InFlight(lambda now: limit, latency=latency, noise=noise, quick=quick, retry_after=retry_after)
-    world = World(server, lane(), seconds=160 * latency)
+    world = World(server, limiter(), seconds=160 * latency)
     share = world.share(40 * latency)
     assert share.ideal >= ENOUGH
     assert share.refused < REFUSED
@@ -53,7 +53,7 @@ def test_a_limit_of_requests_in_flight(
 @pytest.mark.parametrize(("before", "after", "again"), [(200, 50, 64.0), (50, 200, 90.0), (100, 10, 70.0)])
 def test_a_limit_that_changes_is_found_again(before: int, after: int, again: float, retry_after: float | None) -> None:
     server = InFlight(by_number(60.0, before, after), retry_after=retry_after)
-    world = World(server, lane(), seconds=120)
+    world = World(server, limiter(), seconds=120)
     for share in (world.share(15, 60), world.share(again)):
         assert share.ideal >= ENOUGH
         assert share.refused < REFUSED
@@ -67,7 +67,7 @@ def test_a_limit_that_changes_is_found_again(before: int, after: int, again: flo
 def test_a_limit_of_requests_a_minute(kind: str, rate: int, headers: str, retry_after: bool) -> None:
     """Without a word from the server it is learned in two minutes, by counting what was let through."""
     server = PerMinute(lambda now: rate, kind=kind, headers=headers, retry_after=retry_after)
-    share = World(server, lane(), seconds=900).share(180)
+    share = World(server, limiter(), seconds=900).share(180)
     assert share.ideal >= ENOUGH
     assert share.refused < REFUSED
 
@@ -99,7 +99,7 @@ def test_a_limit_in_time_that_nobody_tells_of(case: str) -> None:
     """Neither headers nor retry-after: it is in use after the first window, and costs few refusals from the start."""
     settings = {"latency": 0.5} | SILENT[case]
     rate = settings.pop("rate")
-    world = World(PerMinute(lambda now: rate, **settings), lane(), seconds=300)
+    world = World(PerMinute(lambda now: rate, **settings), limiter(), seconds=300)
     assert world.share(75).ideal >= ENOUGH
     assert world.share(0).refused < REFUSED
 
@@ -108,7 +108,7 @@ def test_a_limit_in_time_that_nobody_tells_of(case: str) -> None:
 @pytest.mark.parametrize(("before", "after"), [(600, 1200), (1200, 600), (600, 300)])
 def test_a_limit_in_time_that_changes_is_found_again(kind: str, before: int, after: int) -> None:
     server = PerMinute(by_number(90.0, before, after), kind=kind, window=3.0, latency=0.1)
-    world = World(server, lane(), seconds=240)
+    world = World(server, limiter(), seconds=240)
     for share in (world.share(20, 90), world.share(135)):
         assert share.ideal >= ENOUGH
     assert world.share(0).refused < REFUSED
@@ -119,20 +119,20 @@ def test_a_limit_in_time_that_changes_is_found_again(kind: str, before: int, aft
 def test_what_retry_after_says_is_enough(kind: str, hint: float | None) -> None:
     """Where it names too short a time again and again, it is not believed."""
     server = PerMinute(lambda now: 600, kind=kind, latency=0.1, retry_after=True, hint=hint)
-    world = World(server, lane(), seconds=300)
+    world = World(server, limiter(), seconds=300)
     assert world.share(75).ideal >= ENOUGH
     assert world.share(0).refused < REFUSED
 
 
 def test_the_first_requests_are_not_one_burst() -> None:
     """Of a bucket that holds ten, few are refused before that is known."""
-    world = World(PerMinute(lambda now: 600, kind="bucket", latency=1.0), lane(), seconds=1)
-    assert len(world.answered) + lane().in_flight <= 10
+    world = World(PerMinute(lambda now: 600, kind="bucket", latency=1.0), limiter(), seconds=1)
+    assert len(world.answered) + limiter().in_flight <= 10
     assert len(world.refused) <= 3
 
 
 def test_an_outage_teaches_no_rate() -> None:
-    it, now = lane(), 0.0
+    it, now = limiter(), 0.0
     for number in range(40):
         now += 0.5 + it.delay(now)
         permit = LimiterPermit()
@@ -163,7 +163,7 @@ def test_a_level_is_confirmed_before_it_is_trusted() -> None:
 
 @pytest.mark.parametrize("headers", ["openai", "ietf"])
 def test_headers_spare_all_refusals(headers: str) -> None:
-    share = World(PerMinute(lambda now: 600, headers=headers), lane(), seconds=300).share(0)
+    share = World(PerMinute(lambda now: 600, headers=headers), limiter(), seconds=300).share(0)
     assert share.refused == 0
     assert share.ideal >= 0.97
 
@@ -175,20 +175,20 @@ def test_a_burst_of_refusals_for_ten_seconds(adapts: bool, start: float, retry_a
     """Two thousand workers do not find out one by one."""
     server = InFlight(lambda now: 2000, latency=1.0, quick=0.05)
     down = Down(server, start, start + 10, lambda: refusal(429, retry_after))
-    world = World(down, lane(most=2000, adapts=adapts), seconds=300, items=20_000)
+    world = World(down, limiter(most=2000, adapts=adapts), seconds=300, items=20_000)
     assert len(world.answered) == 20_000
     assert len(world.refused) <= 0.02 * 20_000
 
 
 def test_a_server_that_is_away_is_found_again() -> None:
-    world = World(Down(InFlight(lambda now: 200), 30, 40, gone), lane(), seconds=90)
+    world = World(Down(InFlight(lambda now: 200), 30, 40, gone), limiter(), seconds=90)
     assert world.share(50).ideal >= ENOUGH
     assert len(world.refused) <= 0.03 * len(world.answered)
 
 
 def test_a_server_that_never_was_there_is_not_waited_for() -> None:
     """Its calls are let fail, with the engine's own retries and quota."""
-    it = lane()
+    it = limiter()
     now = 0.0
     for _ in range(200):
         now += it.delay(now)
@@ -201,15 +201,14 @@ def test_a_server_that_never_was_there_is_not_waited_for() -> None:
 
 
 def test_all_wait_for_as_long_as_the_provider_says() -> None:
-    it = lane(most=10, adapts=False)
-    for _ in range(2):
-        permit = LimiterPermit()
-        it.send(permit, 1.0)
-    it.failed(permit, 1.1, 0.1, refusal(429, 30.0))
+    it = limiter(most=10, adapts=False)
+    first, second = LimiterPermit(), LimiterPermit()
+    it.send(first, 1.0)
+    it.send(second, 1.0)
+    it.failed(second, 1.1, 0.1, refusal(429, 30.0))
     assert it.delay(1.2) == float("inf"), "more were in flight than was ever accepted: it may have been that"
     other = LimiterPermit()
-    it.release(permit)
-    it.in_flight = 0
+    it.release(first)
     it.send(other, 1.2)
     it.failed(other, 1.3, 0.1, refusal(429, 30.0))
     assert it.delay(1.3) == pytest.approx(30)
@@ -218,7 +217,7 @@ def test_all_wait_for_as_long_as_the_provider_says() -> None:
 
 @pytest.mark.parametrize("hint", [0.0, -1.0, float("nan"), float("inf"), 1e9])
 def test_an_absurd_wait_is_not_waited_for(hint: float) -> None:
-    it = lane(most=10, adapts=False)
+    it = limiter(most=10, adapts=False)
     for _ in range(3):
         permit = LimiterPermit()
         it.send(permit, 0.0)
@@ -227,7 +226,7 @@ def test_an_absurd_wait_is_not_waited_for(hint: float) -> None:
 
 
 def test_requests_a_minute_are_spent_evenly() -> None:
-    it = lane(requests=10.0)
+    it = limiter(requests=10.0)
     now, sent = 0.0, []
     while now < 5:
         permit = LimiterPermit()
@@ -242,7 +241,7 @@ def test_requests_a_minute_are_spent_evenly() -> None:
 
 
 def test_tokens_a_minute_are_estimated_and_then_corrected() -> None:
-    it = lane(tokens=100.0)
+    it = limiter(tokens=100.0)
     permit = LimiterPermit()
     it.send(permit, 0.0, 50.0)
     assert it.delay(0.0) == pytest.approx(0.5)
@@ -256,7 +255,7 @@ def test_answers_that_are_merely_longer_do_not_lower_the_level() -> None:
             seconds, error, headers = super().ask(now, rand)
             return seconds * (1 if now < 60 or error else 4), error, headers
 
-    world = World(Longer(lambda now: 100), lane(), seconds=240)
+    world = World(Longer(lambda now: 100), limiter(), seconds=240)
     late = [level for at, level in world.levels if at > 120]
     assert min(late) > 60
 
@@ -276,7 +275,7 @@ def test_a_queue_behind_the_server_is_not_filled() -> None:
             self.free_at[slot] = start + 0.5 * (0.8 + 0.4 * rand.random())
             return self.free_at[slot] - now, None, {}
 
-    world = World(Queueing(), lane(), seconds=120)
+    world = World(Queueing(), limiter(), seconds=120)
     late = [level for at, level in world.levels if at > 30]
     assert max(late) < 5 * 40
     assert len([t for t in world.answered if t > 30]) >= 0.9 * 90 * 40 / 0.5

@@ -330,21 +330,21 @@ def test_names() -> None:
 # -- the input file
 
 
-def surveyed(path: Path, text: bytes) -> InputIndex:
+def indexed(path: Path, text: bytes) -> InputIndex:
     path.write_bytes(text)
-    survey = InputIndex(path)
-    survey.read(lambda: False)
-    return survey
+    index = InputIndex(path)
+    index.read(lambda: False)
+    return index
 
 
 def test_records_blank_lines_and_repeated_names_are_counted(tmp_path: Path) -> None:
     text = b'\xef\xbb\xbf{"custom_id":"a"}\r\n\n{"custom_id":"3"}\nno json\n{}\n{"custom_id":"a"}\n{"custom_id":5}'
-    survey = surveyed(tmp_path / "in.jsonl", text)
+    index = indexed(tmp_path / "in.jsonl", text)
     again = RECORD | REPEATED
-    assert list(survey.states) == [RECORD, 0, RECORD, RECORD, RECORD, again, again]  # {} is called 5 by its line
-    assert survey.records == 6
-    survey.states[2] |= DONE
-    left = Blocks(survey).read()
+    assert list(index.states) == [RECORD, 0, RECORD, RECORD, RECORD, again, again]  # {} is called 5 by its line
+    assert index.records == 6
+    index.states[2] |= DONE
+    left = Blocks(index).read()
     assert [item.number for item in left] == [0, 3, 4, 5, 6]
     assert left[0].line == b'{"custom_id":"a"}'
 
@@ -357,19 +357,19 @@ def test_each_line_is_looked_at_by_itself(tmp_path: Path) -> None:
         b'{"custom_id":"b"}',
         b'{"custom_id":"a"}',
     ]
-    assert list(surveyed(tmp_path / "in.jsonl", b"\n".join(lines)).states) == [RECORD] * 5
+    assert list(indexed(tmp_path / "in.jsonl", b"\n".join(lines)).states) == [RECORD] * 5
     many = b"".join(b'{"custom_id":"%d"}\r\n' % (number % 70_000) for number in range(150_000))
-    survey = surveyed(tmp_path / "in.jsonl", many)
-    assert survey.states.find(RECORD | REPEATED) == 70_000
-    assert survey.states.count(RECORD | REPEATED) == 80_000
-    read = Blocks(survey)
+    index = indexed(tmp_path / "in.jsonl", many)
+    assert index.states.find(RECORD | REPEATED) == 70_000
+    assert index.states.count(RECORD | REPEATED) == 80_000
+    read = Blocks(index)
     numbers = [item.number for items in iter(read.read, []) for item in items]
     assert numbers == list(range(150_000))
 
 
 def test_a_file_without_any_json_object_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"in\.csv: line 2 is no JSON object"):
-        surveyed(tmp_path / "in.csv", b"\nid,text\n1,hello\n")
+        indexed(tmp_path / "in.csv", b"\nid,text\n1,hello\n")
 
 
 @pytest.mark.parametrize(
@@ -382,14 +382,14 @@ def test_a_file_without_any_json_object_is_refused(tmp_path: Path) -> None:
 )
 def test_a_file_of_another_kind_is_called_by_its_name(tmp_path: Path, content: bytes, words: str) -> None:
     with pytest.raises(InputError, match=words):
-        surveyed(tmp_path / "in.jsonl", content)
+        indexed(tmp_path / "in.jsonl", content)
 
 
 def test_a_line_that_changes_under_the_runner_is_noticed(tmp_path: Path) -> None:
-    survey = surveyed(tmp_path / "in.jsonl", b'{"a":1}\n{"a":2}\n')
+    index = indexed(tmp_path / "in.jsonl", b'{"a":1}\n{"a":2}\n')
     (tmp_path / "in.jsonl").write_bytes(b'{"a":1}\n{"a":3}\n')
     with pytest.raises(InputError, match="line 2 was changed"):
-        Blocks(survey).read()
+        Blocks(index).read()
 
 
 # -- results

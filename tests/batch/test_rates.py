@@ -1,4 +1,4 @@
-"""The rate that a lane feels for: how it starts, what a refusal teaches it, and how it goes on from there."""
+"""The rate that a limiter feels for: how it starts, what a refusal teaches it, and how it goes on from there."""
 
 from __future__ import annotations
 

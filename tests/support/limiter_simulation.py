@@ -174,18 +174,18 @@ class Share(NamedTuple):
 
 
 class World:
-    """The run of one lane against one server, for so many seconds of its time, or until so many items are done."""
+    """The run of one limiter against one server, for so many seconds of its time, or until so many items are done."""
 
     def __init__(
         self,
         server: InFlight | PerMinute | Down,
-        lane: ProviderLimiter,
+        limiter: ProviderLimiter,
         *,
         seconds: float,
         items: float = float("inf"),
         seed: int = 1,
     ) -> None:
-        self.server, self.lane, self.seconds, self.items = server, lane, seconds, items
+        self.server, self.limiter, self.seconds, self.items = server, limiter, seconds, items
         self.answered: list[float] = []
         self.refused: list[float] = []
         self.levels: list[tuple[float, float]] = []
@@ -221,9 +221,9 @@ class World:
             self._grant()
 
     def _grant(self) -> None:
-        lane = self.lane
-        while self._retries or (self._taken < self.items and self._open < max(1, int(lane.concurrency.value))):
-            delay = max(lane.delay(self._now), self._free_at - self._now)
+        limiter = self.limiter
+        while self._retries or (self._taken < self.items and self._open < max(1, int(limiter.concurrency.value))):
+            delay = max(limiter.delay(self._now), self._free_at - self._now)
             if delay > 0:
                 if delay != float("inf") and self._now + delay < self._alarm:
                     self._alarm = self._now + delay
@@ -243,7 +243,7 @@ class World:
     def _send(self, tries: int) -> None:
         permit = LimiterPermit()
         self._free_at = max(self._free_at, self._now) + CLIENT
-        self.lane.send(permit, self._now)
+        self.limiter.send(permit, self._now)
         seconds, error, headers = self.server.ask(self._now, self._rand)
         self._later(seconds, lambda: self._ended(permit, seconds, error, headers, tries))
 
@@ -256,15 +256,15 @@ class World:
         tries: int,
     ) -> None:
         self.server.over(error)
-        self.levels.append((self._now, self.lane.concurrency.value))
+        self.levels.append((self._now, self.limiter.concurrency.value))
         if error is None:
             self.answered.append(self._now)
-            self.lane.answered(permit, self._now, seconds, headers, lambda: self._now)
-            self.lane.release(permit)
+            self.limiter.answered(permit, self._now, seconds, headers, lambda: self._now)
+            self.limiter.release(permit)
             self._open -= 1
             return
         self.refused.append(self._now)
-        self.lane.failed(permit, self._now, seconds, error)
+        self.limiter.failed(permit, self._now, seconds, error)
         hint = error.retry_after
         wait = self._rand.random() * 0.5 * 2 ** min(tries - 1, 4) if hint is None else hint + self._rand.random() * 0.25
         self._later(wait, lambda: self._retries.append(tries + 1))

@@ -1,6 +1,6 @@
 """The lines of a batch's results as figures: counts, spreads, and what happened when.
 
-Lines are read one at a time, and what is kept of them (`report_bins`) does not grow with their number. It refuses no
+Lines are read one at a time, and what is kept of them (`histogram`) does not grow with their number. It refuses no
 line: what cannot be read is counted, and lines without the "headwater" object, as OpenAI's and vLLM's, give what they
 have.
 """
