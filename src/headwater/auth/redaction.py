@@ -19,8 +19,10 @@ _PACKAGE: Final = str(Path(__file__).parents[1])
 _TEXTS: Final = ("body", "text", "said", "code", "request_id", "path")
 
 
-def redacted(error: HeadwaterError, redact: Callable[[str], str]) -> HeadwaterError:
-    """The same error, it and what led to it without secrets; for errors that were made where no secret is known.
+def redacted(error: HeadwaterError, redact: Callable[[str], str], *, is_masked: bool = False) -> HeadwaterError:
+    """Return the same error, it and what led to it without secrets; for errors made where no secret is known.
+
+    `is_masked`: its own texts have none any more; what led to it may, and so may frames that it went through since.
 
     The frames of ours, and below, that they went through forget their locals: the promise is that no traceback
     with locals (rich's, Sentry's, pytest's) shows a key, and those frames hold the request's headers and what the
@@ -28,7 +30,8 @@ def redacted(error: HeadwaterError, redact: Callable[[str], str]) -> HeadwaterEr
     """
     for link in _chain(error):
         clear_frames(_from_ours(link.__traceback__) or link.__traceback__)
-        _mask_texts(link, redact)
+        if not (is_masked and link is error):
+            _mask_texts(link, redact)
     return error
 
 

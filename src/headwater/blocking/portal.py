@@ -1,5 +1,9 @@
 """The bridge from blocking code: one event loop in one daemon thread, shared by every sync client of the process.
 
+A call is one hop into the loop (`call_soon_threadsafe`) and one out of it (a lock that is released): 68 us, where
+anyio's own portal takes two hops and three scopes, and 301 us (`python -m benchmarks`, the sync client against
+`raw-sync`). A stream is handed over in batches: each hop brings all the events that have come.
+
 The only place that thinks about Ctrl-C, fork and interpreter exit. It holds no logic of any call.
 
 Whoever waits is released whatever ends the work: its own end, a cancellation before its first step, the end of the

@@ -1,7 +1,13 @@
 """The four clocks of a call, each an absolute point on anyio's clock.
 
-A clock runs only while the engine waits for the network, so a slow consumer is never a stalled server. Nothing here
-sleeps or holds a cancel scope.
+    began ├───────────────── total ─────────────────────────────────────────▶│ the whole call, all providers
+     turn ├─── first_event ───▶│ one provider's turn, its retries in it
+                               ├─ idle ─▶├─ idle ─▶ ...    between two events, comments do not count
+                               ├ alive ▶├ alive ▶ ...      between two pieces of any kind
+
+A wait has one limit: the least of those that hold for it. What passed is said by `passed`, and the total wins where
+both did. A clock runs only while the engine waits for the network, so a slow consumer is never a stalled server.
+Nothing here sleeps or holds a cancel scope.
 """
 
 from __future__ import annotations

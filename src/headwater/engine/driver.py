@@ -55,7 +55,7 @@ from ..protocol.flow import (
     Stream,
 )
 from ..protocol.transport import FOREVER, ReadDeadline
-from ..responses.refusal import error_in_place_of_answer, redacted
+from ..responses.refusal import error_in_place_of_answer
 from ..tasks.output import Output
 from .deadlines import Deadlines
 from .download import Download, fetch
@@ -524,7 +524,8 @@ class CallDriver:
 
     async def _fail(self, error: HeadwaterError) -> None:
         self.state = "failed"
-        self._failure = redacted(error, self.plan.credentials.redact)
+        self._failure = error
+        self.requester.mask(error)
         self._ended_at = self.requester.now()
         if self.events is not None:
             error.partial = self.events.fold.result()

@@ -1,6 +1,6 @@
 """Which of its providers a client asks: a breaker for each of them, and the one that worked last.
 
-                FAILURES_TO_OPEN in a row             `until` has come: one call, the probe, may go there
+            FAILURES_TO_OPEN in a row             `until` has come: one call, the probe, may go there
     closed ───────────────────────────▶ open ─────────────────────────▶ half-open
        ▲                                  ▲   fails: twice as long, or as long as it asks    │
        │                                  └──────────────────────────────────────────────────┤

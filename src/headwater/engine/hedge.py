@@ -13,7 +13,7 @@ first one's error is raised with the attempts of both.
 
 Why it pays: a tail is mostly bad luck of one request, and asking again draws anew. Where one call in ten takes ten
 times as long, a second attempt after the ninth decile leaves one in a hundred that does, for a tenth more requests
-(`python -m benchmarks hedging`; the idea is Dean and Barroso's, "The Tail at Scale", CACM 56(2), 2013).
+(`python -m benchmarks.hedging`; the idea is Dean and Barroso's, "The Tail at Scale", CACM 56(2), 2013).
 
 What a hedge costs is bounded three times: by `HedgeBudget` (one call in eleven), by the `RetryBudget` of the provider
 that is asked, and by the deadline. A request that must not be sent twice, a queued job above all, is never hedged:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Awaitable, Callable
+from types import TracebackType
 from typing import Any, Final, TypeVar
 
 import anyio
@@ -33,7 +34,7 @@ from .multipart import UploadBody
 from .openings import is_another
 from .retry import Raise, RetryBudget, decide
 from .stream import Events
-from .throttle import Throttle
+from .throttle import AttemptPermit, Throttle
 
 T = TypeVar("T")
 A = TypeVar("A")
@@ -59,7 +60,8 @@ class Requester:
         self.body: ResponseBody | None = None
         self.upload: UploadBody | None = None
         self.opened: Events | None = None
-        self._paused: tuple[int, int, float] | None = None
+        self._paused: Tries | None = None
+        self._masked: HeadwaterError | None = None
         self._awake_at: float | None = None
 
     def start(self, timeout: Timeout = DEFAULT) -> None:
@@ -106,6 +108,12 @@ class Requester:
         error.request_id = error.request_id or self.request_id
         error.attempts = error.attempts or tuple(self.attempts)
         error.elapsed = now - self.deadlines.began
+
+    def mask(self, error: HeadwaterError) -> None:
+        """Take secrets out of a failure before anybody sees it: once, for what a refusal says is masked as it is read,
+        and what was recorded may be raised."""
+        redacted(error, self._plan.credentials.redact, is_masked=error is self._masked)
+        self._masked = error
 
     # -- for downloads
 
@@ -196,52 +204,55 @@ class Requester:
 
     # -- attempts
 
-    async def _retrying(self, request: Request, attempt: Callable[[A], Awaitable[T]], argument: A) -> T:
-        provider, pace = self._plan.provider, self.throttle
-        budget = self.engine.retry_budget(provider)
-        tries, held, waited = await self._resumed() if self._paused is not None else (0, 0, 0.0)
+    async def _retrying(self, request: Request, send: Callable[[A], Awaitable[T]], argument: A) -> T:
+        tries = await self._resumed() if self._paused is not None else Tries(self)
         while True:
-            tries += 1
-            permit = pace.ready(provider) if pace is not None else None
-            if pace is not None and permit is None:
-                permit = await self._bounded("total", pace.admit(provider))
-            started = self.now()
-            try:
-                value = await attempt(argument)
-            except HeadwaterError as error:
-                self._take_hint(error)
-                self._record(tries, started, waited, error)
-                paced = permit is not None and permit.failed(error, self.now() - started)
-                held += paced  # the pace holds it back with all others: that is not one of its own tries
-                waited = self._again(error, max(1, tries - held), request, None if paced else budget)
-                self._paused = tries, held, waited
-                await self._resumed()
-                continue
-            if permit is not None:
-                permit.answered(self.headers, self.now() - started)
-            if tries == 1:
-                budget.succeed()
-            if not self.attempts or self.attempts[-1].error is not None:
-                self._record(tries, started, waited, None)
-            return value
+            if self.throttle is not None:
+                tries.permit = await self._admission(self.throttle)
+            with tries:
+                return await send(argument)
+            tries.waited = self._again(tries.failure(), tries.own, request, tries.budget())
+            self._paused = tries
+            await self._resumed()
+
+    def on_answer(self, tries: Tries) -> None:
+        """Take note of a try that was answered."""
+        if tries.made == 1:
+            self.budget().succeed()
+        if not self.attempts or self.attempts[-1].error is not None:
+            self._record(tries.made, tries.started, tries.waited, None)
+
+    def on_failure(self, tries: Tries, error: HeadwaterError) -> None:
+        """Take note of a try that failed."""
+        self._take_hint(error)
+        self._record(tries.made, tries.started, tries.waited, error)
+
+    async def _admission(self, throttle: Throttle) -> AttemptPermit:
+        """Leave to make the next try; where it is waited for the call's total runs."""
+        provider = self._plan.provider
+        permit = throttle.ready(provider)
+        return await self._bounded("total", throttle.admit(provider)) if permit is None else permit
+
+    def budget(self) -> RetryBudget:
+        """What pays for the retries of the provider that is asked."""
+        return self.engine.retry_budget(self._plan.provider)
 
     def _take_hint(self, error: HeadwaterError) -> None:
         """Where nobody had a clock when the refusal was read, as inside a 200 answer."""
         if isinstance(error, ProviderError) and error.retryable and error.retry_after is None:
             set_retry_after(error, self.headers, time.time())
 
-    async def _resumed(self) -> tuple[int, int, float]:
-        """Wait for the next try, again where that was cancelled: the tries so far, those of them that were held back,
-        and the seconds waited."""
+    async def _resumed(self) -> Tries:
+        """Wait for the next try, again where that was cancelled; the tries so far."""
         assert self._paused is not None
-        paused = self._paused
+        tries = self._paused
         try:
-            await self.sleep(paused[2])
+            await self.sleep(tries.waited)
         except HeadwaterError:
             self._paused = None
             raise
         self._paused = None
-        return paused
+        return tries
 
     def resumes(self) -> bool:
         """Whether a request whose wait was cancelled can be waited for again: it is not under way, or its answer's head
@@ -252,7 +263,7 @@ class Requester:
         status = error.status if isinstance(error, ProviderError) else None
         seconds = self.now() - started
         if error is not None:
-            redacted(error, self._plan.credentials.redact)
+            self.mask(error)
         self.attempts.append(
             Attempt(self._plan.provider, tries, started - self.deadlines.began, seconds, error, status, waited)
         )
@@ -344,7 +355,8 @@ class Requester:
 
     async def refusal(self, request: Request, incoming: TransportResponse) -> HeadwaterError:
         """The error that an answer is that is none."""
-        return await read_refusal(self._plan, request, incoming, self._reading_until())
+        self._masked = error = await read_refusal(self._plan, request, incoming, self._reading_until())
+        return error
 
     def _reading_until(self) -> float:
         return min(self.deadlines.total, self.deadlines.first, self.now() + REFUSAL_SECONDS)
@@ -367,3 +379,55 @@ class Requester:
         with CancelScope(deadline=limit):
             return await work
         raise self.deadlines.passed(phase, self.now())
+
+
+class Tries:
+    """The tries of one request, each a `with` block, which tells the throttle (by its `permit`), the retry budget and
+    the record how it went. A failure does not leave the block: `failure()` is the newest.
+
+    `made`: how many. `own`: those of them that count against the request itself: where the throttle holds back the next
+    one, with those of all other calls, neither this number nor the retry budget need to. `waited`: the seconds before
+    the newest, which was `started` at that moment on the event loop's clock.
+    """
+
+    __slots__ = ("_error", "_held_back", "_is_held_back", "_requester", "made", "permit", "started", "waited")
+
+    def __init__(self, requester: Requester) -> None:
+        self._requester = requester
+        self._held_back = self.made = 0
+        self.waited = 0.0
+        self.permit: AttemptPermit | None = None
+
+    def __enter__(self) -> None:
+        self.made += 1
+        self.started = self._requester.now()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        requester, permit = self._requester, self.permit
+        if error is None:
+            if permit is not None:
+                permit.answered(requester.headers, requester.now() - self.started)
+            requester.on_answer(self)
+            return False
+        if not isinstance(error, HeadwaterError):
+            return False
+        self._error = error
+        requester.on_failure(self, error)
+        self._is_held_back = permit is not None and permit.failed(error, requester.now() - self.started)
+        self._held_back += self._is_held_back
+        return True
+
+    def failure(self) -> HeadwaterError:
+        """What the newest try has failed with."""
+        return self._error
+
+    @property
+    def own(self) -> int:
+        """How many tries count against the request itself."""
+        return max(1, self.made - self._held_back)
+
+    def budget(self) -> RetryBudget | None:
+        """What has to pay for the next try."""
+        return None if self._is_held_back else self._requester.budget()

@@ -1,5 +1,12 @@
 """When to try again: pure functions of the failure, and the budget that keeps a dead server from being stormed.
 
+A retry helps against what passes, and harms a server that has too much to do: with two retries a call a dead server
+gets three times the load, just when it can bear least. So there are three brakes. `decide` looks at the failure: only
+what may pass is tried again, never what may have been bought. The wait is drawn evenly from [0, backoff), which spreads
+the retries of many clients ("full jitter"). And each retry is paid from a `RetryBudget`, which only calls that worked
+at once fill again: a client of a dead provider makes a hundred retries, and then one for every five calls that work.
+`tests/test_retry_storm.py` simulates it: a server that is down sees less than one retry in ten calls.
+
 No clock and no randomness in here: the caller brings both.
 """
 
