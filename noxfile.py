@@ -193,9 +193,9 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """mypy on the package and on the tests of its types, pyright on the package."""
+    """mypy on the package and its tests, pyright on the package and on the tests of its types."""
     install_locked(session, "types")
-    session.run("mypy", *(path for path in ("src", "tests/typing") if Path(path).is_dir()))
+    session.run("mypy")
     session.run("pyright")
 
 
@@ -264,7 +264,7 @@ def browser(session: nox.Session) -> None:
 def ray(session: nox.Session) -> None:
     """The stage for Ray Data, on a Ray of two cores on this machine that tells nobody."""
     session.install("-e", f".[ray,uvloop,{','.join(DEMO_EXTRAS)}]", *requirements("tests"))
-    session.run("pytest", "tests/ray", *session.posargs, env={"RAY_USAGE_STATS_ENABLED": "0"})
+    session.run("pytest", "tests/ray_data", *session.posargs, env={"RAY_USAGE_STATS_ENABLED": "0"})
 
 
 @nox.session

@@ -109,7 +109,8 @@ def skip_where_it_is_none(way: Any, loop_name: str) -> None:
 
 async def impatient(run: Any, way: Any, seconds: float) -> tuple[list[Any], int]:
     """All events, by reads that are cancelled after so many seconds, and later each time; and how many were."""
-    found, cancelled = [], 0
+    found: list[Any] = []
+    cancelled = 0
     while True:
         try:
             got = await way(run.__anext__, seconds)

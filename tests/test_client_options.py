@@ -213,6 +213,7 @@ async def test_a_model_that_is_set_is_asked(driver: Driver) -> None:
 
             await in_thread(client.chat_completion, ASKED)
         else:
+            assert isinstance(client, AsyncInferenceClient)
             await client.chat_completion(ASKED)
         assert caught.last == ("127.0.0.1/v1/chat/completions", name)
 

@@ -51,7 +51,7 @@ def deaf_resolver(gate: threading.Event, monkeypatch: pytest.MonkeyPatch) -> Non
         if not flags & socket.AI_NUMERICHOST and host != "127.0.0.1":
             gate.wait(PATIENCE)
             raise socket.gaierror(socket.EAI_AGAIN, "let go")
-        return looked_up(host, *more[:4], flags=flags, **named)
+        return looked_up(host, *more[:4], flags=flags, **named)  # type: ignore[misc]
 
     monkeypatch.setattr(socket, "getaddrinfo", hang)
 

@@ -40,7 +40,7 @@ def events(kind: str) -> list[str]:
             json.dumps({"id": "1", "choices": [{"index": 0, "text": text, "finish_reason": finish}]})
             for text, finish in (("a", None), ("b", "stop"))
         ]
-    first = {"index": 1, "token": {"id": 1, "text": "a", "logprob": -0.1, "special": False}}
+    first: dict[str, Any] = {"index": 1, "token": {"id": 1, "text": "a", "logprob": -0.1, "special": False}}
     return [json.dumps(first), json.dumps({**first, "token": {**first["token"], "text": "b"}, "generated_text": "ab"})]
 
 

@@ -56,7 +56,7 @@ async def test_a_stream_of_events(driver: Driver) -> None:
 
 
 async def test_failures_are_retried_as_the_networks(driver: Driver) -> None:
-    answers = [
+    answers: list[ScriptedResponse | BaseException] = [
         ConnectError("refused"),
         ScriptedResponse.json({"error": "no"}, status=503),
         ScriptedResponse.json(ANSWER),

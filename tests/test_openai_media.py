@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from support.drivers import Driver, in_thread
 
-from headwater import HeadwaterError, InvalidParameterError, Media, TranscriptionVerbose
+from headwater import HeadwaterError, InvalidParameterError, SpeechOutput, TranscriptionVerbose
 
 pytestmark = pytest.mark.anyio
 
@@ -158,7 +158,7 @@ async def test_a_sound_is_read_and_written_as_openai_has_it(driver: Driver, tmp_
     server = Server(lambda _: httpx.Response(200, content=data, headers={"content-type": "audio/flac"}))
     client = client_of(driver, server, base_url=URL)
     sound = await ask(driver, client.audio.speech.create, input="hi", model="m", voice="alloy")
-    assert isinstance(sound, Media) and sound.mime_type == "audio/flac"
+    assert isinstance(sound, SpeechOutput) and sound.mime_type == "audio/flac"
     assert sound == sound.content == sound.read() == await sound.aread() == data
     assert [len(piece) for piece in sound.iter_bytes(100)] == [100, 100, 4]
     assert list(sound.iter_bytes()) == [piece async for piece in sound.aiter_bytes()] == [data]
@@ -206,7 +206,7 @@ async def test_a_text_that_was_not_given_is_an_error(driver: Driver, form: str) 
 
 async def test_a_text_in_json(driver: Driver) -> None:
     for answer, form, text in [({"text": "Hi"}, "text", "Hi"), (SRT, "srt", SRT), ("Hi", "text", "Hi")]:
-        server = Server(lambda _, answer=answer: httpx.Response(200, json=answer))
+        server = Server(lambda _, answer=answer: httpx.Response(200, json=answer))  # type: ignore[misc]
         create = client_of(driver, server, base_url=URL).audio.transcriptions.create
         assert await ask(driver, create, file=b"fLaC", response_format=form) == text
 
@@ -224,6 +224,7 @@ async def test_everything_that_was_said_with_its_times(driver: Driver) -> None:
     create = client.audio.transcriptions.create
     heard = await ask(driver, create, file=b"fLaC", response_format="verbose_json")
     assert isinstance(heard, TranscriptionVerbose)
+    assert heard.segments is not None and heard.words is not None
     assert (heard.text, heard.language, heard.duration) == ("Hi", "english", 1.5)
     assert [(piece.text, piece.start, piece.end) for piece in heard.segments] == [("Hi", 0, 1.5), ("?", None, None)]
     assert (heard.segments[0]["avg_logprob"], heard.words[0].word, heard.raw) == (-0.3, "Hi", said)

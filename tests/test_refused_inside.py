@@ -185,7 +185,7 @@ def test_it_is_what_its_code_says(
 async def test_a_whole_answer(driver: Driver, task: str) -> None:
     path, ask = CALLS[task]
     for body, kind, status, words, again in REFUSED if task == "chat" else REFUSED[:: 4 if driver.blocking else 2]:
-        transport = MemoryTransport(lambda _, body=body: whole(body))
+        transport = MemoryTransport(lambda _, body=body: whole(body))  # type: ignore[misc]
         async with driver.client(base_url=URL + path, transport=transport, retries=1) as client:
             with pytest.raises(e.ProviderError) as caught:
                 await ask(client)
@@ -201,14 +201,14 @@ async def test_an_event_of_a_stream(driver: Driver, task: str) -> None:
     path, ask, first = STREAMS[task]
     for body, kind, status, words, again in REFUSED:
         event = b"data: " + json.dumps(body).encode() + b"\n\n"
-        transport = MemoryTransport(lambda _, event=event: events(event))
+        transport = MemoryTransport(lambda _, event=event: events(event))  # type: ignore[misc]
         async with driver.client(base_url=URL + path, transport=transport, retries=1) as client:
             with pytest.raises(e.ProviderError) as caught:
                 await ask(client).result()
             assert (type(caught.value), caught.value.status) == (kind, status), body
             assert words in (caught.value.server_message or ""), body
             assert len(transport.requests) == (2 if again else 1), body
-        transport = MemoryTransport(lambda _, event=event: events(first, event))
+        transport = MemoryTransport(lambda _, event=event: events(first, event))  # type: ignore[misc]
         async with driver.client(base_url=URL + path, transport=transport) as client:
             with pytest.raises(e.ProviderError) as caught:
                 await ask(client).result()
@@ -324,12 +324,13 @@ async def test_what_came_before_the_error_of_a_choice(driver: Driver, finish: st
 async def test_nothing_said_and_a_code_for_it(driver: Driver, finish: str | None) -> None:
     """MiniMax has an empty choice beside its code; an empty answer without one is an answer."""
     choice = {"index": 0, "message": {"role": "assistant", "content": ""}, "finish_reason": finish}
-    for more, kind in [
+    cases: list[tuple[dict[str, Any], type[e.HeadwaterError] | None]] = [
         ({"base_resp": {"status_code": 1027, "status_msg": "output"}}, e.ContentRefusedError),
         ({"base_resp": {"status_code": 1004, "status_msg": "login"}}, e.AuthenticationError),
         ({"base_resp": {"status_code": 0, "status_msg": ""}}, None),
         ({"detail": "x", "message": "y", "code": 0}, None),
-    ]:
+    ]
+    for more, kind in cases:
         transport = MemoryTransport.in_turn(whole({"id": "x", "choices": [choice], **more}))
         async with driver.client(base_url=f"{URL}/v1", transport=transport) as client:
             if kind is None:
@@ -389,7 +390,9 @@ async def test_in_place_of_a_sound_whatever_it_is_declared_as(driver: Driver) ->
     for content_type in ("audio/mpeg", "application/json", "application/octet-stream"):
         for body, kind, status, _, _ in REFUSED[::3]:
             transport = MemoryTransport(
-                lambda _, body=body, kind=content_type: ScriptedResponse(json.dumps(body).encode(), content_type=kind)
+                lambda _, body=body, kind=content_type: ScriptedResponse(  # type: ignore[misc]
+                    json.dumps(body).encode(), content_type=kind
+                )
             )
             async with driver.client(base_url=f"{URL}/v1", transport=transport, retries=0) as client:
                 with pytest.raises(e.ProviderError) as caught:
@@ -405,7 +408,7 @@ async def test_an_event_of_a_transcript(driver: Driver) -> None:
     for body, kind, status, _, _ in REFUSED[::3]:
         event = b"data: " + json.dumps(body).encode() + b"\n\n"
         for data in ((event,), (first, event)):
-            transport = MemoryTransport(lambda _, data=data: events(*data))
+            transport = MemoryTransport(lambda _, data=data: events(*data))  # type: ignore[misc]
             async with driver.client(base_url=f"{URL}/v1", transport=transport, retries=0) as client:
                 with pytest.raises(e.ProviderError) as caught:
                     await client.automatic_speech_recognition.stream(b"RIFF....WAVE").result()

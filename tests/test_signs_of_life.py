@@ -60,7 +60,7 @@ async def test_the_other_limits_hold(driver: Driver) -> None:
 async def test_a_plain_answer_gives_signs_of_life_with_every_piece(driver: Driver) -> None:
     body = json.dumps({"id": "1", "choices": [{"index": 0, "message": {"content": "w"}, "finish_reason": "stop"}]})
     for steps, wanted in (([b"\n", 0.05, b"\n", 0.05, body.encode()], None), ([b"\n", 60.0, body.encode()], "alive")):
-        transport = MemoryTransport(lambda _, steps=steps: ScriptedResponse(*steps))
+        transport = MemoryTransport(lambda _, steps=steps: ScriptedResponse(*steps))  # type: ignore[misc]
         timeout = Timeout(alive=0.4)
         async with driver.client(base_url="http://127.0.0.1:9/v1", transport=transport, timeout=timeout) as client:
             if wanted is None:

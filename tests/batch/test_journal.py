@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -254,7 +255,8 @@ def test_links_and_devices_are_refused(tmp_path: Path) -> None:
         OpenJournal(link)
     with pytest.raises(JournalError, match="is no file"):
         OpenJournal(Path("/dev/null"))
-    for name, make in {"a directory": Path.mkdir, "a pipe": os.mkfifo}.items():
+    makers: dict[str, Callable[[Path], None]] = {"a directory": Path.mkdir, "a pipe": os.mkfifo}
+    for name, make in makers.items():
         make(tmp_path / name)
         with pytest.raises(JournalError, match=f"it is {name}, which is no file"):
             OpenJournal(tmp_path / name)

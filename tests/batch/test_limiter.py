@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from support.limiter_simulation import Down, InFlight, PerMinute, World, gone, refusal
 
+from headwater.engine.retry import is_overload
 from headwater.errors import ConnectError, HeadwaterError, InferenceTimeoutError, InvalidRequestError, RateLimitError
 from headwater.throttle.concurrency import ConcurrencyLimit
-from headwater.throttle.limiter import ProviderLimiter, is_overload
+from headwater.throttle.limiter import ProviderLimiter
 from headwater.throttle.permit import LimiterPermit
 
 ENOUGH = 0.9

@@ -245,12 +245,13 @@ def test_names_of_every_shape_stay(model: str) -> None:
 @pytest.mark.parametrize("name", ["api_key", "token", "base_url", "headers", "extra_headers", "extra_query", "timeout"])
 def test_what_is_the_programs_to_say(name: str) -> None:
     value = {"host": "elsewhere"} if "e" in name[:1] or name == "headers" else "x"
-    for line in (
+    lines: tuple[dict[str, Any], ...] = (
         {"task": "summarization", "inputs": "t", name: value},
         {"task": "summarization", "inputs": "t", "parameters": {name: value}},
         {**CHAT, name: value},
         *([{**CHAT, "body": {"messages": MESSAGES, name: value}}] if name.startswith("extra_") else []),
-    ):
+    )
+    for line in lines:
         with pytest.raises(InvalidParameterError, match=f"{name}.*the program's to say"):
             asked(**line)
 

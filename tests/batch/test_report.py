@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from headwater import InputError
-from headwater.batch.report import panels
+from headwater.batch.report import panels, plots
 from headwater.batch.report.data import RunData
 from headwater.batch.report.histogram import MOST_BINS, MOST_NAMES, OTHER, Spread, laid_out, places
 from headwater.batch.report.make import make, read
@@ -98,7 +98,7 @@ def test_what_is_kept_does_not_grow_with_the_lines() -> None:
         chance = random.Random(3)
         for index in range(4000):
             error = {"message": f"m{index}", "class": f"Kind{index}"}
-            facts = {"provider": f"provider-{index}", "first_event": chance.random()}
+            facts: dict[str, Any] = {"provider": f"provider-{index}", "first_event": chance.random()}
             yield line(chance.random() * 1e6, chance.random() * 1e3, error=error if index % 2 else None, **facts)
 
     data = figures(many())
@@ -139,7 +139,7 @@ def test_a_pause_is_cut_and_both_halves_are_seen() -> None:
 def test_lines_of_every_kind() -> None:
     usage = {"input_tokens": 3, "output_tokens": 4}
     refused = {"error": {"message": "too long", "type": "invalid_request_error"}}
-    lines = [
+    lines: list[dict[str, Any]] = [
         {"custom_id": "openai", "response": {"status_code": 200, "body": {"usage": usage}}, "error": None},
         {"custom_id": "refused", "response": {"status_code": 400, "body": refused}, "error": None},
         {"custom_id": "expired", "response": None, "error": {"code": "batch_expired", "message": "late"}},
@@ -273,7 +273,7 @@ def test_runs_are_marked(tmp_path: Path) -> None:
 
 
 def test_the_head_says_when_what_whom_and_how_much(tmp_path: Path) -> None:
-    facts = {"model": "org/m", "input_tokens": 7, "output_tokens": 20}
+    facts: dict[str, Any] = {"model": "org/m", "input_tokens": 7, "output_tokens": 20}
     lines = [line(index, **facts, spend=0.25) for index in range(8)]
     told = heading(make(written(tmp_path, lines)).data)
     assert told == ["2027-01-15 08:00 UTC", "model org/m", "provider p", "spend 2"]
@@ -349,7 +349,7 @@ def test_what_pictures_refer_to_is_their_own(tmp_path: Path) -> None:
     clips = [name for name in names if re.fullmatch(r"[pm][0-9a-f]{10}", name)]
     assert clips
     assert len(clips) == len(set(clips))
-    assert panels.INK not in html
+    assert plots.INK not in html
     assert "currentColor" in html
 
 

@@ -112,7 +112,8 @@ def results(folder: Path) -> Path:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_report_is_a_page(page: Any, tmp_path: Path, pictures: Path, scheme: str) -> None:
-    command = [sys.executable, "-m", "headwater", "batch", "report", results(tmp_path), "-o", tmp_path / "made"]
+    arguments = ["batch", "report", str(results(tmp_path)), "-o", str(tmp_path / "made")]
+    command = [sys.executable, "-m", "headwater", *arguments]
     subprocess.run(command, check=True, capture_output=True)
     page.emulate_media(color_scheme=scheme)
     page.goto((tmp_path / "made" / "report.html").as_uri())

@@ -137,7 +137,7 @@ def test_letters_that_the_output_cannot_show_end_no_answer(monkeypatch: pytest.M
     monkeypatch.setattr(sys, "stdout", out)
     with saying({"content": "caf\xe9"}) as url:
         assert main([*CHAT, url, "?"]) == 0
-    assert out.buffer.getvalue() == b"caf?\n"  # type: ignore[attr-defined]
+    assert out.buffer.getvalue() == b"caf?\n"
 
 
 def test_a_key_is_taken_from_the_variable_that_is_named(

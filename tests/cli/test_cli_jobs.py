@@ -13,7 +13,7 @@ from support.job_providers import VENDORS, Vendor
 from support.job_providers import everywhere as everywhere
 from support.job_providers import running as running
 
-from headwater.cli import command, jobs
+from headwater.cli import connection, jobs
 from headwater.cli.progress import ProgressLine
 from headwater.emulator.server import Emulator
 from headwater.protocol.events import Job, Submitted
@@ -31,7 +31,7 @@ def test_ctrl_c_says_what_became_of_the_job(
         if not isinstance(event, Submitted):
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(command.connection, "client_for", lambda _: client)
+    monkeypatch.setattr(connection, "client_for", lambda _: client)
     monkeypatch.setattr(ProgressLine, "show", interrupted)
     done = headwater_command(vendor.task, "forever")
     assert done.code == 130

@@ -13,7 +13,7 @@ import pytest
 from msgspec import Meta
 
 from headwater import InferenceClient
-from headwater.cli import app, command
+from headwater.cli import app, command, connection
 from headwater.cli.command import Command
 from headwater.cli.options import TaskOptions, descriptions
 from headwater.cli.progress import describe
@@ -146,7 +146,7 @@ def make_all(monkeypatch: pytest.MonkeyPatch, headwater_command: Any, tmp_path: 
     monkeypatch.setattr(InferenceClient, "every_kind", Task(every_kind), raising=False)
 
     def run(recorder: Recorder, *arguments: str, given: bytes = b"") -> Any:
-        monkeypatch.setattr(command.connection, "client_for", lambda given: recorder)
+        monkeypatch.setattr(connection, "client_for", lambda given: recorder)
         return headwater_command("make-all", *arguments, given=given)
 
     return run
@@ -184,7 +184,7 @@ def test_a_file_is_read_from_stdin_as_bytes(make_all: Any) -> None:
 def test_json_is_read_from_stdin_too(headwater_command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     recorder = Recorder([0.5])
     monkeypatch.setattr(InferenceClient, "every_kind", Task(of_a_table), raising=False)
-    monkeypatch.setattr(command.connection, "client_for", lambda given: recorder)
+    monkeypatch.setattr(connection, "client_for", lambda given: recorder)
     assert headwater_command("of-a-table", given=b'{"a": [1]}').out == "[0.5]\n"
     assert recorder.arguments == {"table": {"a": [1]}}
     assert headwater_command("of-a-table", "{").code == 2

@@ -145,7 +145,8 @@ def test_files_go_as_they_are_or_in_base64(
         ask(headwater_emulator, model, content=data, headers=headers).raise_for_status()
     for wrong in (b"", b"not a file", b'{"inputs": {}}', in_base64(data).encode()):
         assert ask(headwater_emulator, model, content=wrong).status_code == 400
-    for inputs in (None, "", {}, "data:image/png;base64,AAAA", in_base64(b"not a file")):
+    wrong_inputs: tuple[Any, ...] = (None, "", {}, "data:image/png;base64,AAAA", in_base64(b"not a file"))
+    for inputs in wrong_inputs:
         answer = ask(headwater_emulator, model, json={"inputs": inputs})
         assert answer.status_code == 400 and answer.json()["error"][0].startswith("Error in `inputs`")
 

@@ -171,11 +171,11 @@ def text(call: Call) -> Flow[str]:
 @pytest.fixture
 def flow(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], None]:
     """Lets a server's own URL perform text-to-video by this flow."""
-    from headwater.providers import SERVER
+    from headwater.providers.registry import SERVER
 
     def put(chosen: Any) -> None:
         tasks = {**SERVER.tasks, "text-to-video": chosen}
-        monkeypatch.setitem(SERVER.tasks, "text-to-video", chosen)  # type: ignore[arg-type]
+        monkeypatch.setitem(SERVER.tasks, "text-to-video", chosen)
         assert tasks["text-to-video"] is SERVER.tasks["text-to-video"]
 
     return put

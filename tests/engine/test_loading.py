@@ -306,7 +306,7 @@ async def test_a_file_that_is_gone_is_an_input_error(tmp_path: Path) -> None:
 async def test_a_body_on_disk_is_sent_again_whole(server: FileServer, tmp_path: Path, kind: str) -> None:
     data = b"fLaC" + os.urandom(2 * 1024 * 1024)
     (tmp_path / "talk.flac").write_bytes(data)
-    answers = [(503, {}, b""), (200, {}, b"ok")]
+    answers: list[tuple[int, dict[str, str], bytes]] = [(503, {}, b""), (200, {}, b"ok")]
     server.pages["/asr"] = lambda request: reply(request, *answers.pop(0))
     call = requester(origin=server.url)
     file = await load(call, Load(source=tmp_path / "talk.flac", streamed=True))

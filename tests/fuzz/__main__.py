@@ -15,6 +15,7 @@ import traceback
 from pathlib import Path
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent))
 LONGEST_INPUT = 4096
 LONGEST_RUN = 10
 """Seconds for one input: whoever needs longer is stuck."""
@@ -26,7 +27,7 @@ def fuzz(name: str, options: list[str]) -> None:
     import atheris
 
     with atheris.instrument_imports(include=["headwater"]):
-        from targets import TARGETS
+        from fuzz.targets import TARGETS
 
     run = TARGETS[name].run
 
@@ -44,7 +45,7 @@ def fuzz(name: str, options: list[str]) -> None:
 
 def session(names: list[str], seconds: float) -> int:
     """Fuzz all targets, one after another; the number of those that failed."""
-    from targets import TARGETS
+    from fuzz.targets import TARGETS
 
     share = max(1, round(seconds / len(names)))
     failed = 0
@@ -71,7 +72,7 @@ def figures(log: str) -> str:
 
 
 def main() -> int:
-    from targets import TARGETS
+    from fuzz.targets import TARGETS
 
     parser = argparse.ArgumentParser(prog="nox -s fuzz --", description=__doc__)
     parser.add_argument("--seconds", type=float, default=60, help="for all targets together")

@@ -28,7 +28,7 @@ from headwater.providers import urls
 from headwater.responses import refusal as refusals
 from headwater.responses.decode import decode
 from headwater.tasks.chat_fold import ChatFold
-from headwater.tasks.chat_types import ChatCompletionOutput
+from headwater.tasks.chat_types import ChatCompletionOutput, ChatCompletionStreamOutput
 from headwater.transport.response_parser import ResponseParser
 
 CANARY = "sk-Canary/of+the~mine-0123456789"
@@ -96,7 +96,7 @@ def chat(data: bytes) -> None:
             event = openai.decode_chunk(Frame(line, name))
             if event is END:
                 break
-            if event is not None:
+            if isinstance(event, ChatCompletionStreamOutput):
                 fold.add(event)
     fold.complete()
     repr(fold.result())

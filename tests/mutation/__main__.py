@@ -25,7 +25,9 @@ from pathlib import Path
 from types import CodeType
 from typing import NamedTuple
 
-from mutants import Mutant, mutants
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from mutation.mutants import Mutant, mutants
 
 TESTS = Path(__file__).parent.parent
 PACKAGE = TESTS.parent / "src" / "headwater"

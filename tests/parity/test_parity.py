@@ -17,9 +17,9 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
-from parity_calls import CALLS
-from parity_server import Asked, Server
-from parity_wire import differences
+from parity.calls import CALLS
+from parity.request_differences import differences
+from parity.server import Asked, Server
 
 from headwater import InferenceClient
 from headwater.providers import PROVIDERS

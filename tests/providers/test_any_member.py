@@ -77,7 +77,7 @@ def named(path: tuple[Any, ...]) -> str:
 
 
 def replaced(sent: list[Any], path: tuple[Any, ...], value: Any) -> list[Any]:
-    changed = json.loads(json.dumps(sent))  # what is shared in it is no more
+    changed: list[Any] = json.loads(json.dumps(sent))  # what is shared in it is no more
     place: Any = changed
     for key in path[:-1]:
         place = place[key]
@@ -188,8 +188,12 @@ CHATS = [
     ),
 ]
 
-GENERATE = {"base": "http://127.0.0.1:9", "url": "http://127.0.0.1:9/generate", "parameters": {"details": True}}
-COMPLETE = {"model": "m", "parameters": {"details": True}}
+GENERATE: dict[str, Any] = {
+    "base": "http://127.0.0.1:9",
+    "url": "http://127.0.0.1:9/generate",
+    "parameters": {"details": True},
+}
+COMPLETE: dict[str, Any] = {"model": "m", "parameters": {"details": True}}
 PIECE = {"id": 1, "text": "a", "logprob": -0.5, "special": False}
 SPENT = {"usage": {"generated_tokens"}, "completion_tokens": {"generated_tokens"}}
 TEXTS = [

@@ -22,7 +22,7 @@ from headwater.tasks.chat_input import (
 from headwater.tasks.chat_types import ChatCompletionOutput
 
 CHAT = "chat-completion"
-ANSWER = {
+ANSWER: dict[str, Any] = {
     "id": "1",
     "choices": [{"index": 0, "message": {"role": "assistant", "content": "Ho"}, "finish_reason": "stop"}],
     "usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3},
@@ -40,9 +40,10 @@ def chunk(content: str | None = None, finish: str | None = None, index: int = 0)
 
 
 def test_a_body_has_the_model_first_the_stream_always_and_the_extras_last() -> None:
-    facts = {"parameters": {"max_tokens": 5, "temperature": 0.0, "model": "other", "stream": True}}
+    facts: dict[str, Any] = {"parameters": {"max_tokens": 5, "temperature": 0.0, "model": "other", "stream": True}}
     extra = {"temperature": 1, "top_k": 3}
     played = play(ask(**facts, extra=extra), reply(ANSWER))
+    assert isinstance(played.request.body, bytes)
     assert played.request.body.startswith(b'{"model":"m",')
     assert played.body == {
         "model": "m",

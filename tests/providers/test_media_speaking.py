@@ -6,9 +6,9 @@ import io
 from typing import Any
 
 import pytest
+from providers.test_media_hearing import fields
 from support.flow_player import call, play, reply
 from support.media_cases import B64, DRAW, FLAC, HEAR, SOUND, SPEAK
-from test_media_hearing import fields
 
 from headwater import errors as e
 from headwater.protocol.flow import Call

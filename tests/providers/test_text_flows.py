@@ -167,7 +167,7 @@ def test_the_body_of_a_completion() -> None:
     given = {"stop": ["."], "repetition_penalty": 1.1, "top_k": 3, "details": False, "do_sample": False}
     played = play(complete(parameters=given, extra={"echo": True, "model": "no"}), reply({"choices": [{"text": ""}]}))
     assert played.body == {
-        "model": "no",
+        "model": "m",
         "prompt": "Hi",
         "stop": ["."],
         "repetition_penalty": 1.1,
@@ -197,7 +197,7 @@ def test_the_details_of_a_completion() -> None:
 
 
 def test_a_streamed_completion() -> None:
-    chunks = (
+    chunks: tuple[Any, ...] = (
         {"choices": [{"index": 0, "text": "H"}]},
         {"choices": [{"text": "", "finish_reason": None}]},
         {"choices": [{"text": "o", "finish_reason": "stop"}], "usage": {"completion_tokens": 2}},
@@ -215,7 +215,7 @@ def test_a_chat_in_place_of_a_completion() -> None:
     played = play(complete("groq", parameters={"details": True}), reply(answer))
     assert played.body["messages"] == [{"role": "user", "content": "Hi"}] and "prompt" not in played.body
     assert (played.result.generated_text, played.result.details.generated_tokens) == ("Ho", 2)
-    chunks = (
+    chunks: tuple[Any, ...] = (
         {"choices": [{"delta": {"role": "assistant"}}]},
         {"choices": [{"delta": {"content": "H"}}]},
         {"choices": [{"delta": {"content": "o"}, "finish_reason": "stop"}]},

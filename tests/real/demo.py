@@ -16,7 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-from servers import NotReadyError, running
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from real.servers import NotReadyError, running
 
 from headwater import AsyncInferenceClient, InferenceClient
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy
 import pytest
-from servers import running
+from real.servers import running
 from support.drivers import BlockingClient, Driver, in_thread
 
 from headwater import Timeout
@@ -40,7 +40,8 @@ def server(name: str, packages: str | None = None) -> AbstractContextManager[str
     folder = folders.get(packages or name)
     if folder is None:
         pytest.skip(f"{packages or name} could not be installed by `nox -s real`")
-    return running(name, Path(folder))
+    started: AbstractContextManager[str] = running(name, Path(folder))
+    return started
 
 
 @pytest.fixture(scope="session")

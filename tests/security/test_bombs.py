@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from headwater.cli.files import OutputFile
-from headwater.cli.terminal import Cleaning, clean
+from headwater.cli.terminal import ControlFilter, clean
 from headwater.errors import DecodeError, HeadwaterError, InputError, ProviderError
 from headwater.protocol.flow import Reply
 from headwater.protocol.framing import Frame
@@ -129,7 +129,7 @@ def test_what_an_error_inside_an_answer_is(data: bytes, is_error: bool) -> None:
 @pytest.mark.parametrize("piece", ["\x9d", "\x90a", "\x1b]", "\x9b", "\x9b1", "\x1b ", "\x1b[1;", "\x1b\x9d"])
 def test_a_flood_of_sequences_that_never_end(piece: str) -> None:
     flood = piece * 200_000
-    cleaning = Cleaning()
+    cleaning = ControlFilter()
     for shown in (clean(flood), cleaning.add(flood) + cleaning.end()):
         assert not {"\x1b", "\x9d", "\x90", "\x9b"} & set(shown)
 

@@ -125,7 +125,7 @@ async def test_the_hubs_next_page_stays_at_the_hub(driver: Driver) -> None:
 async def test_a_prompt_follows_no_redirect(driver: Driver) -> None:
     for status in (301, 302, 303, 307, 308):
         memory = MemoryTransport(
-            lambda _, status=status: ScriptedResponse(status=status, headers={"location": "http://169.254.169.254/"})
+            lambda _, status=status: ScriptedResponse(status=status, headers={"location": "http://169.254.169.254/"})  # type: ignore[misc]
         )
         async with driver.client(base_url="https://one.example/v1", transport=memory) as client:
             with pytest.raises(HeadwaterError):
@@ -145,7 +145,7 @@ async def test_a_result_leads_to_no_private_place(driver: Driver, location: str)
         ],
     ):
         waiting = list(answers)
-        memory = MemoryTransport(lambda _, waiting=waiting: waiting.pop(0))
+        memory = MemoryTransport(lambda _, waiting=waiting: waiting.pop(0))  # type: ignore[misc]
         async with driver.client(base_url="https://one.example/v1", transport=memory) as client:
             with pytest.raises(HeadwaterError):
                 await client.text_to_image("x")

@@ -10,9 +10,10 @@ from typing import Any
 
 from headwater.auth.credentials import Credentials
 from headwater.auth.secret import Secret
+from headwater.engine.engine import Engine
 from headwater.engine.facts import Plan
 from headwater.engine.input_policy import InputPolicy
-from headwater.engine.requester import Engine, Requester
+from headwater.engine.requester import Requester
 from headwater.engine.retry import Retries
 from headwater.protocol.timeout import DEFAULT, Timeout
 from headwater.transport.pool import Pool

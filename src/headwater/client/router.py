@@ -32,15 +32,12 @@ REMEMBERED: Final = 4096
 
 
 class Destination(msgspec.Struct, frozen=True, kw_only=True):
-    """Where one task with one model goes, and what its requests carry.
-
-    `requested_model`: the model as the caller named it, and `model` its id there. `provider`: the provider's name, and
-    `name` the one in facts and errors, which is numbered where a list has the provider twice.
-    """
+    """Where one task with one model goes; `named` is the model as the caller named it, `name` the provider as what is
+    known of calls names it."""
 
     provider: str
     name: str
-    requested_model: str | None
+    named: str | None
     flow: TaskFlow
     credentials: Credentials
     base: str
@@ -61,7 +58,7 @@ class Destination(msgspec.Struct, frozen=True, kw_only=True):
             provider=self.provider,
             base=self.base,
             model=self.model,
-            hub_id=self.requested_model,
+            hub_id=self.named,
             routed=self.routed,
             url=self.url,
             extra=extra,
@@ -74,10 +71,10 @@ class Destination(msgspec.Struct, frozen=True, kw_only=True):
 class Router:
     """The destinations of one client, each made once. `names`: the places of its list, where there are several."""
 
-    __slots__ = ("_made", "_targets", "names")
+    __slots__ = ("_made", "_places", "names")
 
     def __init__(self, settings: tuple[Settings, ...]) -> None:
-        self._targets = tuple(RouteTarget(each) for each in settings)
+        self._places = tuple(Place(each) for each in settings)
         self._made: dict[tuple[str, str | None, int], Destination] = {}
         self.names = tuple(each.name for each in settings)
 
@@ -89,7 +86,7 @@ class Router:
         key = (task, model, index)
         made = self._made.get(key)
         if made is None:
-            made = await self._targets[index].destination(task, model)
+            made = await self._places[index].destination(task, model)
             if len(self._made) >= REMEMBERED:
                 self._made.clear()
             self._made[key] = made
@@ -97,10 +94,10 @@ class Router:
 
     async def for_flow(self, task: str, model: str | None, flow: TaskFlow, *, at_hub: bool = False) -> Destination:
         """Where something goes that is no declared task, and has a flow of its own; `at_hub`: that asks the Hub."""
-        target = self._targets[0]
+        place = self._places[0]
         if at_hub:
-            return await target.to_provider(task, provider("hf-inference"), model or target.settings.model, flow)
-        return await target.destination(task, model, flow)
+            return await place.to_provider(task, provider("hf-inference"), model or place.settings.model, flow)
+        return await place.destination(task, model, flow)
 
     async def for_job(self, job: Job) -> Destination:
         """Where a job is that was submitted before, by whoever has the same kind of key.
@@ -111,16 +108,16 @@ class Router:
         take_up = row.resume.get(job.task)
         if take_up is None:
             raise UnsupportedTaskError(f"{row.name} has no jobs of {job.task} that could be taken up again")
-        target = next((each for each in self._targets if each.settings.provider == row.name), None)
-        target = target or RouteTarget(_of_no_list(self._targets[0].settings))
-        found = await target.to_provider(job.task, row, job.model, lambda call: take_up(call, job))
+        place = next((each for each in self._places if each.settings.provider == row.name), None)
+        place = place or Place(_of_no_list(self._places[0].settings))
+        found = await place.to_provider(job.task, row, job.model, lambda call: take_up(call, job))
         if found.routed != job.routed:
             wanted = "a Hugging Face token" if job.routed else f"{row.name}'s own key"
             raise InvalidCredentialError(f"this job was submitted with {wanted}, and only that finds it again")
         return found
 
 
-class RouteTarget:
+class Place:
     """One of the places of a client's list, or its only one."""
 
     __slots__ = ("_keys", "settings")
@@ -137,9 +134,9 @@ class RouteTarget:
         url = model if is_url(model) else s.base_url or (s.model if is_url(s.model) else None)
         if url is not None:
             own = None if is_url(model) else model
-            named = None if is_url(model) else own or (None if is_url(s.model) else s.model) or s.provider_model
+            named = None if is_url(model) else own or (None if is_url(s.model) else s.model) or s.theirs
             return await self._to_url(task, url, named, flow, own=own)
-        named = model or s.model or s.provider_model
+        named = model or s.model or s.theirs
         name = s.provider or os.environ.get("HEADWATER_PROVIDER")
         if name is None:  # a model that names its provider (or a policy) goes to the router, which looks at that
             name = "auto" if named is not None and _SUFFIXED.search(named) else "hf-inference"
@@ -172,7 +169,7 @@ class RouteTarget:
         return Destination(
             provider="url",
             name=self.settings.name or "url",
-            requested_model=named,
+            named=named,
             flow=flow or flow_for("url", task),
             credentials=self._keys.credentials(
                 {parsed.origin}, key, None, billed=is_hugging_face(parsed.host), url=url
@@ -196,7 +193,7 @@ class RouteTarget:
         return Destination(
             provider=row.name,
             name=self.settings.name or row.name,
-            requested_model=named,
+            named=named,
             flow=flow,
             credentials=self._keys.credentials(
                 {parse_url(base).origin, *(() if routed else row.origins)},
@@ -216,8 +213,8 @@ class RouteTarget:
 
     def _there(self, named: str | None, own: str | None) -> str | None:
         """The model's id there, where it is known without asking: a route's own, unless the call names a model."""
-        if own is None and self.settings.provider_model is not None:
-            return self.settings.provider_model
+        if own is None and self.settings.theirs is not None:
+            return self.settings.theirs
         return self.settings.model_mapping.get(named) if named else None
 
 
@@ -227,5 +224,5 @@ def _of_no_list(settings: Settings) -> Settings:
         return settings
     key = settings.hub_key
     return msgspec.structs.replace(
-        settings, name="", provider_model=None, timeout=None, key=key if key is not None and key.routed else None
+        settings, name="", theirs=None, timeout=None, key=key if key is not None and key.routed else None
     )

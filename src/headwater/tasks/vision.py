@@ -112,8 +112,11 @@ def image_classification(
         Classes with their scores, the likeliest first.
 
     Raises:
+        InvalidParameterError: An argument is wrong; nothing was sent.
         InputError: The image cannot be read; nothing was sent.
         ProviderError: The server refused; the subclass says why.
+        TransportError: The network failed.
+        InferenceTimeoutError: A deadline passed.
         DecodeError: The answer is not this task's.
     """
     raise NotImplementedError
@@ -147,8 +150,11 @@ def image_segmentation(
         The parts, each with a `mask`: a PIL image, decoded when its pixels are first asked for.
 
     Raises:
+        InvalidParameterError: An argument is wrong; nothing was sent.
         InputError: The image cannot be read; nothing was sent.
         ProviderError: The server refused; the subclass says why.
+        TransportError: The network failed.
+        InferenceTimeoutError: A deadline passed.
         DecodeError: The answer is not this task's.
     """
     raise NotImplementedError
@@ -176,8 +182,11 @@ def object_detection(
         The things, each with a `box` in pixels from the top left corner.
 
     Raises:
+        InvalidParameterError: An argument is wrong; nothing was sent.
         InputError: The image cannot be read; nothing was sent.
         ProviderError: The server refused; the subclass says why.
+        TransportError: The network failed.
+        InferenceTimeoutError: A deadline passed.
         DecodeError: The answer is not this task's.
     """
     raise NotImplementedError
@@ -207,8 +216,11 @@ def image_to_text(
         The text, as `generated_text`.
 
     Raises:
+        InvalidParameterError: An argument is wrong; nothing was sent.
         InputError: The image cannot be read; nothing was sent.
         ProviderError: The server refused; the subclass says why.
+        TransportError: The network failed.
+        InferenceTimeoutError: A deadline passed.
         DecodeError: The answer is not this task's.
     """
     raise NotImplementedError
@@ -234,8 +246,11 @@ def depth_estimation(
         `depth`: a PIL image, decoded when its pixels are first asked for; `predicted_depth`: numbers.
 
     Raises:
+        InvalidParameterError: An argument is wrong; nothing was sent.
         InputError: The image cannot be read; nothing was sent.
         ProviderError: The server refused; the subclass says why.
+        TransportError: The network failed.
+        InferenceTimeoutError: A deadline passed.
         DecodeError: The answer is not this task's.
     """
     raise NotImplementedError

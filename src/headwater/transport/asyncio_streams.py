@@ -1,13 +1,5 @@
 """Streams for event loops that call back (asyncio's interface: asyncio, uvloop): they call when the epoll has news.
 
-    receive, nothing there ──▶ a future of the loop's ──▶ the epoll's callback reads the socket and sets it
-    receive, bytes are there ──▶ the same future, set in the loop's next turn: a flood leaves turns for the others
-
-A read is that future and nothing else: no task, no protocol, no buffer between the socket and who reads, so that a
-reader that stops stops the server. 2,000 streams at once cost 61 us of CPU a chunk; over anyio's streams they cost 140
-(`anyio_streams` says how that is measured). A future whose waiting was cancelled may have been set in the same turn:
-`keep` gives it to the next `receive`.
-
 Names no event loop: whatever has the interface will do.
 """
 
@@ -21,7 +13,7 @@ from typing import Any, Protocol
 from anyio import BrokenResourceError
 
 from ..protocol.transport import FOREVER, ReadDeadline
-from .epoll import ENDS, EVENTS, EpollPoller, EpollStream
+from .epoll import ENDS, EVENTS, Sockets, SocketStream
 
 
 class Future(Protocol):
@@ -78,7 +70,7 @@ class EventLoop(Protocol):
         ...
 
 
-class AsyncioPoller(EpollPoller):
+class NativeSockets(Sockets):
     """The sockets of one event loop."""
 
     def __init__(self, loop: EventLoop) -> None:
@@ -87,9 +79,9 @@ class AsyncioPoller(EpollPoller):
         self._timer: Timer | None = None
         loop.add_reader(self.epoll.fileno(), self.poll)
 
-    def attach(self, raw: socket.socket) -> AsyncioStream:
+    def attach(self, raw: socket.socket) -> NativeStream:
         """A connected socket as a stream."""
-        return AsyncioStream(self, raw)
+        return NativeStream(self, raw)
 
     async def readable(self, raw: socket.socket) -> None:
         """Wait until there is something to read."""
@@ -119,7 +111,7 @@ class AsyncioPoller(EpollPoller):
 
     def _alarm(self) -> None:
         self._timer = None
-        self.expire(self.loop.time())
+        self.look(self.loop.time())
 
     def end(self) -> None:
         """No stream is left."""
@@ -141,17 +133,17 @@ class _Once:
         """The epoll: it is so."""
         _wake(self._ready)
 
-    def expire(self, now: float) -> float:
+    def look(self, now: float) -> float:
         """It has a timer of its own."""
         return FOREVER
 
 
-class AsyncioStream(EpollStream):
-    """A connected socket (a `ByteStream`)."""
+class NativeStream(SocketStream):
+    """A connected socket (`streams.Stream`)."""
 
     __slots__ = ("_drained", "_kept", "_loop", "_reader")
 
-    def __init__(self, sockets: AsyncioPoller, raw: socket.socket) -> None:
+    def __init__(self, sockets: NativeSockets, raw: socket.socket) -> None:
         super().__init__(sockets, raw)
         self._loop = sockets.loop
         self._reader: Future | None = None
@@ -166,7 +158,7 @@ class AsyncioStream(EpollStream):
         reader = self._loop.create_future()
         if self.closed:
             reader.set_result(b"")
-        elif not self.may_read:
+        elif not self.came:
             self._reader = reader
         else:
             # What is there already comes a turn of the loop later, or a flood would leave no turn for anybody else.
@@ -195,7 +187,7 @@ class AsyncioStream(EpollStream):
 
     def _fill(self, reader: Future, give: Callable[[bytes], object]) -> None:
         try:
-            data = self.read_now()
+            data = self.taken()
         except BrokenResourceError as error:
             reader.set_exception(error)
         else:
@@ -204,7 +196,7 @@ class AsyncioStream(EpollStream):
             else:
                 give(data)
 
-    def expire(self, now: float) -> float:
+    def look(self, now: float) -> float:
         """End a wait that has lasted until its moment; the moment of one that goes on, else `FOREVER`."""
         reader = self._reader
         if reader is None or reader.done():

@@ -74,9 +74,10 @@ class Transports:
             return Pool()
         if given is not None and "httpx" not in sys.modules:  # so it is none of httpx's, which is not loaded for it
             return cast("Transport", given)
-        from . import httpx_adapter, log_filters
+        from . import httpx_adapter
+        from .log_filters import hush
 
-        log_filters.install()
+        hush()
         if given is not None:
             return httpx_adapter.adapted(given)
         return httpx_adapter.proxied(proxy, http2=self._http2)

@@ -1,17 +1,9 @@
-"""Streams for trio: the leader/follower pattern, in which one of those who wait watches the epoll for all.
+"""Streams for trio: whoever waits polls the epoll, one for all.
 
-    receive ──▶ there is no leader: it leads, and waits for the epoll
-           └──▶ there is one: it follows, asleep until the leader delivers its bytes, or it becomes the leader
+    a stream waits ──▶ nobody polls: it does, for all ──▶ its own bytes came: it hands polling on, and goes
+                  └──▶ somebody does: it sleeps until its bytes are brought, or polling is handed to it
 
-trio calls nobody back, and waiting for a descriptor costs it two system calls each time: 2,000 tasks that each wait for
-their own socket cost 138 us of CPU a chunk, and 78 as one leader with 1,999 followers (`anyio_streams` says how that is
-measured). No task exists but those of the callers.
-
-There is a leader whenever somebody waits. The lead ends in three ways, and each hands it to a follower, if there is one
-(`_hand_over`, in a `finally`): the leader's own bytes have come, or its end; its read deadline has passed; it was
-cancelled, or its stream closed or broken. The follower is woken with nothing delivered, and finds itself the leader
-already: whoever calls `receive` in between follows. Were it cancelled in that moment, it would lead for the one step in
-which trio raises, and hand the lead on. The only file that imports trio.
+So no task exists but those that wait. The only file that imports trio.
 """
 
 from __future__ import annotations
@@ -26,41 +18,38 @@ from anyio.lowlevel import checkpoint
 from trio.lowlevel import Abort, Task, current_task, notify_closing, reschedule, wait_task_rescheduled
 
 from ..protocol.transport import FOREVER, ReadDeadline
-from .epoll import EpollPoller, EpollStream
+from .epoll import Sockets, SocketStream
 
 
-class TrioPoller(EpollPoller):
+class PolledSockets(Sockets):
     """The sockets of one event loop."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._followers: dict[TrioStream, Task] = {}
-        self._leader: TrioStream | None = None
+        self._sleeping: dict[PolledStream, Task] = {}
+        self._leader: PolledStream | None = None
         self._scope: trio.CancelScope | None = None
 
-    def attach(self, raw: socket.socket) -> TrioStream:
+    def attach(self, raw: socket.socket) -> PolledStream:
         """A connected socket as a stream."""
-        return TrioStream(self, raw)
+        return PolledStream(self, raw)
 
-    def follow(self, stream: TrioStream) -> bool:
-        """Whether this stream becomes a follower, whose task is to sleep next: somebody else leads."""
+    def sleep(self, stream: PolledStream) -> bool:
+        """Whether this stream is to sleep until its bytes are brought: somebody else polls."""
         if self._leader is None or self._leader is stream:
             return False
-        self._followers[stream] = current_task()
+        self._sleeping[stream] = current_task()
         return True
 
-    async def lead(self, stream: TrioStream) -> bytes:
-        """Watch the epoll for all, until this stream's own bytes come, b"" at its end; raises `BROKEN`, `ReadDeadline`.
-
-        Whichever of these ends the lead, and cancellation too, it is handed to a follower.
-        """
+    async def lead(self, stream: PolledStream) -> bytes:
+        """Poll for all, until this stream's own bytes come, b"" at its end; raises `BROKEN`, `ReadDeadline`."""
         self._leader = stream
         try:
             return await self._lead(stream)
         finally:
             self._hand_over()
 
-    async def _lead(self, stream: TrioStream) -> bytes:
+    async def _lead(self, stream: PolledStream) -> bytes:
         while not stream.closed:
             with trio.CancelScope(deadline=self.alarm_at) as self._scope:
                 try:
@@ -68,40 +57,40 @@ class TrioPoller(EpollPoller):
                 except trio.ClosedResourceError:
                     continue
             self.poll()
-            if stream.may_read and (data := stream.read_now()) is not None:
+            if stream.came and (data := stream.taken()) is not None:
                 return data
             now = trio.current_time()
             if now >= self.alarm_at:
-                self.expire(now)
+                self.look(now)
                 if now >= stream.until:
                     raise ReadDeadline
         return b""
 
-    def is_follower(self, stream: TrioStream) -> bool:
-        """Whether this stream's task sleeps until its bytes are delivered."""
-        return stream in self._followers
+    def sleeps(self, stream: PolledStream) -> bool:
+        """Whether its bytes are to be brought to it."""
+        return stream in self._sleeping
 
-    def wake_follower(self, stream: TrioStream, delivered: bytes | Exception | None) -> None:
-        """Wake a follower's task with what has come, or with its failure; None: it is the leader now."""
-        stream.delivered = delivered
-        reschedule(self._followers.pop(stream))
+    def wake(self, stream: PolledStream, brought: bytes | Exception | None) -> None:
+        """Bring it what has come, or its failure; None: it is to poll."""
+        stream.brought = brought
+        reschedule(self._sleeping.pop(stream))
 
-    def leave(self, stream: TrioStream) -> None:
-        """Take a follower out: its task was cancelled."""
-        self._followers.pop(stream, None)
+    def forget(self, stream: PolledStream) -> None:
+        """Whoever slept was cancelled."""
+        self._sleeping.pop(stream, None)
 
-    def close(self, stream: TrioStream) -> None:
+    def close(self, stream: PolledStream) -> None:
         """Wake who waits for a stream that is closed."""
-        if stream in self._followers:
-            self.wake_follower(stream, b"")
+        if stream in self._sleeping:
+            self.wake(stream, b"")
         elif stream is self._leader:
             notify_closing(self.epoll.fileno())
 
     def _hand_over(self) -> None:
         self._scope = self._leader = None
-        for stream in self._followers:
+        for stream in self._sleeping:
             self._leader = stream
-            self.wake_follower(stream, None)
+            self.wake(stream, None)
             return
 
     def _set_alarm(self, moment: float) -> None:
@@ -120,16 +109,16 @@ class TrioPoller(EpollPoller):
         raise TimeoutError
 
 
-class TrioStream(EpollStream):
-    """A connected socket (a `ByteStream`). `delivered`: what a follower is woken with: bytes, a failure, or None where
-    it is the leader now."""
+class PolledStream(SocketStream):
+    """A connected socket (`streams.Stream`). `brought`: what whoever sleeps is woken with: bytes, a failure, or None
+    where it is to poll for all."""
 
-    __slots__ = ("_drains", "_kept", "delivered")
-    _sockets: TrioPoller
+    __slots__ = ("_drains", "_kept", "brought")
+    _sockets: PolledSockets
 
-    def __init__(self, sockets: TrioPoller, raw: socket.socket) -> None:
+    def __init__(self, sockets: PolledSockets, raw: socket.socket) -> None:
         super().__init__(sockets, raw)
-        self.delivered: bytes | Exception | None = None
+        self.brought: bytes | Exception | None = None
         self._kept: bytes | None = None
         self._drains = False
 
@@ -138,47 +127,47 @@ class TrioStream(EpollStream):
         if self._kept is not None:
             kept, self._kept = self._kept, None
             return kept
-        if self.may_read:
-            data = self.read_now()
+        if self.came:
+            data = self.taken()
             if data is not None:
                 self._kept = data
                 await checkpoint()  # which may be where it is cancelled
                 self._kept = None
                 return data
-        while self._sockets.follow(self):
+        while self._sockets.sleep(self):
             await wait_task_rescheduled(self.abort)
-            delivered, self.delivered = self.delivered, None
-            if isinstance(delivered, bytes):
-                return delivered
-            if delivered is not None:
-                raise delivered
+            brought, self.brought = self.brought, None
+            if isinstance(brought, bytes):
+                return brought
+            if brought is not None:
+                raise brought
         return await self._sockets.lead(self)
 
     def keep(self, waiting: Awaitable[bytes]) -> None:
         """A `receive` whose waiting was cancelled has kept what had come for it."""
 
     def event(self, events: int) -> None:
-        """The epoll: something has come; it is delivered to whoever sleeps for it."""
+        """The epoll: something has come; it is brought to whoever sleeps for it."""
         super().event(events)
-        if self._sockets.is_follower(self):
+        if self._sockets.sleeps(self):
             try:
-                delivered: bytes | Exception | None = self.read_now()
+                brought: bytes | Exception | None = self.taken()
             except BrokenResourceError as error:
-                delivered = error
-            if delivered is not None:
-                self._sockets.wake_follower(self, delivered)
+                brought = error
+            if brought is not None:
+                self._sockets.wake(self, brought)
 
-    def expire(self, now: float) -> float:
+    def look(self, now: float) -> float:
         """End a wait that has lasted until its moment; the moment of one that goes on, else `FOREVER`."""
         if now < self.until:
             return self.until
-        if self._sockets.is_follower(self):  # else it polls, and sees for itself, or does not wait
-            self._sockets.wake_follower(self, ReadDeadline())
+        if self._sockets.sleeps(self):  # else it polls, and sees for itself, or does not wait
+            self._sockets.wake(self, ReadDeadline())
         return FOREVER
 
     def abort(self, _: Any) -> Abort:
         """trio: whoever sleeps is cancelled."""
-        self._sockets.leave(self)
+        self._sockets.forget(self)
         return Abort.SUCCEEDED
 
     async def _drain(self) -> None:

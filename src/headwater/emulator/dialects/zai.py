@@ -10,30 +10,30 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ..wire import Dialect, DialectAnswer, DialectRequest, RefusedError, WholeAnswer, get, post
+from ..wire import Answer, Call, Dialect, RefusedError, Whole, get, post
 from . import cdn, fields
 from .fal import media_text
-from .jobs import EmulatedJob
+from .jobs import Job
 
 STATES = {"queued": "PROCESSING", "running": "PROCESSING", "done": "SUCCESS", "unknown": "PAUSED"}
 CODES = {400: "1210", 401: "1001", 404: "1211", 500: "1234"}
 UNSAFE = "System detected potentially unsafe or sensitive content in input or generation."
 
 
-def submit(call: DialectRequest) -> DialectAnswer:
+def submit(call: Call) -> Answer:
     if found := fields.problem(call.json, ("model", "prompt")):
         raise refuse(call, 400, f"{found.name}: {found.message}")
     if not re.fullmatch(r"[1-9]\d{1,3}x[1-9]\d{1,3}", call.json.get("size") or "16x16"):
         raise refuse(call, 400, "size: expected WIDTHxHEIGHT")
     job = call.jobs.submit("zai-org", call.model, call.digest(), call.json)
-    return WholeAnswer(head(job, "PROCESSING"))
+    return Whole(head(job, "PROCESSING"))
 
 
-def head(job: EmulatedJob, status: str) -> dict[str, Any]:
+def head(job: Job, status: str) -> dict[str, Any]:
     return {"id": job.id, "task_status": status, "request_id": job.id, "model": job.model}
 
 
-def poll(call: DialectRequest) -> DialectAnswer:
+def poll(call: Call) -> Answer:
     job = call.jobs.find("zai-org", call.path.rpartition("/")[2])
     if job is None:
         raise refuse(call, 404, "Task does not exist")
@@ -47,23 +47,21 @@ def poll(call: DialectRequest) -> DialectAnswer:
         body["error"] = (
             {"code": "1301", "message": UNSAFE} if moderated else {"code": "1234", "message": "The model failed"}
         )
-    return WholeAnswer(body)
+    return Whole(body)
 
 
-def layout(call: DialectRequest) -> DialectAnswer:
+def layout(call: Call) -> Answer:
     """The text of a page: https://docs.z.ai/api-reference/tools/layout-parsing."""
     if found := fields.problem(call.json, ("model", "file")):
         raise refuse(call, 400, f"{found.name}: {found.message}")
     if not fields.is_file(call.json["file"], ("image/", "application/pdf")):
         raise refuse(call, 400, "file: expected a URL or a data URL")
     text = media_text(call.json["file"])
-    return WholeAnswer(
-        {"id": call.digest("page"), "model": call.model, "md_results": f"# {text}", "layout_details": []}
-    )
+    return Whole({"id": call.digest("page"), "model": call.model, "md_results": f"# {text}", "layout_details": []})
 
 
-def refuse(call: DialectRequest, status: int, message: str) -> RefusedError:
-    return RefusedError(WholeAnswer({"error": {"code": CODES.get(status, "1230"), "message": message}}, status))
+def refuse(call: Call, status: int, message: str) -> RefusedError:
+    return RefusedError(Whole({"error": {"code": CODES.get(status, "1230"), "message": message}}, status))
 
 
 DIALECT = Dialect(

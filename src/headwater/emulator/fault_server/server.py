@@ -13,14 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
 
-from headwater.emulator.fault_server.wire import (
-    ClientGone,
-    ConnectionRecord,
-    FaultConnection,
-    Log,
-    Request,
-    RequestRefused,
-)
+from headwater.emulator.fault_server.wire import Connection, ConnectionRecord, Gone, Log, Refused, Request
 
 STOP_SECONDS = 10.0
 """That threads may take to end: they need milliseconds, but for a machine that has no time for them."""
@@ -39,7 +32,7 @@ class Fault(NamedTuple):
         return {parameter.name: parameter.default for parameter in found}
 
 
-class FaultOrigin:
+class Origin:
     """One listening port. `forced` is the fault of every request, whatever its path says."""
 
     def __init__(self, faults: Mapping[str, Fault], other_url: str = "", forced: str | None = None) -> None:
@@ -51,7 +44,7 @@ class FaultOrigin:
         self._other_url = other_url
         self._forced = forced
         self._lock = threading.Lock()
-        self._live: dict[FaultConnection, threading.Thread] = {}
+        self._live: dict[Connection, threading.Thread] = {}
         self._stopping = False
 
     def accept(self) -> None:
@@ -60,7 +53,7 @@ class FaultOrigin:
         except OSError:
             return  # the client left before it was accepted
         sock.setblocking(True)
-        conn = FaultConnection(sock, self.log.opened(), self.log, self._other_url)
+        conn = Connection(sock, self.log.opened(), self.log, self._other_url)
         thread = threading.Thread(target=self._serve, args=(conn,), name="headwater-fault", daemon=True)
         with self._lock:
             self._live[conn] = thread
@@ -77,12 +70,12 @@ class FaultOrigin:
         for thread in live.values():
             thread.join(max(0.0, deadline - time.monotonic()))
 
-    def _serve(self, conn: FaultConnection) -> None:
+    def _serve(self, conn: Connection) -> None:
         by_client = False
         try:
             while conn.open:
                 self._answer(conn)
-        except ClientGone:
+        except Gone:
             by_client = not self._stopping
         finally:
             conn.close()
@@ -90,13 +83,13 @@ class FaultOrigin:
             with self._lock:
                 del self._live[conn]
 
-    def _answer(self, conn: FaultConnection) -> None:
+    def _answer(self, conn: Connection) -> None:
         try:
             method, path, headers = conn.read_head()
             segment, slash, rest = path.removeprefix("/").partition("/")
             fault, given = self._fault(segment)
             body = conn.read_body(headers) if fault.reads_body else b""
-        except RequestRefused as refusal:
+        except Refused as refusal:
             conn.reply(refusal.status, "text/plain", f"{refusal}\n".encode(), ("Connection", "close"))
             conn.close()
             return
@@ -113,7 +106,7 @@ class FaultOrigin:
             return self._faults[self._forced], {}
         name, *pairs = segment.split("~")
         if name not in self._faults:
-            raise RequestRefused(404, f"no fault {unquote(name)!r}; there are: {', '.join(self._faults)}")
+            raise Refused(404, f"no fault {unquote(name)!r}; there are: {', '.join(self._faults)}")
         fault = self._faults[name]
         known = {**fault.parameters(), "id": ""}
         given = dict(_parameter(name, known, pair) for pair in pairs)
@@ -125,11 +118,11 @@ def _parameter(fault: str, known: dict[str, Any], pair: str) -> tuple[str, Any]:
     """One `name=value` of a fault segment, in the type of its default; `id` only tells segments apart."""
     name, _, value = pair.partition("=")
     if name not in known:
-        raise RequestRefused(400, f"{fault} takes {known}, not {unquote(name)!r}")
+        raise Refused(400, f"{fault} takes {known}, not {unquote(name)!r}")
     try:
         return name, type(known[name])(unquote(value))
     except ValueError as error:
-        raise RequestRefused(400, f"{fault}: {name} is to be like {known[name]!r}") from error
+        raise Refused(400, f"{fault}: {name} is to be like {known[name]!r}") from error
 
 
 class FaultServer:
@@ -142,8 +135,8 @@ class FaultServer:
 
     def __init__(self, faults: Mapping[str, Fault]) -> None:
         self._faults = faults
-        self._other = FaultOrigin(faults, forced="ok")
-        self._origin = FaultOrigin(faults, other_url=self._other.url)
+        self._other = Origin(faults, forced="ok")
+        self._origin = Origin(faults, other_url=self._other.url)
         self.url = self._origin.url
         self.other_url = self._other.url
         # Bound and never listening: the port stays ours, and connecting to it is refused.

@@ -12,7 +12,7 @@ from email.policy import HTTP
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from parity_server import Asked
+from parity.server import Asked
 
 ABSENT = "(absent)"
 NOISE = frozenset(

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
-from parity_calls import FLAC, JPEG, MP4, PNG
+from parity.calls import FLAC, JPEG, MP4, PNG
 
 HUB, FILES = "huggingface.co", "https://files.example"
 JSON = "application/json"
