@@ -53,14 +53,14 @@ _TGI_ONLY: Final = frozenset(
 )
 
 
-class CompletionUsage(msgspec.Struct, frozen=True):
+class CompletionTokens(msgspec.Struct, frozen=True):
     """What a completion cost, in tokens."""
 
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
 
 
-class CompletionChoice(msgspec.Struct, frozen=True):
+class CompletionText(msgspec.Struct, frozen=True):
     """One text, or a piece of it in a stream."""
 
     text: Needed[str | None] = None
@@ -71,8 +71,8 @@ class CompletionChoice(msgspec.Struct, frozen=True):
 class Completion(msgspec.Struct, frozen=True):
     """An answer, or a chunk of one."""
 
-    choices: list[CompletionChoice]
-    usage: CompletionUsage | None = None
+    choices: list[CompletionText]
+    usage: CompletionTokens | None = None
 
 
 DecodeFrame: TypeAlias = Callable[[Frame], Completion | End | None]
@@ -99,7 +99,7 @@ def _whole(call: Call, reply: Reply) -> str | TextGenerationOutput:
         raise error
     if not answer.choices or answer.choices[0].text is None:
         raise _without_text(reply.body)
-    first, usage = answer.choices[0], answer.usage or CompletionUsage()
+    first, usage = answer.choices[0], answer.usage or CompletionTokens()
     return _result(call, first.text or "", first.finish_reason, first.seed, usage.completion_tokens, reply.body)
 
 
@@ -185,7 +185,7 @@ class CompletionStream:
         chunk = self._read(frame)
         if chunk is None or isinstance(chunk, End):
             return chunk
-        usage = chunk.usage or CompletionUsage()
+        usage = chunk.usage or CompletionTokens()
         self._fold.count(usage.completion_tokens)
         return _event(chunk.choices[0], usage, frame.data) if chunk.choices else None
 
@@ -216,10 +216,10 @@ def decode_chat_chunk(frame: Frame) -> Completion | End | None:
         ChatFold().add(chunk)  # which puts what is in unusual places where it belongs
     used = chunk.usage
     usage = (
-        CompletionUsage(prompt_tokens=used.prompt_tokens, completion_tokens=used.completion_tokens) if used else None
+        CompletionTokens(prompt_tokens=used.prompt_tokens, completion_tokens=used.completion_tokens) if used else None
     )
     choices = [
-        CompletionChoice(text=choice.delta.content, finish_reason=choice.finish_reason) for choice in chunk.choices[:1]
+        CompletionText(text=choice.delta.content, finish_reason=choice.finish_reason) for choice in chunk.choices[:1]
     ]
     return Completion(choices=choices, usage=usage)
 
@@ -231,7 +231,7 @@ def _text_in(sent: dict[str, Any]) -> Any:
     return choice.get("text") or (delta.get("content") if isinstance(delta, dict) else None)
 
 
-def _event(choice: CompletionChoice, usage: CompletionUsage, data: bytes) -> TextGenerationStreamOutput | None:
+def _event(choice: CompletionText, usage: CompletionTokens, data: bytes) -> TextGenerationStreamOutput | None:
     text, finish = choice.text or "", choice.finish_reason
     if not text and not finish:
         return None
