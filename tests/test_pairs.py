@@ -33,7 +33,7 @@ from headwater.emulator import secrets
 from headwater.emulator.dialects.offers import OFFERS
 from headwater.emulator.places import PROVIDERS as EMULATED
 from headwater.emulator.server import Emulator
-from headwater.emulator.traffic import Recorded
+from headwater.emulator.traffic import RecordedRequest
 from headwater.media.media import Media
 from headwater.providers.model_ids import HUB_TASKS
 from headwater.tasks.declaration import Declaration
@@ -157,7 +157,7 @@ class Place(NamedTuple):
     key: str
     sent: tuple[str, str] = BEARER
 
-    def check(self, requests: list[Recorded]) -> None:
+    def check(self, requests: list[RecordedRequest]) -> None:
         """Every request is here and has the key; what is elsewhere has none, but that the Hub gets its own token."""
         asked = [request for request in requests if not request.path.startswith(("/api/", *KEYLESS))]
         assert asked
@@ -172,7 +172,7 @@ class Place(NamedTuple):
                 assert credentials_of(request) == (dict([BEARER]) if self.key == TOKEN else {})
 
 
-def credentials_of(request: Recorded) -> dict[str, str]:
+def credentials_of(request: RecordedRequest) -> dict[str, str]:
     """The headers that can hold a credential, masked."""
     return {name: value for name, value in request.headers.items() if name in secrets.HEADERS}
 

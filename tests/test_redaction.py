@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from headwater.auth.environment import ambient, hugging_face_token
 from headwater.auth.hosts import is_hugging_face, is_hugging_face_url, is_loopback
-from headwater.auth.secret import MASK, Kept, Masked, Secret, check_headers, hidden, secrets_in
+from headwater.auth.secret import MASK, Masked, Opaque, Secret, check_headers, mask, secrets_in
 from headwater.errors import InvalidCredentialError, InvalidParameterError
 from headwater.protocol.url import parse_url
 
@@ -83,14 +83,14 @@ def test_other_spellings(text: str) -> None:
 
 
 def test_what_is_hidden_prints_nothing_and_is_the_same() -> None:
-    assert repr(hidden({"a": "b", "bad name": "c"})) == "{'a': '[secret]', '[secret]': '[secret]'}"
-    assert hidden({"a": "b"}) == {"a": "b"}
-    assert hidden(None) is None
-    assert hidden(b"x") is bytes
+    assert repr(mask({"a": "b", "bad name": "c"})) == "{'a': '[secret]', '[secret]': '[secret]'}"
+    assert mask({"a": "b"}) == {"a": "b"}
+    assert mask(None) is None
+    assert mask(b"x") is bytes
     secret = Secret(KEY)
-    assert hidden(secret) is secret
-    assert hidden(Kept("x")) == "x"
-    for value in (Masked("x"), Kept("x")):
+    assert mask(secret) is secret
+    assert mask(Opaque("x")) == "x"
+    for value in (Masked("x"), Opaque("x")):
         with pytest.raises(TypeError):
             pickle.dumps(value)
         assert "x" not in repr(value).replace("headwater", "").replace("0x", "")

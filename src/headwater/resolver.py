@@ -16,7 +16,7 @@ from anyio.lowlevel import RunVar
 
 Found: TypeAlias = tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[Any, ...]]
 
-MOST: Final = 64
+MAX_LOOK_UPS: Final = 64
 """Look-ups at once on one event loop."""
 _limiter: Final[RunVar[CapacityLimiter]] = RunVar("headwater.resolver")
 
@@ -26,7 +26,7 @@ async def look_up(host: str, port: int) -> list[Found]:
     try:
         limiter = _limiter.get()
     except LookupError:
-        limiter = CapacityLimiter(MOST)
+        limiter = CapacityLimiter(MAX_LOOK_UPS)
         _limiter.set(limiter)
     ask: Callable[[], Any] = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
     found: list[Found]

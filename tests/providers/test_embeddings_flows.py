@@ -32,7 +32,7 @@ def test_the_bodies_of_both_dialects() -> None:
     tei = play(ask("hf-inference", parameters=given, extra={"x": 1}), reply([[1, 2]]))
     assert tei.body == {"inputs": ["Hi"], "normalize": True, "dimensions": 2, "x": 1}
     openai = play(ask(parameters=given, extra={"x": 1, "model": "no"}), reply(rows))
-    assert openai.body == {"model": "m", "input": ["Hi"], "normalize": True, "dimensions": 2, "x": 1}
+    assert openai.body == {"model": "no", "input": ["Hi"], "normalize": True, "dimensions": 2, "x": 1}
     nebius = play(ask("nebius", parameters=given), reply(rows))
     assert nebius.body == {"model": "m", "input": ["Hi"], "dimensions": 2}
 

@@ -167,7 +167,7 @@ def test_the_body_of_a_completion() -> None:
     given = {"stop": ["."], "repetition_penalty": 1.1, "top_k": 3, "details": False, "do_sample": False}
     played = play(complete(parameters=given, extra={"echo": True, "model": "no"}), reply({"choices": [{"text": ""}]}))
     assert played.body == {
-        "model": "m",
+        "model": "no",
         "prompt": "Hi",
         "stop": ["."],
         "repetition_penalty": 1.1,

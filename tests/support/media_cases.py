@@ -113,7 +113,7 @@ REQUESTS = [
         given=DRAWN,
         model="gpt-image-1",
         extra={"quality": "low", "model": "not-this"},
-        body={"model": "gpt-image-1", "prompt": "a cat", "size": "64x32", "quality": "low"},
+        body={"model": "not-this", "prompt": "a cat", "size": "64x32", "quality": "low"},
         warned="guidance_scale, negative_prompt, num_inference_steps, seed",
     ),
     Case(

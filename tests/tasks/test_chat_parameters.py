@@ -31,7 +31,7 @@ USER = {"role": "user", "content": "Hi"}
         (([USER, "Hi"],), {}, "messages[1] must be a dict like {'role': 'user', 'content': '...'}, not str"),
         (([{"content": "Hi"}],), {}, "messages[0] has no 'role'"),
         (([{"role": 1}],), {}, "messages[0] has no 'role'"),
-        (([{"role": "user", "content": b"Hi"}],), {}, "messages[0] has a content of type bytes"),
+        (([{"role": "user", "content": b"Hi"}],), {}, "messages[0].content of type bytes"),
         (([USER],), {"temprature": 1}, "no parameter 'temprature'; did you mean 'temperature'?"),
         (([USER],), {"quux": 1}, "no parameter 'quux'; pass it in extra_body={...}"),
         (([USER],), {"max_tokens": "5"}, "max_tokens: expected `int | null`, got `str`"),

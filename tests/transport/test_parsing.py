@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from headwater.errors import HeadwaterError, ProtocolError, ResponseTooLargeError
-from headwater.transport.response_parser import HEAD_LIMIT, ResponseParser
+from headwater.transport.response_parser import MAX_HEAD_BYTES, ResponseParser
 
 OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -136,7 +136,7 @@ def fed(start: bytes, piece: bytes) -> tuple[HeadwaterError | None, int]:
     parser = ResponseParser()
     parser.feed(start)
     count = 0
-    while parser.failure is None and count < 10 * HEAD_LIMIT:
+    while parser.failure is None and count < 10 * MAX_HEAD_BYTES:
         parser.feed(piece)
         count += len(piece)
     return parser.failure, count
@@ -158,7 +158,7 @@ def fed(start: bytes, piece: bytes) -> tuple[HeadwaterError | None, int]:
 def test_heads_trailers_and_extensions_must_end(start: bytes, piece: bytes) -> None:
     failure, count = fed(start, piece)
     assert isinstance(failure, ResponseTooLargeError)
-    assert (failure.limit, count <= HEAD_LIMIT + 2000) == (HEAD_LIMIT, True)
+    assert (failure.limit, count <= MAX_HEAD_BYTES + 2000) == (MAX_HEAD_BYTES, True)
 
 
 def test_a_head_under_the_limit_is_taken() -> None:

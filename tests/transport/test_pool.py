@@ -189,7 +189,7 @@ async def test_no_descriptors_left(
         raise OSError("All connection attempts failed") from full
 
     server, pool = serve(echo), Pool()
-    monkeypatch.setattr(epoll, "begin", begin)
+    monkeypatch.setattr(epoll, "start_connect", begin)
     monkeypatch.setattr(anyio, "connect_tcp", connect_tcp)
     with pytest.raises(ConnectError, match="ulimit -n or set max_connections"):
         await pool.send(server.outgoing())

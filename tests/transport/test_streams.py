@@ -27,7 +27,7 @@ from headwater.transport.sockets import Address
 pytestmark = pytest.mark.anyio
 
 MIB = 1024 * 1024
-AT_ONCE = sockets.READ + sockets.RECORD
+AT_ONCE = sockets.READ_BYTES + sockets.TLS_RECORD_BYTES
 """Bytes that one read may bring."""
 CLOSED_BODY = b"HTTP/1.1 200 OK\r\n\r\nhello"
 
@@ -65,7 +65,7 @@ async def test_each_loop_has_its_own_kind(
     choose_form(form)
     server, pool = serve(echo), Pool()
     await read(await pool.send(server.outgoing()))
-    own = "PolledStream" if loop_name == "trio" else "NativeStream"
+    own = "TrioStream" if loop_name == "trio" else "AsyncioStream"
     assert type(stream_of(pool)).__name__ == (own if form == "own" else "AnyioStream")
 
 
@@ -178,7 +178,7 @@ async def test_data_and_the_end_together(serve: Any, contexts: Any, secure: bool
     answer = await pool.send(server.outgoing())
     stream = stream_of(pool)
     with anyio.fail_after(20):
-        while not stream.ended:  # both have come, nobody has read
+        while not stream.peer_closed:  # both have come, nobody has read
             await anyio.sleep(0.001)
     body = await answer.receive()
     assert body + await answer.receive() == b"hello"
@@ -192,7 +192,7 @@ async def test_data_comes_before_the_loss(kept: Any, monkeypatch: pytest.MonkeyP
             return data
         raise ConnectionResetError
 
-    monkeypatch.setattr(epoll, "take", take)
+    monkeypatch.setattr(epoll, "read_available", take)
     with anyio.fail_after(20):
         for data in (b"one", b"two"):
             pair.far.sendall(b"x")
@@ -451,7 +451,7 @@ async def test_of_two_that_answer_one_is_kept(serve: Any, echo: Any, monkeypatch
         return raw  # noqa: RET504 - a scope may swallow an exception, as type checkers know
 
     server = serve(echo)
-    monkeypatch.setattr(happy_eyeballs, "STAGGER", 0)
+    monkeypatch.setattr(happy_eyeballs, "ATTEMPT_DELAY_SECONDS", 0)
     seen = opened(monkeypatch)
     places = [Address(socket.AF_INET, ("127.0.0.1", server.port)) for _ in range(2)]
     with await happy_eyeballs.first_connected(connect, places) as raw:
@@ -480,7 +480,7 @@ async def test_many_at_once_look_a_host_up_once_and_go_where_it_answered(
         return found
 
     async def ask() -> None:
-        (await waiting.names.connected(connect, "two.example", 80)).close()
+        (await waiting.hosts.connect(connect, "two.example", 80)).close()
 
     async with anyio.create_task_group() as group:
         for _ in range(10):
@@ -492,8 +492,8 @@ async def test_many_at_once_look_a_host_up_once_and_go_where_it_answered(
     server.stop()
     with pytest.raises(ConnectionRefusedError):
         await ask()
-    monkeypatch.setattr(happy_eyeballs, "KNOWN", -1.0)
-    waiting.names = happy_eyeballs.Names()
+    monkeypatch.setattr(happy_eyeballs, "LOOK_UP_SECONDS", -1.0)
+    waiting.hosts = happy_eyeballs.HostCache()
     for _ in range(2):
         with pytest.raises(ConnectionRefusedError):
             await ask()
@@ -521,8 +521,8 @@ async def test_connecting_is_cancelled(monkeypatch: pytest.MonkeyPatch, unanswer
 def test_families_take_turns() -> None:
     six = [Address(socket.AF_INET6, (name,)) for name in "abc"]
     four = [Address(socket.AF_INET, (name,)) for name in "de"]
-    assert happy_eyeballs._taking_turns([*six, *four]) == [six[0], four[0], six[1], four[1], six[2]]
-    assert happy_eyeballs._taking_turns([*four, six[0]]) == [four[0], six[0], four[1]]
+    assert happy_eyeballs._interleaved([*six, *four]) == [six[0], four[0], six[1], four[1], six[2]]
+    assert happy_eyeballs._interleaved([*four, six[0]]) == [four[0], six[0], four[1]]
 
 
 @pytest.mark.parametrize(("host", "family"), [("127.0.0.1", socket.AF_INET), ("::1", socket.AF_INET6)])

@@ -47,26 +47,26 @@ class Masked(str):
         raise TypeError("a text that holds a secret cannot be pickled")
 
 
-def hidden(given: Any) -> Any:
+def mask(given: Any) -> Any:
     """The same for use, and nothing to be seen: texts are masked, also those in a dict; of anything else that could
     hold a secret only the type is left, for whoever refuses it."""
     if given is None or isinstance(given, Secret):
         return given
-    if isinstance(given, Kept):
+    if isinstance(given, Opaque):
         return given.value
     if isinstance(given, str):
         return Masked(given)
     if isinstance(given, Mapping):
-        return {_name(name): hidden(value) for name, value in given.items()}
+        return {_name(name): mask(value) for name, value in given.items()}
     return type(given)
 
 
 def _name(name: Any) -> Any:
-    return name if isinstance(name, str) and _HEADER_NAME.match(name) else hidden(name)
+    return name if isinstance(name, str) and _HEADER_NAME.match(name) else mask(name)
 
 
-class Kept:
-    """What `hidden` gave, for later; it is no text, so that whoever writes out what an object has writes none of it."""
+class Opaque:
+    """What `mask` gave, for later; it is no text, so that whoever writes out what an object has writes none of it."""
 
     __slots__ = ("value",)
 
@@ -92,7 +92,7 @@ class Secret:
             )
         self._needles = _spellings(self._value)
         self._together = "\n".join(self._needles)
-        _alive[id(self)] = self
+        _live_secrets[id(self)] = self
 
     def reveal(self) -> str:
         """The value itself."""
@@ -130,7 +130,7 @@ class Secret:
         raise TypeError("a Secret cannot be pickled")
 
 
-_alive: WeakValueDictionary[int, Secret] = WeakValueDictionary()
+_live_secrets: WeakValueDictionary[int, Secret] = WeakValueDictionary()
 
 
 class ProxySecret(Secret):
@@ -143,7 +143,7 @@ class ProxySecret(Secret):
         value = MASK
         self._needles = _spellings(self._value)
         self._together = "\n".join(self._needles)
-        _alive[id(self)] = self
+        _live_secrets[id(self)] = self
 
 
 PROXY_SECRETS: dict[str, tuple[ProxySecret, ...]] = {}
@@ -162,7 +162,7 @@ def guard_proxy(proxy: str) -> None:
 
 def redact_all(text: str) -> str:
     """The text without any secret that this process knows: for loggers, which do not know whose call they tell of."""
-    for secret in list(_alive.values()):
+    for secret in list(_live_secrets.values()):
         text = secret.redact(text)
     return text
 
@@ -201,7 +201,7 @@ def _rest(needle: str, text: str) -> int:
 
 def check_headers(headers: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
     """The caller's own headers, names in lower case; a value that cannot be sent is refused without being shown."""
-    headers = hidden(headers)
+    headers = mask(headers)
     if headers is not None and not isinstance(headers, Mapping):
         raise InvalidParameterError("headers must be a dict of names and values")
     for name, value in (headers or {}).items():

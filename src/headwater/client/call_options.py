@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from ..auth.secret import check_headers, hidden
+from ..auth.secret import check_headers, mask
 from ..errors import InvalidParameterError
 from ..protocol.timeout import Timeout
 from ..tasks.declaration import CALL_OPTIONS, given_of
@@ -77,7 +77,7 @@ def moved(more: dict[str, Any]) -> dict[str, Any]:
 
 
 def _headers(given: dict[str, Any], places: int) -> tuple[tuple[str, str], ...]:
-    more = hidden(given.pop("extra_headers", None))
+    more = mask(given.pop("extra_headers", None))
     if isinstance(more, Mapping):
         more = {name: value for name, value in more.items() if value is not None}
     headers = check_headers(more)

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ..auth.secret import Kept, check_headers, hidden
+from ..auth.secret import Opaque, check_headers, mask
 from ..engine.engine import Engine
 from ..engine.facts import CallRequest, Plan
 from ..engine.failover import Order
@@ -32,7 +32,7 @@ from ..tasks.declaration import NEAR, Declaration, is_not_given
 from ..transport.transports import Transports
 from .call_options import OwnOptions, taken
 from .keys import is_url
-from .route import places
+from .route import settings_by_route
 from .router import Destination, Router
 from .settings import ALIASES, HIDDEN, Settings, bytes_of, cookie_of, count_of, opened, seconds_of, secret_of
 
@@ -76,14 +76,14 @@ class ClientCore:
             model_urls=policy.model_urls,
         )
         bytes_of(given["max_response_bytes"])
-        self.router = Router(places(self.settings, given["provider"]))
+        self.router = Router(settings_by_route(self.settings, given["provider"]))
         self.timeout = Timeout.of(given["timeout"])
         self.retries = Retries(most=retries)
         self.hedge_after = seconds_of(given["hedge_after"])
         self.transports = transports or Transports(
             proxies=given["proxies"], trust_env=given["trust_env"], http2=given["http2"], given=given["transport"]
         )
-        kept = {name: Kept(given[name]) for name in ("headers", "cookies", "proxies")}
+        kept = {name: Opaque(given[name]) for name in ("headers", "cookies", "proxies")}
         self.arguments: dict[str, Any] = {**given, **kept, "token": self.settings.key, "retries": retries}
         self.engine = engine or Engine(
             self.transports.for_url,
@@ -117,7 +117,7 @@ class ClientCore:
     def _changed(self, changes: dict[str, Any]) -> dict[str, Any]:
         """Changes by the arguments' own names, with what they clear."""
         changes = {name: value for name, value in changes.items() if not is_not_given(value)}
-        changes = {name: hidden(value) if name in HIDDEN else value for name, value in changes.items()}
+        changes = {name: mask(value) if name in HIDDEN else value for name, value in changes.items()}
         for alias, name in ALIASES.items():
             if alias not in changes:
                 continue
@@ -230,7 +230,7 @@ class ClientCore:
         return Plan(
             task=task,
             provider=there.name,
-            model=there.named,
+            model=there.requested_model,
             flow=there.flow(call),
             credentials=options.credentials(there.credentials),
             keys=there.keys,

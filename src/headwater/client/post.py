@@ -18,6 +18,7 @@ from ..media.images import LARGEST
 from ..protocol.flow import Call, Flow, Load, Loaded, Request, Send, Stream, TaskFlow
 from ..protocol.framing import Frame, SSEFraming
 from ..protocol.json_text import UNREADABLE, loads
+from ..protocol.json_value import encoded, once_read
 from ..providers.hf_inference import recommended
 from ..providers.urls import at_model
 from ..responses.refusal import EXCERPT_BYTES
@@ -251,10 +252,7 @@ def at_path(base: str, path: str) -> str:
 
 def _body(json: Any, data: Any) -> Flow[tuple[bytes | Loaded, str | None]]:
     if data is None:
-        try:
-            return msgspec.json.encode(json), "application/json"
-        except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
-            raise InvalidParameterError(f"post: json cannot be sent as JSON: {error}") from None
+        return encoded(json, "post: json"), "application/json"
     read: Loaded = yield Load(source=data, streamed=True)
     return read, None
 
@@ -284,7 +282,7 @@ def posting(json: Any, data: Any, stream: bool) -> Callable[[Call], Flow[Respons
     """The flow of one `post`. Raises `InvalidParameterError` unless exactly one of `json` and `data` is given."""
     if (json is None) == (data is None):
         raise InvalidParameterError("post: give json=... or data=..., one of them")
-    return partial(post, json=json, data=data, stream=stream)
+    return partial(post, json=once_read(json), data=data, stream=stream)
 
 
 def posting_with(json: Any, data: Any, stream: bool, given: Mapping[str, Any]) -> tuple[TaskFlow, dict[str, Any]]:

@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from ..auth.hosts import is_hugging_face_url
-from ..auth.secret import Secret, hidden
+from ..auth.secret import Secret, mask
 from ..errors import InvalidParameterError, UnknownProviderError
 from ..protocol.timeout import Timeout
 from ..protocol.url import parse_url
@@ -50,9 +50,9 @@ class Route(msgspec.Struct, frozen=True):
 
     def __post_init__(self) -> None:
         for name in ("token", "api_key"):  # before anything here can fail: a traceback shows locals
-            msgspec.structs.force_setattr(self, name, hidden(getattr(self, name)))
+            msgspec.structs.force_setattr(self, name, mask(getattr(self, name)))
         if isinstance(self.base_url, str) and ("@" in self.base_url or "?" in self.base_url):
-            msgspec.structs.force_setattr(self, "base_url", hidden(self.base_url))
+            msgspec.structs.force_setattr(self, "base_url", mask(self.base_url))
         for name in ("token", "api_key"):
             msgspec.structs.force_setattr(self, name, secret_of(getattr(self, name)))
         if (self.provider is None) == (self.base_url is None):
@@ -77,7 +77,7 @@ class Route(msgspec.Struct, frozen=True):
         return key
 
 
-def places(given: Settings, named: object) -> tuple[Settings, ...]:
+def settings_by_route(given: Settings, named: object) -> tuple[Settings, ...]:
     """The settings of each place that `provider=` names; the client's own where it names none.
 
     Raises `InvalidParameterError` for a URL beside it, and for a key that would go to several of them.
@@ -92,10 +92,10 @@ def places(given: Settings, named: object) -> tuple[Settings, ...]:
     if given.base_url is not None or is_url(given.model):
         raise InvalidParameterError(URL_AND_PROVIDER)
     if len(routes) == 1:
-        return (_place(given, routes[0], routes[0].key or given.key),)
+        return (_settings_of(given, routes[0], routes[0].key or given.key),)
     _check_shared(given, routes)
     names: Counter[str] = Counter()
-    return tuple(_place(given, route, _key(given, route), _called(route, names)) for route in routes)
+    return tuple(_settings_of(given, route, _key(given, route), _called(route, names)) for route in routes)
 
 
 def check_url(url: str) -> None:
@@ -114,13 +114,13 @@ def _routes(named: object) -> list[Route]:
     return [one if isinstance(one, Route) else Route(_name(one)) for one in listed]
 
 
-def _place(given: Settings, route: Route, key: Secret | None, name: str = "") -> Settings:
+def _settings_of(given: Settings, route: Route, key: Secret | None, name: str = "") -> Settings:
     return msgspec.structs.replace(
         given,
         name=name,
         provider=route.provider,
         base_url=route.base_url,
-        theirs=route.model,
+        provider_model=route.model,
         key=key,
         hub_key=given.key,
         model_mapping=given.model_mapping | (route.model_mapping or {}),

@@ -32,12 +32,15 @@ REMEMBERED: Final = 4096
 
 
 class Destination(msgspec.Struct, frozen=True, kw_only=True):
-    """Where one task with one model goes; `named` is the model as the caller named it, `name` the provider as what is
-    known of calls names it."""
+    """Where one task with one model goes, and what its requests carry.
+
+    `requested_model`: the model as the caller named it, and `model` its id there. `provider`: the provider's name, and
+    `name` the one in facts and errors, which is numbered where a list has the provider twice.
+    """
 
     provider: str
     name: str
-    named: str | None
+    requested_model: str | None
     flow: TaskFlow
     credentials: Credentials
     base: str
@@ -58,7 +61,7 @@ class Destination(msgspec.Struct, frozen=True, kw_only=True):
             provider=self.provider,
             base=self.base,
             model=self.model,
-            hub_id=self.named,
+            hub_id=self.requested_model,
             routed=self.routed,
             url=self.url,
             extra=extra,
@@ -71,10 +74,10 @@ class Destination(msgspec.Struct, frozen=True, kw_only=True):
 class Router:
     """The destinations of one client, each made once. `names`: the places of its list, where there are several."""
 
-    __slots__ = ("_made", "_places", "names")
+    __slots__ = ("_made", "_targets", "names")
 
     def __init__(self, settings: tuple[Settings, ...]) -> None:
-        self._places = tuple(Place(each) for each in settings)
+        self._targets = tuple(RouteTarget(each) for each in settings)
         self._made: dict[tuple[str, str | None, int], Destination] = {}
         self.names = tuple(each.name for each in settings)
 
@@ -86,7 +89,7 @@ class Router:
         key = (task, model, index)
         made = self._made.get(key)
         if made is None:
-            made = await self._places[index].destination(task, model)
+            made = await self._targets[index].destination(task, model)
             if len(self._made) >= REMEMBERED:
                 self._made.clear()
             self._made[key] = made
@@ -94,10 +97,10 @@ class Router:
 
     async def for_flow(self, task: str, model: str | None, flow: TaskFlow, *, at_hub: bool = False) -> Destination:
         """Where something goes that is no declared task, and has a flow of its own; `at_hub`: that asks the Hub."""
-        place = self._places[0]
+        target = self._targets[0]
         if at_hub:
-            return await place.to_provider(task, provider("hf-inference"), model or place.settings.model, flow)
-        return await place.destination(task, model, flow)
+            return await target.to_provider(task, provider("hf-inference"), model or target.settings.model, flow)
+        return await target.destination(task, model, flow)
 
     async def for_job(self, job: Job) -> Destination:
         """Where a job is that was submitted before, by whoever has the same kind of key.
@@ -108,16 +111,16 @@ class Router:
         take_up = row.resume.get(job.task)
         if take_up is None:
             raise UnsupportedTaskError(f"{row.name} has no jobs of {job.task} that could be taken up again")
-        place = next((each for each in self._places if each.settings.provider == row.name), None)
-        place = place or Place(_of_no_list(self._places[0].settings))
-        found = await place.to_provider(job.task, row, job.model, lambda call: take_up(call, job))
+        target = next((each for each in self._targets if each.settings.provider == row.name), None)
+        target = target or RouteTarget(_of_no_list(self._targets[0].settings))
+        found = await target.to_provider(job.task, row, job.model, lambda call: take_up(call, job))
         if found.routed != job.routed:
             wanted = "a Hugging Face token" if job.routed else f"{row.name}'s own key"
             raise InvalidCredentialError(f"this job was submitted with {wanted}, and only that finds it again")
         return found
 
 
-class Place:
+class RouteTarget:
     """One of the places of a client's list, or its only one."""
 
     __slots__ = ("_keys", "settings")
@@ -134,9 +137,9 @@ class Place:
         url = model if is_url(model) else s.base_url or (s.model if is_url(s.model) else None)
         if url is not None:
             own = None if is_url(model) else model
-            named = None if is_url(model) else own or (None if is_url(s.model) else s.model) or s.theirs
+            named = None if is_url(model) else own or (None if is_url(s.model) else s.model) or s.provider_model
             return await self._to_url(task, url, named, flow, own=own)
-        named = model or s.model or s.theirs
+        named = model or s.model or s.provider_model
         name = s.provider or os.environ.get("HEADWATER_PROVIDER")
         if name is None:  # a model that names its provider (or a policy) goes to the router, which looks at that
             name = "auto" if named is not None and _SUFFIXED.search(named) else "hf-inference"
@@ -169,7 +172,7 @@ class Place:
         return Destination(
             provider="url",
             name=self.settings.name or "url",
-            named=named,
+            requested_model=named,
             flow=flow or flow_for("url", task),
             credentials=self._keys.credentials(
                 {parsed.origin}, key, None, billed=is_hugging_face(parsed.host), url=url
@@ -193,7 +196,7 @@ class Place:
         return Destination(
             provider=row.name,
             name=self.settings.name or row.name,
-            named=named,
+            requested_model=named,
             flow=flow,
             credentials=self._keys.credentials(
                 {parse_url(base).origin, *(() if routed else row.origins)},
@@ -213,8 +216,8 @@ class Place:
 
     def _there(self, named: str | None, own: str | None) -> str | None:
         """The model's id there, where it is known without asking: a route's own, unless the call names a model."""
-        if own is None and self.settings.theirs is not None:
-            return self.settings.theirs
+        if own is None and self.settings.provider_model is not None:
+            return self.settings.provider_model
         return self.settings.model_mapping.get(named) if named else None
 
 
@@ -224,5 +227,5 @@ def _of_no_list(settings: Settings) -> Settings:
         return settings
     key = settings.hub_key
     return msgspec.structs.replace(
-        settings, name="", theirs=None, timeout=None, key=key if key is not None and key.routed else None
+        settings, name="", provider_model=None, timeout=None, key=key if key is not None and key.routed else None
     )

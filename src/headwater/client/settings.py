@@ -1,6 +1,6 @@
 """What a client's arguments must be: each is checked when the client is made, and refused in plain words.
 
-Secrets come here hidden (`auth.hidden`), so that no traceback shows them.
+Secrets come here hidden (`auth.mask`), so that no traceback shows them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ..auth.secret import Kept, Secret, check_headers, hidden
+from ..auth.secret import Opaque, Secret, check_headers, mask
 from ..errors import InvalidParameterError
 from ..protocol.timeout import Timeout
 from ..tasks.declaration import is_not_given
@@ -24,8 +24,8 @@ RETRIES: Final = 2
 
 
 def concealed(given: Any) -> Any:
-    """What `hidden` makes of an argument; None where it was not given."""
-    return None if is_not_given(given) else hidden(given)
+    """What `mask` makes of an argument; None where it was not given."""
+    return None if is_not_given(given) else mask(given)
 
 
 def concealed_url(url: Any) -> Any:
@@ -35,7 +35,7 @@ def concealed_url(url: Any) -> Any:
 
 def opened(kept: Any) -> Any:
     """What was kept."""
-    return kept.value if isinstance(kept, Kept) else kept
+    return kept.value if isinstance(kept, Opaque) else kept
 
 
 def either(name: str, value: Any, alias: str, other: Any) -> Any:
@@ -50,7 +50,7 @@ def secret_of(key: Any) -> Secret | None:
     if key is None or isinstance(key, Secret):
         return key
     if not isinstance(key, str):
-        raise InvalidParameterError(f"token must be a str, not {key.__name__}")  # all that `hidden` left of it
+        raise InvalidParameterError(f"token must be a str, not {key.__name__}")  # all that `mask` left of it
     return Secret(key)
 
 
@@ -92,9 +92,9 @@ def seconds_of(hedge_after: object) -> float | None:
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What a client was told about one place where its calls go. `headers` are checked.
 
-    `theirs`: the model's id there, for calls that name none. `hub_key`: the client's own key, for look-ups at the Hub.
-    `name`: what the place is called where there are several, and `timeout` its own limits. `model_urls`: whether a
-    call's own model may be a URL.
+    `provider_model`: the model's id there, for calls that name none. `hub_key`: the client's own key, for look-ups at
+    the Hub. `name`: what the place is called where there are several, and `timeout` its own limits. `model_urls`:
+    whether a call's own model may be a URL.
     """
 
     model: str | None
@@ -107,6 +107,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     model_urls: bool = True
     name: str = ""
     provider: str | None = None
-    theirs: str | None = None
+    provider_model: str | None = None
     hub_key: Secret | None = None
     timeout: Timeout | None = None

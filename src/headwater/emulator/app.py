@@ -18,6 +18,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive, Scope, Send
 
 from . import places, secrets
+from .answer_sender import AnswerSender, EventPace
 from .dialects import (
     black_forest_labs,
     cdn,
@@ -36,9 +37,8 @@ from .dialects import (
     wavespeed,
     zai,
 )
-from .sending import Pace, Sending
-from .traffic import Recorded, Traffic
-from .wire import Answer, Call, Dialect, RefusedError, Route, Whole
+from .traffic import RecordedRequest, Traffic
+from .wire import Dialect, DialectAnswer, DialectRequest, RefusedError, Route, WholeAnswer
 
 DIALECTS: tuple[Dialect, ...] = (
     cdn.DIALECT,
@@ -69,7 +69,7 @@ MAX_DELAY = 60.0
 
 def plainly(status: int, message: str) -> RefusedError:
     """A refusal of the emulator's own, in no vendor's name."""
-    return RefusedError(Whole({"error": message}, status))
+    return RefusedError(WholeAnswer({"error": message}, status))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +91,13 @@ class App:
             self.traffic.left()
             return
         except RefusedError as refused:
-            await Sending(self.traffic, Pace(), receive, send).run(refused.answer, {"connection": "close"})
+            await AnswerSender(self.traffic, EventPace(), receive, send).run(refused.answer, {"connection": "close"})
             return
         self.traffic.record(recorded(call))
         answer, pace = self.answer(call)
-        await Sending(self.traffic, pace, receive, send).run(answer, {"x-request-id": call.digest("request")})
+        await AnswerSender(self.traffic, pace, receive, send).run(answer, {"x-request-id": call.digest("request")})
 
-    def answer(self, call: Call) -> tuple[Answer, Pace]:
+    def answer(self, call: DialectRequest) -> tuple[DialectAnswer, EventPace]:
         """The answer and its pace; a refusal goes out at once."""
         try:
             call = replace(places.placed(call, self.cdn), jobs=self.traffic.jobs)
@@ -109,34 +109,34 @@ class App:
             self.behave(call, dialect)
             return route.answer(call), self.pace(call)
         except RefusedError as refused:
-            return refused.answer, Pace()
+            return refused.answer, EventPace()
 
-    def authorize(self, call: Call, dialect: Dialect) -> None:
+    def authorize(self, call: DialectRequest, dialect: Dialect) -> None:
         if dialect.public:
             return
         if wrong := places.authorized(call, self.keys):
             raise places.router_refusal() if call.place.mode == "routed" else dialect.refuse(call, 401, wrong)
 
-    def behave(self, call: Call, dialect: Dialect) -> None:
+    def behave(self, call: DialectRequest, dialect: Dialect) -> None:
         """The refusals that a model's name asks for."""
         if "missing" in call.model:
             raise dialect.refuse(call, 404, f"The model `{call.model}` does not exist")
         if "loading" in call.model and dialect is not hub.DIALECT and self.traffic.first_call(call.model):
             message = f"Model {call.model} is currently loading"
-            raise RefusedError(Whole({"error": message, "estimated_time": 0.2}, 503))
+            raise RefusedError(WholeAnswer({"error": message, "estimated_time": 0.2}, 503))
 
     def at_cdn(self, scope: Scope) -> bool:
         """Whether a request came to the port that results are served from."""
         return self.cdn.endswith(f":{scope['server'][1]}")
 
-    def pace(self, call: Call) -> Pace:
+    def pace(self, call: DialectRequest) -> EventPace:
         delay = asked(call, "x-emulator-delay", SLOW if "slow" in call.model else 0.0, MAX_DELAY)
         gate = call.headers.get("x-emulator-gate")
         after = int(asked(call, "x-emulator-gate-after", 0.0, math.inf))
-        return Pace(delay, None if gate is None else self.traffic.gate(gate), after)
+        return EventPace(delay, None if gate is None else self.traffic.gate(gate), after)
 
 
-async def received(request: Request, at_cdn: bool = False) -> Call:
+async def received(request: Request, at_cdn: bool = False) -> DialectRequest:
     """The request with its whole body, if it is one that may be looked at; one to the CDN under ``/cdn``."""
     headers = {name.lower(): value for name, value in request.headers.items()}
     host = headers.get("host", "").lower()
@@ -146,7 +146,7 @@ async def received(request: Request, at_cdn: bool = False) -> Call:
         raise plainly(400, "The emulator refuses credentials that look real: use a made-up one, such as hf_test.")
     body = await bounded(request)
     path = "/cdn" + request.url.path if at_cdn else request.url.path
-    return Call(request.method, path, dict(request.query_params), headers, body, parsed(body))
+    return DialectRequest(request.method, path, dict(request.query_params), headers, body, parsed(body))
 
 
 async def bounded(request: Request) -> bytes:
@@ -166,12 +166,12 @@ def parsed(body: bytes) -> Any:
         return None
 
 
-def recorded(call: Call) -> Recorded:
+def recorded(call: DialectRequest) -> RecordedRequest:
     headers = secrets.masked(call.headers)
-    return Recorded(call.method, call.path, call.query, headers, call.json, secrets.credentials(call.headers))
+    return RecordedRequest(call.method, call.path, call.query, headers, call.json, secrets.credentials(call.headers))
 
 
-def resolve(call: Call) -> tuple[Dialect, Route, str]:
+def resolve(call: DialectRequest) -> tuple[Dialect, Route, str]:
     """The dialect and the route that serve a path, and the model that the path names."""
     found = list(routes(call.path))
     for dialect, route, model in found:
@@ -189,13 +189,13 @@ def routes(path: str) -> Iterator[tuple[Dialect, Route, str]]:
                 yield dialect, route, match.groupdict().get("model") or ""
 
 
-def named(call: Call) -> str:
+def named(call: DialectRequest) -> str:
     """The model that a body names."""
     model = call.json.get("model") if isinstance(call.json, dict) else None
     return model if isinstance(model, str) else ""
 
 
-def asked(call: Call, header: str, default: float, most: float) -> float:
+def asked(call: DialectRequest, header: str, default: float, most: float) -> float:
     """The number in one of the emulator's own headers, from 0 to ``most``."""
     text = call.headers.get(header)
     if text is None:

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from . import secrets
-from .wire import Call, Place, RefusedError, Whole
+from .wire import DialectRequest, ProviderPlace, RefusedError, WholeAnswer
 
 HOSTS = {
     "fal.run": "fal-ai",
@@ -73,7 +73,7 @@ KEYLESS = re.compile(r"^/hf-inference/|^/black-forest-labs/v1/get_result$|^/repl
 PREFIX = re.compile(r"^/(direct|routed)/([a-z0-9-]+)(/.*)$")
 
 
-def placed(call: Call, cdn: str) -> Call:
+def placed(call: DialectRequest, cdn: str) -> DialectRequest:
     """The call with its place, and its path in the form that dialects know."""
     found = PREFIX.match(call.path)
     provider = found[2] if found else call.path.split("/", 2)[1] if call.path.startswith("/") else ""
@@ -86,10 +86,10 @@ def placed(call: Call, cdn: str) -> Call:
         home, files = f"http://{call.headers.get('host', '')}{front}/{provider}", cdn
     mode = found[1] if found else ""
     path = f"/{provider}{found[3]}" if found else call.path
-    return replace(call, path=path, place=Place(provider, mode, home, files))
+    return replace(call, path=path, place=ProviderPlace(provider, mode, home, files))
 
 
-def authorized(call: Call, keys: Iterable[str] | None) -> str | None:
+def authorized(call: DialectRequest, keys: Iterable[str] | None) -> str | None:
     """Why a call may not pass, None if it may. ``keys``: digests of those that are accepted, None for all."""
     if KEYLESS.search(call.path) and call.place.mode and not call.headers.get("authorization"):
         return None
@@ -105,11 +105,11 @@ def authorized(call: Call, keys: Iterable[str] | None) -> str | None:
     return None
 
 
-def keyless_provider(call: Call) -> bool:
+def keyless_provider(call: DialectRequest) -> bool:
     return call.place.provider == "hf-inference"
 
 
-def credential(call: Call) -> str | None:
+def credential(call: DialectRequest) -> str | None:
     """The key in the header and under the scheme that the vendor reads; the router reads Bearer alone."""
     direct = call.place.mode == "direct"
     if direct and call.place.provider == "black-forest-labs":
@@ -121,4 +121,4 @@ def credential(call: Call) -> str | None:
 
 def router_refusal() -> RefusedError:
     """https://router.huggingface.co's own answer to a token that is missing or unknown."""
-    return RefusedError(Whole({"error": "Invalid username or password."}, 401))
+    return RefusedError(WholeAnswer({"error": "Invalid username or password."}, 401))

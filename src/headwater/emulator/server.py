@@ -21,8 +21,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from . import secrets
 from .app import App
-from .dialects.jobs import Job
-from .traffic import Recorded, Traffic
+from .dialects.jobs import EmulatedJob
+from .traffic import RecordedRequest, Traffic
 
 WAIT = 20.0
 """Seconds that a wait lasts unless told otherwise, and that starting and stopping may take."""
@@ -44,8 +44,8 @@ class Emulator(str):
         return self._cdn
 
     @property
-    def jobs(self) -> list[Job]:
-        """The jobs so far as they are now, oldest first: see `headwater.emulator.jobs.Job`."""
+    def jobs(self) -> list[EmulatedJob]:
+        """The jobs so far as they are now, oldest first: see `headwater.emulator.dialects.jobs.EmulatedJob`."""
         return self._traffic.jobs.copies()
 
     def job_cancelled(self, timeout: float = WAIT, *, count: int = 1) -> None:
@@ -55,7 +55,7 @@ class Emulator(str):
         )
 
     @property
-    def requests(self) -> list[Recorded]:
+    def requests(self) -> list[RecordedRequest]:
         """The requests so far, oldest first, the last 4,096 of them; credentials masked."""
         with self._traffic.changed:
             return list(self._traffic.requests)

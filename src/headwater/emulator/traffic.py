@@ -15,13 +15,13 @@ from typing import Any
 import anyio
 
 from . import secrets
-from .dialects.jobs import Jobs
+from .dialects.jobs import JobStore
 
 KEPT = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class RecordedRequest:
     """A request as it came: ``path`` with its prefix, ``headers`` in small letters with credentials masked.
 
     ``json`` is None for a body that is not JSON, or none.
@@ -44,8 +44,8 @@ class Traffic:
 
     def __init__(self) -> None:
         self.changed = threading.Condition()
-        self.jobs = Jobs(self.changed)
-        self.requests: deque[Recorded] = deque(maxlen=KEPT)
+        self.jobs = JobStore(self.changed)
+        self.requests: deque[RecordedRequest] = deque(maxlen=KEPT)
         self.connections = 0
         self.accepted = 0
         self.disconnected = 0
@@ -53,7 +53,7 @@ class Traffic:
         self.stopping = False
         self._gates: dict[str, anyio.Event] = {}
 
-    def record(self, request: Recorded) -> None:
+    def record(self, request: RecordedRequest) -> None:
         with self.changed:
             self.requests.append(request)
             self.changed.notify_all()

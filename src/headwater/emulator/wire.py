@@ -1,4 +1,4 @@
-"""What a dialect is made of: a `Call` comes in, a `Whole` answer or a `Stream` goes out, or `RefusedError`.
+"""What a dialect is made of: a `DialectRequest` in; a `WholeAnswer`, a `StreamAnswer` or a `RefusedError` out.
 
 Plain data without any server in it, so a dialect is a set of functions of the request. Reads no clock, and
 keeps no state but the jobs that a call submits and polls: nothing else may make two equal requests differ.
@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from .dialects.jobs import Jobs
+from .dialects.jobs import JobStore
 
 CREATED = 1_767_225_600
 """When every answer says it was made (2026-01-01T00:00:00Z): a clock would make answers differ."""
@@ -22,7 +22,7 @@ DONE = b"data: [DONE]\n\n"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ProviderPlace:
     """Where a call came in: ``mode`` is direct, routed or empty (see `headwater.emulator.places`).
 
     ``home`` and ``cdn`` are what the vendor's links to itself and to its results begin with.
@@ -35,7 +35,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class DialectRequest:
     """One request as a dialect sees it. ``json`` is None when the body is not JSON."""
 
     method: str
@@ -45,8 +45,8 @@ class Call:
     body: bytes
     json: Any
     model: str = ""
-    place: Place = Place()
-    jobs: Jobs = field(default_factory=Jobs, compare=False, repr=False)
+    place: ProviderPlace = ProviderPlace()
+    jobs: JobStore = field(default_factory=JobStore, compare=False, repr=False)
 
     def digest(self, purpose: str = "") -> str:
         """24 hexadecimal digits that equal requests share: the stuff of ids.
@@ -61,7 +61,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Whole:
+class WholeAnswer:
     """An answer in one piece: ``body`` is sent as JSON unless it is already bytes (or text)."""
 
     body: Any
@@ -76,7 +76,7 @@ class Whole:
 
 
 @dataclass(frozen=True, slots=True)
-class Stream:
+class StreamAnswer:
     """An answer in events: each element of ``frames`` is sent in a write of its own."""
 
     frames: Iterable[bytes]
@@ -84,13 +84,13 @@ class Stream:
     media_type: str = "text/event-stream"
 
 
-Answer: TypeAlias = Whole | Stream
+DialectAnswer: TypeAlias = WholeAnswer | StreamAnswer
 
 
 class RefusedError(Exception):
     """The vendor would not serve this request; ``answer`` is what it would say."""
 
-    def __init__(self, answer: Whole) -> None:
+    def __init__(self, answer: WholeAnswer) -> None:
         super().__init__(answer.status, answer.body)
         self.answer = answer
 
@@ -104,7 +104,7 @@ class Route:
 
     method: str
     pattern: re.Pattern[str]
-    answer: Callable[[Call], Answer]
+    answer: Callable[[DialectRequest], DialectAnswer]
     json: bool = True
 
 
@@ -114,20 +114,20 @@ class Dialect:
 
     name: str
     routes: tuple[Route, ...]
-    refuse: Callable[[Call, int, str], RefusedError]
+    refuse: Callable[[DialectRequest, int, str], RefusedError]
     public: bool = False
     """Whether it answers without a key, as a health check does."""
 
 
-def post(pattern: str, answer: Callable[[Call], Answer]) -> Route:
+def post(pattern: str, answer: Callable[[DialectRequest], DialectAnswer]) -> Route:
     return Route("POST", re.compile(pattern), answer)
 
 
-def get(pattern: str, answer: Callable[[Call], Answer]) -> Route:
+def get(pattern: str, answer: Callable[[DialectRequest], DialectAnswer]) -> Route:
     return Route("GET", re.compile(pattern), answer, json=False)
 
 
-def raw(method: str, pattern: str, answer: Callable[[Call], Answer]) -> Route:
+def raw(method: str, pattern: str, answer: Callable[[DialectRequest], DialectAnswer]) -> Route:
     """A route that takes any body."""
     return Route(method, re.compile(pattern), answer, json=False)
 

@@ -1,16 +1,17 @@
 """Who answers, and in which dialect: rows of facts, and flows that are pure.
 
-    rows             every provider: base, keys, and the flow of each task
-    openai           chats in OpenAI's dialect; response_format: the spellings of one parameter
-    text_generation  TGI's dialect; completions: OpenAI's, as text generation
-    embeddings       TEI's dialect and OpenAI's
-    hf_inference     Hugging Face's own service; auto: its router; mapping: its Hub's ids of models
-    media_tasks      who does which task of images, sound and video: images, speech and transcriptions in OpenAI's
-                     dialect, and the vendors' own files; jobs: queued ones; servers: a URL of either dialect
-    urls, requests   what they all build with; arguments: a call's parameters as one vendor's fields
+    registry             one row for each provider: base, prefix, keys, and the flow of each task
+    openai_*             OpenAI's dialect, a file for each of its routes; response_format: one parameter's spellings
+    tgi                  text-generation-inference's dialect
+    unrequested_stream   a whole answer that came as a stream, in either
+    pipeline             the dialect of hf-inference and Inference Endpoints; pipeline_results: how its answers are read
+    hf_inference         Hugging Face's own service; auto: its router; model_ids: its Hub's ids of models
+    custom_server        a server's own URL, in whichever dialect it speaks
+    fal, replicate, ...  vendors with a dialect of their own; jobs: what their queued jobs share
+    urls, bodies         what they all build with; media_results: images and sounds as answers
 
-No flow sends, waits, reads a clock or opens a file. A provider of queued jobs is a further file of flows, and
-entries in `Provider.tasks`.
+A flow is a generator that yields what it wants done (send this, load that, wait so long) and is resumed with what came
+of it, so that it reads like blocking code and is tested by hand. It never sends, waits, reads a clock or opens a file.
 """
 
 from __future__ import annotations

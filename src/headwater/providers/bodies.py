@@ -9,10 +9,9 @@ import warnings
 from collections.abc import Mapping
 from typing import Any, Final
 
-import msgspec
-
 from ..errors import InvalidParameterError, MissingModelError
 from ..protocol.flow import Auth, Call, Request
+from ..protocol.json_value import encoded
 
 PLACEHOLDER: Final = "dummy"
 """The model's name towards a server that was named by its URL and is taken to have one model."""
@@ -26,15 +25,11 @@ def post(url: str, body: Any, *, stream: bool = False) -> Request:
     Raises `InvalidParameterError` for what JSON cannot say.
     """
     accept = "text/event-stream" if stream else "application/json"
-    try:
-        data = msgspec.json.encode(body)
-    except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
-        raise InvalidParameterError(f"a parameter cannot be sent as JSON: {error}") from None
     return Request(
         method="POST",
         url=url,
         headers={"content-type": "application/json", "accept": accept},
-        body=data,
+        body=encoded(body),
     )
 
 

@@ -18,6 +18,7 @@ from ..media.source import kind_of
 from ..protocol.flow import END, Call, End, Flow, Load, Loaded, Part, Reply, Request, Send, Stream
 from ..protocol.framing import WHOLE, Frame
 from ..protocol.json_text import UNREADABLE, opening
+from ..protocol.json_value import encoded, once_read
 from ..responses import json_decoder
 from ..responses.decode import decode, unreadable
 from ..responses.message import is_html
@@ -292,4 +293,5 @@ def _parts(fields: dict[str, Any], dialect: TranscriptionDialect) -> list[Part]:
 
 def _text(value: Any) -> bytes:
     """A text as it is; true and false, numbers, lists and objects as JSON says them."""
-    return value.encode() if isinstance(value, str) else msgspec.json.encode(value)
+    value = once_read(value)
+    return value.encode() if isinstance(value, str) else encoded(value)

@@ -12,6 +12,7 @@ https://github.com/huggingface/huggingface-inference-toolkit
 
 from __future__ import annotations
 
+import binascii
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final, TypeAlias
@@ -161,7 +162,7 @@ def _request(call: Call, url: str, pipeline: Pipeline) -> Flow[Request]:
         loaded: Loaded = yield Load(source=inputs[pipeline.file], streamed=is_bare)
         if is_bare:
             return _raw(url, loaded, pipeline)
-        inputs[pipeline.file] = loaded.data  # bytes become base64 in JSON
+        inputs[pipeline.file] = binascii.b2a_base64(loaded.data, newline=False).decode()
     body: dict[str, Any] = {"inputs": inputs.get(ALONE, inputs)} if inputs else {}
     request = post(url, {**body, "parameters": sent})
     return _accepting(request, pipeline)

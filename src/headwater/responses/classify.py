@@ -1,6 +1,6 @@
 """Which error a refusal is: by its status, the codes in its body, a text-generation server's `error_type`.
 
-Tables and pure functions of them; the words of the error are written in `refusals`.
+Tables and pure functions of them; the words of the error are written in `refusal`.
 """
 
 from __future__ import annotations

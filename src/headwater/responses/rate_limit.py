@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Final, Literal, NamedTuple, TypeAlias
 
-from .retry_after import parse_reset
+from .retry_after import parse_number, parse_reset
 
 Unit: TypeAlias = Literal["requests", "tokens"]
 
@@ -30,7 +30,6 @@ _NAME: Final = re.compile(
     r"-(?P<what>limit|remaining|reset)"
     r"(?:-(?P<after>requests|tokens)(?:-(?:minute|hour))?)?"
 )
-_NUMBER: Final = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,15})?")
 _PARTS: Final = re.compile(r"\b(r|remaining|t|reset|q|limit)=([0-9]{1,15}(?:\.[0-9]{1,15})?)")
 _LONG: Final = {"r": "remaining", "t": "reset", "q": "limit"} | {word: word for word in ("remaining", "reset", "limit")}
 
@@ -74,14 +73,9 @@ def _read(name: str, headers: Mapping[str, str], now: float) -> Iterator[tuple[s
         return
     what = str(match["what"])
     key = match["before"] or match["after"] or "requests"
-    value = _reset(text, now) if what == "reset" else _number(text)
+    value = _reset(text, now) if what == "reset" else parse_number(text.split(",")[0].split(";")[0])
     if value is not None:
         yield f"{key}{name.removeprefix('x-').count('-minute')}", what, value
-
-
-def _number(text: str) -> float | None:
-    text = text.split(",")[0].split(";")[0].strip()
-    return float(text) if _NUMBER.fullmatch(text) else None
 
 
 def _reset(text: str, now: float) -> float | None:

@@ -1,6 +1,26 @@
 """What a server says when it does not answer: a status, or an error inside an answer, made into our error.
 
-It also reads the answers that are whole, and says what is wrong with those that are no answer to the task.
+Servers agree neither on where an error stands nor on what says that it is one. What is asked, in this order:
+
+    where                           the question                                         who asks
+    a status outside 2xx            none: it is an error                                 error_from_response
+    an event named "error"          none: it is an error                                 error_in_body
+    an `error` member that says     is it more than null, false, {} or {"code": 0}?      error_in_body
+      something, or `object` or
+      `type` "error"
+    an `error` in a choice          has it one, and (`hollow`) nothing to say beside?    error_in_choice
+    no member that the task wants   any other sign (`detail`, `success: false`, a code)  error_in_place_of_answer
+    a whole answer, task unknown    nothing in it but what belongs to refusals?          error_alone
+
+The later the question, the weaker its sign, and the less may be at stake: `detail`, `code` and `message` stand in good
+answers as well, so that they count only where the answer was looked for and is not there. A paid answer is never
+refused for a member that nobody asked about.
+
+The class comes from the status, which an error inside a 200 answer has by its codes: the first of `error_type` (TGI's),
+words of moderation, a model that is loading, and the table of statuses (`classify`). Whether to ask again is the
+class's, but for statuses that never change (501, 505), a spent quota, and `x-should-retry`; when is `retry_after`'s.
+The words are `message`'s, and secrets are masked before anything is cut.
+
 Pure: it sends nothing, waits for nothing, and puts no secret that `redact` knows into an error.
 """
 

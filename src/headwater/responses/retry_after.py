@@ -49,11 +49,11 @@ def parse_retry_after(headers: Mapping[str, str], value: Any, now: float | None)
 
     `now`: epoch seconds; without it, a date counts from the answer's own Date header.
     """
-    milliseconds = _number(headers.get("retry-after-ms", ""))
+    milliseconds = parse_number(headers.get("retry-after-ms", ""))
     if milliseconds is not None:
         return milliseconds / 1000
     after = headers.get("retry-after", "").strip()
-    named = _number(after)
+    named = parse_number(after)
     if named is None and after:
         named = _until(after, headers, now)
     return _in_body(value, now) if named is None else named
@@ -68,7 +68,7 @@ def parse_rate_limit_reset(headers: Mapping[str, str], now: float | None) -> flo
     text = headers.get("ratelimit", "")
     policies = [text] if "reset=" in text else text.split(",")  # an older draft: limit=9, remaining=0, reset=9
     spent = [p for p in policies if _SPENT.search(p)] or policies
-    waits = [_number(match[1]) for p in spent if (match := _POLICY.search(p))]
+    waits = [parse_number(match[1]) for p in spent if (match := _POLICY.search(p))]
     resets = [
         (parse_reset(text, now), headers.get(name.replace("-reset", "-remaining")))
         for name, text in headers.items()
@@ -81,7 +81,8 @@ def parse_rate_limit_reset(headers: Mapping[str, str], now: float | None) -> flo
     return min((wait for wait, _ in resets if wait is not None), default=None)
 
 
-def _number(text: str) -> float | None:
+def parse_number(text: str) -> float | None:
+    """The number that a header's text is: digits, perhaps with a decimal point; None for anything else."""
     return float(text) if _NUMBER.fullmatch(text.strip()) else None
 
 
@@ -124,7 +125,7 @@ def _named(place: dict[str, Any]) -> float | None:
 def _seconds(found: Any) -> float | None:
     if isinstance(found, str):
         text = found.strip()
-        number = _number(text)
+        number = parse_number(text)
         return _duration(text) if number is None else number
     if isinstance(found, bool) or not isinstance(found, (int, float)):
         return None
@@ -159,7 +160,7 @@ def retry_after_in_sentence(said: str) -> float | None:
 def parse_reset(text: str, now: float | None) -> float | None:
     """Seconds until a reset that is named as a number, a duration such as "6m0s", or (by `now`) a point in time."""
     text = text.strip()
-    number = _number(text)
+    number = parse_number(text)
     if number is None:
         return _duration(text)
     if number < _EPOCH_SECONDS:
@@ -172,5 +173,5 @@ def _duration(text: str) -> float | None:
     match = _DURATION.fullmatch(text)
     if not match or not text:
         return None
-    parts = [_number(part) if part else 0.0 for part in match.groups()]
+    parts = [parse_number(part) if part else 0.0 for part in match.groups()]
     return sum(p * unit for p, unit in zip(parts, _UNITS, strict=True) if p) if None not in parts else None

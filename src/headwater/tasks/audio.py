@@ -91,11 +91,8 @@ def audio_classification(
         Classes with their scores, the likeliest first.
 
     Raises:
-        InvalidParameterError: An argument is wrong; nothing was sent.
         InputError: The sound cannot be read; nothing was sent.
         ProviderError: The server refused; the subclass says why.
-        TransportError: The network failed.
-        InferenceTimeoutError: A deadline passed.
         DecodeError: The answer is not this task's.
     """
     raise NotImplementedError
@@ -121,11 +118,8 @@ def audio_to_audio(
         One element a sound: its `label`, and its bytes as `blob` with their `content_type`.
 
     Raises:
-        InvalidParameterError: An argument is wrong; nothing was sent.
         InputError: The sound cannot be read; nothing was sent.
         ProviderError: The server refused; the subclass says why.
-        TransportError: The network failed.
-        InferenceTimeoutError: A deadline passed.
         DecodeError: The answer is not this task's.
     """
     raise NotImplementedError
@@ -156,11 +150,8 @@ def automatic_speech_recognition(
         The `text`; with timestamps also `chunks`, whose `timestamp` is [start, end] in seconds.
 
     Raises:
-        InvalidParameterError: An argument is wrong; nothing was sent.
         InputError: The sound cannot be read; nothing was sent.
         ProviderError: The server refused; the subclass says why.
-        TransportError: The network failed.
-        InferenceTimeoutError: A deadline passed.
         DecodeError: The answer is not this task's.
     """
     raise NotImplementedError
@@ -220,10 +211,7 @@ def text_to_speech(
         The sound's bytes, in the server's format: `.mime_type` says which, `.save(path)` writes them.
 
     Raises:
-        InvalidParameterError: An argument is wrong; nothing was sent.
         ProviderError: The server refused; the subclass says why.
-        TransportError: The network failed.
-        InferenceTimeoutError: A deadline passed.
         IncompleteStreamError: A stream stopped before its end; `partial` is the sound so far.
         DecodeError: The answer is not a sound.
     """
@@ -252,10 +240,7 @@ def text_to_audio(
         The sound's bytes, in the server's format: `.mime_type` says which, `.save(path)` writes them.
 
     Raises:
-        InvalidParameterError: An argument is wrong; nothing was sent.
         ProviderError: The server refused; the subclass says why.
-        TransportError: The network failed.
-        InferenceTimeoutError: A deadline passed.
         DecodeError: The answer is not a sound.
     """
     raise NotImplementedError

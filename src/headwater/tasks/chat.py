@@ -7,11 +7,13 @@ answers with are in `chat_types`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, Unpack
 
 import msgspec
 from msgspec import Meta
 
+from ..protocol.json_value import is_object
 from .chat_input import (
     ChatCompletionInputGrammarType,
     ChatCompletionInputMessage,
@@ -51,10 +53,6 @@ _OBJECT_NAMES = frozenset({"response_format", "stream_options", "tool_choice", "
 _EXAMPLE = "[{'role': 'user', 'content': '...'}]"
 
 
-def _is_object(value: object) -> bool:
-    return isinstance(value, Mapping | msgspec.Struct)
-
-
 def _check(given: Mapping[str, Any]) -> str | None:
     wrong = _check_messages(given["messages"])
     return _check_objects(given) if wrong is None and not _OBJECT_NAMES.isdisjoint(given) else wrong
@@ -68,22 +66,23 @@ def _check_messages(messages: object) -> str | None:
     for index, message in enumerate(messages):
         wrong = _check_message(message)
         if wrong:
-            return f"messages[{index}] {wrong}"
+            return f"messages[{index}]{wrong}"
     return None
 
 
 def _check_message(message: object) -> str | None:
     if isinstance(message, dict):  # nearly all are, and looking for a Mapping takes ten times as long
         role, content = message.get("role"), message.get("content")
-    elif _is_object(message):
+    elif is_object(message):
         role, content = _field(message, "role"), _field(message, "content")
     else:
-        return f"must be a dict like {_EXAMPLE[1:-1]}, not {type(message).__name__}"
+        return f" must be a dict like {_EXAMPLE[1:-1]}, not {type(message).__name__}"
+    role = role.value if isinstance(role, Enum) else role
     if not isinstance(role, str) or not role:
-        return "has no 'role'; it is 'system', 'user', 'assistant' or 'tool'"
+        return " has no 'role'; it is 'system', 'user', 'assistant' or 'tool'"
     if isinstance(content, (str, list, tuple)) or content is None:
         return None
-    return f"has a content of type {type(content).__name__}; it must be text or a list of parts"
+    return f".content of type {type(content).__name__} is neither text nor a list of parts"
 
 
 def _field(message: object, name: str) -> object:
@@ -92,13 +91,13 @@ def _field(message: object, name: str) -> object:
 
 def _check_objects(given: Mapping[str, Any]) -> str | None:
     for name in ("response_format", "stream_options"):
-        if name in given and not _is_object(given[name]):
+        if name in given and not is_object(given[name]):
             return f"{name} must be a dict, not {type(given[name]).__name__}"
     choice = given.get("tool_choice", "")
-    if not isinstance(choice, str) and not _is_object(choice):
+    if not isinstance(choice, str) and not is_object(choice):
         return f"tool_choice must be 'auto', 'none', 'required' or a dict, not {type(choice).__name__}"
     tools = given.get("tools", ())
-    if not isinstance(tools, list | tuple) or not all(map(_is_object, tools)):
+    if not isinstance(tools, list | tuple) or not all(map(is_object, tools)):
         return "tools must be a list of dicts like {'type': 'function', 'function': {'name': '...'}}"
     return None
 
@@ -165,7 +164,7 @@ def _set(members: dict[str, Any]) -> dict[str, Any]:
 def wire_tool_choice(choice: Any) -> Any:
     """A tool choice as OpenAI has it: Hugging Face's names a function without its type."""
     plain = _without_nulls(msgspec.to_builtins(choice)) if isinstance(choice, msgspec.Struct) else choice
-    named = isinstance(plain, Mapping) and plain.get("type") is None and _is_object(plain.get("function"))
+    named = isinstance(plain, Mapping) and plain.get("type") is None and is_object(plain.get("function"))
     return {**plain, "type": "function"} if named else plain
 
 
@@ -252,10 +251,7 @@ def chat_completion(
         The answer: its text is `choices[0].message.content`.
 
     Raises:
-        InvalidParameterError: An argument is wrong; nothing was sent.
         ProviderError: The server refused; the subclass says why.
-        TransportError: The network failed.
-        InferenceTimeoutError: A deadline passed.
         IncompleteStreamError: A stream stopped before its end; `partial` is the answer so far.
         DecodeError: The server's answer is not a chat's.
     """

@@ -32,6 +32,7 @@ import msgspec
 
 from ..errors import InvalidParameterError
 from ..protocol.events import JobEvent
+from ..protocol.json_value import json_value, once_read
 from ..protocol.timeout import Timeout
 
 P = ParamSpec("P")
@@ -47,11 +48,17 @@ CALL_OPTIONS = frozenset({"timeout", "extra_headers", "extra_query"})
 
 
 _EXTRA_BODY = re.compile(r"^    extra_body: .*\n(?:     +.*\n)*", re.MULTILINE)
-_DOCS = r"""\g<0>    timeout: A `Timeout`, or seconds in total, for this call in place of the client's.
+_EVERY_ARGUMENT = r"""\g<0>    timeout: A `Timeout`, or seconds in total, for this call in place of the client's.
     extra_headers: Sent with this call's requests, over the client's.
     extra_query: Names and values for the query of this call's requests.
 """
 """What every task's documentation says of what every call takes, behind its `extra_body`."""
+_EVERY_ERROR = """Raises:
+    InvalidParameterError: An argument is wrong; nothing was sent.
+    TransportError: The network failed.
+    InferenceTimeoutError: A deadline passed.
+"""
+"""What every task's documentation says of what every call raises, before the task's own."""
 
 
 class CallOptions(TypedDict, total=False):
@@ -82,7 +89,7 @@ class Declaration(Generic[P, E, R]):
         self.events = events
         self.elements = elements or elements_of
         self.method = function.__name__
-        self.doc = _EXTRA_BODY.sub(_DOCS, inspect.getdoc(function) or "", count=1)
+        self.doc = _documentation(function)
         self._function = function
         self._check = check
         code = function.__code__
@@ -167,18 +174,35 @@ class Declaration(Generic[P, E, R]):
         try:
             msgspec.convert(own, self.parameters)
         except (msgspec.ValidationError, TypeError, RecursionError, UnicodeError) as error:
-            raise InvalidParameterError(f"{self.method}: {self._explain(error, own)}") from None
+            plain = self._in_plain_types(own)
+            if plain is None:
+                raise InvalidParameterError(f"{self.method}: {self._explain(error, own)}") from None
+            given = {**given, **plain}
         wrong = self._check(given) if self._check else None
         if wrong:
             raise InvalidParameterError(f"{self.method}: {wrong}")
         return given
+
+    def _in_plain_types(self, own: dict[str, Any]) -> dict[str, Any] | None:
+        """The arguments as JSON's own values, such as an array's numbers as a list; None where that does not help."""
+        try:
+            plain = {name: value if name in self._files else json_value(value) for name, value in own.items()}
+            msgspec.convert(plain, self.parameters)
+        except Exception:  # noqa: BLE001 - what is wrong with the arguments as they came is said
+            return None
+        return plain
+
+    @cached_property
+    def _files(self) -> frozenset[str]:
+        """The parameters that are files, which take what is no value in JSON."""
+        return frozenset(name for name in self.parameters.__struct_fields__ if "binary" in str(self._hints.get(name)))
 
     def _with_others(self, given: dict[str, Any]) -> dict[str, Any]:
         """The same with what is no parameter of the task's as one of the server's; `extra_body` goes over it."""
         known = (*self.parameters.__struct_fields__, *CALL_OPTIONS)
         others = {name: value for name, value in given.items() if name not in known}
         extra = given.get("extra_body", {})
-        merged = {**others, **extra} if isinstance(extra, dict) else extra
+        merged = {**others, **extra} if isinstance(extra, Mapping) else extra
         return {**{name: given[name] for name in known if name in given}, "extra_body": merged} if others else given
 
     def _name(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
@@ -206,6 +230,12 @@ class Declaration(Generic[P, E, R]):
                 return f"{name!r} is required"
         reason, _, path = str(error).partition(" - at `$.")
         return f"{path.rstrip('`')}: {reason[:1].lower()}{reason[1:]}" if path else reason
+
+
+def _documentation(function: Callable[..., Any]) -> str:
+    """The function's docstring with what holds for every task: a call's options, and the errors of any call."""
+    own = inspect.getdoc(function) or ""
+    return _EXTRA_BODY.sub(_EVERY_ARGUMENT, own, count=1).replace("Raises:\n", _EVERY_ERROR, 1)
 
 
 def _without(names: frozenset[str], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -236,8 +266,8 @@ _PLAIN = frozenset({bool, dict, float, int, list, str})
 
 
 def _plain(value: Any) -> Any:
-    """The number that a scalar of numpy, or of whoever is like it, is."""
-    return value.item() if getattr(value, "ndim", None) == 0 and hasattr(value, "item") else value
+    """The number that a scalar of numpy, or of whoever is like it, is; what can be read once only as a list."""
+    return value.item() if getattr(value, "ndim", None) == 0 and hasattr(value, "item") else once_read(value)
 
 
 def elements_of(result: Any) -> list[Any]:

@@ -249,10 +249,7 @@ def feature_extraction(
         numbers of tokens makes a list of such arrays, one for each text.
 
     Raises:
-        InvalidParameterError: An argument is wrong; nothing was sent.
         ProviderError: The server refused; the subclass says why.
-        TransportError: The network failed.
-        InferenceTimeoutError: A deadline passed.
         DecodeError: The server's answer is not a list of vectors of one size.
     """
     raise NotImplementedError
@@ -285,10 +282,7 @@ def create_embedding(
         The vectors as `data[i].embedding`, with `usage`.
 
     Raises:
-        InvalidParameterError: An argument is wrong; nothing was sent.
         ProviderError: The server refused; the subclass says why.
-        TransportError: The network failed.
-        InferenceTimeoutError: A deadline passed.
         DecodeError: The server's answer is not a list of vectors.
     """
     raise NotImplementedError

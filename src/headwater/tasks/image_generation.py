@@ -57,12 +57,9 @@ def text_to_image(
         A PIL image, decoded when its pixels are first asked for.
 
     Raises:
-        InvalidParameterError: An argument is wrong; nothing was sent.
         JobFailedError: The job ended without an image.
         ContentRefusedError: The provider's moderation refused the prompt or the image.
         ProviderError: The server refused otherwise; the subclass says why.
-        TransportError: The network failed.
-        InferenceTimeoutError: A deadline passed.
         DecodeError: The answer is not an image.
     """
     raise NotImplementedError
@@ -100,13 +97,10 @@ def image_to_image(
         A PIL image, decoded when its pixels are first asked for.
 
     Raises:
-        InvalidParameterError: An argument is wrong; nothing was sent.
         InputError: The image cannot be read; nothing was sent.
         JobFailedError: The job ended without an image.
         ContentRefusedError: The provider's moderation refused the input or the image.
         ProviderError: The server refused otherwise; the subclass says why.
-        TransportError: The network failed.
-        InferenceTimeoutError: A deadline passed.
         DecodeError: The answer is not an image.
     """
     raise NotImplementedError
@@ -144,13 +138,10 @@ def image_text_to_image(
         A PIL image, decoded when its pixels are first asked for.
 
     Raises:
-        InvalidParameterError: An argument is wrong; nothing was sent.
         InputError: The image cannot be read; nothing was sent.
         JobFailedError: The job ended without an image.
         ContentRefusedError: The provider's moderation refused the input or the image.
         ProviderError: The server refused otherwise; the subclass says why.
-        TransportError: The network failed.
-        InferenceTimeoutError: A deadline passed.
         DecodeError: The answer is not an image.
     """
     raise NotImplementedError

@@ -1,7 +1,8 @@
 """Types for fields that servers write in more ways than Python code should have to know.
 
 Each stands for its plain type everywhere but in the decoder; bringing the value to that type is for the
-Struct's own `__post_init__`. What a type says of a value that does not fit at all is in `headwater.json_decoder`.
+Struct's own `__post_init__`. What a type says of a value that does not fit at all is in
+`responses.json_decoder`.
 """
 
 from __future__ import annotations

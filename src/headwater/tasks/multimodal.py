@@ -82,11 +82,8 @@ def document_question_answering(
         Answers, the likeliest first.
 
     Raises:
-        InvalidParameterError: An argument is wrong; nothing was sent.
         InputError: The image cannot be read; nothing was sent.
         ProviderError: The server refused; the subclass says why.
-        TransportError: The network failed.
-        InferenceTimeoutError: A deadline passed.
         DecodeError: The answer is not this task's.
     """
     raise NotImplementedError
@@ -116,11 +113,8 @@ def visual_question_answering(
         Answers with their scores, the likeliest first.
 
     Raises:
-        InvalidParameterError: An argument is wrong; nothing was sent.
         InputError: The image cannot be read; nothing was sent.
         ProviderError: The server refused; the subclass says why.
-        TransportError: The network failed.
-        InferenceTimeoutError: A deadline passed.
         DecodeError: The answer is not this task's.
     """
     raise NotImplementedError

@@ -59,10 +59,7 @@ def question_answering(
         As the server sends it: one answer, or with `top_k` above 1 a list of them, the likeliest first.
 
     Raises:
-        InvalidParameterError: An argument is wrong; nothing was sent.
         ProviderError: The server refused; the subclass says why.
-        TransportError: The network failed.
-        InferenceTimeoutError: A deadline passed.
         DecodeError: The answer is not this task's.
     """
     raise NotImplementedError
@@ -90,10 +87,7 @@ def sentence_similarity(
         A number for each of the other sentences, in their order: 1 is the same meaning, 0 another.
 
     Raises:
-        InvalidParameterError: An argument is wrong; nothing was sent.
         ProviderError: The server refused; the subclass says why.
-        TransportError: The network failed.
-        InferenceTimeoutError: A deadline passed.
         DecodeError: The answer is not this task's.
     """
     raise NotImplementedError

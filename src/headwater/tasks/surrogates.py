@@ -44,14 +44,14 @@ class TextPieces:
 
 
 def repair_surrogates(text: str) -> str:
-    """The text with its halves joined, and U+FFFD for every half that is alone."""
+    """Join the halves of characters in a text; a half that is alone becomes U+FFFD."""
     if not SURROGATE.search(text):
         return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def repair_all_surrogates(value: Any) -> Any:
-    """A JSON value with every text in it healed."""
+    """Repair every text in a JSON value."""
     if isinstance(value, str):
         return repair_surrogates(value)
     if isinstance(value, list):

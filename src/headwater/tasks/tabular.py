@@ -67,10 +67,7 @@ def table_question_answering(
         The answer, with the cells that it was made of.
 
     Raises:
-        InvalidParameterError: An argument is wrong; nothing was sent.
         ProviderError: The server refused; the subclass says why.
-        TransportError: The network failed.
-        InferenceTimeoutError: A deadline passed.
         DecodeError: The answer is not this task's.
     """
     raise NotImplementedError
@@ -96,10 +93,7 @@ def tabular_classification(
         A class for each row: a text or a number, as the model was taught.
 
     Raises:
-        InvalidParameterError: An argument is wrong; nothing was sent.
         ProviderError: The server refused; the subclass says why.
-        TransportError: The network failed.
-        InferenceTimeoutError: A deadline passed.
         DecodeError: The answer is not this task's.
     """
     raise NotImplementedError
@@ -125,10 +119,7 @@ def tabular_regression(
         A number for each row.
 
     Raises:
-        InvalidParameterError: An argument is wrong; nothing was sent.
         ProviderError: The server refused; the subclass says why.
-        TransportError: The network failed.
-        InferenceTimeoutError: A deadline passed.
         DecodeError: The answer is not this task's.
     """
     raise NotImplementedError

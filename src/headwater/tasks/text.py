@@ -260,11 +260,8 @@ def text_generation(
         The text; with `details`, a `TextGenerationOutput`.
 
     Raises:
-        InvalidParameterError: An argument is wrong; nothing was sent.
         TextGenerationError: The server refused, in the words of text-generation-inference.
         ProviderError: The server refused otherwise; the subclass says why.
-        TransportError: The network failed.
-        InferenceTimeoutError: A deadline passed.
         IncompleteStreamError: A stream stopped before its end; `partial` is the text so far.
         DecodeError: The server's answer is not a text generation's.
     """

@@ -55,12 +55,9 @@ def text_to_video(
         The video's bytes: `.mime_type` says what they are, `.save(path)` writes them.
 
     Raises:
-        InvalidParameterError: An argument is wrong; nothing was sent.
         JobFailedError: The job ended without a video.
         ContentRefusedError: The provider's moderation refused the prompt or the video.
         ProviderError: The server refused otherwise; the subclass says why.
-        TransportError: The network failed.
-        InferenceTimeoutError: A deadline passed.
         DecodeError: The answer is not a video.
     """
     raise NotImplementedError
@@ -102,13 +99,10 @@ def image_to_video(
         The video's bytes: `.mime_type` says what they are, `.save(path)` writes them.
 
     Raises:
-        InvalidParameterError: An argument is wrong; nothing was sent.
         InputError: The image cannot be read; nothing was sent.
         JobFailedError: The job ended without a video.
         ContentRefusedError: The provider's moderation refused the input or the video.
         ProviderError: The server refused otherwise; the subclass says why.
-        TransportError: The network failed.
-        InferenceTimeoutError: A deadline passed.
         DecodeError: The answer is not a video.
     """
     raise NotImplementedError
@@ -148,13 +142,10 @@ def image_text_to_video(
         The video's bytes: `.mime_type` says what they are, `.save(path)` writes them.
 
     Raises:
-        InvalidParameterError: An argument is wrong; nothing was sent.
         InputError: The image cannot be read; nothing was sent.
         JobFailedError: The job ended without a video.
         ContentRefusedError: The provider's moderation refused the input or the video.
         ProviderError: The server refused otherwise; the subclass says why.
-        TransportError: The network failed.
-        InferenceTimeoutError: A deadline passed.
         DecodeError: The answer is not a video.
     """
     raise NotImplementedError
@@ -188,11 +179,8 @@ def video_classification(
         Classes with their scores, the likeliest first.
 
     Raises:
-        InvalidParameterError: An argument is wrong; nothing was sent.
         InputError: The video cannot be read; nothing was sent.
         ProviderError: The server refused; the subclass says why.
-        TransportError: The network failed.
-        InferenceTimeoutError: A deadline passed.
         DecodeError: The answer is not this task's.
     """
     raise NotImplementedError

@@ -49,10 +49,7 @@ def zero_shot_classification(
         The labels with their scores, the likeliest first.
 
     Raises:
-        InvalidParameterError: An argument is wrong; nothing was sent.
         ProviderError: The server refused; the subclass says why.
-        TransportError: The network failed.
-        InferenceTimeoutError: A deadline passed.
         DecodeError: The answer is not this task's.
     """
     raise NotImplementedError
@@ -82,11 +79,8 @@ def zero_shot_image_classification(
         The labels with their scores, which add up to 1, the likeliest first.
 
     Raises:
-        InvalidParameterError: An argument is wrong; nothing was sent.
         InputError: The image cannot be read; nothing was sent.
         ProviderError: The server refused; the subclass says why.
-        TransportError: The network failed.
-        InferenceTimeoutError: A deadline passed.
         DecodeError: The answer is not this task's.
     """
     raise NotImplementedError
@@ -114,11 +108,8 @@ def zero_shot_object_detection(
         The things that were found, each with a `box` in pixels from the top left corner.
 
     Raises:
-        InvalidParameterError: An argument is wrong; nothing was sent.
         InputError: The image cannot be read; nothing was sent.
         ProviderError: The server refused; the subclass says why.
-        TransportError: The network failed.
-        InferenceTimeoutError: A deadline passed.
         DecodeError: The answer is not this task's.
     """
     raise NotImplementedError

@@ -1,5 +1,13 @@
 """Streams for event loops that call back (asyncio's interface: asyncio, uvloop): they call when the epoll has news.
 
+    receive, nothing there ──▶ a future of the loop's ──▶ the epoll's callback reads the socket and sets it
+    receive, bytes are there ──▶ the same future, set in the loop's next turn: a flood leaves turns for the others
+
+A read is that future and nothing else: no task, no protocol, no buffer between the socket and who reads, so that a
+reader that stops stops the server. 2,000 streams at once cost 61 us of CPU a chunk; over anyio's streams they cost 140
+(`anyio_streams` says how that is measured). A future whose waiting was cancelled may have been set in the same turn:
+`keep` gives it to the next `receive`.
+
 Names no event loop: whatever has the interface will do.
 """
 
@@ -13,7 +21,7 @@ from typing import Any, Protocol
 from anyio import BrokenResourceError
 
 from ..protocol.transport import FOREVER, ReadDeadline
-from .epoll import ENDS, EVENTS, Sockets, SocketStream
+from .epoll import ENDS, EVENTS, EpollPoller, EpollStream
 
 
 class Future(Protocol):
@@ -70,7 +78,7 @@ class EventLoop(Protocol):
         ...
 
 
-class NativeSockets(Sockets):
+class AsyncioPoller(EpollPoller):
     """The sockets of one event loop."""
 
     def __init__(self, loop: EventLoop) -> None:
@@ -79,9 +87,9 @@ class NativeSockets(Sockets):
         self._timer: Timer | None = None
         loop.add_reader(self.epoll.fileno(), self.poll)
 
-    def attach(self, raw: socket.socket) -> NativeStream:
+    def attach(self, raw: socket.socket) -> AsyncioStream:
         """A connected socket as a stream."""
-        return NativeStream(self, raw)
+        return AsyncioStream(self, raw)
 
     async def readable(self, raw: socket.socket) -> None:
         """Wait until there is something to read."""
@@ -111,7 +119,7 @@ class NativeSockets(Sockets):
 
     def _alarm(self) -> None:
         self._timer = None
-        self.look(self.loop.time())
+        self.expire(self.loop.time())
 
     def end(self) -> None:
         """No stream is left."""
@@ -133,17 +141,17 @@ class _Once:
         """The epoll: it is so."""
         _wake(self._ready)
 
-    def look(self, now: float) -> float:
+    def expire(self, now: float) -> float:
         """It has a timer of its own."""
         return FOREVER
 
 
-class NativeStream(SocketStream):
-    """A connected socket (`streams.Stream`)."""
+class AsyncioStream(EpollStream):
+    """A connected socket (a `ByteStream`)."""
 
     __slots__ = ("_drained", "_kept", "_loop", "_reader")
 
-    def __init__(self, sockets: NativeSockets, raw: socket.socket) -> None:
+    def __init__(self, sockets: AsyncioPoller, raw: socket.socket) -> None:
         super().__init__(sockets, raw)
         self._loop = sockets.loop
         self._reader: Future | None = None
@@ -158,7 +166,7 @@ class NativeStream(SocketStream):
         reader = self._loop.create_future()
         if self.closed:
             reader.set_result(b"")
-        elif not self.came:
+        elif not self.may_read:
             self._reader = reader
         else:
             # What is there already comes a turn of the loop later, or a flood would leave no turn for anybody else.
@@ -187,7 +195,7 @@ class NativeStream(SocketStream):
 
     def _fill(self, reader: Future, give: Callable[[bytes], object]) -> None:
         try:
-            data = self.taken()
+            data = self.read_now()
         except BrokenResourceError as error:
             reader.set_exception(error)
         else:
@@ -196,7 +204,7 @@ class NativeStream(SocketStream):
             else:
                 give(data)
 
-    def look(self, now: float) -> float:
+    def expire(self, now: float) -> float:
         """End a wait that has lasted until its moment; the moment of one that goes on, else `FOREVER`."""
         reader = self._reader
         if reader is None or reader.done():

@@ -19,13 +19,13 @@ from anyio.streams.tls import TLSStream
 
 from ..errors import ConnectError, InferenceTimeoutError, TLSError
 from ..protocol.url import Url
-from .anyio_streams import AnyioStream, Stream, close_now
+from .anyio_streams import AnyioStream, ByteStream, close_now
 from .happy_eyeballs import literal
 from .tls import default_context
 
 if TYPE_CHECKING:
-    from .asyncio_streams import NativeSockets
-    from .trio_streams import PolledSockets
+    from .asyncio_streams import AsyncioPoller
+    from .trio_streams import TrioPoller
 
 _WORDS = {
     errno.ECONNREFUSED: "connection refused by {}",
@@ -40,12 +40,12 @@ _WORDS = {
 
 
 async def dial(
-    sockets: NativeSockets | PolledSockets | None,
+    sockets: AsyncioPoller | TrioPoller | None,
     url: Url,
     seconds: float | None,
     context: ssl.SSLContext | None,
     address: str | None = None,
-) -> Stream:
+) -> ByteStream:
     """A connection to the URL's origin, within so many seconds for TCP and TLS together.
 
     `sockets`: the event loop's (`sockets_of`). `address`: an IP address to connect to, where the host was looked up
@@ -55,7 +55,7 @@ async def dial(
     """
     host = address or url.host
     known = literal(host, url.port) if sockets is not None and url.scheme == "http" else None
-    stream: Stream | None = None
+    stream: ByteStream | None = None
     if sockets is not None and known is not None:  # one wait, for which the event loop's own timer will do
         with _connecting(url):
             try:
@@ -79,29 +79,29 @@ async def dial(
     return stream
 
 
-def sockets_of(loop: Any) -> NativeSockets | PolledSockets | None:
+def sockets_of(loop: Any) -> AsyncioPoller | TrioPoller | None:
     """What waits for the sockets of this event loop (its own token); None where only anyio can."""
     if not hasattr(select, "epoll"):
         return None
     if hasattr(loop, "add_reader"):
-        from .asyncio_streams import NativeSockets
+        from .asyncio_streams import AsyncioPoller
 
-        return NativeSockets(loop)
-    from .trio_streams import PolledSockets
+        return AsyncioPoller(loop)
+    from .trio_streams import TrioPoller
 
-    return PolledSockets()
+    return TrioPoller()
 
 
-async def _open(sockets: NativeSockets | PolledSockets, url: Url, host: str, context: ssl.SSLContext | None) -> Stream:
+async def _open(sockets: AsyncioPoller | TrioPoller, url: Url, host: str, context: ssl.SSLContext | None) -> ByteStream:
     with _connecting(url):
-        raw = await sockets.names.connected(sockets.connect, host, url.port)
+        raw = await sockets.hosts.connect(sockets.connect, host, url.port)
     if context is None:
         return sockets.attach(raw)
     with _securing(url):
         return sockets.attach(await sockets.secure(raw, context, url.host))
 
 
-async def _open_anyio(url: Url, host: str, context: ssl.SSLContext | None) -> Stream:
+async def _open_anyio(url: Url, host: str, context: ssl.SSLContext | None) -> ByteStream:
     with _connecting(url):
         plain = await anyio.connect_tcp(host, url.port)
     if context is None:

@@ -22,7 +22,7 @@ from anyio.lowlevel import checkpoint
 
 from ..errors import ConnectionLostError, HeadwaterError, InputError, InvalidParameterError
 from ..protocol.transport import FOREVER, TransportRequest
-from .anyio_streams import BROKEN, Stream
+from .anyio_streams import BROKEN, ByteStream
 from .response_parser import ResponseParser
 
 SEND_BYTES = 64 * 1024
@@ -154,7 +154,7 @@ class Connection:
 
     __slots__ = ("_sent_whole", "closed", "idle_since", "owner", "parser", "pid", "stream")
 
-    def __init__(self, stream: Stream, owner: ConnectionOwner) -> None:
+    def __init__(self, stream: ByteStream, owner: ConnectionOwner) -> None:
         self.stream = stream
         self.owner = owner
         self.parser = ResponseParser()

@@ -17,8 +17,8 @@ _REQUESTS: Final = ("hpack.hpack", "hpack.table", "httpcore.socks")
 
 
 @lru_cache(maxsize=1)
-def hush() -> None:
-    """See to it, once in a process."""
+def install() -> None:
+    """Put the filters on the loggers, once in a process."""
     for name in _ANSWERS:
         logging.getLogger(name).addFilter(_mask)
     for name in _REQUESTS:

@@ -43,8 +43,8 @@ from .http11 import Answer, Connection
 if TYPE_CHECKING:
     import ssl
 
-    from .asyncio_streams import NativeSockets
-    from .trio_streams import PolledSockets
+    from .asyncio_streams import AsyncioPoller
+    from .trio_streams import TrioPoller
 
 _live_loops: set[LoopConnections] = set()
 """Every event loop's part of every pool, until that loop has ended: none may be left to the collector, which would
@@ -173,7 +173,7 @@ class LoopConnections:
     def __init__(
         self,
         token: Any,
-        sockets: NativeSockets | PolledSockets | None,
+        sockets: AsyncioPoller | TrioPoller | None,
         limits: PoolLimits,
         registry: dict[object, LoopConnections],
     ) -> None:

@@ -14,9 +14,9 @@ from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrad
 
 from ..errors import HeadwaterError, ProtocolError, ResponseTooLargeError
 
-HEAD_LIMIT = 100 * 1024
+MAX_HEAD_BYTES = 100 * 1024
 """Bytes of heads and trailers that one answer may have, its 1xx heads included."""
-INTERIM_LIMIT = 16
+MAX_INTERIM_HEADS = 16
 """How many 1xx heads may come before an answer's own."""
 
 
@@ -110,7 +110,7 @@ class ResponseParser:
         head = self._head + data if self._head else data
         if not self.head_done:
             self._head = head
-            if len(head) > HEAD_LIMIT:
+            if len(head) > MAX_HEAD_BYTES:
                 self._refuse(_overflow())
             return
         self._head = b""
@@ -120,7 +120,7 @@ class ResponseParser:
             end = head.find(b"\r\n\r\n", start) + 4
         if start < 0:
             self._refuse(ProtocolError("the server's answer is in another protocol"))
-        elif end > HEAD_LIMIT:
+        elif end > MAX_HEAD_BYTES:
             self._refuse(_overflow())
         else:
             self._read_headers(head[start : end - 4].decode("latin-1"))
@@ -147,7 +147,7 @@ class ResponseParser:
     def _count(self, quiet: int) -> None:
         # What yields no body (chunk extensions, trailers) must end some time.
         self._quiet += quiet
-        if self._quiet > HEAD_LIMIT and self.failure is None:
+        if self._quiet > MAX_HEAD_BYTES and self.failure is None:
             self.failure = _overflow()
 
     def _fail(self, message: str, cause: BaseException | None = None) -> None:
@@ -188,11 +188,11 @@ class ResponseParser:
         self._interim += 1
         if status == 101 or status < 100:
             self._fail(f"the server answered with status {status}, which was not asked for")
-        elif self._interim > INTERIM_LIMIT:
+        elif self._interim > MAX_INTERIM_HEADS:
             self.failure = self.failure or ResponseTooLargeError(
-                f"the server sent over {INTERIM_LIMIT} interim answers (1xx)", limit=INTERIM_LIMIT
+                f"the server sent over {MAX_INTERIM_HEADS} interim answers (1xx)", limit=MAX_INTERIM_HEADS
             )
 
 
 def _overflow() -> ResponseTooLargeError:
-    return ResponseTooLargeError(f"the answer's headers are over {HEAD_LIMIT} bytes", limit=HEAD_LIMIT)
+    return ResponseTooLargeError(f"the answer's headers are over {MAX_HEAD_BYTES} bytes", limit=MAX_HEAD_BYTES)

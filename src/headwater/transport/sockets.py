@@ -13,9 +13,9 @@ import ssl
 from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
-READ: Final = 64 * 1024
+READ_BYTES: Final = 64 * 1024
 """Bytes that are read at once."""
-RECORD: Final = 16 * 1024
+TLS_RECORD_BYTES: Final = 16 * 1024
 """What TLS gives at once; after so much there is mostly more."""
 WOULD_BLOCK: Final = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 _UNDER_WAY: Final = frozenset({errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EINTR})
@@ -28,7 +28,7 @@ class Address(NamedTuple):
     place: Any
 
 
-def begin(address: Address) -> tuple[socket.socket, bool]:
+def start_connect(address: Address) -> tuple[socket.socket, bool]:
     """A socket that connects, and whether it is connected already; raises `OSError`."""
     raw = socket.socket(address.family, socket.SOCK_STREAM)
     try:
@@ -43,30 +43,30 @@ def begin(address: Address) -> tuple[socket.socket, bool]:
     return raw, not code
 
 
-def settle(raw: socket.socket) -> None:
+def finish_connect(raw: socket.socket) -> None:
     """Raise `OSError` where connecting has failed."""
     code = raw.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     if code:
         raise OSError(code, os.strerror(code))
 
 
-def take(raw: socket.socket) -> bytes:
+def read_available(raw: socket.socket) -> bytes:
     """What has come, b"" at the end; raises `WOULD_BLOCK`, and `OSError` for a connection that is broken.
 
     A peer that closes without TLS's own farewell has ended all the same: HTTP says whether that is an end.
     """
-    data = raw.recv(READ)
-    if isinstance(raw, ssl.SSLSocket) and (raw.pending() or len(data) >= RECORD):
-        data = _records(raw, data)
+    data = raw.recv(READ_BYTES)
+    if isinstance(raw, ssl.SSLSocket) and (raw.pending() or len(data) >= TLS_RECORD_BYTES):
+        data = _more_records(raw, data)
     return data
 
 
-def _records(raw: ssl.SSLSocket, data: bytes) -> bytes:
+def _more_records(raw: ssl.SSLSocket, data: bytes) -> bytes:
     """The TLS records that follow; a failure comes out with the next reading."""
     records = [data]
     size = len(data)
     with suppress(OSError):
-        while size < READ and (data := raw.recv(READ)):
+        while size < READ_BYTES and (data := raw.recv(READ_BYTES)):
             records.append(data)
             size += len(data)
     return b"".join(records)

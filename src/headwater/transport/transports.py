@@ -74,10 +74,9 @@ class Transports:
             return Pool()
         if given is not None and "httpx" not in sys.modules:  # so it is none of httpx's, which is not loaded for it
             return cast("Transport", given)
-        from . import httpx_adapter
-        from .log_filters import hush
+        from . import httpx_adapter, log_filters
 
-        hush()
+        log_filters.install()
         if given is not None:
             return httpx_adapter.adapted(given)
         return httpx_adapter.proxied(proxy, http2=self._http2)

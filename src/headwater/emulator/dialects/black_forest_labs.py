@@ -7,10 +7,10 @@ https://docs.bfl.ai/api-reference/utility/get-result
 
 from __future__ import annotations
 
-from ..wire import Answer, Call, Dialect, RefusedError, Whole, get, post
+from ..wire import Dialect, DialectAnswer, DialectRequest, RefusedError, WholeAnswer, get, post
 from . import cdn, fields
 from .fal import invalid
-from .jobs import Job
+from .jobs import EmulatedJob
 
 TYPES = fields.TYPES | {"input_image": "string", "image_prompt": "string", "prompt_upsampling": "boolean"}
 STATES = {
@@ -23,23 +23,25 @@ STATES = {
 }
 
 
-def submit(call: Call) -> Answer:
+def submit(call: DialectRequest) -> DialectAnswer:
     if found := fields.problem(call.json, ("prompt",), TYPES):
         raise invalid(found)
     job = call.jobs.submit("black-forest-labs", call.model, call.digest(), call.json)
-    return Whole({"id": job.id, "polling_url": f"{call.place.home}/v1/get_result?id={job.id}"})
+    return WholeAnswer({"id": job.id, "polling_url": f"{call.place.home}/v1/get_result?id={job.id}"})
 
 
-def poll(call: Call) -> Answer:
+def poll(call: DialectRequest) -> DialectAnswer:
     job = call.jobs.find("black-forest-labs", call.query.get("id", ""))
     if job is None:
-        return Whole({"id": call.query.get("id"), "status": "Task not found", "result": None, "progress": None}, 404)
+        return WholeAnswer(
+            {"id": call.query.get("id"), "status": "Task not found", "result": None, "progress": None}, 404
+        )
     if not call.jobs.poll(job):
         raise refuse(call, 500, "Internal Server Error")
-    return Whole(report(call, job), headers={} if job.over else {"retry-after": "1"})
+    return WholeAnswer(report(call, job), headers={} if job.over else {"retry-after": "1"})
 
 
-def report(call: Call, job: Job) -> dict[str, object]:
+def report(call: DialectRequest, job: EmulatedJob) -> dict[str, object]:
     state = job.state
     body: dict[str, object] = {"id": job.id, "status": STATES[state], "result": None}
     body["progress"] = {"queued": 0.0, "running": 0.3}.get(state)
@@ -53,11 +55,11 @@ def report(call: Call, job: Job) -> dict[str, object]:
     return body
 
 
-def refuse(call: Call, status: int, message: str) -> RefusedError:
+def refuse(call: DialectRequest, status: int, message: str) -> RefusedError:
     """A key that is missing is a 403 there."""
     if status == 401:
-        return RefusedError(Whole({"detail": "Not authenticated - Invalid Authentication"}, 403))
-    return RefusedError(Whole({"detail": message}, status))
+        return RefusedError(WholeAnswer({"detail": "Not authenticated - Invalid Authentication"}, 403))
+    return RefusedError(WholeAnswer({"detail": message}, status))
 
 
 DIALECT = Dialect(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from ..wire import Answer, Call, Dialect, RefusedError, Stream, Whole, raw
+from ..wire import Dialect, DialectAnswer, DialectRequest, RefusedError, StreamAnswer, WholeAnswer, raw
 from . import media
 from .jobs import asked_for, megabytes, wishes_of
 
@@ -18,7 +18,9 @@ MIME = {"png": "image/png", "wav": "audio/wav", "mp4": "video/mp4"}
 PICTURE = re.compile(r"(\d{1,4})x(\d{1,4})\.png")
 
 
-def link(call: Call, kind: str, *, model: str = "", sent: object = None, size: tuple[int, int] | None = None) -> str:
+def link(
+    call: DialectRequest, kind: str, *, model: str = "", sent: object = None, size: tuple[int, int] | None = None
+) -> str:
     """The URL of the image, audio or video that answers a request."""
     words = asked_for(model or call.model, sent if sent is not None else call.json)
     return f"{call.place.cdn}/files/{call.digest('file ' + words)}/{name(kind, words, size or asked_size(sent))}"
@@ -50,7 +52,7 @@ def side(value: object) -> int:
     return value if isinstance(value, int) and 0 < value <= 4096 else media.SIDE
 
 
-def file(call: Call) -> Answer:
+def file(call: DialectRequest) -> DialectAnswer:
     if any(name in call.headers for name in CREDENTIALS):
         raise refuse(call, 400, "Requests with credentials are refused: this is no place for them.")
     seed, _, found = call.path.removeprefix("/cdn").removeprefix("/files/").partition("/")
@@ -59,8 +61,8 @@ def file(call: Call) -> Answer:
         raise refuse(call, 404, "Not Found")
     if length := megabytes(stem):
         headers = {"content-length": str(length * media.PIECE)}
-        return Stream(media.mp4_pieces(length), headers, MIME["mp4"])
-    return Whole(content(found, seed), media_type=MIME[ending])
+        return StreamAnswer(media.mp4_pieces(length), headers, MIME["mp4"])
+    return WholeAnswer(content(found, seed), media_type=MIME[ending])
 
 
 def content(found: str, seed: str) -> bytes:
@@ -69,13 +71,13 @@ def content(found: str, seed: str) -> bytes:
     return media.wav(seed) if found.endswith("wav") else media.mp4(seed)
 
 
-def refuse(call: Call, status: int, message: str) -> RefusedError:
+def refuse(call: DialectRequest, status: int, message: str) -> RefusedError:
     """A CDN speaks HTML."""
     page = f"<!DOCTYPE html><html><head><title>{status}</title></head><body><h1>{message}</h1></body></html>"
-    return RefusedError(Whole(page, status, media_type="text/html"))
+    return RefusedError(WholeAnswer(page, status, media_type="text/html"))
 
 
-def read_only(call: Call) -> Answer:
+def read_only(call: DialectRequest) -> DialectAnswer:
     raise refuse(call, 405, "Method Not Allowed")
 
 

@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..wire import Call
+from ..wire import DialectRequest
 from .vendors import Complaint, refusal, vendor
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class FieldRule:
     """A field's type in JSON's words ("integer", "string or array", ...), and its limits, both included."""
 
     kind: str
@@ -24,24 +24,24 @@ class Field:
     most: float | None = None
 
 
-INTEGER, STRING, BOOLEAN, OBJECT, ARRAY = (Field(k) for k in ("integer", "string", "boolean", "object", "array"))
-POSITIVE = Field("integer", 1)
+INTEGER, STRING, BOOLEAN, OBJECT, ARRAY = (FieldRule(k) for k in ("integer", "string", "boolean", "object", "array"))
+POSITIVE = FieldRule("integer", 1)
 
 SHARED = {
     "model": STRING,
-    "frequency_penalty": Field("number", -2, 2),
-    "logit_bias": Field("object or array"),
+    "frequency_penalty": FieldRule("number", -2, 2),
+    "logit_bias": FieldRule("object or array"),
     "max_tokens": POSITIVE,
     "metadata": OBJECT,
-    "n": Field("integer", 1, 128),
-    "presence_penalty": Field("number", -2, 2),
+    "n": FieldRule("integer", 1, 128),
+    "presence_penalty": FieldRule("number", -2, 2),
     "seed": INTEGER,
-    "stop": Field("string or array"),
+    "stop": FieldRule("string or array"),
     "store": BOOLEAN,
     "stream": BOOLEAN,
     "stream_options": OBJECT,
-    "temperature": Field("number", 0, 2),
-    "top_p": Field("number", 0, 1),
+    "temperature": FieldRule("number", 0, 2),
+    "top_p": FieldRule("number", 0, 1),
     "user": STRING,
 }
 CHAT = SHARED | {
@@ -51,23 +51,23 @@ CHAT = SHARED | {
     "parallel_tool_calls": BOOLEAN,
     "reasoning_effort": STRING,
     "response_format": OBJECT,
-    "tool_choice": Field("string or object"),
+    "tool_choice": FieldRule("string or object"),
     "tool_prompt": STRING,
     "tools": ARRAY,
-    "top_logprobs": Field("integer", 0, 20),
+    "top_logprobs": FieldRule("integer", 0, 20),
 }
 COMPLETIONS = SHARED | {
-    "best_of": Field("integer", 1, 20),
+    "best_of": FieldRule("integer", 1, 20),
     "echo": BOOLEAN,
-    "logprobs": Field("integer", 0, 5),
-    "prompt": Field("string or array"),
+    "logprobs": FieldRule("integer", 0, 5),
+    "prompt": FieldRule("string or array"),
     "suffix": STRING,
 }
 EMBEDDINGS = {
     "model": STRING,
-    "input": Field("string or array"),
+    "input": FieldRule("string or array"),
     "encoding_format": STRING,
-    "dimensions": Field("integer", 1, 65_536),
+    "dimensions": FieldRule("integer", 1, 65_536),
     "user": STRING,
 }
 
@@ -81,7 +81,7 @@ KINDS: dict[str, type | tuple[type, ...]] = {
 }
 
 
-def known(call: Call, fields: Mapping[str, Field]) -> dict[str, Any]:
+def known(call: DialectRequest, fields: Mapping[str, FieldRule]) -> dict[str, Any]:
     """The fields of the body that are not null, each of its type and in its limits; a model is a must."""
     given = {name: value for name, value in call.json.items() if value is not None}
     if vendor(call.path) == "cerebras":
@@ -97,13 +97,13 @@ def known(call: Call, fields: Mapping[str, Field]) -> dict[str, Any]:
     return given
 
 
-def refuse_strangers(call: Call, given: Mapping[str, Any], fields: Mapping[str, Field]) -> None:
+def refuse_strangers(call: DialectRequest, given: Mapping[str, Any], fields: Mapping[str, FieldRule]) -> None:
     for name in given:
         if name not in fields or name == "store":
             raise wrong(call, f"property '{name}' is unsupported", name, "wrong_api_format")
 
 
-def check(call: Call, name: str, value: object, field: Field) -> None:
+def check(call: DialectRequest, name: str, value: object, field: FieldRule) -> None:
     """Refuses a value of another type, or out of the field's limits."""
     if not any(fits(value, kind) for kind in field.kind.split(" or ")):
         message = f"Invalid type for '{name}': expected {field.kind}, but got {spoken(value)} instead."
@@ -130,16 +130,16 @@ def spoken(value: object) -> str:
     return "null" if value is None else f"an {kind}" if kind[0] in "aio" else f"a {kind}"
 
 
-def wrong(call: Call, message: str, param: str, code: str = "invalid_value") -> Exception:
+def wrong(call: DialectRequest, message: str, param: str, code: str = "invalid_value") -> Exception:
     """The refusal of a field, ready to be raised."""
     return refusal(call.path, Complaint(400, message, param, code))
 
 
-def missing(call: Call, name: str) -> Exception:
+def missing(call: DialectRequest, name: str) -> Exception:
     return wrong(call, f"Missing required parameter: '{name}'.", name, "missing_required_parameter")
 
 
-def stops(call: Call, given: Mapping[str, Any]) -> list[str]:
+def stops(call: DialectRequest, given: Mapping[str, Any]) -> list[str]:
     """The stop sequences: one string, or up to four in a list."""
     stop = given.get("stop", [])
     found = [stop] if isinstance(stop, str) else stop

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..wire import Answer, Call, Dialect, RefusedError, Whole, get, post, raw
+from ..wire import Dialect, DialectAnswer, DialectRequest, RefusedError, WholeAnswer, get, post, raw
 from . import cdn, fields, media, words
-from .jobs import Job, asked_for, wishes_of
+from .jobs import EmulatedJob, asked_for, wishes_of
 from .offers import task_of
 
 REQUIRED = {
@@ -31,25 +31,25 @@ STATES = {"queued": "IN_QUEUE", "running": "IN_PROGRESS", "unknown": "PAUSED"}
 LOG = {"message": "step 1 of 2", "level": "INFO", "source": "USER", "timestamp": "2026-01-01T00:00:00Z"}
 
 
-def submit(call: Call) -> Answer:
+def submit(call: DialectRequest) -> DialectAnswer:
     """A result at once, or a job, whichever host the call was meant for."""
     check(call)
     if queued(call):
-        return Whole(receipt(call, call.jobs.submit("fal-ai", call.model, call.digest(), call.json)))
+        return WholeAnswer(receipt(call, call.jobs.submit("fal-ai", call.model, call.digest(), call.json)))
     wishes = wishes_of(asked_for(call.model, call.json))
     if "moderated" in wishes:
         raise moderated()
     if "fail" in wishes:
         raise refuse(call, 500, "The model failed")
-    return Whole(result(call, call.model, call.json), headers={"x-fal-request-id": call.digest("fal")})
+    return WholeAnswer(result(call, call.model, call.json), headers={"x-fal-request-id": call.digest("fal")})
 
 
-def queued(call: Call) -> bool:
+def queued(call: DialectRequest) -> bool:
     host = call.headers.get("x-emulator-host", "")
     return host == "queue.fal.run" if host.endswith("fal.run") else call.query.get("_subdomain") == "queue"
 
 
-def check(call: Call) -> None:
+def check(call: DialectRequest) -> None:
     """Refuses a body that the schema of the model's task refuses."""
     required = REQUIRED.get(kind(call.model, call.json), ("prompt",))
     if found := fields.problem(call.json, required):
@@ -76,7 +76,7 @@ def kind(model: str, body: Any) -> str:
     return "text-to-speech" if "text" in body else "text-to-image"
 
 
-def receipt(call: Call, job: Job) -> dict[str, Any]:
+def receipt(call: DialectRequest, job: EmulatedJob) -> dict[str, Any]:
     here = f"{call.place.home}/{application(job.model)}/requests/{job.id}"
     links = {"response_url": here, "status_url": f"{here}/status", "cancel_url": f"{here}/cancel"}
     head = {"status": "IN_QUEUE", "request_id": job.id, "queue_position": 1, "logs": None, "metrics": {}}
@@ -88,7 +88,7 @@ def application(model: str) -> str:
     return "/".join(model.split("/")[:2])
 
 
-def status(call: Call) -> Answer:
+def status(call: DialectRequest) -> DialectAnswer:
     job = found(call)
     if not call.jobs.poll(job):
         raise refuse(call, 500, "Internal Server Error")
@@ -100,38 +100,38 @@ def status(call: Call) -> Answer:
         body["metrics"] = {"inference_time": 0.5}
     if error := {"failed": "The model failed", "cancelled": "Request was cancelled"}.get(job.state):
         body |= {"error": error, "error_type": "internal_error" if job.state == "failed" else "cancelled"}
-    return Whole(body, 200 if job.over else 202)
+    return WholeAnswer(body, 200 if job.over else 202)
 
 
-def response(call: Call) -> Answer:
+def response(call: DialectRequest) -> DialectAnswer:
     job = found(call)
     if job.state == "moderated":
         raise moderated()
     if job.state == "cancelled":
         raise refuse(call, 499, "Request was cancelled")
     if job.state == "failed":
-        raise RefusedError(Whole({"detail": "The model failed"}, 500, {"x-fal-error-type": "internal_error"}))
+        raise RefusedError(WholeAnswer({"detail": "The model failed"}, 500, {"x-fal-error-type": "internal_error"}))
     if not job.over:
         raise refuse(call, 400, "Request is still in progress")
-    return Whole(result(call, job.model, job.sent))
+    return WholeAnswer(result(call, job.model, job.sent))
 
 
-def cancel(call: Call) -> Answer:
+def cancel(call: DialectRequest) -> DialectAnswer:
     if call.jobs.cancel(found(call)):
-        return Whole({"status": "CANCELLATION_REQUESTED"}, 202)
-    return Whole({"status": "ALREADY_COMPLETED"}, 400)
+        return WholeAnswer({"status": "CANCELLATION_REQUESTED"}, 202)
+    return WholeAnswer({"status": "ALREADY_COMPLETED"}, 400)
 
 
-def found(call: Call) -> Job:
+def found(call: DialectRequest) -> EmulatedJob:
     """The job that the path names, by the application that runs it."""
     model, _, rest = call.path.removeprefix("/fal-ai/").partition("/requests/")
     job = call.jobs.find("fal-ai", rest.partition("/")[0])
     if job is None or not queued(call) or application(job.model) != model:
-        raise RefusedError(Whole("Not Found", 404, media_type="text/plain"))
+        raise RefusedError(WholeAnswer("Not Found", 404, media_type="text/plain"))
     return job
 
 
-def result(call: Call, model: str, sent: Any) -> dict[str, Any]:
+def result(call: DialectRequest, model: str, sent: Any) -> dict[str, Any]:
     task = kind(model, sent)
     made = MADE.get(task, "image")
     if task == "automatic-speech-recognition":
@@ -171,22 +171,22 @@ HEARD = ("the", "river", "carries", "what", "rain", "gives", "it", "down", "to",
 def invalid(problem: fields.Problem) -> RefusedError:
     kinds = {"missing": "missing", "type": "type_error", "value": "value_error"}
     item = {"loc": ["body", *problem.at], "msg": problem.message, "type": kinds[problem.kind]}
-    return RefusedError(Whole({"detail": [item]}, 422))
+    return RefusedError(WholeAnswer({"detail": [item]}, 422))
 
 
 def moderated() -> RefusedError:
     message = "The content could not be processed because it contained material flagged by a content checker."
     item = {"loc": ["body", "prompt"], "msg": message, "type": "content_policy_violation"}
-    return RefusedError(Whole({"detail": [item]}, 422, {"x-fal-error-type": "content_policy_violation"}))
+    return RefusedError(WholeAnswer({"detail": [item]}, 422, {"x-fal-error-type": "content_policy_violation"}))
 
 
-def refuse(call: Call, status: int, message: str) -> RefusedError:
+def refuse(call: DialectRequest, status: int, message: str) -> RefusedError:
     """A missing model is plain text, and so is the one word for it."""
     if status == 404:
-        return RefusedError(Whole("Not Found", 404, media_type="text/plain"))
+        return RefusedError(WholeAnswer("Not Found", 404, media_type="text/plain"))
     if status == 401:
         message = "Invalid Key Authorization header format. Expected '<key_id>:<key_secret>'."
-    return RefusedError(Whole({"detail": message}, status))
+    return RefusedError(WholeAnswer({"detail": message}, status))
 
 
 JOB = r"^/fal-ai/.+/requests/[^/]+"

@@ -11,13 +11,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from ..wire import Answer, Call, Dialect, RefusedError, Whole, post, raw
+from ..wire import Dialect, DialectAnswer, DialectRequest, RefusedError, WholeAnswer, post, raw
 from . import hf_media, hf_tasks, hf_text, tei, tgi
 from .jobs import asked_for, wishes_of
 from .offers import task_of
 
 ANSWERS = hf_media.ANSWERS | hf_text.ANSWERS
-LANGUAGE: dict[str, Callable[[Call], Answer]] = {
+LANGUAGE: dict[str, Callable[[DialectRequest], DialectAnswer]] = {
     "conversational": tgi.compatible,
     "feature-extraction": tei.embed,
     "sentence-similarity": tei.similarity,
@@ -26,7 +26,7 @@ LANGUAGE: dict[str, Callable[[Call], Answer]] = {
 PIPELINE = re.compile(r"/pipeline/([a-z-]+)")
 
 
-def infer(call: Call) -> Answer:
+def infer(call: DialectRequest) -> DialectAnswer:
     """The answer to the task that the path names, or else the model."""
     named = PIPELINE.search(call.path)
     task = named[1] if named else task_of(call.model)
@@ -38,19 +38,21 @@ def infer(call: Call) -> Answer:
         raise refuse(call, 404, f"Not Found: no pipeline {task}")
     asked = hf_tasks.asked(call, task)
     if "fail" in wishes_of(asked_for(call.model, call.json)):
-        raise RefusedError(Whole({"error": "unknown error", "warnings": ["There was an inference error: CUDA"]}, 500))
+        raise RefusedError(
+            WholeAnswer({"error": "unknown error", "warnings": ["There was an inference error: CUDA"]}, 500)
+        )
     return ANSWERS[task](asked)
 
 
-def endpoint(call: Call) -> Answer:
+def endpoint(call: DialectRequest) -> DialectAnswer:
     """The root of an Inference Endpoint, which runs TGI or TEI: what only TEI reads is answered as by TEI."""
     embeds = isinstance(call.json.get("inputs"), list) or any(name in call.json for name in tei.TYPES)
     return tei.embed(call) if embeds else tgi.compatible(call)
 
 
-def refuse(call: Call, status: int, message: str) -> RefusedError:
+def refuse(call: DialectRequest, status: int, message: str) -> RefusedError:
     """A 400 comes with its message in a list, as recorded for fields that are missing."""
-    return RefusedError(Whole({"error": [message] if status == 400 else message}, status))
+    return RefusedError(WholeAnswer({"error": [message] if status == 400 else message}, status))
 
 
 DIALECT = Dialect(

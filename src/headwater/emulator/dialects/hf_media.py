@@ -9,16 +9,16 @@ import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..wire import Answer, Whole
+from ..wire import DialectAnswer, WholeAnswer
 from . import cdn, media
 from .fal import media_text
-from .hf_tasks import Asked, found_file, wrong
+from .hf_tasks import TaskRequest, found_file, wrong
 
 LABELS = ("river", "lighthouse", "heron", "bridge", "mill", "boat", "willow", "otter")
 TOP = 5
 
 
-def seed(asked: Asked) -> str:
+def seed(asked: TaskRequest) -> str:
     return hashlib.sha256(asked.call.body).hexdigest()
 
 
@@ -32,11 +32,11 @@ def scores(text: str, labels: Sequence[str], top: int) -> list[dict[str, Any]]:
     return sorted(found, key=lambda one: -one["score"])[:top]
 
 
-def classify(asked: Asked) -> Answer:
-    return Whole(scores(seed(asked), LABELS, asked.given.get("top_k", TOP)))
+def classify(asked: TaskRequest) -> DialectAnswer:
+    return WholeAnswer(scores(seed(asked), LABELS, asked.given.get("top_k", TOP)))
 
 
-def candidates(asked: Asked) -> list[str]:
+def candidates(asked: TaskRequest) -> list[str]:
     """The labels, in a list or, as of old, in one string with commas."""
     found = asked.given["candidate_labels"]
     labels = found.split(",") if isinstance(found, str) else found
@@ -45,26 +45,26 @@ def candidates(asked: Asked) -> list[str]:
     return [label.strip() for label in labels]
 
 
-def zero_shot(asked: Asked) -> Answer:
+def zero_shot(asked: TaskRequest) -> DialectAnswer:
     labels = candidates(asked)
-    return Whole(scores(seed(asked), labels, len(labels)))
+    return WholeAnswer(scores(seed(asked), labels, len(labels)))
 
 
-def detect(asked: Asked, labels: Sequence[str] = LABELS) -> Answer:
+def detect(asked: TaskRequest, labels: Sequence[str] = LABELS) -> DialectAnswer:
     """As many boxes as there are scores above the threshold, each in the picture."""
     width, height = media.size_of(asked.inputs)
     found = [
         one | {"box": {"xmin": 0, "ymin": 0, "xmax": width // number, "ymax": height // number}}
         for number, one in enumerate(scores(seed(asked), labels, TOP), 1)
     ]
-    return Whole([one for one in found if one["score"] >= asked.given.get("threshold", 0.0)])
+    return WholeAnswer([one for one in found if one["score"] >= asked.given.get("threshold", 0.0)])
 
 
-def zero_shot_detect(asked: Asked) -> Answer:
+def zero_shot_detect(asked: TaskRequest) -> DialectAnswer:
     return detect(asked, candidates(asked))
 
 
-def segment(asked: Asked) -> Answer:
+def segment(asked: TaskRequest) -> DialectAnswer:
     """Two masks of the picture's size; without scores for the semantic subtask."""
     size = media.size_of(asked.inputs)
     found = [
@@ -74,56 +74,56 @@ def segment(asked: Asked) -> Answer:
     ]
     if asked.given.get("subtask") == "semantic":
         found = [one | {"score": None} for one in found]
-    return Whole(found)
+    return WholeAnswer(found)
 
 
-def depth(asked: Asked) -> Answer:
+def depth(asked: TaskRequest) -> DialectAnswer:
     width, height = media.size_of(asked.inputs)
     depths = [[round((x + y) / (width + height), 3) for x in range(min(width, 8))] for y in range(min(height, 8))]
-    return Whole({"predicted_depth": depths, "depth": media.in_base64(media.mask(width, height))})
+    return WholeAnswer({"predicted_depth": depths, "depth": media.in_base64(media.mask(width, height))})
 
 
-def caption(asked: Asked) -> Answer:
-    return Whole([{"generated_text": media_text(seed(asked))}])
+def caption(asked: TaskRequest) -> DialectAnswer:
+    return WholeAnswer([{"generated_text": media_text(seed(asked))}])
 
 
-def hear(asked: Asked) -> Answer:
+def hear(asked: TaskRequest) -> DialectAnswer:
     text = media_text(seed(asked))
     answer: dict[str, Any] = {"text": text}
     if asked.given.get("return_timestamps"):
         answer["chunks"] = [{"text": text, "timestamp": [0.0, 1.0]}]
-    return Whole(answer)
+    return WholeAnswer(answer)
 
 
-def separate(asked: Asked) -> Answer:
+def separate(asked: TaskRequest) -> DialectAnswer:
     """Two sounds out of one, as a model that parts voices does."""
     names = ("label_0", "label_1")
     sounds = [media.in_base64(media.wav(seed(asked) + name)) for name in names]
-    return Whole(
+    return WholeAnswer(
         [{"label": n, "content-type": "audio/wav", "blob": sound} for n, sound in zip(names, sounds, strict=True)]
     )
 
 
-def speak(asked: Asked) -> Answer:
-    return Whole(media.wav(seed(asked)), media_type="audio/wav")
+def speak(asked: TaskRequest) -> DialectAnswer:
+    return WholeAnswer(media.wav(seed(asked)), media_type="audio/wav")
 
 
-def picture(asked: Asked) -> Answer:
+def picture(asked: TaskRequest) -> DialectAnswer:
     """A picture of the size that was asked for, or of the one that came."""
     size = cdn.asked_size(dict(asked.given))
     if "target_size" not in asked.given and isinstance(asked.inputs, bytes):
         size = media.size_of(asked.inputs)
-    return Whole(media.png(*size, seed=seed(asked)), media_type="image/png")
+    return WholeAnswer(media.png(*size, seed=seed(asked)), media_type="image/png")
 
 
-def film(asked: Asked) -> Answer:
-    return Whole(media.mp4(seed(asked)), media_type="video/mp4")
+def film(asked: TaskRequest) -> DialectAnswer:
+    return WholeAnswer(media.mp4(seed(asked)), media_type="video/mp4")
 
 
-def either(make: Callable[[Asked], Answer]) -> Callable[[Asked], Answer]:
+def either(make: Callable[[TaskRequest], DialectAnswer]) -> Callable[[TaskRequest], DialectAnswer]:
     """What needs a picture or a prompt."""
 
-    def made(asked: Asked) -> Answer:
+    def made(asked: TaskRequest) -> DialectAnswer:
         if asked.inputs is None and not asked.given.get("prompt"):
             raise wrong("Error in `inputs`: field required")
         return make(asked)
@@ -131,7 +131,7 @@ def either(make: Callable[[Asked], Answer]) -> Callable[[Asked], Answer]:
     return made
 
 
-def questioned(asked: Asked) -> tuple[str, bytes]:
+def questioned(asked: TaskRequest) -> tuple[str, bytes]:
     """A question and its picture: in the inputs, at the root of the body (of old), or, as Hugging Face's clients
     send it, the picture in the inputs and again beside the question."""
     inputs = asked.inputs if isinstance(asked.inputs, dict) else asked.body
@@ -143,24 +143,24 @@ def questioned(asked: Asked) -> tuple[str, bytes]:
     return question, found_file("image", media.base64_of(image), "inputs.image")
 
 
-def look(asked: Asked) -> Answer:
+def look(asked: TaskRequest) -> DialectAnswer:
     question, image = questioned(asked)
     found = scores(question + media.in_base64(image), LABELS, asked.given.get("top_k", TOP))
-    return Whole([{"score": one["score"], "answer": one["label"]} for one in found])
+    return WholeAnswer([{"score": one["score"], "answer": one["label"]} for one in found])
 
 
-def read(asked: Asked) -> Answer:
+def read(asked: TaskRequest) -> DialectAnswer:
     """Answers out of a page; a model with "donut" in its name gives the answer alone."""
     question, image = questioned(asked)
     found = scores(question + media.in_base64(image), LABELS, asked.given.get("top_k", 1))
     if "donut" in asked.call.model:
-        return Whole([{"answer": one["label"]} for one in found])
-    return Whole(
+        return WholeAnswer([{"answer": one["label"]} for one in found])
+    return WholeAnswer(
         [{"score": one["score"], "answer": one["label"], "start": at, "end": at} for at, one in enumerate(found)]
     )
 
 
-ANSWERS: dict[str, Callable[[Asked], Answer]] = {
+ANSWERS: dict[str, Callable[[TaskRequest], DialectAnswer]] = {
     "audio-classification": classify,
     "audio-to-audio": separate,
     "automatic-speech-recognition": hear,

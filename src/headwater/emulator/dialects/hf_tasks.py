@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..wire import Call, RefusedError, Whole
+from ..wire import DialectRequest, RefusedError, WholeAnswer
 from . import media
 from .checks import fits, spoken
 
@@ -63,7 +63,7 @@ CHOICES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class TaskForm:
     """``takes``: what the inputs are (text, texts, image, audio, video, object, any); ``open``: whether parameters
     that are not named are let through; ``optional``: whether there may be no inputs."""
 
@@ -75,11 +75,11 @@ class Task:
 
 
 TASKS = {
-    "audio-classification": Task("audio", SCORED),
-    "audio-to-audio": Task("audio", open=True),
-    "automatic-speech-recognition": Task("audio", GENERATED | {"return_timestamps": "boolean or string"}),
-    "depth-estimation": Task("image"),
-    "document-question-answering": Task(
+    "audio-classification": TaskForm("audio", SCORED),
+    "audio-to-audio": TaskForm("audio", open=True),
+    "automatic-speech-recognition": TaskForm("audio", GENERATED | {"return_timestamps": "boolean or string"}),
+    "depth-estimation": TaskForm("image"),
+    "document-question-answering": TaskForm(
         "object",
         {
             "doc_stride": "integer",
@@ -92,9 +92,9 @@ TASKS = {
             "word_boxes": "array",
         },
     ),
-    "fill-mask": Task("texts", {"top_k": "integer", "targets": "array"}),
-    "image-classification": Task("image", SCORED),
-    "image-segmentation": Task(
+    "fill-mask": TaskForm("texts", {"top_k": "integer", "targets": "array"}),
+    "image-classification": TaskForm("image", SCORED),
+    "image-segmentation": TaskForm(
         "image",
         {
             "mask_threshold": "number",
@@ -103,13 +103,13 @@ TASKS = {
             "threshold": "number",
         },
     ),
-    "image-text-to-image": Task("image", TARGETED, open=True, optional=True),
-    "image-text-to-video": Task("image", FILMED, open=True, optional=True),
-    "image-to-image": Task("image", TARGETED, open=True),
-    "image-to-text": Task("image", GENERATED | {"prompt": "string"}),
-    "image-to-video": Task("image", FILMED, open=True),
-    "object-detection": Task("image", {"threshold": "number"}),
-    "question-answering": Task(
+    "image-text-to-image": TaskForm("image", TARGETED, open=True, optional=True),
+    "image-text-to-video": TaskForm("image", FILMED, open=True, optional=True),
+    "image-to-image": TaskForm("image", TARGETED, open=True),
+    "image-to-text": TaskForm("image", GENERATED | {"prompt": "string"}),
+    "image-to-video": TaskForm("image", FILMED, open=True),
+    "object-detection": TaskForm("image", {"threshold": "number"}),
+    "question-answering": TaskForm(
         "object",
         {
             "align_to_words": "boolean",
@@ -121,15 +121,15 @@ TASKS = {
             "top_k": "integer",
         },
     ),
-    "summarization": Task("texts", WRITTEN),
-    "table-question-answering": Task(
+    "summarization": TaskForm("texts", WRITTEN),
+    "table-question-answering": TaskForm(
         "any", {"padding": "string", "sequential": "boolean", "truncation": "boolean or string"}
     ),
-    "tabular-classification": Task("any", open=True),
-    "tabular-regression": Task("any", open=True),
-    "text-classification": Task("texts", SCORED),
-    "text-to-audio": Task("text", GENERATED, open=True),
-    "text-to-image": Task(
+    "tabular-classification": TaskForm("any", open=True),
+    "tabular-regression": TaskForm("any", open=True),
+    "text-classification": TaskForm("texts", SCORED),
+    "text-to-audio": TaskForm("text", GENERATED, open=True),
+    "text-to-image": TaskForm(
         "text",
         {
             "negative_prompt": "string",
@@ -142,8 +142,8 @@ TASKS = {
         },
         open=True,
     ),
-    "text-to-speech": Task("text", GENERATED, open=True),
-    "text-to-video": Task(
+    "text-to-speech": TaskForm("text", GENERATED, open=True),
+    "text-to-video": TaskForm(
         "text",
         {
             "negative_prompt": "array or string",
@@ -154,15 +154,15 @@ TASKS = {
         },
         open=True,
     ),
-    "token-classification": Task(
+    "token-classification": TaskForm(
         "texts", {"ignore_labels": "array", "stride": "integer", "aggregation_strategy": "string"}
     ),
-    "translation": Task("texts", WRITTEN | {"src_lang": "string", "tgt_lang": "string"}),
-    "video-classification": Task("video", SCORED | {"num_frames": "integer", "frame_sampling_rate": "integer"}),
-    "visual-question-answering": Task("any", {"top_k": "integer"}),
-    "zero-shot-classification": Task("texts", LABELLED | {"multi_label": "boolean"}, ("candidate_labels",)),
-    "zero-shot-image-classification": Task("image", LABELLED, ("candidate_labels",)),
-    "zero-shot-object-detection": Task("image", LABELLED, ("candidate_labels",)),
+    "translation": TaskForm("texts", WRITTEN | {"src_lang": "string", "tgt_lang": "string"}),
+    "video-classification": TaskForm("video", SCORED | {"num_frames": "integer", "frame_sampling_rate": "integer"}),
+    "visual-question-answering": TaskForm("any", {"top_k": "integer"}),
+    "zero-shot-classification": TaskForm("texts", LABELLED | {"multi_label": "boolean"}, ("candidate_labels",)),
+    "zero-shot-image-classification": TaskForm("image", LABELLED, ("candidate_labels",)),
+    "zero-shot-object-detection": TaskForm("image", LABELLED, ("candidate_labels",)),
 }
 
 SIGNS = {"image": media.is_image, "audio": media.is_audio, "video": media.is_video}
@@ -170,10 +170,10 @@ MALFORMED = {"image": "Invalid image", "audio": "Malformed soundfile", "video": 
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class TaskRequest:
     """A request that was found right: its inputs, a file among them in bytes, and its parameters."""
 
-    call: Call
+    call: DialectRequest
     task: str
     inputs: Any
     given: Mapping[str, Any]
@@ -183,25 +183,25 @@ class Asked:
         return self.call.json if isinstance(self.call.json, dict) else {}
 
 
-def asked(call: Call, task: str) -> Asked:
+def asked(call: DialectRequest, task: str) -> TaskRequest:
     """The request, if the task takes it."""
     known = TASKS[task]
     if known.takes in SIGNS and not is_json(call):
         if known.required:
             raise wrong(f"Error in `parameters.{known.required[0]}`: field required")
-        return Asked(call, task, found_file(known.takes, call.body), {})
+        return TaskRequest(call, task, found_file(known.takes, call.body), {})
     if not isinstance(call.json, dict):
-        raise RefusedError(Whole({"error": "The body is not a JSON object."}, 400))
-    return Asked(call, task, inputs(call.json, known), parameters(call.json, known))
+        raise RefusedError(WholeAnswer({"error": "The body is not a JSON object."}, 400))
+    return TaskRequest(call, task, inputs(call.json, known), parameters(call.json, known))
 
 
-def is_json(call: Call) -> bool:
+def is_json(call: DialectRequest) -> bool:
     """JSON is what says so, or says nothing of what it is and can be read as such."""
     kind = call.headers.get("content-type", "")
     return kind.startswith("application/json") or (not kind and isinstance(call.json, dict))
 
 
-def inputs(body: Mapping[str, Any], task: Task) -> Any:
+def inputs(body: Mapping[str, Any], task: TaskForm) -> Any:
     found = body.get("inputs")
     if task.takes == "any" or (found is None and task.optional):
         return found
@@ -224,7 +224,7 @@ def found_file(kind: str, data: bytes | None, where: str = "inputs") -> bytes:
     return data
 
 
-def parameters(body: Mapping[str, Any], task: Task) -> dict[str, Any]:
+def parameters(body: Mapping[str, Any], task: TaskForm) -> dict[str, Any]:
     """The parameters that are not null, each of its type and among its choices."""
     found = {} if body.get("parameters") is None else body["parameters"]
     if not isinstance(found, dict):
@@ -238,7 +238,7 @@ def parameters(body: Mapping[str, Any], task: Task) -> dict[str, Any]:
     return given
 
 
-def check(task: Task, name: str, value: object) -> None:
+def check(task: TaskForm, name: str, value: object) -> None:
     if name not in task.types:
         if task.open:
             return
@@ -255,9 +255,9 @@ def check(task: Task, name: str, value: object) -> None:
 
 def wrong(message: str) -> RefusedError:
     """What is said of a field: in a list."""
-    return RefusedError(Whole({"error": [message]}, 400))
+    return RefusedError(WholeAnswer({"error": [message]}, 400))
 
 
 def refused(message: str) -> RefusedError:
     """What a pipeline says when it fails on what it was given."""
-    return RefusedError(Whole({"error": message, "warnings": [f"There was an inference error: {message}"]}, 400))
+    return RefusedError(WholeAnswer({"error": message, "warnings": [f"There was an inference error: {message}"]}, 400))

@@ -11,10 +11,10 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from ..wire import Answer, Whole
+from ..wire import DialectAnswer, WholeAnswer
 from . import words
 from .hf_media import candidates, scores
-from .hf_tasks import Asked, refused, wrong
+from .hf_tasks import TaskRequest, refused, wrong
 
 SENTIMENTS = ("POSITIVE", "NEGATIVE")
 MASK = re.compile(r"\[MASK\]|<mask>")
@@ -22,17 +22,17 @@ FILLERS = ("the", "a", "this", "my", "hello")
 TYPES = ("PER", "LOC", "ORG")
 
 
-def texts(asked: Asked) -> list[str]:
+def texts(asked: TaskRequest) -> list[str]:
     return [asked.inputs] if isinstance(asked.inputs, str) else list(asked.inputs)
 
 
-def classify(asked: Asked) -> Answer:
+def classify(asked: TaskRequest) -> DialectAnswer:
     """One list of classes for each text."""
     found = [scores(text, SENTIMENTS, asked.given.get("top_k", 2)) for text in texts(asked)]
-    return Whole(found[0] if "flat" in asked.call.model else found)
+    return WholeAnswer(found[0] if "flat" in asked.call.model else found)
 
 
-def zero_shot(asked: Asked) -> Answer:
+def zero_shot(asked: TaskRequest) -> DialectAnswer:
     labels = candidates(asked)
     found = [scores(text, labels, len(labels)) for text in texts(asked)]
     if "legacy" in asked.call.model:
@@ -42,13 +42,13 @@ def zero_shot(asked: Asked) -> Answer:
         ]
     else:
         made = [*found]
-    return Whole(made[0] if isinstance(asked.inputs, str) else made)
+    return WholeAnswer(made[0] if isinstance(asked.inputs, str) else made)
 
 
-def fill(asked: Asked) -> Answer:
+def fill(asked: TaskRequest) -> DialectAnswer:
     """Fillers for the mask; with several masks a list of them for each."""
     made = [filled(text, asked.given) for text in texts(asked)]
-    return Whole(made[0] if isinstance(asked.inputs, str) else made)
+    return WholeAnswer(made[0] if isinstance(asked.inputs, str) else made)
 
 
 def filled(text: str, given: Any) -> list[Any]:
@@ -67,7 +67,7 @@ def token(text: str, mask: re.Match[str], one: dict[str, Any]) -> dict[str, Any]
     return {"score": one["score"], "token": words.number(one["label"]), "token_str": one["label"], "sequence": sequence}
 
 
-def answer(asked: Asked) -> Answer:
+def answer(asked: TaskRequest) -> DialectAnswer:
     """Words of the context; one object where one answer is asked for."""
     question, context = field(asked.inputs, "question"), field(asked.inputs, "context")
     spans = list(re.finditer(r"\w+", context))
@@ -76,7 +76,7 @@ def answer(asked: Asked) -> Answer:
     top = asked.given.get("top_k", 1)
     chosen = scores(question + context, [str(at) for at in range(len(spans))], top)
     found = [found_at(spans[int(one["label"])], one["score"]) for one in chosen]
-    return Whole(found[0] if top == 1 else found)
+    return WholeAnswer(found[0] if top == 1 else found)
 
 
 def found_at(span: re.Match[str], score: float) -> dict[str, Any]:
@@ -90,22 +90,22 @@ def field(inputs: Any, name: str) -> str:
     return found
 
 
-def summarize(asked: Asked) -> Answer:
-    return Whole([{"summary_text": " ".join(text.split()[:16])} for text in texts(asked)])
+def summarize(asked: TaskRequest) -> DialectAnswer:
+    return WholeAnswer([{"summary_text": " ".join(text.split()[:16])} for text in texts(asked)])
 
 
-def translate(asked: Asked) -> Answer:
+def translate(asked: TaskRequest) -> DialectAnswer:
     """The words in reverse, which is a language too."""
     if ("src_lang" in asked.given) != ("tgt_lang" in asked.given):
         raise refused("`src_lang` and `tgt_lang` are needed both, or neither")
-    return Whole([{"translation_text": " ".join(reversed(text.split()))} for text in texts(asked)])
+    return WholeAnswer([{"translation_text": " ".join(reversed(text.split()))} for text in texts(asked)])
 
 
-def entities(asked: Asked) -> Answer:
+def entities(asked: TaskRequest) -> DialectAnswer:
     found = [named(text, asked.given.get("aggregation_strategy", "simple")) for text in texts(asked)]
     ignored = asked.given.get("ignore_labels", [])
     kept = [[one for one in each if one.get("entity_group", one.get("entity")) not in ignored] for each in found]
-    return Whole(kept[0] if isinstance(asked.inputs, str) else kept)
+    return WholeAnswer(kept[0] if isinstance(asked.inputs, str) else kept)
 
 
 def named(text: str, strategy: str) -> list[dict[str, Any]]:
@@ -126,7 +126,7 @@ def entity(span: re.Match[str], number: int, single: bool) -> dict[str, Any]:
     }
 
 
-def ask_table(asked: Asked) -> Answer:
+def ask_table(asked: TaskRequest) -> DialectAnswer:
     """The first cell of a column that the question chooses; the question is ``query``, in the inputs or, of old, at
     the root."""
     inputs = asked.inputs if isinstance(asked.inputs, dict) else asked.body
@@ -137,7 +137,9 @@ def ask_table(asked: Asked) -> Answer:
     names = list(table)
     at = words.number(query) % len(names)
     cell = table[names[at]][0]
-    return Whole({"answer": f"AVERAGE > {cell}", "coordinates": [[0, at]], "cells": [cell], "aggregator": "AVERAGE"})
+    return WholeAnswer(
+        {"answer": f"AVERAGE > {cell}", "coordinates": [[0, at]], "cells": [cell], "aggregator": "AVERAGE"}
+    )
 
 
 def columns(table: object) -> dict[str, list[str]] | None:
@@ -151,7 +153,7 @@ def columns(table: object) -> dict[str, list[str]] | None:
     return table if right else None
 
 
-def rows(asked: Asked) -> list[str]:
+def rows(asked: TaskRequest) -> list[str]:
     """A table's rows as texts; the table is at the root, in the inputs, or in ``inputs.data``."""
     inputs = asked.inputs if isinstance(asked.inputs, dict) else {}
     table = asked.body.get("table") or inputs.get("data") or inputs.get("table")
@@ -162,15 +164,15 @@ def rows(asked: Asked) -> list[str]:
     return [" ".join(map(str, row)) for row in zip(*table.values(), strict=True)]
 
 
-def sort_rows(asked: Asked) -> Answer:
-    return Whole([words.number(row) % 3 for row in rows(asked)])
+def sort_rows(asked: TaskRequest) -> DialectAnswer:
+    return WholeAnswer([words.number(row) % 3 for row in rows(asked)])
 
 
-def regress(asked: Asked) -> Answer:
-    return Whole([words.number(row) / 64 for row in rows(asked)])
+def regress(asked: TaskRequest) -> DialectAnswer:
+    return WholeAnswer([words.number(row) / 64 for row in rows(asked)])
 
 
-ANSWERS: dict[str, Callable[[Asked], Answer]] = {
+ANSWERS: dict[str, Callable[[TaskRequest], DialectAnswer]] = {
     "fill-mask": fill,
     "question-answering": answer,
     "summarization": summarize,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..wire import Answer, Call, Dialect, RefusedError, Whole, get
+from ..wire import Dialect, DialectAnswer, DialectRequest, RefusedError, WholeAnswer, get
 from . import offers
 from .offers import task_of
 
@@ -18,15 +18,15 @@ MODELS = {"conversational": "emulator/chat", "feature-extraction": "emulator/emb
 VERSION = "0123456789abcdef" * 4
 
 
-def model(call: Call) -> Answer:
+def model(call: DialectRequest) -> DialectAnswer:
     """A model's card, or with ``expand=inferenceProviderMapping`` who serves it and under which id."""
     head = {"_id": call.digest(), "id": call.model}
     task = task_of(call.model)
     if call.query.get("expand") == "inferenceProviderMapping":
         mapping = {name: entry(name, call.model, task) for name in offers.providers(task)}
-        return Whole(head | {"inferenceProviderMapping": mapping})
+        return WholeAnswer(head | {"inferenceProviderMapping": mapping})
     pipeline = "text-generation" if task == "conversational" else task
-    return Whole(head | {"modelId": call.model, "pipeline_tag": pipeline, "tags": TAGS.get(task, [])})
+    return WholeAnswer(head | {"modelId": call.model, "pipeline_tag": pipeline, "tags": TAGS.get(task, [])})
 
 
 def entry(provider: str, model: str, task: str) -> dict[str, Any]:
@@ -48,19 +48,19 @@ def provided(provider: str, model: str) -> str:
     return f"{provider}/{model.lower()}"
 
 
-def tasks(call: Call) -> Answer:
+def tasks(call: DialectRequest) -> DialectAnswer:
     """Each task with the models that its widget would take."""
-    return Whole({task: {"id": task, "widgetModels": [model]} for task, model in widgets().items()})
+    return WholeAnswer({task: {"id": task, "widgetModels": [model]} for task, model in widgets().items()})
 
 
 def widgets() -> dict[str, str]:
     return {task: f"emulator/{task}" for task in offers.OFFERS} | MODELS
 
 
-def refuse(call: Call, status: int, message: str) -> RefusedError:
+def refuse(call: DialectRequest, status: int, message: str) -> RefusedError:
     """The Hub says what went wrong in headers as well."""
     code = {"x-error-code": "RepoNotFound", "x-error-message": "Repository not found"} if status == 404 else {}
-    return RefusedError(Whole({"error": "Repository not found" if code else message}, status, code))
+    return RefusedError(WholeAnswer({"error": "Repository not found" if code else message}, status, code))
 
 
 DIALECT = Dialect(

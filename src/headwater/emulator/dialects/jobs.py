@@ -1,6 +1,6 @@
 """The jobs of a running emulator: they go on by being polled, and end the way that their request asks for.
 
-Words in the model's id or the prompt ask for it: see `WISHES`. Forgets nothing but on `Jobs.forget`; nothing
+Words in the model's id or the prompt ask for it: see `WISHES`. Forgets nothing but on `JobStore.forget`; nothing
 here depends on a clock.
 """
 
@@ -45,7 +45,7 @@ def megabytes(text: str) -> int:
 
 
 @dataclass(slots=True)
-class Job:
+class EmulatedJob:
     """One submission. ``polls`` counts all of them, also those that were answered with a 500.
 
     ``submits``: the how-manieth submission of an equal request this is, so 1 unless something was sent twice.
@@ -88,28 +88,28 @@ class Job:
         return self.state in ("done", "failed", "moderated", "cancelled")
 
 
-class Jobs:
+class JobStore:
     """All jobs, oldest first; ``changed`` is notified of every change."""
 
     def __init__(self, changed: threading.Condition | None = None) -> None:
         self.changed = changed or threading.Condition()
-        self.known: dict[tuple[str, str], Job] = {}
+        self.known: dict[tuple[str, str], EmulatedJob] = {}
         self.submitted: dict[str, int] = {}
 
-    def submit(self, provider: str, model: str, digest: str, sent: Any) -> Job:
+    def submit(self, provider: str, model: str, digest: str, sent: Any) -> EmulatedJob:
         """A new job, whose id is made from ``digest`` and from how often that was submitted."""
         with self.changed:
             key = f"{provider} {digest}"
             times = self.submitted[key] = self.submitted.get(key, 0) + 1
             name = str(uuid.UUID(hashlib.sha256(f"{key} {times}".encode()).hexdigest()[:32]))
-            job = self.known[provider, name] = Job(provider, name, model, sent, times)
+            job = self.known[provider, name] = EmulatedJob(provider, name, model, sent, times)
             self.changed.notify_all()
             return job
 
-    def find(self, provider: str, name: str) -> Job | None:
+    def find(self, provider: str, name: str) -> EmulatedJob | None:
         return self.known.get((provider, name))
 
-    def poll(self, job: Job) -> bool:
+    def poll(self, job: EmulatedJob) -> bool:
         """Count a poll; False if it is to be answered with a 500."""
         with self.changed:
             job.polls += 1
@@ -118,7 +118,7 @@ class Jobs:
             self.changed.notify_all()
         return not flakes
 
-    def cancel(self, job: Job) -> bool:
+    def cancel(self, job: EmulatedJob) -> bool:
         """Cancel a job; False if it was over."""
         with self.changed:
             if job.over:
@@ -127,7 +127,7 @@ class Jobs:
             self.changed.notify_all()
         return True
 
-    def copies(self) -> list[Job]:
+    def copies(self) -> list[EmulatedJob]:
         with self.changed:
             return [replace(job) for job in self.known.values()]
 

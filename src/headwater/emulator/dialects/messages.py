@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..wire import Call
+from ..wire import DialectRequest
 from . import checks, schemas, tgi
 from .vendors import vendor
 
@@ -21,7 +21,7 @@ PARTS = ("text", "image_url", "input_audio", "file", "refusal")
 """The types of content parts; each has its value in a field of the same name."""
 
 
-def checked(call: Call, given: Mapping[str, Any]) -> list[dict[str, Any]]:
+def checked(call: DialectRequest, given: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The messages, at least one, each with a role and a content that fits it."""
     if "messages" not in given:
         raise absent(call)
@@ -34,14 +34,14 @@ def checked(call: Call, given: Mapping[str, Any]) -> list[dict[str, Any]]:
     return messages
 
 
-def absent(call: Call) -> Exception:
+def absent(call: DialectRequest) -> Exception:
     """TGI's own parser complains of missing messages, in plain text."""
     if vendor(call.path) != "hf-inference":
         return checks.missing(call, "messages")
     return tgi.unreadable(call, "missing field `messages`")
 
 
-def check(call: Call, message: object, place: str) -> None:
+def check(call: DialectRequest, message: object, place: str) -> None:
     if not isinstance(message, dict):
         raise checks.wrong(call, f"Invalid type for '{place}': expected an object.", place, "invalid_type")
     role = message.get("role")
@@ -60,7 +60,7 @@ def check(call: Call, message: object, place: str) -> None:
         raise checks.wrong(call, f"{expected} {checks.spoken(content)} instead.", f"{place}.content", "invalid_type")
 
 
-def check_part(call: Call, part: object, place: str) -> None:
+def check_part(call: DialectRequest, part: object, place: str) -> None:
     kind = part.get("type") if isinstance(part, dict) else None
     if not isinstance(part, dict) or kind not in PARTS:
         raise checks.wrong(call, f"Invalid value: {kind!r}. Supported values are: {PARTS}.", f"{place}.type")
@@ -87,7 +87,7 @@ def last_text(messages: Sequence[Mapping[str, Any]]) -> str:
     return text_of((asking or messages)[-1])
 
 
-def structured(call: Call, given: Mapping[str, Any], text: str) -> str | None:
+def structured(call: DialectRequest, given: Mapping[str, Any], text: str) -> str | None:
     """The JSON text that ``response_format`` asks for, or None when it asks for none."""
     form = given.get("response_format", {"type": "text"})
     kind = form.get("type")
@@ -109,14 +109,16 @@ def schema_of(form: Mapping[str, Any]) -> object:
     return found if found is not None else form.get("schema", form.get("value"))
 
 
-def made(call: Call, schema: object, text: str, param: str) -> Any:
+def made(call: DialectRequest, schema: object, text: str, param: str) -> Any:
     try:
         return schemas.example(schema, text)
     except (ValueError, TypeError, AttributeError, RecursionError, OverflowError, ZeroDivisionError) as error:
         raise checks.wrong(call, f"Invalid schema for {param}: {error}", param, "invalid_schema") from error
 
 
-def tool_calls(call: Call, given: Mapping[str, Any], messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def tool_calls(
+    call: DialectRequest, given: Mapping[str, Any], messages: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
     """The calls that the answer makes.
 
     With ``tool_choice`` "auto" those tools are called that have a word of their name in the last message, if
@@ -133,7 +135,7 @@ def tool_calls(call: Call, given: Mapping[str, Any], messages: Sequence[Mapping[
 
 
 def pick(
-    call: Call, tools: list[dict[str, Any]], choice: object, messages: Sequence[Mapping[str, Any]]
+    call: DialectRequest, tools: list[dict[str, Any]], choice: object, messages: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
     if isinstance(choice, dict):
         inner = choice.get("function")
@@ -157,14 +159,14 @@ def text_words(text: str) -> list[str]:
     return re.findall(r"[a-z0-9]+", text)
 
 
-def tool_function(call: Call, tool: object, place: str) -> dict[str, Any]:
+def tool_function(call: DialectRequest, tool: object, place: str) -> dict[str, Any]:
     function = tool.get("function") if isinstance(tool, dict) else None
     if not isinstance(function, dict) or not isinstance(function.get("name"), str):
         raise checks.missing(call, f"{place}.function.name")
     return function
 
 
-def tool_call(call: Call, function: Mapping[str, Any], text: str, number: int) -> dict[str, Any]:
+def tool_call(call: DialectRequest, function: Mapping[str, Any], text: str, number: int) -> dict[str, Any]:
     schema = function.get("parameters") or function.get("arguments") or {"type": "object"}
     arguments = made(call, schema, text, "tools")
     return {

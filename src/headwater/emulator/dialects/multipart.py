@@ -18,7 +18,7 @@ class UnreadableError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class FormPart:
     """One field; ``filename`` is None for a field that is no file."""
 
     name: str
@@ -31,7 +31,7 @@ class Part:
         return self.data.decode(errors="replace")
 
 
-def parts(body: bytes, content_type: str) -> list[Part]:
+def parts(body: bytes, content_type: str) -> list[FormPart]:
     """The form's fields in their order; `UnreadableError` for anything that is not such a form."""
     found = BOUNDARY.fullmatch(content_type)
     if not found:
@@ -43,7 +43,7 @@ def parts(body: bytes, content_type: str) -> list[Part]:
     return [part(piece) for piece in pieces[1:-1]]
 
 
-def part(piece: bytes) -> Part:
+def part(piece: bytes) -> FormPart:
     head, end, data = piece.removeprefix(b"\r\n").partition(b"\r\n\r\n")
     if not end or not piece.startswith(b"\r\n"):
         raise UnreadableError("a part has no headers")
@@ -52,7 +52,7 @@ def part(piece: bytes) -> Part:
     name, filename = NAME.match(placed), FILENAME.search(placed)
     if not name:
         raise UnreadableError("a part has no name")
-    return Part(name[1], data, filename[1] if filename else None, headers.get("content-type", ""))
+    return FormPart(name[1], data, filename[1] if filename else None, headers.get("content-type", ""))
 
 
 def header(line: bytes) -> tuple[str, str]:

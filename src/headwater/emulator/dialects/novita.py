@@ -8,21 +8,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..wire import Answer, Call, Dialect, RefusedError, Whole, get, post
+from ..wire import Dialect, DialectAnswer, DialectRequest, RefusedError, WholeAnswer, get, post
 from . import cdn, fields
-from .jobs import Job, asked_for, wishes_of
+from .jobs import EmulatedJob, asked_for, wishes_of
 from .vendors import Complaint, refusal
 
 STATES = {"queued": "QUEUED", "running": "PROCESSING", "done": "SUCCEED", "unknown": "PAUSED"}
 MODERATED = "the prompt was refused by content moderation"
 
 
-def check(call: Call) -> None:
+def check(call: DialectRequest) -> None:
     if found := fields.problem(call.json, ("prompt",)):
         raise refuse(call, 400, f"invalid parameter {found.name}: {found.message}")
 
 
-def at_once(call: Call) -> Answer:
+def at_once(call: DialectRequest) -> DialectAnswer:
     check(call)
     wishes = wishes_of(asked_for(call.model, call.json))
     if "moderated" in wishes:
@@ -30,26 +30,26 @@ def at_once(call: Call) -> Answer:
     if "fail" in wishes:
         raise refuse(call, 500, "the model failed")
     url = cdn.link(call, "video", sent=call.json)
-    return Whole(
+    return WholeAnswer(
         {"video": {"video_url": url, "video_url_ttl": "0", "video_type": "mp4", "nsfw_detection_result": None}}
     )
 
 
-def submit(call: Call) -> Answer:
+def submit(call: DialectRequest) -> DialectAnswer:
     check(call)
-    return Whole({"task_id": call.jobs.submit("novita", call.model, call.digest(), call.json).id})
+    return WholeAnswer({"task_id": call.jobs.submit("novita", call.model, call.digest(), call.json).id})
 
 
-def poll(call: Call) -> Answer:
+def poll(call: DialectRequest) -> DialectAnswer:
     job = call.jobs.find("novita", call.query.get("task_id", ""))
     if job is None:
         raise refuse(call, 404, "task not found")
     if not call.jobs.poll(job):
         raise refuse(call, 500, "internal server error")
-    return Whole(task(call, job))
+    return WholeAnswer(task(call, job))
 
 
-def task(call: Call, job: Job) -> dict[str, Any]:
+def task(call: DialectRequest, job: EmulatedJob) -> dict[str, Any]:
     state = job.state
     status = f"TASK_STATUS_{STATES.get(state, 'FAILED')}"
     reason = {"failed": "the model failed", "moderated": MODERATED}.get(state, "")
@@ -66,7 +66,7 @@ def task(call: Call, job: Job) -> dict[str, Any]:
     }
 
 
-def refuse(call: Call, status: int, message: str) -> RefusedError:
+def refuse(call: DialectRequest, status: int, message: str) -> RefusedError:
     return refusal("/novita/", Complaint(status, message))
 
 

@@ -11,7 +11,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..wire import CREATED, DONE, Answer, Call, Dialect, RefusedError, Stream, Whole, event, post
+from ..wire import (
+    CREATED,
+    DONE,
+    Dialect,
+    DialectAnswer,
+    DialectRequest,
+    RefusedError,
+    StreamAnswer,
+    WholeAnswer,
+    event,
+    post,
+)
 from . import checks, messages, words
 from .vendors import Complaint, refusal
 
@@ -23,7 +34,7 @@ FRAGMENT = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class ChatChoice:
     """One of the answers to a chat, in tokens."""
 
     index: int
@@ -37,7 +48,7 @@ class Choice:
         return len(self.thoughts) + len(self.content) + arguments
 
 
-def chat(call: Call) -> Answer:
+def chat(call: DialectRequest) -> DialectAnswer:
     given = checks.known(call, checks.CHAT)
     asked = messages.checked(call, given)
     if given.get("top_logprobs") is not None and not given.get("logprobs"):
@@ -45,26 +56,28 @@ def chat(call: Call) -> Answer:
     choices = [choice(call, given, asked, index) for index in range(given.get("n", 1))]
     usage = spending(sum(words.count(messages.text_of(message)) for message in asked), choices)
     if given.get("stream"):
-        return Stream(chunks(call, given, choices, usage), headers(call))
-    return Whole(completion(call, given, choices, usage), headers=headers(call))
+        return StreamAnswer(chunks(call, given, choices, usage), headers(call))
+    return WholeAnswer(completion(call, given, choices, usage), headers=headers(call))
 
 
-def choice(call: Call, given: Mapping[str, Any], asked: Sequence[Mapping[str, Any]], index: int) -> Choice:
+def choice(
+    call: DialectRequest, given: Mapping[str, Any], asked: Sequence[Mapping[str, Any]], index: int
+) -> ChatChoice:
     """What answer number ``index`` says, within the limit of tokens, which thoughts count against as well."""
     text = messages.last_text(asked)
     limit = given.get("max_completion_tokens") or given.get("max_tokens") or words.MAX_WORDS
     thoughts = thinking(call, given, text)
     calls = messages.tool_calls(call, given, asked)
     if calls:
-        return Choice(index, thoughts, [], calls, "tool_calls")
+        return ChatChoice(index, thoughts, [], calls, "tool_calls")
     form = messages.structured(call, given, text)
     said = words.tokens(text, call.model, turn=index) if form is None else words.pieces(form)
     said, _ = words.until(said, checks.stops(call, given), keep=False)
     finish = "length" if len(thoughts) + len(said) > limit else "stop"
-    return Choice(index, thoughts[:limit], said[: max(0, limit - len(thoughts))], [], finish)
+    return ChatChoice(index, thoughts[:limit], said[: max(0, limit - len(thoughts))], [], finish)
 
 
-def thinking(call: Call, given: Mapping[str, Any], text: str) -> list[str]:
+def thinking(call: DialectRequest, given: Mapping[str, Any], text: str) -> list[str]:
     effort = given.get("reasoning_effort", "none")
     if effort != "none" and effort not in THOUGHTS:
         message = f"Invalid value: {effort!r}. Supported values are: 'none', {str(tuple(THOUGHTS))[1:-1]}."
@@ -72,7 +85,7 @@ def thinking(call: Call, given: Mapping[str, Any], text: str) -> list[str]:
     return words.tokens(f"I think about: {text}", f"words-{THOUGHTS.get(effort, 0)}")
 
 
-def spending(prompt: int, choices: Sequence[Choice]) -> dict[str, Any]:
+def spending(prompt: int, choices: Sequence[ChatChoice]) -> dict[str, Any]:
     spent = sum(choice.spent() for choice in choices)
     usage: dict[str, Any] = {
         "prompt_tokens": prompt,
@@ -84,7 +97,7 @@ def spending(prompt: int, choices: Sequence[Choice]) -> dict[str, Any]:
     return usage
 
 
-def headers(call: Call) -> dict[str, str]:
+def headers(call: DialectRequest) -> dict[str, str]:
     """What the router adds on its bare path: the name of the provider that it chose."""
     if not call.path.startswith("/v1/"):
         return {}
@@ -92,7 +105,7 @@ def headers(call: Call) -> dict[str, str]:
     return {"x-inference-provider": "emulator" if suffix in ("", "fastest", "cheapest", "preferred") else suffix}
 
 
-def envelope(call: Call, kind: str) -> dict[str, Any]:
+def envelope(call: DialectRequest, kind: str) -> dict[str, Any]:
     return {
         "id": f"chatcmpl-{call.digest()}",
         "object": kind,
@@ -103,7 +116,7 @@ def envelope(call: Call, kind: str) -> dict[str, Any]:
 
 
 def completion(
-    call: Call, given: Mapping[str, Any], choices: Sequence[Choice], usage: dict[str, Any]
+    call: DialectRequest, given: Mapping[str, Any], choices: Sequence[ChatChoice], usage: dict[str, Any]
 ) -> dict[str, Any]:
     answers = [
         {
@@ -117,7 +130,7 @@ def completion(
     return envelope(call, "chat.completion") | {"choices": answers, "usage": usage}
 
 
-def message(choice: Choice) -> dict[str, Any]:
+def message(choice: ChatChoice) -> dict[str, Any]:
     said: dict[str, Any] = {"role": "assistant", "content": None if choice.calls else "".join(choice.content)}
     said["refusal"] = None
     if choice.thoughts:
@@ -127,7 +140,9 @@ def message(choice: Choice) -> dict[str, Any]:
     return said
 
 
-def chunks(call: Call, given: Mapping[str, Any], choices: Sequence[Choice], usage: dict[str, Any]) -> Iterator[bytes]:
+def chunks(
+    call: DialectRequest, given: Mapping[str, Any], choices: Sequence[ChatChoice], usage: dict[str, Any]
+) -> Iterator[bytes]:
     """The events of a stream; several choices take turns, token by token."""
     counted = bool((given.get("stream_options") or {}).get("include_usage"))
     head = envelope(call, "chat.completion.chunk")
@@ -140,7 +155,7 @@ def chunks(call: Call, given: Mapping[str, Any], choices: Sequence[Choice], usag
     yield DONE
 
 
-def deltas(given: Mapping[str, Any], choice: Choice) -> Iterator[dict[str, Any]]:
+def deltas(given: Mapping[str, Any], choice: ChatChoice) -> Iterator[dict[str, Any]]:
     """One choice's chunks: the role, the reasoning, the content or the calls in fragments, the finish."""
 
     def step(delta: dict[str, Any], said: list[str] | None = None, finish: str | None = None) -> dict[str, Any]:
@@ -181,7 +196,7 @@ def score(token: str, rank: int) -> dict[str, Any]:
     return {"token": token, "logprob": words.logprob(token, rank), "bytes": list(token.encode())}
 
 
-def refuse(call: Call, status: int, message: str) -> RefusedError:
+def refuse(call: DialectRequest, status: int, message: str) -> RefusedError:
     return refusal(call.path, Complaint(status, message))
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..wire import CREATED, DONE, Answer, Call, Dialect, Stream, Whole, event, get, post
+from ..wire import CREATED, DONE, Dialect, DialectAnswer, DialectRequest, StreamAnswer, WholeAnswer, event, get, post
 from . import checks, words
 from .openai import refuse
 
@@ -28,7 +28,7 @@ class Continuation:
     finish: str
 
 
-def completions(call: Call) -> Answer:
+def completions(call: DialectRequest) -> DialectAnswer:
     given = checks.known(call, checks.COMPLETIONS)
     if "prompt" not in given:
         raise checks.missing(call, "prompt")
@@ -42,12 +42,12 @@ def completions(call: Call) -> Answer:
     spent, asked = sum(len(one.said) for one in made), sum(words.count(prompt) for prompt in prompts)
     usage = {"prompt_tokens": asked, "completion_tokens": spent, "total_tokens": asked + spent}
     if given.get("stream"):
-        return Stream(chunks(call, given, made, usage))
+        return StreamAnswer(chunks(call, given, made, usage))
     choices = [choice(given, one, one.said, one.finish) for one in made]
-    return Whole(envelope(call) | {"choices": choices, "usage": usage})
+    return WholeAnswer(envelope(call) | {"choices": choices, "usage": usage})
 
 
-def continuation(call: Call, given: Mapping[str, Any], prompt: str, index: int, turn: int) -> Continuation:
+def continuation(call: DialectRequest, given: Mapping[str, Any], prompt: str, index: int, turn: int) -> Continuation:
     limit = given.get("max_tokens", words.WORDS)
     said, _ = words.until(words.tokens(prompt, call.model, turn=turn), checks.stops(call, given), keep=False)
     finish = "length" if len(said) > limit else "stop"
@@ -55,7 +55,7 @@ def continuation(call: Call, given: Mapping[str, Any], prompt: str, index: int, 
     return Continuation(index, echoed + said[:limit], finish)
 
 
-def texts(call: Call, value: str | list[Any], param: str) -> list[str]:
+def texts(call: DialectRequest, value: str | list[Any], param: str) -> list[str]:
     """The texts of a prompt or an input: a string, strings, the ids of tokens, or lists of such ids."""
     if isinstance(value, str):
         found = [value]
@@ -76,7 +76,7 @@ def token_ids(value: object) -> bool:
     return isinstance(value, list) and bool(value) and all(checks.fits(item, "integer") for item in value)
 
 
-def envelope(call: Call) -> dict[str, Any]:
+def envelope(call: DialectRequest) -> dict[str, Any]:
     return {
         "id": f"cmpl-{call.digest()}",
         "object": "text_completion",
@@ -101,7 +101,7 @@ def logprobs(said: Sequence[str], top: int) -> dict[str, Any]:
 
 
 def chunks(
-    call: Call, given: Mapping[str, Any], made: Sequence[Continuation], usage: dict[str, Any]
+    call: DialectRequest, given: Mapping[str, Any], made: Sequence[Continuation], usage: dict[str, Any]
 ) -> Iterator[bytes]:
     counted = bool((given.get("stream_options") or {}).get("include_usage"))
     head = envelope(call) | ({"usage": None} if counted else {})
@@ -114,7 +114,7 @@ def chunks(
     yield DONE
 
 
-def embeddings(call: Call) -> Answer:
+def embeddings(call: DialectRequest) -> DialectAnswer:
     given = checks.known(call, checks.EMBEDDINGS)
     if "input" not in given:
         raise checks.missing(call, "input")
@@ -132,7 +132,7 @@ def embeddings(call: Call) -> Answer:
     ]
     asked = sum(words.count(text) for text in inputs)
     usage = {"prompt_tokens": asked, "total_tokens": asked}
-    return Whole({"object": "list", "data": data, "model": call.model, "usage": usage})
+    return WholeAnswer({"object": "list", "data": data, "model": call.model, "usage": usage})
 
 
 def dimensions(model: str) -> int:
@@ -144,12 +144,12 @@ def packed(vector: Sequence[float]) -> str:
     return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
 
 
-def models(call: Call) -> Answer:
-    return Whole({"object": "list", "data": [entry(model) for model in MODELS]})
+def models(call: DialectRequest) -> DialectAnswer:
+    return WholeAnswer({"object": "list", "data": [entry(model) for model in MODELS]})
 
 
-def model(call: Call) -> Answer:
-    return Whole(entry(call.model))
+def model(call: DialectRequest) -> DialectAnswer:
+    return WholeAnswer(entry(call.model))
 
 
 def entry(model: str) -> dict[str, Any]:

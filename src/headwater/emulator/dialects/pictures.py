@@ -11,9 +11,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ..wire import CREATED, Answer, Call, Dialect, RefusedError, Whole, post
+from ..wire import CREATED, Dialect, DialectAnswer, DialectRequest, RefusedError, WholeAnswer, post
 from . import cdn, checks, fields, media, speech
-from .checks import Field
+from .checks import FieldRule
 from .openai import refuse
 from .vendors import vendor
 
@@ -21,13 +21,13 @@ IMAGE = {
     "model": checks.STRING,
     "prompt": checks.STRING,
     "response_format": checks.STRING,
-    "n": Field("integer", 1, 10),
+    "n": FieldRule("integer", 1, 10),
     "size": checks.STRING,
-    "steps": Field("integer", 1, 100),
-    "width": Field("integer", 16, 4096),
-    "height": Field("integer", 16, 4096),
+    "steps": FieldRule("integer", 1, 100),
+    "width": FieldRule("integer", 16, 4096),
+    "height": FieldRule("integer", 16, 4096),
     "seed": checks.INTEGER,
-    "guidance_scale": Field("number"),
+    "guidance_scale": FieldRule("number"),
     "negative_prompt": checks.STRING,
     "image_url": checks.STRING,
     "reference_images": checks.ARRAY,
@@ -37,7 +37,7 @@ LEAST = 128
 SIZE = re.compile(r"auto|[1-9]\d{0,3}x[1-9]\d{0,3}")
 
 
-def draw(call: Call) -> Answer:
+def draw(call: DialectRequest) -> DialectAnswer:
     if vendor(call.path) == "hyperbolic":
         return hyperbolic(call)
     given = checks.known(call, IMAGE)
@@ -53,10 +53,10 @@ def draw(call: Call) -> Answer:
     body: dict[str, Any] = {"created": CREATED, "data": data}
     if vendor(call.path) == "together":
         body = {"id": call.digest("image"), "model": call.model, "object": "list", "data": data}
-    return Whole(body)
+    return WholeAnswer(body)
 
 
-def check(call: Call, given: dict[str, Any]) -> str:
+def check(call: DialectRequest, given: dict[str, Any]) -> str:
     """The format of the answer, if nothing is wrong."""
     formats = FORMATS.get(vendor(call.path), ("b64_json", "url"))
     form = given.get("response_format", "url" if call.place.cdn else "b64_json")  # gpt-image models have no URLs
@@ -73,13 +73,13 @@ def check(call: Call, given: dict[str, Any]) -> str:
     return str(form)
 
 
-def one(call: Call, form: str, number: int, picture: bytes) -> dict[str, Any]:
+def one(call: DialectRequest, form: str, number: int, picture: bytes) -> dict[str, Any]:
     if form == "url":
         return {"index": number, "url": cdn.link(call, "image", sent=call.json)}
     return {"index": number, "b64_json": media.in_base64(picture)}
 
 
-def hyperbolic(call: Call) -> Answer:
+def hyperbolic(call: DialectRequest) -> DialectAnswer:
     """https://docs.hyperbolic.xyz/docs/image-generation: dimensions are a must."""
     missing = [
         unfit("missing", name, "Field required", call.json)
@@ -87,15 +87,15 @@ def hyperbolic(call: Call) -> Answer:
         if name not in call.json
     ]
     if missing:
-        raise RefusedError(Whole({"detail": missing}, 422))
+        raise RefusedError(WholeAnswer({"detail": missing}, 422))
     small = [name for name in ("height", "width") if not isinstance(call.json[name], int) or call.json[name] < LEAST]
     if small:
         message = f"Input should be greater than or equal to {LEAST}"
         items = [unfit("greater_than_equal", name, message, call.json[name]) for name in small]
-        raise RefusedError(Whole({"detail": items}, 422))
+        raise RefusedError(WholeAnswer({"detail": items}, 422))
     speech.wish(call, str(call.json["model_name"]))
     picture = media.png(*cdn.asked_size(call.json), seed=str(call.json["prompt"]))
-    return Whole(
+    return WholeAnswer(
         {"images": [{"index": 0, "image": media.in_base64(picture), "random_seed": 42}], "inference_time": 0.5}
     )
 

@@ -12,10 +12,21 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from ..wire import Answer, Call, Dialect, RefusedError, Stream, Whole, dumps, get, post, raw
+from ..wire import (
+    Dialect,
+    DialectAnswer,
+    DialectRequest,
+    RefusedError,
+    StreamAnswer,
+    WholeAnswer,
+    dumps,
+    get,
+    post,
+    raw,
+)
 from . import cdn, fields
 from .fal import media_text
-from .jobs import Job
+from .jobs import EmulatedJob
 from .offers import task_of
 
 KNOWN = frozenset({"input", "stream", "version", "webhook", "webhook_events_filter"})
@@ -36,7 +47,7 @@ MODERATED = "NSFW content detected. Try running it again, or try a different pro
 FILES = ("audio", "image", "input_image")
 
 
-def of_version(call: Call) -> Answer:
+def of_version(call: DialectRequest) -> DialectAnswer:
     version = call.json.get("version")
     if not version:
         raise unfit("version is required", "required")
@@ -45,22 +56,22 @@ def of_version(call: Call) -> Answer:
     return create(call, KNOWN, version)
 
 
-def of_model(call: Call) -> Answer:
+def of_model(call: DialectRequest) -> DialectAnswer:
     return create(call, KNOWN - {"version"}, call.model)
 
 
-def create(call: Call, known: frozenset[str], model: str) -> Answer:
+def create(call: DialectRequest, known: frozenset[str], model: str) -> DialectAnswer:
     check(call, known)
     job = call.jobs.submit("replicate", model, call.digest(), call.json)
     made = prediction(call, job)
     waits = call.headers.get("prefer", "").startswith("wait")
     applied = {"preference-applied": call.headers["prefer"]} if waits else {}
     if waits and not job.over:
-        return Whole(made, 202, applied | {"location": made["urls"]["get"]})
-    return Whole(made, 201, applied)
+        return WholeAnswer(made, 202, applied | {"location": made["urls"]["get"]})
+    return WholeAnswer(made, 201, applied)
 
 
-def check(call: Call, known: frozenset[str]) -> None:
+def check(call: DialectRequest, known: frozenset[str]) -> None:
     for name in call.json:
         if name not in known:
             raise unfit(f"Additional property {name} is not allowed", "additional_property_not_allowed")
@@ -77,7 +88,7 @@ def check(call: Call, known: frozenset[str]) -> None:
         raise refuse(call, 400, f"Invalid Cancel-After header: {after}. The minimum is 5 seconds.")
 
 
-def prediction(call: Call, job: Job) -> dict[str, Any]:
+def prediction(call: DialectRequest, job: EmulatedJob) -> dict[str, Any]:
     state, here = job.state, f"{call.place.home}/v1/predictions/{job.id}"
     urls = {"get": here, "cancel": f"{here}/cancel"}
     if not job.wishes & {"forever", "fail", "moderated"}:
@@ -96,7 +107,7 @@ def prediction(call: Call, job: Job) -> dict[str, Any]:
     }
 
 
-def output(call: Call, job: Job) -> Any:
+def output(call: DialectRequest, job: EmulatedJob) -> Any:
     """A list for pictures; for the rest one URL, or a speech's text."""
     given, task = job.sent["input"], task_of(job.model)
     if task == "automatic-speech-recognition" or "audio" in given:
@@ -106,25 +117,25 @@ def output(call: Call, job: Job) -> Any:
     return [url] if kind == "image" else url
 
 
-def state(call: Call) -> Answer:
+def state(call: DialectRequest) -> DialectAnswer:
     job = found(call)
     if not call.jobs.poll(job):
         raise refuse(call, 500, "Internal Server Error")
-    return Whole(prediction(call, job))
+    return WholeAnswer(prediction(call, job))
 
 
-def cancel(call: Call) -> Answer:
+def cancel(call: DialectRequest) -> DialectAnswer:
     job = found(call)
     call.jobs.cancel(job)
-    return Whole(prediction(call, job))
+    return WholeAnswer(prediction(call, job))
 
 
-def stream(call: Call) -> Answer:
+def stream(call: DialectRequest) -> DialectAnswer:
     """Server-sent events: each output, then the end. It needs no token: its address is the secret."""
-    return Stream(events(call, found(call)))
+    return StreamAnswer(events(call, found(call)))
 
 
-def events(call: Call, job: Job) -> Iterator[bytes]:
+def events(call: DialectRequest, job: EmulatedJob) -> Iterator[bytes]:
     while not job.over and job.state != "unknown":
         call.jobs.poll(job)
     made = output(call, job)
@@ -134,7 +145,7 @@ def events(call: Call, job: Job) -> Iterator[bytes]:
     yield b"event: done\nid: done\ndata: {}\n\n"
 
 
-def found(call: Call) -> Job:
+def found(call: DialectRequest) -> EmulatedJob:
     name = re.sub(r"^/replicate/v1/(predictions|streams)/", "", call.path).partition("/")[0]
     job = call.jobs.find("replicate", name)
     if job is None:
@@ -145,17 +156,17 @@ def found(call: Call) -> Job:
 def unfit(message: str, kind: str, field: str = "") -> RefusedError:
     fault = {"type": kind, "field": field, "description": message}
     body = {"title": "Input validation failed", "detail": f"- {message}\n", "status": 422, "invalid_fields": [fault]}
-    return RefusedError(Whole(dumps(body), 422, media_type="application/problem+json"))
+    return RefusedError(WholeAnswer(dumps(body), 422, media_type="application/problem+json"))
 
 
 TITLES = {400: "Bad request", 401: "Unauthenticated", 404: "Not found", 500: "Internal server error"}
 
 
-def refuse(call: Call, status: int, message: str) -> RefusedError:
+def refuse(call: DialectRequest, status: int, message: str) -> RefusedError:
     if status == 401:
         message = "You did not pass a valid authentication token"
     body = {"title": TITLES.get(status, "Error"), "detail": message, "status": status}
-    return RefusedError(Whole(dumps(body), status, media_type="application/problem+json"))
+    return RefusedError(WholeAnswer(dumps(body), status, media_type="application/problem+json"))
 
 
 JOB = r"^/replicate/v1/predictions/[^/]+"

@@ -13,9 +13,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..wire import Answer, Call, Dialect, Stream, Whole, event, post, raw
+from ..wire import Dialect, DialectAnswer, DialectRequest, StreamAnswer, WholeAnswer, event, post, raw
 from . import checks, media, multipart
-from .checks import Field
+from .checks import FieldRule
 from .fal import media_text
 from .jobs import asked_for, wishes_of
 from .openai import refuse
@@ -28,9 +28,9 @@ VOICED = frozenset({"openai", "together"})
 SPEECH = {
     "model": checks.STRING,
     "input": checks.STRING,
-    "voice": Field("string or object"),
+    "voice": FieldRule("string or object"),
     "response_format": checks.STRING,
-    "speed": Field("number", 0.25, 4),
+    "speed": FieldRule("number", 0.25, 4),
     "stream_format": checks.STRING,
     "instructions": checks.STRING,
     "stream": checks.BOOLEAN,
@@ -40,7 +40,7 @@ SOUNDS["aac"] = "audio/aac"
 PIECE = 1024
 
 
-def transcribe(call: Call) -> Answer:
+def transcribe(call: DialectRequest) -> DialectAnswer:
     form = read(call)
     given, model = texts(form), form["model"].text if "model" in form else ""
     if not model:
@@ -51,11 +51,11 @@ def transcribe(call: Call) -> Answer:
     wish(call, model)
     check(call, given)
     if given.get("stream") == "true" and STREAMED.search(model):
-        return Stream(transcript(text))
+        return StreamAnswer(transcript(text))
     return written(call, given.get("response_format", "json"), text)
 
 
-def read(call: Call) -> dict[str, multipart.Part]:
+def read(call: DialectRequest) -> dict[str, multipart.FormPart]:
     try:
         found = multipart.parts(call.body, call.headers.get("content-type", ""))
     except multipart.UnreadableError as error:
@@ -63,11 +63,11 @@ def read(call: Call) -> dict[str, multipart.Part]:
     return {part.name: part for part in found}
 
 
-def texts(form: Mapping[str, multipart.Part]) -> dict[str, str]:
+def texts(form: Mapping[str, multipart.FormPart]) -> dict[str, str]:
     return {name: part.text for name, part in form.items() if part.filename is None}
 
 
-def heard(call: Call, form: Mapping[str, multipart.Part]) -> str:
+def heard(call: DialectRequest, form: Mapping[str, multipart.FormPart]) -> str:
     """What stands for the sound: its bytes as text, or its URL, which Together takes as well."""
     part = form.get("file")
     if part is None:
@@ -84,7 +84,7 @@ def heard(call: Call, form: Mapping[str, multipart.Part]) -> str:
     return media.in_base64(part.data)
 
 
-def check(call: Call, given: Mapping[str, str]) -> None:
+def check(call: DialectRequest, given: Mapping[str, str]) -> None:
     form = given.get("response_format", "json")
     if form not in FORMATS:
         raise checks.wrong(call, f"Invalid value: {form!r}. Supported values are: {FORMATS}.", "response_format")
@@ -102,19 +102,19 @@ def number(text: str) -> bool:
         return False
 
 
-def written(call: Call, form: str, text: str) -> Answer:
+def written(call: DialectRequest, form: str, text: str) -> DialectAnswer:
     """The transcript in the format that was asked for; DeepInfra and Together send segments in any case."""
     if form == "text":
-        return Whole(text + "\n", media_type="text/plain; charset=utf-8")
+        return WholeAnswer(text + "\n", media_type="text/plain; charset=utf-8")
     if form in ("srt", "vtt"):
         head, times = (
             ("1", "00:00:00,000 --> 00:00:01,000") if form == "srt" else ("WEBVTT\n", "00:00.000 --> 00:01.000")
         )
-        return Whole(f"{head}\n{times}\n{text}\n\n", media_type="text/plain; charset=utf-8")
+        return WholeAnswer(f"{head}\n{times}\n{text}\n\n", media_type="text/plain; charset=utf-8")
     body: dict[str, Any] = {"text": text}
     if form == "verbose_json" or vendor(call.path) in ("deepinfra", "together"):
         body |= {"task": "transcribe", "language": "english", "duration": 1.0, "segments": segments(text)}
-    return Whole(body)
+    return WholeAnswer(body)
 
 
 def segments(text: str) -> list[dict[str, Any]]:
@@ -132,7 +132,7 @@ def transcript(text: str) -> Iterator[bytes]:
     yield event({"type": "transcript.text.done", "text": text, "usage": {"type": "tokens", **tokens}})
 
 
-def speak(call: Call) -> Answer:
+def speak(call: DialectRequest) -> DialectAnswer:
     """Sound in pieces, as it is made; in events where ``stream_format`` is sse. The bytes are a WAV whatever
     format was asked for: nothing here encodes."""
     given = checks.known(call, SPEECH)
@@ -146,8 +146,8 @@ def speak(call: Call) -> Answer:
     wish(call, call.model)
     sound = media.wav(f"{call.model} {given['input']}", 400 * len(given["input"]))
     if given.get("stream_format") == "sse":
-        return Stream(spoken(sound))
-    return Stream((sound[at : at + PIECE] for at in range(0, len(sound), PIECE)), media_type=SOUNDS[form])
+        return StreamAnswer(spoken(sound))
+    return StreamAnswer((sound[at : at + PIECE] for at in range(0, len(sound), PIECE)), media_type=SOUNDS[form])
 
 
 def spoken(sound: bytes) -> Iterator[bytes]:
@@ -156,7 +156,7 @@ def spoken(sound: bytes) -> Iterator[bytes]:
     yield event({"type": "speech.audio.done", "usage": {"input_tokens": 1, "output_tokens": 1, "total_tokens": 2}})
 
 
-def wish(call: Call, model: str) -> None:
+def wish(call: DialectRequest, model: str) -> None:
     """A failure, or a refusal by moderation, if the model's name or the text asks for one."""
     wishes = wishes_of(asked_for(model, call.json))
     if "fail" in wishes:
@@ -165,7 +165,7 @@ def wish(call: Call, model: str) -> None:
         raise moderated(call)
 
 
-def moderated(call: Call) -> Exception:
+def moderated(call: DialectRequest) -> Exception:
     message = "Your request was rejected as a result of our safety system."
     return checks.wrong(call, message, "prompt", "content_policy_violation")
 

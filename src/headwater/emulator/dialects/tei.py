@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..wire import Answer, Call, Dialect, RefusedError, Whole, post
+from ..wire import Dialect, DialectAnswer, DialectRequest, RefusedError, WholeAnswer, post
 from . import words
 from .checks import fits, spoken
 from .openai_text import dimensions
@@ -27,7 +27,7 @@ TYPES = {
 DIRECTIONS = ("left", "right", "Left", "Right")
 
 
-def embed(call: Call) -> Answer:
+def embed(call: DialectRequest) -> DialectAnswer:
     """One vector for each input, in a list even for a single text."""
     given = options(call)
     inputs = call.json.get("inputs")
@@ -37,13 +37,13 @@ def embed(call: Call) -> Answer:
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
         raise unreadable(call, "data did not match any variant of untagged enum Input")
     if not texts or not all(texts):
-        raise RefusedError(Whole({"error": "`inputs` cannot be empty", "error_type": "Empty"}, 400))
+        raise RefusedError(WholeAnswer({"error": "`inputs` cannot be empty", "error_type": "Empty"}, 400))
     prompt = given.get("prompt_name", "")
     length, unit = given.get("dimensions") or dimensions(call.model), given.get("normalize", True)
-    return Whole([words.vector(prompt + text, length, unit=unit) for text in texts])
+    return WholeAnswer([words.vector(prompt + text, length, unit=unit) for text in texts])
 
 
-def options(call: Call) -> dict[str, Any]:
+def options(call: DialectRequest) -> dict[str, Any]:
     """The fields beside the inputs that are not null, each of its type."""
     given = {name: value for name, value in call.json.items() if name in TYPES and value is not None}
     for name, value in given.items():
@@ -54,11 +54,11 @@ def options(call: Call) -> dict[str, Any]:
         raise unreadable(call, f"truncation_direction: unknown variant `{direction}`, expected `left` or `right`")
     if not 1 <= given.get("dimensions", 1) <= words.MAX_DIMENSIONS:
         message = f"`dimensions` must be between 1 and {words.MAX_DIMENSIONS}"
-        raise RefusedError(Whole({"error": message, "error_type": "Validation"}, 413))
+        raise RefusedError(WholeAnswer({"error": message, "error_type": "Validation"}, 413))
     return given
 
 
-def similarity(call: Call) -> Answer:
+def similarity(call: DialectRequest) -> DialectAnswer:
     """How near each sentence is to the source: the product of their vectors, 1 for the same text."""
     inputs = call.json.get("inputs")
     if not isinstance(inputs, dict):
@@ -68,7 +68,7 @@ def similarity(call: Call) -> Answer:
         raise unreadable(call, "inputs: missing field `source_sentence`")
     if not isinstance(sentences, list) or not all(isinstance(sentence, str) for sentence in sentences):
         raise unreadable(call, "inputs: missing field `sentences`")
-    return Whole([near(source, sentence) for sentence in sentences])
+    return WholeAnswer([near(source, sentence) for sentence in sentences])
 
 
 def near(one: str, other: str) -> float:

@@ -11,7 +11,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..wire import Answer, Call, Dialect, RefusedError, Stream, Whole, dumps, event, get, post
+from ..wire import (
+    Dialect,
+    DialectAnswer,
+    DialectRequest,
+    RefusedError,
+    StreamAnswer,
+    WholeAnswer,
+    dumps,
+    event,
+    get,
+    post,
+)
 from . import schemas, words
 from .checks import fits, spoken
 
@@ -45,18 +56,18 @@ FRACTIONS = ("top_p", "typical_p")
 MAX_STOPS = 4
 
 
-def unreadable(call: Call, why: str) -> RefusedError:
+def unreadable(call: DialectRequest, why: str) -> RefusedError:
     """What the JSON parser says of a body of the wrong shape."""
     place = f"at line 1 column {len(call.body)}"
     text = f"Failed to deserialize the JSON body into the target type: {why} {place}"
-    return RefusedError(Whole(text, 422, media_type="text/plain"))
+    return RefusedError(WholeAnswer(text, 422, media_type="text/plain"))
 
 
 def invalid(message: str) -> RefusedError:
-    return RefusedError(Whole({"error": f"Input validation error: {message}", "error_type": "validation"}, 422))
+    return RefusedError(WholeAnswer({"error": f"Input validation error: {message}", "error_type": "validation"}, 422))
 
 
-def checked(call: Call) -> tuple[str, dict[str, Any]]:
+def checked(call: DialectRequest) -> tuple[str, dict[str, Any]]:
     """The inputs and the parameters that are not null."""
     inputs, given = call.json.get("inputs"), call.json.get("parameters") or {}
     if inputs is None:
@@ -90,11 +101,11 @@ def validate(inputs: str, given: Mapping[str, Any], stream: bool) -> None:
         raise invalid("`decoder_input_details` == true is not supported when streaming tokens")
 
 
-def streamed(call: Call) -> bool:
+def streamed(call: DialectRequest) -> bool:
     return call.json.get("stream") is True or call.path.endswith("/generate_stream")
 
 
-def generated(call: Call, inputs: str, given: Mapping[str, Any], turn: int = 0) -> tuple[list[str], str]:
+def generated(call: DialectRequest, inputs: str, given: Mapping[str, Any], turn: int = 0) -> tuple[list[str], str]:
     """The tokens of an answer, the special one included, and why it ended."""
     grammar = given.get("grammar")
     said = words.tokens(inputs, call.model, turn=turn) if grammar is None else constrained(grammar, inputs)
@@ -123,21 +134,21 @@ def text_of(said: list[str], inputs: str, given: Mapping[str, Any]) -> str:
     return inputs + text if given.get("return_full_text") else text
 
 
-def generate(call: Call) -> Answer:
+def generate(call: DialectRequest) -> DialectAnswer:
     """``/generate``: one object."""
     inputs, given = checked(call)
     if streamed(call):
-        return Stream(events(call, inputs, given))
-    return Whole(answer(call, inputs, given))
+        return StreamAnswer(events(call, inputs, given))
+    return WholeAnswer(answer(call, inputs, given))
 
 
-def compatible(call: Call) -> Answer:
+def compatible(call: DialectRequest) -> DialectAnswer:
     """``/``: a list of one object."""
     found = generate(call)
-    return Whole([found.body]) if isinstance(found, Whole) else found
+    return WholeAnswer([found.body]) if isinstance(found, WholeAnswer) else found
 
 
-def answer(call: Call, inputs: str, given: Mapping[str, Any]) -> dict[str, Any]:
+def answer(call: DialectRequest, inputs: str, given: Mapping[str, Any]) -> dict[str, Any]:
     said, finish = generated(call, inputs, given)
     made: dict[str, Any] = {"generated_text": text_of(said, inputs, given)}
     if given.get("details") or given.get("decoder_input_details"):
@@ -147,7 +158,7 @@ def answer(call: Call, inputs: str, given: Mapping[str, Any]) -> dict[str, Any]:
     return made
 
 
-def other(call: Call, inputs: str, given: Mapping[str, Any], turn: int) -> dict[str, Any]:
+def other(call: DialectRequest, inputs: str, given: Mapping[str, Any], turn: int) -> dict[str, Any]:
     """One of the answers that was not the best."""
     said, finish = generated(call, inputs, given, turn)
     return {"generated_text": text_of(said, inputs, given)} | details(inputs, given, said, finish)
@@ -180,7 +191,7 @@ def alternatives(text: str, top: int) -> list[dict[str, Any]]:
     return [token(text if rank == 0 else f"{text}~{rank}", rank) for rank in range(top)]
 
 
-def events(call: Call, inputs: str, given: Mapping[str, Any]) -> Iterator[bytes]:
+def events(call: DialectRequest, inputs: str, given: Mapping[str, Any]) -> Iterator[bytes]:
     """A token an event; the last one has the text and the details as well."""
     said, finish = generated(call, inputs, given)
     top = given.get("top_n_tokens")
@@ -204,8 +215,8 @@ def summary(inputs: str, given: Mapping[str, Any], said: list[str], finish: str)
     }
 
 
-def info(call: Call) -> Answer:
-    return Whole(
+def info(call: DialectRequest) -> DialectAnswer:
+    return WholeAnswer(
         {
             "model_id": call.model or "emulator/chat",
             "model_sha": None,
@@ -224,14 +235,14 @@ def info(call: Call) -> Answer:
     )
 
 
-def health(call: Call) -> Answer:
-    return Whole(b"", media_type="text/plain")
+def health(call: DialectRequest) -> DialectAnswer:
+    return WholeAnswer(b"", media_type="text/plain")
 
 
-def refuse(call: Call, status: int, message: str) -> RefusedError:
+def refuse(call: DialectRequest, status: int, message: str) -> RefusedError:
     if status == 400:
-        return RefusedError(Whole(message, 400, media_type="text/plain"))
-    return RefusedError(Whole({"error": message}, status))
+        return RefusedError(WholeAnswer(message, 400, media_type="text/plain"))
+    return RefusedError(WholeAnswer({"error": message}, status))
 
 
 DIALECT = Dialect(

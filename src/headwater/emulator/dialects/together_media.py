@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..wire import CREATED, Answer, Call, Dialect, Whole, get, post
+from ..wire import CREATED, Dialect, DialectAnswer, DialectRequest, WholeAnswer, get, post
 from . import cdn, checks, fields
-from .checks import Field
-from .jobs import Job
+from .checks import FieldRule
+from .jobs import EmulatedJob
 from .openai import refuse
 
 MOST_INPUT = 64 * 1024
@@ -20,12 +20,12 @@ VIDEO = {
     "model": checks.STRING,
     "prompt": checks.STRING,
     "frame_images": checks.ARRAY,
-    "steps": Field("integer", 1, 50),
+    "steps": FieldRule("integer", 1, 50),
     "width": checks.POSITIVE,
     "height": checks.POSITIVE,
     "seed": checks.INTEGER,
     "fps": checks.POSITIVE,
-    "guidance_scale": Field("number"),
+    "guidance_scale": FieldRule("number"),
     "negative_prompt": checks.STRING,
 }
 STATES = {"queued": "queued", "running": "in_progress", "done": "completed", "unknown": "paused"}
@@ -35,7 +35,7 @@ ERRORS = {
 }
 
 
-def submit(call: Call) -> Answer:
+def submit(call: DialectRequest) -> DialectAnswer:
     given = checks.known(call, VIDEO)
     if not given.get("prompt") and not given.get("frame_images"):
         raise checks.missing(call, "prompt")
@@ -45,10 +45,10 @@ def submit(call: Call) -> Answer:
             raise checks.wrong(call, "Invalid 'frame_images': expected input_image, a URL of an image.", "frame_images")
         if len(str(image)) > MOST_INPUT:
             raise checks.wrong(call, f"input_image is over {MOST_INPUT} bytes", "frame_images")
-    return Whole(video(call, call.jobs.submit("together", call.model, call.digest(), given)))
+    return WholeAnswer(video(call, call.jobs.submit("together", call.model, call.digest(), given)))
 
 
-def video(call: Call, job: Job) -> dict[str, Any]:
+def video(call: DialectRequest, job: EmulatedJob) -> dict[str, Any]:
     state = job.state
     body: dict[str, Any] = {"id": job.id, "object": "video", "model": job.model, "created_at": CREATED}
     body["status"] = STATES.get(state, "failed")
@@ -59,13 +59,13 @@ def video(call: Call, job: Job) -> dict[str, Any]:
     return body
 
 
-def poll(call: Call) -> Answer:
+def poll(call: DialectRequest) -> DialectAnswer:
     job = call.jobs.find("together", call.path.rpartition("/")[2])
     if job is None:
         raise refuse(call, 404, "Video not found")
     if not call.jobs.poll(job):
         raise refuse(call, 500, "Internal server error")
-    return Whole(video(call, job))
+    return WholeAnswer(video(call, job))
 
 
 DIALECT = Dialect(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..wire import RefusedError, Whole
+from ..wire import RefusedError, WholeAnswer
 
 NAMES = frozenset(
     (
@@ -83,53 +83,53 @@ def refusal(path: str, complaint: Complaint) -> RefusedError:
     return RefusedError(shape(complaint))
 
 
-def nested(complaint: Complaint) -> Whole:
-    return Whole({"error": complaint.fields()}, complaint.status)
+def nested(complaint: Complaint) -> WholeAnswer:
+    return WholeAnswer({"error": complaint.fields()}, complaint.status)
 
 
-def together(complaint: Complaint) -> Whole:
-    return Whole({"id": "emulator", "error": complaint.fields()}, complaint.status)
+def together(complaint: Complaint) -> WholeAnswer:
+    return WholeAnswer({"id": "emulator", "error": complaint.fields()}, complaint.status)
 
 
-def cerebras(complaint: Complaint) -> Whole:
-    return Whole(complaint.fields(), complaint.status)
+def cerebras(complaint: Complaint) -> WholeAnswer:
+    return WholeAnswer(complaint.fields(), complaint.status)
 
 
-def cohere(complaint: Complaint) -> Whole:
-    return Whole({"message": complaint.message}, complaint.status)
+def cohere(complaint: Complaint) -> WholeAnswer:
+    return WholeAnswer({"message": complaint.message}, complaint.status)
 
 
-def novita(complaint: Complaint) -> Whole:
+def novita(complaint: Complaint) -> WholeAnswer:
     reason = (complaint.code or CODES.get(complaint.status) or "error").upper()
     body = {"code": complaint.status, "reason": reason, "message": complaint.message, "metadata": {}}
-    return Whole(body, complaint.status)
+    return WholeAnswer(body, complaint.status)
 
 
-def fireworks(complaint: Complaint) -> Whole:
+def fireworks(complaint: Complaint) -> WholeAnswer:
     """Fireworks answers 403 and one word to a bad key."""
-    return Whole({"error": "unauthorized"}, 403) if complaint.status == 401 else nested(complaint)
+    return WholeAnswer({"error": "unauthorized"}, 403) if complaint.status == 401 else nested(complaint)
 
 
-def detail(complaint: Complaint) -> Whole:
-    return Whole({"detail": complaint.message}, complaint.status)
+def detail(complaint: Complaint) -> WholeAnswer:
+    return WholeAnswer({"detail": complaint.message}, complaint.status)
 
 
-def sambanova(complaint: Complaint) -> Whole:
+def sambanova(complaint: Complaint) -> WholeAnswer:
     """SambaNova answers plain text to a bad key."""
     if complaint.status == 401:
-        return Whole(complaint.message, 401, media_type="text/plain")
+        return WholeAnswer(complaint.message, 401, media_type="text/plain")
     return nested(complaint)
 
 
-def hugging_face(complaint: Complaint) -> Whole:
+def hugging_face(complaint: Complaint) -> WholeAnswer:
     """TGI and hf-inference: a type for what is invalid, nothing but a message for the rest."""
     if complaint.status in (400, 422):
         body = {"error": f"Input validation error: {complaint.message}", "error_type": "validation"}
-        return Whole(body, 422)
-    return Whole({"error": complaint.message}, complaint.status)
+        return WholeAnswer(body, 422)
+    return WholeAnswer({"error": complaint.message}, complaint.status)
 
 
-SHAPES: dict[str, Callable[[Complaint], Whole]] = {
+SHAPES: dict[str, Callable[[Complaint], WholeAnswer]] = {
     "cerebras": cerebras,
     "cohere": cohere,
     "fireworks-ai": fireworks,

@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ..wire import Answer, Call, Dialect, RefusedError, Whole, get, post, raw
+from ..wire import Dialect, DialectAnswer, DialectRequest, RefusedError, WholeAnswer, get, post, raw
 from . import cdn, fields, media
-from .jobs import Job
+from .jobs import EmulatedJob
 from .offers import task_of
 
 TYPES = fields.TYPES | {"enable_base64_output": "boolean", "enable_sync_mode": "boolean"}
@@ -24,13 +24,13 @@ ERRORS = {
 }
 
 
-def submit(call: Call) -> Answer:
+def submit(call: DialectRequest) -> DialectAnswer:
     check(call)
     job = call.jobs.submit("wavespeed", call.model, call.digest(), call.json)
-    return Whole(data(call, job))
+    return WholeAnswer(data(call, job))
 
 
-def check(call: Call) -> None:
+def check(call: DialectRequest) -> None:
     body = call.json
     needs = () if body.get("image") or body.get("images") else ("prompt",)
     if "image-to" in task_of(call.model) and needs:
@@ -46,7 +46,7 @@ def check(call: Call) -> None:
             raise refuse(call, 400, "property 'loras.path' is missing")
 
 
-def data(call: Call, job: Job) -> dict[str, Any]:
+def data(call: DialectRequest, job: EmulatedJob) -> dict[str, Any]:
     state = job.state
     done = state == "done"
     kind = "video" if task_of(job.model).endswith("video") else "image"
@@ -66,39 +66,39 @@ def data(call: Call, job: Job) -> dict[str, Any]:
     return {"code": 200, "message": "success", "data": body}
 
 
-def poll(call: Call) -> Answer:
+def poll(call: DialectRequest) -> DialectAnswer:
     job = found(call, re.sub(r"/result$", "", call.path).rpartition("/")[2])
     if not call.jobs.poll(job):
         raise refuse(call, 500, "internal server error")
-    return Whole(data(call, job))
+    return WholeAnswer(data(call, job))
 
 
-def delete(call: Call) -> Answer:
+def delete(call: DialectRequest) -> DialectAnswer:
     return deleted(call, [call.path.rpartition("/")[2]])
 
 
-def delete_many(call: Call) -> Answer:
+def delete_many(call: DialectRequest) -> DialectAnswer:
     ids = call.json.get("ids")
     if not isinstance(ids, list) or not all(isinstance(name, str) for name in ids):
         raise refuse(call, 400, "property 'ids' is missing")
     return deleted(call, ids)
 
 
-def deleted(call: Call, ids: list[str]) -> Answer:
+def deleted(call: DialectRequest, ids: list[str]) -> DialectAnswer:
     for job in [found(call, name) for name in ids]:
         call.jobs.cancel(job)
-    return Whole({"code": 200, "message": "success", "data": {"ids": ids}})
+    return WholeAnswer({"code": 200, "message": "success", "data": {"ids": ids}})
 
 
-def found(call: Call, name: str) -> Job:
+def found(call: DialectRequest, name: str) -> EmulatedJob:
     job = call.jobs.find("wavespeed", name)
     if job is None:
         raise refuse(call, 404, "prediction not found")
     return job
 
 
-def refuse(call: Call, status: int, message: str) -> RefusedError:
-    return RefusedError(Whole({"code": status, "message": message}, status))
+def refuse(call: DialectRequest, status: int, message: str) -> RefusedError:
+    return RefusedError(WholeAnswer({"code": status, "message": message}, status))
 
 
 JOB = r"^/wavespeed/api/v3/predictions/[^/]+"

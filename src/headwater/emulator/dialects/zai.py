@@ -10,30 +10,30 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ..wire import Answer, Call, Dialect, RefusedError, Whole, get, post
+from ..wire import Dialect, DialectAnswer, DialectRequest, RefusedError, WholeAnswer, get, post
 from . import cdn, fields
 from .fal import media_text
-from .jobs import Job
+from .jobs import EmulatedJob
 
 STATES = {"queued": "PROCESSING", "running": "PROCESSING", "done": "SUCCESS", "unknown": "PAUSED"}
 CODES = {400: "1210", 401: "1001", 404: "1211", 500: "1234"}
 UNSAFE = "System detected potentially unsafe or sensitive content in input or generation."
 
 
-def submit(call: Call) -> Answer:
+def submit(call: DialectRequest) -> DialectAnswer:
     if found := fields.problem(call.json, ("model", "prompt")):
         raise refuse(call, 400, f"{found.name}: {found.message}")
     if not re.fullmatch(r"[1-9]\d{1,3}x[1-9]\d{1,3}", call.json.get("size") or "16x16"):
         raise refuse(call, 400, "size: expected WIDTHxHEIGHT")
     job = call.jobs.submit("zai-org", call.model, call.digest(), call.json)
-    return Whole(head(job, "PROCESSING"))
+    return WholeAnswer(head(job, "PROCESSING"))
 
 
-def head(job: Job, status: str) -> dict[str, Any]:
+def head(job: EmulatedJob, status: str) -> dict[str, Any]:
     return {"id": job.id, "task_status": status, "request_id": job.id, "model": job.model}
 
 
-def poll(call: Call) -> Answer:
+def poll(call: DialectRequest) -> DialectAnswer:
     job = call.jobs.find("zai-org", call.path.rpartition("/")[2])
     if job is None:
         raise refuse(call, 404, "Task does not exist")
@@ -47,21 +47,23 @@ def poll(call: Call) -> Answer:
         body["error"] = (
             {"code": "1301", "message": UNSAFE} if moderated else {"code": "1234", "message": "The model failed"}
         )
-    return Whole(body)
+    return WholeAnswer(body)
 
 
-def layout(call: Call) -> Answer:
+def layout(call: DialectRequest) -> DialectAnswer:
     """The text of a page: https://docs.z.ai/api-reference/tools/layout-parsing."""
     if found := fields.problem(call.json, ("model", "file")):
         raise refuse(call, 400, f"{found.name}: {found.message}")
     if not fields.is_file(call.json["file"], ("image/", "application/pdf")):
         raise refuse(call, 400, "file: expected a URL or a data URL")
     text = media_text(call.json["file"])
-    return Whole({"id": call.digest("page"), "model": call.model, "md_results": f"# {text}", "layout_details": []})
+    return WholeAnswer(
+        {"id": call.digest("page"), "model": call.model, "md_results": f"# {text}", "layout_details": []}
+    )
 
 
-def refuse(call: Call, status: int, message: str) -> RefusedError:
-    return RefusedError(Whole({"error": {"code": CODES.get(status, "1230"), "message": message}}, status))
+def refuse(call: DialectRequest, status: int, message: str) -> RefusedError:
+    return RefusedError(WholeAnswer({"error": {"code": CODES.get(status, "1230"), "message": message}}, status))
 
 
 DIALECT = Dialect(

@@ -23,7 +23,7 @@ EVENT_STREAM = "text/event-stream"
 Payload = dict[str, Any]
 
 
-class Answer(NamedTuple):
+class SoundAnswer(NamedTuple):
     """A right answer: the whole body is the parts joined; a stream has one part per event."""
 
     content_type: str
@@ -55,7 +55,7 @@ def wants_image(request: Request) -> bool:
     return request.headers.get("accept", "").startswith("image/") or "-to-image" in request.path
 
 
-def answer(request: Request) -> Answer:
+def answer(request: Request) -> SoundAnswer:
     payload = payload_of(request)
     if "/chat/completions" in request.path:
         return stream_answer(request) if payload.get("stream") is True else json_answer(completion())
@@ -64,16 +64,16 @@ def answer(request: Request) -> Answer:
     if "/feature-extraction" in request.path:
         return json_answer(vectors(payload.get("inputs")))
     if wants_image(request) or "inputs" not in payload:
-        return Answer("image/png", (PNG,))
+        return SoundAnswer("image/png", (PNG,))
     return stream_answer(request) if payload.get("stream") is True else json_answer(generation())
 
 
-def stream_answer(request: Request) -> Answer:
-    return Answer(EVENT_STREAM, tuple(events(request)))
+def stream_answer(request: Request) -> SoundAnswer:
+    return SoundAnswer(EVENT_STREAM, tuple(events(request)))
 
 
-def json_answer(payload: object) -> Answer:
-    return Answer(JSON, (encode(payload),))
+def json_answer(payload: object) -> SoundAnswer:
+    return SoundAnswer(JSON, (encode(payload),))
 
 
 def encode(payload: object) -> bytes:

@@ -11,13 +11,13 @@ import zlib
 from functools import lru_cache
 
 from headwater.emulator.fault_server.answers import JSON, answer
-from headwater.emulator.fault_server.wire import Connection, Request
+from headwater.emulator.fault_server.wire import FaultConnection, Request
 
 MIB = 1024 * 1024
 _PACKING = threading.Lock()
 
 
-def _send(conn: Connection, request: Request, body: bytes, *lengths: int) -> None:
+def _send(conn: FaultConnection, request: Request, body: bytes, *lengths: int) -> None:
     """The body under one or more Content-Length headers, true or not."""
     fields = [("Content-Length", str(length)) for length in lengths]
     conn.send(conn.head(200, answer(request).content_type, *fields) + body)
@@ -26,29 +26,29 @@ def _send(conn: Connection, request: Request, body: bytes, *lengths: int) -> Non
 # length
 
 
-def length_too_long(conn: Connection, request: Request, by: int = 100) -> None:
+def length_too_long(conn: FaultConnection, request: Request, by: int = 100) -> None:
     body = answer(request).body
     _send(conn, request, body, len(body) + by)
     conn.close()
 
 
-def length_too_short(conn: Connection, request: Request) -> None:
+def length_too_short(conn: FaultConnection, request: Request) -> None:
     """The whole body is sent, and the connection stays open: the rest must not pass for the next answer."""
     body = answer(request).body
     _send(conn, request, body, len(body) // 2)
 
 
-def length_short_by_one(conn: Connection, request: Request) -> None:
+def length_short_by_one(conn: FaultConnection, request: Request) -> None:
     body = answer(request).body
     _send(conn, request, body, len(body) - 1)
 
 
-def length_twice(conn: Connection, request: Request) -> None:
+def length_twice(conn: FaultConnection, request: Request) -> None:
     body = answer(request).body
     _send(conn, request, body, len(body), len(body) // 2)
 
 
-def cut(conn: Connection, request: Request, at: int = 100, framing: str = "chunked") -> None:
+def cut(conn: FaultConnection, request: Request, at: int = 100, framing: str = "chunked") -> None:
     """The first `at` bytes of the right body.
 
     framing: chunked (no last chunk), chunked_end (with one), length (the whole body's), eof (none).
@@ -69,27 +69,27 @@ def cut(conn: Connection, request: Request, at: int = 100, framing: str = "chunk
 # gzip
 
 
-def gzip_bomb(conn: Connection, request: Request, mb: int = 1024) -> None:
+def gzip_bomb(conn: FaultConnection, request: Request, mb: int = 1024) -> None:
     _send_gzip(conn, 200, answer(request).content_type, bomb(mb))
 
 
-def gzip_bomb_error(conn: Connection, request: Request, mb: int = 1024) -> None:
+def gzip_bomb_error(conn: FaultConnection, request: Request, mb: int = 1024) -> None:
     _send_gzip(conn, 400, JSON, bomb(mb))
 
 
-def gzip_truncated(conn: Connection, request: Request) -> None:
+def gzip_truncated(conn: FaultConnection, request: Request) -> None:
     packed = gzip.compress(answer(request).body)
     _send_gzip(conn, 200, answer(request).content_type, packed[: len(packed) // 2])
 
 
-def gzip_corrupt(conn: Connection, request: Request) -> None:
+def gzip_corrupt(conn: FaultConnection, request: Request) -> None:
     """The first byte of the deflate data announces a block of a type that does not exist."""
     packed = bytearray(gzip.compress(answer(request).body))
     packed[10] |= 0b110
     _send_gzip(conn, 200, answer(request).content_type, bytes(packed))
 
 
-def _send_gzip(conn: Connection, status: int, content_type: str, packed: bytes) -> None:
+def _send_gzip(conn: FaultConnection, status: int, content_type: str, packed: bytes) -> None:
     conn.reply(status, content_type, packed, ("Content-Encoding", "gzip"))
 
 
@@ -117,7 +117,7 @@ def _packed_zeros(mb: int) -> bytes:
 # JSON
 
 
-def big_json(conn: Connection, request: Request, mb: int = 210) -> None:
+def big_json(conn: FaultConnection, request: Request, mb: int = 210) -> None:
     """A right whole answer with a list of `mb` MiB in an unknown field; never held here."""
     head, tail = json.dumps({**_object(request), "padding": ["@"]}).encode().split(b'"@"')
     block = b"0," * (MIB // 2)
@@ -136,16 +136,16 @@ def _object(request: Request) -> dict[str, object]:
     return found if isinstance(found, dict) else {}
 
 
-def deep_json(conn: Connection, request: Request, depth: int = 100_000) -> None:
+def deep_json(conn: FaultConnection, request: Request, depth: int = 100_000) -> None:
     _graft(conn, request, b'"deep":' + b"[" * depth + b"]" * depth)
 
 
-def big_int(conn: Connection, request: Request, digits: int = 200_000) -> None:
+def big_int(conn: FaultConnection, request: Request, digits: int = 200_000) -> None:
     """In `created`, which clients read as a number; the right value follows."""
     _graft(conn, request, b'"created":' + b"7" * digits)
 
 
-def _graft(conn: Connection, request: Request, member: bytes) -> None:
+def _graft(conn: FaultConnection, request: Request, member: bytes) -> None:
     """The right answer with `member` as the first of its first object (of its first event, in a stream)."""
     right = answer(request)
     if right.streamed or right.body.startswith(b"{"):
@@ -155,11 +155,11 @@ def _graft(conn: Connection, request: Request, member: bytes) -> None:
         conn.reply(200, JSON, b"{" + member + b"}")
 
 
-def json_truncated(conn: Connection, request: Request) -> None:
+def json_truncated(conn: FaultConnection, request: Request) -> None:
     right = answer(request)
     conn.reply(200, right.content_type, right.body[: len(right.body) // 2])
 
 
-def json_wrong_types(conn: Connection, request: Request) -> None:
+def json_wrong_types(conn: FaultConnection, request: Request) -> None:
     wrong = {"id": 7, "object": [], "choices": "none", "usage": [], "generated_text": 7, "data": "none"}
     conn.reply(200, JSON, json.dumps(wrong).encode())

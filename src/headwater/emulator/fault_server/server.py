@@ -13,7 +13,14 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
 
-from headwater.emulator.fault_server.wire import Connection, ConnectionRecord, Gone, Log, Refused, Request
+from headwater.emulator.fault_server.wire import (
+    ClientGone,
+    ConnectionRecord,
+    FaultConnection,
+    Log,
+    Request,
+    RequestRefused,
+)
 
 STOP_SECONDS = 10.0
 """That threads may take to end: they need milliseconds, but for a machine that has no time for them."""
@@ -32,7 +39,7 @@ class Fault(NamedTuple):
         return {parameter.name: parameter.default for parameter in found}
 
 
-class Origin:
+class FaultOrigin:
     """One listening port. `forced` is the fault of every request, whatever its path says."""
 
     def __init__(self, faults: Mapping[str, Fault], other_url: str = "", forced: str | None = None) -> None:
@@ -44,7 +51,7 @@ class Origin:
         self._other_url = other_url
         self._forced = forced
         self._lock = threading.Lock()
-        self._live: dict[Connection, threading.Thread] = {}
+        self._live: dict[FaultConnection, threading.Thread] = {}
         self._stopping = False
 
     def accept(self) -> None:
@@ -53,7 +60,7 @@ class Origin:
         except OSError:
             return  # the client left before it was accepted
         sock.setblocking(True)
-        conn = Connection(sock, self.log.opened(), self.log, self._other_url)
+        conn = FaultConnection(sock, self.log.opened(), self.log, self._other_url)
         thread = threading.Thread(target=self._serve, args=(conn,), name="headwater-fault", daemon=True)
         with self._lock:
             self._live[conn] = thread
@@ -70,12 +77,12 @@ class Origin:
         for thread in live.values():
             thread.join(max(0.0, deadline - time.monotonic()))
 
-    def _serve(self, conn: Connection) -> None:
+    def _serve(self, conn: FaultConnection) -> None:
         by_client = False
         try:
             while conn.open:
                 self._answer(conn)
-        except Gone:
+        except ClientGone:
             by_client = not self._stopping
         finally:
             conn.close()
@@ -83,13 +90,13 @@ class Origin:
             with self._lock:
                 del self._live[conn]
 
-    def _answer(self, conn: Connection) -> None:
+    def _answer(self, conn: FaultConnection) -> None:
         try:
             method, path, headers = conn.read_head()
             segment, slash, rest = path.removeprefix("/").partition("/")
             fault, given = self._fault(segment)
             body = conn.read_body(headers) if fault.reads_body else b""
-        except Refused as refusal:
+        except RequestRefused as refusal:
             conn.reply(refusal.status, "text/plain", f"{refusal}\n".encode(), ("Connection", "close"))
             conn.close()
             return
@@ -106,7 +113,7 @@ class Origin:
             return self._faults[self._forced], {}
         name, *pairs = segment.split("~")
         if name not in self._faults:
-            raise Refused(404, f"no fault {unquote(name)!r}; there are: {', '.join(self._faults)}")
+            raise RequestRefused(404, f"no fault {unquote(name)!r}; there are: {', '.join(self._faults)}")
         fault = self._faults[name]
         known = {**fault.parameters(), "id": ""}
         given = dict(_parameter(name, known, pair) for pair in pairs)
@@ -118,11 +125,11 @@ def _parameter(fault: str, known: dict[str, Any], pair: str) -> tuple[str, Any]:
     """One `name=value` of a fault segment, in the type of its default; `id` only tells segments apart."""
     name, _, value = pair.partition("=")
     if name not in known:
-        raise Refused(400, f"{fault} takes {known}, not {unquote(name)!r}")
+        raise RequestRefused(400, f"{fault} takes {known}, not {unquote(name)!r}")
     try:
         return name, type(known[name])(unquote(value))
     except ValueError as error:
-        raise Refused(400, f"{fault}: {name} is to be like {known[name]!r}") from error
+        raise RequestRefused(400, f"{fault}: {name} is to be like {known[name]!r}") from error
 
 
 class FaultServer:
@@ -135,8 +142,8 @@ class FaultServer:
 
     def __init__(self, faults: Mapping[str, Fault]) -> None:
         self._faults = faults
-        self._other = Origin(faults, forced="ok")
-        self._origin = Origin(faults, other_url=self._other.url)
+        self._other = FaultOrigin(faults, forced="ok")
+        self._origin = FaultOrigin(faults, other_url=self._other.url)
         self.url = self._origin.url
         self.other_url = self._other.url
         # Bound and never listening: the port stays ours, and connecting to it is refused.

@@ -11,7 +11,7 @@ from itertools import count
 
 from headwater.emulator.fault_server import answers as answers
 from headwater.emulator.fault_server.answers import DONE, ending, event, events, finish, word_events, words
-from headwater.emulator.fault_server.wire import Connection, Request
+from headwater.emulator.fault_server.wire import FaultConnection, Request
 
 MIB = 1024 * 1024
 FILL = b"a" * (64 * 1024)
@@ -29,7 +29,7 @@ SPLIT_SUFFIX = "é€😀"
 BREAKS_SUFFIX = "\u2028\u2029\x85"
 
 
-def _begin(conn: Connection, request: Request, n: int) -> None:
+def _begin(conn: FaultConnection, request: Request, n: int) -> None:
     """An unfinished stream: the head and the first `n` words."""
     conn.start_chunks(200, answers.EVENT_STREAM)
     for part in word_events(request, n):
@@ -39,70 +39,70 @@ def _begin(conn: Connection, request: Request, n: int) -> None:
 # ends that are no end
 
 
-def sse_reset(conn: Connection, request: Request, n: int = 3) -> None:
+def sse_reset(conn: FaultConnection, request: Request, n: int = 3) -> None:
     _begin(conn, request, n)
     conn.reset()
 
 
-def sse_stall(conn: Connection, request: Request, n: int = 3) -> None:
+def sse_stall(conn: FaultConnection, request: Request, n: int = 3) -> None:
     _begin(conn, request, n)
     conn.hang()
 
 
-def sse_slow_bytes(conn: Connection, request: Request, pause: float = 1.0) -> None:
+def sse_slow_bytes(conn: FaultConnection, request: Request, pause: float = 1.0) -> None:
     body = b"".join(events(request))
     conn.stream((body[i : i + 1] for i in range(len(body))), pause)
 
 
-def sse_keepalives(conn: Connection, request: Request, n: int = 3, pause: float = 0.1) -> None:
+def sse_keepalives(conn: FaultConnection, request: Request, n: int = 3, pause: float = 0.1) -> None:
     _begin(conn, request, n)
     while True:
         conn.chunk(b": keep-alive\n\n")
         conn.pause(pause)
 
 
-def sse_trunc_chunk(conn: Connection, request: Request, n: int = 3) -> None:
+def sse_trunc_chunk(conn: FaultConnection, request: Request, n: int = 3) -> None:
     _begin(conn, request, n)
     conn.send(b"1000\r\ndata: {")
     conn.close()
 
 
-def sse_no_last_chunk(conn: Connection, request: Request, n: int = 3) -> None:
+def sse_no_last_chunk(conn: FaultConnection, request: Request, n: int = 3) -> None:
     _begin(conn, request, n)
     conn.close()
 
 
-def sse_clean_end_early(conn: Connection, request: Request, n: int = 3) -> None:
+def sse_clean_end_early(conn: FaultConnection, request: Request, n: int = 3) -> None:
     conn.stream(word_events(request, n))
 
 
-def sse_eof_framed_early(conn: Connection, request: Request, n: int = 3) -> None:
+def sse_eof_framed_early(conn: FaultConnection, request: Request, n: int = 3) -> None:
     conn.send(conn.head(200, answers.EVENT_STREAM, ("Connection", "close")))
     conn.send(b"".join(word_events(request, n)))
     conn.close()
 
 
-def sse_cut_mid_event(conn: Connection, request: Request, n: int = 3) -> None:
+def sse_cut_mid_event(conn: FaultConnection, request: Request, n: int = 3) -> None:
     *whole, last = word_events(request, n + 1)
     conn.stream([*whole, last[: len(last) // 2]])
 
 
-def sse_no_done(conn: Connection, request: Request) -> None:
+def sse_no_done(conn: FaultConnection, request: Request) -> None:
     conn.stream([*word_events(request), event(finish(request))])
 
 
-def sse_no_done_no_finish(conn: Connection, request: Request) -> None:
+def sse_no_done_no_finish(conn: FaultConnection, request: Request) -> None:
     conn.stream(word_events(request))
 
 
-def sse_done_left_open(conn: Connection, request: Request) -> None:
+def sse_done_left_open(conn: FaultConnection, request: Request) -> None:
     conn.start_chunks(200, answers.EVENT_STREAM)
     for part in events(request):
         conn.chunk(part)
     conn.hang()
 
 
-def ollama_null_finish(conn: Connection, request: Request) -> None:
+def ollama_null_finish(conn: FaultConnection, request: Request) -> None:
     """Ollama signs its chunks, and knows no reason why this one ended."""
     last = event({**answers.chat_chunk({}), "system_fingerprint": "fp_ollama"})
     conn.stream([*word_events(request), last, DONE])
@@ -111,48 +111,48 @@ def ollama_null_finish(conn: Connection, request: Request) -> None:
 # bytes and lines
 
 
-def sse_bad_utf8(conn: Connection, request: Request) -> None:
+def sse_bad_utf8(conn: FaultConnection, request: Request) -> None:
     conn.stream(part.replace(b"w3 ", b"w3\xff ") for part in events(request))
 
 
-def sse_split_utf8(conn: Connection, request: Request, pause: float = 0.002) -> None:
+def sse_split_utf8(conn: FaultConnection, request: Request, pause: float = 0.002) -> None:
     """Every character of several bytes arrives in pieces."""
     body = b"".join([*map(event, words(request, suffix=SPLIT_SUFFIX)), *ending(request)])
     conn.stream(re.split(rb"(?=[\x80-\xbf])", body), pause)
 
 
-def sse_unicode_breaks(conn: Connection, request: Request) -> None:
+def sse_unicode_breaks(conn: FaultConnection, request: Request) -> None:
     conn.stream([*map(event, words(request, suffix=BREAKS_SUFFIX)), *ending(request)])
 
 
-def sse_crlf(conn: Connection, request: Request) -> None:
+def sse_crlf(conn: FaultConnection, request: Request) -> None:
     conn.stream(part.replace(b"\n", b"\r\n") for part in events(request))
 
 
-def sse_cr(conn: Connection, request: Request) -> None:
+def sse_cr(conn: FaultConnection, request: Request) -> None:
     conn.stream(part.replace(b"\n", b"\r") for part in events(request))
 
 
-def sse_mixed_eol(conn: Connection, request: Request) -> None:
+def sse_mixed_eol(conn: FaultConnection, request: Request) -> None:
     ends = [LINE_ENDS[i % len(LINE_ENDS)] for i in range(len(events(request)))]
     parts = zip(events(request), ends, strict=True)
     conn.stream(part.removesuffix(b"\n\n") + line + blank for part, (line, blank) in parts)
 
 
-def sse_crlf_split(conn: Connection, request: Request, pause: float = 0.002) -> None:
+def sse_crlf_split(conn: FaultConnection, request: Request, pause: float = 0.002) -> None:
     body = b"".join(events(request)).replace(b"\n", b"\r\n")
     conn.stream(re.split(rb"(?<=\r)", body), pause)
 
 
-def sse_bom(conn: Connection, request: Request) -> None:
+def sse_bom(conn: FaultConnection, request: Request) -> None:
     conn.stream([b"\xef\xbb\xbf", *events(request)])
 
 
-def sse_nospace(conn: Connection, request: Request) -> None:
+def sse_nospace(conn: FaultConnection, request: Request) -> None:
     conn.stream(part.replace(b"data: ", b"data:", 1) for part in events(request))
 
 
-def sse_multiline_data(conn: Connection, request: Request) -> None:
+def sse_multiline_data(conn: FaultConnection, request: Request) -> None:
     conn.stream([*map(_lines, [*words(request), finish(request)]), *ending(request)[1:]])
 
 
@@ -161,13 +161,13 @@ def _lines(payload: answers.Payload) -> bytes:
     return "".join([*(f"data: {line}\n" for line in lines), "\n"]).encode()
 
 
-def sse_fields(conn: Connection, request: Request) -> None:
+def sse_fields(conn: FaultConnection, request: Request) -> None:
     """Comments, fields that say nothing of the text, and an event without data: it is not to be delivered."""
     extra = b": comment\nid: 7\nretry: 1000\nevent: message\nunknown: field\nnocolon\n"
     conn.stream([b": hello\n\n", b"event: ping\n\n", *(extra + part for part in events(request))])
 
 
-def sse_no_final_blank(conn: Connection, request: Request) -> None:
+def sse_no_final_blank(conn: FaultConnection, request: Request) -> None:
     *parts, last = events(request)
     conn.stream([*parts, last.rstrip(b"\n")])
 
@@ -175,33 +175,33 @@ def sse_no_final_blank(conn: Connection, request: Request) -> None:
 # size
 
 
-def sse_big_line(conn: Connection, request: Request, mb: int = 64) -> None:
+def sse_big_line(conn: FaultConnection, request: Request, mb: int = 64) -> None:
     head, tail = event(answers.chat_chunk({"content": "@"})).split(b"@")
     blocks = (FILL for _ in range(mb * MIB // len(FILL)))
     conn.stream(part for group in ([head], blocks, [tail], events(request)) for part in group)
 
 
-def sse_endless_line(conn: Connection, request: Request) -> None:
+def sse_endless_line(conn: FaultConnection, request: Request) -> None:
     conn.start_chunks(200, answers.EVENT_STREAM)
     conn.chunk(b"data: ")
     while True:
         conn.chunk(FILL)
 
 
-def sse_endless_event(conn: Connection, request: Request) -> None:
+def sse_endless_event(conn: FaultConnection, request: Request) -> None:
     conn.start_chunks(200, answers.EVENT_STREAM)
     while True:
         conn.chunk(b"data: aaaaaaaaaaaaaaaaaaaaaaaaa\n" * 2048)
 
 
-def sse_flood(conn: Connection, request: Request) -> None:
+def sse_flood(conn: FaultConnection, request: Request) -> None:
     conn.start_chunks(200, answers.EVENT_STREAM)
     block = b"".join(word_events(request)) * 40
     while True:
         conn.chunk(block)
 
 
-def sse_forever(conn: Connection, request: Request, pause: float = 0.05) -> None:
+def sse_forever(conn: FaultConnection, request: Request, pause: float = 0.05) -> None:
     conn.start_chunks(200, answers.EVENT_STREAM)
     parts = word_events(request)
     for i in count():
@@ -212,59 +212,59 @@ def sse_forever(conn: Connection, request: Request, pause: float = 0.05) -> None
 # errors inside a stream
 
 
-def sse_error_object(conn: Connection, request: Request, n: int = 3) -> None:
+def sse_error_object(conn: FaultConnection, request: Request, n: int = 3) -> None:
     conn.stream([*word_events(request, n), event({"error": ERROR})])
 
 
-def sse_error_string(conn: Connection, request: Request, n: int = 3) -> None:
+def sse_error_string(conn: FaultConnection, request: Request, n: int = 3) -> None:
     error = {"error": "the model broke", "error_type": "generation"}
     conn.stream([*word_events(request, n), event(error)])
 
 
-def sse_error_event(conn: Connection, request: Request, n: int = 3) -> None:
+def sse_error_event(conn: FaultConnection, request: Request, n: int = 3) -> None:
     conn.stream([*word_events(request, n), b"event: error\n" + event(ERROR)])
 
 
-def sse_error_then_done(conn: Connection, request: Request, n: int = 3) -> None:
+def sse_error_then_done(conn: FaultConnection, request: Request, n: int = 3) -> None:
     conn.stream([*word_events(request, n), event({"error": ERROR}), DONE])
 
 
-def sse_error_beside_choices(conn: Connection, request: Request, n: int = 3) -> None:
+def sse_error_beside_choices(conn: FaultConnection, request: Request, n: int = 3) -> None:
     conn.stream([*word_events(request, n), event({**answers.chat_chunk({}), "error": ERROR}), DONE])
 
 
-def sse_finish_error(conn: Connection, request: Request, n: int = 3) -> None:
+def sse_finish_error(conn: FaultConnection, request: Request, n: int = 3) -> None:
     conn.stream([*word_events(request, n), event(answers.chat_chunk({}, "error")), DONE])
 
 
 # odd events
 
 
-def sse_bad_json(conn: Connection, request: Request, n: int = 3) -> None:
+def sse_bad_json(conn: FaultConnection, request: Request, n: int = 3) -> None:
     parts = events(request)
     conn.stream([*parts[:n], b'data: {"choices": [{]\n\n', *parts[n:]])
 
 
-def sse_wrong_types(conn: Connection, request: Request, n: int = 3) -> None:
+def sse_wrong_types(conn: FaultConnection, request: Request, n: int = 3) -> None:
     parts = events(request)
     wrong = event({"id": 7, "choices": [{"index": "0", "delta": "text"}], "token": "text"})
     conn.stream([*parts[:n], wrong, *parts[n:]])
 
 
-def sse_role_null(conn: Connection, request: Request) -> None:
+def sse_role_null(conn: FaultConnection, request: Request) -> None:
     first, *rest = answers.WORDS
     deltas = [{"role": "assistant", "content": first}, *({"role": None, "content": word} for word in rest)]
     conn.stream([*(event(answers.chat_chunk(delta)) for delta in deltas), *ending(request)])
 
 
-def sse_usage_tail(conn: Connection, request: Request) -> None:
+def sse_usage_tail(conn: FaultConnection, request: Request) -> None:
     tail = {**answers.chat_chunk({}), "choices": [], "usage": answers.usage()}
     conn.stream([*word_events(request), event(finish(request)), event(tail), DONE])
 
 
-def sse_duplicates(conn: Connection, request: Request) -> None:
+def sse_duplicates(conn: FaultConnection, request: Request) -> None:
     conn.stream([*(part * 2 for part in word_events(request)), *ending(request)])
 
 
-def sse_after_done(conn: Connection, request: Request) -> None:
+def sse_after_done(conn: FaultConnection, request: Request) -> None:
     conn.stream([*events(request), *word_events(request, 2)])

@@ -23,11 +23,11 @@ LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost"})
 Closer = Literal["client", "server"]
 
 
-class Gone(Exception):  # noqa: N818 - not an error: it ends a fault whose client has left
+class ClientGone(Exception):  # noqa: N818 - not an error: it ends a fault whose client has left
     """The client has closed the connection, or the server is stopping."""
 
 
-class Refused(Exception):  # noqa: N818 - an answer, carried as an exception
+class RequestRefused(Exception):  # noqa: N818 - an answer, carried as an exception
     """The request is answered with `status` and the connection closed; no fault is run."""
 
     def __init__(self, status: int, message: str) -> None:
@@ -124,8 +124,8 @@ class Log:
             self._connections = [record for record in self._connections if record.closed is None]
 
 
-class Connection:
-    """A socket in the hands of a fault. Every verb raises `Gone` once the client has left."""
+class FaultConnection:
+    """A socket in the hands of a fault. Every verb raises `ClientGone` once the client has left."""
 
     def __init__(self, sock: socket.socket, record: ConnectionRecord, log: Log, other_url: str) -> None:
         with suppress(OSError):  # the client may have left already; reading will say so
@@ -150,7 +150,7 @@ class Connection:
             try:
                 sent = self._sock.send(view)
             except OSError as error:
-                raise Gone from error
+                raise ClientGone from error
             self.record.sent += sent
             view = view[sent:]
 
@@ -213,7 +213,7 @@ class Connection:
         self.close()
 
     def interrupt(self) -> None:
-        """Called from another thread when the server stops: whatever the fault is doing raises `Gone`."""
+        """Called from another thread when the server stops: whatever the fault is doing raises `ClientGone`."""
         with suppress(OSError):  # already closed, by either side
             self._sock.shutdown(socket.SHUT_RDWR)
 
@@ -223,7 +223,7 @@ class Connection:
         """Method, target and headers (names in lower case, repeated ones joined by a comma)."""
         while (end := self._unread.find(b"\r\n\r\n")) < 0:
             if len(self._unread) > HEAD_LIMIT:
-                raise Refused(431, "the request head is over 64 KiB")
+                raise RequestRefused(431, "the request head is over 64 KiB")
             self._fill()
         start, *lines = self._take(end + 4)[:-4].decode("latin-1").split("\r\n")
         method, _, tail = start.partition(" ")
@@ -233,7 +233,7 @@ class Connection:
             key = name.strip().lower()
             headers[key] = f"{headers[key]}, {value.strip()}" if key in headers else value.strip()
         if headers.get("host", "").rsplit(":", 1)[0] not in LOOPBACK_NAMES:
-            raise Refused(421, "the Host header does not name 127.0.0.1 or localhost")
+            raise RequestRefused(421, "the Host header does not name 127.0.0.1 or localhost")
         return method, tail.partition(" ")[0], headers
 
     def read_body(self, headers: dict[str, str]) -> bytes:
@@ -241,7 +241,7 @@ class Connection:
             return self._read_chunked()
         length = headers.get("content-length", "0")
         if not (length.isascii() and length.isdigit()):
-            raise Refused(400, "the Content-Length is not a number")
+            raise RequestRefused(400, "the Content-Length is not a number")
         return self._read_exactly(int(length))
 
     def _read_chunked(self) -> bytes:
@@ -257,18 +257,18 @@ class Connection:
         try:
             return int(self._read_line().partition(b";")[0], 16)
         except ValueError as error:
-            raise Refused(400, "a chunk size is not a number") from error
+            raise RequestRefused(400, "a chunk size is not a number") from error
 
     def _read_line(self) -> bytes:
         while (end := self._unread.find(b"\r\n")) < 0:
             if len(self._unread) > HEAD_LIMIT:
-                raise Refused(400, "a line of the chunked body is over 64 KiB")
+                raise RequestRefused(400, "a line of the chunked body is over 64 KiB")
             self._fill()
         return self._take(end + 2)[:-2]
 
     def _read_exactly(self, n: int, limit: int = BODY_LIMIT) -> bytes:
         if not 0 <= n <= limit:
-            raise Refused(413, "the request body is over 64 MiB")
+            raise RequestRefused(413, "the request body is over 64 MiB")
         while len(self._unread) < n:
             self._fill()
         return self._take(n)
@@ -281,11 +281,11 @@ class Connection:
     def _fill(self) -> None:
         """Take what has arrived; more than a pipelined request may hold means that nobody is reading."""
         if len(self._unread) > HEAD_LIMIT + BODY_LIMIT:
-            raise Gone
+            raise ClientGone
         try:
             data = self._sock.recv(256 * 1024)
         except OSError as error:
-            raise Gone from error
+            raise ClientGone from error
         if not data:
-            raise Gone
+            raise ClientGone
         self._unread += data

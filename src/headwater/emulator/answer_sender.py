@@ -9,11 +9,11 @@ import anyio
 from starlette.types import Receive, Send
 
 from .traffic import Traffic
-from .wire import Answer, Stream, Whole
+from .wire import DialectAnswer, StreamAnswer, WholeAnswer
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class EventPace:
     """``delay`` seconds lie between events; from event ``after`` on none is sent before ``gate`` is open."""
 
     delay: float = 0.0
@@ -28,18 +28,18 @@ class Pace:
         await anyio.sleep(self.delay if number else 0)
 
 
-class Sending:
+class AnswerSender:
     """One answer on its way to one client."""
 
-    def __init__(self, traffic: Traffic, pace: Pace, receive: Receive, send: Send) -> None:
+    def __init__(self, traffic: Traffic, pace: EventPace, receive: Receive, send: Send) -> None:
         self.traffic, self.pace, self.receive, self.send = traffic, pace, receive, send
         self.finished = False
 
-    async def run(self, answer: Answer, headers: dict[str, str]) -> None:
+    async def run(self, answer: DialectAnswer, headers: dict[str, str]) -> None:
         """Send ``answer``; stop, and count it, when the client goes away before the end."""
         async with anyio.create_task_group() as group:
             group.start_soon(self.watch, group.cancel_scope)
-            if isinstance(answer, Stream):
+            if isinstance(answer, StreamAnswer):
                 await self.stream(answer, headers)
             else:
                 await self.whole(answer, headers)
@@ -52,7 +52,7 @@ class Sending:
             self.traffic.left()
             sending.cancel()
 
-    async def whole(self, answer: Whole, headers: dict[str, str]) -> None:
+    async def whole(self, answer: WholeAnswer, headers: dict[str, str]) -> None:
         if self.pace.gate is not None:
             await self.pace.gate.wait()
         await anyio.sleep(self.pace.delay)
@@ -61,7 +61,7 @@ class Sending:
         await self.start(answer.status, answer.media_type, {**headers, **answer.headers, **length})
         await self.end(body)
 
-    async def stream(self, answer: Stream, headers: dict[str, str]) -> None:
+    async def stream(self, answer: StreamAnswer, headers: dict[str, str]) -> None:
         await self.pace.before(0)
         await self.start(200, answer.media_type, {**headers, **answer.headers, "cache-control": "no-cache"})
         for number, frame in enumerate(answer.frames):

@@ -1,0 +1,166 @@
+"""Values of Python programs in requests: what says what JSON can say is sent as that, and nothing is altered."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import json
+import math
+import types
+import uuid
+from collections import UserDict, deque
+from decimal import Decimal
+from enum import Enum, StrEnum
+from pathlib import PurePosixPath
+from typing import Any
+
+import numpy
+import pytest
+
+from headwater.client.post import posting
+from headwater.errors import InvalidParameterError
+from headwater.protocol.json_value import encoded
+from headwater.tasks.chat import chat_completion
+from headwater.tasks.chat_input import ChatCompletionInputMessage
+from headwater.tasks.embeddings import feature_extraction
+from headwater.tasks.text import text_generation
+
+
+class Text(str):
+    """A text of a class of its own."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return "another"
+
+
+class Role(StrEnum):
+    """A member of an enum that is a text."""
+
+    USER = "user"
+
+
+class Plain(Enum):
+    """A member of an enum that is none."""
+
+    USER = "user"
+
+
+@dataclasses.dataclass
+class Message:
+    """A message as a dataclass."""
+
+    role: Any
+    content: str
+    name: str | None = None
+
+
+class Model:
+    """As pydantic's models are."""
+
+    role = "user"
+    content = "a"
+
+    def model_dump(self, **how: Any) -> dict[str, Any]:
+        """Its members."""
+        assert how == {"exclude_unset": True}
+        return {"role": "user", "content": "a"}
+
+
+MESSAGE = {"role": "user", "content": "a"}
+
+
+@pytest.mark.parametrize(
+    ("value", "sent"),
+    [
+        (numpy.str_("a"), "a"),
+        (Text("a"), "a"),
+        (Role.USER, "user"),
+        (Plain.USER, "user"),
+        (numpy.float64(0.5), 0.5),
+        (numpy.float32(0.5), 0.5),
+        (numpy.int64(3), 3),
+        (numpy.bool_(True), True),
+        (numpy.array([[1, 2]]), [[1, 2]]),
+        (numpy.array(3), 3),
+        (types.MappingProxyType({"a": 1}), {"a": 1}),
+        (UserDict({"a": Text("b")}), {"a": "b"}),
+        ({numpy.str_("a"): 1, Role.USER: 2, numpy.int64(5): 3}, {"a": 1, "user": 2, "5": 3}),
+        ((1, (2, None)), [1, [2, None]]),
+        ({1}, [1]),
+        (deque([1]), [1]),
+        (range(2), [0, 1]),
+        ({"a": 1}.values(), [1]),
+        (PurePosixPath("a/b"), "a/b"),
+        (datetime.date(2020, 1, 2), "2020-01-02"),
+        (datetime.datetime(2020, 1, 2, tzinfo=datetime.UTC), "2020-01-02T00:00:00+00:00"),
+        (uuid.UUID(int=1), "00000000-0000-0000-0000-000000000001"),
+        (Message("user", "a"), MESSAGE),
+        (Model(), MESSAGE),
+        (ChatCompletionInputMessage(role="user", content="a"), MESSAGE),
+        (10**30, 10**30),
+    ],
+    ids=repr,
+)
+def test_what_says_what_json_can_say_is_sent(value: Any, sent: Any) -> None:
+    assert json.loads(encoded(value)) == sent
+    assert json.loads(encoded({"a": [value]})) == {"a": [sent]}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [b"a", bytearray(b"a"), memoryview(b"a"), math.nan, math.inf, -math.inf, numpy.float32("nan"), Decimal("1.5"),
+     numpy.array([1.0, math.inf]), numpy.bytes_(b"a"), iter([1]), object(), print, 1j, {1.5: 1}],
+    ids=lambda value: type(value).__name__,
+)  # fmt: skip
+@pytest.mark.parametrize("way", ["content", "text", "extra_body"])
+def test_what_json_cannot_say_is_refused_with_its_place(value: Any, way: str) -> None:
+    bodies: dict[str, tuple[Any, str]] = {
+        "content": ({"messages": [{"content": value}]}, "messages[0].content"),
+        "text": ({"messages": [{"content": [{"type": "text"}, {"text": value}]}]}, "messages[0].content[1].text"),
+        "extra_body": ({"user": {"score": (0, value)}}, "user.score[1]"),
+    }
+    body, place = bodies[way]
+    with pytest.raises(InvalidParameterError) as found:
+        encoded(body)
+    assert f" {place}" in str(found.value)
+
+
+def test_a_value_in_itself_is_refused() -> None:
+    circle: list[Any] = []
+    circle.append(circle)
+    with pytest.raises(InvalidParameterError):
+        encoded(circle)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [MESSAGE, types.MappingProxyType(MESSAGE), UserDict(MESSAGE), Message(Role.USER, "a"), Model(),
+     Message(Plain.USER, "a"), {"role": Role.USER, "content": numpy.str_("a")}],
+    ids=lambda value: type(value).__name__,
+)  # fmt: skip
+@pytest.mark.parametrize("many", [list, tuple, iter, deque], ids=lambda kind: kind.__name__)
+def test_messages_of_any_type(message: Any, many: Any) -> None:
+    given = chat_completion.bind((many([message]),), {"temperature": numpy.float64(0.5), "max_tokens": numpy.int64(3)})
+    assert json.loads(encoded(given)) == {"messages": [MESSAGE], "temperature": 0.5, "max_tokens": 3}
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [numpy.array(["a", "b"]), ("a", "b"), iter(["a", "b"]), [numpy.str_("a"), Text("b")], {"a": 1, "b": 2}.keys()],
+    ids=lambda value: type(value).__name__,
+)  # fmt: skip
+def test_texts_in_any_list(texts: Any) -> None:
+    given = feature_extraction.bind((texts,), {"normalize": numpy.bool_(True)})
+    assert json.loads(encoded(given)) == {"text": ["a", "b"], "normalize": True}
+
+
+def test_parameters_of_any_type() -> None:
+    given = text_generation.bind((Text("a"),), {"stop": {"b"}, "extra_body": types.MappingProxyType({"x": 1})})
+    assert json.loads(encoded(given)) == {"prompt": "a", "stop": ["b"], "extra_body": {"x": 1}}
+
+
+def test_a_posts_iterator_is_read_once_for_all_attempts() -> None:
+    body = posting(iter([1, 2]), None, False).keywords["json"]  # type: ignore[attr-defined]
+    assert body == [1, 2]
