@@ -13,10 +13,12 @@ from traceback import clear_frames
 from types import FrameType, TracebackType
 from typing import Any, Final
 
+import msgspec
+
 from ..errors import HeadwaterError
 
 _PACKAGE: Final = str(Path(__file__).parents[1])
-_TEXTS: Final = ("body", "text", "said", "code", "request_id", "path")
+_TEXTS: Final = ("body", "text", "said", "code", "request_id", "path", "doc")
 
 
 def redacted(error: HeadwaterError, redact: Callable[[str], str], *, is_masked: bool = False) -> HeadwaterError:
@@ -73,14 +75,32 @@ def _mask_texts(error: BaseException, redact: Callable[[str], str]) -> None:
 
     if not isinstance(error, BaseExceptionGroup):
         error.args = tuple(map(masked, error.args))
+    if isinstance(error, UnicodeDecodeError):
+        error.object = masked_bytes(error.object, redact)
     facts = error.__dict__
     for name in _TEXTS:
         if name in facts:
             facts[name] = masked(facts[name])
+    if facts.get("partial") is not None:
+        facts["partial"] = without_secrets(facts["partial"], redact)
     if facts.get("headers"):
         facts["headers"] = {name: redact(text) for name, text in facts["headers"].items()}
     if facts.get("__notes__"):
         facts["__notes__"] = list(map(masked, facts["__notes__"]))
+
+
+def without_secrets(partial: Any, redact: Callable[[str], str]) -> Any:
+    """What came of an answer, for an error to carry: as it is, or, where the server repeated a key in it, its masked
+    fields alone; None where those cannot be told apart."""
+    import pickle  # for errors alone
+
+    text = pickle.dumps(partial).decode("latin-1")  # with what no field holds
+    if redact(text) == text:
+        return partial
+    try:
+        return msgspec.json.decode(redact(msgspec.json.encode(partial).decode()), type=type(partial))
+    except (msgspec.MsgspecError, TypeError, ValueError):
+        return None
 
 
 def masked_bytes(body: bytes, redact: Callable[[str], str]) -> bytes:

@@ -17,7 +17,7 @@ from ..engine.input_policy import DEFAULT as ANYTHING
 from ..engine.input_policy import InputPolicy
 from ..tasks.declaration import NEAR, is_not_given
 from .attributes import Option, restored_arguments, stored_arguments
-from .core import ClientCore
+from .core import ClientCore, masked
 from .route import Route
 from .server_info import ServerInfo
 from .settings import concealed, concealed_url, either
@@ -158,6 +158,7 @@ class BaseClient(Tasks, ServerInfo):
         `default_headers` are added to those that there are, `headers` replace them. A URL as `model` takes the place of
         `base_url`, and the other way round. Also called `copy`, as OpenAI's is.
         """
+        changes = masked(changes)  # before anything here can fail
         core = self._core.with_options(**changes)
         client = copy.copy(self)
         client._core = core

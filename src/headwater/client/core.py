@@ -44,6 +44,13 @@ _OF_TRANSPORTS: Final = frozenset({"proxies", "trust_env", "http2", "transport"}
 """Options after whose change connections cannot be shared."""
 
 
+def masked(changes: dict[str, Any]) -> dict[str, Any]:
+    """The same arguments, in which a traceback that shows locals shows no secret."""
+    return {
+        name: value if name not in HIDDEN or is_not_given(value) else mask(value) for name, value in changes.items()
+    }
+
+
 class ClientCore:
     """The settings of one client, what its calls share, and how they are started.
 
@@ -103,6 +110,7 @@ class ClientCore:
 
     def with_options(self, **changes: Any) -> ClientCore:
         """A core with some of the arguments changed, which shares this one's connections where it can."""
+        changes = masked(changes)
         changed = self._changed(changes)
         given = {name: opened(value) for name, value in self.arguments.items()} | changed
         if changed.keys() & _OF_TRANSPORTS:
@@ -117,7 +125,6 @@ class ClientCore:
     def _changed(self, changes: dict[str, Any]) -> dict[str, Any]:
         """Changes by the arguments' own names, with what they clear."""
         changes = {name: value for name, value in changes.items() if not is_not_given(value)}
-        changes = {name: mask(value) if name in HIDDEN else value for name, value in changes.items()}
         for alias, name in ALIASES.items():
             if alias not in changes:
                 continue

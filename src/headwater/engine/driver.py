@@ -25,6 +25,7 @@ import anyio.to_thread
 from anyio import CancelScope, Event, get_cancelled_exc_class
 from msgspec.structs import replace
 
+from ..auth.redaction import without_secrets
 from ..errors import (
     Attempt,
     CallError,
@@ -528,7 +529,7 @@ class CallDriver:
         self.requester.mask(error)
         self._ended_at = self.requester.now()
         if self.events is not None:
-            error.partial = self.events.fold.result()
+            error.partial = without_secrets(self.events.fold.result(), self.plan.credentials.redact)
             error.events_received = self.events.count
         self.requester.describe(error, self._ended_at)
         await self._release("truncated" if isinstance(error, IncompleteStreamError) else "error")
