@@ -1,6 +1,6 @@
-"""The layers, as a table that is also their document; and what importing headwater loads.
+"""The rooms of the package, as a table that is also their document; and what importing headwater loads.
 
-An import inside a function counts, one for type checkers alone does not.
+An import inside a function counts, and so does one for type checkers alone where it leads to another file of ours.
 """
 
 from __future__ import annotations
@@ -8,129 +8,299 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Hashable, Iterator, Mapping
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import pytest
 
 import headwater
 
 ROOT = Path(headwater.__file__).parent
+FRONT = ROOT / "__init__.py"
 FILES = sorted(ROOT.rglob("*.py"))
 LONGEST_BODY = 40
 """Lines of a function below its docstring. A file is one subject, of any length that it needs."""
 
 
-class Layer(NamedTuple):
-    """What a part of the package may import: other parts, and packages from outside."""
+class Room(NamedTuple):
+    """A folder of the package, or a file that stands alone.
 
-    parts: str
+    `outside`: the packages that it may import besides Python's own. `unseen`: rooms on lower floors that it may not
+    import all the same.
+    """
+
     outside: str = ""
+    unseen: str = ""
 
 
-FLOOR = "_version errors protocol resolver auth responses media"
-CALLS = f"{FLOOR} tasks providers engine blocking throttle mapper"
-LAYERS = {
-    # 0: words and pure knowledge
-    "_version": Layer(""),
-    "errors": Layer("", "msgspec"),
-    "protocol": Layer("errors", "msgspec"),
-    "resolver": Layer("", "anyio"),
-    "auth": Layer("errors protocol", "msgspec"),
-    "responses": Layer("errors protocol auth", "msgspec"),
-    "media": Layer("errors protocol", "msgspec PIL numpy"),
-    # 1: what can be asked
-    "tasks": Layer(FLOOR, "msgspec numpy pydantic_core"),
-    # 2: who answers; the wire
-    "providers": Layer(f"{FLOOR} tasks", "msgspec"),
-    "transport": Layer(FLOOR, "anyio httpx httptools certifi"),
-    # 3: how a call runs, and how many of them at once
-    "engine": Layer(f"{FLOOR} tasks", "anyio msgspec"),
-    "blocking": Layer(f"{FLOOR} engine", "anyio sniffio"),
-    "throttle": Layer(f"{FLOOR} engine", "anyio"),
-    "mapper": Layer(f"{FLOOR} tasks engine blocking throttle client", "anyio msgspec"),
-    # 4: the clients; `transport` is chosen here
-    "client": Layer(f"{CALLS} transport", "anyio msgspec httpx_sse"),
-    # 5: built on all of it; the emulator on nothing of it, so that it shares no mistake
-    "emulator": Layer("", "anyio httpx pytest starlette uvicorn"),
-    "batch": Layer(f"{CALLS} client", "anyio msgspec matplotlib"),
-    "cli": Layer(f"{CALLS} client batch", "anyio msgspec cyclopts rich"),
-    "integrations": Layer(f"{CALLS} client batch", "anyio msgspec numpy starlette"),
-    # they import what their readers would
-    "testing": Layer("errors protocol", "anyio msgspec"),
-    # they import what their readers would
-    "examples": Layer(
-        "integrations AsyncInferenceClient HeadwaterError Timeout", "anyio msgspec starlette uvicorn hypercorn ray"
-    ),
-    "__main__": Layer("cli"),
-    "__init__": Layer(f"{CALLS} client"),
-}
-"""A part is a file or a folder of the package; it may always import itself."""
+FLOORS: tuple[dict[str, Room], ...] = (
+    # words that need no other; the emulator stands on nothing of ours, so that it shares no mistake
+    {
+        "_version": Room(),
+        "errors": Room("msgspec"),
+        "resolver": Room("anyio"),
+        "emulator": Room("anyio httpx pytest starlette uvicorn"),
+    },
+    # steps, frames, requests, URLs
+    {"protocol": Room("msgspec", unseen="resolver")},
+    # keys; the one room that is for tests of programs
+    {"auth": Room("msgspec", unseen="resolver"), "testing": Room("anyio msgspec", unseen="resolver")},
+    # what an answer means; inputs and results that are images, sounds and videos
+    {"responses": Room("msgspec", unseen="resolver"), "media": Room("msgspec PIL numpy", unseen="auth resolver")},
+    # what can be asked
+    {"tasks": Room("msgspec numpy pydantic_core")},
+    # who answers; the wire; how a call runs: none knows another
+    {
+        "providers": Room("msgspec"),
+        "transport": Room("anyio httpx httptools certifi", unseen="tasks"),
+        "engine": Room("anyio msgspec"),
+    },
+    # the bridge from blocking code; how much a provider may be sent
+    {
+        "blocking": Room("anyio sniffio", unseen="providers transport"),
+        "throttle": Room("anyio", unseen="providers transport"),
+    },
+    # many calls at once
+    {"mapper": Room("anyio msgspec", unseen="providers transport")},
+    # the two clients
+    {"client": Room("anyio msgspec httpx_sse")},
+    # built on all of it
+    {"batch": Room("anyio msgspec matplotlib", unseen="transport")},
+    {
+        "cli": Room("anyio msgspec cyclopts rich", unseen="transport"),
+        "integrations": Room("anyio msgspec numpy starlette", unseen="transport"),
+    },
+    # the front page, and programs
+    {
+        "__init__": Room(),
+        "__main__": Room(),
+        "examples": Room("anyio msgspec starlette uvicorn hypercorn ray"),
+    },
+)
+"""From the ground up: a room imports itself and rooms on lower floors, and no room of its own floor."""
+ROOMS = {name: room for floor in FLOORS for name, room in floor.items()}
+LOOSE = {"__init__", "__main__", "_version", "errors", "resolver"}
+FIELDS_WORDS = {"framing", "testing"}
+"""Names in -ing that are the field's own words for their subject."""
 NEVER = {"asyncio", "trio"}
 """In no file but these: anyio knows them."""
 BUT = {"transport/trio_streams.py": {"trio"}}
 PURE = {"time", "random", "socket", "threading", "select", "subprocess"}
 """In no flow of a provider: waiting and choosing are the engine's."""
+N = TypeVar("N", bound=Hashable)
 
 
 class Import(NamedTuple):
-    part: str
-    outside: str
+    """`name` of `source`: a file of ours, or a package from outside."""
+
+    source: Path | str
+    name: str
+    for_types: bool
 
 
-def part_of(file: Path) -> str:
-    return file.relative_to(ROOT).parts[0].removesuffix(".py")
+class OwnClass(NamedTuple):
+    """A class of the package: its bases as they are written, what of its own is private, and what it uses of `self`."""
 
-
-def imports(file: Path) -> Iterator[Import]:
-    """What the file imports when it runs."""
-    package = ["headwater", *file.relative_to(ROOT).parts[:-1]]
-    for node in at_run_time(ast.parse(file.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            base = package[: len(package) - node.level + 1] if node.level else []
-            module = ".".join([*base, *([node.module] if node.module else [])])
-            names = [f"{module}.{alias.name}" for alias in node.names]
-        else:
-            continue
-        for name in names:
-            first, *rest = name.split(".")
-            yield Import(rest[0], "") if first == "headwater" and rest else Import("", first)
-
-
-def at_run_time(tree: ast.AST) -> Iterator[ast.AST]:
-    """The nodes of a file without those under `if TYPE_CHECKING`."""
-    for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            for other in node.orelse:
-                yield from (other, *at_run_time(other))
-        else:
-            yield node
-            yield from at_run_time(node)
+    bases: tuple[str, ...]
+    private: frozenset[str]
+    used: frozenset[str]
 
 
 def named(file: Path) -> str:
     return str(file.relative_to(ROOT))
 
 
-@pytest.mark.parametrize("file", FILES, ids=named)
-def test_a_file_imports_what_its_layer_may(file: Path) -> None:
-    assert part_of(file) in LAYERS, "a new part of the package needs a layer"
-    layer = LAYERS[part_of(file)]
-    parts = {*layer.parts.split(), part_of(file)}
-    outside = {*layer.outside.split(), *sys.stdlib_module_names} - NEVER | BUT.get(named(file), set())
-    for found in imports(file):
-        if found.part:
-            assert found.part in parts | {"__version__"}
+def room_of(file: Path) -> str:
+    return file.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def tree_of(file: Path) -> ast.Module:
+    """Not kept: the tests collect garbage often, and trees are many objects."""
+    return ast.parse(file.read_text(encoding="utf-8"))
+
+
+@cache
+def imports(file: Path) -> tuple[Import, ...]:
+    package = ["headwater", *file.relative_to(ROOT).parts[:-1]]
+    found = []
+    for node, for_types in nodes(tree_of(file)):
+        if isinstance(node, ast.Import):
+            names = [(alias.name, "") for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            names = [(module, alias.name) for alias in node.names]
         else:
-            assert found.outside in outside
+            continue
+        found += [Import(*source_of(module, name), for_types) for module, name in names]
+    return tuple(found)
+
+
+def nodes(tree: ast.AST, for_types: bool = False) -> Iterator[tuple[ast.AST, bool]]:
+    """The nodes of a file, and whether they are under `if TYPE_CHECKING`."""
+    for node in ast.iter_child_nodes(tree):
+        yield node, for_types
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            for inner in node.body:
+                yield inner, True
+                yield from nodes(inner, True)
+            for inner in node.orelse:
+                yield inner, for_types
+                yield from nodes(inner, for_types)
+        else:
+            yield from nodes(node, for_types)
+
+
+def source_of(module: str, name: str) -> tuple[Path | str, str]:
+    """Where the name comes from; a submodule that is imported by name is a file."""
+    first, *rest = module.split(".")
+    if first != "headwater":
+        return first, name
+    place = ROOT.joinpath(*rest)
+    for file in (place / f"{name}.py", place / name / "__init__.py") if name else ():
+        if file.is_file():
+            return file, ""
+    file = place.with_suffix(".py") if rest else FRONT
+    return (file if file.is_file() else place / "__init__.py"), name
+
+
+def ours(file: Path) -> set[Path]:
+    """The other files of the package that it imports."""
+    return {found.source for found in imports(file) if isinstance(found.source, Path)} - {file}
+
+
+# the rooms
+
+
+@pytest.mark.parametrize("file", FILES, ids=named)
+def test_a_file_imports_what_its_room_may(file: Path) -> None:
+    assert room_of(file) in ROOMS, "a new room needs a place in the table"
+    room = ROOMS[room_of(file)]
+    floor = next(number for number, floor in enumerate(FLOORS) if room_of(file) in floor)
+    below = {name for floor in FLOORS[:floor] for name in floor}
+    may = (below - set(room.unseen.split())) | {room_of(file)}
+    assert {room_of(other) for other in ours(file) if other != FRONT} <= may
+    outside = {*room.outside.split(), *sys.stdlib_module_names} - NEVER | BUT.get(named(file), set())
+    assert {found.source for found in imports(file) if isinstance(found.source, str) and not found.for_types} <= outside
+
+
+@pytest.mark.parametrize("file", FILES, ids=named)
+def test_the_front_page_is_for_programs(file: Path) -> None:
+    """Others import a name where it is made."""
+    taken = {found.name for found in imports(file) if found.source == FRONT}
+    assert room_of(file) == "examples" or taken <= {"__version__"}
+
+
+def test_no_file_stands_alone_but_these() -> None:
+    assert {file.stem for file in ROOT.glob("*.py")} <= LOOSE
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    assert circle({file: ours(file) - {FRONT} for file in FILES}) == []
+
+
+def test_no_rooms_import_each_other_in_a_circle() -> None:
+    graph: dict[str, set[str]] = defaultdict(set)
+    for file in FILES:
+        graph[room_of(file)] |= {room_of(other) for other in ours(file) if other != FRONT} - {room_of(file)}
+    assert circle(graph) == []
+
+
+def circle(graph: Mapping[N, set[N]]) -> list[N]:
+    """The nodes of a circle, if there is one."""
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+# names
+
+
+def test_no_module_is_named_by_a_gerund() -> None:
+    gerunds = {named(file) for file in FILES if file.stem.endswith("ing") and file.stem not in FIELDS_WORDS}
+    assert gerunds == set()
+
+
+def test_no_public_class_name_has_two_meanings() -> None:
+    """The emulator has its own: it knows nothing of the library."""
+    homes: dict[str, set[str]] = defaultdict(set)
+    for file in FILES:
+        if room_of(file) == "emulator":
+            continue
+        for node in ast.walk(tree_of(file)):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                homes[node.name].add(named(file))
+    assert {name: files for name, files in homes.items() if len(files) > 1} == {}
+
+
+# classes
+
+
+@cache
+def classes(file: Path) -> dict[str, OwnClass]:
+    return {node.name: own_class(node) for node in tree_of(file).body if isinstance(node, ast.ClassDef)}
+
+
+def own_class(node: ast.ClassDef) -> OwnClass:
+    made = set()
+    for part in node.body:
+        if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef):
+            made.add(part.name)
+        elif isinstance(part, ast.AnnAssign):
+            made.add(ast.unparse(part.target))
+        elif isinstance(part, ast.Assign):
+            made |= {ast.unparse(target) for target in part.targets}
+    used = {
+        part.attr
+        for part in ast.walk(node)
+        if isinstance(part, ast.Attribute) and isinstance(part.value, ast.Name) and part.value.id in {"self", "cls"}
+    }
+    bases = tuple(ast.unparse(base).partition("[")[0] for base in node.bases)
+    return OwnClass(bases, frozenset(filter(is_private, made | used)), frozenset(filter(is_private, used)))
+
+
+def is_private(name: str) -> bool:
+    return name.startswith("_") and not name.endswith("__")
+
+
+def bases(file: Path, of: OwnClass) -> Iterator[tuple[Path, str]]:
+    """The classes of the package that a class inherits from."""
+    taken = {found.name: found.source for found in imports(file)}
+    for name in of.bases:
+        home = taken.get(name, file)
+        if isinstance(home, Path) and name in classes(home):
+            yield home, name
+
+
+def private_names(file: Path, of: OwnClass) -> frozenset[str]:
+    """The private attributes and methods that a class has, its own and those of its bases."""
+    return of.private.union(*(private_names(home, classes(home)[name]) for home, name in bases(file, of)))
+
+
+def test_no_class_shares_the_state_of_another_files_class() -> None:
+    """To have one is enough: a class that is cut over files must be read in all of them at once."""
+    shared = {}
+    for file in FILES:
+        for name, own in classes(file).items():
+            for home, base in bases(file, own):
+                names = own.used & private_names(home, classes(home)[base])
+                if home != file and names:
+                    shared[f"{named(file)}: {name}({base})"] = sorted(names)
+    assert shared == {}
+
+
+# files
 
 
 @pytest.mark.parametrize("file", FILES, ids=named)
 def test_a_file_says_what_it_is_and_its_functions_are_short(file: Path) -> None:
-    tree = ast.parse(file.read_text(encoding="utf-8"))
+    tree = tree_of(file)
     if tree.body:
         assert ast.get_docstring(tree)
     assert [function.name for function in functions(tree) if body_lines(function) > LONGEST_BODY] == []
@@ -150,8 +320,8 @@ def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
 
 @pytest.mark.parametrize("file", sorted((ROOT / "providers").glob("*.py")), ids=named)
 def test_a_flow_neither_waits_nor_chooses(file: Path) -> None:
-    assert not {found.outside for found in imports(file)} & PURE
-    calls = [node for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
+    assert not {found.source for found in imports(file)} & PURE
+    calls = [node for node in ast.walk(tree_of(file)) if isinstance(node, ast.Call)]
     assert "open" not in {call.func.id for call in calls if isinstance(call.func, ast.Name)}
 
 

@@ -62,7 +62,7 @@ class LineThrottleSettings(ThrottleSettings):
 
     def cost(self, item: Item) -> float:
         """The tokens that a line may use, roughly: a quarter of its bytes, and what it allows the answer."""
-        if self._tokens is None:
+        if not self.counts:
             return 0.0
         found = _MOST_TOKENS.search(item.line)
         return len(item.line) / CHARACTERS_PER_TOKEN + (float(found[1]) if found else UNKNOWN_ANSWER_TOKENS)

@@ -216,7 +216,7 @@ class AsyncioStream(EpollStream):
         return FOREVER
 
     async def _drain(self) -> None:
-        epoll, descriptor = self._sockets.epoll, self._raw.fileno()
+        epoll, descriptor = self.poller.epoll, self.raw.fileno()
         self._drained = self._loop.create_future()
         epoll.modify(descriptor, EVENTS | select.EPOLLOUT)
         try:

@@ -150,14 +150,15 @@ class EpollPoller:
 class EpollStream:
     """A connected socket (a `ByteStream`), as far as it is the same on every event loop.
 
-    `may_read`: there may be something to read; `peer_closed`: and nothing after it.
+    `may_read`: there may be something to read; `peer_closed`: and nothing after it. `poller` (the event
+    loop's) and `raw` (the socket) are for its two forms, which say how one waits.
     """
 
-    __slots__ = ("_raw", "_sockets", "closed", "may_read", "peer_closed", "until")
+    __slots__ = ("closed", "may_read", "peer_closed", "poller", "raw", "until")
 
     def __init__(self, sockets: EpollPoller, raw: socket.socket) -> None:
-        self._sockets = sockets
-        self._raw = raw
+        self.poller = sockets
+        self.raw = raw
         self.may_read = self.peer_closed = self.closed = False
         self.until = FOREVER
         sockets.add(self, raw.fileno())
@@ -171,21 +172,21 @@ class EpollStream:
     def read_now(self) -> bytes | None:
         """What has come, b"" at the end, None where nothing has; raises `BrokenResourceError`."""
         try:
-            data = read_available(self._raw)
+            data = read_available(self.raw)
         except WOULD_BLOCK:
             self.may_read = False
             return None
         except OSError as error:
             raise BrokenResourceError from error
-        if 0 < len(data) < READ_BYTES and not self.peer_closed and not isinstance(self._raw, ssl.SSLSocket):
+        if 0 < len(data) < READ_BYTES and not self.peer_closed and not isinstance(self.raw, ssl.SSLSocket):
             self.may_read = False  # a short read has emptied the socket, and the epoll tells of what comes now
         return data
 
     def wait_until(self, moment: float) -> bool:
         """Let no `receive` wait past this moment."""
         self.until = moment
-        if moment < self._sockets.alarm_at:
-            self._sockets.watch(moment)
+        if moment < self.poller.alarm_at:
+            self.poller.watch(moment)
         return True
 
     def expire(self, now: float) -> float:
@@ -198,7 +199,7 @@ class EpollStream:
         while data:
             try:
                 # An error here comes to who sends. One that is met in reading comes after what the peer said before.
-                data = data[self._raw.send(data) :]
+                data = data[self.raw.send(data) :]
             except WOULD_BLOCK:
                 await self._drain()
 
@@ -208,13 +209,13 @@ class EpollStream:
     def readable(self) -> bool:
         """Whether something has come, an end included."""
         # What has come while the loop had no turn is in the socket only.
-        return self.may_read or readable(self._raw)
+        return self.may_read or readable(self.raw)
 
     def stale(self) -> bool:
         """Whether anything has come at all; only for a stream that is not being read."""
         if not self.peer_closed and self.readable():
             try:
-                read_available(self._raw)
+                read_available(self.raw)
                 self.peer_closed = True
             except WOULD_BLOCK:  # TLS has words of its own, which are none of the peer's
                 self.may_read = False
@@ -226,11 +227,11 @@ class EpollStream:
         """Close at once, in the event loop's own thread; whoever waits is woken."""
         if not self.closed:
             self.closed = True
-            descriptor = self._raw.fileno()
-            shut(self._raw)
-            self._sockets.remove(descriptor)
+            descriptor = self.raw.fileno()
+            shut(self.raw)
+            self.poller.remove(descriptor)
             self._wake_all()
-            self._raw.close()
+            self.raw.close()
 
     def _wake_all(self) -> None:
         raise NotImplementedError
@@ -238,8 +239,8 @@ class EpollStream:
     def disown(self) -> None:
         """In a forked child: close its copy of the parent's socket, of which the peer hears nothing."""
         self.closed = True
-        self._raw.close()
+        self.raw.close()
 
     def shut(self) -> None:
         """Tell the peer that it is over, from any thread."""
-        shut(self._raw)
+        shut(self.raw)

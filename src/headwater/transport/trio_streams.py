@@ -125,7 +125,7 @@ class TrioStream(EpollStream):
     it is the leader now."""
 
     __slots__ = ("_drains", "_kept", "delivered")
-    _sockets: TrioPoller
+    poller: TrioPoller
 
     def __init__(self, sockets: TrioPoller, raw: socket.socket) -> None:
         super().__init__(sockets, raw)
@@ -145,14 +145,14 @@ class TrioStream(EpollStream):
                 await checkpoint()  # which may be where it is cancelled
                 self._kept = None
                 return data
-        while self._sockets.follow(self):
+        while self.poller.follow(self):
             await wait_task_rescheduled(self.abort)
             delivered, self.delivered = self.delivered, None
             if isinstance(delivered, bytes):
                 return delivered
             if delivered is not None:
                 raise delivered
-        return await self._sockets.lead(self)
+        return await self.poller.lead(self)
 
     def keep(self, waiting: Awaitable[bytes]) -> None:
         """A `receive` whose waiting was cancelled has kept what had come for it."""
@@ -160,37 +160,37 @@ class TrioStream(EpollStream):
     def event(self, events: int) -> None:
         """The epoll: something has come; it is delivered to whoever sleeps for it."""
         super().event(events)
-        if self._sockets.is_follower(self):
+        if self.poller.is_follower(self):
             try:
                 delivered: bytes | Exception | None = self.read_now()
             except BrokenResourceError as error:
                 delivered = error
             if delivered is not None:
-                self._sockets.wake_follower(self, delivered)
+                self.poller.wake_follower(self, delivered)
 
     def expire(self, now: float) -> float:
         """End a wait that has lasted until its moment; the moment of one that goes on, else `FOREVER`."""
         if now < self.until:
             return self.until
-        if self._sockets.is_follower(self):  # else it polls, and sees for itself, or does not wait
-            self._sockets.wake_follower(self, ReadDeadline())
+        if self.poller.is_follower(self):  # else it polls, and sees for itself, or does not wait
+            self.poller.wake_follower(self, ReadDeadline())
         return FOREVER
 
     def abort(self, _: Any) -> Abort:
         """trio: whoever sleeps is cancelled."""
-        self._sockets.leave(self)
+        self.poller.leave(self)
         return Abort.SUCCEEDED
 
     async def _drain(self) -> None:
         self._drains = True
         try:
-            await self._sockets.writable(self._raw)
+            await self.poller.writable(self.raw)
         except trio.ClosedResourceError as error:
             raise BrokenResourceError from error
         finally:
             self._drains = False
 
     def _wake_all(self) -> None:
-        self._sockets.close(self)
+        self.poller.close(self)
         if self._drains:
-            notify_closing(self._raw)
+            notify_closing(self.raw)
