@@ -112,13 +112,16 @@ def _of_another_type(value: Any) -> Any:
     """A value nearer to JSON's types."""
     if isinstance(value, Enum):
         return value.value
-    for kind in (str, int, float):
+    if isinstance(value, str):
+        return str.__str__(value)  # the text itself, whatever its class shows
+    for kind in (int, float):
         if isinstance(value, kind):
-            return kind.__str__(value) if kind is str else kind(value)
+            return kind(value)
     if hasattr(value, "tolist") and hasattr(value, "dtype"):
         return value.tolist()  # numpy's scalars and arrays, and what is made like them
     if isinstance(value, msgspec.Struct):
-        return _of_struct(value)
+        to_dict = getattr(value, "to_dict", None)
+        return _of_struct(value) if to_dict is None else to_dict()
     if isinstance(value, Mapping):
         return dict(value)
     if is_object(value):
@@ -140,8 +143,6 @@ def _of_another_type(value: Any) -> Any:
 
 
 def _of_struct(value: msgspec.Struct) -> Any:
-    if hasattr(value, "to_dict"):
-        return value.to_dict()
     skipped = value.__struct_config__.omit_defaults
     named = zip(value.__struct_encode_fields__, value.__struct_fields__, strict=True)
     members = {name: getattr(value, field) for name, field in named}
