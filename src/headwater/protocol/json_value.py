@@ -28,7 +28,7 @@ _UNREADABLE: Final = (TypeError, ValueError, OverflowError, RecursionError, msgs
 def encoded(value: Any, what: str = "a parameter") -> bytes:
     """The value as JSON text. Raises `InvalidParameterError` for what JSON cannot say, with its place."""
     try:
-        return msgspec.json.encode(json_value(value))
+        return msgspec.json.encode(value if is_plain(value) else json_value(value))
     except _Unsayable as error:
         place = "".join(reversed(error.steps)).removeprefix(".")
         raise InvalidParameterError(
@@ -54,9 +54,24 @@ def once_read(value: Any) -> Any:
 
 def is_object(value: Any) -> bool:
     """Whether the value is an object in JSON."""
-    if isinstance(value, Mapping | msgspec.Struct):
+    if type(value) is dict or isinstance(value, Mapping | msgspec.Struct):
         return True
     return not isinstance(value, type) and (dataclasses.is_dataclass(value) or hasattr(value, "model_dump"))
+
+
+def is_plain(value: Any) -> bool:
+    """Whether the value is of JSON's own types throughout, as nearly all are; copies nothing."""
+    kind = type(value)
+    if kind is dict:
+        if not _STRINGS.issuperset(map(type, value)):
+            return False
+        value = value.values()
+    elif kind is not list:
+        return kind in _SCALARS or (kind is float and math.isfinite(value))
+    for item in value:
+        if type(item) not in _SCALARS and not is_plain(item):
+            return False
+    return True
 
 
 def json_value(value: Any) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from enum import Enum
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, Unpack
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias, Unpack
 
 import msgspec
 from msgspec import Meta
@@ -102,6 +102,10 @@ def _check_objects(given: Mapping[str, Any]) -> str | None:
     return None
 
 
+_SIMPLE: Final = frozenset({str, bool, int, float, type(None)})
+"""Types of members that are sent as they are."""
+
+
 def wire_messages(messages: Messages, unsent: frozenset[str] = frozenset()) -> list[Any]:
     """The messages as they are sent.
 
@@ -115,6 +119,8 @@ def wire_messages(messages: Messages, unsent: frozenset[str] = frozenset()) -> l
 
 
 def _wire_message(message: Any, unsent: frozenset[str]) -> Any:
+    if type(message) is dict and _SIMPLE.issuperset(map(type, message.values())):  # as nearly all are
+        return message
     if isinstance(message, ChatCompletionOutputMessage):
         return {name: value for name, value in _answer(message).items() if name not in unsent}
     if isinstance(message, msgspec.Struct):
