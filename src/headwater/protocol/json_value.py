@@ -68,7 +68,7 @@ def is_plain(value: Any) -> bool:
         value = value.values()
     elif kind is not list:
         return kind in _SCALARS or (kind is float and math.isfinite(value))
-    for item in value:
+    for item in value:  # noqa: SIM110 - a generator would cost as much again
         if type(item) not in _SCALARS and not is_plain(item):
             return False
     return True
