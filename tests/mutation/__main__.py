@@ -46,6 +46,8 @@ ENOUGH = 0.85
 ONE_LOOP = "not uvloop and not trio and not sync"
 EXAMPLES = 30
 """Of each hypothesis test: a wrong version that needs more to be noticed counts as not noticed."""
+PLAIN = "--assert=plain"
+"""pytest would rewrite a package that has a plugin, and so load the right version in place of the wrong one."""
 UNREWRITTEN = "ignore::pytest.PytestAssertRewriteWarning"
 PRELOADED = ("anyio.pytest_plugin", "hypothesis.stateful", "httpx", "httptools", "msgspec", "psutil", "pytest", "trio")
 
@@ -106,7 +108,7 @@ def _run_tests(module: str, case: Case | None) -> int:
     hypothesis.settings.register_profile("few", max_examples=EXAMPLES, deadline=None, database=None)
     hypothesis.settings.load_profile("few")
     files = [str(TESTS / name) for name in TESTED_BY[module]]
-    options = ["-x", "-q", "-k", ONE_LOOP, "--tb=no", f"--rootdir={TESTS.parent}", "-W", UNREWRITTEN]
+    options = ["-x", "-q", "-k", ONE_LOOP, "--tb=no", PLAIN, f"--rootdir={TESTS.parent}", "-W", UNREWRITTEN]
     return pytest.main([*files, *options])
 
 
