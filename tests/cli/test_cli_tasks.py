@@ -100,7 +100,6 @@ def test_kinds_are_read_from_the_schema() -> None:
         "size": "json",
         "choice": "json or text",
         "model": "text",
-        "extra_body": "json",
     }
     assert descriptions(every_kind.doc) == {
         "picture": "A picture.",
