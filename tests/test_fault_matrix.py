@@ -182,7 +182,7 @@ ROWS = [
     Row("gzip_corrupt", ALL, DecodeError),
     Row("big_json", "unary", ResponseTooLargeError, 1, {"mb": 80}),
     Row("deep_json", BOTH, DecodeError),
-    Row("big_int", BOTH, DecodeError),
+    Row("big_int", BOTH, WHOLE),
     Row("json_truncated", "unary", DecodeError),
     Row("json_wrong_types", "unary", DecodeError),
 ]

@@ -48,11 +48,11 @@ def loads(data: bytes, *, halves: bool = False) -> Any:
     if not halves:
         text = _HALVES.sub(_whole, text)
     try:
-        return json.loads(text, strict=False)
+        return json.loads(text, strict=False, parse_int=_integer)
     except ValueError:
         if len(text) > _SHORT or (spelled := _SPELLED.sub(_number, text)) == text:
             raise
-    return json.loads(spelled, strict=False)
+    return json.loads(spelled, strict=False, parse_int=_integer)
 
 
 def regular(data: bytes) -> bytes:
@@ -109,6 +109,14 @@ def _number(found: re.Match[str]) -> str:
     if found[1] is None:
         return found[0]
     return "NaN" if found[2] else f"{found[1].strip('+')}Infinity"
+
+
+def _integer(digits: str) -> int | float:
+    """A whole number; one of more digits than Python takes is infinite, as one beyond a float is."""
+    try:
+        return int(digits)
+    except ValueError:
+        return float(digits)
 
 
 def _whole(found: re.Match[str]) -> str:
