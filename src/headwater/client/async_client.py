@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack, overload
 
 from ..engine.run import AsyncRun
 from ..tasks import embeddings
-from .base import BaseClient
 from .bound_task import Asynchronous, AsyncTask, namespace
+from .constructor import BaseClient
 from .core import core_of
 from .openai import AsyncAudio, AsyncCompletions, AsyncImages, AsyncModels, Chat, CreateNamespace
 from .overloads import AsyncChat

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack, overload
 from ..blocking.portal import call, let_go
 from ..blocking.run import Run
 from ..tasks import embeddings
-from .base import BaseClient
 from .bound_task import Blocking, SyncTask, namespace
+from .constructor import BaseClient
 from .core import core_of
 from .openai import Chat, CreateNamespace, SyncAudio, SyncCompletions, SyncImages, SyncModels
 from .overloads import SyncChat
