@@ -18,6 +18,7 @@ from typing import NamedTuple, TypeVar
 import pytest
 
 import headwater
+from headwater.batch.request_line import tasks_by_name
 
 ROOT = Path(headwater.__file__).parent
 FRONT = ROOT / "__init__.py"
@@ -84,6 +85,8 @@ FLOORS: tuple[dict[str, Room], ...] = (
 """From the ground up: a room imports itself and rooms on lower floors, and no room of its own floor."""
 ROOMS = {name: room for floor in FLOORS for name, room in floor.items()}
 LOOSE = {"__init__", "__main__", "_version", "errors", "resolver"}
+VENDORS = {"BASE", "PREFIX", "TASKS", "RESUME", "RESULT_READERS", "follow"}
+"""What each vendor's file has of its own, under the one name."""
 FIELDS_WORDS = {"framing", "testing"}
 """Names in -ing that are the field's own words for their subject."""
 NEVER = {"asyncio", "trio"}
@@ -237,6 +240,31 @@ def test_no_public_class_name_has_two_meanings() -> None:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 homes[node.name].add(named(file))
     assert {name: files for name, files in homes.items() if len(files) > 1} == {}
+
+
+def test_no_other_public_name_has_two_meanings() -> None:
+    """Functions, constants and types that a file makes for others. A flow is named after its task."""
+    homes: dict[str, set[str]] = defaultdict(set)
+    for file in FILES:
+        if room_of(file) in {"emulator", "examples"} or file.name == "__init__.py":
+            continue
+        for name in made_for_others(tree_of(file)):
+            homes[name].add(named(file))
+    tasks = {declaration.method for declaration in tasks_by_name().values()}
+    homes = {name: files for name, files in homes.items() if name not in tasks | VENDORS}
+    assert {name: sorted(files) for name, files in homes.items() if len(files) > 1} == {}
+
+
+def made_for_others(tree: ast.Module) -> Iterator[str]:
+    """The names at the top of a file, without an underscore; type variables are nobody else's."""
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            names = [node.name]
+        elif isinstance(node, ast.Assign) and not ast.unparse(node.value).startswith(("TypeVar(", "ParamSpec(")):
+            names = [ast.unparse(target) for target in node.targets]
+        else:
+            names = [ast.unparse(node.target)] if isinstance(node, ast.AnnAssign) else []
+        yield from (name for name in names if not name.startswith("_"))
 
 
 # classes

@@ -29,7 +29,7 @@ from headwater import (
     Timeout,
 )
 from headwater.engine.retry import Raise, Retries, Retry, RetryBudget, decide
-from headwater.testing import EVENT_STREAM, FOREVER, MemoryTransport, ScriptedResponse, Step
+from headwater.testing import EVENT_STREAM, FOREVER, MemoryTransport, ScriptedResponse, ScriptStep
 
 MESSAGES = [{"role": "user", "content": "hi"}]
 JSON = b'{"id":"1","choices":[{"index":0,"message":{"role":"assistant","content":"w"},"finish_reason":"stop"}]}'
@@ -46,11 +46,11 @@ def client(transport: MemoryTransport, **options: Any) -> AsyncInferenceClient:
     return AsyncInferenceClient(base_url="http://127.0.0.1:9/v1", transport=transport, **options)
 
 
-def stream(*steps: Step) -> ScriptedResponse:
+def stream(*steps: ScriptStep) -> ScriptedResponse:
     return ScriptedResponse(*steps, content_type=EVENT_STREAM)
 
 
-def turns(piece: bytes, silence: float) -> list[Step]:
+def turns(piece: bytes, silence: float) -> list[ScriptStep]:
     """The two by turns, ten times."""
     return [step for _ in range(10) for step in (piece, silence)]
 

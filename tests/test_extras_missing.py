@@ -41,8 +41,8 @@ def test_a_missing_package_names_its_extra(packages: str, code: str, extra: str)
 
 
 def test_another_missing_package_is_told_as_it_is() -> None:
-    from headwater.integrations import extra
+    from headwater.integrations import require_extra
 
-    with pytest.raises(ModuleNotFoundError) as raised, extra("web", "starlette"):
+    with pytest.raises(ModuleNotFoundError) as raised, require_extra("web", "starlette"):
         raise ModuleNotFoundError("No module named 'other'", name="other")
     assert "pip install" not in str(raised.value)

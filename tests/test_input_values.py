@@ -17,7 +17,7 @@ from typing import Any
 import numpy
 import pytest
 
-from headwater.client.post import posting
+from headwater.client.post import request_flow
 from headwater.errors import InvalidParameterError
 from headwater.protocol.json_value import encoded
 from headwater.tasks.chat import chat_completion
@@ -162,5 +162,5 @@ def test_parameters_of_any_type() -> None:
 
 
 def test_a_posts_iterator_is_read_once_for_all_attempts() -> None:
-    body = posting(iter([1, 2]), None, False).keywords["json"]  # type: ignore[attr-defined]
+    body = request_flow(iter([1, 2]), None, False).keywords["json"]  # type: ignore[attr-defined]
     assert body == [1, 2]

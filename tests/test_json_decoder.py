@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from headwater.errors import HeadwaterError
 from headwater.protocol.json_text import UNREADABLE, dumps, is_json, is_list, loads, opening
-from headwater.responses.json_decoder import KEPT, NEEDED, UNNEEDED, convert, decode
+from headwater.responses.json_decoder import KEPT, NEEDED, UNNEEDED, convert, decode_json
 from headwater.tasks.audio import AutomaticSpeechRecognitionOutput
 from headwater.tasks.chat_types import ChatCompletionOutput, ChatCompletionStreamOutput
 from headwater.tasks.embeddings import CreateEmbeddingResponse
@@ -153,7 +153,7 @@ DEFAULT: Any = object()
     ],
 )
 def test_a_member_is_read_as_far_as_it_can_be(member: str, sent: Any, read: Any) -> None:
-    found = decode(dumps({"name": "n", member: sent}), Whole)
+    found = decode_json(dumps({"name": "n", member: sent}), Whole)
     name = "kind" if member == "the-kind" else member
     assert repr(getattr(found, name)) == repr(getattr(Whole("n"), name) if read is DEFAULT else read)
 
@@ -171,7 +171,7 @@ def test_a_member_is_read_as_far_as_it_can_be(member: str, sent: Any, read: Any)
 )
 def test_what_is_needed_must_be_there(sent: Any, path: str) -> None:
     with pytest.raises(msgspec.ValidationError) as caught:
-        decode(dumps(sent), Whole)
+        decode_json(dumps(sent), Whole)
     assert str(caught.value).endswith(f"- at `{path}`")
 
 
@@ -233,7 +233,7 @@ def test_a_large_answer_is_read_as_a_small_one(member: str) -> None:
     def told(pad: str, more: str) -> str:
         text = f'{{"id": null, "created": "x", "choices": [], {member}{more}}}'
         try:
-            found = decode(text.replace("PAD", pad).encode(), ChatCompletionOutput)
+            found = decode_json(text.replace("PAD", pad).encode(), ChatCompletionOutput)
         except UNREADABLE as error:
             return type(error).__name__
         return repr(found)

@@ -259,8 +259,8 @@ async def test_what_has_the_content_is_an_answer(driver: Driver, more: dict[str,
         async with driver.client(base_url=URL + path, transport=MemoryTransport.in_turn(answer)) as client:
             return await ask(client)
 
-    whole_chat = await asked("/v1", whole(said), CALLS["chat"][1])
-    assert whole_chat.choices[0].message.content == "a"
+    answered = await asked("/v1", whole(said), CALLS["chat"][1])
+    assert answered.choices[0].message.content == "a"
     assert await asked("/v1", whole(text), CALLS["completions"][1]) == "a"
     assert await asked("", whole({"generated_text": "a", **more}), CALLS["tgi"][1]) == "a"
     assert (await asked("/x", whole(labelled), CALLS["text-classification"][1]))[0].label == "a"

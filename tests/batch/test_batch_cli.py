@@ -124,8 +124,8 @@ def test_a_pause_that_the_server_wants_is_told_in_place_of_an_end() -> None:
     count.total = 10
     count.start()
     count.done = 5
-    assert "about " in batch_display.words(count.now(1, 2))
-    told = batch_display.words(count.now(1, 2, 12.3))
+    assert "about " in batch_display.event_text(count.now(1, 2))
+    told = batch_display.event_text(count.now(1, 2, 12.3))
     assert "1 under way (limit 2); waiting for the server, 12 s more" in told
     assert "about " not in told
 

@@ -15,8 +15,8 @@ from PIL import Image
 from headwater.batch.input_file import DONE, RECORD, REPEATED, Blocks, InputIndex, Item
 from headwater.batch.record import RecordMeta, decode_record, encode_record
 from headwater.batch.report.data import RunData
-from headwater.batch.request_line import ParsedRequest, chosen, custom_id_of, parse_line, tasks
-from headwater.batch.result_line import MediaFolder, body_of, failure, success
+from headwater.batch.request_line import ParsedRequest, chosen, custom_id_of, parse_line, tasks_by_name
+from headwater.batch.result_line import MediaFolder, failure, result_body, success
 from headwater.batch.usage import usage_of
 from headwater.cli.results import as_file
 from headwater.client.post import Response
@@ -144,9 +144,9 @@ def test_beside_a_body_a_line_may_have_fields_of_its_own() -> None:
     assert asked(url="/v1/embeddings", body={"input": "t"}, model="m").arguments == {"input": "t", "model": "m"}
 
 
-@pytest.mark.parametrize("name", sorted(set(tasks())))
+@pytest.mark.parametrize("name", sorted(set(tasks_by_name())))
 def test_every_task_takes_its_parameters_in_the_line_itself(name: str) -> None:
-    declaration = tasks()[name]
+    declaration = tasks_by_name()[name]
     first, *others = [field for field in declaration.parameters.__struct_fields__ if field not in ("model", "stream")]
     line = {"task": name, first: "x", **dict.fromkeys(others, 1), "model": "m", "provider": None, "method": "POST"}
     assert asked(**line).arguments == {first: "x", **dict.fromkeys(others, 1), "model": "m"}
@@ -433,7 +433,7 @@ def test_a_secret_that_a_server_says_is_not_written() -> None:
 
 
 def body(result: Any, folder: MediaFolder, *, form: Any = "task") -> Any:
-    return json.loads(body_of(ParsedRequest(form, {}, chat_completion), result, 4, folder))
+    return json.loads(result_body(ParsedRequest(form, {}, chat_completion), result, 4, folder))
 
 
 def test_media_are_files_of_their_own(tmp_path: Path) -> None:
@@ -469,7 +469,7 @@ def test_a_posted_answer_is_kept_as_it_is_but_for_its_line_ends(tmp_path: Path) 
     folder = MediaFolder(tmp_path, tmp_path / "out.jsonl")
 
     def posted(content: bytes) -> bytes:
-        return body_of(ParsedRequest("posted", {}), Response(status=200, headers={}, content=content), 0, folder)
+        return result_body(ParsedRequest("posted", {}), Response(status=200, headers={}, content=content), 0, folder)
 
     assert posted(b'{"a": 1.0}') == b'{"a": 1.0}'
     assert posted(b'{\n"a": 1}') == b'{"a":1}'

@@ -8,7 +8,7 @@ from headwater.throttle.pause import SlowStart
 from headwater.throttle.rate import (
     DOUBLING_SECONDS,
     INITIAL_REQUESTS_PER_SECOND,
-    LONGEST_WINDOW_SECONDS,
+    LONGEST_CYCLE_SECONDS,
     UNLIMITED_REQUESTS_PER_SECOND,
     WINDOW_SKEW_SECONDS,
     RateEstimator,
@@ -91,9 +91,9 @@ def test_a_refusal_soon_after_another_does_not_make_the_rate_collapse() -> None:
 
 def test_a_wait_ends_with_the_minute() -> None:
     rate = learned()
-    assert rate.before_minute(100.0, 30.0) == pytest.approx(LONGEST_WINDOW_SECONDS + WINDOW_SKEW_SECONDS - 40.0)
+    assert rate.before_minute(100.0, 30.0) == pytest.approx(LONGEST_CYCLE_SECONDS + WINDOW_SKEW_SECONDS - 40.0)
     assert rate.before_minute(100.0, 1.0) == 1.0
-    assert rate.before_minute(170.0, 30.0) == pytest.approx(LONGEST_WINDOW_SECONDS + WINDOW_SKEW_SECONDS - 50.0)
+    assert rate.before_minute(170.0, 30.0) == pytest.approx(LONGEST_CYCLE_SECONDS + WINDOW_SKEW_SECONDS - 50.0)
 
 
 def test_after_a_pause_one_goes_to_see() -> None:

@@ -20,8 +20,8 @@ from headwater import InputError
 from headwater.batch.report import panels, plots
 from headwater.batch.report.data import RunData
 from headwater.batch.report.histogram import MOST_BINS, MOST_NAMES, OTHER, Spread, laid_out, places
-from headwater.batch.report.make import make, read
-from headwater.batch.report.page import duration, heading, overview
+from headwater.batch.report.make import make, read_run
+from headwater.batch.report.page import heading, length_of_time, overview
 from headwater.cli import main
 
 START = 1.8e9
@@ -278,9 +278,9 @@ def test_the_head_says_when_what_whom_and_how_much(tmp_path: Path) -> None:
     told = heading(make(written(tmp_path, lines)).data)
     assert told == ["2027-01-15 08:00 UTC", "model org/m", "provider p", "spend 2"]
     unknown = written(tmp_path, [line(86_400 * index, **facts) for index in range(2)])
-    told = heading(read(unknown))
+    told = heading(read_run(unknown))
     assert (told[0], told[-1]) == ("2027-01-15 08:00 to 2027-01-16 08:00 UTC", "spend unknown (--prices)")
-    assert heading(read(unknown, prices={"org/m": (1e6, 2e6)}))[-1] == "spend 94"
+    assert heading(read_run(unknown, prices={"org/m": (1e6, 2e6)}))[-1] == "spend 94"
     several = [line(model=f"m{min(index, 4)}", provider="ab"[index % 2]) for index in range(20)]
     assert heading(figures(several))[1:3] == [
         "model m4 (80%), m0 (5%), m1 (5%) and 2 more",
@@ -297,7 +297,7 @@ def test_the_head_says_when_what_whom_and_how_much(tmp_path: Path) -> None:
     [(3.21, "3.21 s"), (119.6, "2 min 00 s"), (505, "8 min 25 s"), (3599.9, "1 h 00 min"), (40_920, "11 h 22 min")],
 )
 def test_lengths_of_time(seconds: float, words: str) -> None:
-    assert duration(seconds) == words
+    assert length_of_time(seconds) == words
 
 
 def test_a_file_without_records(tmp_path: Path) -> None:
@@ -404,6 +404,6 @@ def test_the_command_draws_nothing_of_nothing(tmp_path: Path, capsys: pytest.Cap
 @pytest.mark.parametrize("name", ["missing.jsonl", "."])
 def test_a_file_that_cannot_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
     with pytest.raises(InputError, match="cannot be read"):
-        read(tmp_path / name)
+        read_run(tmp_path / name)
     assert main(["batch", "report", str(tmp_path / name)]) == 2
     assert capsys.readouterr().err.startswith("headwater: ")

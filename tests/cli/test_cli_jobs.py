@@ -48,6 +48,6 @@ def test_ctrl_c_says_what_became_of_the_job(
 
 
 def test_what_nobody_knows_is_said_too() -> None:
-    said = jobs.words(Job(provider="fal-ai", task="text-to-video", id="j-1"), "unknown")
+    said = jobs.outcome_text(Job(provider="fal-ai", task="text-to-video", id="j-1"), "unknown")
     assert "is not known" in said
     assert "resume(" in said

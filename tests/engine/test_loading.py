@@ -15,7 +15,7 @@ from headwater import Timeout
 from headwater.engine import input_policy
 from headwater.engine.input_policy import InputPolicy, public_addresses, refused_address, refused_host
 from headwater.engine.load import load
-from headwater.engine.multipart import UploadBody, body_of
+from headwater.engine.multipart import UploadBody, request_body
 from headwater.errors import InferenceTimeoutError, InputError, InvalidParameterError
 from headwater.media.images import data_url
 from headwater.protocol.flow import Load, Loaded, Part, Request
@@ -67,7 +67,7 @@ async def test_a_large_file_stays_on_disk_where_it_may(tmp_path: Path) -> None:
     kept = await read(tmp_path / "talk.flac", streamed=True)
     assert (kept.data, kept.path, kept.size) == (b"", str(tmp_path / "talk.flac"), len(data))
     assert kept.mime_type == "audio/flac"
-    body, kind = body_of(kept)
+    body, kind = request_body(kept)
     assert isinstance(body, UploadBody) and (body.length, kind) == (len(data), "audio/flac")
     assert [b"".join([piece async for piece in body]) == data for _ in range(2)] == [True, True]
     assert (await read(tmp_path / "talk.flac")).data == data
@@ -271,7 +271,7 @@ async def test_a_form_has_its_parts_and_its_length(tmp_path: Path) -> None:
     (tmp_path / "talk.flac").write_bytes(b"fLaC" + bytes(2 * 1024 * 1024))
     file = await read(tmp_path / "talk.flac", streamed=True)
     parts = (Part(name='mo"del', data=b"whisper"), Part(name="file", data=file, filename="a\r\nb.flac"))
-    body, kind = body_of(parts)
+    body, kind = request_body(parts)
     assert isinstance(body, UploadBody)
     whole = b"".join([piece async for piece in body])
     assert len(whole) == body.length
@@ -285,18 +285,18 @@ async def test_a_form_has_its_parts_and_its_length(tmp_path: Path) -> None:
 
 
 def test_a_small_form_is_bytes() -> None:
-    body, _ = body_of((Part(name="a", data=Loaded(mime_type="text/plain", data=b"1"), filename="a.txt"),))
+    body, _ = request_body((Part(name="a", data=Loaded(mime_type="text/plain", data=b"1"), filename="a.txt"),))
     assert isinstance(body, bytes)
     assert b"Content-Type: text/plain\r\n\r\n1\r\n" in body
 
 
 def test_a_url_is_no_body() -> None:
     with pytest.raises(InvalidParameterError):
-        body_of(Loaded(mime_type="image/png", url="https://files.example/cat.png"))
+        request_body(Loaded(mime_type="image/png", url="https://files.example/cat.png"))
 
 
 async def test_a_file_that_is_gone_is_an_input_error(tmp_path: Path) -> None:
-    body, _ = body_of(Loaded(mime_type="audio/flac", path=str(tmp_path / "gone.flac"), size=3))
+    body, _ = request_body(Loaded(mime_type="audio/flac", path=str(tmp_path / "gone.flac"), size=3))
     assert isinstance(body, UploadBody)
     with pytest.raises(InputError, match="cannot be read any more"):
         _ = [piece async for piece in body]

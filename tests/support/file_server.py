@@ -15,7 +15,7 @@ from headwater.engine.facts import Plan
 from headwater.engine.input_policy import InputPolicy
 from headwater.engine.requester import Requester
 from headwater.engine.retry import Retries
-from headwater.protocol.timeout import DEFAULT, Timeout
+from headwater.protocol.timeout import DEFAULT_TIMEOUT, Timeout
 from headwater.transport.pool import Pool
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(64)
@@ -79,7 +79,7 @@ def requester(
     origin: str = "",
     transport: Callable[..., Any] | None = None,
     retries: int = 2,
-    timeout: Timeout = DEFAULT,
+    timeout: Timeout = DEFAULT_TIMEOUT,
 ) -> Requester:
     """One call's requester, begun now; `origin` is the provider's."""
     pool = Pool()

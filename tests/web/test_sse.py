@@ -13,7 +13,7 @@ from support.web_servers import PATIENCE, datas
 
 from headwater import AsyncInferenceClient, InvalidParameterError
 from headwater.emulator import faults
-from headwater.integrations.sse import EventStream, framed
+from headwater.integrations.sse import EventStream, format_event
 from headwater.integrations.starlette import EventStreamResponse
 
 pytestmark = pytest.mark.anyio
@@ -72,7 +72,7 @@ async def closed(upstream: faults.FaultServer) -> None:
     ],
 )
 def test_an_event_is_framed(data: str, event: str, expected: bytes) -> None:
-    assert framed(data, event) == expected
+    assert format_event(data, event) == expected
 
 
 async def test_events_as_json_in_order(upstream: faults.FaultServer) -> None:

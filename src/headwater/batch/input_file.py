@@ -25,7 +25,7 @@ RECORD, REPEATED, DONE, FAILED = 1, 2, 4, 8
 
 BLOCK_LINES: Final = 128
 BLOCK_BYTES: Final = 1024 * 1024
-LONGEST_LINE_BYTES: Final = 64 * 1024 * 1024
+LONGEST_INPUT_LINE_BYTES: Final = 64 * 1024 * 1024
 """Bytes that a line may have."""
 LINES_PER_STOP_CHECK: Final = 4096
 _BOM: Final = b"\xef\xbb\xbf"
@@ -136,8 +136,8 @@ class InputIndex:
                 block = rest + block
                 *lines, rest = block.split(b"\n")
                 number += len(lines)
-                if len(rest) > LONGEST_LINE_BYTES:
-                    raise InputError(f"{self.path}: line {number} is longer than {LONGEST_LINE_BYTES} bytes")
+                if len(rest) > LONGEST_INPUT_LINE_BYTES:
+                    raise InputError(f"{self.path}: line {number} is longer than {LONGEST_INPUT_LINE_BYTES} bytes")
                 yield [line.rstrip(b"\r") for line in lines] if b"\r" in block else lines
         if rest:
             yield [rest.rstrip(b"\r")]

@@ -47,7 +47,7 @@ from typing import BinaryIO, Final, Protocol
 from .file_lock import check_present, journal_error, open_exclusive, replace, write_all, write_error
 from .record import START, RecordMeta, decode_record
 
-LONGEST_LINE_BYTES: Final = 512 * 1024 * 1024
+LONGEST_RESULT_LINE_BYTES: Final = 512 * 1024 * 1024
 """Bytes of a line; there is none as long."""
 SECTOR_BYTES: Final = 512
 """Bytes that a disk writes or does not write."""
@@ -137,7 +137,7 @@ def scan(file: BinaryIO, path: Path, each: Callable[[RecordMeta, int, int], None
     Raises `JournalError` where it is damaged before its end, and where it is no journal.
     """
     offset = 0
-    while line := file.readline(LONGEST_LINE_BYTES):
+    while line := file.readline(LONGEST_RESULT_LINE_BYTES):
         meta = decode_record(line)
         if meta is None:
             _check_end(file, path, offset, line)
@@ -153,7 +153,7 @@ def _check_end(file: BinaryIO, path: Path, offset: int, bad: bytes) -> None:
     has_hole = _has_hole(bad, offset)
     synced = -1
     at = offset + len(bad)
-    while line := file.readline(LONGEST_LINE_BYTES):
+    while line := file.readline(LONGEST_RESULT_LINE_BYTES):
         meta = decode_record(line)
         if meta is None:
             has_hole = has_hole or _has_hole(line, at)

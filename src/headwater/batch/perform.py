@@ -18,7 +18,7 @@ from anyio import to_thread
 
 from ..client.core import ClientCore
 from ..client.keys import is_url
-from ..client.post import CUSTOM, posting
+from ..client.post import CUSTOM, request_flow
 from ..engine.facts import Timings
 from ..mapper.item import ItemOutcome, Performer, own
 from ..throttle.scheduler import ItemThrottle
@@ -27,7 +27,7 @@ from .file_lock import JournalError
 from .input_file import Item
 from .record import RecordMeta
 from .request_line import STREAMED, ParsedRequest, chosen, custom_id_of, parse_line
-from .result_line import MediaFolder, body_of, failure, is_small, success
+from .result_line import MediaFolder, failure, is_small, result_body, success
 from .usage import usage_of
 
 if TYPE_CHECKING:
@@ -145,8 +145,8 @@ class Records:
 
     async def _body(self, request: ParsedRequest, result: Any, item: Item) -> bytes:
         if is_small(request, result):
-            return body_of(request, result, item.number, self._folder)
-        return await to_thread.run_sync(body_of, request, result, item.number, self._folder)
+            return result_body(request, result, item.number, self._folder)
+        return await to_thread.run_sync(result_body, request, result, item.number, self._folder)
 
     def _start(self, request: ParsedRequest, throttle: ItemThrottle, order: Order | None) -> AsyncRun[Any, Any]:
         caller = self._caller_of(request.provider)
@@ -154,7 +154,7 @@ class Records:
         if self._model is not None and given.get("model") is None:
             given["model"] = self._model
         if request.declaration is None:
-            return caller.custom(CUSTOM, request.path, posting(given, None, False), throttle=throttle)
+            return caller.custom(CUSTOM, request.path, request_flow(given, None, False), throttle=throttle)
         streams = (request.streams or self._stream) and request.declaration.name in STREAMED
         if streams and request.declaration.name == "chat-completion":
             given.setdefault("stream_options", _USAGE)

@@ -264,16 +264,16 @@ _URLS: Final[dict[str, tuple[Declaration[..., Any, Any], Form, Callable[[dict[st
 
 
 @cache
-def tasks() -> dict[str, Declaration[..., Any, Any]]:
+def tasks_by_name() -> dict[str, Declaration[..., Any, Any]]:
     """Every task, by its name on the Hub and by its method's."""
     found = [row.declaration for _, row in inspect.getmembers_static(Tasks) if isinstance(row, Task)]
     return {task.method: task for task in found} | {task.name: task for task in reversed(found)}
 
 
 def _task(line: RequestLine, name: str, others: Mapping[str, Any]) -> ParsedRequest:
-    declaration = tasks().get(name)
+    declaration = tasks_by_name().get(name)
     if declaration is None:
-        near = get_close_matches(name.lower(), tasks(), 1, 0.8)
+        near = get_close_matches(name.lower(), tasks_by_name(), 1, 0.8)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise UnsupportedTaskError(f"no task is called {name[:60]!r}{hint} (`headwater tasks` lists them)")
     if line.body is not None:

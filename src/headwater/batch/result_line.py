@@ -86,7 +86,7 @@ def _sent(request: ParsedRequest, result: Any) -> bytes | None:
     return body
 
 
-def body_of(request: ParsedRequest, result: Any, index: int, folder: MediaFolder) -> bytes:
+def result_body(request: ParsedRequest, result: Any, index: int, folder: MediaFolder) -> bytes:
     """The answer's JSON, in one line. It may write files."""
     sent = _sent(request, result)
     if sent is not None:

@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from ..protocol.json_text import UNREADABLE
-from ..responses.json_decoder import decode
+from ..responses.json_decoder import decode_json
 
 _MOST_TOKENS: Final = 10**11
 """A count above this is nonsense."""
@@ -58,7 +58,7 @@ def usage_in(value: Any) -> TokenUsage:
 def usage_of(body: bytes) -> tuple[int | None, int | None]:
     """Tokens in and out, as the `usage` of this answer has them."""
     try:
-        return usage_in(decode(body, _AnswerUsage).usage).tokens()
+        return usage_in(decode_json(body, _AnswerUsage).usage).tokens()
     except UNREADABLE:
         return None, None
 

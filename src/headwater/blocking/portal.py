@@ -57,7 +57,7 @@ class LoopThread:
         self._over: Event
         self._idle: Event
         self._parked = threading.Event()
-        self._works: set[Work[Any]] = set()
+        self._works: set[PortalCall[Any]] = set()
         self.over = False
         self.dead = False
 
@@ -107,7 +107,7 @@ class LoopThread:
         self._parked.set()
         await anyio.sleep_forever()
 
-    def do(self, work: Work[Any]) -> None:
+    def do(self, work: PortalCall[Any]) -> None:
         """Have this begun in the loop, with the context variables of who asks."""
         self._works.add(work)
         try:
@@ -134,7 +134,7 @@ class LoopThread:
         """Start a task of the loop; in its own thread."""
         return self._native.create_task(work)
 
-    def forget(self, work: Work[Any]) -> None:
+    def forget(self, work: PortalCall[Any]) -> None:
         """It is over; in the loop's thread."""
         self._works.discard(work)
         if self.over and not self._works:
@@ -184,7 +184,7 @@ def call(function: Callable[..., Awaitable[T]], *args: Any, left: Callable[[], o
         raise CallError("a sync client was used inside its own event loop; use AsyncInferenceClient there")
     if loop.over:
         return _alone(function, args)
-    work: Work[T] = Work(loop, function, args)
+    work: PortalCall[T] = PortalCall(loop, function, args)
     try:
         loop.do(work)
         return work.result()
@@ -230,16 +230,16 @@ def let_go(function: Callable[..., Awaitable[object]]) -> None:
         call(function)
 
 
-def spawn(function: Callable[..., Any], *args: Any, then: Callable[[], object] | None = None) -> Work[Any]:
+def spawn(function: Callable[..., Any], *args: Any, then: Callable[[], object] | None = None) -> PortalCall[Any]:
     """Start a function, async or not, on the shared loop without waiting for it; `then` is called at its end, there."""
-    work: Work[Any] = Work(shared_loop(), function, args, then)
+    work: PortalCall[Any] = PortalCall(shared_loop(), function, args, then)
     if work.loop.over:
         raise loop_ended()
     work.loop.do(work)
     return work
 
 
-class Work(Generic[T]):
+class PortalCall(Generic[T]):
     """One function on the loop: whoever waits for it can give it up at any moment. `told`: its error was raised.
 
     A task and a lock, with one hop each way: anyio's own portal takes two hops and three scopes for each call.
@@ -338,7 +338,7 @@ class Work(Generic[T]):
         if self._task is not None:
             self._task.cancel()
         elif self._over and (aclose := getattr(self._value, "aclose", None)) is not None:
-            closing: Work[Any] = Work(self.loop, aclose, ())
+            closing: PortalCall[Any] = PortalCall(self.loop, aclose, ())
             self.loop.do(closing)
 
     def _settle(self) -> None:

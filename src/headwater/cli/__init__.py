@@ -41,8 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print('headwater: the command needs an extra: pip install "headwater[cli]"', file=sys.stderr)
         return 2
     try:
-        from .app import run
+        from .app import run_command
 
-        return run(arguments)
+        return run_command(arguments)
     except KeyboardInterrupt:
         return INTERRUPTED

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple, Protocol
 from .terminal import Aside, TextWriter, is_terminal, say
 
 
-class Piece(NamedTuple):
+class AnswerPiece(NamedTuple):
     """What one event adds."""
 
     text: str = ""
@@ -30,21 +30,21 @@ class AnswerWriter(Protocol):
         """There is no more."""
 
 
-def chat_piece(chunk: Any) -> Piece:
+def chat_piece(chunk: Any) -> AnswerPiece:
     """What a chunk adds to the first answer; a refusal is text too."""
     for choice in chunk.choices:
         if choice.index == 0:
             delta = choice.delta
-            return Piece((delta.content or "") + (delta.refusal or ""), delta.reasoning or "")
-    return Piece()
+            return AnswerPiece((delta.content or "") + (delta.refusal or ""), delta.reasoning or "")
+    return AnswerPiece()
 
 
-def text_piece(event: Any) -> Piece:
+def text_piece(event: Any) -> AnswerPiece:
     """The text of a token that belongs to the text."""
-    return Piece("" if event.token.special else event.token.text)
+    return AnswerPiece("" if event.token.special else event.token.text)
 
 
-PIECES: Final[dict[str, Callable[[Any], Piece]]] = {
+PIECES: Final[dict[str, Callable[[Any], AnswerPiece]]] = {
     "chat-completion": chat_piece,
     "text-generation": text_piece,
 }
@@ -71,7 +71,7 @@ def _writer(*, markdown: bool, raw: bool) -> AnswerWriter:
     return TextWriter(sys.stdout, raw=raw)
 
 
-def write_pieces(pieces: Iterable[Piece], writer: AnswerWriter, aside: Aside) -> None:
+def write_pieces(pieces: Iterable[AnswerPiece], writer: AnswerWriter, aside: Aside) -> None:
     """Write them as they come."""
     for text, thought in pieces:
         if thought:
@@ -84,7 +84,7 @@ def write_pieces(pieces: Iterable[Piece], writer: AnswerWriter, aside: Aside) ->
 def write_message(message: Any, writer: AnswerWriter, aside: Aside) -> None:
     """An answer that came in one."""
     write_pieces(
-        [Piece(thought=message.reasoning or ""), Piece((message.content or "") + (message.refusal or ""))],
+        [AnswerPiece(thought=message.reasoning or ""), AnswerPiece((message.content or "") + (message.refusal or ""))],
         writer,
         aside,
     )

@@ -27,7 +27,7 @@ _BATCH: Final = "batch"
 _NAMES: Final = {"chat-completion": ("chat", "chat-completion")}
 
 
-def run(arguments: Sequence[str]) -> int:
+def run_command(arguments: Sequence[str]) -> int:
     """Perform the command and return its exit code."""
     if sys.stdout is None:
         say("standard output is closed")

@@ -19,7 +19,7 @@ from ..client.async_client import AsyncInferenceClient
 from ..client.core import core_of
 from ..errors import InputError, InvalidParameterError
 from . import connection
-from .batch_display import PROGRESS_SECONDS, counted, display
+from .batch_display import REFRESH_SECONDS, counted, display
 from .command import DASH
 from .options import option
 from .terminal import is_terminal, say
@@ -72,14 +72,14 @@ def command() -> Callable[..., int]:
     signature = inspect.Signature([_INPUT, _OUTPUT, *_OPTIONS, *whose])
 
     def batch(*args: Any, **kwargs: Any) -> int:
-        return run(**signature.bind(*args, **kwargs).arguments)
+        return run_batch_command(**signature.bind(*args, **kwargs).arguments)
 
-    batch.__doc__ = "\n\n".join(" ".join(part.split()) for part in (run.__doc__ or "").split("\n\n"))
+    batch.__doc__ = "\n\n".join(" ".join(part.split()) for part in (run_batch_command.__doc__ or "").split("\n\n"))
     batch.__signature__ = signature  # type: ignore[attr-defined]
     return batch
 
 
-def run(source: str, output: str, **given: Any) -> int:
+def run_batch_command(source: str, output: str, **given: Any) -> int:
     """Perform a file of requests: lines of OpenAI's Batch API, or {"task": "text-to-image", "inputs": "..."}.
 
     The results are lines of OpenAI's Batch API, too. They are added to the output as they come, each once, and what was
@@ -111,7 +111,7 @@ def run(source: str, output: str, **given: Any) -> int:
         async def perform() -> BatchSummary:
             async with client:
                 return await run_batch(
-                    client, source, output, watch=show, every=PROGRESS_SECONDS, catch_signals=True, **options
+                    client, source, output, watch=show, every=REFRESH_SECONDS, catch_signals=True, **options
                 )
 
         try:

@@ -17,7 +17,7 @@ from ..batch.progress import BatchProgress, BatchStarted, BatchSummary, Draining
 from .error_text import of_class
 from .terminal import LONGEST_LINE, clean, is_terminal, say
 
-PROGRESS_SECONDS: Final = 0.25
+REFRESH_SECONDS: Final = 0.25
 """Seconds between two looks."""
 _PIPED_PROGRESS_SECONDS: Final = 10.0
 """Seconds between two lines."""
@@ -80,10 +80,10 @@ def _print_json(event: Told) -> None:
 
 
 def _say(event: Told) -> None:
-    say(words(event))
+    say(event_text(event))
 
 
-def words(event: Told) -> str:
+def event_text(event: Told) -> str:
     """An event as one line."""
     match event:
         case str():
@@ -150,7 +150,7 @@ def _rates(event: BatchProgress) -> list[str]:
     if event.waiting is not None:
         told.append(f"waiting for the server, {event.waiting:.0f} s more")
     elif event.eta is not None:
-        told.append(f"about {duration(event.eta)} left")
+        told.append(f"about {clock_time(event.eta)} left")
     return told
 
 
@@ -163,7 +163,7 @@ def _errors(errors: dict[str, int]) -> str:
     return "errors: " + ", ".join(f"{name} {count}" for name, count in common) if common else ""
 
 
-def duration(seconds: float) -> str:
+def clock_time(seconds: float) -> str:
     """Seconds as hours, minutes and seconds: "1:02:03"."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
@@ -209,7 +209,7 @@ def _live() -> Iterator[Show]:
             return
         if isinstance(event, BatchSummary):
             live.stop()
-        line = " ".join(clean(f"headwater: {words(event)}").split())[:LONGEST_LINE]
+        line = " ".join(clean(f"headwater: {event_text(event)}").split())[:LONGEST_LINE]
         console.print(Text(line), soft_wrap=True)
 
     with live:

@@ -12,7 +12,7 @@ from .command import DASH
 from .files import OutputFile
 from .terminal import say
 
-PAGE = "report.html"
+PAGE_FILE = "report.html"
 PICTURE = "report.png"
 
 
@@ -61,11 +61,11 @@ def report(
     except OSError as error:
         raise InputError(f"{folder} cannot be made: {error.strerror}") from None
     with (
-        OutputFile(str(folder / PAGE), force=force) as page,
+        OutputFile(str(folder / PAGE_FILE), force=force) as page,
         OutputFile(str(folder / PICTURE), force=force) as picture,
     ):
         page.write(made.html.encode())
         picture.write(made.png)
-    print(folder / PAGE)
+    print(folder / PAGE_FILE)
     print(folder / PICTURE)
     return 0

@@ -21,7 +21,7 @@ from .options import AnyDeclaration, TaskOptions, option, summary
 from .progress import ProgressLine
 from .terminal import TextWriter, is_terminal, say
 
-CHAT: Final = "chat-completion"
+_CHAT: Final = "chat-completion"
 DASH: Final = "\0"
 """Stands for "-" while options are parsed, where "-" alone would be taken for an option; no argument can hold it."""
 
@@ -36,7 +36,7 @@ class Command:
     def __init__(self, attribute: str, declaration: AnyDeclaration) -> None:
         self.attribute = attribute
         self.declaration = declaration
-        self.is_chat = declaration.name == CHAT
+        self.is_chat = declaration.name == _CHAT
         self.streams = declaration.name in PIECES
         self.makes_video = declaration.name.endswith("-to-video")
         self.options = TaskOptions(declaration, frozenset({"stream"}))

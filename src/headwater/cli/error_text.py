@@ -24,9 +24,8 @@ from cyclopts.exceptions import (
 
 from .. import errors
 from ..errors import CallError
+from ..tasks.declaration import SIMILAR_NAME
 
-NEAR: Final = 0.75
-"""How alike two names are of which one is proposed for the other; 1 is the same."""
 KEYS_STAY: Final = (
     "a key is not given on the command line, where others see it: put it into the provider's variable"
     " (`headwater providers` lists them), or name the variable that holds it with --key-env"
@@ -86,9 +85,9 @@ def in_options(text: str) -> str:
 @cache
 def _known() -> tuple[frozenset[str], frozenset[str]]:
     """The tasks' methods, and what is an option of some command."""
-    from ..batch.request_line import tasks
+    from ..batch.request_line import tasks_by_name
 
-    found = set(tasks().values())
+    found = set(tasks_by_name().values())
     parameters = {name for task in found for name in task.parameters.__struct_fields__}
     return frozenset(task.method for task in found), frozenset(parameters | {*_ARGUMENTS, *_OF_A_BATCH})
 
@@ -99,7 +98,7 @@ def _flag(name: str) -> str:
 
 def near(name: str, names: Iterable[str]) -> str:
     """The question whether one of these names was meant, where one is like it; else nothing."""
-    found = get_close_matches(name, list(names), 1, NEAR)
+    found = get_close_matches(name, list(names), 1, SIMILAR_NAME)
     return f"; did you mean {found[0]}?" if found else ""
 
 

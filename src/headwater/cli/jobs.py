@@ -18,11 +18,11 @@ def left_with_a_word(run: Any) -> Iterator[Any]:
             yield run
     except KeyboardInterrupt:
         if run.job is not None:
-            say(words(run.job, run.outcome))
+            say(outcome_text(run.job, run.outcome))
         raise
 
 
-def words(job: Job, outcome: str | None) -> str:
+def outcome_text(job: Job, outcome: str | None) -> str:
     """What became of a job that was left."""
     name = f"the job {job.id} at {job.provider}"
     taken_up = f"from Python: InferenceClient(provider={job.provider!r}).resume({job.to_json()!r}).result()"

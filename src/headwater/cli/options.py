@@ -18,7 +18,7 @@ from ..errors import InvalidParameterError
 from ..tasks.declaration import Declaration
 
 AnyDeclaration: TypeAlias = Declaration[Any, Any, Any]
-Kind: TypeAlias = Literal["flag", "whole", "number", "text", "texts", "file", "files", "json", "json or text"]
+OptionKind: TypeAlias = Literal["flag", "whole", "number", "text", "texts", "file", "files", "json", "json or text"]
 
 MODEL_HELP: Final = "Whom to ask: a model's id on the Hub, a name that the server knows, or a server's URL."
 
@@ -33,7 +33,7 @@ _TYPES: Final[dict[str, tuple[Any, str | None]]] = {
     "json": (str, "JSON"),
     "json or text": (str, "JSON|TEXT"),
 }
-_SIMPLE: Final[dict[frozenset[str], Kind]] = {
+_SIMPLE: Final[dict[frozenset[str], OptionKind]] = {
     frozenset({"boolean"}): "flag",
     frozenset({"integer"}): "whole",
     frozenset({"number"}): "number",
@@ -92,7 +92,7 @@ class TaskOptions:
         self._words = descriptions(declaration.doc)
         self.names = tuple(name for name in properties if name not in leave_out)
         self._schemas: dict[str, Any] = {name: properties[name] for name in self.names}
-        self.kinds: dict[str, Kind] = {name: self._kind(self._schemas[name]) for name in self.names}
+        self.kinds: dict[str, OptionKind] = {name: self._kind(self._schemas[name]) for name in self.names}
 
     def parameter(self, name: str) -> inspect.Parameter:
         """This parameter as a command's; whether it is required is the declaration's to say."""
@@ -126,7 +126,7 @@ class TaskOptions:
         reference = schema.get("$ref")
         return self._definitions[reference.rpartition("/")[2]] if reference else schema
 
-    def _kind(self, schema: dict[str, Any]) -> Kind:
+    def _kind(self, schema: dict[str, Any]) -> OptionKind:
         shapes = self._shapes(schema) - {"null"}
         simple = _SIMPLE.get(frozenset(shapes))
         if simple is not None:

@@ -13,8 +13,8 @@ from .constructor import BaseClient
 from .core import core_of
 from .openai import AsyncAudio, AsyncCompletions, AsyncImages, AsyncModels, Chat, CreateNamespace
 from .overloads import AsyncChat
-from .post import CUSTOM, AsyncStreamedResponse, Response, posting_with
-from .task_table import elements_of
+from .post import CUSTOM, AsyncStreamedResponse, Response, request_flow_and_options
+from .task_table import elements_reader
 
 if TYPE_CHECKING:
     from ..mapper.async_map import AsyncMap
@@ -67,7 +67,7 @@ class AsyncInferenceClient(BaseClient, Asynchronous):
         Raises `UnsupportedTaskError` for a job that cannot be taken up again, `InvalidCredentialError` where it was
         submitted with another kind of key.
         """
-        return core_of(self).resume(job, timeout, elements_of)
+        return core_of(self).resume(job, timeout, elements_reader)
 
     @overload
     async def post(
@@ -125,7 +125,7 @@ class AsyncInferenceClient(BaseClient, Asynchronous):
             InferenceTimeoutError: A deadline passed.
             UnexpectedContentError: With `stream`: the answer is empty.
         """
-        flow, own = posting_with(json, data, stream, options)
+        flow, own = request_flow_and_options(json, data, stream, options)
         run = core_of(self).custom(task or CUSTOM, model, flow, own)
         return AsyncStreamedResponse(await run.start()) if stream else await run.result()
 

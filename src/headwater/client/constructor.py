@@ -13,9 +13,8 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Self
 
 from ..auth.secret import Secret
-from ..engine.input_policy import DEFAULT as ANYTHING
-from ..engine.input_policy import InputPolicy
-from ..tasks.declaration import NEAR, is_not_given
+from ..engine.input_policy import DEFAULT_POLICY, InputPolicy
+from ..tasks.declaration import SIMILAR_NAME, is_not_given
 from .attributes import Option, restored_arguments, stored_arguments
 from .core import ClientCore, masked
 from .route import Route
@@ -55,7 +54,7 @@ class BaseClient(Tasks, ServerInfo):
         retries: int | None = None,
         hedge_after: float | None = None,
         allow_insecure: bool = False,
-        input_policy: InputPolicy = ANYTHING,
+        input_policy: InputPolicy = DEFAULT_POLICY,
         max_response_bytes: int | None = None,
     ) -> None:
         """Make a client; nothing is sent, started or loaded.
@@ -170,7 +169,7 @@ class BaseClient(Tasks, ServerInfo):
         """Attributes of a program's own may be set; a misspelled option would be without effect."""
         if not name.startswith("_") and not hasattr(type(self), name):
             options = [option for option, row in vars(BaseClient).items() if isinstance(row, Option)]
-            if near := get_close_matches(name, options, 1, NEAR):
+            if near := get_close_matches(name, options, 1, SIMILAR_NAME):
                 raise AttributeError(f"a client has no option {name!r}; did you mean {near[0]!r}?")
         super().__setattr__(name, value)
 

@@ -28,13 +28,13 @@ from ..protocol.events import Job
 from ..protocol.flow import TaskFlow
 from ..protocol.timeout import Timeout
 from ..tasks import text
-from ..tasks.declaration import NEAR, Declaration, is_not_given
+from ..tasks.declaration import SIMILAR_NAME, Declaration, is_not_given
 from ..transport.transports import Transports
 from .call_options import OwnOptions, taken
 from .keys import is_url
 from .route import settings_by_route
 from .router import Destination, Router
-from .settings import ALIASES, HIDDEN, Settings, bytes_of, cookie_of, count_of, opened, seconds_of, secret_of
+from .settings import ALIASES, HIDDEN, Settings, bytes_of, cookie_of, opened, retry_count, seconds_of, secret_of
 
 _NOT_THE_TASKS: Final = frozenset({"wanted", "model", "extra_body"})
 """Arguments of every task that are not the task's own parameters."""
@@ -69,7 +69,7 @@ class ClientCore:
     ) -> None:
         if given["base_url"] is not None and is_url(given["model"]):
             raise InvalidParameterError("model is a URL, and so is base_url: give one of them, or model as a name")
-        policy, retries = given["input_policy"], count_of(given["retries"])
+        policy, retries = given["input_policy"], retry_count(given["retries"])
         if not isinstance(policy, InputPolicy):
             raise InvalidParameterError("input_policy must be an InputPolicy")
         self.settings = Settings(
@@ -136,7 +136,7 @@ class ClientCore:
             )
         unknown = changes.keys() - self.arguments.keys()
         if unknown:
-            near = get_close_matches(min(unknown), [*self.arguments, *ALIASES], 1, NEAR)
+            near = get_close_matches(min(unknown), [*self.arguments, *ALIASES], 1, SIMILAR_NAME)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise InvalidParameterError(f"with_options takes the constructor's arguments, not {sorted(unknown)}{hint}")
         if "base_url" in changes and "model" not in changes and is_url(self.arguments["model"]):

@@ -25,7 +25,7 @@ from ..responses.decode import decode
 from ..tasks.lenient_types import Needed, Unneeded
 from ..tasks.output import Output
 
-PAGE: Final = 1000
+MODELS_PER_PAGE: Final = 1000
 MOST_PAGES: Final = 20
 
 _NEXT: Final = re.compile(r'<([^<>]+)>\s*;\s*rel="?next"?')
@@ -94,7 +94,7 @@ def model_status(call: Call) -> Flow[ModelStatus]:
 
 def deployed(call: Call, *, frameworks: Sequence[str], task: str | None) -> Flow[dict[str, list[str]]]:
     """The models that are served now, by task; the Hub hands them out in pages."""
-    query = [("inference", "warm"), ("expand", "pipeline_tag"), ("limit", str(PAGE))]
+    query = [("inference", "warm"), ("expand", "pipeline_tag"), ("limit", str(MODELS_PER_PAGE))]
     query += [("pipeline_tag", task)] if task else []
     by_task: dict[str, set[str]] = {}
     for framework in frameworks or [""]:

@@ -23,8 +23,8 @@ from .openai_types import (
     completion,
     completion_arguments,
     completion_chunk,
-    count_of,
     image_arguments,
+    image_count,
     speech_arguments,
     transcription,
     transcription_arguments,
@@ -63,7 +63,7 @@ async def _generate(
     form = more.pop("response_format", None)
     arguments = options | image_arguments(prompt, model, None, size, extra_body, more)
     answers: list[Any] = []
-    left = count_of(n)
+    left = image_count(n)
     while left > 0:
         given = {**image_generation.text_to_image.bind((), arguments), "wanted": Wanted(left, form)}
         answer = await core_of(namespace._client).start(image_generation.text_to_image, given, stream=False).result()

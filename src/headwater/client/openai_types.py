@@ -23,7 +23,7 @@ from ..errors import InvalidParameterError
 from ..media.images import encode_image
 from ..media.media import Media
 from ..providers.media_results import DecodedImage, DecodedImages
-from ..providers.openai_transcription import TEXTS
+from ..providers.openai_transcription import TEXT_FORMATS
 from ..responses.json_decoder import convert
 from ..tasks.audio import AutomaticSpeechRecognitionOutput, AutomaticSpeechRecognitionOutputChunk
 from ..tasks.lenient_types import Unneeded
@@ -179,7 +179,7 @@ class TranscriptionVerbose(AutomaticSpeechRecognitionOutput):
 
 def transcription(heard: Any, form: str | None) -> Any:
     """What was said in the form that was asked for: a text for "text", "srt" and "vtt", an object else."""
-    if form in TEXTS:
+    if form in TEXT_FORMATS:
         return heard.text
     if form != "verbose_json" or not isinstance(heard.raw, dict):
         return heard
@@ -261,7 +261,7 @@ class _Sent(msgspec.Struct):
     choices: Unneeded[list[dict[str, Any]]] = []
 
 
-def count_of(n: Any) -> int:
+def image_count(n: Any) -> int:
     """How many images. Raises `InvalidParameterError` for what is no number of them."""
     if n is None:
         return 1

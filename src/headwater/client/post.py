@@ -16,7 +16,7 @@ import msgspec
 from ..errors import DecodeError, InvalidParameterError, MissingModelError
 from ..media.images import LARGEST
 from ..protocol.flow import Call, Flow, Load, Loaded, Request, Send, Stream, TaskFlow
-from ..protocol.framing import Frame, SSEFraming
+from ..protocol.framing import EVENT_STREAM, Frame, SSEFraming
 from ..protocol.json_text import UNREADABLE, loads
 from ..protocol.json_value import encoded, once_read
 from ..providers.hf_inference import recommended
@@ -205,7 +205,7 @@ PIPELINES: Final = frozenset({"feature-extraction", "sentence-similarity"})
 """Tasks that a model of hf-inference may have beside its own, at a route of theirs."""
 
 
-def post(call: Call, *, json: Any, data: Any, stream: bool) -> Flow[Response | None]:
+def send_request(call: Call, *, json: Any, data: Any, stream: bool) -> Flow[Response | None]:
     """Send this, and read the answer whole, or hand it over in pieces."""
     url = yield from _url(call)
     body, content_type = yield from _body(json, data)
@@ -216,7 +216,7 @@ def post(call: Call, *, json: Any, data: Any, stream: bool) -> Flow[Response | N
         request = Request(method="POST", url=url, headers=headers, body=body, limit=LARGEST, opaque=True)
         reply = yield Send(request)
         return Response(status=reply.status, headers=reply.headers, content=reply.body)
-    headers |= {"accept": "text/event-stream, */*", "accept-encoding": "identity"}
+    headers |= {"accept": f"{EVENT_STREAM}, */*", "accept-encoding": "identity"}
     request = Request(method="POST", url=url, headers=headers, body=body)
     nothing: None = yield Stream(request=request, framing="bytes", decode=_piece, fold=Forgetful, finish="closed")
     return nothing
@@ -278,19 +278,21 @@ def _piece(frame: Frame) -> bytes:
     return frame.data
 
 
-def posting(json: Any, data: Any, stream: bool) -> Callable[[Call], Flow[Response | None]]:
-    """The flow of one `post`. Raises `InvalidParameterError` unless exactly one of `json` and `data` is given."""
+def request_flow(json: Any, data: Any, stream: bool) -> Callable[[Call], Flow[Response | None]]:
+    """The flow of one request. Raises `InvalidParameterError` unless exactly one of `json` and `data` is given."""
     if (json is None) == (data is None):
         raise InvalidParameterError("post: give json=... or data=..., one of them")
-    return partial(post, json=once_read(json), data=data, stream=stream)
+    return partial(send_request, json=once_read(json), data=data, stream=stream)
 
 
-def posting_with(json: Any, data: Any, stream: bool, given: Mapping[str, Any]) -> tuple[TaskFlow, dict[str, Any]]:
-    """The flow of one `post` whose options may have an `extra_body`, and the other options."""
+def request_flow_and_options(
+    json: Any, data: Any, stream: bool, given: Mapping[str, Any]
+) -> tuple[TaskFlow, dict[str, Any]]:
+    """The flow of one request whose options may have an `extra_body`, and the other options."""
     options = options_of(given, (*ALL, "extra_body"))
     extra = options.pop("extra_body", None)
     if extra is not None:
         if not isinstance(json, Mapping) or not isinstance(extra, Mapping):
             raise InvalidParameterError("post: extra_body is a dict of fields over those of json, which is one, too")
         json = {**json, **extra}
-    return posting(json, data, stream), options
+    return request_flow(json, data, stream), options

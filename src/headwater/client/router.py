@@ -21,11 +21,11 @@ from ..protocol.flow import Call, TaskFlow
 from ..protocol.timeout import Timeout
 from ..protocol.url import parse_url
 from ..providers import Provider, flow_for, provider
+from ..providers.registry import HF_INFERENCE
 from .keys import Keys, hub_url, inference_url, is_url
 from .route import URL_AND_PROVIDER
 from .settings import Settings
 
-HF_INFERENCE: Final = "hf-inference"
 _SUFFIXED: Final = re.compile(r":(?!hf-inference\Z)")
 REMEMBERED: Final = 4096
 """Destinations kept per client; a client that sees more models than this makes them anew."""
@@ -99,7 +99,7 @@ class Router:
         """Where something goes that is no declared task, and has a flow of its own; `at_hub`: that asks the Hub."""
         target = self._targets[0]
         if at_hub:
-            return await target.to_provider(task, provider("hf-inference"), model or target.settings.model, flow)
+            return await target.to_provider(task, HF_INFERENCE, model or target.settings.model, flow)
         return await target.destination(task, model, flow)
 
     async def for_job(self, job: Job) -> Destination:
@@ -189,7 +189,7 @@ class RouteTarget:
     ) -> Destination:
         """Where a call for this provider goes; `own`: the model that the call itself names."""
         flow = flow or flow_for(row.name, task)
-        base = inference_url() if row.name == HF_INFERENCE else None
+        base = inference_url() if row is HF_INFERENCE else None
         key, routed = await self._keys.for_provider(row, None if base is None else parse_url(base))
         if base is None:
             base = row.base if not routed or row.name == "auto" else f"{ROUTER_URL}/{row.name}"

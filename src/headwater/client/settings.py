@@ -63,7 +63,7 @@ def cookie_of(cookies: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
     return check_headers({"cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())})
 
 
-def count_of(retries: object) -> int:
+def retry_count(retries: object) -> int:
     """How many retries."""
     if retries is None:
         return RETRIES

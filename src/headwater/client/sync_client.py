@@ -14,8 +14,8 @@ from .constructor import BaseClient
 from .core import core_of
 from .openai import Chat, CreateNamespace, SyncAudio, SyncCompletions, SyncImages, SyncModels
 from .overloads import SyncChat
-from .post import CUSTOM, Response, StreamedResponse, posting_with
-from .task_table import elements_of
+from .post import CUSTOM, Response, StreamedResponse, request_flow_and_options
+from .task_table import elements_reader
 
 if TYPE_CHECKING:
     from ..mapper.sync_map import SyncMap
@@ -68,7 +68,7 @@ class InferenceClient(BaseClient, Blocking):
         Raises `UnsupportedTaskError` for a job that cannot be taken up again, `InvalidCredentialError` where it was
         submitted with another kind of key.
         """
-        return Run(core_of(self).resume(job, timeout, elements_of))
+        return Run(core_of(self).resume(job, timeout, elements_reader))
 
     @overload
     def post(
@@ -126,7 +126,7 @@ class InferenceClient(BaseClient, Blocking):
             InferenceTimeoutError: A deadline passed.
             UnexpectedContentError: With `stream`: the answer is empty.
         """
-        flow, own = posting_with(json, data, stream, options)
+        flow, own = request_flow_and_options(json, data, stream, options)
         run = core_of(self).custom(task or CUSTOM, model, flow, own)
         return StreamedResponse(Run(run).start()) if stream else call(run.result)
 

@@ -91,7 +91,7 @@ class Tasks:
     zero_shot_object_detection = Task(zero_shot.zero_shot_object_detection)
 
 
-def elements_of(task: str) -> Callable[[Any], list[Any]] | None:
+def elements_reader(task: str) -> Callable[[Any], list[Any]] | None:
     """What a stream of this task, by its name on the Hub, hands over of a result that came in one."""
     rows = (row.declaration for row in vars(Tasks).values() if isinstance(row, Task))
     return next((declaration.elements for declaration in rows if declaration.name == task), None)

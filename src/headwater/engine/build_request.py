@@ -8,8 +8,9 @@ from typing import Final
 from .._version import __version__
 from ..auth.credentials import Credentials
 from ..protocol.flow import Request
+from ..protocol.framing import EVENT_STREAM
 from ..protocol.transport import TransportRequest
-from .multipart import UploadBody, body_of
+from .multipart import UploadBody, request_body
 
 AGENT: Final = f"headwater/{__version__} python/{platform.python_version()}"
 
@@ -17,11 +18,11 @@ AGENT: Final = f"headwater/{__version__} python/{platform.python_version()}"
 def build_request(request: Request, credentials: Credentials, connect_timeout: float | None) -> TransportRequest:
     """The request as the transport takes it. Raises `InvalidParameterError` for a URL that is none."""
     url = credentials.url(request)
-    body, content_type = body_of(request.body)
+    body, content_type = request_body(request.body)
     headers = {
         "user-agent": AGENT,
         "accept": "*/*",
-        "accept-encoding": "identity" if request.headers.get("accept") == "text/event-stream" else "gzip, deflate",
+        "accept-encoding": "identity" if request.headers.get("accept") == EVENT_STREAM else "gzip, deflate",
         **({"content-type": content_type} if content_type else {}),
         **request.headers,
         **credentials.for_request(request, url.origin),

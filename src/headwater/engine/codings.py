@@ -17,7 +17,7 @@ from typing import Any, Final
 from ..errors import ConnectionLostError, DecodeError, UnexpectedContentError
 from ..media.mime import sniff
 
-PIECE_BYTES: Final = 256 * 1024
+DECODED_PIECE_BYTES: Final = 256 * 1024
 """The most bytes that one step of unpacking yields."""
 BARREN_BYTES: Final = 1024 * 1024
 """The most packed bytes in a row that may yield nothing, as padding and empty members do."""
@@ -84,7 +84,7 @@ class Unpack:
 
     def _unpacked(self, packed: bytes) -> bytes:
         try:
-            data: bytes = self._zlib.decompress(packed, PIECE_BYTES)
+            data: bytes = self._zlib.decompress(packed, DECODED_PIECE_BYTES)
         except zlib.error as error:
             raise DecodeError(f"the answer's {self._coding} coding is broken: {error}") from error
         is_over = self._zlib.eof

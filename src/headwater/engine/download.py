@@ -25,7 +25,7 @@ from ..responses.refusal import error_in_body
 from . import load
 from .body import ResponseBody
 from .failures import close_shielded
-from .redirects import VAGUE, content_type, follow, is_page
+from .redirects import VAGUE, content_type, follow_redirects, is_page
 from .requester import Requester
 
 PROGRESS_BYTES: Final = MIB
@@ -121,7 +121,7 @@ class Download:
             await close_shielded(self._incoming)
 
     async def _begin(self) -> ResponseBody:
-        incoming = self._incoming = await follow(self._exchange, self._step.request, is_result=True)
+        incoming = self._incoming = await follow_redirects(self._exchange, self._step.request, is_result=True)
         self._body = ResponseBody(incoming, self._limit)
         length = incoming.headers.get("content-length", "")
         self._total = int(length[:20]) if length.isdigit() and self._body.plain else None

@@ -64,7 +64,7 @@ from .engine import Engine
 from .facts import NO_FLOW, UNPREPARED, CallRequest, Facts, Outcome, Plan, Timings
 from .failover import Candidate
 from .failures import besides, incomplete_stream
-from .load import Files, is_file, load
+from .load import IN_THREAD_BYTES, Files, is_file, load
 from .requester import Requester
 from .retry import LONGEST_WAIT_BEFORE_FAILOVER_SECONDS, is_worth_another_provider
 from .save import SavedFile
@@ -83,11 +83,10 @@ def process() -> object:
     return _HERE[0]
 
 
-State: TypeAlias = Literal["new", "open", "done", "failed", "closed"]
+CallState: TypeAlias = Literal["new", "open", "done", "failed", "closed"]
 
-IN_THREAD_BYTES: Final = 1024 * 1024
-"""A reply or an input of more bytes is worked on in a worker thread."""
-UNREADABLE: Final = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
+MISREADINGS: Final = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
+"""What a flow raises that meets an answer of another shape than it reads."""
 
 
 async def none_other(_: int) -> Plan:
@@ -104,7 +103,7 @@ class CallDriver:
     """
 
     # What most calls never have is the class's, so that beginning one costs less.
-    state: State = "new"
+    state: CallState = "new"
     busy = False
     events: Events | None = None
     candidate: Candidate | None = None
@@ -339,7 +338,7 @@ class CallDriver:
             raise self._refused_instead(value) or error from None
         except HeadwaterError:  # some of ours are ValueErrors, too
             raise
-        except UNREADABLE as error:
+        except MISREADINGS as error:
             raise self._refused_instead(value) or self._unreadable(error) from error
 
     async def _advance_in_thread(self, value: Reply | Loaded) -> None:
@@ -360,7 +359,7 @@ class CallDriver:
             raise self._refused_instead(value) or error from None
         except HeadwaterError:  # some of ours are ValueErrors, too
             raise
-        except UNREADABLE as error:
+        except MISREADINGS as error:
             raise self._unreadable(error) from error
         if self._step is None:
             self._result = result

@@ -8,8 +8,7 @@ from ..protocol.transport import Transport
 from ..protocol.url import Url
 from .cache import Cache
 from .failover import FailoverPlan, Health, Order
-from .input_policy import DEFAULT as POLICY
-from .input_policy import InputPolicy
+from .input_policy import DEFAULT_POLICY, InputPolicy
 from .retry import HedgeBudget, RetryBudget
 
 
@@ -38,7 +37,7 @@ class Engine:
         transport: Callable[[Url], Transport],
         *,
         assets: Callable[[Url], Transport] | None = None,
-        policy: InputPolicy = POLICY,
+        policy: InputPolicy = DEFAULT_POLICY,
         largest: int | None = None,
         real_waits: bool = True,
     ) -> None:

@@ -10,7 +10,7 @@ import msgspec
 from ..auth.credentials import Credentials
 from ..errors import Attempt
 from ..protocol.flow import Flow
-from ..protocol.timeout import DEFAULT, Timeout
+from ..protocol.timeout import DEFAULT_TIMEOUT, Timeout
 from .failover import FailoverPlan
 from .retry import Retries
 from .throttle import Throttle
@@ -40,7 +40,7 @@ class Plan(msgspec.Struct, kw_only=True):
     model: str | None = None
     flow: Flow[Any] = msgspec.field(default_factory=lambda: NO_FLOW)
     credentials: Credentials = msgspec.field(default_factory=Credentials)
-    timeout: Timeout = DEFAULT
+    timeout: Timeout = DEFAULT_TIMEOUT
     own: Timeout | None = None
     retries: Retries = Retries()
     keys: tuple[str, ...] = ()
@@ -60,7 +60,7 @@ class CallRequest(msgspec.Struct, kw_only=True):
 
     task: str
     prepare: Callable[[int], Awaitable[Plan]]
-    timeout: Timeout = DEFAULT
+    timeout: Timeout = DEFAULT_TIMEOUT
     failover: FailoverPlan | None = None
     hedge_after: float | None = None
     throttle: Throttle | None = None

@@ -11,13 +11,14 @@ from msgspec import UNSET
 
 from ..errors import HeadwaterError, IncompleteStreamError, MalformedEventError, TransportError, UnexpectedContentError
 from ..protocol.flow import Reply, Request
+from ..protocol.framing import EVENT_STREAM
 from ..protocol.transport import FOREVER, TransportResponse
 from ..responses.message import for_refusal
 from ..responses.refusal import error_from_response, error_in_place_of_answer
 from .body import ResponseBody
 from .codings import is_text
 from .facts import Plan
-from .openings import EVENTS, NoStreamError, media_type
+from .openings import NoStreamError, media_type
 from .stream import Events
 
 REFUSAL_BYTES: Final = 64 * 1024
@@ -40,7 +41,7 @@ async def empty_stream(plan: Plan, events: Events, until: float) -> HeadwaterErr
     cause, kind = events.failure, media_type(events.incoming)
     if isinstance(cause, NoStreamError):
         return _no_stream(plan, kind, await _excerpt(events.receive, events.incoming, until, cause.head))
-    if isinstance(cause, MalformedEventError) and kind not in {"", EVENTS}:
+    if isinstance(cause, MalformedEventError) and kind not in {"", EVENT_STREAM}:
         return _no_stream(plan, kind, cause.body)
     if cause is not None and not isinstance(cause, TransportError):
         return cause

@@ -58,7 +58,7 @@ class InputPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 InputPolicy.untrusted = InputPolicy(paths=False, model_urls=False)
-DEFAULT: Final = InputPolicy()
+DEFAULT_POLICY: Final = InputPolicy()
 
 
 def refused_address(address: str) -> str | None:

@@ -37,18 +37,17 @@ from .body import ResponseBody
 from .failures import close_shielded
 from .input_policy import InputPolicy
 from .open_file import OpenFile, copied, in_place
-from .redirects import VAGUE, content_type, display_url, follow, is_page
+from .redirects import SHOWN_CHARS, VAGUE, content_type, display_url, follow_redirects, is_page
 from .requester import Requester
 
 IN_THREAD_BYTES: Final = MIB
-"""Larger files may stay on disk, and larger bytes are copied in a thread."""
+"""Larger files may stay on disk, and more bytes, of an input or an answer, are worked on in a worker thread."""
 SNIFFED_BYTES: Final = 64
 """Bytes by which a MIME type is known."""
-SHOWN_CHARS: Final = 200
 
 
-async def read(step: Load, policy: InputPolicy) -> Loaded:
-    """The input, read. http(s) URLs that are to be downloaded are for `fetching.download`.
+async def read_input(step: Load, policy: InputPolicy) -> Loaded:
+    """The input, read. http(s) URLs that are to be downloaded are for `download`.
 
     Raises `InvalidParameterError` for what is no input, `InputError` for one that cannot be read.
     """
@@ -79,7 +78,7 @@ def is_download(step: Load) -> bool:
 
 def loaded(data: bytes, step: Load, name: str | None, limit: int) -> Loaded:
     """Bytes as an input, their type found. Raises `InputError` for none, and for more than the limit."""
-    what = shown(name) if name else "the input"
+    what = shorten_name(name) if name else "the input"
     if not data:
         raise InputError(f"{what} is empty")
     if len(data) > limit:
@@ -87,7 +86,7 @@ def loaded(data: bytes, step: Load, name: str | None, limit: int) -> Loaded:
     return Loaded(mime_type=mime_type_of(data, name or "", step.mime_type), data=data, name=name, size=len(data))
 
 
-def shown(name: str) -> str:
+def shorten_name(name: str) -> str:
     """A path or name as a message repeats it."""
     return repr(name if len(name) <= SHOWN_CHARS else f"{name[:SHOWN_CHARS]}...")
 
@@ -127,7 +126,7 @@ def _from_file(file: Any, step: Load, limit: int) -> Loaded:
     """A file object from where it stands; a large one stays where it is, for a request's body, as one at a path."""
     name = getattr(file, "name", None)
     named = os.path.basename(name) if isinstance(name, str) else None  # noqa: PTH119
-    what = shown(named) if named else "the input"
+    what = shorten_name(named) if named else "the input"
     try:
         found: OpenFile | bytes | None = in_place(file) if step.streamed else None
         if found is None or (isinstance(found, OpenFile) and found.size <= IN_THREAD_BYTES):
@@ -147,17 +146,17 @@ def _from_path(path: str, step: Load, limit: int) -> Loaded:
         facts = os.stat(path)  # noqa: PTH116 - a path given as text stays as it is
         if not stat.S_ISREG(facts.st_mode):
             what = "a folder" if stat.S_ISDIR(facts.st_mode) else "no regular file"
-            raise InputError(f"{shown(path)} is {what}")
+            raise InputError(f"{shorten_name(path)} is {what}")
         if facts.st_size > limit:
-            raise _too_large(shown(path), limit)
+            raise _too_large(shorten_name(path), limit)
         is_kept = step.streamed and facts.st_size > IN_THREAD_BYTES
         with Path(path).open("rb") as file:
             data = file.read(SNIFFED_BYTES if is_kept else limit + 1)
     except FileNotFoundError:
-        raise InputError(f"there is no file {shown(path)}; a URL begins with http:// or https://") from None
+        raise InputError(f"there is no file {shorten_name(path)}; a URL begins with http:// or https://") from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no path"
-        raise InputError(f"{shown(path)} cannot be read: {reason}") from None
+        raise InputError(f"{shorten_name(path)} cannot be read: {reason}") from None
     name = os.path.basename(path)  # noqa: PTH119
     if not is_kept:
         return loaded(data, step, name, limit)
@@ -178,7 +177,7 @@ _INPUTS: Final = "(inputs)"
 async def load(requester: Requester, step: Load) -> Loaded:
     """An input, read or downloaded, before the call's deadline."""
     if not is_download(step):
-        return await requester.within(read(step, requester.engine.policy))
+        return await requester.within(read_input(step, requester.engine.policy))
     if not requester.engine.policy.urls:
         raise InputError("URLs are not downloaded under this client's input_policy; pass bytes or an open file")
     tries = 0
@@ -204,7 +203,7 @@ async def _as_input(step: Load, wait: Awaitable[None]) -> None:
 
 
 async def _input(requester: Requester, step: Load) -> Loaded:
-    incoming = await follow(requester, _plain(step.source), is_result=False)
+    incoming = await follow_redirects(requester, _plain(step.source), is_result=False)
     limit = requester.engine.policy.limit
     whole = io.BytesIO()
     try:

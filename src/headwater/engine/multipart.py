@@ -18,10 +18,10 @@ from anyio import to_thread
 from ..errors import InputError, InvalidParameterError
 from ..protocol.flow import MIB, Loaded, Part
 
-PIECE_BYTES: Final = 64 * 1024
+UPLOAD_PIECE_BYTES: Final = 64 * 1024
 """Bytes that are read from a file at once."""
 
-Piece: TypeAlias = bytes | Loaded
+BodyPiece: TypeAlias = bytes | Loaded
 _ESCAPES: Final = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})
 
 
@@ -33,7 +33,7 @@ class UploadBody:
 
     __slots__ = ("_pieces", "length", "sent")
 
-    def __init__(self, pieces: Sequence[Piece]) -> None:
+    def __init__(self, pieces: Sequence[BodyPiece]) -> None:
         self._pieces = pieces
         self.length = sum(map(_size, pieces))
         self.sent = 0
@@ -48,7 +48,7 @@ class _Reader:
 
     __slots__ = ("_left", "_place", "_whole")
 
-    def __init__(self, whole: UploadBody, pieces: Sequence[Piece]) -> None:
+    def __init__(self, whole: UploadBody, pieces: Sequence[BodyPiece]) -> None:
         self._whole = whole
         self._left = list(reversed(pieces))
         self._place = 0
@@ -81,7 +81,7 @@ class _Reader:
         return data
 
 
-def body_of(given: Piece | tuple[Part, ...]) -> tuple[bytes | UploadBody, str | None]:
+def request_body(given: BodyPiece | tuple[Part, ...]) -> tuple[bytes | UploadBody, str | None]:
     """A request's body as the transport takes it, and the content type that it brings.
 
     Raises `InvalidParameterError` for an input that was never read.
@@ -101,8 +101,8 @@ def body_of(given: Piece | tuple[Part, ...]) -> tuple[bytes | UploadBody, str | 
     return body, content_type
 
 
-def _parts(parts: tuple[Part, ...], boundary: str) -> list[Piece]:
-    pieces: list[Piece] = []
+def _parts(parts: tuple[Part, ...], boundary: str) -> list[BodyPiece]:
+    pieces: list[BodyPiece] = []
     for part in parts:
         lines = [f"--{boundary}", _disposition(part)]
         if kind := part.mime_type or (part.data.mime_type if isinstance(part.data, Loaded) else None):
@@ -119,7 +119,7 @@ def _disposition(part: Part) -> str:
     return name if part.filename is None else f'{name}; filename="{part.filename.translate(_ESCAPES)}"'
 
 
-def _size(piece: Piece) -> int:
+def _size(piece: BodyPiece) -> int:
     if isinstance(piece, bytes):
         return len(piece)
     if piece.url is not None and not piece.data:
@@ -129,12 +129,12 @@ def _size(piece: Piece) -> int:
 
 def _read(piece: Loaded, place: int) -> bytes:
     if piece.path is None:
-        data: bytes = piece.file.read(place, PIECE_BYTES)
+        data: bytes = piece.file.read(place, UPLOAD_PIECE_BYTES)
         return data
     path = piece.path
     try:
         with Path(path).open("rb", buffering=0) as file:
             file.seek(place)
-            return file.read(PIECE_BYTES)
+            return file.read(UPLOAD_PIECE_BYTES)
     except OSError as error:
         raise InputError(f"{os.path.basename(path)!r} cannot be read any more: {error.strerror}") from None  # noqa: PTH119

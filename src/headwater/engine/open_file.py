@@ -15,7 +15,7 @@ from typing import Any, Final
 from ..errors import InputError
 from ..protocol.flow import MIB
 
-PIECE_BYTES: Final = MIB
+COPY_BYTES: Final = MIB
 """Bytes that are read at once where a file is copied."""
 
 
@@ -45,7 +45,7 @@ class OpenFile:
     def whole(self) -> bytes:
         """All of it."""
         whole = io.BytesIO()
-        while piece := self.read(whole.tell(), PIECE_BYTES):
+        while piece := self.read(whole.tell(), COPY_BYTES):
             whole.write(piece)
         return whole.getvalue()
 
@@ -69,7 +69,7 @@ def copied(file: Any, most: int, in_memory: int) -> bytes | OpenFile:
     """
     whole: Any = io.BytesIO()
     try:
-        while whole.tell() <= most and (piece := checked(file.read(min(PIECE_BYTES, most + 1)))):
+        while whole.tell() <= most and (piece := checked(file.read(min(COPY_BYTES, most + 1)))):
             if whole.tell() + len(piece) > in_memory and isinstance(whole, io.BytesIO):
                 whole = _on_disk(whole)
             whole.write(piece)

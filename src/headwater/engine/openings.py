@@ -12,12 +12,11 @@ from typing import Any, Final
 from ..errors import UnexpectedContentError
 from ..media.mime import LARGEST, sniff
 from ..protocol.flow import Request, Stream
-from ..protocol.framing import BodyFraming, Frame, Framing, JSONLinesFraming, SSEFraming, WholeFraming
+from ..protocol.framing import EVENT_STREAM, BodyFraming, Frame, Framing, JSONLinesFraming, SSEFraming, WholeFraming
 from ..protocol.transport import TransportResponse
 from ..responses.message import is_html
 from .codings import is_text
 
-EVENTS: Final = "text/event-stream"
 _BLANK: Final = b"\xef\xbb\xbf \t\r\n"
 _FIELD: Final = re.compile(rb"(?:data|event|id|retry|error)[ \t]*(?::|[\r\n])|:", re.IGNORECASE)
 _TELLING_BYTES: Final = 16
@@ -44,7 +43,7 @@ def framing_of(step: Stream[Any, Any], incoming: TransportResponse, limit: int) 
     if step.framing == "json-lines":
         return JSONLinesFraming(limit)
     label = media_type(incoming)
-    if step.framing == "sse" and label == EVENTS and not step.whole:
+    if step.framing == "sse" and label == EVENT_STREAM and not step.whole:
         return SSEFraming(limit)
     return Opening(step, label, incoming.headers.get("content-type", ""), limit)
 
@@ -105,7 +104,7 @@ class Opening:
             return SSEFraming(self._limit)
         if self._step.whole and self._label == "text/plain" and not is_html("", head):
             return WholeFraming(self._label, self._limit)
-        if self._label == EVENTS and not is_html("", head):
+        if self._label == EVENT_STREAM and not is_html("", head):
             return SSEFraming(self._limit)
         raise self._no_stream()
 

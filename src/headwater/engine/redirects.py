@@ -32,10 +32,11 @@ REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 VAGUE: Final = frozenset({"", UNKNOWN, "binary/octet-stream", "text/plain", "application/json"})
 """Content types that say nothing about a file."""
 SHOWN_CHARS: Final = 200
+"""The most characters of a name or a URL in a message."""
 _HTML: Final = (b"<!doctype html", b"<html")
 
 
-async def follow(requester: Requester, request: Request, *, is_result: bool) -> TransportResponse:
+async def follow_redirects(requester: Requester, request: Request, *, is_result: bool) -> TransportResponse:
     """The answer at the end of the redirects. `is_result`: whether it is a result, and not an input."""
     request = _asking(request, _quoted(request.url, is_result=is_result), {**request.headers})
     for hop in range(MAX_REDIRECTS + 1):

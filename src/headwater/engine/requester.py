@@ -19,7 +19,7 @@ from anyio.lowlevel import current_token
 from ..auth.credentials import Credentials
 from ..errors import Attempt, HeadwaterError, ProviderError
 from ..protocol.flow import Cached, Reply, Request, Step, Stream
-from ..protocol.timeout import DEFAULT, Timeout
+from ..protocol.timeout import DEFAULT_TIMEOUT, Timeout
 from ..protocol.transport import FOREVER, ReadDeadline, TransportResponse
 from ..responses.decode import unreadable
 from ..responses.refusal import REQUEST_IDS, error_alone, redacted, set_retry_after, without_frame
@@ -41,7 +41,7 @@ A = TypeVar("A")
 
 REFUSAL_SECONDS: Final = 2.0
 """How long a refusal's own words are waited for."""
-NOT_BEGUN: Final = Deadlines(DEFAULT, 0.0)
+NOT_BEGUN: Final = Deadlines(DEFAULT_TIMEOUT, 0.0)
 
 
 class Requester:
@@ -64,7 +64,7 @@ class Requester:
         self._masked: HeadwaterError | None = None
         self._awake_at: float | None = None
 
-    def start(self, timeout: Timeout = DEFAULT) -> None:
+    def start(self, timeout: Timeout = DEFAULT_TIMEOUT) -> None:
         """Start the clocks, unless they run already."""
         if self.deadlines is not NOT_BEGUN:
             return

@@ -13,10 +13,10 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from headwater.integrations import extra
+from headwater.integrations import require_extra
 from headwater.integrations.ray import InferenceStage
 
-with extra("ray", "ray"):
+with require_extra("ray", "ray"):
     import ray  # pyright: ignore[reportMissingImports]
     import ray.data  # pyright: ignore[reportMissingImports]
 

@@ -23,11 +23,11 @@ import anyio
 import msgspec
 
 from headwater import AsyncInferenceClient, HeadwaterError, Timeout
-from headwater.integrations import extra
-from headwater.integrations.sse import public_error, status_of
+from headwater.integrations import require_extra
+from headwater.integrations.sse import http_status, public_error
 from headwater.integrations.starlette import EventStreamResponse
 
-with extra("web", "starlette"):
+with require_extra("web", "starlette"):
     from starlette.applications import Starlette
     from starlette.middleware import Middleware
     from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -77,7 +77,7 @@ def logged(error: HeadwaterError) -> Mapping[str, Any]:
 async def refused(request: Request, error: Exception) -> Response:
     """A call that could not even be made."""
     assert isinstance(error, HeadwaterError)
-    return JSONResponse({"error": logged(error)}, status_of(error))
+    return JSONResponse({"error": logged(error)}, http_status(error))
 
 
 async def page(request: Request) -> Response:
@@ -107,7 +107,7 @@ def application(client: AsyncInferenceClient, model: str | None = None) -> Starl
 def serve(app: Any, port: int, *, on_trio: bool) -> None:
     """Serve until Ctrl-C: by uvicorn on asyncio, or by hypercorn on trio."""
     if on_trio:
-        with extra("hypercorn", "hypercorn", "trio"):
+        with require_extra("hypercorn", "hypercorn", "trio"):
             import hypercorn
             import hypercorn.trio
 
@@ -116,7 +116,7 @@ def serve(app: Any, port: int, *, on_trio: bool) -> None:
         config.graceful_timeout = 1.0
         anyio.run(partial(hypercorn.trio.serve, app, config), backend="trio")
         return
-    with extra("web", "uvicorn"):
+    with require_extra("web", "uvicorn"):
         import uvicorn
 
     uvicorn.run(app, host=HOST, port=port, timeout_graceful_shutdown=1)

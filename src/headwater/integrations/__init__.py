@@ -9,7 +9,7 @@ __all__ = ["extra"]
 
 
 @contextmanager
-def extra(name: str, *packages: str) -> Iterator[None]:
+def require_extra(name: str, *packages: str) -> Iterator[None]:
     """Imports of packages that this extra of headwater brings: where one is missing, the error names the extra."""
     try:
         yield

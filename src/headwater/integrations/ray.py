@@ -40,9 +40,9 @@ from ..media.images import data_url, encode_image, mime_type_of
 from ..media.source import kind_of
 from ..tasks.chat import chat_completion
 from ..tasks.declaration import Bound
-from . import extra
+from . import require_extra
 
-with extra("ray", "numpy"):
+with require_extra("ray", "numpy"):
     import numpy as np
 
 COLUMNS: Final = (

@@ -37,8 +37,8 @@ from ..tasks.output import to_json
 
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
-Send: TypeAlias = Callable[[Message], Awaitable[None]]
-Headers: TypeAlias = Iterable[tuple[bytes, bytes]]
+_Send: TypeAlias = Callable[[Message], Awaitable[None]]
+_Headers: TypeAlias = Iterable[tuple[bytes, bytes]]
 Encode: TypeAlias = Callable[[Any], str | bytes | None]
 
 HEARTBEAT: Final = 15.0
@@ -87,7 +87,7 @@ class EventStream:
         encode: Encode = to_json,
         describe: Callable[[HeadwaterError], Mapping[str, Any]] = public_error,
         heartbeat: float = HEARTBEAT,
-        headers: Headers = HEADERS,
+        headers: _Headers = HEADERS,
     ) -> None:
         if not heartbeat > 0:
             raise InvalidParameterError("heartbeat must be a number of seconds above 0")
@@ -97,7 +97,7 @@ class EventStream:
         self._describe = describe
         self._heartbeat = heartbeat
 
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Message, receive: Receive, send: _Send) -> None:
         """Answer the request, whose body has been read."""
         # The run is closed after the group has ended, so that nothing reads it any more, and outside of its scope.
         async with self._run, anyio.create_task_group() as group:
@@ -119,10 +119,10 @@ class EventStream:
 
     def _frame(self, event: Any) -> bytes:
         data = self._encode(event)
-        return b"" if data is None else framed(data)
+        return b"" if data is None else format_event(data)
 
 
-def framed(data: str | bytes, event: str = "") -> bytes:
+def format_event(data: str | bytes, event: str = "") -> bytes:
     """One server-sent event; every line of its data is a line of its own."""
     lines = _LINE_END.split(data.encode() if isinstance(data, str) else data)
     name = f"event: {event}\n".encode() if event else b""
@@ -132,7 +132,7 @@ def framed(data: str | bytes, event: str = "") -> bytes:
 class _Answer:
     """The answer as far as it was sent. One part at a time: heartbeats come from a task of their own."""
 
-    def __init__(self, send: Send, headers: Headers, scope: anyio.CancelScope) -> None:
+    def __init__(self, send: _Send, headers: _Headers, scope: anyio.CancelScope) -> None:
         self._send = send
         self._headers = list(headers)
         self._scope = scope
@@ -161,12 +161,12 @@ class _Answer:
     async def fail(self, error: HeadwaterError, body: bytes) -> None:
         """End with this failure: as an event, or as a status where nothing was sent before."""
         if self._is_started:
-            await self.end(framed(body, "error"))
+            await self.end(format_event(body, "error"))
             return
         headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
         if error.retry_after is not None:
             headers.append((b"retry-after", str(math.ceil(error.retry_after)).encode()))
-        await self._part(status_of(error), headers, body, is_last=True)
+        await self._part(http_status(error), headers, body, is_last=True)
 
     async def beat(self, seconds: float) -> None:
         """Break every silence of that length with a comment."""
@@ -196,6 +196,6 @@ class _Answer:
             await anyio.lowlevel.checkpoint()
 
 
-def status_of(error: HeadwaterError) -> int:
+def http_status(error: HeadwaterError) -> int:
     """The HTTP status that a backend answers with where its call failed like this: 502 where the model's server did."""
     return next((status for kinds, status in _STATUSES if isinstance(error, kinds)), 502)

@@ -13,10 +13,10 @@ import msgspec
 
 from ..engine.run import AsyncRun
 from ..errors import HeadwaterError
-from . import extra
+from . import require_extra
 from .sse import HEADERS, HEARTBEAT, Encode, EventStream, public_error
 
-with extra("web", "starlette"):
+with require_extra("web", "starlette"):
     from starlette.background import BackgroundTask
     from starlette.responses import Response
     from starlette.types import Receive, Scope, Send

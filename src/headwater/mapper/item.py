@@ -65,7 +65,7 @@ class Performer(Protocol):
     async def __call__(self, item: Any, first: str) -> ItemOutcome: ...
 
 
-def arguments(item: Any, parameters: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def item_arguments(item: Any, parameters: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The arguments of a call: a mapping's are keyword arguments, anything else is the first."""
     return ((), {**parameters, **item}) if isinstance(item, Mapping) else ((item,), dict(parameters))
 
@@ -95,7 +95,7 @@ class TaskItem:
                 if isinstance(item, alike):  # nearly all are: what goes with every call was looked at once
                     given = declaration.checked({first_name: item, **common})
                 else:
-                    args, kwargs = arguments(item, self._parameters)
+                    args, kwargs = item_arguments(item, self._parameters)
                     given = declaration.bind(args, kwargs)
                 run = start(
                     declaration, given, stream=streams or bool(given.get("stream")), throttle=throttle, order=order
@@ -131,7 +131,7 @@ class FunctionItem:
             permit = throttle.ready(first) or await throttle.admit(first)
 
             async def call() -> Any:
-                args, kwargs = arguments(item, self._parameters)
+                args, kwargs = item_arguments(item, self._parameters)
                 return await self._function(*args, **kwargs)
 
             outcome = await _outcome(call)

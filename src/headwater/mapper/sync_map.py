@@ -16,7 +16,7 @@ from typing import Any, Final, Generic, Self, TypeVar
 
 from anyio import Event
 
-from ..blocking.portal import Work, call, spawn
+from ..blocking.portal import PortalCall, call, spawn
 from ..errors import CallError, ClosedError, ForkedClientError
 from .async_map import AsyncMap
 from .inputs import ENDED, Feed, several
@@ -44,7 +44,7 @@ class SyncMap(Generic[R]):
         self._process = 0
         self._last = self._pushed = self._over = False
         self._failure: Exception | None = None
-        self._host: Work[None] | None = None
+        self._host: PortalCall[None] | None = None
         self._left: Event
 
     def __enter__(self) -> Self:

@@ -32,12 +32,12 @@ if TYPE_CHECKING:
 else:  # msgspec has no type for all of these: `check_source` looks at them.
     File = Source = Annotated[Any, Meta(extra_json_schema={"type": "string", "format": "binary"})]
 
-Kind: TypeAlias = Literal["data", "file", "path", "url", "data-url", "image", "array"]
+SourceKind: TypeAlias = Literal["data", "file", "path", "url", "data-url", "image", "array"]
 _BOUNDLESS: Final = frozenset({"I", "F"})
 """Pillow's modes of numbers of any size: white may be 1, 255, 65535 or whatever."""
 
 
-def kind_of(source: object) -> Kind | None:
+def kind_of(source: object) -> SourceKind | None:
     """Which kind of source this is, by its type alone; None for what is none."""
     if isinstance(source, bytes | bytearray | memoryview):
         return "data"

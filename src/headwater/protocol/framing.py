@@ -41,13 +41,18 @@ from headwater.protocol.json_text import is_json
 MAX_EVENT_BYTES = 64 * 1024 * 1024
 """Bytes of one event or line: as many as a whole answer may have."""
 
+EVENT_STREAM = "text/event-stream"
+"""The content type of server-sent events."""
+
+DONE = b"[DONE]"
+"""The data of the last event, as OpenAI has it."""
+
 WHOLE = frozenset({"application/json", "text/plain"})
 """What an answer may be that was to be a stream and is whole."""
 
 _BOM = b"\xef\xbb\xbf"
 _CR = 0x0D  # an integer, because `in` tries its left side as one first
 _DIGITS = tuple(b"%d" % digit for digit in range(10))
-_DONE = b"[DONE]"
 _STRAY_BYTES = 512  # that are kept of lines that are no part of any event
 _FIELD = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:(?:data|event|id|retry|error)[ \t]*:|:)")
 _TOKEN = re.compile(rb"[A-Za-z][\w.-]{0,40}\Z")  # what may be the name of a field
@@ -137,7 +142,7 @@ class SSEFraming:
         self._size = 0
         frames = self._lines(line + b"\n") if line else []
         frame = self._frame()
-        if self._data and (frame.data == _DONE or _is_whole_json(frame.data)):
+        if self._data and (frame.data == DONE or _is_whole_json(frame.data)):
             return [*frames, frame]
         self.pending = bool(self._data) or self._fields
         return frames
@@ -356,7 +361,7 @@ class WholeFraming:
         body = bytes(self._body)
         if self._content_type == "application/json" and not _is_whole_json(body):
             frames = frames_of(body)
-            documents = [frame for frame in frames if frame.data.strip() != _DONE]
+            documents = [frame for frame in frames if frame.data.strip() != DONE]
             if len(documents) > 1:
                 return frames
             body = documents[0].data if documents else body
@@ -401,7 +406,7 @@ def _begins_json(data: bytes) -> bool:
 
 def _is_document(data: bytes) -> bool:
     """Whether this is an object or a list, whole; or the end marker, which looks like one."""
-    return _begins_json(data) and (data.strip() == _DONE or _is_whole_json(data))
+    return _begins_json(data) and (data.strip() == DONE or _is_whole_json(data))
 
 
 def _is_whole_json(data: bytes) -> bool:

@@ -45,11 +45,11 @@ class Timeout(msgspec.Struct, frozen=True):
         https://www.python-httpx.org/advanced/timeouts/
         """
         if value is None:
-            return DEFAULT
+            return DEFAULT_TIMEOUT
         if all(hasattr(value, name) for name in ("connect", "read", "write", "pool")):
             theirs: Any = value
             return cls(connect=theirs.connect, first_event=theirs.read, idle=theirs.read)
         return value if isinstance(value, Timeout) else cls(total=value)
 
 
-DEFAULT = Timeout()
+DEFAULT_TIMEOUT = Timeout()

@@ -21,7 +21,7 @@ from ..protocol.url import parse_url
 from ..responses.decode import decode
 from ..responses.refusal import retry_after
 from .bodies import STEPS, arguments, get, model_of
-from .jobs import ResultURL, State, download_image, failed, job_of, no_result, read_state, started, submit, watch
+from .jobs import JobState, ResultURL, download_image, failed, job_of, no_result, read_state, started, submit, watch
 from .urls import at_model
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def _pause(_: int, reply: Reply) -> float:
     return _PAUSE if asked is None else min(max(asked, 0.1), _LONGEST)
 
 
-def _read(job: Job, reply: Reply) -> State:
+def _read(job: Job, reply: Reply) -> JobState:
     found = read_state(reply, _Result)
     match found.status:
         case "Pending":

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from ..errors import InvalidParameterError, MissingModelError
 from ..protocol.flow import Auth, Call, Request
+from ..protocol.framing import EVENT_STREAM
 from ..protocol.json_value import encoded
 
 PLACEHOLDER: Final = "dummy"
@@ -24,7 +25,7 @@ def post(url: str, body: Any, *, stream: bool = False) -> Request:
 
     Raises `InvalidParameterError` for what JSON cannot say.
     """
-    accept = "text/event-stream" if stream else "application/json"
+    accept = EVENT_STREAM if stream else "application/json"
     return Request(
         method="POST",
         url=url,

@@ -18,7 +18,7 @@ from .openai_chat import ChatDialect, chat
 from .openai_completions import complete
 from .openai_images import ImageDialect, text_to_image
 from .openai_speech import SpeechDialect, text_to_speech
-from .openai_transcription import TEXTS, TranscriptionDialect, transcribe
+from .openai_transcription import TEXT_FORMATS, TranscriptionDialect, transcribe
 from .urls import (
     CHAT,
     COMPLETIONS,
@@ -67,7 +67,9 @@ def _in_other(call: Call, flow: TaskFlowAtURL) -> Flow[Any]:
 def _in_either(call: Call, openai: TaskFlow, other: TaskFlow) -> Flow[Any]:
     """The task in the dialect that the server speaks."""
     url = call.url or call.base
-    wants_text = call.task == _TRANSCRIPTION and call.extra.get("response_format") in TEXTS  # no pipeline gives that
+    wants_text = (
+        call.task == _TRANSCRIPTION and call.extra.get("response_format") in TEXT_FORMATS
+    )  # no pipeline gives that
     if speaks_openai(url) or (wants_text and not has_path(url)):
         return (yield from openai(call))
     try:

@@ -23,7 +23,7 @@ from ..responses.decode import decode
 from ..tasks.audio import AutomaticSpeechRecognitionOutput
 from ..tasks.lenient_types import Unneeded
 from .bodies import arguments, join_texts, model_of, post, take_transcript_format, warn_left_out
-from .fal_results import RESULTS, UNCHECKED, as_content_refusal, ask, read_sound, read_transcript
+from .fal_results import RESULT_READERS, UNCHECKED, as_content_refusal, ask, read_sound, read_transcript
 from .jobs import ProgressDeduplicator, audio_url, failed, job_of, path_of, poll, read_state, segment
 from .together import image_url
 from .urls import at_model
@@ -231,7 +231,7 @@ def follow(call: Call, job: Job) -> Flow[Any]:
     yield OnCancel(None)
     if (found := read_state(reply, _Status)).error or found.error_type:
         raise (yield from _failure(job, reply, found, result))
-    return (yield from RESULTS[job.task](job, (yield from ask(result))))
+    return (yield from RESULT_READERS[job.task](job, (yield from ask(result))))
 
 
 def _watch(job: Job, request: Request) -> Flow[Reply]:

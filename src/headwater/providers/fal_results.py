@@ -32,7 +32,7 @@ from .jobs import download, download_image, download_sound, no_result
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-ReadResult: TypeAlias = Callable[[Job, Reply], Flow[Any]]
+_ReadResult: TypeAlias = Callable[[Job, Reply], Flow[Any]]
 
 UNCHECKED: Final = "unchecked"
 """In a job's state: its caller switched the safety checker off."""
@@ -75,7 +75,7 @@ class _Transcript(msgspec.Struct):
     segments: list[_Piece] | None = None
 
 
-def read_image(job: Job, reply: Reply) -> Flow[Image]:
+def _read_image(job: Job, reply: Reply) -> Flow[Image]:
     """The first image. One that the safety checker found unsafe is black, and refused here."""
     found = decode(reply, _Pictures)
     file = found.images[0] if found.images else found.image
@@ -96,7 +96,7 @@ def nsfw_error(job: Job, reply: Reply) -> ContentRefusedError:
     return error
 
 
-def read_video(job: Job, reply: Reply) -> Flow[Media]:
+def _read_video(job: Job, reply: Reply) -> Flow[Media]:
     url = decode(reply, _Video).video.url
     if not url:
         raise no_result(reply)
@@ -124,20 +124,20 @@ def read_audio(job: Job, reply: Reply) -> Flow[list[AudioToAudioOutputElement]]:
 
 def read_mask(job: Job, reply: Reply) -> Flow[list[ImageSegmentationOutputElement]]:
     """One mask, which has neither a label nor a score here."""
-    mask = yield from read_image(job, reply)
+    mask = yield from _read_image(job, reply)
     return [ImageSegmentationOutputElement(label="mask", mask=mask)]
 
 
-RESULTS: Final[Mapping[str, ReadResult]] = {
+RESULT_READERS: Final[Mapping[str, _ReadResult]] = {
     "audio-to-audio": read_audio,
     "image-segmentation": read_mask,
-    "image-text-to-image": read_image,
-    "image-text-to-video": read_video,
-    "image-to-image": read_image,
-    "image-to-video": read_video,
+    "image-text-to-image": _read_image,
+    "image-text-to-video": _read_video,
+    "image-to-image": _read_image,
+    "image-to-video": _read_video,
     "text-to-audio": lambda job, reply: read_sound(reply),
-    "text-to-image": read_image,
-    "text-to-video": read_video,
+    "text-to-image": _read_image,
+    "text-to-video": _read_video,
 }
 """By the task's name: how the answer of its job is read."""
 

@@ -71,26 +71,26 @@ def _tasks(hub: str) -> Flow[dict[str, _Task]]:
     return decode((yield Send(get(f"{hub}/api/tasks", auth="none"))), dict[str, _Task])
 
 
-def chat(call: Call) -> Flow[Any]:
+def chat_completion(call: Call) -> Flow[Any]:
     """A chat at the model's own route."""
     url = at_model(call.base, "/models/", call.model or "", "/v1/chat/completions")
     return (yield from openai_chat.chat(call, url, _CHAT))
 
 
-def generate(call: Call) -> Flow[Any]:
+def text_generation(call: Call) -> Flow[Any]:
     """Text generation in TGI's dialect."""
     return (yield from tgi.generate(call, at_model(call.base, "/models/", call.model or "")))
 
 
-def extract(call: Call) -> Flow[Any]:
+def feature_extraction(call: Call) -> Flow[Any]:
     """Embeddings in TEI's dialect."""
     url = at_model(call.base, "/models/", call.model or "", "/pipeline/feature-extraction")
     return (yield from openai_embeddings.tei(call, url))
 
 
 TASKS: Final[Mapping[str, TaskFlow]] = {
-    "chat-completion": chat,
-    "feature-extraction": extract,
-    "text-generation": generate,
+    "chat-completion": chat_completion,
+    "feature-extraction": feature_extraction,
+    "text-generation": text_generation,
     **pipeline.AT_MODEL,
 }

@@ -23,7 +23,7 @@ from ..responses import json_decoder, message
 from ..responses.decode import unreadable
 from ..responses.refusal import ERROR_BODY_BYTES, error_alone
 from .bodies import get, post
-from .urls import is_url
+from .urls import is_result_url
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -44,7 +44,7 @@ class ResultURL(msgspec.Struct, frozen=True):
     url: str
 
 
-State: TypeAlias = Queued | Started | Progress | ResultURL
+JobState: TypeAlias = Queued | Started | Progress | ResultURL
 
 
 def submit(url: str, body: dict[str, Any]) -> Flow[Reply]:
@@ -68,7 +68,7 @@ def job_of(call: Call, name: str, **state: str) -> Job:
 def watch(
     job: Job,
     request: Request,
-    read: Callable[[Job, Reply], State],
+    read: Callable[[Job, Reply], JobState],
     *,
     pause: Callable[[int, Reply], float],
     first: float = 0.0,
@@ -84,7 +84,7 @@ def watch(
     yield Emit(Submitted(job))
     if first:
         yield Sleep(first)
-    last: State | None = None
+    last: JobState | None = None
     asked = 0
     while True:
         reply = yield Send(request)
@@ -121,7 +121,7 @@ def read_state(reply: Reply, kind: type[T]) -> T:
     if (no := _refused(reply)) is not None:
         raise no
     try:
-        return json_decoder.decode(reply.body, kind)
+        return json_decoder.decode_json(reply.body, kind)
     except UNREADABLE as failure:
         raise unreadable(reply, failure) from None
 
@@ -157,7 +157,7 @@ def no_result(reply: Reply) -> DecodeError:
     return unreadable(reply, ValueError("the job is done and has no result"))
 
 
-def started(fraction: float | None) -> State:
+def started(fraction: float | None) -> JobState:
     """The job runs, so far (0 to 1) as the vendor says."""
     return Started() if fraction is None else Progress(fraction=min(max(fraction, 0.0), 1.0))
 
@@ -185,7 +185,7 @@ def path_of(url: str, jobs: str) -> str | None:
 
 def download(url: str, family: Family) -> Flow[Media]:
     """The result that an answer named: downloaded, or read where it is in the answer itself."""
-    if is_url(url):
+    if is_result_url(url):
         limit = LARGEST_VIDEO if family == "video" else LARGEST
         request = Request(method="GET", url=url, limit=limit)
         media: Media = yield Fetch(request=request, mime_type=_DEFAULTS[family])

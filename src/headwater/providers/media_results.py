@@ -23,7 +23,7 @@ from ..responses.decode import decode
 from ..responses.refusal import EXCERPT_BYTES
 from ..tasks.lenient_types import Needed
 from . import pipeline_results as answers
-from .urls import is_url
+from .urls import is_result_url
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -74,7 +74,7 @@ class DecodedImages(msgspec.Struct, frozen=True):
     usage: Any = None
 
 
-def image(call: Call, request: Request) -> Flow[Any]:
+def request_image(call: Call, request: Request) -> Flow[Any]:
     """An image: the body itself, or the first one that a JSON answer holds or names; `DecodedImages` where several
     are wanted.
 
@@ -115,24 +115,24 @@ def _generated(item: _Named, base: str) -> Flow[DecodedImage]:
     place = _text_or_url(item)
     data = yield from _file(place, base)
     prompt = item.revised_prompt if isinstance(item, _Picture) else None
-    return DecodedImage(open_image(data), data, place if is_url(place) else None, prompt)
+    return DecodedImage(open_image(data), data, place if is_result_url(place) else None, prompt)
 
 
 def _file(place: str, base: str) -> Flow[bytes]:
     """The file in a text, or behind a URL, which some servers name by its path alone, from their own (`base`)."""
-    if not is_url(place):
+    if not is_result_url(place):
         try:
             data = from_text(place)
         except DecodeError:
             data = b""
         if not _PATH.fullmatch(place) or sniff(data) is not None:
             return data or from_text(place)
-    url = place if is_url(place) else urljoin(base, place)
+    url = place if is_result_url(place) else urljoin(base, place)
     fetched: Media = yield Fetch(request=Request(method="GET", url=url, limit=LARGEST), mime_type=UNKNOWN_MIME_TYPE)
     return fetched
 
 
-def sound(call: Call, request: Request) -> Flow[Media]:
+def request_sound(call: Call, request: Request) -> Flow[Media]:
     """A sound; in a stream its bytes are handed over as they arrive, as pieces that know their MIME type."""
     if call.stream:
         streamed: Media = yield Stream(
@@ -178,6 +178,6 @@ class SoundFold:
         return Media(b"".join(self._pieces), self._pieces[0].mime_type if self._pieces else None)
 
 
-def whole(call: Call, request: Request) -> Flow[Any]:
+def request_result(call: Call, request: Request) -> Flow[Any]:
     """Any other answer, as its task's result."""
     return answers.DECODERS[call.task]((yield Send(request)))

@@ -16,8 +16,8 @@ from ..protocol.flow import Call, Flow, Reply, ResumeFlow, TaskFlow
 from ..responses.decode import decode
 from .bodies import STEPS, arguments, join_texts, model_of
 from .jobs import (
+    JobState,
     ResultURL,
-    State,
     download,
     failed,
     job_of,
@@ -81,7 +81,7 @@ def _pause(asked: int, _: Reply) -> float:
     return 0.5 if asked <= _QUICK else 1.0
 
 
-def _read(job: Job, reply: Reply) -> State:
+def _read(job: Job, reply: Reply) -> JobState:
     found = read_state(reply, _Result)
     task = found.task
     match task.status.removeprefix("TASK_STATUS_"):

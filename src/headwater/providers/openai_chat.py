@@ -10,17 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
 from ..errors import MalformedEventError, ServerError, UnexpectedContentError
 from ..protocol.flow import END, Call, End, Flow, Reply, Request, Send, Stream
-from ..protocol.framing import Frame
+from ..protocol.framing import DONE, Frame
 from ..protocol.json_text import UNREADABLE, has_halves, loads
 from ..responses.decode import decode
-from ..responses.json_decoder import convert, loads_for
-from ..responses.json_decoder import decode as read_json
+from ..responses.json_decoder import convert, decode_json, loads_for
 from ..responses.message import one_line
 from ..responses.refusal import EXCERPT_BYTES, error_in_body, error_in_choice, error_in_place_of_answer
 from ..tasks.chat import wire_messages, wire_tool_choice
@@ -30,10 +29,8 @@ from . import unrequested_stream
 from .bodies import extra, model_of, parameters, post
 from .response_format import Rewrite
 
-TaskFlow: TypeAlias = Callable[[Call], Flow[Any]]
 T = TypeVar("T")
 
-DONE: Final = b"[DONE]"
 ERROR: Final = b'"error"'
 PIECE: Final = b'"delta"'
 """What only the chunks of a chat have."""
@@ -64,10 +61,10 @@ def chat(call: Call, url: str, dialect: ChatDialect = PLAIN) -> Flow[ChatComplet
         answer: ChatCompletionOutput = yield Stream(request=request, framing="sse", decode=decode_chunk, fold=fold)
         return answer
     fold = partial(ChatFold, 1, dialect.unfinished)
-    return unrequested_stream.read((yield Send(request)), whole, decode_chunk, fold, piece=PIECE)
+    return unrequested_stream.read_unrequested((yield Send(request)), whole_chat, decode_chunk, fold, piece=PIECE)
 
 
-def whole(reply: Reply) -> ChatCompletionOutput:
+def whole_chat(reply: Reply) -> ChatCompletionOutput:
     """A chat's whole answer. Raises the error that it is, or that a choice ended with."""
     answer = decode(reply, ChatCompletionOutput)
     if not answer.choices:
@@ -189,7 +186,7 @@ def raise_error(frame: Frame) -> None:
     if b'"finish_reason"' not in frame.data:
         return
     try:
-        choices = read_json(frame.data, ChatCompletionStreamOutput).choices
+        choices = decode_json(frame.data, ChatCompletionStreamOutput).choices
     except UNREADABLE:
         return
     if any(choice.finish_reason == "error" for choice in choices):

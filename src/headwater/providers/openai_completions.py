@@ -88,7 +88,7 @@ def complete(call: Call, url: str, unfinished: frozenset[str] = frozenset()) -> 
     if call.stream:
         return (yield from _streamed(call, request, decode_completion, unfinished))
     reader = CompletionStream(decode_completion, details=bool(call.parameters.get("details")), unfinished=unfinished)
-    return unrequested_stream.read(
+    return unrequested_stream.read_unrequested(
         (yield Send(request)), partial(_whole, call), reader.decode, reader.restart, piece=PIECE
     )
 
@@ -112,7 +112,7 @@ def complete_as_chat(call: Call, url: str) -> Flow[str | TextGenerationOutput]:
     if call.stream:
         return (yield from _streamed(call, request, decode_chat_chunk))
     reader = CompletionStream(decode_chat_chunk, details=bool(call.parameters.get("details")))
-    return unrequested_stream.read(
+    return unrequested_stream.read_unrequested(
         (yield Send(request)), partial(_chat_whole, call), reader.decode, reader.restart, piece=PIECE
     )
 

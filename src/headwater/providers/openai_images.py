@@ -36,7 +36,7 @@ class ImageDialect(msgspec.Struct, frozen=True, kw_only=True):
 def text_to_image(call: Call, url: str, dialect: ImageDialect) -> Flow[Any]:
     """An image of a text, from this URL."""
     request = msgspec.structs.replace(post(url, _body(call, dialect)), limit=LARGEST)
-    return (yield from media_results.image(call, request))
+    return (yield from media_results.request_image(call, request))
 
 
 def _body(call: Call, dialect: ImageDialect) -> dict[str, Any]:

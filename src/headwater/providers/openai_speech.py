@@ -36,7 +36,7 @@ def text_to_speech(call: Call, url: str, dialect: SpeechDialect) -> Flow[Media]:
     request = post(url, _body(call, dialect))
     headers = {**request.headers, "accept": "*/*"}
     request = msgspec.structs.replace(request, headers=headers, limit=LARGEST)
-    return (yield from media_results.sound(call, request))
+    return (yield from media_results.request_sound(call, request))
 
 
 def _body(call: Call, dialect: SpeechDialect) -> dict[str, Any]:

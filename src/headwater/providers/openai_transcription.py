@@ -16,7 +16,7 @@ from ..errors import MalformedEventError, UnexpectedContentError
 from ..media.mime import file_name
 from ..media.source import kind_of
 from ..protocol.flow import END, Call, End, Flow, Load, Loaded, Part, Reply, Request, Send, Stream
-from ..protocol.framing import WHOLE, Frame
+from ..protocol.framing import DONE, EVENT_STREAM, WHOLE, Frame
 from ..protocol.json_text import UNREADABLE, opening
 from ..protocol.json_value import encoded, once_read
 from ..responses import json_decoder
@@ -27,9 +27,8 @@ from ..tasks.audio import AutomaticSpeechRecognitionOutput, AutomaticSpeechRecog
 from ..tasks.lenient_types import Needed, Unneeded
 from .bodies import arguments, model_of, names_model, warn_left_out
 
-TEXTS: Final = frozenset({"text", "srt", "vtt"})
+TEXT_FORMATS: Final = frozenset({"text", "srt", "vtt"})
 """The forms of an answer that are no JSON."""
-_DONE: Final = b"[DONE]"
 _NULL: Final = b"null"
 
 
@@ -64,9 +63,9 @@ def _chunk(text: str, start: float | None, end: float | None) -> AutomaticSpeech
 def read_whole(reply: Reply, *, by_word: bool, form: str | None = None) -> AutomaticSpeechRecognitionOutput:
     """A whole answer; `by_word`: the words' times rather than the segments', where the server says both.
 
-    `form`: what was asked for, of which one of `TEXTS` is the result's `text` as it was sent.
+    `form`: what was asked for, of which one of `TEXT_FORMATS` is the result's `text` as it was sent.
     """
-    if form in TEXTS:
+    if form in TEXT_FORMATS:
         return _in_form(reply, str(form))
     if "json" not in reply.content_type and opening(reply.body) != "{":
         return _plain(reply)
@@ -126,8 +125,8 @@ class Transcript:
         if frame.event in WHOLE:
             return self._whole(frame)
         data = frame.data.strip()
-        if not data or data in (_DONE, _NULL):
-            return END if data == _DONE else None
+        if not data or data in (DONE, _NULL):
+            return END if data == DONE else None
         if (b'"error"' in data or frame.event == "error") and (error := error_in_body(data, event=frame.event)):
             raise error
         if self._form == "text" and data[:1] != b"{":
@@ -185,7 +184,7 @@ class Transcript:
 
 def _event(data: bytes) -> _Event:
     try:
-        return json_decoder.decode(data, _Event)
+        return json_decoder.decode_json(data, _Event)
     except UNREADABLE as failure:
         error = MalformedEventError(f"an event of the stream cannot be read: {failure}")
         error.body = data[:EXCERPT_BYTES]
@@ -241,8 +240,8 @@ def transcribe(call: Call, url: str, dialect: TranscriptionDialect) -> Flow[Auto
 
 def _accepted(fields: dict[str, Any], form: str | None) -> str:
     if fields.get("stream") is True:
-        return "text/event-stream"
-    return "*/*" if form in TEXTS else "application/json"
+        return EVENT_STREAM
+    return "*/*" if form in TEXT_FORMATS else "application/json"
 
 
 def _file(source: Any, dialect: TranscriptionDialect) -> Flow[Part]:

@@ -47,7 +47,7 @@ class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
     file: str | None = None
     arrange: Arrange = dict
     accept: str = JSON
-    answer: ReadAnswer = media_results.whole
+    answer: ReadAnswer = media_results.request_result
     limit: int = 64 * MIB
     route: str = ""
 
@@ -79,8 +79,8 @@ def _file(inputs: str, **more: Any) -> Pipeline:
     return Pipeline(inputs={ALONE: inputs}, file=ALONE, **more)
 
 
-_IMAGE: Final[dict[str, Any]] = {"accept": "image/png", "answer": media_results.image, "limit": LARGEST}
-_SOUND: Final[dict[str, Any]] = {"accept": ANY, "answer": media_results.sound, "limit": LARGEST}
+_IMAGE: Final[dict[str, Any]] = {"accept": "image/png", "answer": media_results.request_image, "limit": LARGEST}
+_SOUND: Final[dict[str, Any]] = {"accept": ANY, "answer": media_results.request_sound, "limit": LARGEST}
 _VIDEO: Final[dict[str, Any]] = {"accept": ANY, "limit": LARGEST}
 # The question stands beside the image in `inputs`, as the schemas have it and documents are recorded. Hugging Face's
 # Python client sends a visual question's image twice, and the question at the root, where the toolkit never looks.

@@ -22,7 +22,7 @@ from ..responses.decode import unreadable
 from ..tasks.lenient_types import Unneeded
 from .bodies import arguments, join_texts, model_of, post, take_target_size, take_transcript_format
 from .jobs import ProgressDeduplicator, audio_url, failed, job_of, path_of, poll, read_state, segment
-from .replicate_results import RESULTS, is_whole
+from .replicate_results import RESULT_READERS, is_whole
 from .together import image_url
 from .urls import at_model
 
@@ -160,7 +160,7 @@ def _see_through(call: Call, job: Job, reply: Reply | None) -> Flow[Any]:
         yield Sleep(_PAUSE)
         answer = yield Send(request)
     yield OnCancel(None)
-    return (yield from RESULTS[job.task](answer, found.output))
+    return (yield from RESULT_READERS[job.task](answer, found.output))
 
 
 def _news(job: Job, reply: Reply, found: _Prediction, told: ProgressDeduplicator) -> list[JobEvent]:

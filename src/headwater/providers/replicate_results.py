@@ -15,12 +15,12 @@ from ..protocol.flow import Fetch, Flow, Reply, Request
 from ..responses.json_decoder import convert
 from ..tasks.audio import AutomaticSpeechRecognitionOutput, AutomaticSpeechRecognitionOutputChunk
 from .jobs import download, download_image, download_sound, no_result
-from .urls import is_url
+from .urls import is_result_url
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-ReadResult: TypeAlias = Callable[[Reply, Any], Flow[Any]]
+_ReadResult: TypeAlias = Callable[[Reply, Any], Flow[Any]]
 
 _HEAR: Final = "automatic-speech-recognition"
 _TEXTS: Final = ("translation", "transcription", "text")
@@ -47,22 +47,24 @@ def _first_file(output: Any, reply: Reply) -> str:
 
 
 def _may_be_file(item: Any) -> bool:
-    return isinstance(item, list | dict) or (isinstance(item, str) and (is_url(item) or item[:5].lower() == "data:"))
+    return isinstance(item, list | dict) or (
+        isinstance(item, str) and (is_result_url(item) or item[:5].lower() == "data:")
+    )
 
 
-def read_image(reply: Reply, output: Any) -> Flow[Image]:
+def _read_image(reply: Reply, output: Any) -> Flow[Image]:
     return (yield from download_image(_first_file(output, reply)))
 
 
-def read_video(reply: Reply, output: Any) -> Flow[Media]:
+def _read_video(reply: Reply, output: Any) -> Flow[Media]:
     return (yield from download(_first_file(output, reply), "video"))
 
 
-def read_sound(reply: Reply, output: Any) -> Flow[Media]:
+def _read_sound(reply: Reply, output: Any) -> Flow[Media]:
     return (yield from download_sound(_first_file(output, reply)))
 
 
-def read_transcript(reply: Reply, output: Any) -> Flow[AutomaticSpeechRecognitionOutput]:
+def _read_transcript(reply: Reply, output: Any) -> Flow[AutomaticSpeechRecognitionOutput]:
     """A text, the pieces of one, or an object with one in it or in a file that it names."""
     given = output if isinstance(output, dict) else {"text": output}
     text = _text(given)
@@ -95,11 +97,11 @@ def _chunk(piece: Mapping[str, Any]) -> AutomaticSpeechRecognitionOutputChunk:
     return convert(given, AutomaticSpeechRecognitionOutputChunk)
 
 
-RESULTS: Final[Mapping[str, ReadResult]] = {
-    _HEAR: read_transcript,
-    "image-to-image": read_image,
-    "text-to-image": read_image,
-    "text-to-speech": read_sound,
-    "text-to-video": read_video,
+RESULT_READERS: Final[Mapping[str, _ReadResult]] = {
+    _HEAR: _read_transcript,
+    "image-to-image": _read_image,
+    "text-to-image": _read_image,
+    "text-to-speech": _read_sound,
+    "text-to-video": _read_video,
 }
 """By the task's name: how a prediction's output is read."""

@@ -63,7 +63,7 @@ def _tgi(call: Call, url: str, prompt: str, given: dict[str, Any]) -> Flow[str |
         )
         return streamed
     whole = partial(_first, details=details)
-    return unrequested_stream.read((yield Send(request)), whole, decode_event, fold, piece=b'"token"')
+    return unrequested_stream.read_unrequested((yield Send(request)), whole, decode_event, fold, piece=b'"token"')
 
 
 def _first(reply: Any, details: bool) -> str | TextGenerationOutput:

@@ -19,8 +19,8 @@ from ..tasks.lenient_types import Unneeded
 from . import media_results
 from .bodies import STEPS, arguments, join_texts, model_of, post, take_target_size
 from .jobs import (
+    JobState,
     ResultURL,
-    State,
     download,
     every,
     failed,
@@ -74,7 +74,7 @@ def image_to_image(call: Call) -> Flow[Any]:
     is_kontext = all(word in model.lower() for word in ("kontext", "flux.1"))
     image = {"image_url": url} if is_kontext else {"reference_images": [url]}
     body = {"model": model, "prompt": "", "response_format": "base64", **image, **given}
-    return (yield from media_results.image(call, post(f"{call.base}{PREFIX}/{IMAGES}", body)))
+    return (yield from media_results.request_image(call, post(f"{call.base}{PREFIX}/{IMAGES}", body)))
 
 
 def text_to_video(call: Call) -> Flow[Media]:
@@ -109,7 +109,7 @@ def follow(call: Call, job: Job) -> Flow[Media]:
     return (yield from download(url, "video"))
 
 
-def _read(job: Job, reply: Reply) -> State:
+def _read(job: Job, reply: Reply) -> JobState:
     found = read_state(reply, _Job)
     match found.status:
         case None | "queued":

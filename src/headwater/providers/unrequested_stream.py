@@ -15,7 +15,7 @@ from ..protocol.framing import Frame, frames_of, is_events
 R = TypeVar("R")
 
 
-def read(
+def read_unrequested(
     reply: Reply,
     whole: Callable[[Reply], R],
     decode: Callable[[Frame], Any],

@@ -74,7 +74,7 @@ def speaks_openai(url: str) -> bool:
     return bool(_ROUTE.search(path) or _VERSIONED.search(path))
 
 
-def is_url(place: str) -> bool:
+def is_result_url(place: str) -> bool:
     """Whether an answer names its result by a URL, and does not hold it."""
     return place[:64].lstrip()[:8].lower().startswith(("http://", "https://"))
 

@@ -18,8 +18,8 @@ from ..tasks.lenient_types import Unneeded
 from .bodies import arguments, model_of
 from .jobs import (
     Family,
+    JobState,
     ResultURL,
-    State,
     download,
     download_image,
     every,
@@ -118,7 +118,7 @@ def follow(call: Call, job: Job) -> Flow[Any]:
     return media
 
 
-def _read(job: Job, reply: Reply) -> State:
+def _read(job: Job, reply: Reply) -> JobState:
     answer = read_state(reply, _Answer)
     found = answer.data or _Prediction()
     match found.status:

@@ -17,8 +17,8 @@ from ..tasks.lenient_types import Unneeded
 from ..tasks.vision import ImageToTextOutput
 from .bodies import arguments, model_of, post
 from .jobs import (
+    JobState,
     ResultURL,
-    State,
     download_image,
     every,
     failed,
@@ -77,7 +77,7 @@ def follow(call: Call, job: Job) -> Flow[Image]:
     return (yield from download_image(url))
 
 
-def _read(job: Job, reply: Reply) -> State:
+def _read(job: Job, reply: Reply) -> JobState:
     found = read_state(reply, _Result)
     match found.task_status:
         case "PROCESSING":

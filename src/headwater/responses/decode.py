@@ -28,7 +28,7 @@ def decode(reply: Reply, kind: type[T]) -> T:
         error.request_id = message.request_id(reply.headers)
         raise error
     try:
-        result = json_decoder.decode(body, kind)
+        result = json_decoder.decode_json(body, kind)
     except UNREADABLE as failure:
         raise unreadable(reply, failure) from None
     facts = getattr(result, "__dict__", None)

@@ -42,7 +42,7 @@ _SORTS: Final[dict[type, tuple[type, ...]]] = {list: _LISTS, str: (bytes,), int:
 _NAMES: Final = {dict: "object", list: "array", tuple: "array", type(None): "null"}
 
 
-def decode(data: bytes, kind: type[T]) -> T:
+def decode_json(data: bytes, kind: type[T]) -> T:
     """The text as this type. Raises one of `UNREADABLE`: no JSON, or what is needed is not there."""
     try:
         return cast("T", _decoder(cast("Hashable", kind)).decode(data))

@@ -44,7 +44,7 @@ from ..errors import (
     UnknownError,
 )
 from ..protocol.flow import Reply
-from ..protocol.framing import frames_of, is_events
+from ..protocol.framing import DONE, frames_of, is_events
 from ..protocol.json_text import UNREADABLE
 from . import json_decoder, message
 from .classify import (
@@ -152,7 +152,7 @@ def error_in_choice(data: bytes, *, hollow: bool = False) -> ProviderError | Non
     """The error of a choice (https://openrouter.ai/docs/api-reference/errors), with the class of its code: the server
     failed, where it has none. None where no choice has one, and with `hollow` where one has something to say."""
     try:
-        choices = json_decoder.decode(data, _FailedChoices).choices
+        choices = json_decoder.decode_json(data, _FailedChoices).choices
     except UNREADABLE:
         return None
     if hollow and any(choice.speaks for choice in choices):
@@ -238,7 +238,7 @@ _OBJECT: Final = re.compile(rb"\s*\[?\s*\{")
 
 def _is_error(data: bytes) -> bool:
     try:
-        signs = json_decoder.decode(data, _ErrorMembers)
+        signs = json_decoder.decode_json(data, _ErrorMembers)
     except UNREADABLE:
         return False
     said = bytes(signs.error)
@@ -257,7 +257,7 @@ def _excerpt(data: bytes) -> bytes:
     if len(data) <= ERROR_BODY_BYTES:
         return data
     try:
-        held = bytes(json_decoder.decode(data, _ErrorMembers).error)
+        held = bytes(json_decoder.decode_json(data, _ErrorMembers).error)
     except UNREADABLE:
         held = b""
     return b'{"error":%b}' % held if 4 < len(held) <= ERROR_BODY_BYTES else data[:ERROR_BODY_BYTES]
@@ -315,7 +315,7 @@ def without_frame(reply: Reply) -> Reply:
     """
     if not is_events(reply.body):
         return reply
-    frames = [frame for frame in frames_of(reply.body) if frame.data.strip() != b"[DONE]"]
+    frames = [frame for frame in frames_of(reply.body) if frame.data.strip() != DONE]
     if len(frames) != 1:
         return reply
     if frames[0].event == "error" and (error := error_in_body(frames[0].data, event="error")) is not None:

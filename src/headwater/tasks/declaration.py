@@ -41,7 +41,7 @@ R = TypeVar("R")
 
 Check = Callable[[Mapping[str, Any]], str | None]
 
-NEAR = 0.75
+SIMILAR_NAME = 0.75
 """How alike a name must be to be suggested: as a slip of the hand is, and no other word."""
 CALL_OPTIONS = frozenset({"timeout", "extra_headers", "extra_query"})
 """What every call takes beside its task's parameters; what they may be is for the client to say."""
@@ -221,7 +221,7 @@ class Declaration(Generic[P, E, R]):
         known = self.parameters.__struct_fields__
         for name in given:
             if name not in known:
-                near = difflib.get_close_matches(name, known, 1, NEAR)
+                near = difflib.get_close_matches(name, known, 1, SIMILAR_NAME)
                 hint = f"; did you mean {near[0]!r}?" if near else "; pass it in extra_body={...}"
                 return f"no parameter {name!r}{hint}"
         for name in self.parameters.__struct_fields__:

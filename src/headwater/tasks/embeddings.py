@@ -20,7 +20,7 @@ from msgspec import Meta
 from ..errors import DecodeError
 from ..media.mime import from_text
 from ..protocol.json_text import UNREADABLE
-from ..responses.json_decoder import decode
+from ..responses.json_decoder import decode_json
 from .declaration import CallOptions, Declare
 from .lenient_types import Needed, Nullable
 from .output import Output
@@ -109,7 +109,7 @@ def decode_vectors(body: bytes) -> Any:
     if depth and depth not in _NESTED:
         _refuse(f"{depth} lists in each other", body)
     try:
-        found: Any = _rows(body) if depth == 0 else decode(body, _NESTED[depth])
+        found: Any = _rows(body) if depth == 0 else decode_json(body, _NESTED[depth])
     except UnicodeDecodeError:
         _refuse("not UTF-8", body)
     except UNREADABLE as error:
@@ -124,7 +124,7 @@ def _rows(body: bytes) -> list[_Row]:
     try:
         return _DATA.decode(body).data
     except UNREADABLE:
-        rows = decode(body, _LooseData).data
+        rows = decode_json(body, _LooseData).data
     try:
         return [
             _Row(

@@ -1,9 +1,9 @@
 """Members of a stream's pieces that no field holds, gathered into what a plain answer would have.
 
-A member of a delta is a piece. A list goes on; an object is merged; a text goes on where its name is one of `TEXTS`;
-anything else that comes again takes the place of what was there. In a list, an object with the `index` and `type` of an
-earlier one is a part of that. An object of a thought's type (`THOUGHTS`) without an index goes on with the last one of
-the same type and id, unless that has its signature
+A member of a delta is a piece. A list goes on; an object is merged; a text goes on where its name is one of
+`TEXT_MEMBERS`; anything else that comes again takes the place of what was there. In a list, an object with the `index`
+and `type` of an earlier one is a part of that. An object of a thought's type (`THOUGHTS`) without an index goes on with
+the last one of the same type and id, unless that has its signature
 (https://openrouter.ai/docs/use-cases/reasoning-tokens#reasoning_details-array-structure). An object that comes again as
 it was is not kept twice.
 
@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from .surrogates import TextPieces, repair_all_surrogates
 
-TEXTS: Final = frozenset(
+TEXT_MEMBERS: Final = frozenset(
     {
         "arguments",
         "content",
@@ -64,7 +64,7 @@ class MemberFold:
             kind = MemberFold
         elif isinstance(value, list) and self._pieces:
             kind = _ListFold
-        elif isinstance(value, str) and self._pieces and name in TEXTS:
+        elif isinstance(value, str) and self._pieces and name in TEXT_MEMBERS:
             kind = TextPieces
         else:
             self._members[name] = value
@@ -133,7 +133,7 @@ def _goes_on(last: Any, item: dict[str, Any]) -> bool:
         return False
     if item.get("id") and last.get("id") and item["id"] != last.get("id"):
         return False
-    return not (last.get("signature") and any(item.get(name) for name in TEXTS))
+    return not (last.get("signature") and any(item.get(name) for name in TEXT_MEMBERS))
 
 
 def _plain(value: Any) -> Any:

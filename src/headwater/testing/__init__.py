@@ -14,11 +14,11 @@
 `headwater.emulator` is the other way: a server with real sockets, which answers as the providers do.
 """
 
+from ..protocol.framing import EVENT_STREAM as EVENT_STREAM
 from ..protocol.transport import FOREVER as FOREVER
-from .memory_transport import EVENT_STREAM as EVENT_STREAM
 from .memory_transport import MemoryTransport as MemoryTransport
 from .memory_transport import ScriptedResponse as ScriptedResponse
+from .memory_transport import ScriptStep as ScriptStep
 from .memory_transport import SentRequest as SentRequest
-from .memory_transport import Step as Step
 
-__all__ = ["EVENT_STREAM", "FOREVER", "MemoryTransport", "ScriptedResponse", "SentRequest", "Step"]
+__all__ = ["EVENT_STREAM", "FOREVER", "MemoryTransport", "ScriptStep", "ScriptedResponse", "SentRequest"]

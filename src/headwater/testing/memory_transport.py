@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
-from typing import Any, Final, Self, TypeAlias
+from typing import Any, Self, TypeAlias
 
 import anyio
 import msgspec
 from anyio.lowlevel import checkpoint
 
 from ..errors import ConnectionLostError
+from ..protocol.framing import EVENT_STREAM
 from ..protocol.transport import TransportRequest
 
-Step: TypeAlias = "bytes | float | BaseException"
+ScriptStep: TypeAlias = "bytes | float | BaseException"
 """Bytes of a body that come at once, seconds of silence (`FOREVER` for no end), or what is raised in their place."""
-EVENT_STREAM: Final = "text/event-stream"
-"""The content type of server-sent events."""
 
 
 class SentRequest(msgspec.Struct, kw_only=True, frozen=True):
@@ -50,7 +49,7 @@ class ScriptedResponse:
 
     def __init__(
         self,
-        *steps: Step,
+        *steps: ScriptStep,
         status: int = 200,
         content_type: str = "application/json",
         headers: Mapping[str, str] | None = None,

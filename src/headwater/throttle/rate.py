@@ -57,7 +57,7 @@ MOST_COUNTED_UNSURE: Final = 2.0
 SECONDS_PER_PAUSED_SECOND: Final = 8.0
 """Times the pause that the provider asked for, until the rate is again what was let through: so short a part of the
 time is spent in pauses, which may be longer than they need be."""
-LONGEST_WINDOW_SECONDS: Final = 60.0
+LONGEST_CYCLE_SECONDS: Final = 60.0
 """The window of most limits, and the longest that is thought of."""
 LARGEST_FALL: Final = 3.0
 """To no less than this part of what it was does a rate fall by what fewer requests say."""
@@ -189,9 +189,9 @@ class RateEstimator:
 
     def _found(self, sure: float, most: float, seconds: float, sample: RateSample) -> float:
         """The first limit, from the first cycle: what it surely is, or in the middle where that is not exact."""
-        is_exact = sample.has_retry_after or abs(seconds - LONGEST_WINDOW_SECONDS) < 1
+        is_exact = sample.has_retry_after or abs(seconds - LONGEST_CYCLE_SECONDS) < 1
         self._requests_per_refusal = LEAST_REQUESTS_PER_REFUSAL
-        self._cycle_seconds = min(LONGEST_WINDOW_SECONDS, seconds, 4 * sample.paused)
+        self._cycle_seconds = min(LONGEST_CYCLE_SECONDS, seconds, 4 * sample.paused)
         return sure if is_exact else math.sqrt(sure * most)  # it became free between two looks
 
     def _corrected(self, sure: float, most: float, passed: int, seconds: float) -> tuple[float, float, bool]:
@@ -208,7 +208,7 @@ class RateEstimator:
             min(MOST_REQUESTS_PER_REFUSAL, 2 * self._requests_per_refusal) if is_same else LEAST_REQUESTS_PER_REFUSAL
         )
         remembered = self._cycle_seconds - CYCLE_DECAY * seconds
-        self._cycle_seconds = max(min(LONGEST_WINDOW_SECONDS, seconds), remembered)
+        self._cycle_seconds = max(min(LONGEST_CYCLE_SECONDS, seconds), remembered)
         return sure, limit, is_same
 
     def _patience(self, limit: float, passed: int, sample: RateSample, *, is_same: bool) -> float:
@@ -216,7 +216,7 @@ class RateEstimator:
         refused = min(MOST_COUNTED_REFUSALS if is_same else MOST_COUNTED_UNSURE, sample.refused)
         pauses = 0.0
         if self.known and passed >= SIGNIFICANT_REQUESTS and sample.has_retry_after:
-            pauses = SECONDS_PER_PAUSED_SECOND * min(sample.paused, LONGEST_WINDOW_SECONDS / 10)
+            pauses = SECONDS_PER_PAUSED_SECOND * min(sample.paused, LONGEST_CYCLE_SECONDS / 10)
         return max(pauses, self._cycle_seconds / 3, self._requests_per_refusal * refused / limit)
 
     def retry_seconds(self) -> float:
@@ -229,5 +229,5 @@ class RateEstimator:
     def before_minute(self, now: float, wait: float) -> float:
         """The wait, but not beyond the end of one of the minutes that began with the last recovery."""
         since = now - WINDOW_SKEW_SECONDS - self._recovered_at
-        left = LONGEST_WINDOW_SECONDS - since % LONGEST_WINDOW_SECONDS
+        left = LONGEST_CYCLE_SECONDS - since % LONGEST_CYCLE_SECONDS
         return min(wait, left) if left < 4 * wait else wait

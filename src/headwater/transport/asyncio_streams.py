@@ -21,7 +21,7 @@ from typing import Any, Protocol
 from anyio import BrokenResourceError
 
 from ..protocol.transport import FOREVER, ReadDeadline
-from .epoll import ENDS, EVENTS, EpollPoller, EpollStream
+from .epoll import END_EVENTS, READ_EVENTS, EpollPoller, EpollStream
 
 
 class Future(Protocol):
@@ -190,7 +190,7 @@ class AsyncioStream(EpollStream):
             reader, self._reader = self._reader, None
             if reader is not None and not reader.done():
                 self._fill(reader, reader.set_result)
-        if self._drained is not None and events & (select.EPOLLOUT | ENDS):
+        if self._drained is not None and events & (select.EPOLLOUT | END_EVENTS):
             _wake(self._drained)
 
     def _fill(self, reader: Future, give: Callable[[bytes], object]) -> None:
@@ -218,13 +218,13 @@ class AsyncioStream(EpollStream):
     async def _drain(self) -> None:
         epoll, descriptor = self.poller.epoll, self.raw.fileno()
         self._drained = self._loop.create_future()
-        epoll.modify(descriptor, EVENTS | select.EPOLLOUT)
+        epoll.modify(descriptor, READ_EVENTS | select.EPOLLOUT)
         try:
             await self._drained
         finally:
             self._drained = None
             if not self.closed:
-                epoll.modify(descriptor, EVENTS)
+                epoll.modify(descriptor, READ_EVENTS)
 
     def _wake_all(self) -> None:
         for waiting in (self._reader, self._drained):

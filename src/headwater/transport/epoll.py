@@ -32,8 +32,8 @@ from .sockets import READ_BYTES, WOULD_BLOCK, Address, finish_connect, read_avai
 
 ALARM_GRAIN_SECONDS: Final = 0.01
 """Seconds by which silence may be noticed late, so that many streams are not looked at one after the other."""
-EVENTS: Final = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET
-ENDS: Final = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
+READ_EVENTS: Final = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET
+END_EVENTS: Final = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 
 
 class Watcher(Protocol):
@@ -57,7 +57,7 @@ class EpollPoller:
         self.hosts = HostCache()
         self._by_descriptor: dict[int, Watcher] = {}
 
-    def add(self, watcher: Watcher, descriptor: int, events: int = EVENTS) -> None:
+    def add(self, watcher: Watcher, descriptor: int, events: int = READ_EVENTS) -> None:
         """Tell it what comes."""
         self.epoll.register(descriptor, events)
         self._by_descriptor[descriptor] = watcher
@@ -166,7 +166,7 @@ class EpollStream:
     def event(self, events: int) -> None:
         """The epoll: something has come."""
         self.may_read = True
-        if events & ENDS:
+        if events & END_EVENTS:
             self.peer_closed = True
 
     def read_now(self) -> bytes | None:

@@ -16,7 +16,7 @@ import msgspec
 from ...protocol.json_text import UNREADABLE
 from ..progress import Prices, cost
 from ..usage import TokenUsage, usage_in
-from .histogram import BoundedNames, Spread, Timeline, shown
+from .histogram import BoundedNames, Spread, Timeline, shorten
 
 _LONGEST_EXAMPLE: Final = 200
 _LARGEST: Final = 1e11
@@ -173,7 +173,7 @@ class RunData:
         )
         name = self._error_names.of(named)
         if found.get("message") and name not in self.examples:
-            self.examples[name] = shown(str(found["message"]), _LONGEST_EXAMPLE)
+            self.examples[name] = shorten(str(found["message"]), _LONGEST_EXAMPLE)
         return name
 
     def _add_tokens(self, body: AnswerBody, meta: LenientMeta | None) -> int:

@@ -188,11 +188,11 @@ class BoundedNames:
             return known
         if len(self._known) >= MOST_NAMES:
             return OTHER
-        self._known[given] = shown(given, _LONGEST_NAME) or "(no name)"
+        self._known[given] = shorten(given, _LONGEST_NAME) or "(no name)"
         return self._known[given]
 
 
-def shown(text: str, longest: int) -> str:
+def shorten(text: str, longest: int) -> str:
     """The beginning of somebody else's text, in one line, without what turns or hides letters."""
     words = " ".join(text[: 2 * longest].split())
     whole = "".join(letter if letter.isprintable() else "\ufffd" for letter in words)

@@ -35,7 +35,7 @@ def make(path: str | os.PathLike[str], *, prices: Prices | None = None) -> Repor
     Raises `InputError` for a file that cannot be read or has no results, ImportError without the extra `report`.
     """
     file = Path(path)
-    data = read(file, prices=prices)
+    data = read_run(file, prices=prices)
     try:
         from . import panels as plots
     except ModuleNotFoundError as error:
@@ -51,7 +51,7 @@ def make(path: str | os.PathLike[str], *, prices: Prices | None = None) -> Repor
     return Report(page(data, title, pictures), plots.png(shown, title, heading(data), figures), data)
 
 
-def read(path: str | os.PathLike[str], *, prices: Prices | None = None) -> RunData:
+def read_run(path: str | os.PathLike[str], *, prices: Prices | None = None) -> RunData:
     """The figures of a file of results. Raises `InputError` where it cannot be read, or no line of it is a result."""
     try:
         with Path(path).open("rb") as lines:

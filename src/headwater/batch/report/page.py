@@ -20,7 +20,7 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
 
 
-def duration(seconds: float) -> str:
+def length_of_time(seconds: float) -> str:
     """A length of time in the units that suit it."""
     if seconds < 119.5:
         return f"{number(seconds)} s"
@@ -119,9 +119,9 @@ def overview(data: RunData) -> list[tuple[str, str]]:
         shown.append(("lines that cannot be read", f"{data.unreadable:,}"))
     if data.first is not None and data.last is not None:
         seconds = data.last - data.first
-        shown.append(("duration", duration(seconds)))
+        shown.append(("duration", length_of_time(seconds)))
         if pauses := sum(pause.seconds for pause in laid_out(data.timeline, data.records)[1]):
-            shown.append(("of it, pauses", duration(pauses)))
+            shown.append(("of it, pauses", length_of_time(pauses)))
         if seconds > pauses:
             shown.append(("records/s", number(data.records / (seconds - pauses))))
     if data.most_in_flight:

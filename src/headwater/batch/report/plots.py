@@ -14,8 +14,8 @@ from matplotlib.axis import Axis
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 
 from .data import RunData
-from .histogram import OTHER, Slot, Spread, TimelineCut, edge, shown
-from .page import duration
+from .histogram import OTHER, Slot, Spread, TimelineCut, edge, shorten
+from .page import length_of_time
 
 INK: Final = "#010203"
 """Stands for the page's own text colour while an SVG is drawn: no palette has it."""
@@ -70,7 +70,9 @@ class Times(NamedTuple):
             axes.axvline(at, ymin=0.45 if are_told else 0, color=GREY, linestyle=":", linewidth=1.2)
             if are_told:
                 where = axes.get_xaxis_transform()
-                axes.text(at, 0.02, duration(pause.seconds), transform=where, rotation=90, fontsize=7, ha="center")
+                axes.text(
+                    at, 0.02, length_of_time(pause.seconds), transform=where, rotation=90, fontsize=7, ha="center"
+                )
         self._mark_runs(axes)
 
     def _mark_runs(self, axes: Axes) -> None:
@@ -263,7 +265,7 @@ def _plain(number: float, largest: float | None = None) -> str:
 
 def _short(name: str) -> str:
     # A label that begins with an underscore is left out by matplotlib.
-    name = shown(name, 28)
+    name = shorten(name, 28)
     return name.replace("_", "\u200b_", 1) if name.startswith("_") else name
 
 
