@@ -57,6 +57,13 @@ def test_what_is_no_json_is_none(data: bytes) -> None:
     assert not is_json(data)
 
 
+@pytest.mark.parametrize("data", [b'{"\x80a": 1}', b'{"a": {"b": "\xff"}}', b'["\xf4\x80", NaN]', b'"\xed\xa0\x80"'])
+def test_bytes_that_are_no_unicode_are_read_where_nobody_needs_them(data: bytes) -> None:
+    assert repr(loads(data, replace=True)) == repr(loads(data.decode(errors="replace").encode()))
+    with pytest.raises(UNREADABLE):
+        loads(data)
+
+
 @pytest.mark.parametrize(("data", "first"), [(b"", ""), (b" \n{", "{"), (b"\xef\xbb\xbf [", "["), (b"\xff\xff", "")])
 def test_the_character_that_it_begins_with(data: bytes, first: str) -> None:
     assert opening(data) == first
@@ -109,6 +116,15 @@ class Whole(msgspec.Struct, rename={"kind": "the-kind"}):
     numbers: list[float | None] | None = None
     by_name: dict[str, Inner] | None = None
     flag: bool | None = None
+
+
+@pytest.mark.parametrize("more", [b"", b', "z": "%b"' % (b"z" * 70_000)], ids=["small", "large"])
+def test_bytes_that_are_no_unicode_are_refused_in_what_the_type_reads_alone(more: bytes) -> None:
+    found = decode(b'{"name": "a", "count": "7", "x\xff": "\x80", "inner": {"name": "b", "y": "\xff"}%b}' % more, Whole)
+    assert (found.name, found.count, found.inner) == ("a", 7, Inner("b"))
+    for wrong in (b'"inner": {"name": "\xff"}', b'"text": "\xff"', b'"by_name": {"\xff": {"name": "b"}}'):
+        with pytest.raises(UNREADABLE):
+            decode(b'{"name": "a", "count": "7", %b%b}' % (wrong, more), Whole)
 
 
 DEFAULT: Any = object()

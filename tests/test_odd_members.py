@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 from support.drivers import Driver
+from support.flow_player import call, play, reply
 
 from headwater import AuthenticationError, DecodeError, MalformedEventError, RateLimitError, TransportError
+from headwater.providers import flow_for
 from headwater.testing import EVENT_STREAM, MemoryTransport, ScriptedResponse
 
 pytestmark = pytest.mark.anyio
@@ -21,6 +23,7 @@ pytestmark = pytest.mark.anyio
 AT = {"base_url": "http://127.0.0.1:9/v1"}
 MESSAGES = [{"role": "user", "content": "hi"}]
 BOM = "\ufeff"
+CHAT = "chat-completion"
 USAGE = {"prompt_tokens": 1, "completion_tokens": 2}
 END = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
 
@@ -215,10 +218,12 @@ async def test_a_byte_order_mark_of_an_event(driver: Driver) -> None:
         '{"error": {"message": "slow down", "code": "rate", "cost": NaN}}',
         '{"error": {"message": "slow down", "code": "rate", "limit": -Infinity, "x": 1e999}}',
         '{"error": {"message": "slow\\ud83d down", "code": "rate"}}',
+        '{"error": {"message": "slow\xe9 down", "code": "rate"}}'.encode("latin-1"),
     ],
 )
-async def test_refusals_are_read_as_well(driver: Driver, said: str) -> None:
-    transport = MemoryTransport(lambda _: ScriptedResponse(said.encode(), status=401))
+async def test_refusals_are_read_as_well(driver: Driver, said: str | bytes) -> None:
+    body = said.encode() if isinstance(said, str) else said
+    transport = MemoryTransport(lambda _: ScriptedResponse(body, status=401))
     with pytest.raises(AuthenticationError) as caught:
         await chatted(driver, transport, streamed=False)
     assert caught.value.code == "rate"
@@ -369,6 +374,42 @@ async def test_broken_json_is_still_refused(driver: Driver) -> None:
             await chatted(driver, whole(body), streamed=False)
         with pytest.raises((MalformedEventError, TransportError)):
             await chatted(driver, stream(body), streamed=True)
+
+
+ALIEN = b'"x\xff":["\x80\\ud83d",{"y":"\xed\xa0\x80"}]'
+"""A member of text that is no Unicode."""
+
+
+@pytest.mark.parametrize(
+    ("task", "url", "event"),
+    [
+        ("chat-completion", None, b'{"choices":[{"delta":{"content":"a\xef\xbf\xbd",@},"finish_reason":"stop",@}],@}'),
+        (
+            "text-generation",
+            "http://127.0.0.1:9/v1",
+            b'{"choices":[{"text":"a\xef\xbf\xbd","finish_reason":"stop",@}],@}',
+        ),
+        (
+            "text-generation",
+            "http://127.0.0.1:9/generate",
+            b'{"token":{"text":"a\xef\xbf\xbd"},"generated_text":"a",@}',
+        ),
+    ],
+)
+@pytest.mark.parametrize("what", ["stream", "whole"])
+def test_bytes_that_are_no_unicode_beside_what_is_read(task: str, url: str | None, event: bytes, what: str) -> None:
+    body = event.replace(b"@", ALIEN)
+    if what == "whole":
+        sent = reply(body.replace(b"delta", b"message").replace(b"token", b"details"))
+    else:
+        sent = reply(b"data: %b\n\ndata: [DONE]\n\n" % body, content_type=EVENT_STREAM)
+    details: dict[str, Any] = {} if task == CHAT else {"parameters": {"details": True}}
+    asked = call(task, "url", url=url, model="m", stream=what == "stream", **details)
+    played = play(flow_for("url", task)(asked), sent)
+    assert all("x\ufffd" in event.raw for event in played.events)
+    out = played.result
+    assert (out.choices[0].message.content if task == CHAT else out.generated_text).startswith("a")
+    assert what == "stream" or out.raw["x\ufffd"] == ["\ufffd\ufffd", {"y": "\ufffd\ufffd\ufffd"}]
 
 
 @pytest.mark.parametrize("at", ["http://127.0.0.1:9/generate", "http://127.0.0.1:9/v1"])

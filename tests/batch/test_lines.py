@@ -29,7 +29,10 @@ from headwater.errors import (
     InvalidRequestError,
 )
 from headwater.media.media import Media
+from headwater.protocol.flow import Reply
+from headwater.responses.decode import decode
 from headwater.tasks.chat import chat_completion
+from headwater.tasks.chat_types import ChatCompletionOutput
 from headwater.tasks.vision import DepthEstimationOutput
 
 MESSAGES = [{"role": "user", "content": "hi"}]
@@ -478,6 +481,14 @@ def test_a_posted_answer_is_kept_as_it_is_but_for_its_line_ends(tmp_path: Path) 
     for wrong in (b"<html>", b"", b'{"a": "\xff"}', b'{"a"'):
         with pytest.raises(DecodeError):
             posted(wrong)
+
+
+def test_bytes_that_are_no_unicode_cost_no_answer_that_was_read_without_them(tmp_path: Path) -> None:
+    folder = MediaFolder(tmp_path, tmp_path / "out.jsonl")
+    request = asked(custom_id="a", url="/v1/chat/completions", body={"model": "m", "messages": MESSAGES})
+    sent = b'{"choices": [{"message": {"content": "hi"}}], "x\xff": "\x80"}'
+    result = decode(Reply(status=200, headers={}, body=sent), ChatCompletionOutput)
+    assert body_of(request, result, 0, folder) == sent.decode(errors="replace").replace(" ", "").encode()
 
 
 @pytest.mark.parametrize(

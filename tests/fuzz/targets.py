@@ -29,6 +29,7 @@ from headwater.responses import refusal as refusals
 from headwater.responses.decode import decode
 from headwater.tasks.chat_fold import ChatFold
 from headwater.tasks.chat_types import ChatCompletionOutput, ChatCompletionStreamOutput
+from headwater.tasks.output import Output
 from headwater.transport.response_parser import ResponseParser
 
 CANARY = "sk-Canary/of+the~mine-0123456789"
@@ -99,15 +100,21 @@ def chat(data: bytes) -> None:
             if isinstance(event, ChatCompletionStreamOutput):
                 fold.add(event)
     fold.complete()
-    repr(fold.result())
+    result = fold.result()
+    repr((result, result.raw))
 
 
 def answers(data: bytes) -> None:
     """A whole answer as the types of tasks."""
     reply = Reply(status=200, headers={"content-type": "application/json"}, body=data, url="http://h/v1")
     for kind in TASK_TYPES:
-        with suppress(HeadwaterError):
-            repr(decode(reply, kind))
+        try:
+            result = decode(reply, kind)
+        except HeadwaterError:
+            continue
+        if isinstance(result, Output):
+            repr((result.raw, result.to_dict()))
+        repr(result)
 
 
 def refusal(data: bytes) -> None:

@@ -90,6 +90,14 @@ def test_what_is_left_out_and_what_is_not() -> None:
     assert pickle.loads(pickle.dumps(out)).raw["citations"] == ["u"]
 
 
+def test_bytes_that_are_no_unicode_beside_what_was_read() -> None:
+    out = answer(ANSWER.replace(b'"citations"', b'"cita\xfftions"').replace(b'"mood"', b'"m\x80d": "\xe9", "mood"'))
+    assert out.raw["cita\ufffdtions"] == ["u"]
+    assert dict(out.choices[0].message.items())["m\ufffdd"] == "\ufffd"
+    assert out.to_dict()["choices"][0]["message"]["m\ufffdd"] == "\ufffd"
+    assert json.loads(out.model_dump_json())["cita\ufffdtions"] == ["u"]
+
+
 @pytest.mark.parametrize(
     ("result", "text"),
     [

@@ -90,7 +90,7 @@ def result_body(request: ParsedRequest, result: Any, index: int, folder: MediaFo
     """The answer's JSON, in one line. It may write files."""
     sent = _sent(request, result)
     if sent is not None:
-        return _one_line(sent)
+        return _one_line(sent, replace=not isinstance(result, Response))
     media = _Media(folder, index)
     if request.form in ("images", "base64 images"):
         image = {"b64_json": encode_image(result)[0]} if request.form == "base64 images" else media.encode(result)
@@ -98,15 +98,18 @@ def result_body(request: ParsedRequest, result: Any, index: int, folder: MediaFo
     return msgspec.json.encode(media.plain(result), enc_hook=media.encode)
 
 
-def _one_line(sent: bytes) -> bytes:
-    """The server's JSON; only what is indented or no strict JSON is written anew, NaN and the infinities as null."""
+def _one_line(sent: bytes, replace: bool) -> bytes:
+    """The server's JSON; only what is indented or no strict JSON is written anew, NaN and the infinities as null.
+
+    `replace`: bytes that are no Unicode are U+FFFD, of an answer that was read without them.
+    """
     with suppress(*UNREADABLE):
         if b"\n" not in sent and b"\r" not in sent:
             msgspec.json.decode(sent, type=msgspec.Raw)
             sent.decode()
             return sent
     try:
-        return msgspec.json.encode(loads(sent))
+        return msgspec.json.encode(loads(sent, replace=replace))
     except UNREADABLE:
         error = DecodeError("the answer is no JSON")
         error.body = sent[:512]

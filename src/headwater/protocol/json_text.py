@@ -2,7 +2,8 @@
 
 A byte order mark, another of Unicode's encodings, NaN and Infinity, numbers beyond a float, raw control characters in
 a text and half a character: none of them is a reason to refuse an answer that was paid for. Texts are never touched
-but for half a character, which becomes U+FFFD. Bytes that are no Unicode are still refused. Pure.
+but for half a character, which becomes U+FFFD. Bytes that are no Unicode are refused, but where nobody's result depends
+on them: there they become U+FFFD as well. Pure.
 
 https://datatracker.ietf.org/doc/html/rfc8259
 """
@@ -36,15 +37,17 @@ _NAN: Final = b"-0.0e-90417"
 _INFINITY: Final = "1e90417"
 
 
-def loads(data: bytes, *, halves: bool = False) -> Any:
+def loads(data: bytes, *, halves: bool = False, replace: bool = False) -> Any:
     """The value that the text stands for; NaN and the infinities are floats. Raises one of `UNREADABLE`.
 
-    `halves`: half a character stays one, for whoever has the other half. No encoder takes it.
+    `halves`: half a character stays one, for whoever has the other half. No encoder takes it. `replace`: bytes that are
+    no Unicode become U+FFFD. Whatever a type could be read of can be read so: msgspec passes over the texts that the
+    type has no member for, without looking into them.
     """
     try:
         return msgspec.json.decode(data)
     except UNREADABLE:
-        text = data.decode(json.detect_encoding(data)).strip(_AROUND)
+        text = data.decode(json.detect_encoding(data), "replace" if replace else "strict").strip(_AROUND)
     if not halves:
         text = _HALVES.sub(_whole, text)
     try:
@@ -57,14 +60,15 @@ def loads(data: bytes, *, halves: bool = False) -> Any:
 
 def regular(data: bytes) -> bytes:
     """The text in strict JSON, for a reader that passes over members without building them; `loads_regular` reads its
-    parts. Numbers that JSON lacks are numbers there that nobody writes. Raises one of `UNREADABLE`."""
+    parts. Numbers that JSON lacks are numbers there that nobody writes; bytes that are no Unicode stay what they are.
+    Raises one of `UNREADABLE`."""
     try:
         msgspec.json.decode(data, type=msgspec.Raw)  # checks the syntax, builds nothing
     except RecursionError:
         raise
     except UNREADABLE:
-        text = data.decode(json.detect_encoding(data)).strip(_AROUND)
-        data = _replaced(_IRREGULAR, _regular, _replaced(_HALVES, _whole, text)).encode()
+        text = data.decode(json.detect_encoding(data), "surrogateescape").strip(_AROUND)
+        data = _replaced(_IRREGULAR, _regular, _replaced(_HALVES, _whole, text)).encode(errors="surrogateescape")
         msgspec.json.decode(data, type=msgspec.Raw)
     return data
 

@@ -132,7 +132,7 @@ def decode_chunk(frame: Frame) -> ChatCompletionStreamOutput | End | None:
 
 def in_halves(chunk: ChatCompletionStreamOutput, data: bytes) -> ChatCompletionStreamOutput:
     """The chunk, which has U+FFFD for every half of a character, and for its fold the same with the halves."""
-    sent = loads(data, halves=True)
+    sent = loads(data, halves=True, replace=True)
     chunk.keep_halves(convert(framed(sent), ChatCompletionStreamOutput), sent)
     chunk.part_of(data)
     return chunk

@@ -237,7 +237,7 @@ def _event(choice: CompletionText, usage: CompletionTokens, data: bytes) -> Text
         return None
     event = TextGenerationStreamOutput(token=TextGenerationOutputToken(text=text))
     if REPLACEMENT in text and has_halves(data):
-        event.keep_halves(_text_in(loads(data, halves=True)))
+        event.keep_halves(_text_in(loads(data, halves=True, replace=True)))
     if finish:
         event.details = TextGenerationStreamOutputStreamDetails(
             finish_reason=finish,

@@ -89,7 +89,7 @@ def decode_event(frame: Frame) -> TextGenerationStreamOutput | End | None:
             return odd
         event = odd
         if has_halves(data):
-            event.keep_halves(_with_token(loads(data, halves=True))["token"].get("text") or "")
+            event.keep_halves(_with_token(loads(data, halves=True, replace=True))["token"].get("text") or "")
     event._body = data  # type: ignore[attr-defined]
     return event
 

@@ -34,7 +34,6 @@ KEPT: Final = Meta(extra={"odd": "kept"})
 """What does not fit says something all the same, and stays as it came."""
 
 _SMALL: Final = 1 << 16
-"""Bytes; a text that is no longer is built whole."""
 _HEAD: Final = 16
 """Items of a large list that are read before the others are looked at."""
 _LISTS: Final = (list, tuple, set, frozenset)
@@ -57,7 +56,11 @@ def decode_json(data: bytes, kind: type[T]) -> T:
 
 def loads_for(data: bytes, kind: Any) -> Any:
     """The value that the text stands for; of a large text, what this type reads of it. Raises one of `UNREADABLE`."""
-    return loads(data) if len(data) <= _SMALL else _pruned(regular(data), kind)
+    try:
+        return loads(data) if len(data) <= _SMALL else _pruned(regular(data), kind)
+    except UnicodeDecodeError:
+        needed = _pruned(regular(data), kind, small=0)
+    return loads(data, replace=True) if len(data) <= _SMALL else needed
 
 
 def convert(value: Any, kind: type[T]) -> T:
@@ -70,9 +73,12 @@ def _decoder(kind: Hashable) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(kind)
 
 
-def _pruned(text: bytes, kind: Any) -> Any:
-    """The value of a regular text without what the type has no use for: what it is read as is the same."""
-    if len(text) <= _SMALL or _mark(kind) == "kept":
+def _pruned(text: bytes, kind: Any, small: int = _SMALL) -> Any:
+    """The value of a regular text without what the type has no use for: what it is read as is the same.
+
+    `small`: bytes; a text that is no longer is built whole, and so must be Unicode in all its parts.
+    """
+    if len(text) <= small or _mark(kind) == "kept":
         return loads_regular(text)
     plain = _kinds(kind)
     opening = text.lstrip()[:1]
@@ -83,19 +89,19 @@ def _pruned(text: bytes, kind: Any) -> Any:
     if opening == b"{":
         structs = [each for each in plain if _is_struct(each)]
         if structs:
-            return _pruned_members(text, structs)
+            return _pruned_members(text, structs, small)
         return loads_regular(text) if dict in map(_origin, plain) else {}
-    return _pruned_items(text, plain)
+    return _pruned_items(text, plain, small)
 
 
-def _pruned_members(text: bytes, kinds: list[type[msgspec.Struct]]) -> dict[str, Any]:
+def _pruned_members(text: bytes, kinds: list[type[msgspec.Struct]], small: int) -> dict[str, Any]:
     fields = {field.encode_name: field.type for kind in reversed(kinds) for field in _fields(kind)}
     found = _outline(tuple(fields)).decode(text)
     parts = zip(fields.items(), msgspec.structs.astuple(found), strict=True)
-    return {name: _pruned(bytes(part), kind) for (name, kind), part in parts if part is not msgspec.UNSET}
+    return {name: _pruned(bytes(part), kind, small) for (name, kind), part in parts if part is not msgspec.UNSET}
 
 
-def _pruned_items(text: bytes, kinds: tuple[Any, ...]) -> list[Any]:
+def _pruned_items(text: bytes, kinds: tuple[Any, ...], small: int) -> list[Any]:
     """The items, or those up to the first that is no item, where that is one of the first."""
     lists = [each for each in kinds if _origin(each) in _LISTS]
     if not lists and str not in kinds:
@@ -108,14 +114,14 @@ def _pruned_items(text: bytes, kinds: tuple[Any, ...]) -> list[Any]:
     for part in msgspec.structs.astuple(_head().decode(text)):
         if part is msgspec.UNSET:
             return head
-        head.append(_pruned(bytes(part), item))
+        head.append(_pruned(bytes(part), item, small))
         try:
             _item(head[-1], item, "$")
         except msgspec.ValidationError:
             return head
     if not any(map(_has_struct, items)):
         return cast("list[Any]", loads_regular(text))
-    return [_pruned(bytes(part), item) for part in _decoder(list[msgspec.Raw]).decode(text)]
+    return [_pruned(bytes(part), item, small) for part in _decoder(list[msgspec.Raw]).decode(text)]
 
 
 def _has_struct(kind: Any) -> bool:

@@ -49,9 +49,9 @@ REQUEST_IDS: Final = (
 
 
 def parse(body: bytes) -> Any:
-    """The body as JSON; `msgspec.UNSET` where it is none."""
+    """The body as JSON, with U+FFFD for bytes that are no Unicode; `msgspec.UNSET` where it is none."""
     try:
-        return loads(body)
+        return loads(body, replace=True)
     except UNREADABLE:
         return msgspec.UNSET
 

@@ -138,7 +138,7 @@ class Output(msgspec.Struct, kw_only=True, dict=True):
     def raw(self) -> Any:
         """All that the server sent for this, decoded now; None where this was not read from an answer."""
         body = self.__dict__.get("_body")
-        return None if body is None else loads(body)
+        return None if body is None else loads(body, replace=True)
 
     @property
     def facts(self) -> Any:
@@ -226,7 +226,7 @@ class OpenOutput(Output):
         if (whole := super().raw) is not None or "_part" not in self.__dict__:
             return whole
         body, way = self.__dict__["_part"]
-        value = loads(body)
+        value = loads(body, replace=True)
         try:
             for step in way:
                 value = value[step]
