@@ -120,11 +120,13 @@ class Whole(msgspec.Struct, rename={"kind": "the-kind"}):
 
 @pytest.mark.parametrize("more", [b"", b', "z": "%b"' % (b"z" * 70_000)], ids=["small", "large"])
 def test_bytes_that_are_no_unicode_are_refused_in_what_the_type_reads_alone(more: bytes) -> None:
-    found = decode(b'{"name": "a", "count": "7", "x\xff": "\x80", "inner": {"name": "b", "y": "\xff"}%b}' % more, Whole)
+    found = decode_json(
+        b'{"name": "a", "count": "7", "x\xff": "\x80", "inner": {"name": "b", "y": "\xff"}%b}' % more, Whole
+    )
     assert (found.name, found.count, found.inner) == ("a", 7, Inner("b"))
     for wrong in (b'"inner": {"name": "\xff"}', b'"text": "\xff"', b'"by_name": {"\xff": {"name": "b"}}'):
         with pytest.raises(UNREADABLE):
-            decode(b'{"name": "a", "count": "7", %b%b}' % (wrong, more), Whole)
+            decode_json(b'{"name": "a", "count": "7", %b%b}' % (wrong, more), Whole)
 
 
 DEFAULT: Any = object()

@@ -488,7 +488,7 @@ def test_bytes_that_are_no_unicode_cost_no_answer_that_was_read_without_them(tmp
     request = asked(custom_id="a", url="/v1/chat/completions", body={"model": "m", "messages": MESSAGES})
     sent = b'{"choices": [{"message": {"content": "hi"}}], "x\xff": "\x80"}'
     result = decode(Reply(status=200, headers={}, body=sent), ChatCompletionOutput)
-    assert body_of(request, result, 0, folder) == sent.decode(errors="replace").replace(" ", "").encode()
+    assert result_body(request, result, 0, folder) == sent.decode(errors="replace").replace(" ", "").encode()
 
 
 @pytest.mark.parametrize(
