@@ -48,8 +48,12 @@ FLOORS: tuple[dict[str, Room], ...] = (
     },
     # steps, frames, requests, URLs
     {"protocol": Room("msgspec", unseen="resolver")},
-    # keys; the one room that is for tests of programs
-    {"auth": Room("msgspec", unseen="resolver"), "testing": Room("anyio msgspec", unseen="resolver")},
+    # keys; types as JSON schemas; the one room that is for tests of programs
+    {
+        "auth": Room("msgspec", unseen="resolver"),
+        "schema": Room("msgspec", unseen="resolver"),
+        "testing": Room("anyio msgspec", unseen="resolver"),
+    },
     # what an answer means; inputs and results that are images, sounds and videos
     {"responses": Room("msgspec", unseen="resolver"), "media": Room("msgspec PIL numpy", unseen="auth resolver")},
     # what can be asked

@@ -1,0 +1,191 @@
+"""The JSON schema of a type's tree, as plain as it can be: every class once in `$defs`, and no provider's rules.
+
+https://json-schema.org/draft/2020-12/json-schema-validation
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+from msgspec import Meta
+
+from .type_tree import (
+    Anything,
+    ArrayOf,
+    Foreign,
+    Leaf,
+    MapOf,
+    Member,
+    Node,
+    ObjectOf,
+    OneOf,
+    TupleOf,
+    describing,
+    documentation,
+    is_unset,
+    name_of,
+)
+
+_PREFIX: Final = "#/$defs/"
+_JSON_TYPES: Final[Mapping[type, str]] = {bool: "boolean", int: "integer", float: "number", str: "string"}
+_BOUNDS_OF_ARRAYS: Final = (("min_length", "minItems"), ("max_length", "maxItems"))
+_BOUNDS_OF_OBJECTS: Final = (("min_length", "minProperties"), ("max_length", "maxProperties"))
+
+
+def schema_of(tree: Node) -> dict[str, Any]:
+    """The schema of a tree; its classes are in `$defs`, if there are any."""
+    writer = _Writer()
+    schema = writer.schema(tree)
+    return {**schema, "$defs": writer.defs} if writer.defs else schema
+
+
+class _Writer:
+    def __init__(self) -> None:
+        self.defs: dict[str, Any] = {}
+        self._names: dict[int, str] = {}
+
+    def schema(self, node: Node) -> dict[str, Any]:
+        match node:
+            case Leaf():
+                return _leaf(node)
+            case ArrayOf():
+                schema: dict[str, Any] = {"type": "array", "items": self.schema(node.item)}
+                if node.make in (set, frozenset):
+                    schema["uniqueItems"] = True
+                return schema | _bounds(node.metas, _BOUNDS_OF_ARRAYS)
+            case TupleOf():
+                places, count = [self.schema(each) for each in node.places], len(node.places)
+                bounds = {"minItems": count, "maxItems": count}
+                return {"type": "array", "prefixItems": places, "items": False, **bounds, **_bounds(node.metas, ())}
+            case MapOf():
+                value = self.schema(node.value)
+                return {"type": "object", "additionalProperties": value, **_bounds(node.metas, _BOUNDS_OF_OBJECTS)}
+            case OneOf():
+                return {"anyOf": [self.schema(each) for each in node.options], **_bounds(node.metas, ())}
+            case ObjectOf():
+                return {"$ref": self._class(node)}
+            case Foreign():
+                return self._foreign(node)
+            case Anything():
+                return {}
+
+    def _class(self, node: ObjectOf) -> str:
+        """The reference to a class, which is written down when it is first met."""
+        name = self._names.get(id(node))
+        if name is None:
+            name = self._names[id(node)] = self._free(name_of(node.kind))
+            self.defs[name] = {}  # its place, before those that it has
+            self.defs[name] = self._object(node)
+        return _PREFIX + name
+
+    def _object(self, node: ObjectOf) -> dict[str, Any]:
+        schema: dict[str, Any] = {"type": "object"}
+        if (doc := documentation(node.kind)) is not None:
+            schema["description"] = doc
+        tag = {} if node.tag is None else {node.tag[0]: {"enum": [node.tag[1]], "type": _type_of([node.tag[1]])}}
+        schema["properties"] = tag | {each.key: self._member(each) for each in node.members}
+        required = [*tag, *(each.key for each in node.members if each.required)]
+        return schema | {"required": required, "additionalProperties": False}
+
+    def _member(self, member: Member) -> dict[str, Any]:
+        schema = self.schema(member.node)
+        if member.description is not None:
+            schema = {**schema, "description": member.description}
+        if member.default is None:
+            return schema
+        try:
+            default = msgspec.to_builtins(member.default(), str_keys=True)
+        except Exception:  # noqa: BLE001 - a default of any kind, made by anybody's code: it is only told where it can be
+            return schema
+        is_said = default is not None and not is_unset(default) and _is_json(default)
+        return {**schema, "default": default} if is_said else schema
+
+    def _foreign(self, node: Foreign) -> dict[str, Any]:
+        """The schema that a class has of its own, its definitions among ours."""
+        known = self._names.get(id(node.kind))
+        if known is not None:
+            return {"$ref": _PREFIX + known}
+        schema = dict(node.kind.model_json_schema())
+        defs = schema.pop("$defs", {})
+        renamed = {name: self._free(name) for name in defs}
+        for name, each in defs.items():
+            self.defs[renamed[name]] = _repointed(each, renamed)
+        if "$ref" in schema:  # it contains itself, and stands among its definitions
+            name = renamed[schema["$ref"].removeprefix(_PREFIX)]
+        else:
+            name = self._free(name_of(node.kind))
+            self.defs[name] = _repointed(schema, renamed)
+        self._names[id(node.kind)] = name
+        return {"$ref": _PREFIX + name}
+
+    def _free(self, wanted: str) -> str:
+        """A name for a definition that none has yet."""
+        name = base = re.sub(r"[^A-Za-z0-9_-]+", "_", wanted).strip("_") or "Type"
+        number = 1
+        while name in self.defs:
+            number += 1
+            name = f"{base}_{number}"
+        return name
+
+
+def _leaf(node: Leaf) -> dict[str, Any]:
+    (schema,), parts = msgspec.json.schema_components([node.kind], ref_template="{name}")
+    found = _with_enums(schema, parts)
+    return dict(found)
+
+
+def _with_enums(schema: Any, parts: Mapping[str, Any]) -> Any:
+    """A leaf's schema with its enums in it, and with the type of their values."""
+    if isinstance(schema, list):
+        return [_with_enums(each, parts) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        named = {name: value for name, value in parts[schema["$ref"]].items() if name != "title"}
+        schema = named | {name: value for name, value in schema.items() if name != "$ref"}
+    if isinstance(schema.get("enum"), list):
+        kind = _type_of(schema["enum"])
+        return {**({} if kind is None else {"type": kind}), **schema}
+    return {name: _with_enums(value, parts) for name, value in schema.items()}
+
+
+def _type_of(values: list[Any]) -> str | None:
+    kinds = {type(value) for value in values}
+    return _JSON_TYPES.get(kinds.pop()) if len(kinds) == 1 else None
+
+
+def _bounds(metas: tuple[Meta, ...], named: tuple[tuple[str, str], ...]) -> dict[str, Any]:
+    """What the annotations of a container say of it."""
+    schema: dict[str, Any] = {}
+    for meta in metas:
+        for attribute, name in named:
+            if (bound := getattr(meta, attribute)) is not None:
+                schema[name] = bound
+        schema |= meta.extra_json_schema or {}
+    if (said := describing(metas)) is not None:
+        schema["description"] = said
+    return schema
+
+
+def _repointed(schema: Any, renamed: Mapping[str, str]) -> Any:
+    if isinstance(schema, list):
+        return [_repointed(each, renamed) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    found = {name: _repointed(value, renamed) for name, value in schema.items()}
+    reference = found.get("$ref")
+    if isinstance(reference, str) and reference.startswith(_PREFIX):
+        name = reference.removeprefix(_PREFIX)
+        found["$ref"] = _PREFIX + renamed.get(name, name)
+    return found
+
+
+def _is_json(value: Any) -> bool:
+    try:
+        msgspec.json.encode(value)
+    except (TypeError, ValueError, msgspec.MsgspecError):
+        return False
+    return True

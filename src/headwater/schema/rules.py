@@ -1,0 +1,276 @@
+"""What each kind of server takes of JSON Schema, as data, and a schema made to fit.
+
+Nothing that a type says is lost by it: a bound that a server's grammar does not know is said in the description, where
+the model reads it, and every answer is validated against the type itself. What cannot be said at all, such as a type
+that contains itself to a server without recursion, is an error before anything is sent. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from ..errors import InvalidParameterError
+
+WRAPPER: Final = "value"
+"""The only member of the object in which a root stands that is none."""
+_PREFIX: Final = "#/$defs/"
+_STRUCTURE: Final = frozenset(
+    {"$ref", "additionalProperties", "anyOf", "description", "enum", "items", "properties", "required", "type"}
+)
+"""What every server knows."""
+_BOUNDS_OF_NUMBERS: Final = frozenset({"exclusiveMaximum", "exclusiveMinimum", "maximum", "minimum"})
+_BOUNDS_OF_TEXTS: Final = frozenset({"maxLength", "minLength"})
+_BOUNDS_OF_ARRAYS: Final = frozenset({"maxItems", "minItems"})
+_TOLD: Final = (
+    _BOUNDS_OF_NUMBERS
+    | _BOUNDS_OF_TEXTS
+    | _BOUNDS_OF_ARRAYS
+    | {"contentEncoding", "format", "maxProperties", "minProperties", "multipleOf", "pattern", "uniqueItems"}
+)
+"""What is said in the description where it cannot be said as such."""
+_FORMATS: Final = frozenset({"date", "date-time", "duration", "email", "hostname", "ipv4", "ipv6", "time", "uuid"})
+
+
+class SchemaRules(msgspec.Struct, frozen=True, kw_only=True):
+    """What a kind of server takes.
+
+    `strict`: it promises to follow a schema in which every object is closed and every member required, and refuses
+    others under that promise. `object_root`: the root must be an object. `keywords`: what it knows beside the
+    structure; `formats`: of `format`. `refs`: whether it follows `$ref`, and `recursion`: also to where that stands.
+    `maps`: whether names of members may be data. `anchored`: a pattern must be of the whole text.
+    """
+
+    strict: bool = False
+    object_root: bool = True
+    keywords: frozenset[str] = frozenset()
+    formats: frozenset[str] = _FORMATS
+    refs: bool = True
+    recursion: bool = True
+    maps: bool = True
+    anchored: bool = False
+
+
+STRICT: Final = SchemaRules(
+    strict=True,
+    keywords=_BOUNDS_OF_NUMBERS | _BOUNDS_OF_TEXTS | _BOUNDS_OF_ARRAYS | {"format", "multipleOf", "pattern"},
+)
+"""https://platform.openai.com/docs/guides/structured-outputs#supported-schemas"""
+PLAIN_STRICT: Final = SchemaRules(strict=True, recursion=False)
+"""The same without bounds: https://inference-docs.cerebras.ai/capabilities/structured-outputs"""
+ANTHROPIC: Final = SchemaRules(strict=True, keywords=frozenset({"const", "format"}), recursion=False)
+"""https://platform.claude.com/docs/en/build-with-claude/structured-outputs#json-schema-limitations"""
+GEMINI: Final = SchemaRules(
+    keywords=_BOUNDS_OF_ARRAYS | {"format", "maximum", "minimum", "prefixItems", "title"},
+    formats=frozenset({"date", "date-time", "time"}),
+    refs=False,
+    recursion=False,
+    object_root=False,
+)
+"""https://ai.google.dev/gemini-api/docs/structured-output#json_schema_support"""
+COHERE: Final = SchemaRules(
+    keywords=frozenset({"const", "format", "pattern"}),
+    formats=frozenset({"date", "date-time", "time", "uuid"}),
+    recursion=False,
+)
+"""https://docs.cohere.com/docs/structured-outputs#schema-constraints"""
+FIREWORKS: Final = SchemaRules(keywords=_BOUNDS_OF_NUMBERS | {"const"})
+"""https://docs.fireworks.ai/structured-responses/structured-response-formatting#structured-response-modes"""
+TGI: Final = SchemaRules(
+    keywords=_BOUNDS_OF_TEXTS | _BOUNDS_OF_ARRAYS | {"const", "pattern", "prefixItems"},
+    refs=False,
+    recursion=False,
+    object_root=False,
+)
+"""https://huggingface.co/docs/text-generation-inference/conceptual/guidance, by outlines-core"""
+LOCAL: Final = SchemaRules(
+    strict=True,
+    keywords=STRICT.keywords,
+    anchored=True,
+)
+"""A server at a URL, that may be vLLM, SGLang, Ollama or llama.cpp, which knows patterns of whole texts alone:
+https://github.com/ggml-org/llama.cpp/blob/master/grammars/README.md#json-schemas--gbnf"""
+
+
+class FittedSchema(msgspec.Struct, frozen=True):
+    """A schema as a server wants it. `strict`: it may be promised. `wrapped`: the root stands in `{"value": ...}`."""
+
+    schema: dict[str, Any]
+    strict: bool
+    wrapped: bool = False
+
+
+def fitted(schema: Mapping[str, Any], rules: SchemaRules, name: str = "the type") -> FittedSchema:
+    """The schema by these rules; the one given is not changed.
+
+    Raises `InvalidParameterError` where it cannot be said by them.
+    """
+    return _Fitting(schema, rules, name).result()
+
+
+class _Fitting:
+    """One schema on its way to one kind of server."""
+
+    def __init__(self, schema: Mapping[str, Any], rules: SchemaRules, name: str) -> None:
+        self._schema, self._rules, self._name = schema, rules, name
+        self._defs: Mapping[str, Any] = schema.get("$defs") or {}
+        self._uses: dict[str, int] = {}
+        self._recursive = {each for each in self._defs if each in _reachable(self._defs, self._defs[each])}
+        self._kept: dict[str, Any] = {}
+        self._strict = rules.strict
+        _count(schema, self._uses)
+
+    def result(self) -> FittedSchema:
+        root = {name: value for name, value in self._schema.items() if name not in ("$defs", "$schema", "$id")}
+        root = self._followed(root, self._name)
+        wrapped = self._rules.object_root and root.get("type") != "object"
+        if wrapped:
+            root = {"type": "object", "properties": {WRAPPER: root}, "required": [WRAPPER]}
+        schema = self._fit(root, self._name)
+        if self._kept:
+            schema["$defs"] = self._kept
+        return FittedSchema(schema, self._strict, wrapped)
+
+    def _followed(self, schema: Mapping[str, Any], place: str) -> dict[str, Any]:
+        """The schema without a `$ref` at its root: what it points to, and what stands beside it over that."""
+        while isinstance(reference := schema.get("$ref"), str):
+            beside = {name: value for name, value in schema.items() if name != "$ref"}
+            schema = {**self._target(reference, place), **beside}
+        return dict(schema)
+
+    def _target(self, reference: str, place: str) -> Mapping[str, Any]:
+        found = self._defs.get(reference.removeprefix(_PREFIX)) if reference != "#" else self._schema
+        if not isinstance(found, Mapping):
+            raise InvalidParameterError(f"{place}: the schema points to {reference!r}, which is not in it")
+        return found
+
+    def _fit(self, schema: Any, place: str) -> Any:
+        if not isinstance(schema, Mapping):
+            if schema is True:
+                self._strict = False
+            return schema
+        if "$ref" in schema:
+            return self._reference(schema, place)
+        schema = _in_usual_words(schema, self._rules)
+        if not schema.keys() & {"type", "anyOf", "enum", "const"}:
+            self._strict = False  # whatever it likes
+        kept, told = self._split(schema)
+        for name in ("items", "additionalProperties"):
+            if isinstance(kept.get(name), Mapping):
+                kept[name] = self._fit(kept[name], f"{place}[]")
+        for name in ("anyOf", "prefixItems"):
+            if name in kept:
+                kept[name] = [self._fit(each, place) for each in kept[name]]
+        if schema.get("type") == "object":
+            self._close(kept, place)
+        if told:
+            kept["description"] = " ".join([*([schema["description"]] if "description" in schema else []), told])
+        return kept
+
+    def _split(self, schema: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+        """What the server knows of a schema, and the bounds that it does not know, as a text."""
+        kept, told = {}, []
+        for name, value in schema.items():
+            known = name in _STRUCTURE or name in self._rules.keywords
+            if known and name == "format":
+                known = value in self._rules.formats
+            if known and name == "pattern" and self._rules.anchored:
+                known = _is_anchored(value)
+            if known:
+                kept[name] = value
+            elif name in _TOLD:
+                told.append(f"{name}: {str(value).lower() if isinstance(value, bool) else value}")
+        return kept, f"({', '.join(told)})" if told else ""
+
+    def _close(self, kept: dict[str, Any], place: str) -> None:
+        """Of an object: its members, all of them required and no others, where the promise is strict."""
+        members = kept.get("properties")
+        more = kept.get("additionalProperties")
+        if members is None and more is not False:
+            if not self._rules.maps:
+                raise InvalidParameterError(f"{place}: names that are data have no place in this provider's schemas")
+            self._strict = False
+            return
+        members = kept["properties"] = {
+            name: self._fit(each, f"{place}.{name}") for name, each in (members or {}).items()
+        }
+        if self._rules.strict:
+            kept["required"] = list(members)
+        if isinstance(more, Mapping) or more is True:
+            self._strict = False
+        else:
+            kept["additionalProperties"] = False
+
+    def _reference(self, schema: Mapping[str, Any], place: str) -> dict[str, Any]:
+        reference = schema["$ref"]
+        name = reference.removeprefix(_PREFIX)
+        recursive = name in self._recursive or reference == "#"
+        if recursive and not self._rules.recursion:
+            raise InvalidParameterError(f"{place}: {name} contains itself, which this provider's schemas cannot say")
+        alone = schema.keys() == {"$ref"}
+        if not recursive and (not alone or not self._rules.refs or self._uses.get(name, 0) < 2):
+            inlined: dict[str, Any] = self._fit(self._followed(schema, place), place)
+            return inlined
+        if reference != "#" and name not in self._kept:
+            self._kept[name] = {}  # its place, before those that it points to
+            self._kept[name] = self._fit(self._target(reference, place), name)
+        pointer = {"$ref": reference}
+        said = schema.get("description")
+        return pointer if said is None else {"anyOf": [pointer], "description": said}
+
+
+def _in_usual_words(schema: Mapping[str, Any], rules: SchemaRules) -> dict[str, Any]:
+    """The schema in the words that every server knows: anyOf for oneOf, an enum for const, one array for places."""
+    found = dict(schema)
+    if "oneOf" in found and "anyOf" not in found:
+        found["anyOf"] = found.pop("oneOf")
+    parts = found.get("allOf")
+    if isinstance(parts, list) and len(parts) == 1:
+        del found["allOf"]
+        found = {**parts[0], **found}
+    if "const" in found and "const" not in rules.keywords:
+        found["enum"] = [found.pop("const")]
+    places = found.get("prefixItems")
+    if places is not None and "prefixItems" not in rules.keywords:
+        del found["prefixItems"]
+        kinds: list[Any] = []
+        for each in places:
+            if each not in kinds:
+                kinds.append(each)
+        found["items"] = kinds[0] if len(kinds) == 1 else {"anyOf": kinds}
+    elif found.get("items") is False:
+        del found["items"]
+    return found
+
+
+def _is_anchored(pattern: Any) -> bool:
+    return isinstance(pattern, str) and pattern.startswith("^") and pattern.endswith("$")
+
+
+def _references(schema: Any) -> list[str]:
+    """The definitions that a schema points to, as often as it does."""
+    if isinstance(schema, list):
+        return [name for each in schema for name in _references(each)]
+    if not isinstance(schema, Mapping):
+        return []
+    own = [schema["$ref"].removeprefix(_PREFIX)] if isinstance(schema.get("$ref"), str) else []
+    return own + [name for each in schema.values() for name in _references(each)]
+
+
+def _count(schema: Any, uses: dict[str, int]) -> None:
+    for name in _references(schema):
+        uses[name] = uses.get(name, 0) + 1
+
+
+def _reachable(defs: Mapping[str, Any], start: Any) -> set[str]:
+    """The definitions that a schema leads to."""
+    found: set[str] = set()
+    waiting = _references(start)
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += _references(defs.get(name))
+    return found

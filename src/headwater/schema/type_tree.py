@@ -1,0 +1,422 @@
+"""A Python type as a tree of what its JSON consists of, from which its schema, its conversion and its partials follow.
+
+Taken are msgspec's Structs, dataclasses, attrs classes, TypedDicts, NamedTuples (as objects, whose members say what
+they are), lists, tuples, sets, dicts, unions, Literals, enums, dates, UUIDs, numbers and texts with `msgspec.Meta`, and
+pydantic's models, which are known by their methods: pydantic is never imported. Pure.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import decimal
+import enum
+import inspect
+import types
+import typing
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Final, Literal, TypeAlias, TypeVar, Union, get_args, get_origin
+
+import msgspec
+from msgspec import NODEFAULT, UNSET, Meta, UnsetType
+
+from ..errors import InvalidParameterError
+
+NONE_TYPE: Final = type(None)
+_LEAVES: Final = frozenset(
+    {
+        bool,
+        bytes,
+        datetime.date,
+        datetime.datetime,
+        datetime.time,
+        datetime.timedelta,
+        decimal.Decimal,
+        float,
+        int,
+        str,
+        uuid.UUID,
+        NONE_TYPE,
+    }
+)
+_LISTS: Final = frozenset({"Collection", "Iterable", "MutableSequence", "Sequence", "list"})
+_SETS: Final = frozenset({"MutableSet", "Set", "set"})
+_MAPPINGS: Final = frozenset({"Mapping", "MutableMapping", "dict"})
+_PRESENCE: Final = frozenset({"NotRequired", "ReadOnly", "Required"})
+"""What stands around the type of a TypedDict's member; a type checker's `typing_extensions` has them as well."""
+
+
+@dataclass(eq=False)
+class Leaf:
+    """A text, number, truth value, null, date, enum or Literal, as msgspec reads it, or a union of such."""
+
+    kind: Any
+
+
+@dataclass(eq=False)
+class Anything:
+    """Whatever JSON can say."""
+
+    kind: Any = Any
+
+
+@dataclass(eq=False)
+class ArrayOf:
+    """An array of any length, or between two lengths; `make` is list, set, frozenset or tuple."""
+
+    kind: Any
+    make: Callable[[list[Any]], Any]
+    item: Node
+    metas: tuple[Meta, ...] = ()
+
+
+@dataclass(eq=False)
+class TupleOf:
+    """An array of a fixed length, each of whose places has a type of its own."""
+
+    kind: Any
+    places: list[Node]
+    metas: tuple[Meta, ...] = ()
+
+
+@dataclass(eq=False)
+class MapOf:
+    """An object whose members' names are data."""
+
+    kind: Any
+    key: Any
+    value: Node
+    metas: tuple[Meta, ...] = ()
+
+
+@dataclass(eq=False)
+class OneOf:
+    """One of several."""
+
+    kind: Any
+    options: list[Node]
+    metas: tuple[Meta, ...] = ()
+
+
+@dataclass(eq=False)
+class Member:
+    """A member of an object. `key` is its name in JSON, `name` what its class takes it by; `default` makes what it is
+    where it is missing, None where it may not be."""
+
+    name: str
+    key: str
+    node: Node
+    required: bool
+    default: Callable[[], Any] | None = None
+    description: str | None = None
+
+
+@dataclass(eq=False)
+class ObjectOf:
+    """An object with known members. `make` takes them by `Member.name`. `tag`: a member, and the text that it has.
+
+    `closed`: other members are an error. `positional`: whether its own JSON, as msgspec writes it, is an array.
+    """
+
+    kind: Any
+    make: Callable[..., Any]
+    members: list[Member] = field(default_factory=list)
+    tag: tuple[str, Any] | None = None
+    closed: bool = False
+    positional: bool = False
+
+
+@dataclass(eq=False)
+class Foreign:
+    """A class that has a schema and reads JSON by itself, as pydantic's models do."""
+
+    kind: Any
+    metas: tuple[Meta, ...] = ()
+
+
+Node: TypeAlias = Leaf | Anything | ArrayOf | TupleOf | MapOf | OneOf | ObjectOf | Foreign
+
+
+def tree_of(kind: Any, place: str | None = None) -> Node:
+    """The tree of a type. Raises `InvalidParameterError` for what has no schema, with the member that it is; `place`
+    is what the type itself is called there."""
+    return _Reader().node(kind, place or name_of(kind))
+
+
+def name_of(kind: Any) -> str:
+    """The type's name as a program writes it, without modules: `Invoice`, `list[Line]`, `Line | None`."""
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        return name_of(arguments[0])
+    if origin in (Union, types.UnionType):
+        return " | ".join(map(name_of, arguments))
+    if kind in (None, NONE_TYPE, Ellipsis):
+        return "..." if kind is Ellipsis else "None"
+    if origin is None or not arguments:
+        return str(getattr(kind, "__name__", kind))
+    named = [repr(each) for each in arguments] if origin is Literal else [name_of(each) for each in arguments]
+    return f"{getattr(origin, '__name__', 'Literal')}[{', '.join(named)}]"
+
+
+def is_foreign(kind: Any) -> bool:
+    """Whether the class has a schema and reads JSON by itself."""
+    return isinstance(kind, type) and all(
+        callable(getattr(kind, name, None)) for name in ("model_json_schema", "model_validate_json")
+    )
+
+
+def describing(metas: Iterable[Any]) -> str | None:
+    """The description among what a type is annotated with: a `Meta`'s, or a plain text."""
+    found: str | None = None
+    for meta in metas:
+        said = meta.description if isinstance(meta, Meta) else meta
+        found = said if isinstance(said, str) else found
+    return found
+
+
+def documentation(kind: Any) -> str | None:
+    """The class's own docstring; None where there is none, or the one that `dataclasses` writes."""
+    origin = get_origin(kind) or kind
+    doc = vars(origin).get("__doc__") if isinstance(origin, type) else None
+    if not isinstance(doc, str) or doc.startswith(f"{origin.__name__}("):
+        return None
+    return inspect.cleandoc(doc) or None
+
+
+class _Reader:
+    """Reads one type; a class that comes again is the same node, so that it may contain itself."""
+
+    def __init__(self) -> None:
+        self._made: dict[Any, ObjectOf] = {}
+
+    def node(self, kind: Any, place: str) -> Node:
+        metas: tuple[Any, ...] = ()
+        plain = kind
+        while True:
+            if get_origin(plain) is Annotated:
+                plain, *more = get_args(plain)
+                metas = (*more, *metas)
+            elif hasattr(plain, "__supertype__"):  # a NewType
+                plain = plain.__supertype__
+            elif type(plain).__name__ == "TypeAliasType":
+                plain = plain.__value__
+            else:
+                break
+        kind = Annotated[(plain, *[m for m in metas if isinstance(m, Meta)])] if metas else plain
+        found = self._plain(plain, kind, tuple(m for m in metas if isinstance(m, Meta)), place)
+        self._check_constraints(found, kind, place)
+        return found
+
+    def _plain(self, plain: Any, kind: Any, metas: tuple[Meta, ...], place: str) -> Node:
+        origin, arguments = get_origin(plain) or plain, get_args(plain)
+        if plain is None:
+            return Leaf(NONE_TYPE)
+        if plain in (Any, msgspec.Raw) or (isinstance(plain, TypeVar) and plain.__bound__ is None):
+            return Anything()
+        if isinstance(plain, TypeVar):
+            return self.node(plain.__bound__, place)
+        if plain in _LEAVES or origin is Literal or _is_enum(plain):
+            return Leaf(kind)
+        if origin in (Union, types.UnionType):
+            return self._union(kind, arguments, metas, place)
+        name = getattr(origin, "__name__", "")
+        if origin is frozenset or (name in _SETS | _LISTS and _is_builtin(origin)):
+            make = frozenset if origin is frozenset else set if name in _SETS else list
+            return ArrayOf(kind, make, self._argument(arguments, 0, f"{place}[]"), metas)
+        if origin is tuple:
+            return self._tuple(kind, arguments, metas, place)
+        if name in _MAPPINGS and _is_builtin(origin):
+            value = self._argument(arguments, 1, f"{place}[...]")
+            return MapOf(kind, arguments[0] if arguments else str, value, metas)
+        if is_foreign(plain):
+            return Foreign(plain, metas)
+        return self._class(plain, origin, place)
+
+    def _argument(self, arguments: tuple[Any, ...], index: int, place: str) -> Node:
+        return self.node(arguments[index], place) if len(arguments) > index else Anything()
+
+    def _tuple(self, kind: Any, arguments: tuple[Any, ...], metas: tuple[Meta, ...], place: str) -> Node:
+        if not arguments or arguments[-1] is Ellipsis:
+            return ArrayOf(kind, tuple, self._argument(arguments, 0, f"{place}[]"), metas)
+        return TupleOf(kind, [self.node(each, f"{place}[{n}]") for n, each in enumerate(arguments)], metas)
+
+    def _union(self, kind: Any, arguments: tuple[Any, ...], metas: tuple[Meta, ...], place: str) -> Node:
+        options = [self.node(each, place) for each in arguments if each is not UnsetType]
+        if len(options) == 1:
+            return options[0]
+        if all(isinstance(each, Leaf) for each in options) and UnsetType not in arguments and _is_read(kind):
+            return Leaf(kind)
+        return OneOf(kind, options, metas)
+
+    def _class(self, plain: Any, origin: Any, place: str) -> Node:
+        if plain in self._made:
+            return self._made[plain]
+        shape = _shape_of(plain, origin)
+        if shape is None:
+            raise InvalidParameterError(f"{place}: {_article(plain)} has no JSON schema")
+        made = self._made[plain] = shape
+        for found in _fields_of(plain, origin, place):
+            inner = f"{place}.{found.key}"
+            node = self.node(found.kind, inner)
+            metas = get_args(found.kind)[1:] if get_origin(found.kind) is Annotated else ()
+            made.members.append(
+                Member(
+                    found.name, found.key, node, found.required, found.default, found.description or describing(metas)
+                )
+            )
+        return made
+
+    def _check_constraints(self, found: Node, kind: Any, place: str) -> None:
+        """Have msgspec say what is wrong with a leaf, such as a bound of a text."""
+        if isinstance(found, Leaf):
+            try:
+                msgspec.json.schema(found.kind)
+            except (TypeError, ValueError) as error:
+                raise InvalidParameterError(f"{place}: {str(error).split(' - type')[0]}") from None
+
+
+class _Field(typing.NamedTuple):
+    name: str
+    key: str
+    kind: Any
+    required: bool
+    default: Callable[[], Any] | None
+    description: str | None = None
+
+
+def _shape_of(plain: Any, origin: Any) -> ObjectOf | None:
+    """The object that a class is, without its members."""
+    if not isinstance(origin, type):
+        return None
+    if issubclass(origin, msgspec.Struct):
+        config = origin.__struct_config__
+        tag = None if config.tag is None else (config.tag_field or "type", config.tag)
+        return ObjectOf(plain, origin, tag=tag, closed=config.forbid_unknown_fields, positional=config.array_like)
+    if typing.is_typeddict(origin) or type(origin).__name__ == "_TypedDictMeta":
+        return ObjectOf(plain, dict)
+    if issubclass(origin, tuple) and hasattr(origin, "_fields"):
+        return ObjectOf(plain, origin, positional=True)
+    if dataclasses.is_dataclass(origin) or hasattr(origin, "__attrs_attrs__"):
+        return ObjectOf(plain, origin)
+    return None
+
+
+def _fields_of(plain: Any, origin: Any, place: str) -> list[_Field]:
+    if issubclass(origin, msgspec.Struct):
+        try:
+            found = msgspec.structs.fields(plain)
+        except (NameError, TypeError) as error:
+            raise InvalidParameterError(f"{place}: {error}") from None
+        return [
+            _Field(f.name, f.encode_name, f.type, f.required, None if f.required else _default(f.default, f))
+            for f in found
+        ]
+    hints = _hints(plain, origin, place)
+    if dataclasses.is_dataclass(origin):
+        return [
+            _Field(f.name, f.name, hints[f.name], _is_needed(f), _dataclass_default(f), _described(f.metadata))
+            for f in dataclasses.fields(origin)
+            if f.init
+        ]
+    if hasattr(origin, "__attrs_attrs__"):
+        return [_attrs_field(a, hints) for a in origin.__attrs_attrs__ if a.init]
+    if hasattr(origin, "_fields"):
+        defaults = origin._field_defaults
+        return [
+            _Field(n, n, hints.get(n, Any), n not in defaults, _giving(defaults[n]) if n in defaults else None)
+            for n in origin._fields
+        ]
+    return [_typed_dict_field(origin, name, hint) for name, hint in hints.items()]
+
+
+def _default(value: Any, found: Any) -> Callable[[], Any] | None:
+    if found.default_factory is not NODEFAULT:
+        factory: Callable[[], Any] = found.default_factory
+        return factory
+    return _giving(value)
+
+
+def _giving(value: Any) -> Callable[[], Any]:
+    return lambda: value
+
+
+def _is_needed(found: dataclasses.Field[Any]) -> bool:
+    return found.default is dataclasses.MISSING and found.default_factory is dataclasses.MISSING
+
+
+def _dataclass_default(found: dataclasses.Field[Any]) -> Callable[[], Any] | None:
+    if found.default_factory is not dataclasses.MISSING:
+        return found.default_factory
+    return None if found.default is dataclasses.MISSING else _giving(found.default)
+
+
+def _described(metadata: Mapping[Any, Any]) -> str | None:
+    said = metadata.get("description")
+    return said if isinstance(said, str) else None
+
+
+def _attrs_field(found: Any, hints: Mapping[str, Any]) -> _Field:
+    """https://www.attrs.org/en/stable/api.html#attrs.Attribute"""
+    needed = type(found.default).__name__ == "_Nothing" or getattr(found.default, "name", "") == "NOTHING"
+    factory = getattr(found.default, "factory", None)
+    default = None if needed else factory if factory is not None else _giving(found.default)
+    kind = hints.get(found.name, found.type or Any)
+    return _Field(found.alias or found.name, found.name, kind, needed, default, _described(found.metadata))
+
+
+def _typed_dict_field(origin: Any, name: str, hint: Any) -> _Field:
+    needed = name in origin.__required_keys__
+    while (wrapper := _wrapper(hint)) in _PRESENCE:
+        needed = needed if wrapper == "ReadOnly" else wrapper == "Required"
+        hint = get_args(hint)[0]
+    return _Field(name, name, hint, needed, None)
+
+
+def _wrapper(hint: Any) -> str:
+    return getattr(get_origin(hint), "_name", None) or ""
+
+
+def _hints(plain: Any, origin: Any, place: str) -> dict[str, Any]:
+    """The annotations of a class, those of a generic one with its arguments in place of its variables."""
+    try:
+        hints = typing.get_type_hints(origin, include_extras=True)
+    except Exception as error:  # noqa: BLE001 - whatever an annotation that is evaluated raises
+        raise InvalidParameterError(f"{place}: its annotations cannot be read: {error}") from None
+    variables = dict(zip(getattr(origin, "__parameters__", ()), get_args(plain), strict=False))
+    return {name: _substituted(hint, variables) for name, hint in hints.items()} if variables else hints
+
+
+def _substituted(hint: Any, variables: Mapping[Any, Any]) -> Any:
+    if hint in variables:
+        return variables[hint]
+    parameters = getattr(hint, "__parameters__", ())
+    return hint[tuple(variables.get(each, each) for each in parameters)] if parameters else hint
+
+
+def _is_enum(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, enum.Enum)
+
+
+def _is_builtin(origin: Any) -> bool:
+    return getattr(origin, "__module__", "") in {"builtins", "collections.abc", "typing"}
+
+
+def _is_read(kind: Any) -> bool:
+    """Whether msgspec reads the type as it is."""
+    try:
+        msgspec.json.Decoder(kind)
+    except TypeError:
+        return False
+    return True
+
+
+def _article(kind: Any) -> str:
+    named = name_of(kind)
+    return f"{'an' if named[:1].lower() in 'aeio' else 'a'} {named}"
+
+
+def is_unset(value: Any) -> bool:
+    """Whether the value is msgspec's mark of a member that is not there."""
+    return value is UNSET
