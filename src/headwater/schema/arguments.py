@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from ..errors import InvalidParameterError
 from ..protocol.json_text import UNREADABLE, loads
-from .codec import EXCERPT_BYTES, decode_error, identifier
+from .codec import SHOWN_BYTES, decode_error, identifier
 from .conversion import Mismatch, converted
 from .json_schema import schema_of
 from .rules import FittedSchema, SchemaRules, fitted
@@ -67,7 +67,7 @@ class Arguments:
 
     def convert(self, value: Any) -> dict[str, Any]:
         """The same of a call whose arguments came as an object. Raises `DecodeError` as well."""
-        return self._converted(value, repr(value)[:EXCERPT_BYTES].encode(errors="replace"))
+        return self._converted(value, repr(value)[:SHOWN_BYTES].encode(errors="replace"))
 
     def _converted(self, value: Any, data: bytes) -> dict[str, Any]:
         try:

@@ -12,16 +12,16 @@ from typing import Any, Final, Generic, TypeVar, cast, overload
 
 import msgspec
 
-from ..errors import DecodeError, InvalidParameterError
+from ..errors import DecodeError
 from ..protocol.json_text import UNREADABLE, loads
 from .conversion import Mismatch, converted, foreign_value, is_native
 from .json_schema import schema_of
 from .rules import WRAPPER, FittedSchema, SchemaRules, fitted
-from .type_tree import Foreign, MapOf, Node, ObjectOf, documentation, name_of, tree_of
+from .type_tree import Foreign, MapOf, Node, ObjectOf, documentation, tree_of, type_name
 
 T = TypeVar("T")
 
-EXCERPT_BYTES: Final = 512
+SHOWN_BYTES: Final = 512
 """How much of a text an error shows."""
 _REFUSED: Final = (*UNREADABLE, TypeError, LookupError, AttributeError, ArithmeticError)
 """What readers raise, and the code of the classes that they make."""
@@ -38,7 +38,7 @@ class Codec(Generic[T]):
     def __init__(self, kind: Any) -> None:
         self.kind = kind
         self.tree: Node = tree_of(kind)
-        self.name = identifier(name_of(kind))
+        self.name = identifier(type_name(kind))
         self.description = documentation(kind)
         self._fitted: dict[SchemaRules, FittedSchema] = {}
 
@@ -149,19 +149,12 @@ def is_type(value: Any) -> bool:
 def decode_error(mismatch: Mismatch, data: bytes, name: str) -> DecodeError:
     """The error for JSON that is no value of the type that is called `name`."""
     error = DecodeError(f"this is no {name}: {mismatch.reason[:1].lower()}{mismatch.reason[1:]} - at {mismatch.path}")
-    error.body, error.path = data[:EXCERPT_BYTES], mismatch.path
+    error.body, error.path = data[:SHOWN_BYTES], mismatch.path
     return error
 
 
 def _excerpt(value: Any) -> bytes:
     try:
-        return msgspec.json.encode(value)[:EXCERPT_BYTES]
+        return msgspec.json.encode(value)[:SHOWN_BYTES]
     except (TypeError, ValueError, msgspec.MsgspecError):
         return b""
-
-
-def checked(kind: Any) -> Codec[Any]:
-    """The codec of what is given as a type. Raises `InvalidParameterError` for what is none."""
-    if not is_type(kind):
-        raise InvalidParameterError(f"a type is wanted, such as a dataclass or list[...], not {type(kind).__name__}")
-    return codec_of(kind)

@@ -124,7 +124,7 @@ def _below(node: Node, value: Any, step: str) -> Any:
 
 def _list(value: Any) -> list[Any]:
     if not isinstance(value, list):
-        raise Mismatch(f"Expected `array`, got `{kind_of(value)}`")
+        raise Mismatch(f"Expected `array`, got `{json_kind(value)}`")
     return value
 
 
@@ -146,7 +146,7 @@ def _places(node: TupleOf, value: Any) -> Any:
 
 def _object_of(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise Mismatch(f"Expected `object`, got `{kind_of(value)}`")
+        raise Mismatch(f"Expected `object`, got `{json_kind(value)}`")
     return value
 
 
@@ -238,7 +238,7 @@ def foreign_mismatch(error: Exception) -> Mismatch:
         return Mismatch(str(error))
 
 
-def kind_of(value: Any) -> str:
+def json_kind(value: Any) -> str:
     """The kind of a JSON value, in msgspec's words."""
     named = {dict: "object", list: "array", str: "str", bool: "bool", int: "int", float: "float", type(None): "null"}
     return named.get(type(value), type(value).__name__)

@@ -26,7 +26,7 @@ from .type_tree import (
     describing,
     documentation,
     is_unset,
-    name_of,
+    type_name,
 )
 
 _PREFIX: Final = "#/$defs/"
@@ -76,7 +76,7 @@ class _Writer:
         """The reference to a class, which is written down when it is first met."""
         name = self._names.get(id(node))
         if name is None:
-            name = self._names[id(node)] = self._free(name_of(node.kind))
+            name = self._names[id(node)] = self._free(type_name(node.kind))
             self.defs[name] = {}  # its place, before those that it has
             self.defs[name] = self._object(node)
         return _PREFIX + name
@@ -116,7 +116,7 @@ class _Writer:
         if "$ref" in schema:  # it contains itself, and stands among its definitions
             name = renamed[schema["$ref"].removeprefix(_PREFIX)]
         else:
-            name = self._free(name_of(node.kind))
+            name = self._free(type_name(node.kind))
             self.defs[name] = _repointed(schema, renamed)
         self._names[id(node.kind)] = name
         return {"$ref": _PREFIX + name}

@@ -142,21 +142,21 @@ Node: TypeAlias = Leaf | Anything | ArrayOf | TupleOf | MapOf | OneOf | ObjectOf
 def tree_of(kind: Any, place: str | None = None) -> Node:
     """The tree of a type. Raises `InvalidParameterError` for what has no schema, with the member that it is; `place`
     is what the type itself is called there."""
-    return _Reader().node(kind, place or name_of(kind))
+    return _Reader().node(kind, place or type_name(kind))
 
 
-def name_of(kind: Any) -> str:
+def type_name(kind: Any) -> str:
     """The type's name as a program writes it, without modules: `Invoice`, `list[Line]`, `Line | None`."""
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is Annotated:
-        return name_of(arguments[0])
+        return type_name(arguments[0])
     if origin in (Union, types.UnionType):
-        return " | ".join(map(name_of, arguments))
+        return " | ".join(map(type_name, arguments))
     if kind in (None, NONE_TYPE, Ellipsis):
         return "..." if kind is Ellipsis else "None"
     if origin is None or not arguments:
         return str(getattr(kind, "__name__", kind))
-    named = [repr(each) for each in arguments] if origin is Literal else [name_of(each) for each in arguments]
+    named = [repr(each) for each in arguments] if origin is Literal else [type_name(each) for each in arguments]
     return f"{getattr(origin, '__name__', 'Literal')}[{', '.join(named)}]"
 
 
@@ -413,7 +413,7 @@ def _is_read(kind: Any) -> bool:
 
 
 def _article(kind: Any) -> str:
-    named = name_of(kind)
+    named = type_name(kind)
     return f"{'an' if named[:1].lower() in 'aeio' else 'a'} {named}"
 
 
