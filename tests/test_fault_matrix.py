@@ -20,6 +20,7 @@ import anyio.to_thread
 import httpx
 import pytest
 from support.drivers import Driver
+from support.proxy_server import ProxyServer, proxying
 
 import headwater
 from headwater import (
@@ -318,11 +319,49 @@ async def test_a_cell(
     monkeypatch: pytest.MonkeyPatch,
     right: list[str],
 ) -> None:
-    row, kind = cell
     monkeypatch.setenv("HEADWATER_TEST_MODE", "1")
-    url = server.at(row.fault, **row.parameters, id=f"{driver.name}-{kind}")
+    right.append(await meet(cell, driver, server))
+
+
+THROUGH = {
+    *("ok", "reset_before_response", "reset_first", "stale_keepalive", "hang_before_headers"),
+    *("early_413", "reset_after_headers", "garbage_head", "s500_burst", "s429_seconds", "redirect_other", "sse_reset"),
+    *("sse_stall", "sse_keepalives", "sse_trunc_chunk", "sse_clean_end_early", "sse_done_left_open", "sse_forever"),
+}
+"""Faults that a proxy on the way could change; what only bytes of an answer mean, it cannot."""
+CELLS_THROUGH = [cell for cell in CELLS if cell[0].fault in THROUGH and not cell[0].parameters and cell[1] != "binary"]
+
+
+@pytest.fixture(scope="module")
+def proxy() -> Iterator[ProxyServer]:
+    with proxying(("user", "password of the proxy")) as found:
+        yield found
+
+
+@pytest.mark.parametrize("scheme", ["http", "socks5"])
+@pytest.mark.parametrize("cell", CELLS_THROUGH, ids=named)
+async def test_a_cell_through_a_proxy(
+    cell: tuple[Row, str],
+    scheme: str,
+    driver: Driver,
+    server: faults.FaultServer,
+    proxy: ProxyServer,
+    monkeypatch: pytest.MonkeyPatch,
+    right: list[str],
+) -> None:
+    monkeypatch.setenv("HEADWATER_TEST_MODE", "1")
+    before = len(proxy.asked)
+    right.append(await meet(cell, driver, server, proxies=proxy.url(scheme)))
+    assert len(proxy.asked) > before
+
+
+async def meet(cell: tuple[Row, str], driver: Driver, server: faults.FaultServer, **options: Any) -> str:
+    """Meet the fault, and check what comes of it; its place in the server's URL."""
+    row, kind = cell
+    name = "-".join([driver.name, kind, *(options["proxies"].partition(":")[0] for _ in options)])
+    url = server.at(row.fault, **row.parameters, id=name)
     outcome: str | BaseException
-    options = {"timeout": row.timeout, "max_response_bytes": row.most, "api_key": CANARY}
+    options |= {"timeout": row.timeout, "max_response_bytes": row.most, "api_key": CANARY}
     async with driver.client(base_url=f"{url}/v1", **options) as client:
         assert CANARY not in repr(client)
         try:
@@ -334,8 +373,9 @@ async def test_a_cell(
     asked = [request for request in server.requests if request.fault == segment]
     assert len(asked) == row.requests
     assert all(request.headers["authorization"] == f"Bearer {CANARY}" for request in asked)
+    assert not any("proxy-authorization" in request.headers for request in asked)
     assert server.other_requests == []
-    right.append(segment)
+    return segment
 
 
 async def test_a_refused_connection_is_tried_again(

@@ -9,10 +9,13 @@ from typing import Any
 
 import pytest
 from support.drivers import Driver
+from support.proxy_server import proxying
 
-from headwater.errors import HeadwaterError, ProviderError, ProxyError
+from headwater import AsyncInferenceClient
+from headwater.errors import ConnectError, HeadwaterError, InvalidParameterError, ProviderError, ProxyError
 from headwater.protocol.url import parse_url
 from headwater.transport.proxies import proxy_for
+from headwater.transport.proxy import Proxy
 
 pytestmark = pytest.mark.anyio
 
@@ -163,3 +166,156 @@ PROXY = "http://proxy.example:3128"
 )
 def test_who_needs_no_proxy(names: str, url: str, direct: bool) -> None:
     assert proxy_for(parse_url(url), {"ALL_PROXY": PROXY, "NO_PROXY": names}) == (None if direct else PROXY)
+
+
+# -- what a proxy's URL says, and what its answers mean
+
+
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        ("http://proxy.example:3128", "proxy.example:3128"),
+        ("proxy.example:3128", "proxy.example:3128"),
+        ("HTTP://proxy.example", "proxy.example:80"),
+        ("https://user:pw@proxy.example/", "proxy.example:443"),
+        ("socks5://u:p/a@b#c?d@[::1]:9", "[::1]:9"),
+        ("socks5h://proxy.example", "proxy.example:1080"),
+    ],
+)
+def test_a_proxys_url(url: str, place: str) -> None:
+    proxy = Proxy(url)
+    assert proxy.place == place and repr(proxy).endswith(f"://{place})")
+
+
+NONE_OF_IT = ["http://", "gopher://u:hidden@p", "socks4://u:hidden@p", "http://u:hidden@p:port", "http://u:hidden@p:0"]
+NONE_OF_IT += ["http://u:hidden@p q", "http://u:hidden", "socks5://:hidden@p", f"socks5://u:hidden{'x' * 250}@p"]
+
+
+@pytest.mark.parametrize("url", NONE_OF_IT)
+def test_what_is_no_proxys_url(url: str) -> None:
+    for given in (url, {"all": url}, {"https://": url}):
+        with pytest.raises(InvalidParameterError, match="prox") as caught:
+            AsyncInferenceClient(proxies=given)
+        ours = caught.tb.tb_next  # the first frame is this test's own
+        assert "hidden" not in seen_in(caught.value.with_traceback(ours))
+
+
+@pytest.mark.parametrize("given", [7, ["http://p"], {"ftp": "http://p"}, {7: "http://p"}, {"all": 7}])
+def test_what_are_no_proxies(given: Any) -> None:
+    with pytest.raises(InvalidParameterError, match="prox"):
+        AsyncInferenceClient(proxies=given)
+
+
+def played(proxy: str, url: str, answers: list[bytes], piece: int) -> list[bytes]:
+    """What is said in a handshake in which the proxy answers so, so many bytes at once; b"" is its end."""
+    handshake = Proxy(proxy).handshake(parse_url(url), None)
+    assert handshake is not None
+    said = [next(handshake)]
+    for answer in [*answers, *([b""] if answers[-1] == b"" else [])]:  # an end stays one
+        for start in range(0, max(len(answer), 1), piece):
+            try:
+                said += filter(None, [handshake.send(answer[start : start + piece])])
+            except StopIteration:
+                return said
+    raise AssertionError("it still waits")
+
+
+HTTP, SOCKS = "http://u:pw-pw@p:1", "socks5h://u:pw-pw@p:1"
+CONNECTED = (
+    b"CONNECT far.example:443 HTTP/1.1\r\nHost: far.example:443\r\nProxy-Authorization: Basic dTpwdy1wdw==\r\n\r\n"
+)
+
+
+@pytest.mark.parametrize("piece", [1, 3, 10_000])
+def test_handshakes(piece: int) -> None:
+    far = "https://far.example/"
+    for answer in (
+        b"HTTP/1.1 200 Connection established\r\n\r\n",
+        b"HTTP/1.0 200\r\nX: y\r\n\r\n",
+        b"HTTP/1.1 204 lines\n\n",
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
+    ):
+        assert played(HTTP, far, [answer], piece) == [CONNECTED]
+    ask = b"\5\1\0\3\13far.example\1\xbb"
+    for bound in (b"\1\0\0\0\0\0\0", b"\4" + bytes(18), b"\3\2ab\0\0"):
+        answers = [b"\5\2", b"\1\0", b"\5\0\0" + bound]
+        assert played(SOCKS, far, answers, piece) == [b"\5\2\0\2", b"\1\1u\5pw-pw", ask]
+    assert played(SOCKS, far, [b"\5\0", b"\5\0\0\1\0\0\0\0\0\0"], piece) == [b"\5\2\0\2", ask]
+    four, six = b"\5\1\0\1\1\2\3\4\0\x50", b"\5\1\0\4" + bytes(15) + b"\1\0\x51"
+    for url, asked in (("http://1.2.3.4/", four), ("http://[::1]:81/", six)):
+        assert played("socks5://p", url, [b"\5\0", b"\5\0\0\1\0\0\0\0\0\0"], piece) == [b"\5\1\0", asked]
+
+
+@pytest.mark.parametrize(
+    ("proxy", "answers", "words", "retryable"),
+    [
+        (HTTP, [b"HTTP/1.1 403 No\r\n\r\n"], "refused: 403 No$", False),
+        (HTTP, [b"HTTP/1.1 407 Who\r\n\r\n"], "another one", False),
+        ("http://p:1", [b"HTTP/1.1 407 Who\r\nProxy-Authenticate: Basic\r\n\r\n"], "give its user name", False),
+        (
+            HTTP,
+            [b"HTTP/1.1 407 Who\r\nproxy-authenticate: NTLM\r\nProxy-Authenticate:Negotiate\r\n\r\n"],
+            "NTLM, N",
+            False,
+        ),
+        (HTTP, [b"SSH-2.0-x\r\n"], "is not HTTP", False),
+        (HTTP, [b"HTTP/1.1 abc\r\n\r\n"], "is not HTTP", False),
+        (HTTP, [b"HTTP/1.1 200 OK\r\n\r\nmore"], "is not HTTP", False),
+        (HTTP, [b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 20_000], "is not HTTP", False),
+        (HTTP, [b"HTTP/1.1 2", b""], "closed the connection", True),
+        (SOCKS, [b""], "closed the connection", True),
+        (SOCKS, [b"\4\0"], "not SOCKS5", False),
+        (SOCKS, [b"HTTP/1.1 400 Bad\r\n\r\n"], "not SOCKS5", False),
+        (SOCKS, [b"\5\1"], "not SOCKS5", False),
+        (SOCKS, [b"\5\xff"], "takes no user name", False),
+        ("socks5h://p", [b"\5\xff"], "give them in its URL", False),
+        ("socks5h://p", [b"\5\2"], "not SOCKS5", False),
+        (SOCKS, [b"\5\2", b"\1\1"], "does not know this user name", False),
+        (SOCKS, [b"\5\0", b"\5\2\0\1\0\0\0\0\0\0"], "rules do not allow", False),
+        (SOCKS, [b"\5\0", b"\5\x63\0\1\0\0\0\0\0\0"], "unknown reason", False),
+        (SOCKS, [b"\5\0", b"\5\0\0\x09\0\0\0\0\0\0"], "not SOCKS5", False),
+        (SOCKS, [b"\5\0", b"\5\0\0\1\0\0\0\0\0\0more"], "not SOCKS5", False),
+        (SOCKS, [b"\5\0", b"\5\0\0\1\0", b""], "closed the connection", True),
+    ],
+)
+def test_handshakes_that_fail(proxy: str, answers: list[bytes], words: str, retryable: bool) -> None:
+    for piece in (1, 100_000):
+        if piece == 1 and (b"more" in answers[-1] or len(answers[-1]) > 1000):
+            continue  # it comes after the end, or for long
+        with pytest.raises(ConnectError, match=words) as caught:
+            played(proxy, "https://far.example/", answers, piece)
+        assert caught.value.retryable is retryable is not isinstance(caught.value, ProxyError)
+        assert "the proxy p:" in str(caught.value) and "pw-pw" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "is_its_own"),
+    [
+        (407, {}, True),
+        (403, {"server": "squid/5.7", "x-squid-error": "ERR_ACCESS_DENIED 0"}, True),
+        (503, {"x-squid-error": "ERR_DNS_FAIL 0"}, True),
+        (403, {"server": "tinyproxy/1.11.1"}, True),
+        (403, {"server": "nginx", "via": "1.1 squid"}, False),
+        (502, {}, False),
+        (200, {"server": "squid/5.7"}, False),
+    ],
+)
+def test_whose_page_it_is(status: int, headers: dict[str, str], is_its_own: bool) -> None:
+    error = Proxy(HTTP).refused_page(status, headers)
+    assert (error is not None) is is_its_own
+    assert error is None or (error.proxy, error.status, error.retryable) == ("p:1", status, False)
+
+
+async def test_a_socks_proxy_that_refuses(driver: Driver, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    with proxying(("user", PASSWORD)) as server:
+        server.hosts["far.example"] = "127.0.0.1"
+        wrong = server.url("socks5h").replace("user", "another")
+        for url, words in ((wrong, "does not know"), (server.url("socks5h"), "refused the connection")):
+            async with driver.client(base_url="http://far.example:9/v1", proxies={"all": url}) as client:
+                with pytest.raises(ProxyError, match=words) as caught:
+                    await client.chat_completion(MESSAGES)
+            assert caught.value.proxy == server.place and len(caught.value.attempts) == 1
+            assert (
+                secrets_of(repr(vars(caught.value))) == secrets_of(str(caught.value)) == secrets_of(caplog.text) == []
+            )

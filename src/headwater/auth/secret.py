@@ -150,14 +150,35 @@ PROXY_SECRETS: dict[str, tuple[ProxySecret, ...]] = {}
 """By the proxy's URL; kept for as long as the process lasts."""
 
 
+def proxy_parts(proxy: str) -> tuple[str, str | None, str, str]:
+    """A proxy's URL as its scheme, user name (None where there is none), password, and host with port; decoded.
+
+    Liberal: a password may hold "/", "#" or "@" as they are.
+    """
+    scheme, found, rest = Masked(proxy.strip()).partition("://")
+    if not found:
+        scheme, rest = "http", scheme
+    login, at, place = rest.rpartition("@")
+    place = Masked(re.split("[/?#]", place, maxsplit=1)[0])
+    if not at:
+        return scheme.lower(), None, "", place
+    user, _, password = login.partition(":")
+    return scheme.lower(), Masked(unquote(user)), Masked(unquote(password)), place
+
+
 def guard_proxy(proxy: str) -> None:
-    """See to it that the password in a proxy's URL is masked from now on, wherever it is repeated."""
+    """See to it that the password in a proxy's URL is masked from now on, wherever it is repeated.
+
+    A user name without a password is taken for a key.
+    """
     if proxy in PROXY_SECRETS:
         return
-    user, found, password = Masked(proxy.partition("://")[2].partition("/")[0].rpartition("@")[0]).partition(":")
-    texts = {password, unquote(password)} if found and password else set()
-    texts |= {base64.b64encode(f"{unquote(user)}:{unquote(each)}".encode()).decode() for each in list(texts)}
-    PROXY_SECRETS[Masked(proxy)] = tuple(map(ProxySecret, sorted(texts)))
+    _, user, password, _ = proxy_parts(proxy)
+    raw = Masked(proxy.partition("://")[2].rpartition("@")[0])
+    texts = {Masked(password or user or ""), Masked(raw.partition(":")[2] or raw)} if user is not None else set()
+    if user is not None:
+        texts.add(Masked(base64.b64encode(f"{user}:{password}".encode()).decode()))
+    PROXY_SECRETS[Masked(proxy)] = tuple(map(ProxySecret, sorted(filter(None, texts))))
 
 
 def redact_all(text: str) -> str:

@@ -1,4 +1,5 @@
-"""New connections: TCP with Happy Eyeballs, then TLS, under one bound, with errors in plain words.
+"""New connections: TCP with Happy Eyeballs, the proxy where there is one, then TLS, under one bound, with errors in
+plain words.
 
 The event loop's own `Sockets` do it, or anyio where it has none. Knows no pool and no HTTP.
 """
@@ -11,20 +12,23 @@ import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import anyio
 from anyio import BrokenResourceError, EndOfStream, move_on_after, to_thread
+from anyio.abc import SocketStream
 from anyio.streams.tls import TLSStream
 
 from ..errors import ConnectError, InferenceTimeoutError, TLSError
 from ..protocol.url import Url
-from .anyio_streams import AnyioStream, ByteStream, close_now
-from .happy_eyeballs import literal
+from .anyio_streams import BROKEN, AnyioStream, ByteStream, close_now
+from .happy_eyeballs import addresses, literal
+from .sockets import READ_BYTES, WOULD_BLOCK, shut
 from .tls import default_context
 
 if TYPE_CHECKING:
     from .asyncio_streams import AsyncioPoller
+    from .proxy import Proxy
     from .trio_streams import TrioPoller
 
 _WORDS = {
@@ -39,25 +43,44 @@ _WORDS = {
 }
 
 
-async def dial(
-    sockets: AsyncioPoller | TrioPoller | None,
-    url: Url,
-    seconds: float | None,
-    context: ssl.SSLContext | None,
-    address: str | None = None,
-) -> ByteStream:
-    """A connection to the URL's origin, within so many seconds for TCP and TLS together.
+class Destination(NamedTuple):
+    """Where a connection leads. `context`: what verifies, None for the shared one. `address`: an IP address to connect
+    to, where the host was looked up before; TLS still wants the host's name. `proxy`: what is on the way."""
 
-    `sockets`: the event loop's (`sockets_of`). `address`: an IP address to connect to, where the host was looked up
-    before; TLS still wants the host's name.
+    url: Url
+    context: ssl.SSLContext | None = None
+    address: str | None = None
+    proxy: Proxy | None = None
 
-    Raises `ConnectError`, `TLSError`, and `InferenceTimeoutError` with phase connect.
+    @property
+    def hop(self) -> tuple[str, int]:
+        """The host and port that TCP connects to."""
+        if self.proxy is not None:
+            return self.proxy.host, self.proxy.port
+        return self.address or self.url.host, self.url.port
+
+    @property
+    def hop_place(self) -> str:
+        """The same for people."""
+        return _place(self.url) if self.proxy is None else f"the proxy {self.proxy.place}"
+
+    def is_plain(self) -> bool:
+        """Whether a TCP connection is all that it takes."""
+        if self.url.scheme != "http":
+            return False
+        return self.proxy is None or (self.proxy.scheme == "http" and self.proxy.forwards(self.url))
+
+
+async def dial(sockets: AsyncioPoller | TrioPoller | None, there: Destination, seconds: float | None) -> ByteStream:
+    """A connection, within so many seconds for all of it: TCP, the proxy, TLS. `sockets`: the event loop's
+    (`sockets_of`).
+
+    Raises `ConnectError`, `TLSError`, `ProxyError`, and `InferenceTimeoutError` with phase connect.
     """
-    host = address or url.host
-    known = literal(host, url.port) if sockets is not None and url.scheme == "http" else None
+    known = literal(*there.hop) if sockets is not None and there.is_plain() else None
     stream: ByteStream | None = None
     if sockets is not None and known is not None:  # one wait, for which the event loop's own timer will do
-        with _connecting(url):
+        with _connecting(there.hop_place):
             try:
                 stream = sockets.attach(await sockets.connect(known, seconds))
             except TimeoutError as late:
@@ -65,14 +88,11 @@ async def dial(
                     raise
     else:
         with move_on_after(seconds):
-            if url.scheme == "http":
-                context = None
-            elif context is None:
-                context = await to_thread.run_sync(default_context)
-            stream = await (_open(sockets, url, host, context) if sockets else _open_anyio(url, host, context))
+            stream = await _open(sockets, await _prepared(there))
     if stream is None:
         assert seconds is not None
-        error = InferenceTimeoutError(f"no connection to {_place(url)} within {seconds:g} s")
+        through = "" if there.proxy is None else f" through the proxy {there.proxy.place}"
+        error = InferenceTimeoutError(f"no connection to {_place(there.url)}{through} within {seconds:g} s")
         error.phase = "connect"
         error.elapsed = seconds
         raise error
@@ -92,48 +112,148 @@ def sockets_of(loop: Any) -> AsyncioPoller | TrioPoller | None:
     return TrioPoller()
 
 
-async def _open(sockets: AsyncioPoller | TrioPoller, url: Url, host: str, context: ssl.SSLContext | None) -> ByteStream:
-    with _connecting(url):
-        raw = await sockets.hosts.connect(sockets.connect, host, url.port)
-    if context is None:
+async def _prepared(there: Destination) -> Destination:
+    """The same with all that is looked up here: the TLS context, and the address that SOCKS wants."""
+    proxy, context, address = there.proxy, there.context, there.address
+    if context is None and (there.url.scheme == "https" or (proxy is not None and proxy.scheme == "https")):
+        context = await to_thread.run_sync(default_context)
+    if proxy is not None and proxy.wants_address and address is None:
+        with _connecting(_place(there.url)):
+            found = await addresses(there.url.host, there.url.port)
+        # A proxy has one address, and not every proxy has IPv6.
+        address = min(found, key=lambda each: each.family != socket.AF_INET).place[0]
+    return there._replace(context=context, address=address)
+
+
+async def _open(sockets: AsyncioPoller | TrioPoller | None, there: Destination) -> ByteStream:
+    if sockets is None:
+        return await _open_anyio(there)
+    host, port = there.hop
+    with _connecting(there.hop_place):
+        raw = await sockets.hosts.connect(sockets.connect, host, port)
+    url, context, proxy = there.url, there.context, there.proxy
+    if proxy is not None:
+        if proxy.scheme == "https":
+            assert context is not None
+            with _securing(there.hop_place):
+                raw = await sockets.secure(raw, context, proxy.host)
+        await _shake_hands_raw(sockets, raw, there)
+    if url.scheme == "http":
         return sockets.attach(raw)
-    with _securing(url):
+    assert context is not None
+    with _securing(_place(url)):
+        if isinstance(raw, ssl.SSLSocket):
+            return await _secure_within(sockets.attach(raw), context, url.host)
         return sockets.attach(await sockets.secure(raw, context, url.host))
 
 
-async def _open_anyio(url: Url, host: str, context: ssl.SSLContext | None) -> ByteStream:
-    with _connecting(url):
-        plain = await anyio.connect_tcp(host, url.port)
-    if context is None:
-        return AnyioStream(plain, plain)
+async def _shake_hands_raw(sockets: AsyncioPoller | TrioPoller, raw: socket.socket, there: Destination) -> None:
     try:
-        with _securing(url):
-            secure = await TLSStream.wrap(
-                plain, server_side=False, hostname=url.host, ssl_context=context, standard_compatible=False
-            )
+        await _shake_hands(_SocketWire(sockets, raw), there)
+    except BaseException:
+        shut(raw)
+        raw.close()
+        raise
+
+
+async def _secure_within(stream: ByteStream, context: ssl.SSLContext, hostname: str) -> ByteStream:
+    from .tunnelled_tls import TunnelledTls
+
+    try:
+        secure = TunnelledTls(stream, context, hostname)
+        await secure.handshake()
+    except BaseException:
+        stream.close()
+        raise
+    return secure
+
+
+async def _open_anyio(there: Destination) -> ByteStream:
+    host, port = there.hop
+    with _connecting(there.hop_place):
+        plain = await anyio.connect_tcp(host, port)
+    stream: SocketStream | TLSStream = plain
+    try:
+        if there.proxy is not None:
+            if there.proxy.scheme == "https":
+                stream = await _wrapped(stream, there.context, there.proxy.host, there.hop_place)
+            await _shake_hands(AnyioStream(stream, plain), there)
+        if there.url.scheme == "https":
+            stream = await _wrapped(stream, there.context, there.url.host, _place(there.url))
     except BaseException:
         close_now(plain)
         raise
-    return AnyioStream(secure, plain)
+    return AnyioStream(stream, plain)
+
+
+async def _wrapped(
+    stream: SocketStream | TLSStream, context: ssl.SSLContext | None, hostname: str, place: str
+) -> TLSStream:
+    with _securing(place):
+        return await TLSStream.wrap(
+            stream, server_side=False, hostname=hostname, ssl_context=context, standard_compatible=False
+        )
+
+
+class _SocketWire:
+    """A socket that is no stream yet."""
+
+    def __init__(self, sockets: AsyncioPoller | TrioPoller, raw: socket.socket) -> None:
+        self._sockets = sockets
+        self._raw = raw
+
+    async def receive(self) -> bytes:
+        while True:
+            try:
+                return self._raw.recv(READ_BYTES)
+            except WOULD_BLOCK:
+                await self._sockets.readable(self._raw)
+
+    async def send(self, data: memoryview) -> None:
+        while data:
+            try:
+                data = data[self._raw.send(data) :]
+            except WOULD_BLOCK:
+                await self._sockets.writable(self._raw)
+
+
+async def _shake_hands(wire: _SocketWire | AnyioStream, there: Destination) -> None:
+    """Have the proxy open the way, where it has to."""
+    proxy = there.proxy
+    handshake = None if proxy is None else proxy.handshake(there.url, there.address)
+    if handshake is None:
+        return
+    try:
+        saying = memoryview(next(handshake))  # it holds the password: a view does not show it in a traceback
+        while True:
+            if saying:
+                await wire.send(saying)
+            saying = memoryview(handshake.send(await wire.receive()))
+    except StopIteration:
+        return
+    except BROKEN as error:
+        raise ConnectError(f"{there.hop_place} closed the connection before it had answered") from error
+    finally:
+        handshake.close()
 
 
 @contextmanager
-def _connecting(url: Url) -> Iterator[None]:
+def _connecting(place: str) -> Iterator[None]:
     try:
         yield
     except (OSError, UnicodeError, ExceptionGroup) as error:
         cause = _root(error)
-        raise ConnectError(_words(url, cause)) from cause
+        raise ConnectError(_words(place, cause)) from cause
 
 
 @contextmanager
-def _securing(url: Url) -> Iterator[None]:
+def _securing(place: str) -> Iterator[None]:
     try:
         yield
     except ssl.SSLError as error:
-        raise TLSError(f"no TLS connection to {_place(url)}: {error.reason or error}") from error
+        raise TLSError(f"no TLS connection to {place}: {error.reason or error}") from error
     except (BrokenResourceError, EndOfStream, OSError, UnicodeError) as error:
-        raise ConnectError(f"{_place(url)} closed the connection during the TLS handshake") from error
+        raise ConnectError(f"{place} closed the connection during the TLS handshake") from error
 
 
 def _root(error: BaseException) -> BaseException:
@@ -144,10 +264,10 @@ def _root(error: BaseException) -> BaseException:
     return cause
 
 
-def _words(url: Url, cause: BaseException) -> str:
-    place = _place(url)
+def _words(place: str, cause: BaseException) -> str:
     if isinstance(cause, (socket.gaierror, UnicodeError)):
-        return f"cannot resolve the host {url.host}"
+        host = f"of {place}" if " " in place else place.rpartition(":")[0].strip("[]")
+        return f"cannot resolve the host {host}"
     number = cause.errno if isinstance(cause, OSError) else None
     return _WORDS.get(number or 0, f"no connection to {{}}: {cause}").format(place)
 

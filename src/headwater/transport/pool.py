@@ -3,7 +3,7 @@
     Pool ──▶ LoopConnections (one an event loop) ──▶ Origin (one a scheme, host and port) ──▶ Connection
 
 One pool serves any number of event loops, one after another or in several threads; a connection never leaves
-the loop that it was made in. No proxies, no HTTP/2, no redirects, and no retries but one: a request that met a kept
+the loop that it was made in. No HTTP/2, no redirects, and no retries but one: a request that met a kept
 connection just as the server closed it.
 
 The rules of an origin:
@@ -37,13 +37,14 @@ from anyio.lowlevel import current_token
 
 from ..errors import ConnectionLostError
 from ..protocol.transport import TransportRequest
-from .connect import dial, sockets_of
+from .connect import Destination, dial, sockets_of
 from .http11 import Answer, Connection
 
 if TYPE_CHECKING:
     import ssl
 
     from .asyncio_streams import AsyncioPoller
+    from .proxy import Proxy
     from .trio_streams import TrioPoller
 
 _live_loops: set[LoopConnections] = set()
@@ -283,11 +284,9 @@ class Pool:
 
     `max_connections`: per origin, None for no limit; who finds none free waits for its turn. `max_idle`: how
     many unused ones an origin keeps, for `idle_timeout` seconds. `ssl_context`: in place of the shared one,
-    which verifies against the system's certificates. Making a pool does nothing yet.
+    which verifies against the system's certificates. `proxy`: what its connections go through; requests that the
+    proxy is to read are then given to `ProxiedPool`. Making a pool does nothing yet.
     """
-
-    dials = True
-    """It connects by itself, to `TransportRequest.address` where there is one."""
 
     def __init__(
         self,
@@ -296,10 +295,14 @@ class Pool:
         max_idle: int = 1000,
         idle_timeout: float = 60.0,
         ssl_context: ssl.SSLContext | None = None,
+        proxy: Proxy | None = None,
     ) -> None:
         self._loops: dict[object, LoopConnections] = {}
         self._limits = PoolLimits(max_connections or math.inf, max_idle, idle_timeout)
         self._ssl_context = ssl_context
+        self.proxy = proxy
+        self.dials = proxy is None or proxy.wants_address
+        """Whether it connects to `TransportRequest.address` where there is one: not where a proxy looks hosts up."""
 
     async def send(self, request: TransportRequest) -> Answer:
         """Send a request; the answer once its head is there (see `Transport.send`)."""
@@ -337,7 +340,8 @@ class Pool:
     async def _connect(self, origin: Origin, request: TransportRequest) -> Connection:
         loop = origin.loop
         loop.sweep()
-        stream = await dial(loop.sockets, request.url, request.connect_timeout, self._ssl_context, request.address)
+        there = Destination(request.url, self._ssl_context, request.address, self.proxy)
+        stream = await dial(loop.sockets, there, request.connect_timeout)
         connection = Connection(stream, origin)
         loop.open.add(connection)
         return connection

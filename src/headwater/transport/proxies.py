@@ -1,4 +1,5 @@
-"""Which proxy the environment names for a URL: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY, in both cases.
+"""Which proxy a URL has: by the caller's word, or by the environment's: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY,
+in both cases.
 
 Lower case wins, as in curl; HTTP_PROXY is not believed inside a CGI script, where a request's header could
 set it. Reads no system settings.
@@ -15,7 +16,37 @@ from typing import Final, NamedTuple
 
 from ..auth.hosts import is_loopback
 from ..auth.secret import Masked
+from ..errors import InvalidParameterError
 from ..protocol.url import Url
+from .proxy import Proxy
+
+
+def proxies_by_scheme(given: object) -> dict[str, str | None]:
+    """What a caller gave as `proxies=`: a URL for all, or URLs by scheme, with "://" or without; None is none.
+
+    Raises `InvalidParameterError` for what is none of it, which repeats nothing of it.
+    """
+    if given is None or given == "":
+        return {}
+    if isinstance(given, str):
+        given = {"all": given}
+    if not isinstance(given, Mapping):
+        raise InvalidParameterError("proxies must be a proxy's URL, or a dict of them by scheme")
+    found: dict[str, str | None] = {}
+    for name, proxy in given.items():
+        scheme = name.removesuffix("://") if isinstance(name, str) else ""
+        if scheme not in ("http", "https", "all"):
+            raise InvalidParameterError("a dict of proxies has the keys 'http', 'https' and 'all'")
+        if proxy is not None and not isinstance(proxy, str):
+            raise InvalidParameterError("proxies must be a proxy's URL, or a dict of them by scheme")
+        found[scheme] = _with_scheme(proxy) if proxy else None
+    for proxy in filter(None, found.values()):
+        Proxy(proxy)
+    return found
+
+
+def _with_scheme(proxy: str) -> str:
+    return Masked(proxy if "://" in proxy else f"http://{proxy}")
 
 
 def proxy_for(url: Url, environ: Mapping[str, str]) -> str | None:
@@ -26,7 +57,7 @@ def proxy_for(url: Url, environ: Mapping[str, str]) -> str | None:
     proxy = _variable(environ, url.scheme) or _variable(environ, "all")
     if not proxy or _excepted(url, _variable(environ, "no")):
         return None
-    return Masked(proxy if "://" in proxy else f"http://{proxy}")
+    return _with_scheme(proxy)
 
 
 def _variable(environ: Mapping[str, str], name: str) -> str:

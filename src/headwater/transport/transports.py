@@ -1,4 +1,4 @@
-"""Which transport carries a request: the caller's own, a proxy's, HTTP/2, or the pool.
+"""Which transport carries a request: the caller's own, HTTP/2, the pool, or a pool behind a proxy.
 
 httpx is loaded only where one of its transports is asked for.
 """
@@ -10,11 +10,12 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from ..errors import InvalidParameterError
 from ..protocol.transport import Transport
 from ..protocol.url import Url
 from .pool import Pool
-from .proxies import proxy_for
+from .proxied_pool import ProxiedPool
+from .proxies import proxies_by_scheme, proxy_for
+from .proxy import Proxy
 
 if TYPE_CHECKING:
     import httpx
@@ -31,14 +32,12 @@ class Transports:
         http2: bool = False,
         given: httpx.AsyncBaseTransport | Transport | None = None,
     ) -> None:
-        if proxies is not None and not isinstance(proxies, str | Mapping):
-            raise InvalidParameterError("proxies must be a proxy's URL, or a dict of them by scheme")
-        self._proxies = proxies
+        self._proxies = proxies_by_scheme(proxies)
         self._trust_env = trust_env
         self._http2 = http2
         self._given = given
         self._made: dict[str | None, Transport] = {}
-        self._plain = given is None and not http2 and not proxies and not (trust_env and _proxy_variables())
+        self._plain = given is None and not http2 and not self._proxies and not (trust_env and _proxy_variables())
 
     def for_url(self, url: Url) -> Transport:
         """What carries requests to this URL."""
@@ -55,10 +54,8 @@ class Transports:
         return self._made.setdefault("", Pool())
 
     def _proxy(self, url: Url) -> str | None:
-        if isinstance(self._proxies, str):
-            return self._proxies
-        for name in (url.scheme, f"{url.scheme}://", "all", "all://"):
-            if self._proxies and name in self._proxies:
+        for name in (url.scheme, "all"):
+            if name in self._proxies:
                 return self._proxies[name]
         return proxy_for(url, os.environ) if self._trust_env else None
 
@@ -70,8 +67,8 @@ class Transports:
 
     def _make(self, proxy: str | None) -> Transport:
         given: Any = self._given
-        if given is None and proxy is None and not self._http2:
-            return Pool()
+        if given is None and not self._http2:
+            return Pool() if proxy is None else ProxiedPool(Pool(proxy=Proxy(proxy)))
         if given is not None and "httpx" not in sys.modules:  # so it is none of httpx's, which is not loaded for it
             return cast("Transport", given)
         from . import httpx_adapter, log_filters

@@ -1,0 +1,37 @@
+"""A pool behind a proxy: the same rules and the same connections, each opened through the proxy.
+
+What an HTTP proxy is to read, requests to plain http, goes to it in the absolute form, and an answer that can be told
+to be the proxy's own is its refusal. Everything else is between the origin and the pool.
+"""
+
+from __future__ import annotations
+
+from ..protocol.transport import TransportRequest
+from .http11 import Answer
+from .pool import Pool
+
+
+class ProxiedPool:
+    """A `Transport` through the proxy of its pool, which keeps connections for each origin."""
+
+    def __init__(self, pool: Pool) -> None:
+        assert pool.proxy is not None
+        self._proxy = pool.proxy
+        self._pool = pool
+        self.dials = pool.dials
+
+    async def send(self, request: TransportRequest) -> Answer:
+        """Send a request; the answer once its head is there (see `Transport.send`). Raises `ProxyError` besides."""
+        proxy = self._proxy
+        if not proxy.forwards(request.url):
+            return await self._pool.send(request)
+        answer = await self._pool.send(proxy.forwarded(request))
+        refused = proxy.refused_page(answer.status, answer.headers)
+        if refused is not None:
+            await answer.aclose()
+            raise refused
+        return answer
+
+    async def aclose(self) -> None:
+        """Close every idle connection: this event loop's now, others' in their own time."""
+        await self._pool.aclose()

@@ -1,0 +1,225 @@
+"""A proxy on the way: what its URL says, what is said to it, and what its answers mean. No I/O.
+
+    HTTP proxy, http origin    ──▶ the request itself, its URL in the absolute form (RFC 9112, section 3.2.2)
+    HTTP proxy, https origin   ──▶ CONNECT host:port, and through it TLS with the origin (RFC 9110, section 9.3.6)
+    SOCKS5 proxy               ──▶ its handshake (RFC 1928), and through it whatever the origin speaks
+
+A handshake is a generator: it yields what to send (b"" for nothing), and is sent what was received, b"" at the end. A
+refusal is the proxy's, not the provider's: `ProxyError` has its host and port, and never who logs in there.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Generator, Mapping
+from ipaddress import ip_address
+from typing import Final, TypeAlias
+
+import msgspec
+
+from ..auth.secret import Masked, guard_proxy, proxy_parts, redact_all
+from ..errors import ConnectError, InvalidParameterError, ProxyError
+from ..protocol.transport import TransportRequest
+from ..protocol.url import Url
+
+Handshake: TypeAlias = Generator[bytes, bytes, None]
+
+PORTS: Final = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
+"""The schemes, and the ports that they have where the URL names none."""
+MAX_HEAD_BYTES: Final = 64 * 1024
+"""Bytes that an answer to CONNECT may have before its end."""
+SOCKS_BYTES: Final = 255
+"""Bytes that a name, a user name or a password can have in SOCKS."""
+OWN_PAGES: Final = ("squid", "tinyproxy", "privoxy")
+"""Who signs the pages of its own with these names in `Server`; an origin's answer is passed on with the origin's."""
+_PLACE: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]+)(?::([0-9]{1,5}))?\Z")
+_STATUS: Final = re.compile(rb"HTTP/1\.[0-9] ([1-5][0-9]{2})(?: ([^\r\n]*))?\r?\n")
+_END: Final = re.compile(rb"\r?\n\r?\n")
+_CHALLENGE: Final = re.compile(rb"\nproxy-authenticate:[ \t]*([A-Za-z-]+)", re.IGNORECASE)
+
+_REPLIES: Final = {
+    1: "general failure",
+    2: "its rules do not allow this connection",
+    3: "the network cannot be reached",
+    4: "the host cannot be reached",
+    5: "the server refused the connection",
+    6: "the time to live has expired",
+    7: "it cannot connect to anything",
+    8: "it does not know this kind of address",
+}
+
+
+class Proxy:
+    """A proxy. `place`: its host and port, which is all that is ever told of it.
+
+    Raises `InvalidParameterError`, which repeats nothing of it, for a URL that names none.
+    """
+
+    __slots__ = ("_authorization", "_password", "_user", "host", "place", "port", "scheme")
+
+    def __init__(self, url: str) -> None:
+        self.place = "?"
+        self.scheme, user, password, rest = proxy_parts(url)
+        found = _PLACE.match(rest)
+        if self.scheme not in PORTS or found is None or (found[2] is not None and not 0 < int(found[2]) < 65536):
+            raise InvalidParameterError(
+                "a proxy's URL must be http, https, socks5 or socks5h with a host, as in http://user:password@host:3128;"
+                " this one cannot be used"
+            )
+        self.host = found[1].strip("[]")
+        self.port = int(found[2] or PORTS[self.scheme])
+        self.place = f"{found[1]}:{self.port}"
+        self._user, self._password = user, password
+        self._authorization: str | None = None
+        if user is not None:
+            if self.tunnels_all and not (0 < len(user.encode()) <= SOCKS_BYTES >= len(password.encode())):
+                raise InvalidParameterError("the user name or password of a SOCKS proxy has 1 to 255 bytes")
+            pair = Masked(base64.b64encode(f"{user}:{password}".encode()).decode())
+            self._authorization = Masked(f"Basic {pair}")
+        guard_proxy(url)
+
+    def __repr__(self) -> str:
+        return f"Proxy({self.scheme}://{self.place})"
+
+    @property
+    def tunnels_all(self) -> bool:
+        """Whether it speaks SOCKS, and so knows no HTTP."""
+        return self.scheme.startswith("socks")
+
+    @property
+    def wants_address(self) -> bool:
+        """Whether the host is looked up here, as with curl: `socks5h` leaves that to the proxy, as HTTP does."""
+        return self.scheme == "socks5"
+
+    def forwards(self, url: Url) -> bool:
+        """Whether requests to this URL are the proxy's to read: in the absolute form."""
+        return url.scheme == "http" and not self.tunnels_all
+
+    def forwarded(self, request: TransportRequest) -> TransportRequest:
+        """The request as the proxy wants it."""
+        headers = request.headers
+        if self._authorization is not None:
+            headers = [*headers, ("Proxy-Authorization", self._authorization)]
+        absolute = request.url._replace(target=str(request.url))
+        return msgspec.structs.replace(request, url=absolute, headers=headers)
+
+    def handshake(self, url: Url, address: str | None) -> Handshake | None:
+        """What opens the way to this URL's origin; None where there is nothing to open.
+
+        `address`: the origin's, where it was looked up here.
+        """
+        if self.tunnels_all:
+            return self._socks5(address or url.host, url.port)
+        return None if self.forwards(url) else self._connect(url, address or url.host)
+
+    def refused_page(self, status: int, headers: Mapping[str, str]) -> ProxyError | None:
+        """The error that an answer in the absolute form is, where it can be told that it is the proxy's own."""
+        server = headers.get("server", "").lower()
+        if status != 407 and (status < 400 or not (server.startswith(OWN_PAGES) or "x-squid-error" in headers)):
+            return None
+        schemes = [each.split()[0] for each in headers.get("proxy-authenticate", "").split(",") if each.strip()]
+        words = redact_all(headers.get("x-squid-error", ""))
+        return self._refusal(f"{status} {words}".strip(), status, schemes)
+
+    # -- CONNECT
+
+    def _connect(self, url: Url, host: str) -> Handshake:
+        authority = f"[{host}]:{url.port}" if ":" in host else f"{host}:{url.port}"
+        said = f"CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n"
+        if self._authorization is not None:
+            said = Masked(f"{said}Proxy-Authorization: {self._authorization}\r\n")
+        head = yield f"{said}\r\n".encode("latin-1")
+        while True:
+            end = _END.search(head)
+            while end is None:
+                if len(head) > MAX_HEAD_BYTES or (len(head) > 7 and not head.startswith(b"HTTP/1.")):
+                    raise self._odd("HTTP")
+                seen = len(head)
+                head += yield from self._more()
+                end = _END.search(head, max(0, seen - 3))
+            status = _STATUS.match(head)
+            if status is None:
+                raise self._odd("HTTP")
+            if not status[1].startswith(b"1"):
+                break
+            head = head[end.end() :]  # an interim answer, which another one follows
+        if status[1].startswith(b"2"):
+            if len(head) > end.end():
+                raise self._odd("HTTP")  # nobody was asked for anything yet
+            return
+        schemes = [scheme.decode() for scheme in _CHALLENGE.findall(head[: end.end()])]
+        words = redact_all(b" ".join(filter(None, status.groups())).decode("latin-1"))
+        raise self._refusal(words, int(status[1]), schemes)
+
+    # -- SOCKS5
+
+    def _socks5(self, host: str, port: int) -> Handshake:
+        got = yield from self._read((yield b"\5\1\0" if self._user is None else b"\5\2\0\2"), 2)
+        if got[0] != 5:
+            raise self._odd("SOCKS5")
+        if got[1:] == b"\2" and self._user is not None:  # RFC 1929
+            got = yield from self._read((yield self._login()), 2)
+            if got[1] != 0:
+                raise self._refusal("it does not know this user name and password")
+        elif got[1:] == b"\xff":
+            raise self._refusal(
+                "it takes no call without a user name and password; give them in its URL"
+                if self._user is None
+                else "it takes no user name and password"
+            )
+        elif got[1:] != b"\0":
+            raise self._odd("SOCKS5")
+        got = yield from self._read((yield b"\5\1\0" + _socks_place(host) + port.to_bytes(2, "big")), 5)
+        if got[0] != 5 or got[3] not in (1, 3, 4):
+            raise self._odd("SOCKS5")
+        if got[1] != 0:
+            raise self._refusal(f"{_REPLIES.get(got[1], 'an unknown reason')} (SOCKS reply {got[1]})")
+        length = 4 + {1: 4, 3: 1 + got[4], 4: 16}[got[3]] + 2
+        if len((yield from self._read(got, length))) > length:
+            raise self._odd("SOCKS5")
+
+    def _login(self) -> bytes:
+        user, password = Masked(self._user or "").encode(), Masked(self._password).encode()
+        return b"\1%c%b%c%b" % (len(user), user, len(password), password)
+
+    def _read(self, got: bytes, size: int) -> Generator[bytes, bytes, bytes]:
+        while len(got) < size:
+            got += yield from self._more()
+        return got
+
+    def _more(self) -> Generator[bytes, bytes, bytes]:
+        more = yield b""
+        if not more:
+            raise ConnectError(f"the proxy {self.place} closed the connection before it had answered")
+        return more
+
+    # -- refusals
+
+    def _refusal(self, words: str, status: int | None = None, schemes: list[str] | None = None) -> ProxyError:
+        hint = ""
+        if status == 407:
+            hint = "; give its user name and password in its URL"
+            if self._user is not None:
+                hint = "; its user name or password is another one"
+            if schemes and not any(scheme.lower() == "basic" for scheme in schemes):
+                hint = f"; it asks for {redact_all(', '.join(schemes))}, and only Basic is spoken here"
+        error = ProxyError(f"the proxy {self.place} refused: {words.strip()}{hint}")
+        error.proxy, error.status = self.place, status
+        return error
+
+    def _odd(self, language: str) -> ProxyError:
+        error = ProxyError(f"the proxy {self.place} refused: what it answered is not {language}")
+        error.proxy = self.place
+        return error
+
+
+def _socks_place(host: str) -> bytes:
+    try:
+        address = ip_address(host)
+    except ValueError:
+        name = host.encode("ascii")
+        if len(name) > SOCKS_BYTES:
+            raise InvalidParameterError("the host's name is longer than SOCKS can carry") from None
+        return b"\3%c%b" % (len(name), name)
+    return (b"\1" if address.version == 4 else b"\4") + address.packed

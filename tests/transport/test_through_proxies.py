@@ -1,0 +1,221 @@
+"""Calls through every kind of proxy: whole, streamed, left, cancelled and timed as direct ones, on every driver."""
+
+from __future__ import annotations
+
+import gc
+import json
+import random
+import ssl
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import anyio
+import anyio.to_thread
+import psutil  # type: ignore[import-untyped]
+import pytest
+import trustme
+from support.drivers import Driver
+from support.proxy_server import ProxyServer, proxying
+
+from headwater import AsyncInferenceClient, ConnectError, InferenceTimeoutError, Timeout
+from headwater.transport.pool import Pool
+from headwater.transport.proxied_pool import ProxiedPool
+from headwater.transport.proxy import Proxy
+
+pytestmark = pytest.mark.anyio
+
+MESSAGES = [{"role": "user", "content": "hi"}]
+LOGIN = ("us:er", "pr0xy/passw@rd ß")
+KINDS = [(proxy, origin) for proxy in ("http", "https", "socks5", "socks5h") for origin in ("http", "https")]
+PATIENCE = 20.0
+CANCELS = 300
+
+
+class Certificates(NamedTuple):
+    server: ssl.SSLContext
+    client: ssl.SSLContext
+
+
+@pytest.fixture(scope="module")
+def certificates() -> Certificates:
+    authority = trustme.CA()
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost", "far.example").configure_cert(server)
+    client = ssl.create_default_context()
+    authority.configure_trust(client)
+    return Certificates(server, client)
+
+
+@pytest.fixture(scope="module")
+def plain_proxy() -> Iterator[ProxyServer]:
+    with proxying(LOGIN) as server:
+        server.hosts["far.example"] = "127.0.0.1"
+        yield server
+
+
+@pytest.fixture(scope="module")
+def tls_proxy(certificates: Certificates) -> Iterator[ProxyServer]:
+    with proxying(LOGIN, certificates.server) as server:
+        server.hosts["far.example"] = "127.0.0.1"
+        yield server
+
+
+class Way:
+    """A proxy of some kind, and an origin behind it."""
+
+    def __init__(self, kind: tuple[str, str], proxy: ProxyServer, origin: Any, context: ssl.SSLContext) -> None:
+        self.scheme, self.proxy, self.origin = kind[0], proxy, origin
+        self.accepted, self.asked = proxy.accepted, len(proxy.asked)
+        name = "localhost" if self.scheme == "socks5" else "far.example"  # which no resolver knows
+        self.place = f"{name}:{origin.port}"
+        self.base_url = f"{kind[1]}://{self.place}/v1"
+        self.context = context
+
+    def pool(self, **more: Any) -> Pool:
+        return Pool(proxy=Proxy(self.proxy.url(self.scheme)), ssl_context=self.context, **more)
+
+    def transport(self) -> ProxiedPool:
+        return ProxiedPool(self.pool())
+
+    def connections(self) -> int:
+        return self.proxy.accepted - self.accepted
+
+    def first_asked(self) -> str:
+        return self.proxy.asked[self.asked]
+
+    def opening(self) -> str:
+        """What the proxy must have been asked first."""
+        if self.scheme.startswith("socks"):
+            return f"SOCKS {'127.0.0.1' if self.scheme == 'socks5' else 'far.example'}:{self.origin.port}"
+        if self.base_url.startswith("https"):
+            return f"CONNECT {self.place} HTTP/1.1"
+        return f"POST {self.base_url}/chat/completions HTTP/1.1"
+
+
+def answering(requests: list[bytes]) -> Any:
+    """A script of chats; a stream stops after its first chunk until the client has gone."""
+
+    def script(peer: Any) -> None:
+        while request := peer.request():
+            requests.append(request)
+            asked = json.loads(request.partition(b"\r\n\r\n")[2])
+            if asked.get("stream"):
+                chunk = {"choices": [{"index": 0, "delta": {"content": "x" * 1000}}]}
+                peer.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
+                peer.send(f"data: {json.dumps(chunk)}\n\n".encode())
+                assert peer.gone()
+                requests.append(b"gone")
+                return
+            text = "y" * asked.get("max_tokens", 1)
+            whole = {"choices": [{"index": 0, "finish_reason": "stop", "message": {"content": text}}]}
+            peer.answer(json.dumps(whole).encode(), "Content-Type: application/json")
+
+    return script
+
+
+@pytest.fixture
+def way(
+    request: pytest.FixtureRequest, serve: Any, certificates: Certificates, plain_proxy: Any, tls_proxy: Any
+) -> Iterator[Way]:
+    kind: tuple[str, str] = request.param
+    requests: list[bytes] = []
+    origin = serve(answering(requests), certificates.server if kind[1] == "https" else None)
+    found = Way(kind, tls_proxy if kind[0] == "https" else plain_proxy, origin, certificates.client)
+    yield found
+    assert all(b"roxy" not in request for request in requests)
+
+
+@pytest.mark.parametrize("way", KINDS, ids="-".join, indirect=True)
+async def test_calls_keep_their_connection(driver: Driver, way: Way) -> None:
+    async with driver.client(base_url=way.base_url, transport=way.transport()) as client:
+        for size in (1, 200_000, 1):
+            out = await client.chat_completion([{"role": "user", "content": "h" * size}], max_tokens=size)
+            assert len(out.choices[0].message.content) == size
+    assert (way.connections(), way.first_asked()) == (1, way.opening())
+
+
+@pytest.mark.parametrize("way", KINDS, ids="-".join, indirect=True)
+async def test_a_stream_that_is_left_ends_at_the_origin(driver: Driver, way: Way) -> None:
+    async with driver.client(base_url=way.base_url, transport=way.transport()) as client:
+        async with client.chat_completion.stream(MESSAGES) as run:
+            async for chunk in run:
+                assert len(chunk.choices[0].delta.content or "") == 1000
+                break
+        out = await client.chat_completion(MESSAGES)
+        assert out.choices[0].message.content == "y"
+    # The script fails where it does not see its client go.
+
+
+@pytest.mark.parametrize("way", KINDS, ids="-".join, indirect=True)
+async def test_without_epoll(way: Way, choose_form: Any, anyio_backend: Any) -> None:
+    choose_form("anyio")
+    async with AsyncInferenceClient(base_url=way.base_url, transport=way.transport()) as client:
+        for size in (1, 200_000):
+            out = await client.chat_completion([{"role": "user", "content": "h" * size}], max_tokens=size)
+            assert len(out.choices[0].message.content) == size
+    assert (way.connections(), way.first_asked()) == (1, way.opening())
+
+
+@pytest.mark.crowd
+@pytest.mark.parametrize("way", [kind for kind in KINDS if kind[0] != "socks5h"], ids="-".join, indirect=True)
+async def test_cancelled_calls_leave_nothing(way: Way, anyio_backend: Any) -> None:
+    """Cancelled at any moment, the handshake's too: no slot, no descriptor."""
+    rand = random.Random(7)
+    pool = way.pool(max_connections=10)
+    descriptors = 0
+
+    async with AsyncInferenceClient(base_url=way.base_url, transport=ProxiedPool(pool)) as client:
+
+        async def cancelled(_: int) -> None:
+            with anyio.move_on_after(rand.random() * 0.03):
+                async with client.chat_completion.stream(MESSAGES) as run:
+                    async for _chunk in run:
+                        await anyio.sleep(0.005)
+
+        for round_ in range(3):
+            async with anyio.create_task_group() as group:
+                for number in range(CANCELS // 3):
+                    group.start_soon(cancelled, number)
+            async with anyio.create_task_group() as group:  # all slots serve: more would wait for ever
+                for _ in range(10):
+                    group.start_soon(client.chat_completion, MESSAGES)
+            await client.close()
+            await settled(way.proxy)
+            descriptors = descriptors or own_sockets(way)
+            assert own_sockets(way) == descriptors, round_
+
+
+async def settled(proxy: ProxyServer) -> None:
+    """Once the proxy has no connection left."""
+    gc.collect()
+    with anyio.fail_after(PATIENCE):
+        while proxy.open:
+            await anyio.sleep(0.01)
+
+
+def own_sockets(way: Way) -> int:
+    """The sockets of this process whose other end was the proxy."""
+    return sum(bool(each.raddr) and each.raddr.port == way.proxy.port for each in psutil.Process().net_connections())
+
+
+@pytest.mark.parametrize(("scheme", "origin"), [("http", "https"), ("socks5h", "http"), ("https", "http")])
+async def test_a_silent_proxy_is_not_waited_for(driver: Driver, scheme: str, origin: str) -> None:
+    with proxying(sleepy=True) as proxy:
+        limits = Timeout(connect=0.2)
+        client = driver.client(
+            base_url=f"{origin}://far.example/v1", proxies=proxy.url(scheme), timeout=limits, retries=0
+        )
+        async with client:
+            with pytest.raises(InferenceTimeoutError, match=f"through the proxy {proxy.place}") as caught:
+                await client.chat_completion(MESSAGES)
+            assert caught.value.phase == "connect"
+
+
+async def test_a_proxy_that_closes_may_be_asked_again(driver: Driver, serve: Any) -> None:
+    server = serve(lambda peer: peer.sock.recv(1000))
+    for scheme in ("http", "socks5h"):
+        client = driver.client(base_url="https://far.example/v1", proxies=f"{scheme}://127.0.0.1:{server.port}")
+        async with client.with_options(retries=1) as client:
+            with pytest.raises(ConnectError, match=f"proxy 127.0.0.1:{server.port} closed") as caught:
+                await client.chat_completion(MESSAGES)
+        assert len(caught.value.attempts) == 2
