@@ -43,7 +43,7 @@ _WORDS = {
 }
 
 
-class Destination(NamedTuple):
+class ConnectTarget(NamedTuple):
     """Where a connection leads. `context`: what verifies, None for the shared one. `address`: an IP address to connect
     to, where the host was looked up before; TLS still wants the host's name. `proxy`: what is on the way."""
 
@@ -71,16 +71,16 @@ class Destination(NamedTuple):
         return self.proxy is None or (self.proxy.scheme == "http" and self.proxy.forwards(self.url))
 
 
-async def dial(sockets: AsyncioPoller | TrioPoller | None, there: Destination, seconds: float | None) -> ByteStream:
+async def dial(sockets: AsyncioPoller | TrioPoller | None, target: ConnectTarget, seconds: float | None) -> ByteStream:
     """A connection, within so many seconds for all of it: TCP, the proxy, TLS. `sockets`: the event loop's
     (`sockets_of`).
 
     Raises `ConnectError`, `TLSError`, `ProxyError`, and `InferenceTimeoutError` with phase connect.
     """
-    known = literal(*there.hop) if sockets is not None and there.is_plain() else None
+    known = literal(*target.hop) if sockets is not None and target.is_plain() else None
     stream: ByteStream | None = None
     if sockets is not None and known is not None:  # one wait, for which the event loop's own timer will do
-        with _connecting(there.hop_place):
+        with _connecting(target.hop_place):
             try:
                 stream = sockets.attach(await sockets.connect(known, seconds))
             except TimeoutError as late:
@@ -88,11 +88,11 @@ async def dial(sockets: AsyncioPoller | TrioPoller | None, there: Destination, s
                     raise
     else:
         with move_on_after(seconds):
-            stream = await _open(sockets, await _prepared(there))
+            stream = await _open(sockets, await _prepared(target))
     if stream is None:
         assert seconds is not None
-        through = "" if there.proxy is None else f" through the proxy {there.proxy.place}"
-        error = InferenceTimeoutError(f"no connection to {_place(there.url)}{through} within {seconds:g} s")
+        through = "" if target.proxy is None else f" through the proxy {target.proxy.place}"
+        error = InferenceTimeoutError(f"no connection to {_place(target.url)}{through} within {seconds:g} s")
         error.phase = "connect"
         error.elapsed = seconds
         raise error
@@ -112,32 +112,32 @@ def sockets_of(loop: Any) -> AsyncioPoller | TrioPoller | None:
     return TrioPoller()
 
 
-async def _prepared(there: Destination) -> Destination:
+async def _prepared(target: ConnectTarget) -> ConnectTarget:
     """The same with all that is looked up here: the TLS context, and the address that SOCKS wants."""
-    proxy, context, address = there.proxy, there.context, there.address
-    if context is None and (there.url.scheme == "https" or (proxy is not None and proxy.scheme == "https")):
+    proxy, context, address = target.proxy, target.context, target.address
+    if context is None and (target.url.scheme == "https" or (proxy is not None and proxy.scheme == "https")):
         context = await to_thread.run_sync(default_context)
     if proxy is not None and proxy.wants_address and address is None:
-        with _connecting(_place(there.url)):
-            found = await addresses(there.url.host, there.url.port)
+        with _connecting(_place(target.url)):
+            found = await addresses(target.url.host, target.url.port)
         # A proxy has one address, and not every proxy has IPv6.
         address = min(found, key=lambda each: each.family != socket.AF_INET).place[0]
-    return there._replace(context=context, address=address)
+    return target._replace(context=context, address=address)
 
 
-async def _open(sockets: AsyncioPoller | TrioPoller | None, there: Destination) -> ByteStream:
+async def _open(sockets: AsyncioPoller | TrioPoller | None, target: ConnectTarget) -> ByteStream:
     if sockets is None:
-        return await _open_anyio(there)
-    host, port = there.hop
-    with _connecting(there.hop_place):
+        return await _open_anyio(target)
+    host, port = target.hop
+    with _connecting(target.hop_place):
         raw = await sockets.hosts.connect(sockets.connect, host, port)
-    url, context, proxy = there.url, there.context, there.proxy
+    url, context, proxy = target.url, target.context, target.proxy
     if proxy is not None:
         if proxy.scheme == "https":
             assert context is not None
-            with _securing(there.hop_place):
+            with _securing(target.hop_place):
                 raw = await sockets.secure(raw, context, proxy.host)
-        await _shake_hands_raw(sockets, raw, there)
+        await _shake_hands_raw(sockets, raw, target)
     if url.scheme == "http":
         return sockets.attach(raw)
     assert context is not None
@@ -147,9 +147,9 @@ async def _open(sockets: AsyncioPoller | TrioPoller | None, there: Destination) 
         return sockets.attach(await sockets.secure(raw, context, url.host))
 
 
-async def _shake_hands_raw(sockets: AsyncioPoller | TrioPoller, raw: socket.socket, there: Destination) -> None:
+async def _shake_hands_raw(sockets: AsyncioPoller | TrioPoller, raw: socket.socket, target: ConnectTarget) -> None:
     try:
-        await _shake_hands(_SocketWire(sockets, raw), there)
+        await _shake_hands(_SocketWire(sockets, raw), target)
     except BaseException:
         shut(raw)
         raw.close()
@@ -168,18 +168,18 @@ async def _secure_within(stream: ByteStream, context: ssl.SSLContext, hostname: 
     return secure
 
 
-async def _open_anyio(there: Destination) -> ByteStream:
-    host, port = there.hop
-    with _connecting(there.hop_place):
+async def _open_anyio(target: ConnectTarget) -> ByteStream:
+    host, port = target.hop
+    with _connecting(target.hop_place):
         plain = await anyio.connect_tcp(host, port)
     stream: SocketStream | TLSStream = plain
     try:
-        if there.proxy is not None:
-            if there.proxy.scheme == "https":
-                stream = await _wrapped(stream, there.context, there.proxy.host, there.hop_place)
-            await _shake_hands(AnyioStream(stream, plain), there)
-        if there.url.scheme == "https":
-            stream = await _wrapped(stream, there.context, there.url.host, _place(there.url))
+        if target.proxy is not None:
+            if target.proxy.scheme == "https":
+                stream = await _wrapped(stream, target.context, target.proxy.host, target.hop_place)
+            await _shake_hands(AnyioStream(stream, plain), target)
+        if target.url.scheme == "https":
+            stream = await _wrapped(stream, target.context, target.url.host, _place(target.url))
     except BaseException:
         close_now(plain)
         raise
@@ -217,10 +217,10 @@ class _SocketWire:
                 await self._sockets.writable(self._raw)
 
 
-async def _shake_hands(wire: _SocketWire | AnyioStream, there: Destination) -> None:
+async def _shake_hands(wire: _SocketWire | AnyioStream, target: ConnectTarget) -> None:
     """Have the proxy open the way, where it has to."""
-    proxy = there.proxy
-    handshake = None if proxy is None else proxy.handshake(there.url, there.address)
+    proxy = target.proxy
+    handshake = None if proxy is None else proxy.handshake(target.url, target.address)
     if handshake is None:
         return
     try:
@@ -232,7 +232,7 @@ async def _shake_hands(wire: _SocketWire | AnyioStream, there: Destination) -> N
     except StopIteration:
         return
     except BROKEN as error:
-        raise ConnectError(f"{there.hop_place} closed the connection before it had answered") from error
+        raise ConnectError(f"{target.hop_place} closed the connection before it had answered") from error
     finally:
         handshake.close()
 

@@ -37,7 +37,7 @@ from anyio.lowlevel import current_token
 
 from ..errors import ConnectionLostError
 from ..protocol.transport import TransportRequest
-from .connect import Destination, dial, sockets_of
+from .connect import ConnectTarget, dial, sockets_of
 from .http11 import Answer, Connection
 
 if TYPE_CHECKING:
@@ -340,8 +340,8 @@ class Pool:
     async def _connect(self, origin: Origin, request: TransportRequest) -> Connection:
         loop = origin.loop
         loop.sweep()
-        there = Destination(request.url, self._ssl_context, request.address, self.proxy)
-        stream = await dial(loop.sockets, there, request.connect_timeout)
+        target = ConnectTarget(request.url, self._ssl_context, request.address, self.proxy)
+        stream = await dial(loop.sockets, target, request.connect_timeout)
         connection = Connection(stream, origin)
         loop.open.add(connection)
         return connection

@@ -13,10 +13,9 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Generator, Mapping
+from copy import copy
 from ipaddress import ip_address
 from typing import Final, TypeAlias
-
-import msgspec
 
 from ..auth.secret import Masked, guard_proxy, proxy_parts, redact_all
 from ..errors import ConnectError, InvalidParameterError, ProxyError
@@ -98,11 +97,11 @@ class Proxy:
 
     def forwarded(self, request: TransportRequest) -> TransportRequest:
         """The request as the proxy wants it."""
-        headers = request.headers
+        going = copy(request)
+        going.url = request.url._replace(target=str(request.url))
         if self._authorization is not None:
-            headers = [*headers, ("Proxy-Authorization", self._authorization)]
-        absolute = request.url._replace(target=str(request.url))
-        return msgspec.structs.replace(request, url=absolute, headers=headers)
+            going.headers = [*request.headers, ("Proxy-Authorization", self._authorization)]
+        return going
 
     def handshake(self, url: Url, address: str | None) -> Handshake | None:
         """What opens the way to this URL's origin; None where there is nothing to open.
