@@ -26,7 +26,7 @@ Handshake: TypeAlias = Generator[bytes, bytes, None]
 
 PORTS: Final = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 """The schemes, and the ports that they have where the URL names none."""
-MAX_HEAD_BYTES: Final = 64 * 1024
+MAX_CONNECT_ANSWER_BYTES: Final = 64 * 1024
 """Bytes that an answer to CONNECT may have before its end."""
 SOCKS_BYTES: Final = 255
 """Bytes that a name, a user name or a password can have in SOCKS."""
@@ -132,7 +132,7 @@ class Proxy:
         while True:
             end = _END.search(head)
             while end is None:
-                if len(head) > MAX_HEAD_BYTES or (len(head) > 7 and not head.startswith(b"HTTP/1.")):
+                if len(head) > MAX_CONNECT_ANSWER_BYTES or (len(head) > 7 and not head.startswith(b"HTTP/1.")):
                     raise self._odd("HTTP")
                 seen = len(head)
                 head += yield from self._more()
