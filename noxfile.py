@@ -61,6 +61,7 @@ LOCKED = {
     "types": (SMALL_EXTRAS, ("types", "tests")),
     "lint": ((), ("lint",)),
     "demo": (DEMO_EXTRAS, ()),
+    "docs": (("cli", "emulator"), ("docs",)),
 }
 """Lock to the extras of headwater and the dependency groups that are in it."""
 
@@ -181,6 +182,13 @@ def matrix(session: nox.Session) -> None:
     """The tests on every Python that pyproject.toml names and this machine has."""
     install(session, "tests")
     session.run("pytest", *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The site of the documentation into build/docs/site; a wrong link or a page that is nowhere is an error."""
+    install_locked(session, "docs")
+    session.run("python", "docs/site/build.py", "build/docs")
 
 
 @nox.session

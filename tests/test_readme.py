@@ -5,6 +5,7 @@ The pages are README, CONTRIBUTING, SECURITY, those of `docs`, and the benchmark
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +24,7 @@ ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "headwater"
 PAGES = {
     str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
-    for path in sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/*.md")])
+    for path in sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benchmarks/*.md")])
 }
 README = PAGES["README.md"]
 EXAMPLES = [
@@ -31,6 +32,15 @@ EXAMPLES = [
     for page, text in PAGES.items()
     for number, example in enumerate(re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
 ]
+
+
+MADE = re.compile(r"^docs/reference/(tasks|providers|outputs|errors|faults|command-line)\b")
+"""The pages that the session `docs` makes from the declarations."""
+
+
+def page_of(page: str, link: str) -> str:
+    """The path, from the root of the repository, of what a link in this page leads to."""
+    return os.path.normpath(Path(page).parent / link.partition("#")[0])
 
 
 @pytest.fixture(scope="module")
@@ -75,13 +85,19 @@ def test_the_readme_is_what_a_reader_wants_first() -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_link_leads_to_a_file(page: str) -> None:
+    """Links to pages of the reference that are made with the site are checked where it is: the session `docs`."""
     links = re.findall(r"\]\(([^)\s]+)\)", PAGES[page])
-    files = [link.partition("#")[0] for link in links if "://" not in link]
+    files = [link.partition("#")[0] for link in links if "://" not in link and not MADE.search(page_of(page, link))]
     assert [file for file in files if file and not ((ROOT / page).parent / file).exists()] == []
 
 
-@pytest.mark.parametrize("page", sorted(page for page in PAGES if page not in {"README.md", "CHANGELOG.md"}))
-def test_the_readme_leads_to_every_page(page: str) -> None:
+@pytest.mark.parametrize("page", sorted(page for page in PAGES if page.startswith("docs/")))
+def test_the_sites_navigation_has_every_page(page: str) -> None:
+    assert f'"{page.removeprefix("docs/")}"' in (ROOT / "docs" / "site" / "zensical.toml").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("page", ["docs/index.md", "CONTRIBUTING.md", "SECURITY.md", "benchmarks/README.md"])
+def test_the_readme_leads_to_the_book(page: str) -> None:
     assert f"({page})" in README
 
 
@@ -120,6 +136,12 @@ def test_the_events_are_the_declarations() -> None:
             declared.setdefault(events, []).append(f"`{row.declaration.method}`")
     rows = [f"| {', '.join(tasks)} | {events} |" for events, tasks in declared.items()]
     assert written.splitlines() == ["| `.stream(...)` of | hands over |", "|---|---|", *rows]
+
+
+def test_every_variable_of_the_environment_is_on_its_page() -> None:
+    sources = "".join(path.read_text(encoding="utf-8") for path in SOURCE.rglob("*.py"))
+    read = set(re.findall(r'"((?:HEADWATER|HF|HUGGING|NO|SSL|XDG)_[A-Z_]+)"', sources))
+    assert sorted(name for name in read if f"`{name}`" not in PAGES["docs/reference/environment.md"]) == []
 
 
 @pytest.mark.parametrize("session", ["demo", "tests"])
