@@ -69,8 +69,11 @@ FLOORS: tuple[dict[str, Room], ...] = (
         "blocking": Room("anyio sniffio", unseen="providers transport"),
         "throttle": Room("anyio", unseen="providers transport"),
     },
-    # many calls at once
-    {"mapper": Room("anyio msgspec", unseen="providers transport")},
+    # many calls at once; a chat whose model calls tools
+    {
+        "mapper": Room("anyio msgspec", unseen="providers transport"),
+        "conversation": Room("anyio msgspec sniffio", unseen="providers transport"),
+    },
     # the two clients
     {"client": Room("anyio msgspec httpx_sse")},
     # built on all of it

@@ -8,6 +8,7 @@ any I/O. The rooms, each importing only those above it:
     providers, transport            who answers, as flows; the wire
     engine                          how a call runs: deadlines, retries, failover, cancellation
     blocking, throttle, mapper      the bridge from blocking code; how much a provider may be sent; many calls at once
+    conversation                    a chat in which the model calls tools
     client                          the two clients
     batch, emulator, cli, integrations    built on all of it (the emulator on nothing)
     testing                         a transport without a network, for tests of programs that use this
@@ -45,6 +46,16 @@ if TYPE_CHECKING:
     from .client.post import StreamedResponse as StreamedResponse
     from .client.route import Route as Route
     from .client.sync_client import InferenceClient as InferenceClient
+    from .conversation.async_run import AsyncConversation as AsyncConversation
+    from .conversation.events import ConversationResult as ConversationResult
+    from .conversation.events import ToolCalled as ToolCalled
+    from .conversation.events import ToolReturned as ToolReturned
+    from .conversation.events import TurnEnded as TurnEnded
+    from .conversation.state import ConversationState as ConversationState
+    from .conversation.sync_run import Conversation as Conversation
+    from .conversation.tool import Tool as Tool
+    from .conversation.tool import tool as tool
+    from .conversation.tool_answer import ToolContent as ToolContent
     from .engine.facts import Facts as Facts
     from .engine.facts import Timings as Timings
     from .engine.input_policy import InputPolicy as InputPolicy
@@ -63,6 +74,7 @@ if TYPE_CHECKING:
     from .errors import ConnectError as ConnectError
     from .errors import ConnectionLostError as ConnectionLostError
     from .errors import ContentRefusedError as ContentRefusedError
+    from .errors import ConversationLimitError as ConversationLimitError
     from .errors import DecodeError as DecodeError
     from .errors import ErrorResponse as ErrorResponse
     from .errors import ForkedClientError as ForkedClientError
@@ -97,6 +109,7 @@ if TYPE_CHECKING:
     from .errors import ServerError as ServerError
     from .errors import TextGenerationError as TextGenerationError
     from .errors import TLSError as TLSError
+    from .errors import ToolError as ToolError
     from .errors import TransportError as TransportError
     from .errors import UnexpectedContentError as UnexpectedContentError
     from .errors import UnknownError as UnknownError
@@ -214,20 +227,26 @@ _MODULES: dict[str, str] = {
     "client.post": "AsyncStreamedResponse Response StreamedResponse",
     "client.route": "Route",
     "client.sync_client": "InferenceClient",
+    "conversation.async_run": "AsyncConversation",
+    "conversation.events": "ConversationResult ToolCalled ToolReturned TurnEnded",
+    "conversation.state": "ConversationState",
+    "conversation.sync_run": "Conversation",
+    "conversation.tool": "Tool tool",
+    "conversation.tool_answer": "ToolContent",
     "engine.facts": "Facts Timings",
     "engine.input_policy": "InputPolicy",
     "engine.run": "AsyncRun",
     "errors": (
         "APIConnectionError APIError APIResponseValidationError APIStatusError APITimeoutError Attempt "
         "AuthenticationError BadRequestError CallError ClosedError ConflictError ConnectError ConnectionLostError "
-        "ContentRefusedError DecodeError ErrorResponse ForkedClientError GenerationError HeadwaterError "
-        "HfHubHTTPError IncompleteGenerationError IncompleteStreamError InferenceTimeoutError InputError "
-        "InsecureCredentialError InternalServerError InvalidCredentialError InvalidParameterError InvalidRequestError "
-        "JobFailedError MalformedEventError MissingCredentialError MissingModelError ModelLoadingError NotFoundError "
-        "OpenAIError OverloadedError PaymentRequiredError PermissionDeniedError ProtocolError ProviderError "
-        "ProxyError RateLimitError RedirectError ResponseTooLargeError ServerError TLSError TextGenerationError "
-        "TransportError UnexpectedContentError UnknownError UnknownProviderError UnprocessableEntityError "
-        "UnsupportedModelError UnsupportedTaskError ValidationError"
+        "ContentRefusedError ConversationLimitError DecodeError ErrorResponse ForkedClientError GenerationError "
+        "HeadwaterError HfHubHTTPError IncompleteGenerationError IncompleteStreamError InferenceTimeoutError "
+        "InputError InsecureCredentialError InternalServerError InvalidCredentialError InvalidParameterError "
+        "InvalidRequestError JobFailedError MalformedEventError MissingCredentialError MissingModelError "
+        "ModelLoadingError NotFoundError OpenAIError OverloadedError PaymentRequiredError PermissionDeniedError "
+        "ProtocolError ProviderError ProxyError RateLimitError RedirectError ResponseTooLargeError ServerError "
+        "TLSError TextGenerationError ToolError TransportError UnexpectedContentError UnknownError "
+        "UnknownProviderError UnprocessableEntityError UnsupportedModelError UnsupportedTaskError ValidationError"
     ),
     "mapper.results": "MapResult",
     "media.media": "Media",

@@ -23,7 +23,9 @@
     │   ├── MalformedEventError      one event of a stream
     │   └── ResponseTooLargeError    over a limit of ours
     ├── InferenceTimeoutError        a deadline of the caller's (also a builtin TimeoutError)
-    └── IncompleteStreamError        a stream that stopped before it said that it was complete
+    ├── IncompleteStreamError        a stream that stopped before it said that it was complete
+    ├── ConversationLimitError       a conversation that came to its limit of turns or tokens
+    └── ToolError                    a tool's, which tells the model so
 
 A CallError about an argument's value is a builtin ValueError as well. The names of OpenAI's and Hugging Face's clients
 stand at the end. This file knows no HTTP library and turns no status into a class: `refusals` does that.
@@ -384,6 +386,19 @@ class IncompleteStreamError(HeadwaterError):
     """A stream stopped before its end marker: `partial` holds what came."""
 
     retryable = True
+
+
+class ConversationLimitError(HeadwaterError):
+    """A conversation came to a limit of its caller's before the model had answered: `limit` is "max_turns" or "budget".
+
+    `partial` is the `ConversationResult` so far, whose `state` can be taken up again.
+    """
+
+    limit: str = ""
+
+
+class ToolError(HeadwaterError):
+    """A tool cannot do what it was called for. Raised by a tool, its text is what the model is told."""
 
 
 def cancelled_elsewhere(cause: BaseException | None) -> HeadwaterError:

@@ -93,6 +93,9 @@ class BlockingClient:
     def resume(self, job: Any) -> BlockingRun:
         return BlockingRun(self.client.resume(job))
 
+    def converse(self, *args: Any, **kwargs: Any) -> BlockingRun:
+        return BlockingRun(self.client.converse(*args, **kwargs))
+
     def with_options(self, **changes: Any) -> BlockingClient:
         return BlockingClient(self.client.with_options(**changes))
 

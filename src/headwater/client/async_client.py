@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack, overload
 
@@ -17,10 +17,15 @@ from .post import CUSTOM, AsyncStreamedResponse, Response, request_flow_and_opti
 from .task_table import elements_reader
 
 if TYPE_CHECKING:
+    from ..conversation.async_run import AsyncConversation
+    from ..conversation.parameters import ConversationParameters
+    from ..conversation.state import ConversationState
+    from ..conversation.tool import AnyTool
     from ..mapper.async_map import AsyncMap
     from ..media.source import File
     from ..protocol.events import Job
     from ..protocol.timeout import Timeout
+    from ..tasks.chat import Messages
     from ..tasks.declaration import CallOptions
 
 R = TypeVar("R")
@@ -164,6 +169,47 @@ class AsyncInferenceClient(BaseClient, Asynchronous):
         work = work_of(call, parameters, timeout, asynchronous=self.asynchronous)
         settings = ThrottleSettings(concurrency, requests_per_minute, tokens_per_minute, parameters)
         return AsyncMap(work, inputs, settings, ordered=ordered, fails_fast=fails_fast(on_error))
+
+    def converse(
+        self,
+        messages: Messages | ConversationState | str | bytes,
+        *,
+        tools: Sequence[AnyTool] = (),
+        **parameters: Unpack[ConversationParameters],
+    ) -> AsyncConversation:
+        """Hold a conversation in which the model may call tools, until it has answered: a run.
+
+        Its events are the chunks of the model's answers, `ToolCalled`, `ToolReturned` and `TurnEnded`; its result, a
+        `ConversationResult`, has the last message, the transcript, the summed usage and the facts of every turn. The
+        tools of a turn run at the same time, and end before the next event is handed over: leaving the run, or
+        cancelling who reads it, cancels them. Every call has an answer in `transcript`, whatever ended it.
+
+        Args:
+            messages: As for `chat_completion`; or a `ConversationState`, or its JSON, to go on from there.
+            tools: What the model may call: functions with annotations, and what `@tool` and `mcp_tools` give.
+            parameters: Those of `chat_completion` but `n`, `tools` and `stream_options` go with every call of the
+                model. A `tool_choice` that demands a call holds for the first turn. `timeout` is that of the whole
+                conversation; what somebody takes to allow a call is not counted. Besides:
+                `max_turns`: the most answers of the model (8).
+                `budget`: tokens, after which no further turn is begun; where the server counts none, one is counted
+                for each 4 bytes of JSON (no limit).
+                `approve`: asked before each call, with its `ToolCalled`, sync or async: True allows it, False or a text
+                that says why refuses it, None leaves it undecided, and the conversation pauses.
+                `approval_timeout`: the seconds that this may take, after which the call is refused (no limit).
+                `tool_timeout`: the seconds of each call of a tool that has no limit of its own (no limit).
+                `tools_at_once`: how many may run at the same time (8).
+                `tool_mode`: "native"; "prompted" for servers without tools, which are told of them in words;
+                "constrained" the same, with a JSON schema that such an answer must follow ("native").
+                `stream`: whether the answers come in chunks (True).
+
+        Raises:
+            InvalidParameterError: A tool has no schema, or an argument is wrong; nothing was sent.
+            ConversationLimitError: `max_turns` or `budget` is used up; `partial` is the result so far.
+            HeadwaterError: A call of the model failed, as `chat_completion` does; `partial` is the result so far.
+        """
+        from ..conversation.async_run import conversation
+
+        return conversation(core_of(self), messages, tools, parameters)
 
     async def close(self) -> None:
         """Give back the idle connections of the running event loop."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack, overload
 
@@ -18,10 +18,15 @@ from .post import CUSTOM, Response, StreamedResponse, request_flow_and_options
 from .task_table import elements_reader
 
 if TYPE_CHECKING:
+    from ..conversation.parameters import ConversationParameters
+    from ..conversation.state import ConversationState
+    from ..conversation.sync_run import Conversation
+    from ..conversation.tool import AnyTool
     from ..mapper.sync_map import SyncMap
     from ..media.source import File
     from ..protocol.events import Job
     from ..protocol.timeout import Timeout
+    from ..tasks.chat import Messages
     from ..tasks.declaration import CallOptions
 
 R = TypeVar("R")
@@ -184,6 +189,22 @@ class InferenceClient(BaseClient, Blocking):
         settings = ThrottleSettings(concurrency, requests_per_minute, tokens_per_minute, parameters)
         fast = fails_fast(on_error)
         return SyncMap(lambda feed: AsyncMap(work, feed, settings, ordered=ordered, fails_fast=fast), inputs)
+
+    def converse(
+        self,
+        messages: Messages | ConversationState | str | bytes,
+        *,
+        tools: Sequence[AnyTool] = (),
+        **parameters: Unpack[ConversationParameters],
+    ) -> Conversation:
+        """Hold a conversation in which the model may call tools, until it has answered: a run.
+
+        It is `AsyncInferenceClient.converse`. Synchronous tools, and `approve`, run in threads of their own.
+        """
+        from ..conversation.async_run import conversation
+        from ..conversation.sync_run import Conversation
+
+        return Conversation(conversation(core_of(self), messages, tools, parameters))
 
     def close(self) -> None:
         """Give back the idle connections."""

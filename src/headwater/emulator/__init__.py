@@ -39,6 +39,9 @@ over and over; usage counts words; ids are hashes of the request. The name of th
   ``minilm`` or ``sentence``: an embedding model; ``base`` or ``gpt2``: a text-generation model without chat; so do
   some well-known names (``offers``); all others chat. hf-inference and the Hub's lookups go by this.
 
+``url.script("m", [("add", {"a": 1, "b": 2})], "It is 3.")`` has the model ``m`` say these turns in its chats: call a
+tool, then answer. Calls of tools that the messages after them do not answer are refused, as OpenAI refuses them.
+
 Jobs are queued when submitted and at the first poll, run at the second, and are done at the third. ``url.jobs``
 lists them, ``url.job_cancelled()`` waits. Their results are at ``url.cdn`` (``cdn``), an origin of its own that
 refuses credentials. Words in the model's name or in the prompt change their course:

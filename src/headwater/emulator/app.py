@@ -100,7 +100,7 @@ class App:
     def answer(self, call: DialectRequest) -> tuple[DialectAnswer, EventPace]:
         """The answer and its pace; a refusal goes out at once."""
         try:
-            call = replace(places.placed(call, self.cdn), jobs=self.traffic.jobs)
+            call = replace(places.placed(call, self.cdn), jobs=self.traffic.jobs, script=self.traffic.scripts)
             dialect, route, model = resolve(call)
             self.authorize(call, dialect)
             if route.json and not isinstance(call.json, dict):

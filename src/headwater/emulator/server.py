@@ -54,6 +54,15 @@ class Emulator(str):
             lambda: sum(job.cancelled for job in self._traffic.jobs.copies()) >= count, timeout, "a job is cancelled"
         )
 
+    def script(self, model: str, *turns: Any) -> None:
+        """Have chats with this model say these turns, one after the other, and after them what they always say.
+
+        A turn is a text, a list of calls of tools, ``[("add", {"a": 1, "b": 2})]``, or a dict with ``content`` and
+        ``tool_calls``. Which turn it is says the conversation: as many are over as it has answers of the
+        assistant's. Arguments that are text are sent as they are, whole JSON or not.
+        """
+        self._traffic.scripts.write(model, turns)
+
     @property
     def requests(self) -> list[RecordedRequest]:
         """The requests so far, oldest first, the last 4,096 of them; credentials masked."""
@@ -92,7 +101,7 @@ class Emulator(str):
         self._server.call(lambda: self._traffic.gate(name).set())
 
     def forget(self) -> None:
-        """Forget jobs, what was recorded and counted, which models have loaded, and which gates are open."""
+        """Forget jobs, scripts, what was recorded and counted, which models have loaded, and which gates are open."""
         self._traffic.forget()
 
 

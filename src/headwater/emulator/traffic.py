@@ -16,6 +16,7 @@ import anyio
 
 from . import secrets
 from .dialects.jobs import JobStore
+from .dialects.scripts import Scripts
 
 KEPT = 4096
 
@@ -45,6 +46,7 @@ class Traffic:
     def __init__(self) -> None:
         self.changed = threading.Condition()
         self.jobs = JobStore(self.changed)
+        self.scripts = Scripts()
         self.requests: deque[RecordedRequest] = deque(maxlen=KEPT)
         self.connections = 0
         self.accepted = 0
@@ -76,8 +78,9 @@ class Traffic:
             self.changed.notify_all()
 
     def forget(self) -> None:
-        """Forget requests, jobs, disconnections, models that have loaded, and gates."""
+        """Forget requests, jobs, scripts, disconnections, models that have loaded, and gates."""
         self.jobs.forget()
+        self.scripts.turns.clear()
         with self.changed:
             self.requests.clear()
             self.disconnected = 0

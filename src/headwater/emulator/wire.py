@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from .dialects.jobs import JobStore
+from .dialects.scripts import Scripts
 
 CREATED = 1_767_225_600
 """When every answer says it was made (2026-01-01T00:00:00Z): a clock would make answers differ."""
@@ -47,6 +48,7 @@ class DialectRequest:
     model: str = ""
     place: ProviderPlace = ProviderPlace()
     jobs: JobStore = field(default_factory=JobStore, compare=False, repr=False)
+    script: Scripts = field(default_factory=Scripts, compare=False, repr=False)
 
     def digest(self, purpose: str = "") -> str:
         """24 hexadecimal digits that equal requests share: the stuff of ids.

@@ -31,7 +31,49 @@ def checked(call: DialectRequest, given: Mapping[str, Any]) -> list[dict[str, An
         raise checks.wrong(call, why, "messages", "empty_array")
     for number, message in enumerate(messages):
         check(call, message, f"messages[{number}]")
+    check_answers(call, messages)
     return messages
+
+
+def check_answers(call: DialectRequest, messages: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse calls of tools that the messages right after them do not answer, and answers that no call waits for.
+
+    https://platform.openai.com/docs/guides/function-calling
+    """
+    waiting: list[str] = []
+    for number, message in enumerate(messages):
+        if message["role"] == "tool":
+            if message["tool_call_id"] not in waiting:
+                why = "messages with role 'tool' must be a response to a preceeding message with 'tool_calls'."
+                raise checks.wrong(call, f"Invalid parameter: {why}", f"messages.[{number}].role")
+            waiting.remove(message["tool_call_id"])
+            continue
+        if waiting:
+            raise orphaned(call, waiting, number)
+        waiting = call_ids(call, message, f"messages[{number}]")
+    if waiting:
+        raise orphaned(call, waiting, len(messages))
+
+
+def call_ids(call: DialectRequest, message: Mapping[str, Any], place: str) -> list[str]:
+    """The ids of the calls that a message makes, each of which must have one of its own."""
+    calls = message.get("tool_calls") or ()
+    ids = [made.get("id") if isinstance(made, dict) else None for made in calls]
+    for number, found in enumerate(ids):
+        if not isinstance(found, str):
+            raise checks.missing(call, f"{place}.tool_calls[{number}].id")
+        if found in ids[:number]:
+            why = f"Duplicate value for 'tool_call_id' of {found!r}"
+            raise checks.wrong(call, why, f"{place}.tool_calls[{number}].id")
+    return [str(found) for found in ids]
+
+
+def orphaned(call: DialectRequest, waiting: Sequence[str], number: int) -> Exception:
+    why = (
+        "An assistant message with 'tool_calls' must be followed by tool messages responding to each 'tool_call_id'. "
+        f"The following tool_call_ids did not have response messages: {', '.join(waiting)}"
+    )
+    return checks.wrong(call, why, f"messages.[{number}].role")
 
 
 def absent(call: DialectRequest) -> Exception:

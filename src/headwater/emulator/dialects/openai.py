@@ -23,7 +23,7 @@ from ..wire import (
     event,
     post,
 )
-from . import checks, messages, words
+from . import checks, messages, scripts, words
 from .vendors import Complaint, refusal
 
 THOUGHTS = {"minimal": 1, "low": 4, "medium": 8, "high": 16, "xhigh": 32}
@@ -67,6 +67,9 @@ def choice(
     text = messages.last_text(asked)
     limit = given.get("max_completion_tokens") or given.get("max_tokens") or words.MAX_WORDS
     thoughts = thinking(call, given, text)
+    if (turn := call.script.turn(call.model, asked)) is not None:
+        calls = scripts.calls(call, turn, given)
+        return ChatChoice(index, thoughts, words.pieces(turn.text), calls, turn.finish)
     calls = messages.tool_calls(call, given, asked)
     if calls:
         return ChatChoice(index, thoughts, [], calls, "tool_calls")
@@ -131,7 +134,8 @@ def completion(
 
 
 def message(choice: ChatChoice) -> dict[str, Any]:
-    said: dict[str, Any] = {"role": "assistant", "content": None if choice.calls else "".join(choice.content)}
+    content = None if choice.calls and not choice.content else "".join(choice.content)
+    said: dict[str, Any] = {"role": "assistant", "content": content}
     said["refusal"] = None
     if choice.thoughts:
         said["reasoning"] = "".join(choice.thoughts)

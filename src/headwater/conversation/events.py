@@ -1,0 +1,113 @@
+"""What a conversation hands over besides the chunks of its answers, and what it has at the end."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from ..engine.facts import Facts
+from ..tasks.chat_types import ChatCompletionOutputMessage, ChatCompletionOutputUsage, ChatCompletionStreamOutput
+from .state import ConversationState
+from .tool_call import ToolOutcome
+
+
+class ToolCalled(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The model has called a tool, which is not begun yet. `arguments` is an object, or the model's text where it is
+    none; `turn` counts from 1."""
+
+    id: str
+    name: str
+    arguments: Any
+    turn: int
+
+
+class ToolReturned(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A call of a tool has its answer.
+
+    `content` is what the model is told, `outcome` what came of the call ("returned" where all is well), `value` what
+    the function returned, `error` what it raised, `seconds` how long it took. `runs_on`: it was given up, and its
+    thread, which cannot be stopped, was still running.
+    """
+
+    id: str
+    name: str
+    turn: int
+    outcome: ToolOutcome
+    content: str
+    value: Any = None
+    error: BaseException | None = None
+    seconds: float = 0.0
+    runs_on: bool = False
+
+    @property
+    def is_error(self) -> bool:
+        """Whether it has no result."""
+        return self.outcome != "returned"
+
+
+class TurnEnded(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A turn is over: the model has answered, and the tools that it called have.
+
+    `number` counts from 1. `facts` are those of the model's call, `usage` its tokens where the server said them.
+    """
+
+    number: int
+    message: ChatCompletionOutputMessage
+    facts: Facts
+    finish_reason: str | None = None
+    usage: ChatCompletionOutputUsage | None = None
+    returned: tuple[ToolReturned, ...] = ()
+
+
+ConversationEvent: TypeAlias = ChatCompletionStreamOutput | ToolCalled | ToolReturned | TurnEnded
+
+
+class ConversationResult(msgspec.Struct, kw_only=True):
+    """What a conversation has come to.
+
+    `message` is the model's last one; `transcript` all messages as plain dicts, the caller's own first, which can be
+    sent again; `usage` the sum of all turns; `turns` what is known of each. `ended`: "answered", or "paused" where
+    `pending` calls wait for somebody to allow them: `state` goes on from there, in another process too.
+    """
+
+    message: ChatCompletionOutputMessage | None
+    transcript: list[dict[str, Any]]
+    usage: ChatCompletionOutputUsage
+    turns: tuple[TurnEnded, ...]
+    ended: Literal["answered", "paused", "left"]
+    pending: tuple[ToolCalled, ...]
+    state: ConversationState
+
+    @property
+    def text(self) -> str:
+        """The text of the last message."""
+        return "" if self.message is None else self.message.content or ""
+
+
+def added(total: ChatCompletionOutputUsage, more: ChatCompletionOutputUsage | None) -> ChatCompletionOutputUsage:
+    """The sum of what two calls cost; None is what neither said."""
+    if more is None:
+        return total
+    return ChatCompletionOutputUsage(
+        prompt_tokens=_sum(total.prompt_tokens, more.prompt_tokens),
+        completion_tokens=_sum(total.completion_tokens, more.completion_tokens),
+        total_tokens=_sum(total.total_tokens, more.total_tokens),
+        prompt_tokens_details=_details(total.prompt_tokens_details, more.prompt_tokens_details),
+        completion_tokens_details=_details(total.completion_tokens_details, more.completion_tokens_details),
+    )
+
+
+def _sum(one: int | None, other: int | None) -> int | None:
+    return one if other is None else other if one is None else one + other
+
+
+def _details(one: dict[str, Any] | None, other: dict[str, Any] | None) -> dict[str, Any] | None:
+    if not one or not other:
+        return one or other
+    summed = dict(one)
+    for name, value in other.items():
+        known = summed.get(name)
+        is_number = isinstance(value, int | float) and isinstance(known, int | float)
+        summed[name] = known + value if is_number else value
+    return summed
