@@ -61,7 +61,7 @@ CHARACTERS_OF_A_TOKEN: Final = 4
 """By which tokens are counted that the server did not count."""
 
 
-class Caller(Protocol):
+class ChatCaller(Protocol):
     """Makes the model's calls: the core of a client."""
 
     timeout: Timeout
@@ -73,7 +73,7 @@ class Caller(Protocol):
         ...
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
+class ConversationSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What a conversation was asked for, beside its messages; `parameters` go with every call of the model."""
 
     tools: dict[str, Tool[..., Any]]
@@ -109,7 +109,9 @@ class AsyncConversation:
     `await run.result()` reads to the end. Leaving the `async with` gives up what is under way.
     """
 
-    def __init__(self, caller: Caller, messages: list[Any], state: ConversationState, settings: Settings) -> None:
+    def __init__(
+        self, caller: ChatCaller, messages: list[Any], state: ConversationState, settings: ConversationSettings
+    ) -> None:
         """`state` is what there is beside the messages; the list and the state become the conversation's own."""
         self._caller = caller
         self._settings = settings
@@ -457,15 +459,15 @@ def _explain_cut(calls: Sequence[ToolCallState]) -> None:
             call.problem += "; the answer was cut at its limit of tokens"
 
 
-def conversation(caller: Caller, given: Any, tools: Any, options: Mapping[str, Any]) -> AsyncConversation:
+def conversation(caller: ChatCaller, given: Any, tools: Any, options: Mapping[str, Any]) -> AsyncConversation:
     """A conversation that begins with these messages, or goes on from a state or its JSON.
 
     Raises `InvalidParameterError` for what is wrong, before anything is sent.
     """
     given = ConversationState.from_json(given) if isinstance(given, str | bytes) else given
-    named = {name: value for name, value in given_of(options).items() if name in Settings.__struct_fields__}
+    named = {name: value for name, value in given_of(options).items() if name in ConversationSettings.__struct_fields__}
     parameters = {name: value for name, value in given_of(options).items() if name not in named}
-    settings = Settings(tools=tools_by_name(tools), parameters=parameters, **named)
+    settings = ConversationSettings(tools=tools_by_name(tools), parameters=parameters, **named)
     if not isinstance(given, ConversationState):
         chat_completion.bind((), {"messages": given, **parameters})
         return AsyncConversation(caller, list(given), ConversationState(messages=[]), settings)
