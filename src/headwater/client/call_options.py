@@ -7,7 +7,7 @@ else. OpenAI's client has them on every method: https://github.com/openai/openai
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import Any, TypedDict
 from urllib.parse import urlencode
 
 import msgspec
@@ -17,9 +17,6 @@ from ..errors import InvalidParameterError
 from ..protocol.timeout import Timeout
 from ..tasks.declaration import CALL_OPTIONS, given_of
 from .route import KEY_HEADERS
-
-if TYPE_CHECKING:
-    from ..auth.credentials import Credentials
 
 
 class RequestOptions(TypedDict, total=False):
@@ -40,10 +37,6 @@ class OwnOptions(msgspec.Struct, frozen=True, kw_only=True):
     def limits(self, usual: Timeout) -> Timeout:
         """The call's limits, or the client's."""
         return usual if self.timeout is None else self.timeout
-
-    def credentials(self, usual: Credentials) -> Credentials:
-        """What the call's requests carry."""
-        return usual.with_more(self.headers, self.query) if self.headers or self.query else usual
 
 
 NONE = OwnOptions()

@@ -8,7 +8,7 @@ that is bound to it, a map or a batch, has the core, and no client.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from difflib import get_close_matches
 from functools import partial
 from typing import Any, Final
@@ -17,7 +17,7 @@ import msgspec
 
 from ..auth.secret import Opaque, check_headers, mask
 from ..engine.engine import Engine
-from ..engine.facts import CallRequest, Plan
+from ..engine.facts import CallRequest, Destination
 from ..engine.failover import Order
 from ..engine.input_policy import InputPolicy
 from ..engine.retry import Retries
@@ -33,11 +33,9 @@ from ..transport.transports import Transports
 from .call_options import OwnOptions, taken
 from .keys import is_url
 from .route import settings_by_route
-from .router import Destination, Router
+from .router import Router
 from .settings import ALIASES, HIDDEN, Settings, bytes_of, cookie_of, opened, retry_count, seconds_of, secret_of
 
-_NOT_THE_TASKS: Final = frozenset({"wanted", "model", "extra_body"})
-"""Arguments of every task that are not the task's own parameters."""
 _KEEPS_ENGINE: Final = frozenset({"timeout", "retries", "hedge_after"})
 """Options after whose change all that is known of providers still holds."""
 _OF_TRANSPORTS: Final = frozenset({"proxies", "trust_env", "http2", "transport"})
@@ -175,23 +173,26 @@ class ClientCore:
         which the providers are asked, in place of the engine's.
         """
         given.pop("stream", None)
-        options = taken(given, len(self.router.names))
-        task = declaration.name
+        names, options = self.router.names, taken(given, len(self.router.names))
+        task, model = declaration.name, given.pop("model", None)
         request = CallRequest(
-            task=declaration.method,
-            prepare=partial(self._prepare, task, given, stream, options),
+            task=task,
+            destination=partial(self.router.to, task, model),
+            extra=given.pop("extra_body", {}),
+            wanted=given.pop("wanted", None),
+            parameters=given,
+            stream=stream,
+            headers=options.headers,
+            query=options.query,
             timeout=options.limits(self.timeout),
-            failover=self.engine.failover_plan(self.router.names, (task, given.get("model")), order),
+            retries=self.retries,
+            failover=self.engine.failover_plan(names, (task, model), order) if len(names) > 1 else None,
             hedge_after=self.hedge_after,
             throttle=throttle,
             show=show,
             elements=declaration.elements if stream else None,
         )
         return AsyncRun(self.engine, request)
-
-    async def _prepare(self, task: str, given: dict[str, Any], stream: bool, options: OwnOptions, index: int) -> Plan:
-        there = await self.router.to(task, given.get("model"), index)
-        return self._plan(task, there, given, stream, options)
 
     def custom(
         self,
@@ -207,43 +208,36 @@ class ClientCore:
 
         `at_hub`: it asks the Hub alone, whoever the provider is.
         """
-        options = taken(dict(given))
-
-        async def prepare(_: int) -> Plan:
-            there = await self.router.for_flow(task, model, flow, at_hub=at_hub)
-            return self._plan(task, there, {}, False, options)
-
-        limits = options.limits(self.timeout)
-        return AsyncRun(self.engine, CallRequest(task=task, prepare=prepare, timeout=limits, throttle=throttle))
+        request = self._request(
+            task,
+            lambda _: self.router.for_flow(task, model, flow, at_hub=at_hub),
+            taken(dict(given)),
+            throttle=throttle,
+        )
+        return AsyncRun(self.engine, request)
 
     def resume(
         self, job: Job | str | bytes, timeout: float | Timeout | None, elements: Callable[[str], Any]
     ) -> AsyncRun[Any, Any]:
         """The run of a job that was submitted before; `elements`: how a task's result is handed over, by its name."""
-        job, options = _job_of(job), taken({"timeout": timeout})
+        job = _job_of(job)
+        request = self._request(
+            job.task, lambda _: self.router.for_job(job), taken({"timeout": timeout}), elements=elements(job.task)
+        )
+        return AsyncRun(self.engine, request)
 
-        async def prepare(_: int) -> Plan:
-            return self._plan(job.task, await self.router.for_job(job), {}, False, options)
-
-        limits, parts = options.limits(self.timeout), elements(job.task)
-        return AsyncRun(self.engine, CallRequest(task=job.task, prepare=prepare, timeout=limits, elements=parts))
-
-    def _plan(self, task: str, there: Destination, given: dict[str, Any], stream: bool, options: OwnOptions) -> Plan:
-        limits = options.limits(self.timeout)
-        parameters = {name: value for name, value in given.items() if name not in _NOT_THE_TASKS}
-        extra = given.get("extra_body", {})
-        call = there.call(task, parameters, extra, stream=stream, seconds=limits.total)
-        call.wanted = given.get("wanted")
-        return Plan(
+    def _request(
+        self, task: str, there: Callable[[int], Awaitable[Destination]], options: OwnOptions, **more: Any
+    ) -> CallRequest:
+        """The request of a call that is no declared task's: it has no parameters, and one place to go to."""
+        return CallRequest(
             task=task,
-            provider=there.name,
-            model=there.requested_model,
-            flow=there.flow(call),
-            credentials=options.credentials(there.credentials),
-            keys=there.keys,
-            timeout=limits,
-            own=there.timeout,
+            destination=there,
+            headers=options.headers,
+            query=options.query,
+            timeout=options.limits(self.timeout),
             retries=self.retries,
+            **more,
         )
 
 

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
-from ..auth.credentials import BEARER, Credentials
+from ..auth.credentials import BEARER
 from ..auth.hosts import ROUTER_URL, is_hugging_face, is_hugging_face_url
+from ..engine.facts import Destination
 from ..errors import InvalidCredentialError, InvalidParameterError, UnsupportedTaskError
 from ..protocol.events import Job
-from ..protocol.flow import Call, TaskFlow
-from ..protocol.timeout import Timeout
+from ..protocol.flow import TaskFlow
 from ..protocol.url import parse_url
 from ..providers import Provider, flow_for, provider
 from ..providers.registry import HF_INFERENCE
@@ -29,46 +29,6 @@ from .settings import Settings
 _SUFFIXED: Final = re.compile(r":(?!hf-inference\Z)")
 REMEMBERED: Final = 4096
 """Destinations kept per client; a client that sees more models than this makes them anew."""
-
-
-class Destination(msgspec.Struct, frozen=True, kw_only=True):
-    """Where one task with one model goes, and what its requests carry.
-
-    `requested_model`: the model as the caller named it, and `model` its id there. `provider`: the provider's name, and
-    `name` the one in facts and errors, which is numbered where a list has the provider twice.
-    """
-
-    provider: str
-    name: str
-    requested_model: str | None
-    flow: TaskFlow
-    credentials: Credentials
-    base: str
-    hub: str
-    model: str | None = None
-    url: str | None = None
-    routed: bool = False
-    keys: tuple[str, ...] = ()
-    timeout: Timeout | None = None
-
-    def call(
-        self, task: str, given: dict[str, Any], extra: dict[str, Any], *, stream: bool, seconds: float | None
-    ) -> Call:
-        """The call for a flow; `seconds`: its time limit."""
-        return Call(
-            task=task,
-            parameters=given,
-            provider=self.provider,
-            base=self.base,
-            model=self.model,
-            hub_id=self.requested_model,
-            routed=self.routed,
-            url=self.url,
-            extra=extra,
-            stream=stream,
-            hub=self.hub,
-            seconds=seconds,
-        )
 
 
 class Router:

@@ -61,7 +61,7 @@ from ..tasks.output import Output
 from .deadlines import Deadlines
 from .download import Download, fetch
 from .engine import Engine
-from .facts import NO_FLOW, UNPREPARED, CallRequest, Facts, Outcome, Plan, Timings
+from .facts import NO_FLOW, UNPREPARED, CallRequest, Destination, Facts, Outcome, Plan, Timings
 from .failover import Candidate
 from .failures import besides, incomplete_stream
 from .load import IN_THREAD_BYTES, Files, is_file, load
@@ -89,9 +89,13 @@ MISREADINGS: Final = (LookupError, TypeError, ValueError, AttributeError, Arithm
 """What a flow raises that meets an answer of another shape than it reads."""
 
 
-async def none_other(_: int) -> Plan:
-    """What prepares a turn to another provider, once there is none."""
+async def nowhere(_: int) -> Destination:
+    """The destination of a stream that has begun: it goes to no other provider."""
     raise CallError("a stream that has begun goes to no other provider")
+
+
+BEGUN: Final = CallRequest(task="", destination=nowhere)
+"""In place of the request of a stream that has begun."""
 
 
 class CallDriver:
@@ -126,9 +130,8 @@ class CallDriver:
     _released: Event | None = None
 
     def __init__(self, engine: Engine, request: CallRequest, files: Files | None = None) -> None:
-        self.task = request.task
         self.failover = request.failover
-        self._prepare = request.prepare
+        self._request = request
         self._timeout = request.timeout
         self._elements = request.elements
         self.files = files
@@ -249,9 +252,12 @@ class CallDriver:
             self.candidate = failover.next()
         candidate = self.candidate
         try:
-            plan = await requester.within(self._prepare(candidate.index if candidate else 0))
+            there = await requester.within(self._request.destination(candidate.index if candidate else 0))
+            plan = self._request.plan(there)
         except HeadwaterError:
-            self.plan = Plan(task=self.task, provider=candidate.name if candidate else "", timeout=self._timeout)
+            self.plan = Plan(
+                task=self._request.task, provider=candidate.name if candidate else "", timeout=self._timeout
+            )
             requester.begin(self.plan)
             raise
         except BaseException:
@@ -306,7 +312,7 @@ class CallDriver:
                 # It is the flow's last step, and nobody else is asked any more: what that took would be kept, and
                 # looked at by the collector, for as long as the stream lasts.
                 self.plan.flow.close()
-                self.plan.flow, self._step, self._prepare = NO_FLOW, None, none_other
+                self.plan.flow, self._step, self._request = NO_FLOW, None, BEGUN
                 self.files = None
                 return first
             if type(step) is Fetch:
@@ -377,7 +383,7 @@ class CallDriver:
 
     def _unreadable(self, error: Exception) -> DecodeError:
         return DecodeError(
-            f"{self.plan.provider}'s answer to {self.task} is not what it answers with ({type(error).__name__})"
+            f"{self.plan.provider}'s answer to {self.plan.task} is not what it answers with ({type(error).__name__})"
         )
 
     async def _perform(self, step: Step | None) -> Any:

@@ -60,11 +60,11 @@ class Engine:
         budget = self.retry_budgets.get(provider)  # each attempt asks: one, with its lock, is made where there is none
         return self.retry_budgets.setdefault(provider, RetryBudget()) if budget is None else budget
 
-    def failover_plan(self, names: Sequence[str], key: Hashable, order: Order | None = None) -> FailoverPlan | None:
-        """The turns of one call, of the task and model that are its `key`; None where there is nobody to turn to.
+    def failover_plan(self, names: Sequence[str], key: Hashable, order: Order | None = None) -> FailoverPlan:
+        """The turns of one call, of the task and model that are its `key`.
 
         `order` is given the names of the call's routes (a provider's, or a URL's origin) and gives their places in the
         order in which to ask them. Whatever it says, a route whose breaker is open comes last. None: the list's order,
         and whoever worked last.
         """
-        return FailoverPlan(self.health, names, key, order) if len(names) > 1 else None
+        return FailoverPlan(self.health, names, key, order)

@@ -1,4 +1,5 @@
-"""A call as values: what is asked for (a request), how it is done (a plan), what is known when it is over (facts)."""
+"""A call as values: what is asked for (a request), where it goes (a destination), how it is done there (a plan), and
+what is known when it is over (facts)."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ import msgspec
 
 from ..auth.credentials import Credentials
 from ..errors import Attempt
-from ..protocol.flow import Flow
+from ..protocol.flow import Call, Flow, TaskFlow, Wanted
 from ..protocol.timeout import DEFAULT_TIMEOUT, Timeout
 from .failover import FailoverPlan
 from .retry import Retries
@@ -49,23 +50,84 @@ class Plan(msgspec.Struct, kw_only=True):
 UNPREPARED: Final = Plan(task="")
 
 
-class CallRequest(msgspec.Struct, kw_only=True):
-    """The arguments of one call, whoever performs it. `task` is what messages call it.
+class Destination(msgspec.Struct, frozen=True, kw_only=True):
+    """Where one task with one model goes, and what its requests carry.
 
-    `prepare(index)` gives the plan for the provider of that place in the caller's list, and `failover` says who may be
-    asked in turn (default: the first one alone). `hedge_after`: the seconds after which a second attempt is worth its
-    price. `throttle` holds the attempts back. `show` makes of an event what the caller sees,
-    and `elements` are the events that are handed over, at its end, of a result that came in one.
+    `requested_model`: the model as the caller named it, and `model` its id there. `provider`: the provider's name, and
+    `name` the one in facts and errors, which is numbered where a list has the provider twice. `timeout`: the limits of
+    this place alone.
+    """
+
+    provider: str
+    name: str
+    requested_model: str | None
+    flow: TaskFlow
+    credentials: Credentials
+    base: str
+    hub: str
+    model: str | None = None
+    url: str | None = None
+    routed: bool = False
+    keys: tuple[str, ...] = ()
+    timeout: Timeout | None = None
+
+
+class CallRequest(msgspec.Struct, kw_only=True):
+    """The arguments of one call, whoever performs it. `task` is its name on the Hub.
+
+    `destination(index)` says where the call goes from that place in the caller's list, and `failover` who may be asked
+    in turn (default: the first one alone). `parameters` are the task's own, `extra` what else its body has, `wanted`
+    what OpenAI's words ask for; `headers` and `query` go with its requests besides the client's. `hedge_after`: the
+    seconds after which a second attempt is worth its price. `throttle` holds the attempts back. `show` makes of an
+    event what the caller sees, and `elements` are the events that are handed over, at its end, of a result that came in
+    one.
     """
 
     task: str
-    prepare: Callable[[int], Awaitable[Plan]]
+    destination: Callable[[int], Awaitable[Destination]]
+    parameters: dict[str, Any] = {}
+    extra: dict[str, Any] = {}
+    wanted: Wanted | None = None
+    stream: bool = False
+    headers: tuple[tuple[str, str], ...] = ()
+    query: tuple[tuple[str, str], ...] = ()
     timeout: Timeout = DEFAULT_TIMEOUT
+    retries: Retries = Retries()
     failover: FailoverPlan | None = None
     hedge_after: float | None = None
     throttle: Throttle | None = None
     show: Callable[[Any], Any] | None = None
     elements: Callable[[Any], list[Any]] | None = None
+
+    def plan(self, there: Destination) -> Plan:
+        """How the call is done at this destination."""
+        call = Call(
+            task=self.task,
+            parameters=self.parameters.copy(),  # a flow adds what its provider wants
+            provider=there.provider,
+            base=there.base,
+            model=there.model,
+            hub_id=there.requested_model,
+            routed=there.routed,
+            url=there.url,
+            extra=self.extra,
+            stream=self.stream,
+            hub=there.hub,
+            seconds=self.timeout.total,
+            wanted=self.wanted,
+        )
+        credentials = there.credentials
+        return Plan(
+            task=self.task,
+            provider=there.name,
+            model=there.requested_model,
+            flow=there.flow(call),
+            credentials=credentials.with_more(self.headers, self.query) if self.headers or self.query else credentials,
+            keys=there.keys,
+            timeout=self.timeout,
+            own=there.timeout,
+            retries=self.retries,
+        )
 
 
 class Timings(msgspec.Struct, frozen=True, gc=False):

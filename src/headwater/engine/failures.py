@@ -26,8 +26,11 @@ EXCERPT_CHARS: Final = 512
 
 
 async def read_refusal(plan: Plan, request: Request, incoming: TransportResponse, until: float) -> HeadwaterError:
-    """The error that a refusal is; its words are read until that time at the latest."""
-    body = await _excerpt(ResponseBody(incoming, FOREVER).read, incoming, until)
+    """The error that a refusal is; its words are read until that time at the latest, and it is closed."""
+    try:
+        body = await _excerpt(ResponseBody(incoming, FOREVER).read, until)
+    finally:
+        await close_shielded(incoming)
     reply = Reply(status=incoming.status, headers=incoming.headers, body=body, url=request.url)
     redact = plan.credentials.redact
     return error_from_response(
@@ -40,7 +43,7 @@ async def empty_stream(plan: Plan, events: Events, until: float) -> HeadwaterErr
     that event. What is no stream is read for its words, until that time at the latest."""
     cause, kind = events.failure, media_type(events.incoming)
     if isinstance(cause, NoStreamError):
-        return _no_stream(plan, kind, await _excerpt(events.receive, events.incoming, until, cause.head))
+        return _no_stream(plan, kind, await _excerpt(events.receive, until, cause.head))
     if isinstance(cause, MalformedEventError) and kind not in {"", EVENT_STREAM}:
         return _no_stream(plan, kind, cause.body)
     if cause is not None and not isinstance(cause, TransportError):
@@ -100,14 +103,11 @@ async def close_shielded(incoming: TransportResponse) -> None:
         await incoming.aclose()
 
 
-async def _excerpt(
-    read: Callable[[], Awaitable[bytes]], incoming: TransportResponse, until: float, pieces: bytes = b""
-) -> bytes:
+async def _excerpt(read: Callable[[], Awaitable[bytes]], until: float, pieces: bytes = b"") -> bytes:
     with CancelScope(deadline=until):
         try:
             while len(pieces) < REFUSAL_BYTES and (piece := await read()):
                 pieces += piece
         except HeadwaterError:
             pass  # the refusal matters more than how its text ended
-    await close_shielded(incoming)
     return pieces[:REFUSAL_BYTES]

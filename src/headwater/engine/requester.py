@@ -177,9 +177,9 @@ class Requester:
     async def once(self, request: Request) -> None:
         """One try, whose answer nobody reads, with no deadline of its own: it may be sent because the call's passed."""
         incoming = await self._transmit(request)
+        if not 200 <= incoming.status < 300:
+            raise await self.refusal(request, incoming)
         try:
-            if not 200 <= incoming.status < 300:
-                raise await self.refusal(request, incoming)
             body = ResponseBody(incoming, self.engine.bound(request.limit))
             while await body.read():
                 pass
@@ -278,7 +278,7 @@ class Requester:
         return verdict.after
 
     async def _answer(self, request: Request) -> Reply:
-        incoming = await self._bounded("first_event", self._transmit(request))
+        incoming = await self._accepted(request)
         try:
             reply = await self._whole(request, incoming)
         except BaseException:
@@ -322,14 +322,19 @@ class Requester:
         return event
 
     async def _answered(self, step: Stream[Any, Any]) -> Events:
-        incoming = await self._bounded("first_event", self._transmit(step.request))
+        incoming = await self._accepted(step.request)
         try:
-            if not 200 <= incoming.status < 300:
-                raise await self.refusal(step.request, incoming)
             return Events(step, incoming, self.engine.bound(step.request.limit))
         except BaseException:
             await close_shielded(incoming)
             raise
+
+    async def _accepted(self, request: Request) -> TransportResponse:
+        """The answer to a request, by the deadline; raises the refusal that any other than a 2xx is."""
+        incoming = await self._bounded("first_event", self._transmit(request))
+        if not 200 <= incoming.status < 300:
+            raise await self.refusal(request, incoming)
+        return incoming
 
     async def _transmit(self, request: Request) -> TransportResponse:
         limits = self.deadlines.limits
@@ -341,8 +346,6 @@ class Requester:
     # -- bodies
 
     async def _whole(self, request: Request, incoming: TransportResponse) -> Reply:
-        if not 200 <= incoming.status < 300:
-            raise await self.refusal(request, incoming)
         body = ResponseBody(incoming, self.engine.bound(request.limit))
         pieces: list[bytes] = []
         while piece := await self.piece(body):

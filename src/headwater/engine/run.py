@@ -247,7 +247,7 @@ class AsyncRun(Generic[E, R]):
             return
         events.incoming.drop()
         warnings.warn(
-            f"a stream of {driver.task} was dropped before its end; use it as a context manager",
+            f"a stream of {driver.plan.task} was dropped before its end; use it as a context manager",
             ResourceWarning,
             stacklevel=2,
             source=self,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import NamedTuple
 from urllib.parse import urlsplit
+
+import msgspec
+from msgspec.structs import force_setattr
 
 from ..errors import InvalidParameterError
 
@@ -16,32 +18,28 @@ _HOST = re.compile(r"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])\Z")
 _PORTS = {"http": 80, "https": 443}
 
 
-class Url(NamedTuple):
-    """An absolute http(s) URL in the parts that a connection needs; `target` is path and query."""
+class Url(msgspec.Struct, frozen=True):
+    """An absolute http(s) URL in the parts that a connection needs; `target` is path and query.
+
+    `authority`: what the Host header says, the host and the port where it is not the scheme's own. `origin`: the scheme
+    and the authority. Both are of the other parts, and made with them: each request asks for them several times.
+    """
 
     scheme: str
     host: str
     port: int
     target: str
+    authority: str = ""
+    origin: str = ""
 
-    @property
-    def origin(self) -> str:
-        """scheme://host, and the port where it is not the scheme's own."""
-        return f"{self.scheme}://{_authority(self.scheme, self.host, self.port)}"
-
-    @property
-    def authority(self) -> str:
-        """What the Host header says."""
-        return _authority(self.scheme, self.host, self.port)
+    def __post_init__(self) -> None:
+        shown = f"[{self.host}]" if ":" in self.host else self.host
+        authority = shown if self.port == _PORTS[self.scheme] else f"{shown}:{self.port}"
+        force_setattr(self, "authority", authority)
+        force_setattr(self, "origin", f"{self.scheme}://{authority}")
 
     def __str__(self) -> str:
         return self.origin + self.target
-
-
-@lru_cache(maxsize=4096)
-def _authority(scheme: str, host: str, port: int) -> str:
-    shown = f"[{host}]" if ":" in host else host
-    return shown if port == _PORTS[scheme] else f"{shown}:{port}"
 
 
 @lru_cache(maxsize=4096)

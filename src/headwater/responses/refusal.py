@@ -304,8 +304,12 @@ def kept_headers(reply: Reply) -> dict[str, str]:
 
 
 def _masked_reply(reply: Reply, redact: Callable[[str], str]) -> Reply:
+    """The answer without secrets, before anything of it is cut to a length. Nearly always it is so already."""
+    whole = "\n".join([*reply.headers.values(), reply.body.decode(errors="surrogateescape")])
+    if redact(whole) == whole:
+        return reply
     headers = {name: redact(text) for name, text in reply.headers.items()}
-    return Reply(status=reply.status, headers=headers, body=masked_bytes(reply.body, redact), url=reply.url)
+    return msgspec.structs.replace(reply, headers=headers, body=masked_bytes(reply.body, redact))
 
 
 def without_frame(reply: Reply) -> Reply:

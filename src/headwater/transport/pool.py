@@ -28,7 +28,7 @@ import math
 import os
 import time
 from collections import OrderedDict, deque
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Hashable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -182,7 +182,7 @@ class LoopConnections:
         self.sockets = sockets
         self.limits = limits
         self.pid = os.getpid()
-        self.origins: dict[tuple[object, ...], Origin] = {}
+        self.origins: dict[Hashable, Origin] = {}
         self.open: set[Connection] = set()
         self.retired = False
         self._ended = False
@@ -192,7 +192,7 @@ class LoopConnections:
             self._end_of_loop.__anext__().send(None)
         _live_loops.add(self)
 
-    def origin(self, key: tuple[object, ...]) -> Origin:
+    def origin(self, key: Hashable) -> Origin:
         """This origin's connections."""
         origin = self.origins.get(key)
         if origin is None:
@@ -308,7 +308,7 @@ class Pool:
         """Send a request; the answer once its head is there (see `Transport.send`)."""
         loop = self._loops.get(request.loop or current_token().native_token) or self._begin()
         address = request.address
-        origin = loop.origin(request.url[:3] if address is None else (*request.url[:3], address))
+        origin = loop.origin(request.url.origin if address is None else (request.url.origin, address))
         if not origin.enter():
             await origin.wait()
         connection = None
