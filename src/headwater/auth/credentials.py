@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 from urllib.parse import unquote_plus
 
-import msgspec
-
 from ..protocol.flow import Request
 from ..protocol.url import Url, parse_url
 from .secret import PROXY_SECRETS, Masked, Secret, secrets_in
@@ -82,7 +80,7 @@ class Credentials:
         ours = {name for name, _ in self.query}
         kept = [pair for pair in there.split("&") if pair and unquote_plus(pair.partition("=")[0]) not in ours]
         query = "&".join([*kept, *(text for _, text in self.query if text)])
-        return msgspec.structs.replace(url, target=f"{path}?{query}" if query else path)
+        return url.at(f"{path}?{query}" if query else path)
 
     def clean(self, headers: dict[str, str]) -> dict[str, str]:
         """An answer's headers without any secret of this call, for people to look at."""

@@ -41,6 +41,10 @@ class Url(msgspec.Struct, frozen=True):
     def __str__(self) -> str:
         return self.origin + self.target
 
+    def at(self, target: str) -> Url:
+        """The same origin's URL with another path and query."""
+        return Url(self.scheme, self.host, self.port, target)
+
 
 @lru_cache(maxsize=4096)
 def parse_url(text: str) -> Url:

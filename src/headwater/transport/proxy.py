@@ -98,7 +98,7 @@ class Proxy:
     def forwarded(self, request: TransportRequest) -> TransportRequest:
         """The request as the proxy wants it."""
         going = copy(request)
-        going.url = request.url._replace(target=str(request.url))
+        going.url = request.url.at(str(request.url))
         if self._authorization is not None:
             going.headers = [*request.headers, ("Proxy-Authorization", self._authorization)]
         return going
