@@ -94,13 +94,24 @@ def no_ambient_settings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytes
 
 
 def pytest_collection_finish() -> None:
-    """What is there before the first test stays: collecting after every test then looks at the test's own objects."""
+    """What is there before the first test is nobody's garbage."""
     gc.collect()
-    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
 def nothing_is_left_for_the_collector() -> Iterator[None]:
-    """What a test drops is collected in that test, so that a warning of it fails the right one."""
+    """What a test drops is collected in that test, so that a warning of it fails the right one.
+
+    What was there before the test is not looked at: going through all of it would cost more than most tests.
+    """
+    gc.freeze()
     yield
+    gc.collect()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_is_left_at_the_end() -> Iterator[None]:
+    """What outlived the test that made it, as a module's server does, is collected as well."""
+    yield
+    gc.unfreeze()
     gc.collect()
