@@ -12,14 +12,25 @@ from typing import Any
 import blockbuster
 import hypothesis  # noqa: F401 - its plugins' warnings belong here, not into the end of a run
 import pytest
-from support.drivers import LOOPS, Driver
+from support.dealt_rows import dealt_to_others
+from support.drivers import LOOPS, Driver, drivers_for
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--every-driver", action="store_true", help="run the tests that are dealt out on every driver")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """A test that takes a `driver` also runs through the sync client, which brings a loop of its own."""
     if "anyio_backend" in metafunc.fixturenames:
-        names = [*LOOPS, "sync"] if "driver" in metafunc.fixturenames else list(LOOPS)
-        metafunc.parametrize("loop_name", names, indirect=True)
+        metafunc.parametrize("loop_name", drivers_for(metafunc.fixturenames), indirect=True)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("every_driver"):
+        left = dealt_to_others(items)
+        items[:] = [item for item in items if item not in left]
+        config.hook.pytest_deselected(items=list(left))
 
 
 @pytest.fixture

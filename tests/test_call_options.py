@@ -29,7 +29,7 @@ from headwater import (
     Timeout,
 )
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.dealt]
 
 SERVER = "http://127.0.0.1:1/v1"
 KEY = "sk-own-key-000000000000000"

@@ -39,7 +39,7 @@ from headwater import (
 from headwater.emulator import faults
 from headwater.testing import MemoryTransport, ScriptedResponse
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.dealt]
 
 MESSAGES = [{"role": "user", "content": "hi"}]
 CHOICE = {"index": 0, "message": {"role": "assistant", "content": "w"}, "finish_reason": "stop"}

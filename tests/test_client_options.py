@@ -34,7 +34,7 @@ from headwater.client import task_table
 from headwater.tasks.chat import chat_completion
 from headwater.tasks.text import text_generation
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.dealt]
 
 ASKED = [{"role": "user", "content": "Hi"}]
 ANSWER = {"choices": [{"index": 0, "message": {"role": "assistant", "content": "w"}, "finish_reason": "stop"}]}

@@ -34,7 +34,7 @@ from headwater import (
 from headwater.auth.secret import MASK
 from headwater.emulator import faults
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.dealt]
 
 MESSAGES = [{"role": "user", "content": "the prompt"}]
 HF = "hf_ambient0000000000000000"

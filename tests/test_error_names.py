@@ -27,7 +27,7 @@ from headwater import (
     UnprocessableEntityError,
 )
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.dealt]
 
 ASKED = [{"role": "user", "content": "Hi"}]
 

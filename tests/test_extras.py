@@ -26,7 +26,7 @@ from headwater.errors import (
 )
 from headwater.tasks.declaration import Declaration
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.dealt]
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(64)
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import anyio
 import pytest
-from support.drivers import LOOPS, Driver
-from test_fault_matrix import CANARY, CELLS, LARGE, WHOLE, Row, ask, named, refute_secrets
+from support.drivers import Driver
+from test_fault_matrix import CANARY, CELLS, WHOLE, Row, ask, named, refute_secrets
 
 from headwater import HeadwaterError, InferenceTimeoutError, Route, Timeout
 from headwater.emulator import faults
+
+pytestmark = pytest.mark.anyio
 
 OTHER_CANARY = "sk-other-canary-0987654321fedcba"
 
@@ -36,31 +37,18 @@ def pair(driver: Driver, first: str, second: str, **options: Any) -> Any:
 CHATS = [cell for cell in CELLS if cell[1] in {"stream", "unary"}]
 
 
-@pytest.mark.parametrize("name", ["asyncio", "trio", "sync"])
-@pytest.mark.parametrize("cell", [cell for cell in CHATS if cell[0].fault not in LARGE], ids=named)
-def test_a_cell(cell: tuple[Row, str], name: str, server: faults.FaultServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    run(cell, name, server, monkeypatch)
-
-
-@pytest.mark.parametrize("cell", [cell for cell in CHATS if cell[0].fault in LARGE], ids=named)
-def test_a_large_cell(cell: tuple[Row, str], server: faults.FaultServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Once each: these take a while."""
-    run(cell, "asyncio", server, monkeypatch)
-
-
-def run(cell: tuple[Row, str], name: str, server: faults.FaultServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    backend, options = LOOPS["trio" if name == "trio" else "asyncio"]
+@pytest.mark.dealt
+@pytest.mark.parametrize("cell", CHATS, ids=named)
+async def test_a_cell(
+    cell: tuple[Row, str], driver: Driver, server: faults.FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HEADWATER_TEST_MODE", "1")
-    anyio.run(check, cell, Driver(name), server, backend=backend, backend_options=options)
-
-
-async def check(cell: tuple[Row, str], driver: Driver, server: faults.FaultServer) -> None:
     row, kind = cell
     first = server.at(row.fault, **row.parameters, id=f"{driver.name}-{kind}")
     second = server.at("ok", id=f"{driver.name}-{named(cell)}")
     error: HeadwaterError | None = None
     text = ""
-    async with pair(driver, first, second, timeout=row.timeout) as client:
+    async with pair(driver, first, second, timeout=row.timeout, max_response_bytes=row.most) as client:
         try:
             text = await ask(client, kind)
         except HeadwaterError as raised:
@@ -85,7 +73,6 @@ async def check(cell: tuple[Row, str], driver: Driver, server: faults.FaultServe
         assert len(went_second) == 1
 
 
-@pytest.mark.anyio
 async def test_nobody_listens(driver: Driver, server: faults.FaultServer) -> None:
     for first in (server.refused_url, server.silent_url):
         timeout = Timeout(total=20, connect=0.4)

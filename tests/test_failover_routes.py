@@ -27,7 +27,7 @@ from headwater.client.core import core_of
 from headwater.emulator import faults
 from headwater.tasks.chat import chat_completion
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.dealt]
 
 QUESTION = [{"role": "user", "content": "Hi"}]
 MODEL = "org/model"

@@ -11,7 +11,7 @@ from support.drivers import Driver
 from headwater import HeadwaterError, IncompleteStreamError, InvalidRequestError, RateLimitError, UnexpectedContentError
 from headwater.testing import EVENT_STREAM, MemoryTransport, ScriptedResponse
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.dealt]
 
 MESSAGES = [{"role": "user", "content": "hi"}]
 DONE = "data: [DONE]\n\n"

@@ -12,7 +12,7 @@ from support.drivers import Driver
 from headwater import UnexpectedContentError
 from headwater.testing import EVENT_STREAM, MemoryTransport, ScriptedResponse
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.dealt]
 
 MESSAGES = [{"role": "user", "content": "hi"}]
 PARTS = [

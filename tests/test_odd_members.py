@@ -18,7 +18,7 @@ from headwater import AuthenticationError, DecodeError, MalformedEventError, Rat
 from headwater.providers import flow_for
 from headwater.testing import EVENT_STREAM, MemoryTransport, ScriptedResponse
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.dealt]
 
 AT = {"base_url": "http://127.0.0.1:9/v1"}
 MESSAGES = [{"role": "user", "content": "hi"}]

@@ -16,7 +16,7 @@ from support.drivers import Driver, in_thread
 
 from headwater import HeadwaterError, InvalidParameterError, SpeechOutput, TranscriptionVerbose
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.dealt]
 
 URL: Final = "http://h:1/v1"
 SRT: Final = "1\n00:00:00,000 --> 00:00:01,500\nHi\n\n2\n00:00:01,500 --> 00:00:02,000\nthere\n\n"

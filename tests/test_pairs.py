@@ -39,7 +39,7 @@ from headwater.providers.model_ids import HUB_TASKS
 from headwater.tasks.declaration import Declaration
 from headwater.tasks.output import Output
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.dealt]
 
 KEY, TOKEN = "key-of-a-test", "hf_of_a_test"
 METHODS: dict[str, Declaration[Any, Any, Any]] = {

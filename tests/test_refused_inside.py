@@ -14,7 +14,7 @@ from headwater import errors as e
 from headwater.responses.refusal import error_in_place_of_answer
 from headwater.testing import EVENT_STREAM, MemoryTransport, ScriptedResponse
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.dealt]
 
 URL = "http://127.0.0.1:9"
 MESSAGES = [{"role": "user", "content": "hi"}]

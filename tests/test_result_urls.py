@@ -14,7 +14,7 @@ from headwater.protocol.transport import quoted_url
 from headwater.protocol.url import parse_url
 from headwater.testing import MemoryTransport, ScriptedResponse, SentRequest
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.dealt]
 
 ODD = [
     ("https://cdn.example/a b.png", "https://cdn.example/a%20b.png"),

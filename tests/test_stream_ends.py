@@ -19,7 +19,7 @@ from headwater import (
 )
 from headwater.testing import EVENT_STREAM, MemoryTransport, ScriptedResponse
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.dealt]
 
 MESSAGES = [{"role": "user", "content": "hi"}]
 WORDS = "the request exceeds the available context size"

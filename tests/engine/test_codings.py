@@ -196,6 +196,7 @@ async def test_through_an_httpx_transport(driver: Driver, pack: tuple[str, Pack]
 
 @pytest.mark.parametrize("label", ["none", "utf-8", "identity,identity", "", '""', "br", "gzip", "deflate", "secret"])
 @pytest.mark.anyio
+@pytest.mark.dealt
 async def test_a_label_of_no_coding_loses_no_word(driver: Driver, label: str) -> None:
     def client_of(body: bytes, content_type: str = "application/json", status: int = 200) -> Any:
         headers = {"content-encoding": label}

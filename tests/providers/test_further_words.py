@@ -12,7 +12,7 @@ from support.drivers import Driver
 
 from headwater import HeadwaterError
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.dealt]
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(40)
 CALLS: dict[str, tuple[Any, ...]] = {"text_to_image": ("a cat",), "image_to_image": (PNG,), "image_to_video": (PNG,)}

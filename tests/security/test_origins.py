@@ -12,7 +12,7 @@ from support.drivers import Driver
 from headwater import CallError, HeadwaterError, InputPolicy, Job
 from headwater.testing import MemoryTransport, ScriptedResponse, SentRequest
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.dealt]
 
 KEY = "key-0123456789abcdef"
 HOSTS = {

@@ -6,7 +6,7 @@ thread that blocks as a script would.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -23,6 +23,11 @@ LOOPS = {
 }
 
 ENDED = object()
+
+
+def drivers_for(fixtures: Collection[str]) -> list[str]:
+    """The drivers that a test with these fixtures may run on."""
+    return [*LOOPS, "sync"] if "driver" in fixtures else list(LOOPS)
 
 
 async def in_thread(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

@@ -17,7 +17,7 @@ from headwater.protocol.url import parse_url
 from headwater.transport.proxies import proxy_for
 from headwater.transport.proxy import Proxy
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.dealt]
 
 MESSAGES = [{"role": "user", "content": "hi"}]
 PASSWORD = "pr0xy/passw@rd of mine"
