@@ -140,7 +140,14 @@ def has_dependencies(session: nox.Session, python: str) -> bool:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """The tests on this Python, in a process for each core, with the branches that they cover; `-- -n 0` for one."""
+    """The tests on this Python, in a process for each core; `-- -n 0` for one."""
+    install_locked(session, "tests")
+    run_tests(session)
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """The tests, and which branches of the package they leave out; measuring takes three times as long."""
     install_locked(session, "tests")
     session.run("coverage", "erase")
     measure = {"COVERAGE_PROCESS_START": str(Path("pyproject.toml").absolute())}
