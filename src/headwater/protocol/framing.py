@@ -391,6 +391,8 @@ class BodyFraming:
 
 def is_events(body: bytes) -> bool:
     """Whether a whole body is an event stream by its beginning, or by an end marker, whatever it was to be."""
+    if body[:1] == b"{" and body[-1:] == b"}":  # as nearly all are
+        return False
     return _FIELD.match(body) is not None or body[-32:].rstrip().endswith(b"data: [DONE]")
 
 

@@ -21,14 +21,22 @@ import msgspec
 from ..errors import InvalidParameterError
 
 _SCALARS: Final = frozenset({bool, int, str, type(None)})
-_STRINGS: Final = frozenset({str})
+_encode: Final = msgspec.json.Encoder().encode
 _UNREADABLE: Final = (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError)
+
+
+def encoded_plain(value: Any) -> bytes | None:
+    """The value as JSON text, where it is of JSON's own types throughout, as nearly all are; None for any other."""
+    try:
+        return _encode(value) if is_plain(value) else None
+    except _UNREADABLE:
+        return None
 
 
 def encoded(value: Any, what: str = "a parameter") -> bytes:
     """The value as JSON text. Raises `InvalidParameterError` for what JSON cannot say, with its place."""
     try:
-        return msgspec.json.encode(value if is_plain(value) else json_value(value))
+        return _encode(value if is_plain(value) else json_value(value))
     except _Unsayable as error:
         place = "".join(reversed(error.steps)).removeprefix(".")
         raise InvalidParameterError(
@@ -63,10 +71,11 @@ def is_plain(value: Any) -> bool:
     """Whether the value is of JSON's own types throughout, as nearly all are; copies nothing."""
     kind = type(value)
     if kind is dict:
-        if not _STRINGS.issuperset(map(type, value)):
-            return False
-        value = value.values()
-    elif kind is not list:
+        for name, item in value.items():
+            if type(name) is not str or (type(item) not in _SCALARS and not is_plain(item)):
+                return False
+        return True
+    if kind is not list:
         return kind in _SCALARS or (kind is float and math.isfinite(value))
     for item in value:  # noqa: SIM110 - a generator would cost as much again
         if type(item) not in _SCALARS and not is_plain(item):
@@ -80,7 +89,7 @@ def json_value(value: Any) -> Any:
     if kind in _SCALARS:
         return value
     if kind is dict:
-        if _SCALARS.issuperset(map(type, value.values())) and _STRINGS.issuperset(map(type, value)):
+        if _SCALARS.issuperset(map(type, value.values())) and all(type(name) is str for name in value):
             return value
         return {_name(name): _member(item, f".{name}") for name, item in value.items()}
     if kind is list or kind is tuple:

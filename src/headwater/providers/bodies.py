@@ -17,20 +17,21 @@ from ..protocol.json_value import encoded
 PLACEHOLDER: Final = "dummy"
 """The model's name towards a server that was named by its URL and is taken to have one model."""
 
+_FOR_JSON: Final = {"content-type": "application/json", "accept": "application/json"}
+_FOR_EVENTS: Final = {"content-type": "application/json", "accept": EVENT_STREAM}
 _NOT_SENT: Final = frozenset({"model", "stream", "extra_body"})
 
 
 def post(url: str, body: Any, *, stream: bool = False) -> Request:
-    """A POST of this body; `stream` asks for an event stream.
+    """A POST of this body, or of a text that is JSON already, as bytes; `stream` asks for an event stream.
 
     Raises `InvalidParameterError` for what JSON cannot say.
     """
-    accept = EVENT_STREAM if stream else "application/json"
     return Request(
         method="POST",
         url=url,
-        headers={"content-type": "application/json", "accept": accept},
-        body=encoded(body),
+        headers=_FOR_EVENTS if stream else _FOR_JSON,
+        body=body if type(body) is bytes else encoded(body),
     )
 
 
@@ -41,7 +42,10 @@ def get(url: str, *, auth: Auth) -> Request:
 
 def parameters(call: Call) -> dict[str, Any]:
     """The call's parameters that go into a body: a dict of its own, to be changed at its first level."""
-    return {name: value for name, value in call.parameters.items() if name not in _NOT_SENT}
+    given = call.parameters
+    if _NOT_SENT.isdisjoint(given):
+        return dict(given)
+    return {name: value for name, value in given.items() if name not in _NOT_SENT}
 
 
 def extra(call: Call) -> dict[str, Any]:

@@ -56,12 +56,12 @@ _OTHER: Final[Mapping[str, TaskFlowAtURL]] = {
 
 def _in_openai(call: Call, route: str, flow: TaskFlowAtURL) -> Flow[Any]:
     """The task in OpenAI's dialect, at its route of the server."""
-    return (yield from flow(call, openai_url(call.url or call.base, route)))
+    return flow(call, openai_url(call.url or call.base, route))
 
 
 def _in_other(call: Call, flow: TaskFlowAtURL) -> Flow[Any]:
     """The task in the other dialect, at the URL as it is."""
-    return (yield from flow(call, call.url or call.base))
+    return flow(call, call.url or call.base)
 
 
 def _in_either(call: Call, openai: TaskFlow, other: TaskFlow) -> Flow[Any]:

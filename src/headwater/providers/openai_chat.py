@@ -18,6 +18,7 @@ from ..errors import MalformedEventError, ServerError, UnexpectedContentError
 from ..protocol.flow import END, Call, End, Flow, Reply, Request, Send, Stream
 from ..protocol.framing import DONE, Frame
 from ..protocol.json_text import UNREADABLE, has_halves, loads
+from ..protocol.json_value import encoded_plain
 from ..responses.decode import decode
 from ..responses.json_decoder import convert, decode_json, loads_for
 from ..responses.message import one_line
@@ -26,7 +27,7 @@ from ..tasks.chat import wire_messages, wire_tool_choice
 from ..tasks.chat_fold import ChatFold
 from ..tasks.chat_types import ChatCompletionOutput, ChatCompletionStreamOutput, kept
 from . import unrequested_stream
-from .bodies import extra, model_of, parameters, post
+from .bodies import model_of, parameters, post
 from .response_format import Rewrite
 
 T = TypeVar("T")
@@ -91,18 +92,20 @@ def check_choices(answer: ChatCompletionOutput, body: bytes) -> None:
 
 
 def _request(url: str, call: Call, dialect: ChatDialect) -> Request:
-    body: dict[str, Any] = {"model": model_of(call)}  # first, so that proxies can route on the body's start
-    body.update(parameters(call))
-    body["messages"] = wire_messages(call.parameters["messages"], dialect.unsent)
+    # The model first, so that proxies can route on the body's start.
+    body: dict[str, Any] = {"model": model_of(call), **parameters(call)}
     if (choice := body.get("tool_choice")) is not None:
         body["tool_choice"] = wire_tool_choice(choice)
     body["stream"] = call.stream
     if dialect.response_format is not None:
         dialect.response_format(body)
-    body.update(extra(call))
+    body.update(call.extra)
     for name in dialect.dropped:
         body.pop(name, None)
-    return post(url, body, stream=call.stream)
+    text = encoded_plain(body)
+    if text is None and "messages" not in call.extra:
+        body["messages"] = wire_messages(body["messages"], dialect.unsent)
+    return post(url, body if text is None else text, stream=call.stream)
 
 
 def decode_chunk(frame: Frame) -> ChatCompletionStreamOutput | End | None:

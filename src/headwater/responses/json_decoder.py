@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import math
 import types
-from collections.abc import Hashable
 from functools import lru_cache, reduce
 from operator import or_
 from typing import Annotated, Any, Final, Literal, TypeVar, Union, cast, get_args, get_origin
@@ -44,7 +43,8 @@ _NAMES: Final = {dict: "object", list: "array", tuple: "array", type(None): "nul
 def decode_json(data: bytes, kind: type[T]) -> T:
     """The text as this type. Raises one of `UNREADABLE`: no JSON, or what is needed is not there."""
     try:
-        return cast("T", _decoder(cast("Hashable", kind)).decode(data))
+        found: T = _decoder(kind).decode(data)
+        return found
     except UNREADABLE as failure:
         strict = failure
     try:
@@ -65,11 +65,12 @@ def loads_for(data: bytes, kind: Any) -> Any:
 
 def convert(value: Any, kind: type[T]) -> T:
     """A decoded value as this type. Raises `msgspec.ValidationError`: what is needed is not there."""
-    return cast("T", _read(value, kind, "$"))
+    found: T = _read(value, kind, "$")
+    return found
 
 
 @lru_cache(maxsize=256)
-def _decoder(kind: Hashable) -> msgspec.json.Decoder[Any]:
+def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(kind)
 
 

@@ -171,7 +171,7 @@ def error_alone(reply: Reply) -> ProviderError | None:
     has an error and nothing else is one as well.
     """
     body = reply.body
-    if len(body) > ERROR_BODY_BYTES or not _OBJECT.match(body):
+    if len(body) > ERROR_BODY_BYTES or (body[:1] != b"{" and not _OBJECT.match(body)):
         return None
     if _CHOSEN.search(body):  # as nearly all answers are, and nobody waits for them to be read twice
         error = error_in_choice(body, hollow=True) if body.find(b'"error"') >= 0 else None

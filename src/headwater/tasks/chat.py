@@ -64,6 +64,10 @@ def _check_messages(messages: object) -> str | None:
     if not messages:
         return f"messages is empty; it must have at least one, like {_EXAMPLE}"
     for index, message in enumerate(messages):
+        if type(message) is dict and type(message.get("content")) is str:  # as nearly all are
+            role = message.get("role")
+            if type(role) is str and role:
+                continue
         wrong = _check_message(message)
         if wrong:
             return f"messages[{index}]{wrong}"

@@ -162,9 +162,7 @@ class Declaration(Generic[P, E, R]):
 
         Raises `InvalidParameterError`, which names the parameter and says what it takes.
         """
-        named = self._name(args, kwargs) if args else kwargs
-        given = given_of(named)
-        return self.checked(given)
+        return self.checked(given_of(self._name(args, kwargs) if args else kwargs))
 
     def checked(self, given: dict[str, Any]) -> dict[str, Any]:
         """The same for arguments by name, none of them None. What every call takes (`CALL_OPTIONS`) passes."""
@@ -206,6 +204,8 @@ class Declaration(Generic[P, E, R]):
         return {**{name: given[name] for name in known if name in given}, "extra_body": merged} if others else given
 
     def _name(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        if len(args) == 1 and self.positional and self.positional[0] not in kwargs:
+            return {self.positional[0]: args[0], **kwargs}
         if len(args) > len(self.positional):
             raise InvalidParameterError(
                 f"{self.method} takes {len(self.positional)} positional arguments"
@@ -254,7 +254,9 @@ _SENTINELS = frozenset({"NotGiven", "Omit"})
 
 
 def given_of(named: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments that were given, without Nones and OpenAI's `NOT_GIVEN` and `omit`."""
+    """The arguments that were given, without Nones and OpenAI's `NOT_GIVEN` and `omit`: a dict of the caller's own."""
+    if _PLAIN.issuperset(map(type, named.values())):  # as nearly all are
+        return dict(named)
     return {
         name: value if type(value) in _PLAIN else _plain(value)
         for name, value in named.items()
