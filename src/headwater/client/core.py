@@ -16,6 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from ..auth.secret import Opaque, check_headers, mask
+from ..engine.driver import CallDriver
 from ..engine.engine import Engine
 from ..engine.facts import CallRequest, Destination
 from ..engine.failover import Order
@@ -151,7 +152,10 @@ class ClientCore:
         if given.get("stream"):
             show = _text_of if declaration is text.text_generation and not given.get("details") else None
             return await self.start(declaration, given, stream=True, show=show).start()
-        return await self.start(declaration, given, stream=False).result()
+        request = self._task_request(declaration, given)
+        if request.hedge_after is not None:
+            return await AsyncRun(self.engine, request).result()
+        return await CallDriver(self.engine, request).result()  # nobody looks at its run
 
     def stream(self, declaration: Declaration[Any, Any, Any], args: tuple[Any, ...], kwargs: Any) -> AsyncRun[Any, Any]:
         """The call of a task as a run."""
@@ -172,10 +176,22 @@ class ClientCore:
         `show` makes what is handed over of an event. `throttle` is asked before each attempt. `order` is the one in
         which the providers are asked, in place of the engine's.
         """
+        return AsyncRun(self.engine, self._task_request(declaration, given, stream, show, throttle, order))
+
+    def _task_request(
+        self,
+        declaration: Declaration[Any, Any, Any],
+        given: dict[str, Any],
+        stream: bool = False,
+        show: Callable[[Any], Any] | None = None,
+        throttle: Throttle | None = None,
+        order: Order | None = None,
+    ) -> CallRequest:
         given.pop("stream", None)
-        names, options = self.router.names, taken(given, len(self.router.names))
+        names = self.router.names
+        options = taken(given, len(names))
         task, model = declaration.name, given.pop("model", None)
-        request = CallRequest(
+        return CallRequest(
             task=task,
             destination=partial(self.router.to, task, model),
             extra=given.pop("extra_body", {}),
@@ -184,7 +200,7 @@ class ClientCore:
             stream=stream,
             headers=options.headers,
             query=options.query,
-            timeout=options.limits(self.timeout),
+            timeout=self.timeout if options.timeout is None else options.timeout,
             retries=self.retries,
             failover=self.engine.failover_plan(names, (task, model), order) if len(names) > 1 else None,
             hedge_after=self.hedge_after,
@@ -192,7 +208,6 @@ class ClientCore:
             show=show,
             elements=declaration.elements if stream else None,
         )
-        return AsyncRun(self.engine, request)
 
     def custom(
         self,

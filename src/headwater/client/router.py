@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Awaitable
 from typing import Final
 
 import msgspec
@@ -41,18 +42,20 @@ class Router:
         self._made: dict[tuple[str, str | None, int], Destination] = {}
         self.names = tuple(each.name for each in settings)
 
-    async def to(self, task: str, model: str | None, index: int = 0) -> Destination:
-        """Where this task goes with the call's own model (None: the client's), at that place of the list.
+    def to(self, task: str, model: str | None, index: int = 0) -> Destination | Awaitable[Destination]:
+        """Where this task goes with the call's own model (None: the client's), at that place of the list; at once where
+        that was settled before.
 
         Raises `CallError`s: an unknown provider, a task or model that it does not do, a missing key.
         """
-        key = (task, model, index)
-        made = self._made.get(key)
-        if made is None:
-            made = await self._targets[index].destination(task, model)
-            if len(self._made) >= REMEMBERED:
-                self._made.clear()
-            self._made[key] = made
+        made = self._made.get((task, model, index))
+        return self._settled(task, model, index) if made is None else made
+
+    async def _settled(self, task: str, model: str | None, index: int) -> Destination:
+        made = await self._targets[index].destination(task, model)
+        if len(self._made) >= REMEMBERED:
+            self._made.clear()
+        self._made[task, model, index] = made
         return made
 
     async def for_flow(self, task: str, model: str | None, flow: TaskFlow, *, at_hub: bool = False) -> Destination:

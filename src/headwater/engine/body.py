@@ -21,7 +21,8 @@ class ResponseBody:
             raise too_large(limit)
         self._incoming = incoming
         self._limit = limit
-        coding = coding_of(incoming.headers.get("content-encoding"))
+        packed = incoming.headers.get("content-encoding")
+        coding = coding_of(packed) if packed else ""
         self._unpack = Unpack(coding, shows_end=self._shows_end("event-stream")) if coding else None
         self.size = 0
 
@@ -34,6 +35,19 @@ class ResponseBody:
     def ready(self) -> bool:
         """Whether `read` would return without waiting, as far as is known."""
         return (self._unpack is not None and bool(self._unpack.packed)) or self._incoming.ready()
+
+    def at_once(self) -> bytes | None:
+        """All of it, where it came with the answer's head and was never read; None for any other.
+
+        Raises `ResponseTooLargeError` over the limit.
+        """
+        take = getattr(self._incoming, "at_once", None)
+        data: bytes | None = take() if take is not None and self._unpack is None else None
+        if data is not None:
+            self.size = len(data)
+            if self.size > self._limit:
+                raise too_large(self._limit)
+        return data
 
     async def read(self) -> bytes:
         """The next decoded piece.

@@ -44,6 +44,7 @@ from ..protocol.flow import (
     END,
     Cached,
     Emit,
+    End,
     Fetch,
     Load,
     Loaded,
@@ -89,7 +90,7 @@ MISREADINGS: Final = (LookupError, TypeError, ValueError, AttributeError, Arithm
 """What a flow raises that meets an answer of another shape than it reads."""
 
 
-async def nowhere(_: int) -> Destination:
+def nowhere(_: int) -> Destination:
     """The destination of a stream that has begun: it goes to no other provider."""
     raise CallError("a stream that has begun goes to no other provider")
 
@@ -148,7 +149,7 @@ class CallDriver:
             requester.request_id,
             tuple(requester.attempts),
             requester.headers,
-            self.timings,
+            requester.timings(self.first_at, self._ended_at),
             self.hedged,
         )
 
@@ -179,7 +180,7 @@ class CallDriver:
         if self.busy:
             raise another_reader()
         if self.state == "new":
-            self._process = process()
+            self._process = _HERE[0]
         elif self._process is not _HERE[0] and self.is_forked:
             raise ForkedClientError(
                 "this stream belongs to the process that was forked; start one of this process's own"
@@ -189,8 +190,15 @@ class CallDriver:
             while True:
                 try:
                     events = self.events
-                    if events is None or self.waiting or self.state != "open":
-                        event = await self._next()
+                    if self.waiting:
+                        return self.waiting.pop(0)
+                    if self.state == "new":
+                        await self._begin()
+                        continue
+                    if self.state != "open":
+                        return self._over()
+                    if events is None:
+                        event = await self.step()
                     elif (event := events.take()) is None:
                         event = await (self._conclude(events) if events.over else self._read(events))
                     if event is not None:
@@ -230,19 +238,28 @@ class CallDriver:
             return asks or self.requester.resumes()
         return isinstance(step, Sleep | Fetch | Cached) or (isinstance(step, Load) and not is_file(step))
 
-    async def _next(self) -> Any:
-        """Advance by a step outside of a stream; an event, where that gave one."""
-        if self.waiting:
-            return self.waiting.pop(0)
-        if self.state == "open":
-            return await self.step()
-        if self.state == "new":
-            return await self._begin()
+    def _over(self) -> End:
+        """What is read of a call that has ended. Raises what it has failed with, `ClosedError` where it was left."""
         if self._failure is not None:
             raise self._failure
         if self.state == "closed":
             raise was_left()
         return END
+
+    async def result(self) -> Any:
+        """Advance to the end, whatever comes meanwhile, and give the result. Cancelled, it leaves the call."""
+        try:
+            while await self.next_event() is not END:
+                events = self.events
+                if events is not None:
+                    while events.take() is not None:
+                        pass
+        except HeadwaterError:
+            raise
+        except BaseException:
+            await self.close()
+            raise
+        return self.value()
 
     async def _begin(self) -> None:
         requester, failover = self.requester, self.failover
@@ -252,7 +269,9 @@ class CallDriver:
             self.candidate = failover.next()
         candidate = self.candidate
         try:
-            there = await requester.within(self._request.destination(candidate.index if candidate else 0))
+            there = self._request.destination(0 if candidate is None else candidate.index)
+            if not isinstance(there, Destination):
+                there = await requester.within(there)
             plan = self._request.plan(there)
         except HeadwaterError:
             self.plan = Plan(
@@ -306,7 +325,9 @@ class CallDriver:
         if self.on_request is not None and isinstance(step, Send | Stream):
             self.on_request(step.request)
         try:
-            if type(step) is Stream:
+            if type(step) is Send:
+                value = await self.requester.send(step.request)
+            elif type(step) is Stream:
                 self.events, first = await self.requester.open(step)
                 self._note_event()
                 # It is the flow's last step, and nobody else is asked any more: what that took would be kept, and
@@ -315,7 +336,7 @@ class CallDriver:
                 self.plan.flow, self._step, self._request = NO_FLOW, None, BEGUN
                 self.files = None
                 return first
-            if type(step) is Fetch:
+            elif type(step) is Fetch:
                 self._download = self._download or Download(self.requester, step, self.file)
                 if (progress := await self._download.more()) is not None:
                     self._note_event()
@@ -507,9 +528,11 @@ class CallDriver:
         self._on_cancel = None
         self._ended_at = self.requester.now()
         self.outcome = "complete"
-        self._worked()
+        if self.failover is not None:
+            self._worked()
         self._attach()
-        self._hand_over()
+        if self._elements is not None:
+            self._hand_over()
 
     def _hand_over(self) -> None:
         """Have the parts of a result that came in one be the last events. One that goes to a file is not all here."""

@@ -75,16 +75,16 @@ class Destination(msgspec.Struct, frozen=True, kw_only=True):
 class CallRequest(msgspec.Struct, kw_only=True):
     """The arguments of one call, whoever performs it. `task` is its name on the Hub.
 
-    `destination(index)` says where the call goes from that place in the caller's list, and `failover` who may be asked
-    in turn (default: the first one alone). `parameters` are the task's own, `extra` what else its body has, `wanted`
-    what OpenAI's words ask for; `headers` and `query` go with its requests besides the client's. `hedge_after`: the
-    seconds after which a second attempt is worth its price. `throttle` holds the attempts back. `show` makes of an
-    event what the caller sees, and `elements` are the events that are handed over, at its end, of a result that came in
-    one.
+    `destination(index)` says where the call goes from that place in the caller's list, at once where that is known, and
+    `failover` who may be asked in turn (default: the first one alone). `parameters` are the task's own, `extra` what
+    else its body has, `wanted` what OpenAI's words ask for; `headers` and `query` go with its requests besides the
+    client's. `hedge_after`: the seconds after which a second attempt is worth its price. `throttle` holds the attempts
+    back. `show` makes of an event what the caller sees, and `elements` are the events that are handed over, at its end,
+    of a result that came in one.
     """
 
     task: str
-    destination: Callable[[int], Awaitable[Destination]]
+    destination: Callable[[int], Destination | Awaitable[Destination]]
     parameters: dict[str, Any] = {}
     extra: dict[str, Any] = {}
     wanted: Wanted | None = None

@@ -8,13 +8,11 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Awaitable, Callable
-from types import TracebackType
 from typing import Any, Final, TypeVar
 
 import anyio
 import msgspec
 from anyio import CancelScope, current_time, get_cancelled_exc_class
-from anyio.lowlevel import current_token
 
 from ..auth.credentials import Credentials
 from ..errors import Attempt, HeadwaterError, ProviderError
@@ -28,6 +26,7 @@ from .build_request import build_request
 from .cache import play
 from .deadlines import Deadlines, Phase
 from .engine import Engine
+from .event_loop import running_loop
 from .facts import UNPREPARED, Plan, Timings
 from .failures import close_shielded, empty_stream, read_refusal
 from .multipart import UploadBody
@@ -47,31 +46,31 @@ NOT_BEGUN: Final = Deadlines(DEFAULT_TIMEOUT, 0.0)
 class Requester:
     """The requests of one call."""
 
+    # What a call begins with, and what most never have, is the class's, so that beginning one costs less.
+    loop: object = None
+    deadlines = NOT_BEGUN
+    status = 0
+    body: ResponseBody | None = None
+    upload: UploadBody | None = None
+    opened: Events | None = None
+    _plan = UNPREPARED
+    _answered_at: float | None = None
+    _paused: Tries | None = None
+    _masked: HeadwaterError | None = None
+    _awake_at: float | None = None
+
     def __init__(self, engine: Engine, throttle: Throttle | None = None) -> None:
         self.engine, self.throttle = engine, throttle
-        self.loop: object = None
         self.now: Callable[[], float] = current_time
-        self._plan = UNPREPARED
-        self._answered_at: float | None = None
         self.attempts: list[Attempt] = []
-        self.deadlines = NOT_BEGUN
         self.headers: dict[str, str] = {}
-        self.status = 0
-        self.body: ResponseBody | None = None
-        self.upload: UploadBody | None = None
-        self.opened: Events | None = None
-        self._paused: Tries | None = None
-        self._masked: HeadwaterError | None = None
-        self._awake_at: float | None = None
 
     def start(self, timeout: Timeout = DEFAULT_TIMEOUT) -> None:
         """Start the clocks, unless they run already."""
         if self.deadlines is not NOT_BEGUN:
             return
         # anyio asks which event loop runs each time that it is asked for the time: twenty times the cost of the answer
-        token = current_token()
-        self.loop = token.native_token
-        self.now = getattr(token.native_token, "time", token.backend_class.current_time)
+        self.loop, self.now = running_loop()
         self.deadlines = Deadlines(timeout, self.now())
 
     def begin(self, plan: Plan) -> None:
@@ -166,17 +165,17 @@ class Requester:
 
     # -- steps
 
-    async def send(self, request: Request) -> Reply:
+    def send(self, request: Request) -> Awaitable[Reply]:
         """The answer, its body read; tried again within the deadline."""
-        return await self._retrying(request, self._answer, request)
+        return self._retrying(request, self._answer, request)
 
-    async def open(self, step: Stream[Any, Any]) -> tuple[Events, Any]:
+    def open(self, step: Stream[Any, Any]) -> Awaitable[tuple[Events, Any]]:
         """A stream and its first event; tried again until that has come."""
-        return await self._retrying(step.request, self._open, step)
+        return self._retrying(step.request, self._open, step)
 
     async def once(self, request: Request) -> None:
         """One try, whose answer nobody reads, with no deadline of its own: it may be sent because the call's passed."""
-        incoming = await self._transmit(request)
+        incoming = self.record_response(await self._transmitted(request))
         if not 200 <= incoming.status < 300:
             raise await self.refusal(request, incoming)
         try:
@@ -205,37 +204,47 @@ class Requester:
     # -- attempts
 
     async def _retrying(self, request: Request, send: Callable[[A], Awaitable[T]], argument: A) -> T:
-        tries = await self._resumed() if self._paused is not None else Tries(self)
+        tries = await self._resumed() if self._paused is not None else Tries()
         while True:
             if self.throttle is not None:
                 tries.permit = await self._admission(self.throttle)
-            with tries:
-                return await send(argument)
-            tries.waited = self._again(tries.failure(), tries.own, request, tries.budget())
+            tries.made += 1
+            tries.started = self.now()
+            try:
+                answer = await send(argument)
+            except HeadwaterError as error:
+                failure = error
+            else:
+                self._on_answer(tries)
+                return answer
+            self._on_failure(tries, failure)
+            budget = None if tries.is_held_back else self.engine.retry_budget(self._plan.provider)
+            tries.waited = self._again(failure, tries.own, request, budget)
             self._paused = tries
             await self._resumed()
 
-    def on_answer(self, tries: Tries) -> None:
-        """Take note of a try that was answered."""
-        if tries.made == 1:
-            self.budget().succeed()
+    def _on_answer(self, tries: Tries) -> None:
+        """Tell the throttle, the retry budget and the record of a try that was answered."""
+        if tries.permit is not None:
+            tries.permit.answered(self.headers, self.now() - tries.started)
+        budget = self.engine.retry_budgets.get(self._plan.provider)
+        if budget is not None and tries.made == 1:  # one that nobody has asked for is full
+            budget.succeed()
         if not self.attempts or self.attempts[-1].error is not None:
             self._record(tries.made, tries.started, tries.waited, None)
 
-    def on_failure(self, tries: Tries, error: HeadwaterError) -> None:
-        """Take note of a try that failed."""
+    def _on_failure(self, tries: Tries, error: HeadwaterError) -> None:
+        """Tell the record and the throttle of a try that failed."""
         self._take_hint(error)
         self._record(tries.made, tries.started, tries.waited, error)
+        tries.is_held_back = tries.permit is not None and tries.permit.failed(error, self.now() - tries.started)
+        tries.held_back += tries.is_held_back
 
     async def _admission(self, throttle: Throttle) -> AttemptPermit:
         """Leave to make the next try; where it is waited for the call's total runs."""
         provider = self._plan.provider
         permit = throttle.ready(provider)
         return await self._bounded("total", throttle.admit(provider)) if permit is None else permit
-
-    def budget(self) -> RetryBudget:
-        """What pays for the retries of the provider that is asked."""
-        return self.engine.retry_budget(self._plan.provider)
 
     def _take_hint(self, error: HeadwaterError) -> None:
         """Where nobody had a clock when the refusal was read, as inside a 200 answer."""
@@ -278,7 +287,9 @@ class Requester:
         return verdict.after
 
     async def _answer(self, request: Request) -> Reply:
-        incoming = await self._accepted(request)
+        incoming = self.record_response(await self._bounded("first_event", self._transmitted(request)))
+        if not 200 <= incoming.status < 300:
+            raise await self.refusal(request, incoming)
         try:
             reply = await self._whole(request, incoming)
         except BaseException:
@@ -322,39 +333,44 @@ class Requester:
         return event
 
     async def _answered(self, step: Stream[Any, Any]) -> Events:
-        incoming = await self._accepted(step.request)
+        incoming = self.record_response(await self._bounded("first_event", self._transmitted(step.request)))
+        if not 200 <= incoming.status < 300:
+            raise await self.refusal(step.request, incoming)
         try:
             return Events(step, incoming, self.engine.bound(step.request.limit))
         except BaseException:
             await close_shielded(incoming)
             raise
 
-    async def _accepted(self, request: Request) -> TransportResponse:
-        """The answer to a request, by the deadline; raises the refusal that any other than a 2xx is."""
-        incoming = await self._bounded("first_event", self._transmit(request))
-        if not 200 <= incoming.status < 300:
-            raise await self.refusal(request, incoming)
-        return incoming
-
-    async def _transmit(self, request: Request) -> TransportResponse:
-        limits = self.deadlines.limits
-        going = build_request(request, self._plan.credentials, limits.connect)
+    def _transmitted(self, request: Request) -> Awaitable[TransportResponse]:
+        """The answer to the request, which goes out once this is awaited."""
+        going = build_request(request, self._plan.credentials, self.deadlines.limits.connect)
         going.loop = self.loop
         self.upload = going.body if isinstance(going.body, UploadBody) else None
-        return self.record_response(await self.engine.transport(going.url).send(going))
+        return self.engine.transport(going.url).send(going)
 
     # -- bodies
 
     async def _whole(self, request: Request, incoming: TransportResponse) -> Reply:
-        body = ResponseBody(incoming, self.engine.bound(request.limit))
-        pieces: list[bytes] = []
-        while piece := await self.piece(body):
-            if not pieces and not request.opaque and is_another(request, incoming, piece):
-                raise unreadable(Reply(status=incoming.status, headers=self.headers, body=piece, url=request.url))
-            pieces.append(piece)
-        body.check_end()
-        whole = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        self.body = body = ResponseBody(incoming, self.engine.bound(request.limit))
+        whole = body.at_once()
+        if whole is None:
+            pieces: list[bytes] = []
+            while piece := await self.piece(body):
+                if not pieces:
+                    self._check_opening(request, incoming, piece)
+                pieces.append(piece)
+            whole = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        else:
+            self._check_opening(request, incoming, whole)
+        if incoming.surplus:
+            body.check_end()
         return Reply(status=incoming.status, headers=self.headers, body=whole, url=request.url)
+
+    def _check_opening(self, request: Request, incoming: TransportResponse, piece: bytes) -> None:
+        """Raise the error for an answer that is none, by its first bytes; nearly all begin with an object."""
+        if piece[:1] != b"{" and not request.opaque and is_another(request, incoming, piece):
+            raise unreadable(Reply(status=incoming.status, headers=self.headers, body=piece, url=request.url))
 
     async def refusal(self, request: Request, incoming: TransportResponse) -> HeadwaterError:
         """The error that an answer is that is none."""
@@ -384,53 +400,22 @@ class Requester:
         raise self.deadlines.passed(phase, self.now())
 
 
-class Tries:
-    """The tries of one request, each a `with` block, which tells the throttle (by its `permit`), the retry budget and
-    the record how it went. A failure does not leave the block: `failure()` is the newest.
+class Tries(msgspec.Struct):
+    """The tries of one request.
 
-    `made`: how many. `own`: those of them that count against the request itself: where the throttle holds back the next
-    one, with those of all other calls, neither this number nor the retry budget need to. `waited`: the seconds before
-    the newest, which was `started` at that moment on the event loop's clock.
+    `made`: how many. `held_back`: after how many of them the throttle held back the next one, with those of all other
+    calls, and `is_held_back` whether it did after the newest. `waited`: the seconds before the newest, which was
+    `started` at that moment on the event loop's clock. `permit`: the throttle's.
     """
 
-    __slots__ = ("_error", "_held_back", "_is_held_back", "_requester", "made", "permit", "started", "waited")
-
-    def __init__(self, requester: Requester) -> None:
-        self._requester = requester
-        self._held_back = self.made = 0
-        self.waited = 0.0
-        self.permit: AttemptPermit | None = None
-
-    def __enter__(self) -> None:
-        self.made += 1
-        self.started = self._requester.now()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool:
-        requester, permit = self._requester, self.permit
-        if error is None:
-            if permit is not None:
-                permit.answered(requester.headers, requester.now() - self.started)
-            requester.on_answer(self)
-            return False
-        if not isinstance(error, HeadwaterError):
-            return False
-        self._error = error
-        requester.on_failure(self, error)
-        self._is_held_back = permit is not None and permit.failed(error, requester.now() - self.started)
-        self._held_back += self._is_held_back
-        return True
-
-    def failure(self) -> HeadwaterError:
-        """What the newest try has failed with."""
-        return self._error
+    made: int = 0
+    held_back: int = 0
+    is_held_back: bool = False
+    waited: float = 0.0
+    started: float = 0.0
+    permit: AttemptPermit | None = None
 
     @property
     def own(self) -> int:
         """How many tries count against the request itself."""
-        return max(1, self.made - self._held_back)
-
-    def budget(self) -> RetryBudget | None:
-        """What has to pay for the next try."""
-        return None if self._is_held_back else self._requester.budget()
+        return max(1, self.made - self.held_back)

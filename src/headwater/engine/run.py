@@ -144,12 +144,10 @@ class AsyncRun(Generic[E, R]):
 
         Cancelled, it leaves the run: it is the call, and nobody may be there to read on.
         """
-        while await self._next_or_leave() is not END:
-            events = self._driver.events
-            if events is not None:
-                while events.take() is not None:
-                    pass
-        return cast("R", self._driver.value())
+        if self._hedge is not None:
+            await self._next_or_leave()
+        found: R = await self._driver.result()
+        return found
 
     async def save(self, path: str | os.PathLike[str], *, each: Callable[[E], object] | None = None) -> Path:
         """Read to the end with the result written to a file, and return its path.

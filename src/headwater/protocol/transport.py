@@ -87,7 +87,8 @@ class TransportResponse(Protocol):
     One that can keep the time of its reads has a method `wait_until(moment: float) -> bool`: whether from now on
     `receive` raises `ReadDeadline` when it would wait past that moment on anyio's clock. For others a cancel scope
     does it. One whose `receive` can be cancelled without a loss, and called again, has an attribute `kept`, False: who
-    sets it to True wants that, and closes the answer.
+    sets it to True wants that, and closes the answer. One whose body may have come with its head has a method
+    `at_once() -> bytes | None`, which gives all of it then, in place of `receive`.
     """
 
     status: int

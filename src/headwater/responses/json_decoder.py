@@ -43,7 +43,7 @@ _NAMES: Final = {dict: "object", list: "array", tuple: "array", type(None): "nul
 def decode_json(data: bytes, kind: type[T]) -> T:
     """The text as this type. Raises one of `UNREADABLE`: no JSON, or what is needed is not there."""
     try:
-        found: T = _decoder(kind).decode(data)
+        found: T = _decoder(kind).decode(data)  # type: ignore[arg-type]  # a type is hashable
         return found
     except UNREADABLE as failure:
         strict = failure

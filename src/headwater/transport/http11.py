@@ -255,6 +255,13 @@ class Answer:
         if parser.complete or parser.failure is not None:
             self._settle(connection)
 
+    def at_once(self) -> bytes | None:
+        """All of the body, where it came with the head; None for any other, and after a failure."""
+        if self._connection is not None or self._failure is not None:
+            return None
+        piece, self._piece = self._piece, b""
+        return piece
+
     async def receive(self) -> bytes:
         """The next piece of the body, b"" at its end; the connection is back in its pool by then.
 
