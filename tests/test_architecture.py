@@ -77,7 +77,10 @@ FLOORS: tuple[dict[str, Room], ...] = (
     # the two clients
     {"client": Room("anyio msgspec httpx_sse")},
     # built on all of it
-    {"batch": Room("anyio msgspec matplotlib", unseen="transport")},
+    {
+        "batch": Room("anyio msgspec matplotlib", unseen="transport"),
+        "mcp": Room("anyio msgspec mcp mcp_types httpx2 pydantic starlette uvicorn"),
+    },
     {
         "cli": Room("anyio msgspec cyclopts rich", unseen="transport"),
         "integrations": Room("anyio msgspec numpy starlette", unseen="transport"),

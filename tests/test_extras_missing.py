@@ -31,6 +31,7 @@ except Exception as error:
         ("ray", "import headwater.examples.ray_batch", "ray"),
         ("starlette", "from headwater import emulator; emulator.running()", "emulator"),
         ("uvicorn", "from headwater import emulator; emulator.running()", "emulator"),
+        ("mcp", "from headwater import mcp_tools; mcp_tools(['a']).__enter__()", "mcp"),
         ("matplotlib", "from headwater.batch.report.make import make; make('/dev/null')", "report"),
     ],
 )

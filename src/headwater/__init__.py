@@ -10,7 +10,7 @@ any I/O. The rooms, each importing only those above it:
     blocking, throttle, mapper      the bridge from blocking code; how much a provider may be sent; many calls at once
     conversation                    a chat in which the model calls tools
     client                          the two clients
-    batch, emulator, cli, integrations    built on all of it (the emulator on nothing)
+    batch, mcp, emulator, cli, integrations    built on all of it (the emulator on nothing)
     testing                         a transport without a network, for tests of programs that use this
 The public names are those of this page, of `headwater.batch`, `headwater.emulator`, `headwater.integrations` and
 `headwater.testing`; what lies in other modules may move. `headwater.errors` draws the tree of errors.
@@ -119,6 +119,9 @@ if TYPE_CHECKING:
     from .errors import UnsupportedTaskError as UnsupportedTaskError
     from .errors import ValidationError as ValidationError
     from .mapper.results import MapResult as MapResult
+    from .mcp.mcp_tools import McpTools as McpTools
+    from .mcp.mcp_tools import mcp_tools as mcp_tools
+    from .mcp.servers import McpServer as McpServer
     from .media.media import Media as Media
     from .protocol.events import Job as Job
     from .protocol.events import JobEvent as JobEvent
@@ -249,6 +252,8 @@ _MODULES: dict[str, str] = {
         "UnknownProviderError UnprocessableEntityError UnsupportedModelError UnsupportedTaskError ValidationError"
     ),
     "mapper.results": "MapResult",
+    "mcp.mcp_tools": "McpTools mcp_tools",
+    "mcp.servers": "McpServer",
     "media.media": "Media",
     "protocol.events": "Job JobEvent Progress Queued Started Submitted Transferred",
     "protocol.timeout": "Timeout",

@@ -1,0 +1,102 @@
+"""This project's connections under the HTTP of the package `mcp`, which is httpx2's.
+
+A request goes to one origin, that of the server, and to no other, whatever a server names; and an answer has a limit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import httpx2
+from anyio import fail_after
+
+from ..errors import ConnectError, HeadwaterError, InferenceTimeoutError
+from ..protocol.transport import Transport, TransportRequest, TransportResponse
+from ..protocol.url import Url
+
+MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
+"""Bytes of one answer of a server that is no event stream."""
+_OURS: Final = frozenset({"host", "content-length", "transfer-encoding"})
+
+
+class McpTransport(httpx2.AsyncBaseTransport):
+    """Carries the requests to one server, with what it alone is given."""
+
+    def __init__(self, url: Url, headers: list[tuple[str, str]], transport: Transport) -> None:
+        self._url = url
+        self._own = headers
+        self._transport = transport
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Send a request the way httpx2 wants it."""
+        url = request.url
+        port = url.port or (443 if url.scheme == "https" else 80)
+        target = Url(url.scheme, url.host, port, url.raw_path.decode("ascii") or "/")
+        if target.origin != self._url.origin:
+            raise httpx2.LocalProtocolError(f"the server's origin is {self._url.origin}", request=request)
+        seconds = request.extensions.get("timeout") or {}
+        body = await request.aread()
+        with _their_errors(request):
+            answer = await self._transport.send(
+                TransportRequest(
+                    method=request.method,
+                    url=target,
+                    headers=self._headers(request),
+                    body=body,
+                    length=len(body) if body or request.method == "POST" else None,
+                    connect_timeout=seconds.get("connect"),
+                    resend=request.method == "GET",
+                )
+            )
+        return httpx2.Response(
+            answer.status, headers=answer.headers, stream=_Body(answer, request, seconds.get("read"))
+        )
+
+    def _headers(self, request: httpx2.Request) -> list[tuple[str, str]]:
+        own = {name.lower() for name, _ in self._own}
+        sent = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw]
+        kept = [(name, value) for name, value in sent if name.lower() not in _OURS and name.lower() not in own]
+        return [*kept, *self._own]
+
+
+class _Body(httpx2.AsyncByteStream):
+    def __init__(self, answer: TransportResponse, request: httpx2.Request, seconds: float | None) -> None:
+        self._answer = answer
+        self._request = request
+        self._seconds = seconds
+        self._most = MAX_ANSWER_BYTES
+        if answer.headers.get("content-type", "").startswith("text/event-stream"):
+            self._most = 0  # its events have a limit each
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        size = 0
+        while piece := await self._receive():
+            size += len(piece)
+            if self._most and size > self._most:
+                await self.aclose()
+                raise httpx2.ReadError(f"an answer of more than {self._most} bytes", request=self._request)
+            yield piece
+
+    async def _receive(self) -> bytes:
+        try:
+            with _their_errors(self._request), fail_after(self._seconds):
+                return await self._answer.receive()
+        except TimeoutError as error:
+            raise httpx2.ReadTimeout("the server sent nothing in time", request=self._request) from error
+
+    async def aclose(self) -> None:
+        await self._answer.aclose()
+
+
+@contextmanager
+def _their_errors(request: Any) -> Iterator[None]:
+    try:
+        yield
+    except InferenceTimeoutError as error:
+        raise httpx2.ConnectTimeout(str(error), request=request) from error
+    except ConnectError as error:
+        raise httpx2.ConnectError(str(error), request=request) from error
+    except HeadwaterError as error:
+        raise httpx2.ReadError(str(error), request=request) from error
