@@ -330,18 +330,19 @@ async def test_a_task_may_be_called_through_its_class(driver: Driver) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("made", [True, False])
-@pytest.mark.parametrize("method", [*METHODS.values(), "post", "health_check"])
-async def test_a_mock_has_the_methods(anyio_backend: Any, kind: Any, made: bool, method: str) -> None:
+async def test_a_mock_has_the_methods(anyio_backend: Any, subtests: pytest.Subtests, kind: Any, made: bool) -> None:
     mock = create_autospec(kind, instance=True) if made else create_autospec(kind).return_value
-    double = getattr(mock, method)
-    double.return_value = "what is said"
-    arguments = next((ARGUMENTS[task] for task, name in METHODS.items() if name == method), {})
-    assert isinstance(double, AsyncMock) is kind.asynchronous
-    said = double(**arguments, timeout=3)
-    assert (await said if kind.asynchronous else said) == "what is said"
-    with pytest.raises(TypeError):
-        refused = double("a", "b", "c", "d", "e", "f", "g")
-        await refused
+    for method in [*METHODS.values(), "post", "health_check"]:
+        with subtests.test(method):
+            double = getattr(mock, method)
+            double.return_value = "what is said"
+            arguments = next((ARGUMENTS[task] for task, name in METHODS.items() if name == method), {})
+            assert isinstance(double, AsyncMock) is kind.asynchronous
+            said = double(**arguments, timeout=3)
+            assert (await said if kind.asynchronous else said) == "what is said"
+            with pytest.raises(TypeError):
+                refused = double("a", "b", "c", "d", "e", "f", "g")
+                await refused
 
 
 @pytest.mark.parametrize("kind", KINDS)

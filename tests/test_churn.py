@@ -16,7 +16,7 @@ from soak.load import PATIENCE, Server, churn, client_of, open_at, served, servi
 from headwater.transport.pool import Pool
 
 pytestmark = [pytest.mark.anyio, pytest.mark.crowd]
-CANCELS = 4000
+CANCELS = 2000
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from headwater.transport.pool import Pool
 
 pytestmark = pytest.mark.anyio
 
-EVERY = {"uvloop": 1, "trio": 3, "asyncio": 17, "sync": 17}
+EVERY = {"uvloop": 1, "trio": 11, "asyncio": 17, "sync": 17}
 JSON = "application/json"
 FILE = b"\x00\x00\x00\x18ftypisom" + bytes(range(60))
 FILE_URL = "https://8.8.8.8/out.mp4"

@@ -27,7 +27,7 @@ from headwater.transport.pool import Pool
 pytestmark = pytest.mark.anyio
 
 MESSAGES = [{"role": "user", "content": "hi"}]
-EVERY = {"uvloop": 1, "trio": 3, "asyncio": 23, "sync": 23}
+EVERY = {"uvloop": 1, "trio": 11, "asyncio": 23, "sync": 23}
 """Which bytes: trio takes twice as long as uvloop, a loop in debug mode and a hop to another thread ten times."""
 RECORDED = os.environ.get("HEADWATER_RECORDED")
 

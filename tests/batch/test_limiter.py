@@ -68,7 +68,7 @@ def test_a_limit_that_changes_is_found_again(before: int, after: int, again: flo
 def test_a_limit_of_requests_a_minute(kind: str, rate: int, headers: str, retry_after: bool) -> None:
     """Without a word from the server it is learned in two minutes, by counting what was let through."""
     server = PerMinute(lambda now: rate, kind=kind, headers=headers, retry_after=retry_after)
-    share = World(server, limiter(), seconds=900).share(180)
+    share = World(server, limiter(), seconds=540).share(180)
     assert share.ideal >= ENOUGH
     assert share.refused < REFUSED
 

@@ -17,7 +17,7 @@ from support.file_server import FileServer
 
 from headwater import InferenceClient, InputError, InputPolicy
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.dealt]
 
 MIB = 1024 * 1024
 DATA = b"fLaC" + os.urandom(3 * MIB)
