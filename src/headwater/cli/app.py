@@ -24,6 +24,7 @@ BROKEN_PIPE: Final = 141
 """128 + SIGPIPE, as shells have it."""
 _TABLES: Final = frozenset({"providers", "tasks"})
 _BATCH: Final = "batch"
+_MCP: Final = "mcp"
 _NAMES: Final = {"chat-completion": ("chat", "chat-completion")}
 
 
@@ -95,9 +96,10 @@ def app(first: str | None = None) -> App:
         result_action="return_value",
     )
     if first not in _TABLES:
-        is_task = first != _BATCH and _add_tasks(made, first)
+        is_task = first not in (_BATCH, _MCP) and _add_tasks(made, first)
         if not is_task:
             _add_batch(made)
+            _add_mcp(made)
     made.command(tables.providers)
     made.command(tables.tasks)
     return made
@@ -110,6 +112,12 @@ def _add_batch(made: App) -> None:
     batch = App(name=_BATCH, default_command=command())
     batch.command(report)
     made.command(batch)
+
+
+def _add_mcp(made: App) -> None:
+    from .mcp_server import mcp_command
+
+    made.command(mcp_command(), name=_MCP)
 
 
 def _add_tasks(made: App, first: str | None) -> bool:

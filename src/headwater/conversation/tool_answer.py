@@ -1,7 +1,7 @@
 """What a tool has returned, as what a model is told and shown.
 
 A text is told as it is, anything else as JSON; images, and lists with images in them, are shown besides. What has no
-plain form is told by Python's own `str`. Pure.
+plain form is told by Python's own `str`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
+from anyio import to_thread
 
 from ..errors import HeadwaterError, ToolError
 from ..media.images import encode_image
@@ -37,8 +38,15 @@ class ToolContent(msgspec.Struct, kw_only=True):
     is_error: bool = False
 
 
-def content_of(value: Any) -> ToolContent:
-    """What a tool's result tells and shows."""
+async def content_of(value: Any) -> ToolContent:
+    """What a tool's result tells and shows; an image is encoded in a thread."""
+    items = value if isinstance(value, list | tuple) else (value,)
+    if any(kind_of(item) == "image" for item in items):
+        return await to_thread.run_sync(_content, value)
+    return _content(value)
+
+
+def _content(value: Any) -> ToolContent:
     if isinstance(value, ToolContent):
         found = value
     elif (image := _image(value)) is not None:

@@ -171,12 +171,11 @@ class ToolGroup:
                     call.answer("timed out", f"Error: it had not ended after {seconds:g} s.")
                     self._tell(call, began, thread)
                 else:
-                    self._succeed(call, began, value)
+                    self._succeed(call, began, value, await content_of(value))
         except BaseException as error:  # noqa: BLE001 - told to the model, or raised where the group is waited for
             self._fail(call, began, thread, error)
 
-    def _succeed(self, call: ToolCallState, began: float, value: Any) -> None:
-        content = content_of(value)
+    def _succeed(self, call: ToolCallState, began: float, value: Any, content: ToolContent) -> None:
         text = self._redact(content.text) if content.is_error else content.text
         call.answer("failed" if content.is_error else "returned", text, content.images)
         self._tell(call, began, value=value.value if isinstance(value, ToolContent) else value)

@@ -94,8 +94,8 @@ class McpServer:
     def _own_name(self) -> str:
         if self.url is not None:
             return prefix_of(self.url.host)
-        last = next((part for part in reversed(self.command) if not part.startswith("-")), self.command[0])
-        return prefix_of(PurePath(last).stem)
+        program = next((part for part in self.command[1:] if not part.startswith("-")), self.command[0])
+        return prefix_of(PurePath(program).stem)
 
 
 def prefix_of(name: str) -> str:
