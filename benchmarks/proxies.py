@@ -2,9 +2,9 @@
 
     python -m benchmarks.proxies [--loop NAME ...] [--calls N] [--check]
 
-An HTTP proxy that is asked in the absolute form, a SOCKS5 proxy, and CONNECT with TLS to the server behind it, 64 and 512
-at once, over kept connections, as directly beside them. The load server and the proxy have processes of their own. With
-`--check` it fails where a proxied call costs more than 1.25 of the direct one.
+An HTTP proxy that is asked in the absolute form, a SOCKS5 proxy, and CONNECT with TLS to the server behind it, 64 and
+512 at once, over kept connections, as directly beside them. The load server and the proxy have processes of their own.
+With `--check` it fails where a proxied call costs more than 1.25 of the direct one.
 """
 
 import argparse
@@ -182,7 +182,11 @@ def main() -> int:
         return 0
     worst = 0.0
     ours, theirs = machine.cores()
-    with tempfile.TemporaryDirectory() as folder, running.servers(theirs, Path(folder)) as servers, proxy(theirs) as port:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        running.servers(theirs, Path(folder)) as servers,
+        proxy(theirs) as port,
+    ):
         os.environ["SSL_CERT_FILE"] = str(servers.authority)
         machine.pin(ours)
         for name in asked.loop:

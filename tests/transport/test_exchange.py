@@ -289,7 +289,7 @@ async def test_tls_answers_nobody_asked_for(serve: Any, read: Any, authority: tr
 
 async def test_a_certificate_that_nobody_vouches_for(serve: Any, echo: Any, authority: trustme.CA) -> None:
     server, pool = serve(echo, server_context(authority)), Pool()
-    with pytest.raises(TLSError, match="CERTIFICATE_VERIFY_FAILED") as caught:
+    with pytest.raises(TLSError, match=r"authority that is not known .*verify code 20.*verify=") as caught:
         await pool.send(server.outgoing())
     assert not caught.value.retryable
     assert (open_connections(pool), active(pool)) == (0, 0)
@@ -298,7 +298,7 @@ async def test_a_certificate_that_nobody_vouches_for(serve: Any, echo: Any, auth
 async def test_a_certificate_for_somebody_else(serve: Any, echo: Any, authority: trustme.CA) -> None:
     trusting = ssl.create_default_context()
     authority.configure_trust(trusting)
-    with pytest.raises(TLSError):
+    with pytest.raises(TLSError, match=r"for other hosts .*look at the URL's host"):
         await Pool(ssl_context=trusting).send(serve(echo, server_context(authority, "other.example")).outgoing())
 
 
@@ -306,6 +306,10 @@ async def test_no_tls_at_the_other_end(serve: Any) -> None:
     server = serve(lambda peer: peer.sock.recv(10))
     outgoing = TransportRequest(method="GET", url=parse_url(f"https://127.0.0.1:{server.port}/"), headers=[])
     with pytest.raises(ConnectError, match="TLS"):
+        await Pool().send(outgoing)
+    speaking = serve(lambda peer: (peer.sock.recv(10), peer.send(b"HTTP/1.1 400 Bad Request\r\n\r\n")))
+    outgoing.url = outgoing.url._replace(port=speaking.port)
+    with pytest.raises(TLSError, match="is it http://"):
         await Pool().send(outgoing)
 
 
@@ -335,7 +339,7 @@ def test_the_environment_names_certificates(
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
     context = tls.default_context.__wrapped__()
-    assert context.cert_store_stats()["x509_ca"] == 1
+    assert context.cert_store_stats()["x509_ca"] > 1  # beside the system's
     assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
     assert context.minimum_version == ssl.TLSVersion.TLSv1_2
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "nothing.pem"))

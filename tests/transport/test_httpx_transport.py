@@ -14,7 +14,6 @@ import httpx
 import pytest
 
 from headwater.errors import (
-    CallError,
     ConnectError,
     ConnectionLostError,
     HeadwaterError,
@@ -22,11 +21,10 @@ from headwater.errors import (
     InvalidParameterError,
     ProtocolError,
     ProxyError,
-    TLSError,
 )
 from headwater.protocol.transport import TransportRequest
 from headwater.protocol.url import parse_url
-from headwater.transport.httpx_adapter import FromHTTPX, PoolTransport, adapted, proxied
+from headwater.transport.httpx_adapter import FromHTTPX, PoolTransport, adapted
 from headwater.transport.pool import Pool
 from headwater.transport.proxies import proxy_for
 
@@ -164,51 +162,6 @@ async def test_an_application(read: Any) -> None:
 
     got = await FromHTTPX(httpx.ASGITransport(application)).send(outgoing())
     assert (got.headers, await read(got)) == ({"x-path": b"/v1".decode()}, b"hello")
-
-
-async def test_httpx_own_pool(serve: Any, echo: Any, read: Any) -> None:
-    server, transport = serve(echo), proxied(None)
-    assert await read(await transport.send(server.outgoing())) == b"hello"
-    await transport.aclose()
-    refused = server.outgoing()
-    server.stop()
-    with pytest.raises(ConnectError):
-        await transport.send(refused)
-    await transport.aclose()
-
-
-async def test_a_proxy(serve: Any, read: Any) -> None:
-    def script(peer: Any) -> None:
-        peer.answer(peer.request().split(b"\r\n")[0])
-
-    server = serve(script)
-    transport = proxied(server.url)
-    got = await transport.send(outgoing("http://nowhere.invalid/x"))
-    assert await read(got) == b"POST http://nowhere.invalid/x HTTP/1.1"
-    await transport.aclose()
-
-
-async def test_a_certificate_that_nobody_vouches_for(serve: Any, echo: Any) -> None:
-    import ssl
-
-    import trustme
-
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    trustme.CA().issue_cert("localhost").configure_cert(context)
-    transport = proxied(None)
-    with pytest.raises(TLSError):
-        await transport.send(serve(echo, context).outgoing())
-    await transport.aclose()
-
-
-def test_what_is_missing_or_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "h2", None)
-    with pytest.raises(CallError, match=r'pip install "headwater\[http2\]"'):
-        proxied(None, http2=True)
-    for url in ("http://", "gopher://user:secret@proxy", "http://user:secret@proxy:port"):
-        with pytest.raises(InvalidParameterError) as caught:
-            proxied(url)
-        assert "secret" not in str(caught.value)
 
 
 def test_what_a_caller_passes() -> None:

@@ -8,6 +8,7 @@ after. A secret is never pickled: nothing that holds one leaves the process.
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Self
@@ -23,6 +24,8 @@ from .settings import concealed, concealed_url, either
 from .task_table import Tasks
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx
 
     from ..protocol.timeout import Timeout
@@ -47,7 +50,10 @@ class BaseClient(Tasks, ServerInfo):
         max_retries: int | None = None,
         default_headers: Mapping[str, str] | None = None,
         proxies: str | Mapping[str, str] | None = None,
+        proxy: str | None = None,
         trust_env: bool = True,
+        verify: str | os.PathLike[str] | bool | None = None,
+        ssl_context: ssl.SSLContext | None = None,
         http2: bool = False,
         transport: httpx.AsyncBaseTransport | Transport | None = None,
         model_mapping: Mapping[str, str] | None = None,
@@ -75,9 +81,13 @@ class BaseClient(Tasks, ServerInfo):
             api_key: OpenAI's name of `token`.
             max_retries: OpenAI's name of `retries`.
             default_headers: OpenAI's name of `headers`.
-            proxies: A proxy URL, or one by scheme.
+            proxies: A proxy's URL (http, https, socks5, socks5h), or one by scheme ("http", "https", "all").
+            proxy: httpx's name of `proxies`.
             trust_env: Also take proxies from the environment.
-            http2: Use HTTP/2 (extra `http2`).
+            verify: A file or folder of certificates that are trusted besides the system's; False is refused.
+            ssl_context: In place of the system's certificates and `verify`: a context of your own, with a client's
+                certificate for instance.
+            http2: Refused if it is True: HTTP/2 is not spoken.
             transport: Any `httpx.AsyncBaseTransport` to send with.
             model_mapping: Provider's model ids by Hub id, in place of a look-up.
             retries: Further tries after a failure that may pass; 2 where it is not given.
@@ -97,7 +107,8 @@ class BaseClient(Tasks, ServerInfo):
         # What a traceback that shows locals would show is hidden before anything here can fail.
         token, api_key = concealed(token), concealed(api_key)
         headers, default_headers = concealed(headers), concealed(default_headers)
-        cookies, proxies, base_url = concealed(cookies), concealed(proxies), concealed_url(base_url)
+        proxies, proxy = concealed(proxies), concealed(proxy)
+        cookies, base_url = concealed(cookies), concealed_url(base_url)
         given = {
             "model": model,
             "provider": provider,
@@ -107,8 +118,10 @@ class BaseClient(Tasks, ServerInfo):
             "cookies": cookies,
             "bill_to": bill_to,
             "base_url": base_url,
-            "proxies": proxies,
+            "proxies": either("proxies", proxies, "proxy", proxy),
             "trust_env": trust_env,
+            "verify": verify,
+            "ssl_context": ssl_context,
             "http2": http2,
             "transport": transport,
             "model_mapping": model_mapping,
@@ -131,8 +144,11 @@ class BaseClient(Tasks, ServerInfo):
     bill_to: Option[str | None] = Option("bill_to", "The Hugging Face organisation that pays.")
     base_url: Option[str | None] = Option("base_url", "The URL of the server that every call goes to.")
     proxies: Option[str | Mapping[str, str] | None] = Option("proxies", "A proxy URL, or one by scheme.")
+    proxy: Option[str | Mapping[str, str] | None] = Option("proxies", "The proxies, in httpx's word.")
     trust_env: Option[bool] = Option("trust_env", "Whether proxies are also taken from the environment.")
-    http2: Option[bool] = Option("http2", "Whether HTTP/2 is used.")
+    verify: Option[str | os.PathLike[str] | bool | None] = Option("verify", "What is trusted besides the system's.")
+    ssl_context: Option[ssl.SSLContext | None] = Option("ssl_context", "The TLS context, if one was given.")
+    http2: Option[bool] = Option("http2", "False: HTTP/2 is not spoken.")
     transport: Option[httpx.AsyncBaseTransport | Transport | None] = Option("transport", "What was given to send with.")
     model_mapping: Option[Mapping[str, str]] = Option("model_mapping", "Provider's model ids by Hub id.")
     retries: Option[int] = Option("retries", "Further tries after a failure that may pass.")

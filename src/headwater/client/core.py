@@ -39,8 +39,13 @@ from .settings import ALIASES, HIDDEN, Settings, bytes_of, cookie_of, opened, re
 
 _KEEPS_ENGINE: Final = frozenset({"timeout", "retries", "hedge_after"})
 """Options after whose change all that is known of providers still holds."""
-_OF_TRANSPORTS: Final = frozenset({"proxies", "trust_env", "http2", "transport"})
+_OF_TRANSPORTS: Final = frozenset({"proxies", "trust_env", "http2", "transport", "verify", "ssl_context"})
 """Options after whose change connections cannot be shared."""
+
+NO_HTTP2: Final = (
+    "http2=True is refused: HTTP/2 is not spoken here. What httpx has for it does not end a stream that is left, and"
+    " lets one call's cancellation break others; HTTP/1.1 keeps as many connections as there are calls at once"
+)
 
 
 def masked(changes: dict[str, Any]) -> dict[str, Any]:
@@ -68,6 +73,8 @@ class ClientCore:
     ) -> None:
         if given["base_url"] is not None and is_url(given["model"]):
             raise InvalidParameterError("model is a URL, and so is base_url: give one of them, or model as a name")
+        if given["http2"]:
+            raise InvalidParameterError(NO_HTTP2)
         policy, retries = given["input_policy"], retry_count(given["retries"])
         if not isinstance(policy, InputPolicy):
             raise InvalidParameterError("input_policy must be an InputPolicy")
@@ -82,18 +89,21 @@ class ClientCore:
             model_urls=policy.model_urls,
         )
         bytes_of(given["max_response_bytes"])
-        self.router = Router(settings_by_route(self.settings, given["provider"]))
         self.timeout = Timeout.of(given["timeout"])
         self.retries = Retries(most=retries)
         self.hedge_after = seconds_of(given["hedge_after"])
         self.transports = transports or Transports(
-            proxies=given["proxies"], trust_env=given["trust_env"], http2=given["http2"], given=given["transport"]
+            proxies=given["proxies"],
+            trust_env=given["trust_env"],
+            verify=given["verify"],
+            ssl_context=given["ssl_context"],
+            given=given["transport"],
         )
+        self.router = Router(settings_by_route(self.settings, given["provider"], self.transports))
         kept = {name: Opaque(given[name]) for name in ("headers", "cookies", "proxies")}
         self.arguments: dict[str, Any] = {**given, **kept, "token": self.settings.key, "retries": retries}
         self.engine = engine or Engine(
             self.transports.for_url,
-            assets=self.transports.for_asset,
             policy=policy,
             largest=given["max_response_bytes"],
             real_waits=not os.environ.get("HEADWATER_TEST_MODE") if real_waits is None else real_waits,

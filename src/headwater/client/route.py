@@ -6,6 +6,8 @@ is looked up or sent here.
 
 from __future__ import annotations
 
+import os
+import ssl
 from collections import Counter
 from typing import Final
 
@@ -17,6 +19,9 @@ from ..errors import InvalidParameterError, UnknownProviderError
 from ..protocol.timeout import Timeout
 from ..protocol.url import parse_url
 from ..providers import PROVIDERS, provider
+from ..transport.proxies import proxies_by_scheme
+from ..transport.tls import Trust
+from ..transport.transports import Transports
 from .keys import is_url
 from .settings import Settings, secret_of
 
@@ -34,7 +39,8 @@ class Route(msgspec.Struct, frozen=True):
     client's, for calls that name none of their own; or `model_mapping`: ids there by what the call names. `token` or
     `api_key`: the key for this place alone; a provider without one has the client's, or its environment variable.
     `timeout`: a `Timeout`, or seconds in total, for the time that it is this one's turn, in place of the client's; when
-    it is over the next one is asked, and the client's total counts all the same.
+    it is over the next one is asked, and the client's total counts all the same. `proxy`: the URL of the proxy on the
+    way there. `verify`: a file or folder of certificates that are trusted there besides the system's; or `ssl_context`.
 
     Raises `InvalidParameterError` for a combination that says nothing or two things, `UnknownProviderError`, and
     `InvalidCredentialError` for a key that cannot be sent.
@@ -47,9 +53,12 @@ class Route(msgspec.Struct, frozen=True):
     base_url: str | None = None
     model_mapping: dict[str, str] | None = None
     timeout: float | Timeout | None = None
+    proxy: str | None = None
+    verify: str | os.PathLike[str] | bool | None = None
+    ssl_context: ssl.SSLContext | None = None
 
     def __post_init__(self) -> None:
-        for name in ("token", "api_key"):  # before anything here can fail: a traceback shows locals
+        for name in ("token", "api_key", "proxy"):  # before anything here can fail: a traceback shows locals
             msgspec.structs.force_setattr(self, name, mask(getattr(self, name)))
         if isinstance(self.base_url, str) and ("@" in self.base_url or "?" in self.base_url):
             msgspec.structs.force_setattr(self, "base_url", mask(self.base_url))
@@ -68,6 +77,8 @@ class Route(msgspec.Struct, frozen=True):
         else:
             check_url(self.base_url)
         Timeout.of(self.timeout)
+        proxies_by_scheme(self.proxy)
+        Trust(self.verify, self.ssl_context)
 
     @property
     def key(self) -> Secret | None:
@@ -77,7 +88,7 @@ class Route(msgspec.Struct, frozen=True):
         return key
 
 
-def settings_by_route(given: Settings, named: object) -> tuple[Settings, ...]:
+def settings_by_route(given: Settings, named: object, transports: Transports) -> tuple[Settings, ...]:
     """The settings of each place that `provider=` names; the client's own where it names none.
 
     Raises `InvalidParameterError` for a URL beside it, and for a key that would go to several of them.
@@ -92,10 +103,10 @@ def settings_by_route(given: Settings, named: object) -> tuple[Settings, ...]:
     if given.base_url is not None or is_url(given.model):
         raise InvalidParameterError(URL_AND_PROVIDER)
     if len(routes) == 1:
-        return (_settings_of(given, routes[0], routes[0].key or given.key),)
+        return (_settings_of(given, routes[0], transports, routes[0].key or given.key),)
     _check_shared(given, routes)
     names: Counter[str] = Counter()
-    return tuple(_settings_of(given, route, _key(given, route), _called(route, names)) for route in routes)
+    return tuple(_settings_of(given, route, transports, _key(given, route), _called(route, names)) for route in routes)
 
 
 def check_url(url: str) -> None:
@@ -114,7 +125,8 @@ def _routes(named: object) -> list[Route]:
     return [one if isinstance(one, Route) else Route(_name(one)) for one in listed]
 
 
-def _settings_of(given: Settings, route: Route, key: Secret | None, name: str = "") -> Settings:
+def _settings_of(given: Settings, route: Route, transports: Transports, key: Secret | None, name: str = "") -> Settings:
+    own = route.proxy is not None or route.verify is not None or route.ssl_context is not None
     return msgspec.structs.replace(
         given,
         name=name,
@@ -125,6 +137,7 @@ def _settings_of(given: Settings, route: Route, key: Secret | None, name: str = 
         hub_key=given.key,
         model_mapping=given.model_mapping | (route.model_mapping or {}),
         timeout=None if route.timeout is None else Timeout.of(route.timeout),
+        transport=transports.for_route(route.proxy, route.verify, route.ssl_context).for_url if own else None,
     )
 
 

@@ -145,6 +145,7 @@ class RouteTarget:
             model=self._there(named, own),
             url=url,
             timeout=self.settings.timeout,
+            transport=self.settings.transport,
         )
 
     async def to_provider(
@@ -175,6 +176,7 @@ class RouteTarget:
             routed=routed,
             keys=row.keys,
             timeout=self.settings.timeout,
+            transport=self.settings.transport,
         )
 
     def _there(self, named: str | None, own: str | None) -> str | None:
@@ -190,5 +192,10 @@ def _of_no_list(settings: Settings) -> Settings:
         return settings
     key = settings.hub_key
     return msgspec.structs.replace(
-        settings, name="", provider_model=None, timeout=None, key=key if key is not None and key.routed else None
+        settings,
+        name="",
+        provider_model=None,
+        timeout=None,
+        transport=None,
+        key=key if key is not None and key.routed else None,
     )

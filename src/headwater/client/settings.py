@@ -5,7 +5,7 @@ Secrets come here hidden (`auth.mask`), so that no traceback shows them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import inf
 from typing import Any, Final
 
@@ -14,11 +14,13 @@ import msgspec
 from ..auth.secret import Opaque, Secret, check_headers, mask
 from ..errors import InvalidParameterError
 from ..protocol.timeout import Timeout
+from ..protocol.transport import Transport
+from ..protocol.url import Url
 from ..tasks.declaration import is_not_given
 
-ALIASES: Final = {"api_key": "token", "max_retries": "retries", "default_headers": "headers"}
+ALIASES: Final = {"api_key": "token", "max_retries": "retries", "default_headers": "headers", "proxy": "proxies"}
 """OpenAI's names of the client's arguments, and the arguments."""
-HIDDEN: Final = frozenset({"token", "api_key", "headers", "default_headers", "cookies", "proxies"})
+HIDDEN: Final = frozenset({"token", "api_key", "headers", "default_headers", "cookies", "proxies", "proxy"})
 """Arguments that may hold a secret."""
 RETRIES: Final = 2
 
@@ -93,7 +95,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What a client was told about one place where its calls go. `headers` are checked.
 
     `provider_model`: the model's id there, for calls that name none. `hub_key`: the client's own key, for look-ups at
-    the Hub. `name`: what the place is called where there are several, and `timeout` its own limits. `model_urls`:
+    the Hub. `name`: what the place is called where there are several, `timeout` its own limits, and `transport`
+    what carries its requests. `model_urls`:
     whether a call's own model may be a URL.
     """
 
@@ -110,3 +113,4 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     provider_model: str | None = None
     hub_key: Secret | None = None
     timeout: Timeout | None = None
+    transport: Callable[[Url], Transport] | None = None

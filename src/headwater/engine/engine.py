@@ -15,13 +15,12 @@ from .retry import HedgeBudget, RetryBudget
 class Engine:
     """What the calls of one client share: its transports, its cache, its retry budgets, what it knows of providers.
 
-    `transport` gives what carries requests to a URL, `assets` what carries downloads (default: the same). `policy`
-    says what may be read and downloaded. `largest`: the most decoded bytes of an answer, and of one event of a stream;
-    None leaves it at what the request says. `real_waits` False lets backoff and polling take no time.
+    `transport` gives what carries requests to a URL. `policy` says what may be read and downloaded. `largest`: the most
+    decoded bytes of an answer, and of one event of a stream; None leaves it at what the request says. `real_waits`
+    False lets backoff and polling take no time.
     """
 
     __slots__ = (
-        "assets",
         "cache",
         "health",
         "hedge_budget",
@@ -36,13 +35,11 @@ class Engine:
         self,
         transport: Callable[[Url], Transport],
         *,
-        assets: Callable[[Url], Transport] | None = None,
         policy: InputPolicy = DEFAULT_POLICY,
         largest: int | None = None,
         real_waits: bool = True,
     ) -> None:
         self.transport = transport
-        self.assets = assets or transport
         self.policy = policy
         self.largest = largest
         self.real_waits = real_waits

@@ -12,6 +12,8 @@ from ..auth.credentials import Credentials
 from ..errors import Attempt
 from ..protocol.flow import Call, Flow, TaskFlow, Wanted
 from ..protocol.timeout import DEFAULT_TIMEOUT, Timeout
+from ..protocol.transport import Transport
+from ..protocol.url import Url
 from .failover import FailoverPlan
 from .retry import Retries
 from .throttle import Throttle
@@ -33,7 +35,8 @@ class Plan(msgspec.Struct, kw_only=True):
     """One call, ready to run; `keys` names the environment variables of the provider's key, for messages.
 
     `flow` is let go of once its stream, which is its last step, is open. `timeout`: the call's limits; `own`: those of
-    this provider alone, in their place. The defaults are a call that was not prepared yet.
+    this provider alone, in their place. `transport`: what carries its requests, where it has one of its own. The
+    defaults are a call that was not prepared yet.
     """
 
     task: str
@@ -45,6 +48,7 @@ class Plan(msgspec.Struct, kw_only=True):
     own: Timeout | None = None
     retries: Retries = Retries()
     keys: tuple[str, ...] = ()
+    transport: Callable[[Url], Transport] | None = None
 
 
 UNPREPARED: Final = Plan(task="")
@@ -54,8 +58,8 @@ class Destination(msgspec.Struct, frozen=True, kw_only=True):
     """Where one task with one model goes, and what its requests carry.
 
     `requested_model`: the model as the caller named it, and `model` its id there. `provider`: the provider's name, and
-    `name` the one in facts and errors, which is numbered where a list has the provider twice. `timeout`: the limits of
-    this place alone.
+    `name` the one in facts and errors, which is numbered where a list has the provider twice. `timeout` and
+    `transport`: the limits of this place alone, and what carries its requests, where that is not the client's.
     """
 
     provider: str
@@ -70,6 +74,7 @@ class Destination(msgspec.Struct, frozen=True, kw_only=True):
     routed: bool = False
     keys: tuple[str, ...] = ()
     timeout: Timeout | None = None
+    transport: Callable[[Url], Transport] | None = None
 
 
 class CallRequest(msgspec.Struct, kw_only=True):
@@ -126,6 +131,7 @@ class CallRequest(msgspec.Struct, kw_only=True):
             keys=there.keys,
             timeout=self.timeout,
             own=there.timeout,
+            transport=there.transport,
             retries=self.retries,
         )
 

@@ -83,7 +83,7 @@ def _asking(request: Request, url: str, headers: dict[str, str]) -> Request:
 
 async def _send(requester: Requester, request: Request, is_result: bool) -> TransportResponse:
     going = build_request(request, requester.credentials, requester.deadlines.limits.connect)
-    transport = requester.engine.assets(going.url)
+    transport = requester.transport(going.url)
     if (is_result and going.url.origin in requester.credentials.origins) or requester.engine.policy.allow_private:
         return requester.record_response(await transport.send(going))
     try:

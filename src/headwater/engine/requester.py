@@ -18,7 +18,8 @@ from ..auth.credentials import Credentials
 from ..errors import Attempt, HeadwaterError, ProviderError
 from ..protocol.flow import Cached, Reply, Request, Step, Stream
 from ..protocol.timeout import DEFAULT_TIMEOUT, Timeout
-from ..protocol.transport import FOREVER, ReadDeadline, TransportResponse
+from ..protocol.transport import FOREVER, ReadDeadline, Transport, TransportResponse
+from ..protocol.url import Url
 from ..responses.decode import unreadable
 from ..responses.refusal import REQUEST_IDS, error_alone, redacted, set_retry_after, without_frame
 from .body import ResponseBody
@@ -80,6 +81,10 @@ class Requester:
             self.deadlines = Deadlines(plan.timeout, self.deadlines.began, self.deadlines.turn)
         if plan.own is not None:
             self.deadlines.narrow(plan.own)
+
+    def transport(self, url: Url) -> Transport:
+        """What carries requests to this URL."""
+        return (self._plan.transport or self.engine.transport)(url)
 
     @property
     def request_id(self) -> str | None:
@@ -347,7 +352,7 @@ class Requester:
         going = build_request(request, self._plan.credentials, self.deadlines.limits.connect)
         going.loop = self.loop
         self.upload = going.body if isinstance(going.body, UploadBody) else None
-        return self.engine.transport(going.url).send(going)
+        return self.transport(going.url).send(going)
 
     # -- bodies
 

@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import anyio
 from anyio import BrokenResourceError, EndOfStream, move_on_after, to_thread
 from anyio.abc import SocketStream
-from anyio.streams.tls import TLSStream
+from anyio.streams.tls import TLSAttribute, TLSStream
 
 from ..errors import ConnectError, InferenceTimeoutError, TLSError
 from ..protocol.url import Url
 from .anyio_streams import BROKEN, AnyioStream, ByteStream, close_now
 from .happy_eyeballs import addresses, literal
 from .sockets import READ_BYTES, WOULD_BLOCK, shut
-from .tls import default_context
+from .tls import SYSTEM, Trust, check_protocol, handshake_error
 
 if TYPE_CHECKING:
     from .asyncio_streams import AsyncioPoller
@@ -44,10 +44,11 @@ _WORDS = {
 
 
 class ConnectTarget(NamedTuple):
-    """Where a connection leads. `context`: what verifies, None for the shared one. `address`: an IP address to connect
-    to, where the host was looked up before; TLS still wants the host's name. `proxy`: what is on the way."""
+    """Where a connection leads. `trust`: what verifies, and `context` what it has made. `address`: an IP address to
+    connect to, where the host was looked up before; TLS still wants the host's name. `proxy`: what is on the way."""
 
     url: Url
+    trust: Trust = SYSTEM
     context: ssl.SSLContext | None = None
     address: str | None = None
     proxy: Proxy | None = None
@@ -114,9 +115,9 @@ def sockets_of(loop: Any) -> AsyncioPoller | TrioPoller | None:
 
 async def _prepared(target: ConnectTarget) -> ConnectTarget:
     """The same with all that is looked up here: the TLS context, and the address that SOCKS wants."""
-    proxy, context, address = target.proxy, target.context, target.address
-    if context is None and (target.url.scheme == "https" or (proxy is not None and proxy.scheme == "https")):
-        context = await to_thread.run_sync(default_context)
+    proxy, context, address = target.proxy, None, target.address
+    if target.url.scheme == "https" or (proxy is not None and proxy.scheme == "https"):
+        context = target.trust.context or await to_thread.run_sync(target.trust.make)
     if proxy is not None and proxy.wants_address and address is None:
         with _connecting(_place(target.url)):
             found = await addresses(target.url.host, target.url.port)
@@ -144,7 +145,13 @@ async def _open(sockets: AsyncioPoller | TrioPoller | None, target: ConnectTarge
     with _securing(_place(url)):
         if isinstance(raw, ssl.SSLSocket):
             return await _secure_within(sockets.attach(raw), context, url.host)
-        return sockets.attach(await sockets.secure(raw, context, url.host))
+        secure = await sockets.secure(raw, context, url.host)
+    try:
+        check_protocol(_place(url), secure.selected_alpn_protocol())
+    except TLSError:
+        secure.close()
+        raise
+    return sockets.attach(secure)
 
 
 async def _shake_hands_raw(sockets: AsyncioPoller | TrioPoller, raw: socket.socket, target: ConnectTarget) -> None:
@@ -162,6 +169,7 @@ async def _secure_within(stream: ByteStream, context: ssl.SSLContext, hostname: 
     try:
         secure = TunnelledTls(stream, context, hostname)
         await secure.handshake()
+        check_protocol(hostname, secure.protocol())
     except BaseException:
         stream.close()
         raise
@@ -180,6 +188,7 @@ async def _open_anyio(target: ConnectTarget) -> ByteStream:
             await _shake_hands(AnyioStream(stream, plain), target)
         if target.url.scheme == "https":
             stream = await _wrapped(stream, target.context, target.url.host, _place(target.url))
+            check_protocol(_place(target.url), stream.extra(TLSAttribute.alpn_protocol))  # noqa: S610 - no Django
     except BaseException:
         close_now(plain)
         raise
@@ -251,7 +260,7 @@ def _securing(place: str) -> Iterator[None]:
     try:
         yield
     except ssl.SSLError as error:
-        raise TLSError(f"no TLS connection to {place}: {error.reason or error}") from error
+        raise handshake_error(place, error) from error
     except (BrokenResourceError, EndOfStream, OSError, UnicodeError) as error:
         raise ConnectError(f"{place} closed the connection during the TLS handshake") from error
 

@@ -24,6 +24,7 @@ from ..errors import ConnectionLostError, HeadwaterError, InputError, InvalidPar
 from ..protocol.transport import FOREVER, TransportRequest
 from .anyio_streams import BROKEN, ByteStream
 from .response_parser import ResponseParser
+from .tls import refused_afterwards
 
 SEND_BYTES = 64 * 1024
 """Bytes that are sent at once."""
@@ -190,7 +191,7 @@ class Connection:
             try:
                 piece = self.take(await self.stream.receive())
             except BROKEN as error:
-                raise self.lost() from error
+                raise refused_afterwards(error) or self.lost() from error
             if parser.head_done:
                 return piece
             if parser.failure is not None:

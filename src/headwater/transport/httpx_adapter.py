@@ -1,24 +1,20 @@
 """Both ways across to httpx: its transports behind our seam, and our pool inside its clients.
 
-The only file that imports httpx, and itself imported only where a proxy, HTTP/2 or a transport of the user's
-is asked for. httpx's exceptions never leave `FromHTTPX`, nor ours `PoolTransport`.
+The only file that imports httpx, and itself imported only where a transport of the user's is given. httpx's exceptions
+never leave `FromHTTPX`, nor ours `PoolTransport`.
 """
 
 from __future__ import annotations
 
-import re
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
-from importlib.util import find_spec
 from typing import Any, Literal
-from weakref import WeakKeyDictionary
 
 import httpx
 from anyio import fail_after, move_on_after
-from anyio.lowlevel import current_token
 
-from ..auth.secret import guard_proxy, redact_all
+from ..auth.secret import redact_all
 from ..errors import (
     CallError,
     ConnectError,
@@ -34,36 +30,27 @@ from ..protocol.transport import Transport, TransportRequest
 from ..protocol.url import Url
 from .http11 import Answer, closed_early
 from .pool import Pool
-from .tls import default_context
 
 CLOSE_SECONDS = 2.0
 """Seconds that closing an answer of somebody else's transport may take."""
 
-_PORTS = {"http": 80, "https": 443}
-_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=1000, keepalive_expiry=60.0)
-
 
 class FromHTTPX:
-    """Any httpx transport as a `Transport`; `proxy`: the host and port of the proxy that it goes through."""
+    """Any httpx transport as a `Transport`."""
 
-    def __init__(self, transport: httpx.AsyncBaseTransport, proxy: str | None = None) -> None:
+    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
         self._transport = transport
-        self._proxy = proxy
 
     async def send(self, request: TransportRequest) -> HTTPXAnswer:
         """Send a request; the answer once its head is there (see `Transport.send`)."""
         theirs = _httpx_request(request)
-        with _our_errors(sent=False, proxy=self._proxy):
+        with _our_errors():
             response = await self._transport.handle_async_request(theirs)
-        answer = HTTPXAnswer(response)
-        if response.status_code == 407 and self._proxy is not None and request.url.scheme == "http":
-            await answer.aclose()
-            raise _refused(f"407 {response.reason_phrase}", self._proxy)
-        return answer
+        return HTTPXAnswer(response)
 
     async def aclose(self) -> None:
         """Close the transport with all its connections."""
-        with _our_errors(sent=False):
+        with _our_errors():
             await self._transport.aclose()
 
 
@@ -89,7 +76,7 @@ class HTTPXAnswer:
         if self._pieces is None:
             self._pieces = self._stream.__aiter__()
         try:
-            with _our_errors(sent=True):
+            with _our_errors():
                 async for piece in self._pieces:
                     if piece:
                         return piece
@@ -166,64 +153,9 @@ class _Body(httpx.AsyncByteStream):
         await self._answer.aclose()
 
 
-class _PerLoop(httpx.AsyncBaseTransport):
-    # httpx's pool belongs to one event loop, a client of ours to any.
-
-    def __init__(self, make: Callable[[], httpx.AsyncBaseTransport]) -> None:
-        self._make = make
-        self._made: WeakKeyDictionary[object, httpx.AsyncBaseTransport] = WeakKeyDictionary()
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        loop = current_token().native_token
-        transport = self._made.get(loop)
-        if transport is None:
-            transport = self._made[loop] = self._make()
-        return await transport.handle_async_request(request)
-
-    async def aclose(self) -> None:
-        transport = self._made.pop(current_token().native_token, None)
-        if transport is not None:
-            await transport.aclose()
-
-
 def adapted(given: httpx.AsyncBaseTransport | Transport) -> Transport:
     """What the caller passed as `transport=`, as ours."""
     return FromHTTPX(given) if isinstance(given, httpx.AsyncBaseTransport) else given
-
-
-def proxied(proxy: str | None, *, http2: bool = False, context: ssl.SSLContext | None = None) -> FromHTTPX:
-    """Requests through a proxy (http, https, or socks5 where `socksio` is installed), over HTTP/2 if asked for.
-
-    Raises `CallError` where a package is missing, `InvalidParameterError` where the proxy's URL is wrong.
-    httpx's own pool serves these: close it (`aclose`) before the event loop ends.
-    """
-
-    if proxy is not None:
-        guard_proxy(proxy)
-
-    def make() -> httpx.AsyncBaseTransport:
-        return httpx.AsyncHTTPTransport(
-            proxy=proxy, http2=http2, verify=context or default_context(), limits=_LIMITS, trust_env=False
-        )
-
-    if http2 and find_spec("h2") is None:
-        raise CallError('HTTP/2 needs a package that is missing: pip install "headwater[http2]"')
-    try:
-        place = None if proxy is None else _place(httpx.URL(proxy))
-        make()
-    except ImportError as error:
-        raise CallError('SOCKS proxies need a package that is missing: pip install "httpx[socks]"') from error
-    except (ValueError, httpx.InvalidURL):  # their words hold the proxy's URL, and so its password
-        raise InvalidParameterError("this proxy's URL cannot be used") from None
-    return FromHTTPX(_PerLoop(make), place)
-
-
-def _place(proxy: httpx.URL) -> str:
-    """Host and port, which are all that is ever told of a proxy."""
-    if not proxy.host:
-        raise ValueError("no host")
-    host = f"[{proxy.host}]" if ":" in proxy.host else proxy.host
-    return f"{host}:{proxy.port or _PORTS.get(proxy.scheme, 1080)}"
 
 
 def _httpx_request(request: TransportRequest) -> httpx.Request:
@@ -269,43 +201,28 @@ def _headers(response: httpx.Response) -> dict[str, str]:
 
 
 @contextmanager
-def _our_errors(*, sent: bool, proxy: str | None = None) -> Iterator[None]:
+def _our_errors() -> Iterator[None]:
     try:
         yield
     except HeadwaterError:
         raise
     except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
-        raise _ours(error, sent, proxy) from error
-    except Exception as error:
-        # httpcore reads a SOCKS proxy's answers with assertions, and socksio's own errors leave it as they are
-        if proxy is None or not (isinstance(error, AssertionError) or type(error).__module__.startswith("socksio")):
-            raise
-        raise _refused("what it answered is not SOCKS", proxy) from error
+        raise _ours(error) from error
 
 
-def _ours(error: Exception, sent: bool, proxy: str | None) -> HeadwaterError:
+def _ours(error: Exception) -> HeadwaterError:
     words = redact_all(str(error)) or type(error).__name__
     if isinstance(error, (httpx.ConnectTimeout, httpx.PoolTimeout)):
-        late = InferenceTimeoutError("no connection in time" + (f" through the proxy {proxy}" if proxy else ""))
+        late = InferenceTimeoutError("no connection in time")
         late.phase = "connect"
         return late
     if isinstance(error, httpx.ProxyError):
-        return _refused(words, proxy)
+        return ProxyError(f"the proxy on the way refused: {words}")
     if isinstance(error, (httpx.ConnectError, httpx.UnsupportedProtocol)):
-        through = f" (through the proxy {proxy})" if proxy else ""
-        return (TLSError if _is_tls(error) else ConnectError)(words + through)
+        return (TLSError if _is_tls(error) else ConnectError)(words)
     if isinstance(error, httpx.ProtocolError) and "disconnected" not in words and "closed" not in words:
         return ProtocolError(words)
     return ConnectionLostError(words)
-
-
-def _refused(words: str, proxy: str | None) -> ProxyError:
-    """The error of a proxy that does not let the request through."""
-    status = int(words[:3]) if re.match(r"[1-5][0-9]{2}\b", words) else None
-    hint = "; give its user name and password in its URL" if status == 407 else ""
-    error = ProxyError(f"the proxy {proxy or 'on the way'} refused: {redact_all(words).strip()}{hint}")
-    error.proxy, error.status = proxy, status
-    return error
 
 
 def _is_tls(error: BaseException | None) -> bool:

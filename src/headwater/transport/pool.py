@@ -39,6 +39,7 @@ from ..errors import ConnectionLostError
 from ..protocol.transport import TransportRequest
 from .connect import ConnectTarget, dial, sockets_of
 from .http11 import Answer, Connection
+from .tls import Trust
 
 if TYPE_CHECKING:
     import ssl
@@ -284,8 +285,8 @@ class Pool:
 
     `max_connections`: per origin, None for no limit; who finds none free waits for its turn. `max_idle`: how
     many unused ones an origin keeps, for `idle_timeout` seconds. `ssl_context`: in place of the shared one,
-    which verifies against the system's certificates. `proxy`: what its connections go through; requests that the
-    proxy is to read are then given to `ProxiedPool`. Making a pool does nothing yet.
+    which verifies against the system's certificates; or a `Trust`. `proxy`: what its connections go through; requests
+    that the proxy is to read are given to `ProxiedPool`. Making a pool does nothing yet.
     """
 
     def __init__(
@@ -294,12 +295,12 @@ class Pool:
         max_connections: int | None = None,
         max_idle: int = 1000,
         idle_timeout: float = 60.0,
-        ssl_context: ssl.SSLContext | None = None,
+        ssl_context: ssl.SSLContext | Trust | None = None,
         proxy: Proxy | None = None,
     ) -> None:
         self._loops: dict[object, LoopConnections] = {}
         self._limits = PoolLimits(max_connections or math.inf, max_idle, idle_timeout)
-        self._ssl_context = ssl_context
+        self._trust = ssl_context if isinstance(ssl_context, Trust) else Trust(None, ssl_context)
         self.proxy = proxy
         self.dials = proxy is None or proxy.wants_address
         """Whether it connects to `TransportRequest.address` where there is one: not where a proxy looks hosts up."""
@@ -340,7 +341,7 @@ class Pool:
     async def _connect(self, origin: Origin, request: TransportRequest) -> Connection:
         loop = origin.loop
         loop.sweep()
-        target = ConnectTarget(request.url, self._ssl_context, request.address, self.proxy)
+        target = ConnectTarget(request.url, self._trust, address=request.address, proxy=self.proxy)
         stream = await dial(loop.sockets, target, request.connect_timeout)
         connection = Connection(stream, origin)
         loop.open.add(connection)

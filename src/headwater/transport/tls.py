@@ -1,37 +1,157 @@
-"""One TLS context for the whole process, made when it is first needed.
+"""Whom a TLS connection trusts: contexts, made when the first connection needs them, and what a failure means.
 
-It verifies: nothing in the environment turns that off. Who needs other rules passes a context of their own.
+They verify: nothing in the environment turns that off, and no argument does. What a caller names is added to the
+system's certificates; a context of the caller's own is taken as it is.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import ssl
+import sys
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any, Final
 
-from ..errors import TLSError
+from ..errors import InvalidParameterError, TLSError
+
+OS_STORES: Final = frozenset({"darwin", "win32"})
+"""Systems whose store OpenSSL does not read, and `truststore` does."""
+
+CERTIFICATE_SUFFIXES: Final = frozenset({".pem", ".crt", ".cer"})
+_HASHED: Final = re.compile(r"[0-9a-f]{8}\.[0-9]+\Z")
+
+_VERIFY_FALSE: Final = (
+    "verify=False is refused: a key would go to whoever answers. Give the server's certificate, or its authority's, as"
+    " verify='certificate.pem'; it is added to the system's"
+)
+_FAILED: Final = {
+    9: ("its certificate is not valid yet", "look at this machine's clock"),
+    10: ("its certificate has expired", "the server needs a new one; look at this machine's clock too"),
+    18: ("its certificate is self-signed", "give it as verify='certificate.pem', if it is the right one"),
+    23: ("its certificate was revoked", "the server needs a new one"),
+    62: ("its certificate is for other hosts", "look at the URL's host"),
+    64: ("its certificate is for other addresses", "look at the URL's host, and give a name in place of an address"),
+}
+"""By OpenSSL's number (https://docs.openssl.org/master/man3/X509_STORE_CTX_get_error/): what failed, what to do."""
+_UNKNOWN: Final = (
+    "an authority that is not known here has signed its certificate",
+    "give that authority's as verify='authority.pem' or in SSL_CERT_FILE, as behind a proxy that reads TLS",
+)
+_UNKNOWN_CODES: Final = frozenset({2, 19, 20, 21})
+_REASONS: Final = {
+    "WRONG_VERSION_NUMBER": "it does not speak TLS there; is it http://?",
+    "HTTP_REQUEST": "it does not speak TLS there; is it http://?",
+    "UNSUPPORTED_PROTOCOL": "it speaks none but an old TLS, and 1.2 is the oldest here",
+    "TLSV1_ALERT_PROTOCOL_VERSION": "it speaks none but an old TLS, and 1.2 is the oldest here",
+}
+_CLIENT_CERTIFICATE: Final = ("CERTIFICATE_REQUIRED", "ALERT_HANDSHAKE_FAILURE", "ALERT_BAD_CERTIFICATE")
+
+
+class Trust:
+    """Whom the connections of a client trust. `context` is None until `make` was called, which reads files.
+
+    `verify`: a file of certificates or a folder of them (`.pem`, `.crt`, `.cer`, or OpenSSL's hashed names), which are
+    added to the system's. `ssl_context`: in place of all that.
+
+    Raises `InvalidParameterError` for both at once, for False, and for what is neither.
+    """
+
+    __slots__ = ("_verify", "context")
+
+    def __init__(self, verify: object = None, ssl_context: object = None) -> None:
+        if ssl_context is not None and not isinstance(ssl_context, ssl.SSLContext):
+            raise InvalidParameterError("ssl_context must be an ssl.SSLContext")
+        if isinstance(verify, ssl.SSLContext) and ssl_context is None:  # httpx takes one there
+            verify, ssl_context = None, verify
+        if verify is False:
+            raise InvalidParameterError(_VERIFY_FALSE)
+        if verify is not None and verify is not True and not isinstance(verify, str | os.PathLike):
+            raise InvalidParameterError("verify must be the path of certificates, a file's or a folder's")
+        if ssl_context is not None and verify is not None:
+            raise InvalidParameterError("give verify or ssl_context, not both: a context says whom it trusts")
+        self._verify: Any = None if verify is True else verify
+        self.context: ssl.SSLContext | None = ssl_context
+
+    def make(self) -> ssl.SSLContext:
+        """The context; takes some 20 ms the first time. Raises `TLSError` where certificates cannot be read."""
+        if self.context is None:
+            if self._verify is None:
+                self.context = default_context()
+            else:
+                context = _system_context()
+                _add(context, self._verify, "verify")
+                self.context = context
+        return self.context
+
+
+SYSTEM: Final = Trust()
+"""Whom everybody trusts who says nothing else."""
 
 
 @lru_cache(maxsize=1)
 def default_context() -> ssl.SSLContext:
-    """The system's certificates (or those of `SSL_CERT_FILE` / `SSL_CERT_DIR`), TLS 1.2 and newer, HTTP/1.1.
+    """The context of all who name none: the system's certificates, and those of `SSL_CERT_FILE` and `SSL_CERT_DIR`.
 
-    Where the system has none, those of `certifi`. Reads files: takes some 20 ms, once. Raises `TLSError`
-    where the variables name what cannot be read.
+    Raises `TLSError` where the variables name what cannot be read.
     """
-    file, folder = os.environ.get("SSL_CERT_FILE") or None, os.environ.get("SSL_CERT_DIR") or None
-    try:
-        context = ssl.create_default_context(cafile=file, capath=folder)
-    except OSError as error:
-        raise TLSError("the certificates that SSL_CERT_FILE or SSL_CERT_DIR names cannot be read") from error
-    if not (file or folder) and not _has_certificates(context):
+    return _system_context()
+
+
+def _system_context() -> ssl.SSLContext:
+    """The system's certificates, TLS 1.2 and newer, HTTP/1.1; where the system has none, those of `certifi`."""
+    own = sys.platform in OS_STORES and find_spec("truststore") is not None
+    context = _of_truststore() if own else ssl.create_default_context()
+    file, folder = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
+    if not own and (file or folder):
+        # OpenSSL takes the variables in place of the system's store, and then no public server is known any more.
+        places = ssl.get_default_verify_paths()
+        if Path(places.openssl_cafile).is_file():
+            context.load_verify_locations(cafile=places.openssl_cafile)
+        context.load_verify_locations(capath=places.openssl_capath)
+    if not own and not _has_certificates(context):
         import certifi
 
         context.load_verify_locations(certifi.where())
+    if file:
+        _add(context, file, "SSL_CERT_FILE")
+    for each in filter(None, (folder or "").split(os.pathsep)):
+        _add(context, each, "SSL_CERT_DIR")
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     return context
+
+
+def _of_truststore() -> ssl.SSLContext:
+    import truststore
+
+    context: ssl.SSLContext = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    return context
+
+
+def _add(context: ssl.SSLContext, given: str | os.PathLike[str], what: str) -> None:
+    """Trust these certificates besides. Raises `TLSError` where there are none."""
+    place = Path(given).expanduser()
+    try:
+        if not place.is_dir():
+            _load(context, place)
+            return
+        context.load_verify_locations(capath=str(place))
+        names = sorted(place.iterdir())
+        for file in names:
+            if file.suffix.lower() in CERTIFICATE_SUFFIXES:
+                _load(context, file)
+        if not any(file.suffix.lower() in CERTIFICATE_SUFFIXES or _HASHED.match(file.name) for file in names):
+            raise FileNotFoundError
+    except OSError as error:  # ssl.SSLError is one
+        raise TLSError(f"no certificates can be read where {what} says: {place}") from error
+
+
+def _load(context: ssl.SSLContext, file: Path) -> None:
+    data = file.read_bytes()
+    context.load_verify_locations(cadata=data.decode("ascii", "replace") if b"-----BEGIN" in data else data)
 
 
 def _has_certificates(context: ssl.SSLContext) -> bool:
@@ -39,3 +159,37 @@ def _has_certificates(context: ssl.SSLContext) -> bool:
         return True
     folder = ssl.get_default_verify_paths().capath  # read by OpenSSL only as needed, so not counted above
     return folder is not None and any(Path(folder).iterdir())
+
+
+def handshake_error(place: str, error: ssl.SSLError) -> TLSError:
+    """What a handshake that failed means: which part of it, and what to do about it."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        what, remedy = _UNKNOWN if error.verify_code in _UNKNOWN_CODES else _FAILED.get(error.verify_code, ("", ""))
+        what = what or f"its certificate cannot be verified: {error.verify_message}"
+        return TLSError(f"no TLS connection to {place}: {what} (verify code {error.verify_code})" + _behind(remedy))
+    reason = error.reason or str(error)
+    if any(alert in reason for alert in _CLIENT_CERTIFICATE):
+        return TLSError(f"no TLS connection to {place}: {reason}; {WANTS_CERTIFICATE}")
+    return TLSError(f"no TLS connection to {place}: {reason}" + _behind(_REASONS.get(reason, "")))
+
+
+WANTS_CERTIFICATE: Final = "it may want a client's certificate: give an ssl_context with load_cert_chain(...)"
+
+
+def _behind(remedy: str) -> str:
+    return f"; {remedy}" if remedy else ""
+
+
+def refused_afterwards(error: BaseException) -> TLSError | None:
+    """What a server's alert after the handshake means: TLS 1.3 lets it refuse a client's certificate only then."""
+    while error is not None:
+        if isinstance(error, ssl.SSLError) and any(alert in (error.reason or "") for alert in _CLIENT_CERTIFICATE):
+            return TLSError(f"the server ended TLS: {error.reason}; {WANTS_CERTIFICATE}")
+        error = error.__cause__  # type: ignore[assignment]
+    return None
+
+
+def check_protocol(place: str, chosen: str | None) -> None:
+    """Raise `TLSError` where a caller's context has offered what is not spoken here."""
+    if chosen not in (None, "http/1.1", "http/1.0"):
+        raise TLSError(f"{place} speaks {chosen}, which the ssl_context offers; HTTP/1.1 is spoken: set no ALPN in it")

@@ -1,6 +1,6 @@
-"""Which transport carries a request: the caller's own, HTTP/2, the pool, or a pool behind a proxy.
+"""Which transport carries a request: the caller's own, the pool, or a pool behind a proxy.
 
-httpx is loaded only where one of its transports is asked for.
+httpx is loaded only where one of its transports was given.
 """
 
 from __future__ import annotations
@@ -10,34 +10,46 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
+from ..errors import InvalidParameterError
 from ..protocol.transport import Transport
 from ..protocol.url import Url
 from .pool import Pool
 from .proxied_pool import ProxiedPool
 from .proxies import proxies_by_scheme, proxy_for
 from .proxy import Proxy
+from .tls import Trust
 
 if TYPE_CHECKING:
     import httpx
 
 
 class Transports:
-    """A client's transports, each made when the first request needs it."""
+    """A client's transports, each made when the first request needs it.
+
+    `proxies`: a proxy's URL, or one by scheme; without it the environment's, unless `trust_env` is False. `verify`,
+    `ssl_context`: see `Trust`. `given`: what the caller has to send with, which brings all of that itself.
+
+    Raises `InvalidParameterError` for what cannot be used, or would be without effect.
+    """
 
     def __init__(
         self,
         *,
         proxies: str | Mapping[str, str] | None = None,
         trust_env: bool = True,
-        http2: bool = False,
+        verify: object = None,
+        ssl_context: object = None,
         given: httpx.AsyncBaseTransport | Transport | None = None,
     ) -> None:
         self._proxies = proxies_by_scheme(proxies)
         self._trust_env = trust_env
-        self._http2 = http2
+        self._trust = Trust(verify, ssl_context)
         self._given = given
+        if given is not None and (self._proxies or verify is not None or ssl_context is not None):
+            raise InvalidParameterError("transport= brings proxies and certificates of its own: give them to it")
         self._made: dict[str | None, Transport] = {}
-        self._plain = given is None and not http2 and not self._proxies and not (trust_env and _proxy_variables())
+        self._by_route: dict[tuple[object, ...], Transports] = {}
+        self._plain = given is None and not self._proxies and not (trust_env and _proxy_variables())
 
     def for_url(self, url: Url) -> Transport:
         """What carries requests to this URL."""
@@ -45,13 +57,23 @@ class Transports:
             return self._get(None)
         return self._get(None if self._given is not None else self._proxy(url))
 
-    def for_asset(self, url: Url) -> Transport:
-        """What carries a download from this URL: the same, but that our own pool stands in for HTTP/2."""
-        carrier = self._given or self._proxy(url) is not None
-        return self.for_url(url) if carrier or not self._http2 else self._pool()
+    def for_route(self, proxy: str | None, verify: object, ssl_context: object) -> Transports:
+        """The transports of a route that has these of its own, the rest being this client's; the same ones each time.
 
-    def _pool(self) -> Transport:
-        return self._made.setdefault("", Pool())
+        Raises `InvalidParameterError`.
+        """
+        key = (proxy, verify, ssl_context)
+        made = self._by_route.get(key)
+        if made is None:
+            made = Transports(
+                proxies=proxy, trust_env=self._trust_env, verify=verify, ssl_context=ssl_context, given=self._given
+            )
+            if proxy is None:
+                made._proxies, made._plain = self._proxies, self._plain
+            if verify is None and ssl_context is None:
+                made._trust = self._trust
+            self._by_route[key] = made
+        return made
 
     def _proxy(self, url: Url) -> str | None:
         for name in (url.scheme, "all"):
@@ -67,21 +89,22 @@ class Transports:
 
     def _make(self, proxy: str | None) -> Transport:
         given: Any = self._given
-        if given is None and not self._http2:
-            return Pool() if proxy is None else ProxiedPool(Pool(proxy=Proxy(proxy)))
-        if given is not None and "httpx" not in sys.modules:  # so it is none of httpx's, which is not loaded for it
+        if given is None:
+            pool = Pool(ssl_context=self._trust, proxy=None if proxy is None else Proxy(proxy))
+            return pool if proxy is None else ProxiedPool(pool)
+        if "httpx" not in sys.modules:  # so it is none of httpx's, which is not loaded for it
             return cast("Transport", given)
         from . import httpx_adapter, log_filters
 
         log_filters.install()
-        if given is not None:
-            return httpx_adapter.adapted(given)
-        return httpx_adapter.proxied(proxy, http2=self._http2)
+        return httpx_adapter.adapted(given)
 
     async def aclose(self) -> None:
         """Close what is idle in the running event loop."""
         for made in list(self._made.values()):
             await made.aclose()
+        for of_route in list(self._by_route.values()):
+            await of_route.aclose()
 
 
 def _proxy_variables() -> bool:

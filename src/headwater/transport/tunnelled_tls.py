@@ -35,6 +35,10 @@ class TunnelledTls:
         await self._do(self._tls.do_handshake)
         await self._flush()
 
+    def protocol(self) -> str | None:
+        """What was agreed on in the handshake."""
+        return self._tls.selected_alpn_protocol()
+
     async def receive(self) -> bytes:
         """What has come since, b"" at the end; raises `BROKEN`, `ReadDeadline`."""
         if self._incoming.pending or self._tls.pending():

@@ -1,0 +1,201 @@
+"""Whom clients trust: the system's certificates and those that were added, on each client and route; and what an error
+says that is about them."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import ssl
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+from support.drivers import Driver
+
+from headwater import AsyncInferenceClient, InferenceClient, InvalidParameterError, Route, TLSError
+from headwater.transport import tls
+from headwater.transport.pool import Pool
+from headwater.transport.tls import Trust
+
+pytestmark = pytest.mark.anyio
+
+MESSAGES = [{"role": "user", "content": "hi"}]
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(scope="module")
+def bundle(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("certificates") / "authority.pem"
+    authority.cert_pem.write_to_path(str(file))
+    return file
+
+
+def chatting(peer: Any) -> None:
+    whole = {"choices": [{"index": 0, "finish_reason": "stop", "message": {"content": "yes"}}]}
+    while peer.request():
+        peer.answer(json.dumps(whole).encode(), "Content-Type: application/json")
+
+
+def secured(authority: trustme.CA, *names: str, **more: Any) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(*(names or ("localhost",)), **more).configure_cert(context)
+    return context
+
+
+def there(server: Any) -> str:
+    return f"https://localhost:{server.port}/v1"
+
+
+async def said(client: Any) -> str:
+    async with client:
+        text: str = (await client.chat_completion(MESSAGES)).choices[0].message.content
+    return text
+
+
+def as_file(bundle: Path) -> dict[str, Any]:
+    return {"verify": str(bundle)}
+
+
+def as_folder(bundle: Path) -> dict[str, Any]:
+    return {"verify": bundle.parent}
+
+
+def as_context(bundle: Path) -> dict[str, Any]:
+    return {"ssl_context": ssl.create_default_context(cafile=str(bundle))}
+
+
+def as_httpx_has_it(bundle: Path) -> dict[str, Any]:
+    return {"verify": ssl.create_default_context(cafile=str(bundle))}
+
+
+@pytest.mark.parametrize("given", [as_file, as_folder, as_context, as_httpx_has_it])
+async def test_an_authority_of_the_users(
+    driver: Driver, serve: Any, authority: trustme.CA, bundle: Path, given: Callable[[Path], dict[str, Any]]
+) -> None:
+    server = serve(chatting, secured(authority))
+    assert await said(driver.client(base_url=there(server), **given(bundle))) == "yes"
+    routes = [Route(base_url=there(server), **given(bundle)), Route(base_url="http://127.0.0.1:9")]
+    for provider in (routes[0], routes):
+        assert await said(driver.client(provider=provider)) == "yes"
+    with pytest.raises(TLSError, match="not known"):  # what a route trusts, another does not
+        await said(driver.client(provider=Route(base_url=there(server))))
+    assert server.accepted == 4
+
+
+async def test_a_changed_client_keeps_its_connections(serve: Any, authority: trustme.CA, bundle: Path) -> None:
+    server = serve(chatting, secured(authority))
+    client = AsyncInferenceClient(provider=Route(base_url=there(server), verify=str(bundle)))
+    await client.chat_completion(MESSAGES)
+    await client.with_options(timeout=9, headers={"X-Team": "a"}).chat_completion(MESSAGES)
+    assert server.accepted == 1
+    await client.close()
+
+
+def test_the_systems_own_stay_trusted(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    system = Trust().make().cert_store_stats()["x509_ca"]
+    assert Trust(bundle).make().cert_store_stats()["x509_ca"] == system + 1
+    der = tmp_path / "authority.cer"
+    der.write_bytes(ssl.PEM_cert_to_DER_cert(bundle.read_text()))
+    (tmp_path / "README").write_text("not one")
+    assert Trust(tmp_path).make().cert_store_stats()["x509_ca"] == system + 1
+    for name, value in (("SSL_CERT_FILE", str(bundle)), ("SSL_CERT_DIR", str(bundle.parent))):
+        with monkeypatch.context() as patch:
+            patch.setenv(name, value)
+            assert tls.default_context.__wrapped__().cert_store_stats()["x509_ca"] >= system + 1
+
+
+async def test_certificates_that_cannot_be_read(driver: Driver, tmp_path: Path) -> None:
+    (tmp_path / "odd.pem").write_text("nothing of the kind")
+    (tmp_path / "empty").mkdir()
+    for place in ("nowhere.pem", "odd.pem", "empty"):
+        async with driver.client(base_url="https://127.0.0.1:9/v1", verify=tmp_path / place, retries=0) as client:
+            with pytest.raises(TLSError, match=f"no certificates can be read .*{place}"):
+                await client.chat_completion(MESSAGES)
+
+
+@pytest.mark.parametrize("kind", [AsyncInferenceClient, InferenceClient, lambda **more: Route("groq", **more)])
+def test_what_cannot_be_said(kind: Any) -> None:
+    context = ssl.create_default_context()
+    for given, words in (
+        ({"verify": False}, "refused"),
+        ({"verify": 7}, "verify must be"),
+        ({"ssl_context": "ca.pem"}, "ssl_context must be"),
+        ({"ssl_context": context, "verify": "ca.pem"}, "not both"),
+    ):
+        with pytest.raises(InvalidParameterError, match=words):
+            kind(**given)
+    kind(verify=True)
+
+
+def test_a_transport_brings_its_own() -> None:
+    context = ssl.create_default_context()
+    for given in ({"verify": "ca.pem"}, {"ssl_context": context}, {"proxies": "http://p"}, {"proxy": "http://p"}):
+        with pytest.raises(InvalidParameterError, match="transport= brings"):
+            AsyncInferenceClient(transport=Pool(), **given)
+    with pytest.raises(InvalidParameterError, match="HTTP/2 is not spoken"):
+        AsyncInferenceClient(http2=True)
+
+
+async def test_a_clients_certificate(driver: Driver, serve: Any, authority: trustme.CA, bundle: Path) -> None:
+    asking = secured(authority)
+    asking.verify_mode = ssl.CERT_REQUIRED
+    authority.configure_trust(asking)
+    server = serve(chatting, asking)
+    known = ssl.create_default_context(cafile=str(bundle))
+    authority.issue_cert("me@example.org").configure_cert(known)
+    assert await said(driver.client(base_url=there(server), ssl_context=known)) == "yes"
+    with pytest.raises(TLSError, match="load_cert_chain") as caught:
+        await said(driver.client(base_url=there(server), verify=bundle, retries=0))
+    assert not caught.value.retryable
+
+
+def old() -> dict[str, Any]:
+    return {"not_after": datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)}
+
+
+async def test_what_failed_and_what_to_do(driver: Driver, serve: Any, authority: trustme.CA, bundle: Path) -> None:
+    for context, words in (
+        (secured(authority, **old()), r"has expired \(verify code 10\); .*clock"),
+        (secured(authority, "other.example"), r"for other hosts \(verify code 62\); look at the URL"),
+        (secured(trustme.CA()), r"authority that is not known .*verify='authority.pem'"),
+    ):
+        with pytest.raises(TLSError, match=words) as caught:
+            await said(driver.client(base_url=there(serve(chatting, context)), verify=bundle))
+        assert len(caught.value.attempts) == 1
+
+
+async def test_a_context_that_offers_http2(serve: Any, authority: trustme.CA, bundle: Path, choose_form: Any) -> None:
+    both = secured(authority)
+    both.set_alpn_protocols(["h2", "http/1.1"])
+    server = serve(chatting, both)
+    offering = ssl.create_default_context(cafile=str(bundle))
+    offering.set_alpn_protocols(["h2", "http/1.1"])
+    for form in ("own", "anyio"):
+        choose_form(form)
+        with pytest.raises(TLSError, match="speaks h2"):
+            await said(AsyncInferenceClient(base_url=there(server), ssl_context=offering))
+
+
+async def test_a_context_of_truststores(
+    serve: Any, authority: trustme.CA, bundle: Path, choose_form: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As macOS and Windows have it: there all connections are of anyio's form."""
+    pytest.importorskip("truststore", reason="truststore is not installed")
+    choose_form("anyio")
+    server = serve(chatting, secured(authority))
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "platform", "darwin")
+        patch.setattr(tls, "default_context", tls.default_context.__wrapped__)
+        trusted, other = Trust(bundle), Trust()
+        for trust in (trusted, other):
+            assert type(trust.make()).__module__.startswith("truststore")
+    assert await said(AsyncInferenceClient(base_url=there(server), ssl_context=trusted.context)) == "yes"
+    with pytest.raises(TLSError, match="not known"):
+        await said(AsyncInferenceClient(base_url=there(server), ssl_context=other.context))
