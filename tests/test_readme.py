@@ -63,7 +63,7 @@ def test_every_example_runs(
     Examples keep their clients, as scripts do: that is allowed with our pool, and httpx's own would warn.
     """
 
-    def make(*_: object) -> Transport:
+    def make(**_: object) -> Transport:
         rewriting: Any = emulator.rewriting(everywhere)
         rewriting.inner = httpx_adapter.PoolTransport()
         return httpx_adapter.adapted(rewriting)
