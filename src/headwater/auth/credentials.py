@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from urllib.parse import unquote_plus
 
 from ..protocol.flow import Request
+from ..protocol.transport import RequestHead
 from ..protocol.url import Url, parse_url
 from .secret import PROXY_SECRETS, Masked, Secret, secrets_in
 
@@ -29,7 +30,7 @@ class Credentials:
     Nothing goes anywhere else. `others`: secrets that are sent in another way, and masked as well.
     """
 
-    __slots__ = ("_provider", "hub_header", "hub_origin", "origins", "query", "secrets")
+    __slots__ = ("_provider", "heads", "hub_header", "hub_origin", "origins", "query", "secrets")
 
     def __init__(
         self,
@@ -47,6 +48,7 @@ class Credentials:
         self.hub_header = {BEARER.name: Masked(f"{BEARER.scheme} {hub_token.reveal()}")} if hub_token else {}
         self.secrets = (*(s for s in (key, hub_token) if s is not None), *secrets_in(headers), *others)
         self.query: tuple[tuple[str, str], ...] = ()
+        self.heads: dict[tuple[str, ...], RequestHead] = {}  # of requests that were built, by what tells them apart
         self._provider: dict[str, str] = {}
         if key is not None:
             self._provider[key_header.name] = Masked(f"{key_header.scheme} {key.reveal()}".strip())
@@ -67,7 +69,7 @@ class Credentials:
         """
         more = copy.copy(self)
         more._provider = self._provider | {name: Masked(value) for name, value in headers}
-        more.query = query
+        more.query, more.heads = query, {}
         more.secrets = (*self.secrets, *secrets_in(headers), *secrets_in((name, text) for name, text in query))
         return more
 
@@ -85,8 +87,12 @@ class Credentials:
     def clean(self, headers: dict[str, str]) -> dict[str, str]:
         """An answer's headers without any secret of this call, for people to look at."""
         together = "\n".join(headers.values())
-        if self.redact(together) == together:
-            return headers
+        for secret in self.secrets:
+            if secret.redact(together) != together:
+                break
+        else:
+            if not PROXY_SECRETS or self.redact(together) == together:
+                return headers
         return {name: self.redact(value) for name, value in headers.items()}
 
     def redact(self, text: str) -> str:

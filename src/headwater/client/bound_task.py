@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Coroutine
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, Final, Generic, ParamSpec, Self, TypeVar, overload
 
 from ..blocking.portal import call
 from ..blocking.run import Run
@@ -19,6 +19,9 @@ from .core import ClientCore, core_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+BOUND: Final = "_bound_tasks"
+"""What a client keeps its tasks under, once they were asked for."""
 
 
 class Asynchronous:
@@ -179,7 +182,11 @@ class Task(Generic[P, E, R]):
         if client is None:
             asynchronous = getattr(owner, "asynchronous", None)
             return self if asynchronous is None else self._functions[0 if asynchronous else 1]
-        return self._bound(client)
+        bound = client.__dict__.setdefault(BOUND, {})
+        found = bound.get(self)
+        if found is None:
+            found = bound[self] = self._bound(client)
+        return found
 
     @cached_property
     def _functions(self) -> tuple[Callable[..., Any], Callable[..., Any]]:

@@ -17,6 +17,7 @@ from ..auth.secret import Secret
 from ..engine.input_policy import DEFAULT_POLICY, InputPolicy
 from ..tasks.declaration import SIMILAR_NAME, is_not_given
 from .attributes import Option, restored_arguments, stored_arguments
+from .bound_task import BOUND
 from .core import ClientCore, masked
 from .route import Route
 from .server_info import ServerInfo
@@ -193,6 +194,7 @@ class BaseClient(Tasks, ServerInfo):
         """A client that shares this one's connections."""
         client = type(self).__new__(type(self))
         vars(client).update(vars(self), _core=copy.copy(self._core))
+        vars(client).pop(BOUND, None)
         return client
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
@@ -215,4 +217,4 @@ class BaseClient(Tasks, ServerInfo):
 
     def _others(self) -> dict[str, Any]:
         """What a subclass, or a program, has put into the client."""
-        return {name: value for name, value in vars(self).items() if name != "_core"}
+        return {name: value for name, value in vars(self).items() if name not in {"_core", BOUND}}

@@ -7,18 +7,49 @@ from typing import Final
 
 from .._version import __version__
 from ..auth.credentials import Credentials
-from ..protocol.flow import Request
+from ..protocol.flow import EVENT_HEADERS, JSON_HEADERS, Request
 from ..protocol.framing import EVENT_STREAM
-from ..protocol.transport import TransportRequest
+from ..protocol.transport import RequestHead, TransportRequest
 from .multipart import UploadBody, request_body
 
 AGENT: Final = f"headwater/{__version__} python/{platform.python_version()}"
 
 
+_MOST_HEADS: Final = 64
+"""Heads that are kept for one set of credentials, which has one or two."""
+
+
 def build_request(request: Request, credentials: Credentials, connect_timeout: float | None) -> TransportRequest:
     """The request as the transport takes it. Raises `InvalidParameterError` for a URL that is none."""
+    body, content_type = (request.body, None) if isinstance(request.body, bytes) else request_body(request.body)
+    if content_type is None and (request.headers is JSON_HEADERS or request.headers is EVENT_HEADERS):
+        head = _shared_head(request, credentials)  # as nearly all have
+    else:
+        head = _head(request, credentials, content_type)
+    return TransportRequest(
+        method=request.method,
+        url=head.url,
+        headers=head.headers,
+        body=body,
+        length=body.length if isinstance(body, UploadBody) else None,
+        connect_timeout=connect_timeout,
+        resend=request.resend,
+        head=head,
+    )
+
+
+def _shared_head(request: Request, credentials: Credentials) -> RequestHead:
+    key = request.method, request.url, request.auth, request.headers["accept"]
+    head = credentials.heads.get(key)
+    if head is None:
+        if len(credentials.heads) >= _MOST_HEADS:
+            credentials.heads.clear()
+        head = credentials.heads[key] = _head(request, credentials, None)
+    return head
+
+
+def _head(request: Request, credentials: Credentials, content_type: str | None) -> RequestHead:
     url = credentials.url(request)
-    body, content_type = request_body(request.body)
     headers = {
         "user-agent": AGENT,
         "accept": "*/*",
@@ -27,12 +58,4 @@ def build_request(request: Request, credentials: Credentials, connect_timeout: f
         **request.headers,
         **credentials.for_request(request, url.origin),
     }
-    return TransportRequest(
-        method=request.method,
-        url=url,
-        headers=list(headers.items()),
-        body=body,
-        length=body.length if isinstance(body, UploadBody) else None,
-        connect_timeout=connect_timeout,
-        resend=request.resend,
-    )
+    return RequestHead(url, list(headers.items()))

@@ -28,6 +28,8 @@ DRAIN_SECONDS: Final = 0.1
 """Seconds that the rest of a body is waited for after the end marker, so that its connection can be used again."""
 
 _NOTHING: Final[Iterator[Frame]] = iter(())
+READ_ERRORS: Final = (HeadwaterError, *UNREADABLE)
+"""What reading an event raises."""
 
 
 class Events:
@@ -35,6 +37,7 @@ class Events:
     taken. `size`: decoded bytes so far. `lasts`: whether a cancelled read loses nothing, and another may follow."""
 
     __slots__ = (
+        "_add",
         "_body",
         "_decode",
         "_finish",
@@ -56,6 +59,7 @@ class Events:
         if self.lasts:
             incoming.kept = True  # type: ignore[attr-defined]
         self.fold: Fold[Any, Any] = step.fold()
+        self._add = self.fold.add
         self._finish = step.finish
         self._decode = step.decode
         body = ResponseBody(incoming, float("inf"))
@@ -87,33 +91,32 @@ class Events:
 
     def take(self) -> Any:
         """The next event of those that have come; None when there is none, and after a failure."""
+        decode = self._decode
         for frame in self._frames:
-            if (event := self._event(frame)) is not None:
-                return event
-            if self.ended or self.failure is not None:
+            try:
+                event = decode(frame)
+                if event is END:
+                    self.ended = self.over = True
+                    break
+                if event is not None:
+                    self._add(event)
+                    self.count += 1
+                    return event
+            except READ_ERRORS as error:
+                self._stop_at(frame, error)
                 break
         self._frames = _NOTHING
         return None
 
-    def _event(self, frame: Frame) -> Any:
-        try:
-            event = self._decode(frame)
-            if event is END:
-                self.ended = self.over = True
-                self._frames = _NOTHING
-                return None
-            if event is not None:
-                self.fold.add(event)
-                self.count += 1
-        except HeadwaterError as error:
-            self.stop((error_in_place_of_answer(frame.data) if isinstance(error, DecodeError) else None) or error)
-            return None
-        except UNREADABLE as failure:  # of a member that nobody has looked at before the fold
-            broken = MalformedEventError(f"an event of the stream cannot be read: {failure}")
+    def _stop_at(self, frame: Frame, error: Exception) -> None:
+        """No more comes, because of what is wrong with this frame."""
+        if isinstance(error, HeadwaterError):
+            refused = error_in_place_of_answer(frame.data) if isinstance(error, DecodeError) else None
+            self.stop(refused or error)
+        else:  # a member that nobody has looked at before the fold
+            broken = MalformedEventError(f"an event of the stream cannot be read: {error}")
             broken.body = frame.data[:EXCERPT_BYTES]
             self.stop(broken)
-            return None
-        return event
 
     def receive(self) -> Awaitable[bytes]:
         """The next piece of the body, for `feed`; raises `TransportError`, `DecodeError`, `ReadDeadline`."""
@@ -128,8 +131,6 @@ class Events:
         except HeadwaterError as error:
             self.stop(error)
             return None
-        if len(frames) == 1:  # as it is with nearly every chunk that is waited for
-            return self._event(frames[0])
         self._frames = iter(frames)
         return self.take()
 

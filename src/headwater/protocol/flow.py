@@ -7,13 +7,14 @@ them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Hashable
-from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar
+from collections.abc import Callable, Generator, Hashable, Mapping
+from types import MappingProxyType
+from typing import Any, Final, Generic, Literal, Protocol, TypeAlias, TypeVar
 
 import msgspec
 
 from .events import Job, JobEvent
-from .framing import Frame
+from .framing import EVENT_STREAM, Frame
 
 MIB = 1024 * 1024
 
@@ -53,6 +54,13 @@ class Part(msgspec.Struct, kw_only=True, frozen=True, gc=False):
     mime_type: str | None = None
 
 
+JSON_HEADERS: Final[Mapping[str, str]] = MappingProxyType(
+    {"content-type": "application/json", "accept": "application/json"}
+)
+EVENT_HEADERS: Final[Mapping[str, str]] = MappingProxyType({"content-type": "application/json", "accept": EVENT_STREAM})
+"""The headers of nearly all requests: JSON for JSON, and for an event stream."""
+
+
 class Request(msgspec.Struct, kw_only=True, frozen=True, gc=False):
     """A request as a flow writes it; the engine adds credentials and the client's own headers.
 
@@ -66,7 +74,7 @@ class Request(msgspec.Struct, kw_only=True, frozen=True, gc=False):
 
     method: str
     url: str
-    headers: dict[str, str] = {}
+    headers: Mapping[str, str] = MappingProxyType({})
     body: bytes | Loaded | tuple[Part, ...] = b""
     auth: Auth = "provider"
     resend: bool = True

@@ -60,6 +60,18 @@ def _ascii_host(host: bytes) -> str | None:
         return None
 
 
+class RequestHead:
+    """What requests have in common that have the same method, URL and headers. `written` is how a transport has written
+    it, which may keep that here."""
+
+    __slots__ = ("headers", "url", "written")
+
+    def __init__(self, url: Url, headers: list[tuple[str, str]]) -> None:
+        self.url = url
+        self.headers = headers
+        self.written = b""
+
+
 class TransportRequest(msgspec.Struct, kw_only=True, gc=False):
     """A request as it goes out: every header but Host and the body's length is there already.
 
@@ -67,7 +79,8 @@ class TransportRequest(msgspec.Struct, kw_only=True, gc=False):
     and TLS together. `resend`: whether it may go out a second time when a kept connection turns out to be
     closed. `address`: the IP address to connect to in place of looking the host up; a
     transport that does so has the attribute `dials`. `loop`: the running event loop's own token, where the sender knows
-    it: to ask anyio for it takes a microsecond.
+    it: to ask anyio for it takes a microsecond. `head`: what it shares with others, as long as its URL and headers are
+    that one's; nobody changes those.
     """
 
     method: str
@@ -79,6 +92,7 @@ class TransportRequest(msgspec.Struct, kw_only=True, gc=False):
     resend: bool = True
     address: str | None = None
     loop: object = None
+    head: RequestHead | None = None
 
 
 class TransportResponse(Protocol):

@@ -10,15 +10,12 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from ..errors import InvalidParameterError, MissingModelError
-from ..protocol.flow import Auth, Call, Request
-from ..protocol.framing import EVENT_STREAM
+from ..protocol.flow import EVENT_HEADERS, JSON_HEADERS, Auth, Call, Request
 from ..protocol.json_value import encoded
 
 PLACEHOLDER: Final = "dummy"
 """The model's name towards a server that was named by its URL and is taken to have one model."""
 
-_FOR_JSON: Final = {"content-type": "application/json", "accept": "application/json"}
-_FOR_EVENTS: Final = {"content-type": "application/json", "accept": EVENT_STREAM}
 _NOT_SENT: Final = frozenset({"model", "stream", "extra_body"})
 
 
@@ -30,7 +27,7 @@ def post(url: str, body: Any, *, stream: bool = False) -> Request:
     return Request(
         method="POST",
         url=url,
-        headers=_FOR_EVENTS if stream else _FOR_JSON,
+        headers=EVENT_HEADERS if stream else JSON_HEADERS,
         body=body if type(body) is bytes else encoded(body),
     )
 

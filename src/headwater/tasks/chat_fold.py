@@ -59,8 +59,6 @@ class _Choice:
     """One choice so far."""
 
     __slots__ = (
-        "_append",
-        "_around",
         "_beside",
         "_content",
         "_function",
@@ -74,17 +72,19 @@ class _Choice:
         "_spelled",
         "_tool_call_id",
         "_tool_calls",
+        "append",
+        "around",
         "finish_reason",
         "index",
     )
 
     def __init__(self, index: int) -> None:
         self.index = index
-        self._around = 0  # the length of a chunk with nothing but text, without that
+        self.around = 0  # the length of a chunk with nothing but text, without that
         self.finish_reason: str | None = None
         self._role: str | None = None
         self._content = TextPieces()
-        self._append = self._content.pieces.append
+        self.append = self._content.pieces.append
         self._reasoning: TextPieces | None = None  # as rare as what follows: not made for every stream
         self._refusal: TextPieces | None = None
         self._spelled = False  # whether some of it was called `reasoning_content`,
@@ -97,38 +97,11 @@ class _Choice:
         self._beside: MemberFold | None = None
         self._parts: MemberFold | None = None
 
-    def add_text(self, event: ChatCompletionStreamOutput) -> bool:
-        """Take a chunk that has nothing but text for this choice, as nearly all do; False for any other."""
-        choices = event.choices
-        if len(choices) != 1 or event.usage is not None:
-            return False
-        choice = choices[0]
-        delta = choice.delta
-        text = delta.content
-        if (
-            text is None
-            or choice.finish_reason is not None
-            or choice.index != self.index
-            or choice.logprobs is not None
-            or delta.reasoning is not None
-            or delta.tool_calls is not None
-            or delta.refusal is not None
-        ):
-            return False
-        try:
-            length = len(event._body) - self._around  # type: ignore[attr-defined]
-        except AttributeError:  # it was not read from bytes
-            return False
-        if length != len(text) and length + 2 != len(_encode(text)):
-            return False
-        self._append(text)
-        return True
-
     def learn(self, length: int, text: str) -> bool:
         """Remember how long a chunk is without its text, if that is written as it is; whether it is."""
         if len(_encode(text)) != len(text) + 2:
             return False
-        self._around = length - len(text)
+        self.around = length - len(text)
         return True
 
     @property
@@ -333,9 +306,34 @@ class ChatFold:
         self._plain: _Choice | None = None  # the only choice so far, once the stream has said what it is
 
     def add(self, event: ChatCompletionStreamOutput) -> None:
-        """Take the next chunk; its cost does not grow with what came before."""
-        if self._plain is None or not self._plain.add_text(event):
-            self._add(event)
+        """Take the next chunk; its cost does not grow with what came before.
+
+        Nearly all have nothing but text for the only choice, and are taken here.
+        """
+        plain, choices = self._plain, event.choices
+        if plain is None or len(choices) != 1 or event.usage is not None:
+            return self._add(event)
+        choice = choices[0]
+        delta = choice.delta
+        text = delta.content
+        if (
+            text is None
+            or choice.finish_reason is not None
+            or choice.index != plain.index
+            or choice.logprobs is not None
+            or delta.reasoning is not None
+            or delta.tool_calls is not None
+            or delta.refusal is not None
+        ):
+            return self._add(event)
+        try:
+            length = len(event._body) - plain.around  # type: ignore[attr-defined]
+        except AttributeError:  # it was not read from bytes
+            return self._add(event)
+        if length != len(text) and length + 2 != len(_encode(text)):
+            return self._add(event)
+        plain.append(text)
+        return None
 
     def _add(self, event: ChatCompletionStreamOutput) -> None:
         source, sent = event.in_halves()

@@ -34,19 +34,25 @@ EARLY_RESPONSE_SECONDS = 1.0
 
 def request_head(request: TransportRequest) -> bytes:
     """The request's head, with Host and the body's length."""
-    body = request.body
+    body, head = request.body, request.head
     length = len(body) if isinstance(body, bytes) else request.length
-    lines = [f"{request.method} {request.url.target} HTTP/1.1\r\nHost: {request.url.authority}"]
-    lines += [f"{name}: {value}" for name, value in request.headers]
+    if head is None or head.url is not request.url or head.headers is not request.headers:
+        start = _written(request)
+    elif not (start := head.written):
+        start = head.written = _written(request)
     if length is None:
-        lines.append("Transfer-Encoding: chunked\r\n\r\n")
-    elif length or request.method in ("POST", "PUT", "PATCH"):
-        lines.append(f"Content-Length: {length}\r\n\r\n")
-    else:
-        lines.append("\r\n")
-    text = "\r\n".join(lines)
-    breaks = len(lines) + (2 if lines[-1] != "\r\n" else 1)
-    if text.count("\n") != breaks or text.count("\r") != breaks or "\0" in text:
+        return start + b"Transfer-Encoding: chunked\r\n\r\n"
+    if length or request.method in ("POST", "PUT", "PATCH"):
+        return b"%bContent-Length: %d\r\n\r\n" % (start, length)
+    return start + b"\r\n"
+
+
+def _written(request: TransportRequest) -> bytes:
+    """The head but for the body's length and the empty line. Raises `InvalidParameterError` for what cannot be sent."""
+    lines = [f"{request.method} {request.url.target} HTTP/1.1", f"Host: {request.url.authority}"]
+    lines += [f"{name}: {value}" for name, value in request.headers]
+    text = "\r\n".join([*lines, ""])
+    if text.count("\n") != len(lines) or text.count("\r") != len(lines) or "\0" in text:
         raise InvalidParameterError("a header has a line break or a NUL in it, which cannot be sent")
     try:
         return text.encode("latin-1")

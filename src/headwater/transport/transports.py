@@ -54,7 +54,7 @@ class Transports:
     def for_url(self, url: Url) -> Transport:
         """What carries requests to this URL."""
         if self._plain:
-            return self._get(None)
+            return self._made.get(None) or self._get(None)
         return self._get(None if self._given is not None else self._proxy(url))
 
     def for_route(self, proxy: str | None, verify: object, ssl_context: object) -> Transports:
