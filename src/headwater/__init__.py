@@ -119,6 +119,8 @@ if TYPE_CHECKING:
     from .errors import UnsupportedTaskError as UnsupportedTaskError
     from .errors import ValidationError as ValidationError
     from .mapper.results import MapResult as MapResult
+    from .mcp.agent import Agent as Agent
+    from .mcp.agent import MCPClient as MCPClient
     from .mcp.mcp_tools import McpTools as McpTools
     from .mcp.mcp_tools import mcp_tools as mcp_tools
     from .mcp.servers import McpServer as McpServer
@@ -252,6 +254,7 @@ _MODULES: dict[str, str] = {
         "UnknownProviderError UnprocessableEntityError UnsupportedModelError UnsupportedTaskError ValidationError"
     ),
     "mapper.results": "MapResult",
+    "mcp.agent": "Agent MCPClient",
     "mcp.mcp_tools": "McpTools mcp_tools",
     "mcp.servers": "McpServer",
     "media.media": "Media",

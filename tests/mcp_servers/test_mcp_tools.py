@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
 import sys
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,6 +18,7 @@ import pytest
 from support.drivers import Driver, in_thread
 
 from headwater import (
+    InferenceClient,
     InsecureCredentialError,
     InvalidParameterError,
     McpServer,
@@ -173,6 +176,44 @@ async def test_nothing_of_a_server_is_left(driver: Driver, headwater_emulator: E
     assert child in started
     body = {"model": "m", "messages": [*transcript, *ASKED]}
     assert httpx.post(f"{headwater_emulator}/v1/chat/completions", json=body, trust_env=False).status_code == 200
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="processes are looked up in /proc")
+def test_ctrl_c_in_a_call_leaves_nothing_of_its_server(headwater_emulator: Emulator) -> None:
+    headwater_emulator.script("ctrl-c", [("hangs", {}), ("local", {})], "Never.")
+    begun = threading.Event()
+
+    @tool
+    async def local() -> None:
+        begun.set()
+        await anyio.sleep_forever()
+
+    def press() -> None:
+        assert begun.wait(20)
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    pressing = threading.Thread(target=press)
+    before = processes()
+    with (
+        pytest.raises(KeyboardInterrupt),
+        mcp_tools(COMMAND) as tools,
+        InferenceClient(base_url=f"{headwater_emulator}/v1") as client,
+    ):
+        started = {pid for pid in processes() - before if PROGRAM in command_of(pid)}
+        pressing.start()
+        with client.converse(ASKED, tools=[*tools, local], model="ctrl-c") as run:
+            run.result()
+    pressing.join()
+    assert started
+    assert not any(map(is_alive, started))
+    assert [message["role"] for message in run.transcript] == ["user", "assistant", "tool", "tool"]
+
+
+def command_of(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8")
+    except OSError:
+        return ""
 
 
 # which tools, under which names

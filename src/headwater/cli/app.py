@@ -25,6 +25,7 @@ BROKEN_PIPE: Final = 141
 _TABLES: Final = frozenset({"providers", "tasks"})
 _BATCH: Final = "batch"
 _MCP: Final = "mcp"
+_AGENT: Final = "agent"
 _NAMES: Final = {"chat-completion": ("chat", "chat-completion")}
 
 
@@ -96,7 +97,7 @@ def app(first: str | None = None) -> App:
         result_action="return_value",
     )
     if first not in _TABLES:
-        is_task = first not in (_BATCH, _MCP) and _add_tasks(made, first)
+        is_task = first not in (_BATCH, _MCP, _AGENT) and _add_tasks(made, first)
         if not is_task:
             _add_batch(made)
             _add_mcp(made)
@@ -115,9 +116,11 @@ def _add_batch(made: App) -> None:
 
 
 def _add_mcp(made: App) -> None:
+    from .agent import agent_command
     from .mcp_server import mcp_command
 
     made.command(mcp_command(), name=_MCP)
+    made.command(agent_command(), name=_AGENT)
 
 
 def _add_tasks(made: App, first: str | None) -> bool:

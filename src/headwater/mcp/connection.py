@@ -13,7 +13,7 @@ from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 from pydantic import ValidationError
 
-from ..errors import HeadwaterError, ToolError
+from ..errors import HeadwaterError, InvalidParameterError, ToolError
 from ..transport.transports import Transports
 from .pool_transport import McpTransport
 from .process import ProcessLog, process_streams
@@ -51,6 +51,17 @@ class McpConnection:
                 break
             cursor = page.next_cursor
         raise ToolError(f"the list of tools of {self.server.label} has no end")
+
+    def allowed(self) -> list[Any]:
+        """The tools that the server's `allow` names. Raises `InvalidParameterError` for one that there is not."""
+        allow = self.server.allow
+        if allow is None:
+            return self.tools
+        names = [tool.name for tool in self.tools]
+        if unknown := sorted(set(allow) - set(names)):
+            known = ", ".join(names) or "none"
+            raise InvalidParameterError(f"{self.server.label} has no tool {', '.join(unknown)}; it has: {known}")
+        return [tool for tool in self.tools if tool.name in allow]
 
     async def call(self, name: str, arguments: dict[str, Any], seconds: float | None) -> Any:
         """Call a tool, and return what the server returned. Raises `ToolError`, in which no secret is."""

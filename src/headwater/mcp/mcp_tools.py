@@ -158,7 +158,7 @@ class McpTools(Sequence[Tool[..., Any]]):
 
     def _allowed(self) -> list[Tool[..., Any]]:
         """The tools that are allowed, under names that none has twice."""
-        all_tools = [(connection, told) for connection in self._connections for told in connection.tools]
+        all_tools = [(connection, told) for connection in self._connections for told in connection.allowed()]
         names = unique_names([(connection.server.name, told.name) for connection, told in all_tools])
         if self._allow is None:
             return [self._tool(*pair, name) for pair, name in zip(all_tools, names, strict=True)]

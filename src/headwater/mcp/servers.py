@@ -33,7 +33,7 @@ class McpServer:
 
     `headers` go to that URL's origin and nowhere else, `env` to that process, which sees besides only what a program
     needs to run (`PATH`, `HOME`, ...), and no key of this process's. `name` is what its tools are prefixed with where
-    they collide. `kind` "sse" is the HTTP transport of 2024.
+    they collide, `allow` its tools that may be called. `kind` "sse" is the HTTP transport of 2024.
     """
 
     def __init__(
@@ -45,6 +45,7 @@ class McpServer:
         env: Mapping[str, str] | None = None,
         cwd: str | os.PathLike[str] | None = None,
         kind: ServerKind | None = None,
+        allow: Sequence[str] | None = None,
         allow_insecure: bool = False,
     ) -> None:
         """Raises `InvalidParameterError` for what is neither a URL nor a command, and for headers of a command;
@@ -62,6 +63,7 @@ class McpServer:
         self.headers = check_headers(headers)
         self.env = dict(env or {})
         self.cwd = cwd
+        self.allow = allow
         self.name = name or self._own_name()
         if self.headers and self.url is not None and not allow_insecure and not _is_safe(self.url):
             raise InsecureCredentialError(
