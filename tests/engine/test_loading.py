@@ -18,6 +18,7 @@ from headwater.engine.load import load
 from headwater.engine.multipart import UploadBody, request_body
 from headwater.errors import InferenceTimeoutError, InputError, InvalidParameterError
 from headwater.media.images import data_url
+from headwater.media.source import kind_of
 from headwater.protocol.flow import Load, Loaded, Part, Request
 from headwater.protocol.url import parse_url
 from headwater.testing import MemoryTransport, ScriptedResponse
@@ -26,7 +27,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def read(source: Any, policy: InputPolicy = ANYWHERE, **more: Any) -> Loaded:
-    return await load(requester(policy), Load(source=source, **more))
+    return await load(requester(policy), Load(source=source, **more), kind_of(source))
 
 
 @pytest.mark.parametrize("make", [bytes, bytearray, memoryview, io.BytesIO])
@@ -127,7 +128,7 @@ async def test_an_untrusted_text_is_never_a_path(tmp_path: Path) -> None:
 async def test_a_url_is_downloaded_without_credentials(server: FileServer) -> None:
     server.pages["/a/cat.jpg"] = (200, {"content-type": "image/jpeg"}, PNG)
     policy_of_provider = requester(ANYWHERE, origin=server.url)
-    found = await load(policy_of_provider, Load(source=f"{server.url}/a/cat.jpg?size=3#top"))
+    found = await load(policy_of_provider, Load(source=f"{server.url}/a/cat.jpg?size=3#top"), "url")
     assert (found.data, found.mime_type, found.name) == (PNG, "image/png", "cat.jpg")
     path, headers, _ = server.seen[0]
     assert path == "/a/cat.jpg?size=3"
@@ -166,7 +167,7 @@ async def test_a_redirect_is_followed_three_times(server: FileServer) -> None:
 async def test_a_failure_that_may_pass_is_tried_again() -> None:
     memory = MemoryTransport.in_turn(ScriptedResponse(status=503), ScriptedResponse(PNG, content_type=""))
     call = requester(transport=lambda _: memory)
-    assert (await load(call, Load(source="https://files.example/cat.png"))).data == PNG
+    assert (await load(call, Load(source="https://files.example/cat.png"), "url")).data == PNG
     assert call.attempts == []
 
 
@@ -249,7 +250,7 @@ async def test_each_hop_is_judged_anew() -> None:
     )
     call = requester(InputPolicy(), transport=lambda _: memory)
     with pytest.raises(InputError, match="link-local"):
-        await load(call, Load(source="https://files.example/cat.png"))
+        await load(call, Load(source="https://files.example/cat.png"), "url")
     assert len(memory.requests) == 1
 
 
@@ -260,7 +261,7 @@ async def test_https_is_never_redirected_to_http(scheme: str) -> None:
     )
     call = requester(transport=lambda _: memory)
     with pytest.raises(InputError, match="from https to http"):
-        await load(call, Load(source=f"{scheme}://files.example/cat.png"))
+        await load(call, Load(source=f"{scheme}://files.example/cat.png"), "url")
     assert len(memory.requests) == 1
 
 
@@ -309,7 +310,7 @@ async def test_a_body_on_disk_is_sent_again_whole(server: FileServer, tmp_path: 
     answers: list[tuple[int, dict[str, str], bytes]] = [(503, {}, b""), (200, {}, b"ok")]
     server.pages["/asr"] = lambda request: reply(request, *answers.pop(0))
     call = requester(origin=server.url)
-    file = await load(call, Load(source=tmp_path / "talk.flac", streamed=True))
+    file = await load(call, Load(source=tmp_path / "talk.flac", streamed=True), "path")
     body = file if kind == "file" else (Part(name="model", data=b"m"), Part(name="file", data=file, filename="a.flac"))
     got = await call.send(Request(method="POST", url=f"{server.url}/asr", body=body))
     assert got.body == b"ok"
@@ -344,7 +345,7 @@ async def test_a_download_that_stalls_ends_with_the_deadline(server: FileServer,
     call = requester(timeout=Timeout(total=0.2))
     try:
         with pytest.raises(InferenceTimeoutError) as caught:
-            await load(call, Load(source=f"{server.url}/cat.png"))
+            await load(call, Load(source=f"{server.url}/cat.png"), "url")
     finally:
         go_on.set()
     assert caught.value.phase == "total"

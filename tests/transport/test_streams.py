@@ -178,7 +178,7 @@ async def test_data_and_the_end_together(serve: Any, contexts: Any, secure: bool
     answer = await pool.send(server.outgoing())
     stream = stream_of(pool)
     with anyio.fail_after(20):
-        while not stream.peer_closed:  # both have come, nobody has read
+        while not stream.socket.peer_closed:  # both have come, nobody has read
             await anyio.sleep(0.001)
     body = await answer.receive()
     assert body + await answer.receive() == b"hello"
@@ -273,8 +273,8 @@ async def kept() -> Any:
     """What waits for sockets in this event loop."""
     found = sockets_of(anyio.lowlevel.current_token().native_token)
     yield found
-    assert not found._by_descriptor  # type: ignore[union-attr]
-    found.end()  # type: ignore[union-attr]
+    assert found is not None and not found.poller.watchers
+    found.end()
 
 
 async def test_each_gets_its_own_whoever_polls(kept: Any) -> None:

@@ -39,6 +39,7 @@ from ..errors import (
     TransportError,
 )
 from ..media.media import Media
+from ..media.source import kind_of
 from ..protocol.events import Job, Submitted
 from ..protocol.flow import (
     END,
@@ -65,7 +66,7 @@ from .engine import Engine
 from .facts import NO_FLOW, UNPREPARED, CallRequest, Destination, Facts, Outcome, Plan, Timings
 from .failover import Candidate
 from .failures import besides, incomplete_stream
-from .load import IN_THREAD_BYTES, Files, is_file, load
+from .load import IN_THREAD_BYTES, Files, load
 from .requester import Requester
 from .retry import LONGEST_WAIT_BEFORE_FAILOVER_SECONDS, is_worth_another_provider
 from .save import SavedFile
@@ -236,7 +237,7 @@ class CallDriver:
         if isinstance(step, Send | Stream):
             asks = isinstance(step, Send) and step.request.method == "GET"
             return asks or self.requester.resumes()
-        return isinstance(step, Sleep | Fetch | Cached) or (isinstance(step, Load) and not is_file(step))
+        return isinstance(step, Sleep | Fetch | Cached) or (isinstance(step, Load) and kind_of(step.source) != "file")
 
     def _over(self) -> End:
         """What is read of a call that has ended. Raises what it has failed with, `ClosedError` where it was left."""
@@ -428,8 +429,9 @@ class CallDriver:
         return None
 
     async def _load(self, step: Load) -> Loaded:
-        if not is_file(step):
-            return await load(self.requester, step)
+        kind = kind_of(step.source)
+        if kind != "file":
+            return await load(self.requester, step, kind)
         self.files = self.files or Files()
         return await self.files.load(self.requester, step)
 

@@ -30,7 +30,7 @@ from ..errors import (
 )
 from ..media.images import encode_image
 from ..media.mime import from_data_url, mime_type_of
-from ..media.source import check_source, kind_of
+from ..media.source import SourceKind, check_kind
 from ..protocol.flow import MIB, Load, Loaded, Request
 from ..protocol.url import parse_url
 from .body import ResponseBody
@@ -46,15 +46,14 @@ SNIFFED_BYTES: Final = 64
 """Bytes by which a MIME type is known."""
 
 
-async def read_input(step: Load, policy: InputPolicy) -> Loaded:
-    """The input, read. http(s) URLs that are to be downloaded are for `download`.
+async def read_input(step: Load, kind: SourceKind | None, policy: InputPolicy) -> Loaded:
+    """The input, which is of this kind, read. http(s) URLs that are to be downloaded are for `download`.
 
     Raises `InvalidParameterError` for what is no input, `InputError` for one that cannot be read.
     """
     source = step.source
-    if wrong := check_source(source):
+    if wrong := check_kind(source, kind):
         raise InvalidParameterError(f"an input {wrong}")
-    kind = kind_of(source)
     if kind == "data":
         return await _from_data(source, step, policy.limit)
     if kind == "file":
@@ -69,11 +68,6 @@ async def read_input(step: Load, policy: InputPolicy) -> Loaded:
     if kind == "data-url":
         return await _from_data_url(source, step, policy.limit)
     return await to_thread.run_sync(_from_image, source, policy.limit, abandon_on_cancel=True)
-
-
-def is_download(step: Load) -> bool:
-    """Whether the input is behind an http(s) URL, and wanted."""
-    return not step.keep_url and kind_of(step.source) == "url"
 
 
 def loaded(data: bytes, step: Load, name: str | None, limit: int) -> Loaded:
@@ -174,10 +168,10 @@ _NO_PATHS: Final = (
 _INPUTS: Final = "(inputs)"
 
 
-async def load(requester: Requester, step: Load) -> Loaded:
-    """An input, read or downloaded, before the call's deadline."""
-    if not is_download(step):
-        return await requester.within(read_input(step, requester.engine.policy))
+async def load(requester: Requester, step: Load, kind: SourceKind | None) -> Loaded:
+    """An input of this kind, read or downloaded, before the call's deadline."""
+    if kind != "url" or step.keep_url:
+        return await requester.within(read_input(step, kind, requester.engine.policy))
     if not requester.engine.policy.urls:
         raise InputError("URLs are not downloaded under this client's input_policy; pass bytes or an open file")
     tries = 0
@@ -237,11 +231,6 @@ def _no_input(step: Load, error: HeadwaterError) -> InputError:
     return InputError(f"{display_url(step.source)} cannot be downloaded: {why}")
 
 
-def is_file(step: Load) -> bool:
-    """Whether the input is an open file."""
-    return kind_of(step.source) == "file"
-
-
 class Files:
     """The open files of one call, with what is in them."""
 
@@ -256,7 +245,7 @@ class Files:
         key = id(step.source)  # it stays the same file's: the call's arguments keep that alive
         async with self._locks.setdefault(key, anyio.Lock()):
             if key not in self._read:
-                self._read[key] = step.source, await load(requester, step)
+                self._read[key] = step.source, await load(requester, step, "file")
             found = self._read[key][1]
             if found.file is not None and not step.streamed:
                 data = await requester.within(to_thread.run_sync(found.file.whole, abandon_on_cancel=True))

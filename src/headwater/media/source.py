@@ -66,7 +66,11 @@ def check_source(value: object, *, images: bool = True) -> str | None:
 
     Nothing is opened: a path may not be there. `images`: whether PIL images and arrays do.
     """
-    kind = kind_of(value)
+    return check_kind(value, kind_of(value), images=images)
+
+
+def check_kind(value: object, kind: SourceKind | None, *, images: bool = True) -> str | None:
+    """The same of a source whose kind is known."""
     if kind is None or (kind in ("image", "array") and not images):
         takes = "bytes, a binary file, a path, an http(s) URL or a data URL"
         more = ", a PIL image or a numpy array" if images else ""

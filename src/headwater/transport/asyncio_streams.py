@@ -15,13 +15,17 @@ from __future__ import annotations
 
 import select
 import socket
-from collections.abc import Awaitable, Callable, Generator
+import ssl
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any, Protocol
 
 from anyio import BrokenResourceError
 
 from ..protocol.transport import FOREVER, ReadDeadline
-from .epoll import END_EVENTS, READ_EVENTS, EpollPoller, EpollStream
+from . import epoll
+from .epoll import END_EVENTS, READ_EVENTS, EpollPoller, EpollSocket
+from .happy_eyeballs import HostCache
+from .sockets import Address
 
 
 class Future(Protocol):
@@ -78,14 +82,23 @@ class EventLoop(Protocol):
         ...
 
 
-class AsyncioPoller(EpollPoller):
+class AsyncioSockets:
     """The sockets of one event loop."""
 
     def __init__(self, loop: EventLoop) -> None:
-        super().__init__()
+        self.poller = EpollPoller(self._set_alarm)
+        self.hosts = HostCache()
         self.loop = loop
         self._timer: Timer | None = None
-        loop.add_reader(self.epoll.fileno(), self.poll)
+        loop.add_reader(self.poller.epoll.fileno(), self.poller.poll)
+
+    async def connect(self, address: Address, seconds: float | None = None) -> socket.socket:
+        """A connected socket; raises `OSError`, of which `TimeoutError` is one."""
+        return await epoll.connect(self, address, seconds)
+
+    async def secure(self, raw: socket.socket, context: ssl.SSLContext, hostname: str) -> ssl.SSLSocket:
+        """The same socket with TLS; raises `OSError`."""
+        return await epoll.secure(self, raw, context, hostname)
 
     def attach(self, raw: socket.socket) -> AsyncioStream:
         """A connected socket as a stream."""
@@ -104,11 +117,11 @@ class AsyncioPoller(EpollPoller):
         loop, descriptor = self.loop, raw.fileno()
         ready = loop.create_future()
         timer = None if seconds is None else loop.call_at(loop.time() + seconds, _late, ready)
-        self.add(_Once(ready), descriptor, events | select.EPOLLONESHOT)
+        self.poller.add(_Once(ready), descriptor, events | select.EPOLLONESHOT)
         try:
             await ready
         finally:
-            self.remove(descriptor)
+            self.poller.remove(descriptor)
             if timer is not None:
                 timer.cancel()
 
@@ -119,16 +132,20 @@ class AsyncioPoller(EpollPoller):
 
     def _alarm(self) -> None:
         self._timer = None
-        self.expire(self.loop.time())
+        self.poller.expire(self.loop.time())
 
     def end(self) -> None:
         """No stream is left."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if not self.epoll.closed:
-            self.loop.remove_reader(self.epoll.fileno())
-        super().end()
+        if not self.poller.epoll.closed:
+            self.loop.remove_reader(self.poller.epoll.fileno())
+        self.poller.close()
+
+    def disown(self) -> None:
+        """In a forked child: let go of the parent's epoll."""
+        self.poller.disown()
 
 
 class _Once:
@@ -146,17 +163,31 @@ class _Once:
         return FOREVER
 
 
-class AsyncioStream(EpollStream):
-    """A connected socket (a `ByteStream`)."""
+class AsyncioStream:
+    """A connected socket (a `ByteStream`). What is the same on every loop is its `socket`'s."""
 
-    __slots__ = ("_drained", "_kept", "_loop", "_reader")
+    __slots__ = (
+        "_drained",
+        "_kept",
+        "_loop",
+        "_reader",
+        "disown",
+        "readable",
+        "shut",
+        "socket",
+        "stale",
+        "wait_until",
+    )
 
-    def __init__(self, sockets: AsyncioPoller, raw: socket.socket) -> None:
-        super().__init__(sockets, raw)
+    def __init__(self, sockets: AsyncioSockets, raw: socket.socket) -> None:
+        self.socket = own = EpollSocket(sockets.poller, raw)
+        self.wait_until, self.readable, self.stale = own.wait_until, own.readable, own.stale
+        self.shut, self.disown = own.shut, own.disown
         self._loop = sockets.loop
         self._reader: Future | None = None
         self._drained: Future | None = None
         self._kept: Future | None = None
+        sockets.poller.add(self, raw.fileno())
 
     def receive(self) -> Awaitable[bytes]:
         """What has come since, b"" after the peer's last word; raises `BROKEN`, `ReadDeadline`."""
@@ -164,9 +195,9 @@ class AsyncioStream(EpollStream):
             kept, self._kept = self._kept, None
             return kept
         reader = self._loop.create_future()
-        if self.closed:
+        if self.socket.closed:
             reader.set_result(b"")
-        elif not self.may_read:
+        elif not self.socket.may_read:
             self._reader = reader
         else:
             # What is there already comes a turn of the loop later, or a flood would leave no turn for anybody else.
@@ -186,7 +217,7 @@ class AsyncioStream(EpollStream):
     def event(self, events: int) -> None:
         """The epoll: something has come, or can be sent."""
         if events & ~select.EPOLLOUT:
-            super().event(events)
+            self.socket.note(events)
             reader, self._reader = self._reader, None
             if reader is not None and not reader.done():
                 self._fill(reader, reader.set_result)
@@ -195,7 +226,7 @@ class AsyncioStream(EpollStream):
 
     def _fill(self, reader: Future, give: Callable[[bytes], object]) -> None:
         try:
-            data = self.read_now()
+            data = self.socket.read_now()
         except BrokenResourceError as error:
             reader.set_exception(error)
         else:
@@ -209,28 +240,36 @@ class AsyncioStream(EpollStream):
         reader = self._reader
         if reader is None or reader.done():
             return FOREVER
-        if now < self.until:
-            return self.until
+        if now < self.socket.until:
+            return self.socket.until
         self._reader = None
         reader.set_exception(ReadDeadline())
         return FOREVER
 
+    def send(self, data: memoryview) -> Coroutine[Any, Any, None]:
+        """Send everything; it may stop in the middle when cancelled. Raises `BROKEN`."""
+        return self.socket.send(data, self._drain)
+
     async def _drain(self) -> None:
-        epoll, descriptor = self.poller.epoll, self.raw.fileno()
+        poll, descriptor = self.socket.poller.epoll, self.socket.raw.fileno()
         self._drained = self._loop.create_future()
-        epoll.modify(descriptor, READ_EVENTS | select.EPOLLOUT)
+        poll.modify(descriptor, READ_EVENTS | select.EPOLLOUT)
         try:
             await self._drained
         finally:
             self._drained = None
-            if not self.closed:
-                epoll.modify(descriptor, READ_EVENTS)
+            if not self.socket.closed:
+                poll.modify(descriptor, READ_EVENTS)
 
-    def _wake_all(self) -> None:
+    def close(self) -> None:
+        """Close at once, in the event loop's own thread; whoever waits is woken."""
+        if not self.socket.leave():
+            return
         for waiting in (self._reader, self._drained):
             if waiting is not None:
                 _wake(waiting, b"")
         self._reader = None
+        self.socket.raw.close()
 
 
 def _wake(waiting: Future, data: bytes = b"") -> None:

@@ -27,9 +27,9 @@ from .sockets import READ_BYTES, WOULD_BLOCK, shut
 from .tls import SYSTEM, Trust, check_protocol, handshake_error
 
 if TYPE_CHECKING:
-    from .asyncio_streams import AsyncioPoller
+    from .asyncio_streams import AsyncioSockets
     from .proxy import Proxy
-    from .trio_streams import TrioPoller
+    from .trio_streams import TrioSockets
 
 _WORDS = {
     errno.ECONNREFUSED: "connection refused by {}",
@@ -72,9 +72,10 @@ class ConnectTarget(NamedTuple):
         return self.proxy is None or (self.proxy.scheme == "http" and self.proxy.forwards(self.url))
 
 
-async def dial(sockets: AsyncioPoller | TrioPoller | None, target: ConnectTarget, seconds: float | None) -> ByteStream:
-    """A connection, within so many seconds for all of it: TCP, the proxy, TLS. `sockets`: the event loop's
-    (`sockets_of`).
+async def dial(
+    sockets: AsyncioSockets | TrioSockets | None, target: ConnectTarget, seconds: float | None
+) -> ByteStream:
+    """A connection, within so many seconds for all of it: TCP, the proxy, TLS. `sockets`: what `sockets_of` gave.
 
     Raises `ConnectError`, `TLSError`, `ProxyError`, and `InferenceTimeoutError` with phase connect.
     """
@@ -100,17 +101,17 @@ async def dial(sockets: AsyncioPoller | TrioPoller | None, target: ConnectTarget
     return stream
 
 
-def sockets_of(loop: Any) -> AsyncioPoller | TrioPoller | None:
+def sockets_of(loop: Any) -> AsyncioSockets | TrioSockets | None:
     """What waits for the sockets of this event loop (its own token); None where only anyio can."""
     if not hasattr(select, "epoll"):
         return None
     if hasattr(loop, "add_reader"):
-        from .asyncio_streams import AsyncioPoller
+        from .asyncio_streams import AsyncioSockets
 
-        return AsyncioPoller(loop)
-    from .trio_streams import TrioPoller
+        return AsyncioSockets(loop)
+    from .trio_streams import TrioSockets
 
-    return TrioPoller()
+    return TrioSockets()
 
 
 async def _prepared(target: ConnectTarget) -> ConnectTarget:
@@ -126,7 +127,7 @@ async def _prepared(target: ConnectTarget) -> ConnectTarget:
     return target._replace(context=context, address=address)
 
 
-async def _open(sockets: AsyncioPoller | TrioPoller | None, target: ConnectTarget) -> ByteStream:
+async def _open(sockets: AsyncioSockets | TrioSockets | None, target: ConnectTarget) -> ByteStream:
     if sockets is None:
         return await _open_anyio(target)
     host, port = target.hop
@@ -154,7 +155,7 @@ async def _open(sockets: AsyncioPoller | TrioPoller | None, target: ConnectTarge
     return sockets.attach(secure)
 
 
-async def _shake_hands_raw(sockets: AsyncioPoller | TrioPoller, raw: socket.socket, target: ConnectTarget) -> None:
+async def _shake_hands_raw(sockets: AsyncioSockets | TrioSockets, raw: socket.socket, target: ConnectTarget) -> None:
     try:
         await _shake_hands(_SocketWire(sockets, raw), target)
     except BaseException:
@@ -207,7 +208,7 @@ async def _wrapped(
 class _SocketWire:
     """A socket that is no stream yet."""
 
-    def __init__(self, sockets: AsyncioPoller | TrioPoller, raw: socket.socket) -> None:
+    def __init__(self, sockets: AsyncioSockets | TrioSockets, raw: socket.socket) -> None:
         self._sockets = sockets
         self._raw = raw
 

@@ -1,4 +1,4 @@
-"""One epoll for all streams of an event loop, one alarm for their read deadlines, and what a stream is on every loop.
+"""One epoll for all streams of an event loop, one alarm for their read deadlines, and what a socket is on every loop.
 
 An event loop's own way of waiting for a socket costs system calls each time (trio), or an object or two for each
 stream, and uvloop's tells nobody when a connection was reset; a timer for each would cost more than its stream. So:
@@ -12,8 +12,9 @@ stream, and uvloop's tells nobody when a connection was reset; a timer for each 
   comparison; a deadline that moves on leaves its alarm, which looks at all streams when it rings and sets the next,
   at least `ALARM_GRAIN_SECONDS` later.
 
-Who watches the epoll, and how a reader is woken, is the event loop's affair (`asyncio_streams`, `trio_streams`). It is
-worth half the cost of a chunk: the figures are in `anyio_streams`. Knows no HTTP.
+Who watches the epoll, and how a reader is woken, is the event loop's affair: `asyncio_streams` and `trio_streams` have
+an `EpollPoller`, and each of their streams an `EpollSocket`. It is worth half the cost of a chunk: the figures are in
+`anyio_streams`. Knows no HTTP.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ from __future__ import annotations
 import select
 import socket
 import ssl
+from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
 from anyio import BrokenResourceError
 from anyio.lowlevel import checkpoint_if_cancelled
 
 from ..protocol.transport import FOREVER
-from .happy_eyeballs import HostCache
 from .sockets import READ_BYTES, WOULD_BLOCK, Address, finish_connect, read_available, readable, shut, start_connect
 
 ALARM_GRAIN_SECONDS: Final = 0.01
@@ -48,24 +49,73 @@ class Watcher(Protocol):
         ...
 
 
-class EpollPoller:
-    """The streams of one event loop."""
+class Waits(Protocol):
+    """How an event loop waits for a socket that is no stream yet."""
 
-    def __init__(self) -> None:
+    async def readable(self, raw: socket.socket) -> None:
+        """Wait until there is something to read."""
+        ...
+
+    async def writable(self, raw: socket.socket, seconds: float | None = None) -> None:
+        """Wait until something can be sent, or a connection is made; raises `TimeoutError` after so many seconds."""
+        ...
+
+
+async def connect(waits: Waits, address: Address, seconds: float | None = None) -> socket.socket:
+    """A connected socket; raises `OSError`, of which `TimeoutError` is one."""
+    raw, connected = start_connect(address)
+    try:
+        if not connected:
+            await waits.writable(raw, seconds)
+            finish_connect(raw)
+    except BaseException:
+        raw.close()
+        raise
+    return raw
+
+
+async def secure(waits: Waits, raw: socket.socket, context: ssl.SSLContext, hostname: str) -> ssl.SSLSocket:
+    """The same socket with TLS; it is closed where that fails. Raises `OSError`, of which `ssl.SSLError` is one."""
+    try:
+        wrapped = context.wrap_socket(raw, server_hostname=hostname, do_handshake_on_connect=False)
+    except BaseException:
+        raw.close()
+        raise
+    try:
+        while True:
+            try:
+                wrapped.do_handshake()
+            except ssl.SSLWantReadError:
+                await waits.readable(wrapped)
+            except ssl.SSLWantWriteError:
+                await waits.writable(wrapped)
+            else:
+                return wrapped
+    except BaseException:
+        shut(wrapped)
+        wrapped.close()
+        raise
+
+
+class EpollPoller:
+    """Tells the streams of one event loop what has come. `set_alarm` has the loop call `expire` at a moment of its
+    clock."""
+
+    def __init__(self, set_alarm: Callable[[float], object]) -> None:
         self.epoll = select.epoll()
         self.alarm_at = FOREVER
-        self.hosts = HostCache()
-        self._by_descriptor: dict[int, Watcher] = {}
+        self.watchers: dict[int, Watcher] = {}
+        self._set_alarm = set_alarm
 
     def add(self, watcher: Watcher, descriptor: int, events: int = READ_EVENTS) -> None:
         """Tell it what comes."""
         self.epoll.register(descriptor, events)
-        self._by_descriptor[descriptor] = watcher
+        self.watchers[descriptor] = watcher
 
     def remove(self, descriptor: int) -> None:
         """Do not, any more: its socket is about to be closed."""
         if not self.epoll.closed:  # else its event loop has ended
-            del self._by_descriptor[descriptor]
+            del self.watchers[descriptor]
             self.epoll.unregister(descriptor)
 
     def poll(self) -> None:
@@ -75,7 +125,7 @@ class EpollPoller:
         except ValueError:  # it is closed: this is a forked child, and an event loop of its parent's
             return
         for descriptor, events in news:
-            watcher = self._by_descriptor.get(descriptor)
+            watcher = self.watchers.get(descriptor)
             if watcher is not None:
                 watcher.event(events)
 
@@ -87,83 +137,37 @@ class EpollPoller:
 
     def expire(self, now: float) -> None:
         """The alarm: end the waits whose moment has come, and set it again for the others."""
-        soonest = min([watcher.expire(now) for watcher in list(self._by_descriptor.values())], default=FOREVER)
+        soonest = min([watcher.expire(now) for watcher in list(self.watchers.values())], default=FOREVER)
         self.alarm_at = FOREVER
         if soonest < FOREVER:
             self.watch(max(soonest, now + ALARM_GRAIN_SECONDS))
 
-    def _set_alarm(self, moment: float) -> None:
-        raise NotImplementedError
-
-    def end(self) -> None:
+    def close(self) -> None:
         """No stream is left."""
         self.epoll.close()
 
     def disown(self) -> None:
         """In a forked child: close its copy of the parent's epoll, which goes on."""
-        self._by_descriptor.clear()
+        self.watchers.clear()
         self.epoll.close()
 
-    async def readable(self, raw: socket.socket) -> None:
-        """Wait until there is something to read."""
-        raise NotImplementedError
 
-    async def writable(self, raw: socket.socket, seconds: float | None = None) -> None:
-        """Wait until something can be sent, or a connection is made; raises `TimeoutError` after so many seconds."""
-        raise NotImplementedError
+class EpollSocket:
+    """A stream's connected socket, and what is known of it.
 
-    async def connect(self, address: Address, seconds: float | None = None) -> socket.socket:
-        """A connected socket; raises `OSError`, of which `TimeoutError` is one."""
-        raw, connected = start_connect(address)
-        try:
-            if not connected:
-                await self.writable(raw, seconds)
-                finish_connect(raw)
-        except BaseException:
-            raw.close()
-            raise
-        return raw
-
-    async def secure(self, raw: socket.socket, context: ssl.SSLContext, hostname: str) -> ssl.SSLSocket:
-        """The same socket with TLS; it is closed where that fails. Raises `OSError`, of which `ssl.SSLError` is one."""
-        try:
-            secure = context.wrap_socket(raw, server_hostname=hostname, do_handshake_on_connect=False)
-        except BaseException:
-            raw.close()
-            raise
-        try:
-            while True:
-                try:
-                    secure.do_handshake()
-                except ssl.SSLWantReadError:
-                    await self.readable(secure)
-                except ssl.SSLWantWriteError:
-                    await self.writable(secure)
-                else:
-                    return secure
-        except BaseException:
-            shut(secure)
-            secure.close()
-            raise
-
-
-class EpollStream:
-    """A connected socket (a `ByteStream`), as far as it is the same on every event loop.
-
-    `may_read`: there may be something to read; `peer_closed`: and nothing after it. `poller` (the event
-    loop's) and `raw` (the socket) are for its two forms, which say how one waits.
+    `may_read`: there may be something to read; `peer_closed`: and nothing after it; `closed`: by this side. `until`:
+    the moment past which no read may wait.
     """
 
     __slots__ = ("closed", "may_read", "peer_closed", "poller", "raw", "until")
 
-    def __init__(self, sockets: EpollPoller, raw: socket.socket) -> None:
-        self.poller = sockets
+    def __init__(self, poller: EpollPoller, raw: socket.socket) -> None:
+        self.poller = poller
         self.raw = raw
         self.may_read = self.peer_closed = self.closed = False
         self.until = FOREVER
-        sockets.add(self, raw.fileno())
 
-    def event(self, events: int) -> None:
+    def note(self, events: int) -> None:
         """The epoll: something has come."""
         self.may_read = True
         if events & END_EVENTS:
@@ -183,28 +187,22 @@ class EpollStream:
         return data
 
     def wait_until(self, moment: float) -> bool:
-        """Let no `receive` wait past this moment."""
+        """Let no read wait past this moment."""
         self.until = moment
         if moment < self.poller.alarm_at:
             self.poller.watch(moment)
         return True
 
-    def expire(self, now: float) -> float:
-        """End a wait that has lasted until its moment; the moment of one that goes on, else `FOREVER`."""
-        raise NotImplementedError
-
-    async def send(self, data: memoryview) -> None:
-        """Send everything; it may stop in the middle when cancelled. Raises `BROKEN`."""
+    async def send(self, data: memoryview, drain: Callable[[], Awaitable[None]]) -> None:
+        """Send everything; `drain` waits until more can be sent. It may stop in the middle when cancelled. Raises
+        `BROKEN`."""
         await checkpoint_if_cancelled()
         while data:
             try:
                 # An error here comes to who sends. One that is met in reading comes after what the peer said before.
                 data = data[self.raw.send(data) :]
             except WOULD_BLOCK:
-                await self._drain()
-
-    async def _drain(self) -> None:
-        raise NotImplementedError
+                await drain()
 
     def readable(self) -> bool:
         """Whether something has come, an end included."""
@@ -223,18 +221,15 @@ class EpollStream:
                 self.peer_closed = True
         return self.peer_closed
 
-    def close(self) -> None:
-        """Close at once, in the event loop's own thread; whoever waits is woken."""
-        if not self.closed:
-            self.closed = True
-            descriptor = self.raw.fileno()
-            shut(self.raw)
-            self.poller.remove(descriptor)
-            self._wake_all()
-            self.raw.close()
-
-    def _wake_all(self) -> None:
-        raise NotImplementedError
+    def leave(self) -> bool:
+        """End it, but for closing the descriptor; False where that was done before. Who waits is to be woken next."""
+        if self.closed:
+            return False
+        self.closed = True
+        descriptor = self.raw.fileno()
+        shut(self.raw)
+        self.poller.remove(descriptor)
+        return True
 
     def disown(self) -> None:
         """In a forked child: close its copy of the parent's socket, of which the peer hears nothing."""

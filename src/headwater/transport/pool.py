@@ -44,9 +44,9 @@ from .tls import Trust
 if TYPE_CHECKING:
     import ssl
 
-    from .asyncio_streams import AsyncioPoller
+    from .asyncio_streams import AsyncioSockets
     from .proxy import Proxy
-    from .trio_streams import TrioPoller
+    from .trio_streams import TrioSockets
 
 _live_loops: set[LoopConnections] = set()
 """Every event loop's part of every pool, until that loop has ended: none may be left to the collector, which would
@@ -175,7 +175,7 @@ class LoopConnections:
     def __init__(
         self,
         token: Any,
-        sockets: AsyncioPoller | TrioPoller | None,
+        sockets: AsyncioSockets | TrioSockets | None,
         limits: PoolLimits,
         registry: dict[object, LoopConnections],
     ) -> None:

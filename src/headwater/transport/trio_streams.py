@@ -17,7 +17,8 @@ which trio raises, and hand the lead on. The only file that imports trio.
 from __future__ import annotations
 
 import socket
-from collections.abc import Awaitable
+import ssl
+from collections.abc import Awaitable, Coroutine
 from typing import Any
 
 import trio
@@ -26,17 +27,29 @@ from anyio.lowlevel import checkpoint
 from trio.lowlevel import Abort, Task, current_task, notify_closing, reschedule, wait_task_rescheduled
 
 from ..protocol.transport import FOREVER, ReadDeadline
-from .epoll import EpollPoller, EpollStream
+from . import epoll
+from .epoll import EpollPoller, EpollSocket
+from .happy_eyeballs import HostCache
+from .sockets import Address
 
 
-class TrioPoller(EpollPoller):
+class TrioSockets:
     """The sockets of one event loop."""
 
     def __init__(self) -> None:
-        super().__init__()
+        self.poller = EpollPoller(self._set_alarm)
+        self.hosts = HostCache()
         self._followers: dict[TrioStream, Task] = {}
         self._leader: TrioStream | None = None
         self._scope: trio.CancelScope | None = None
+
+    async def connect(self, address: Address, seconds: float | None = None) -> socket.socket:
+        """A connected socket; raises `OSError`, of which `TimeoutError` is one."""
+        return await epoll.connect(self, address, seconds)
+
+    async def secure(self, raw: socket.socket, context: ssl.SSLContext, hostname: str) -> ssl.SSLSocket:
+        """The same socket with TLS; raises `OSError`."""
+        return await epoll.secure(self, raw, context, hostname)
 
     def attach(self, raw: socket.socket) -> TrioStream:
         """A connected socket as a stream."""
@@ -61,19 +74,20 @@ class TrioPoller(EpollPoller):
             self._hand_over()
 
     async def _lead(self, stream: TrioStream) -> bytes:
-        while not stream.closed:
-            with trio.CancelScope(deadline=self.alarm_at) as self._scope:
+        poller, own = self.poller, stream.socket
+        while not own.closed:
+            with trio.CancelScope(deadline=poller.alarm_at) as self._scope:
                 try:
-                    await trio.lowlevel.wait_readable(self.epoll.fileno())
+                    await trio.lowlevel.wait_readable(poller.epoll.fileno())
                 except trio.ClosedResourceError:
                     continue
-            self.poll()
-            if stream.may_read and (data := stream.read_now()) is not None:
+            poller.poll()
+            if own.may_read and (data := own.read_now()) is not None:
                 return data
             now = trio.current_time()
-            if now >= self.alarm_at:
-                self.expire(now)
-                if now >= stream.until:
+            if now >= poller.alarm_at:
+                poller.expire(now)
+                if now >= own.until:
                     raise ReadDeadline
         return b""
 
@@ -90,12 +104,12 @@ class TrioPoller(EpollPoller):
         """Take a follower out: its task was cancelled."""
         self._followers.pop(stream, None)
 
-    def close(self, stream: TrioStream) -> None:
+    def wake(self, stream: TrioStream) -> None:
         """Wake who waits for a stream that is closed."""
         if stream in self._followers:
             self.wake_follower(stream, b"")
         elif stream is self._leader:
-            notify_closing(self.epoll.fileno())
+            notify_closing(self.poller.epoll.fileno())
 
     def _hand_over(self) -> None:
         self._scope = self._leader = None
@@ -119,78 +133,108 @@ class TrioPoller(EpollPoller):
             return
         raise TimeoutError
 
+    def end(self) -> None:
+        """No stream is left."""
+        self.poller.close()
 
-class TrioStream(EpollStream):
-    """A connected socket (a `ByteStream`). `delivered`: what a follower is woken with: bytes, a failure, or None where
-    it is the leader now."""
+    def disown(self) -> None:
+        """In a forked child: let go of the parent's epoll."""
+        self.poller.disown()
 
-    __slots__ = ("_drains", "_kept", "delivered")
-    poller: TrioPoller
 
-    def __init__(self, sockets: TrioPoller, raw: socket.socket) -> None:
-        super().__init__(sockets, raw)
+class TrioStream:
+    """A connected socket (a `ByteStream`). What is the same on every loop is its `socket`'s. `delivered`: what a
+    follower is woken with: bytes, a failure, or None where it is the leader now."""
+
+    __slots__ = (
+        "_drains",
+        "_kept",
+        "_sockets",
+        "delivered",
+        "disown",
+        "readable",
+        "shut",
+        "socket",
+        "stale",
+        "wait_until",
+    )
+
+    def __init__(self, sockets: TrioSockets, raw: socket.socket) -> None:
+        self.socket = own = EpollSocket(sockets.poller, raw)
+        self.wait_until, self.readable, self.stale = own.wait_until, own.readable, own.stale
+        self.shut, self.disown = own.shut, own.disown
+        self._sockets = sockets
         self.delivered: bytes | Exception | None = None
         self._kept: bytes | None = None
         self._drains = False
+        sockets.poller.add(self, raw.fileno())
 
     async def receive(self) -> bytes:
         """What has come since, b"" after the peer's last word; raises `BROKEN`, `ReadDeadline`."""
         if self._kept is not None:
             kept, self._kept = self._kept, None
             return kept
-        if self.may_read:
-            data = self.read_now()
+        if self.socket.may_read:
+            data = self.socket.read_now()
             if data is not None:
                 self._kept = data
                 await checkpoint()  # which may be where it is cancelled
                 self._kept = None
                 return data
-        while self.poller.follow(self):
+        while self._sockets.follow(self):
             await wait_task_rescheduled(self.abort)
             delivered, self.delivered = self.delivered, None
             if isinstance(delivered, bytes):
                 return delivered
             if delivered is not None:
                 raise delivered
-        return await self.poller.lead(self)
+        return await self._sockets.lead(self)
 
     def keep(self, waiting: Awaitable[bytes]) -> None:
         """A `receive` whose waiting was cancelled has kept what had come for it."""
 
     def event(self, events: int) -> None:
         """The epoll: something has come; it is delivered to whoever sleeps for it."""
-        super().event(events)
-        if self.poller.is_follower(self):
+        self.socket.note(events)
+        if self._sockets.is_follower(self):
             try:
-                delivered: bytes | Exception | None = self.read_now()
+                delivered: bytes | Exception | None = self.socket.read_now()
             except BrokenResourceError as error:
                 delivered = error
             if delivered is not None:
-                self.poller.wake_follower(self, delivered)
+                self._sockets.wake_follower(self, delivered)
 
     def expire(self, now: float) -> float:
         """End a wait that has lasted until its moment; the moment of one that goes on, else `FOREVER`."""
-        if now < self.until:
-            return self.until
-        if self.poller.is_follower(self):  # else it polls, and sees for itself, or does not wait
-            self.poller.wake_follower(self, ReadDeadline())
+        if now < self.socket.until:
+            return self.socket.until
+        if self._sockets.is_follower(self):  # else it polls, and sees for itself, or does not wait
+            self._sockets.wake_follower(self, ReadDeadline())
         return FOREVER
 
     def abort(self, _: Any) -> Abort:
         """trio: whoever sleeps is cancelled."""
-        self.poller.leave(self)
+        self._sockets.leave(self)
         return Abort.SUCCEEDED
+
+    def send(self, data: memoryview) -> Coroutine[Any, Any, None]:
+        """Send everything; it may stop in the middle when cancelled. Raises `BROKEN`."""
+        return self.socket.send(data, self._drain)
 
     async def _drain(self) -> None:
         self._drains = True
         try:
-            await self.poller.writable(self.raw)
+            await self._sockets.writable(self.socket.raw)
         except trio.ClosedResourceError as error:
             raise BrokenResourceError from error
         finally:
             self._drains = False
 
-    def _wake_all(self) -> None:
-        self.poller.close(self)
+    def close(self) -> None:
+        """Close at once, in the event loop's own thread; whoever waits is woken."""
+        if not self.socket.leave():
+            return
+        self._sockets.wake(self)
         if self._drains:
-            notify_closing(self.raw)
+            notify_closing(self.socket.raw)
+        self.socket.raw.close()
