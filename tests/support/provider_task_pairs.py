@@ -101,5 +101,6 @@ def model_of(task: str) -> str:
 
 
 def tasks_of(provider: str) -> list[str]:
-    """The provider's tasks."""
-    return list(ROWS[provider].tasks)
+    """The provider's tasks. "auto" has those of every provider, of which some are unknown to the emulator."""
+    known = ARGUMENTS if provider == "auto" else ROWS[provider].tasks
+    return [task for task in ROWS[provider].tasks if task in known]
