@@ -42,7 +42,7 @@ import tracemalloc
 from headwater import emulator
 from headwater.cli import main
 from headwater.transport import httpx_adapter, transports
-transports.Pool = lambda: httpx_adapter.adapted(emulator.rewriting(URL))
+transports.Pool = lambda **_: httpx_adapter.adapted(emulator.rewriting(URL))
 prompt, path, *more = sys.argv[2:]
 if prompt.startswith("huge"):
     tracemalloc.start()

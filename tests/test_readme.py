@@ -16,6 +16,7 @@ import pytest
 from headwater import emulator
 from headwater.client.bound_task import Task
 from headwater.client.task_table import Tasks
+from headwater.integrations.httpx import PoolTransport
 from headwater.protocol.transport import Transport
 from headwater.providers.table import markdown
 from headwater.transport import httpx_adapter, transports
@@ -65,7 +66,7 @@ def test_every_example_runs(
 
     def make(**_: object) -> Transport:
         rewriting: Any = emulator.rewriting(everywhere)
-        rewriting.inner = httpx_adapter.PoolTransport()
+        rewriting.inner = PoolTransport()
         return httpx_adapter.adapted(rewriting)
 
     monkeypatch.setattr(transports, "Pool", make)

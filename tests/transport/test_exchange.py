@@ -308,7 +308,7 @@ async def test_no_tls_at_the_other_end(serve: Any) -> None:
     with pytest.raises(ConnectError, match="TLS"):
         await Pool().send(outgoing)
     speaking = serve(lambda peer: (peer.sock.recv(10), peer.send(b"HTTP/1.1 400 Bad Request\r\n\r\n")))
-    outgoing.url = outgoing.url._replace(port=speaking.port)
+    outgoing.url = parse_url(f"https://127.0.0.1:{speaking.port}/")
     with pytest.raises(TLSError, match="is it http://"):
         await Pool().send(outgoing)
 

@@ -22,9 +22,10 @@ from headwater.errors import (
     ProtocolError,
     ProxyError,
 )
+from headwater.integrations.httpx import PoolTransport
 from headwater.protocol.transport import TransportRequest
 from headwater.protocol.url import parse_url
-from headwater.transport.httpx_adapter import FromHTTPX, PoolTransport, adapted
+from headwater.transport.httpx_adapter import FromHTTPX, adapted
 from headwater.transport.pool import Pool
 from headwater.transport.proxies import proxy_for
 
@@ -36,7 +37,7 @@ def outgoing(url: str = "http://server.example:81/v1?x=1", body: Any = b"hello",
 
 
 def mock(answer: Any) -> FromHTTPX:
-    return FromHTTPX(httpx.MockTransport(answer))
+    return FromHTTPX(httpx.MockTransport(answer), httpx)
 
 
 async def test_the_request_arrives_as_it_is(read: Any) -> None:
@@ -160,7 +161,7 @@ async def test_an_application(read: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": [(b"x-path", scope["raw_path"])]})
         await send({"type": "http.response.body", "body": body})
 
-    got = await FromHTTPX(httpx.ASGITransport(application)).send(outgoing())
+    got = await FromHTTPX(httpx.ASGITransport(application), httpx).send(outgoing())
     assert (got.headers, await read(got)) == ({"x-path": b"/v1".decode()}, b"hello")
 
 

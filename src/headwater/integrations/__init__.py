@@ -1,4 +1,5 @@
-"""Places where a client is used: web backends (`sse`, `starlette`) and Ray Data (`ray`). Nothing is imported here."""
+"""Places where a client is used: web backends (`sse`, `starlette`), Ray Data (`ray`), and other clients' transports
+(`httpx`, `httpx2`). Nothing is imported here."""
 
 from __future__ import annotations
 

@@ -1,17 +1,17 @@
-"""Both ways across to httpx: its transports behind our seam, and our pool inside its clients.
+"""Both ways across to httpx and httpx2: their transports behind our seam, and our pool inside their clients.
 
-The only file that imports httpx, and itself imported only where a transport of the user's is given. httpx's exceptions
-never leave `FromHTTPX`, nor ours `PoolTransport`.
+Imports neither: `library` is the one of them whose transport or client it is. Their exceptions never leave `FromHTTPX`,
+nor ours `PoolBridge`. https://www.python-httpx.org, https://pypi.org/project/httpx2/
 """
 
 from __future__ import annotations
 
 import ssl
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
-import httpx
 from anyio import fail_after, move_on_after
 
 from ..auth.secret import redact_all
@@ -28,40 +28,44 @@ from ..errors import (
 )
 from ..protocol.transport import Transport, TransportRequest
 from ..protocol.url import Url
+from . import log_filters
 from .http11 import Answer, closed_early
 from .pool import Pool
 
+LIBRARIES: Final = ("httpx", "httpx2")
 CLOSE_SECONDS = 2.0
 """Seconds that closing an answer of somebody else's transport may take."""
 
 
 class FromHTTPX:
-    """Any httpx transport as a `Transport`."""
+    """Any asynchronous transport of `library`'s as a `Transport`."""
 
-    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+    def __init__(self, transport: Any, library: Any) -> None:
         self._transport = transport
+        self._library = library
 
     async def send(self, request: TransportRequest) -> HTTPXAnswer:
         """Send a request; the answer once its head is there (see `Transport.send`)."""
-        theirs = _httpx_request(request)
-        with _our_errors():
+        theirs = _httpx_request(self._library, request)
+        with _our_errors(self._library):
             response = await self._transport.handle_async_request(theirs)
-        return HTTPXAnswer(response)
+        return HTTPXAnswer(response, self._library)
 
     async def aclose(self) -> None:
         """Close the transport with all its connections."""
-        with _our_errors():
+        with _our_errors(self._library):
             await self._transport.aclose()
 
 
 class HTTPXAnswer:
-    """An answer of an httpx transport, as a `TransportResponse`."""
+    """An answer of such a transport, as a `TransportResponse`."""
 
-    def __init__(self, response: httpx.Response) -> None:
+    def __init__(self, response: Any, library: Any) -> None:
+        self._library = library
         self.status = response.status_code
         self.headers = _headers(response)
         self.surplus = False
-        if not isinstance(response.stream, httpx.AsyncByteStream):
+        if not isinstance(response.stream, library.AsyncByteStream):
             raise InvalidParameterError("the transport is not asynchronous: its answers cannot be awaited")
         self._stream = response.stream
         self._pieces: AsyncIterator[bytes] | None = None
@@ -76,7 +80,7 @@ class HTTPXAnswer:
         if self._pieces is None:
             self._pieces = self._stream.__aiter__()
         try:
-            with _our_errors():
+            with _our_errors(self._library):
                 async for piece in self._pieces:
                     if piece:
                         return piece
@@ -110,72 +114,85 @@ class HTTPXAnswer:
             await self._stream.aclose()
 
 
-class PoolTransport(httpx.AsyncBaseTransport):
-    """Our pool as the transport of an `httpx.AsyncClient`: `AsyncClient(transport=PoolTransport())`.
+class PoolBridge:
+    """Our pool for a client of `library` (httpx or httpx2): answers and errors as they are there.
 
-    httpx's timeouts for connecting and reading hold; those for writing and for the pool do not.
+    Timeouts for connecting and reading hold; those for writing and for the pool do not.
     """
 
-    def __init__(self, pool: Pool | None = None) -> None:
+    def __init__(self, library: Any, pool: Pool | None) -> None:
+        self._library = library
         self._pool = pool or Pool()
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request the way httpx wants it."""
+    async def send(self, request: Any) -> tuple[int, dict[str, str], PoolBody]:
+        """The answer's status, headers and body."""
         seconds = request.extensions.get("timeout") or {}
-        with _their_errors(request):
-            answer = await self._pool.send(_transport_request(request, seconds.get("connect")))
-        body = _Body(answer, request, seconds.get("read"))
-        return httpx.Response(answer.status, headers=answer.headers, stream=body)
+        with _their_errors(self._library, request):
+            answer = await self._pool.send(_transport_request(self._library, request, seconds.get("connect")))
+        return answer.status, answer.headers, PoolBody(self._library, answer, request, seconds.get("read"))
 
     async def aclose(self) -> None:
         """Close the pool's idle connections."""
         await self._pool.aclose()
 
 
-class _Body(httpx.AsyncByteStream):
-    def __init__(self, answer: Answer, request: httpx.Request, seconds: float | None) -> None:
+class PoolBody:
+    """An answer's body for such a client."""
+
+    def __init__(self, library: Any, answer: Answer, request: Any, seconds: float | None) -> None:
+        self._library = library
         self._answer = answer
         self._request = request
         self._seconds = seconds
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        while piece := await self._receive():
-            yield piece
-
-    async def _receive(self) -> bytes:
+    async def receive(self) -> bytes:
+        """The next piece, b"" at its end."""
         try:
-            with _their_errors(self._request), fail_after(self._seconds):
+            with _their_errors(self._library, self._request), fail_after(self._seconds):
                 return await self._answer.receive()
         except TimeoutError as error:
-            raise httpx.ReadTimeout("the server sent nothing in time", request=self._request) from error
+            raise self._library.ReadTimeout("the server sent nothing in time", request=self._request) from error
 
     async def aclose(self) -> None:
+        """Give up."""
         await self._answer.aclose()
 
 
-def adapted(given: httpx.AsyncBaseTransport | Transport) -> Transport:
-    """What the caller passed as `transport=`, as ours."""
-    return FromHTTPX(given) if isinstance(given, httpx.AsyncBaseTransport) else given
+def adapted(given: Any) -> Transport:
+    """What the caller passed as `transport=`, as ours. Raises `InvalidParameterError` for what is no transport."""
+    for name in LIBRARIES:
+        library = sys.modules.get(name)  # where it is not loaded, this is none of its transports
+        if library is not None and isinstance(given, library.AsyncBaseTransport):
+            log_filters.install()
+            return FromHTTPX(given, library)
+    theirs = any(each.__module__.partition(".")[0] in LIBRARIES for each in type(given).__mro__)
+    if theirs or isinstance(given, type) or not (callable(getattr(given, "send", None)) and hasattr(given, "aclose")):
+        raise InvalidParameterError(
+            "transport must be an asynchronous transport of httpx or httpx2 (such as httpx.AsyncHTTPTransport()), or"
+            f" headwater's own kind, not {given if isinstance(given, type) else type(given)}"
+        )
+    transport: Transport = given
+    return transport
 
 
-def _httpx_request(request: TransportRequest) -> httpx.Request:
+def _httpx_request(library: Any, request: TransportRequest) -> Any:
     headers = [("Host", request.url.authority), *request.headers]
     if not isinstance(request.body, bytes) and request.length is not None:
         headers.append(("Content-Length", str(request.length)))
     timeout = {"connect": request.connect_timeout, "read": None, "write": None, "pool": None}
     try:
-        return httpx.Request(
+        return library.Request(
             request.method, str(request.url), headers=headers, content=request.body, extensions={"timeout": timeout}
         )
-    except (ValueError, httpx.InvalidURL):  # holds the text, and so the credential
+    except (ValueError, library.InvalidURL):  # holds the text, and so the credential
         raise InvalidParameterError("a header or the URL has characters that cannot be sent") from None
 
 
-def _transport_request(request: httpx.Request, seconds: float | None) -> TransportRequest:
+def _transport_request(library: Any, request: Any, seconds: float | None) -> TransportRequest:
     url, length = request.url, request.headers.get("content-length")
     target = url.raw_path.decode("ascii") or "/"
     body: Any = request.stream
-    with suppress(httpx.RequestNotRead):
+    with suppress(library.RequestNotRead):
         body = request.content
     return TransportRequest(
         method=request.method,
@@ -191,7 +208,7 @@ def _transport_request(request: httpx.Request, seconds: float | None) -> Transpo
     )
 
 
-def _headers(response: httpx.Response) -> dict[str, str]:
+def _headers(response: Any) -> dict[str, str]:
     """As our own pool reads them: httpx guesses at the letters, and a URL's bytes would be lost to that."""
     headers: dict[str, str] = {}
     for raw, text in response.headers.raw:
@@ -201,26 +218,26 @@ def _headers(response: httpx.Response) -> dict[str, str]:
 
 
 @contextmanager
-def _our_errors() -> Iterator[None]:
+def _our_errors(library: Any) -> Iterator[None]:
     try:
         yield
     except HeadwaterError:
         raise
-    except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
-        raise _ours(error) from error
+    except (library.HTTPError, library.InvalidURL, library.StreamError, OSError) as error:
+        raise _ours(library, error) from error
 
 
-def _ours(error: Exception) -> HeadwaterError:
+def _ours(library: Any, error: Exception) -> HeadwaterError:
     words = redact_all(str(error)) or type(error).__name__
-    if isinstance(error, (httpx.ConnectTimeout, httpx.PoolTimeout)):
+    if isinstance(error, (library.ConnectTimeout, library.PoolTimeout)):
         late = InferenceTimeoutError("no connection in time")
         late.phase = "connect"
         return late
-    if isinstance(error, httpx.ProxyError):
+    if isinstance(error, library.ProxyError):
         return ProxyError(f"the proxy on the way refused: {words}")
-    if isinstance(error, (httpx.ConnectError, httpx.UnsupportedProtocol)):
+    if isinstance(error, (library.ConnectError, library.UnsupportedProtocol)):
         return (TLSError if _is_tls(error) else ConnectError)(words)
-    if isinstance(error, httpx.ProtocolError) and "disconnected" not in words and "closed" not in words:
+    if isinstance(error, library.ProtocolError) and "disconnected" not in words and "closed" not in words:
         return ProtocolError(words)
     return ConnectionLostError(words)
 
@@ -233,19 +250,19 @@ def _is_tls(error: BaseException | None) -> bool:
     return False
 
 
-_THEIRS: dict[type[HeadwaterError], type[httpx.RequestError]] = {
-    InferenceTimeoutError: httpx.ConnectTimeout,
-    ConnectError: httpx.ConnectError,
-    ConnectionLostError: httpx.ReadError,
-    CallError: httpx.LocalProtocolError,
-    HeadwaterError: httpx.RemoteProtocolError,
+_THEIRS: Final = {
+    InferenceTimeoutError: "ConnectTimeout",
+    ConnectError: "ConnectError",
+    ConnectionLostError: "ReadError",
+    CallError: "LocalProtocolError",
+    HeadwaterError: "RemoteProtocolError",
 }
 
 
 @contextmanager
-def _their_errors(request: httpx.Request) -> Iterator[None]:
+def _their_errors(library: Any, request: Any) -> Iterator[None]:
     try:
         yield
     except HeadwaterError as error:
-        theirs = next(theirs for ours, theirs in _THEIRS.items() if isinstance(error, ours))
-        raise theirs(str(error), request=request) from error
+        name = next(name for ours, name in _THEIRS.items() if isinstance(error, ours))
+        raise getattr(library, name)(str(error), request=request) from error

@@ -12,8 +12,10 @@ from typing import Final
 
 from ..auth.secret import redact_all
 
-_ANSWERS: Final = ("httpx", *(f"httpcore.{part}" for part in ("connection", "http11", "http2", "proxy")))
-_REQUESTS: Final = ("hpack.hpack", "hpack.table", "httpcore.socks")
+_CORES: Final = ("httpcore", "httpcore2")
+_PARTS: Final = ("connection", "http11", "http2", "proxy")
+_ANSWERS: Final = ("httpx", "httpx2", *(f"{core}.{part}" for core in _CORES for part in _PARTS))
+_REQUESTS: Final = ("hpack.hpack", "hpack.table", *(f"{core}.socks" for core in _CORES))
 
 
 @lru_cache(maxsize=1)

@@ -1,14 +1,10 @@
-"""Which transport carries a request: the caller's own, the pool, or a pool behind a proxy.
-
-httpx is loaded only where one of its transports was given.
-"""
+"""Which transport carries a request: the caller's own, the pool, or a pool behind a proxy."""
 
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from ..errors import InvalidParameterError
 from ..protocol.transport import Transport
@@ -47,7 +43,7 @@ class Transports:
         self._given = given
         if given is not None and (self._proxies or verify is not None or ssl_context is not None):
             raise InvalidParameterError("transport= brings proxies and certificates of its own: give them to it")
-        self._made: dict[str | None, Transport] = {}
+        self._made: dict[str | None, Transport] = {} if given is None else {None: _adapted(given)}
         self._by_route: dict[tuple[object, ...], Transports] = {}
         self._plain = given is None and not self._proxies and not (trust_env and _proxy_variables())
 
@@ -88,16 +84,8 @@ class Transports:
         return made
 
     def _make(self, proxy: str | None) -> Transport:
-        given: Any = self._given
-        if given is None:
-            pool = Pool(ssl_context=self._trust, proxy=None if proxy is None else Proxy(proxy))
-            return pool if proxy is None else ProxiedPool(pool)
-        if "httpx" not in sys.modules:  # so it is none of httpx's, which is not loaded for it
-            return cast("Transport", given)
-        from . import httpx_adapter, log_filters
-
-        log_filters.install()
-        return httpx_adapter.adapted(given)
+        pool = Pool(ssl_context=self._trust, proxy=None if proxy is None else Proxy(proxy))
+        return pool if proxy is None else ProxiedPool(pool)
 
     async def aclose(self) -> None:
         """Close what is idle in the running event loop."""
@@ -105,6 +93,12 @@ class Transports:
             await made.aclose()
         for of_route in list(self._by_route.values()):
             await of_route.aclose()
+
+
+def _adapted(given: Any) -> Transport:
+    from .httpx_adapter import adapted
+
+    return adapted(given)
 
 
 def _proxy_variables() -> bool:
