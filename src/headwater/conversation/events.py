@@ -105,9 +105,10 @@ def _sum(one: int | None, other: int | None) -> int | None:
 def _details(one: dict[str, Any] | None, other: dict[str, Any] | None) -> dict[str, Any] | None:
     if not one or not other:
         return one or other
-    summed = dict(one)
+    summed: dict[str, Any] = dict(one)
     for name, value in other.items():
-        known = summed.get(name)
-        is_number = isinstance(value, int | float) and isinstance(known, int | float)
-        summed[name] = known + value if is_number else value
+        if isinstance(value, int | float) and isinstance(summed.get(name), int | float):
+            summed[name] += value
+        else:
+            summed[name] = value
     return summed

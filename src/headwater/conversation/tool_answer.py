@@ -73,8 +73,9 @@ def _image(value: Any) -> dict[str, Any] | None:
         return dict(value)
     if isinstance(value, Media):
         return image_part(value, value.mime_type) if value.mime_type.startswith("image/") else None
-    if kind_of(value) == "image":
-        data, mime = encode_image(value)
+    picture: Any = value
+    if kind_of(picture) == "image":
+        data, mime = encode_image(picture)
         return image_part(data, mime)
     return None
 

@@ -156,6 +156,7 @@ class ToolGroup:
         tool = self._tools[call.name]
         seconds = self._timeout if tool.timeout is None else tool.timeout
         thread: ThreadCall | None = None
+        value: Any = None
         began = 0.0
         try:
             async with free:

@@ -54,7 +54,7 @@ class McpServer:
         if not is_url and (not target or not all(isinstance(part, str) for part in target)):
             raise InvalidParameterError('an MCP server is a URL, or a command as a list: ["command", "argument"]')
         self.url: Url | None = parse_url(target) if isinstance(target, str) else None
-        self.command = () if is_url else tuple(target)
+        self.command: tuple[str, ...] = () if is_url else tuple(target)
         self.kind: ServerKind = kind or ("http" if is_url else "stdio")
         if (self.kind == "stdio") is is_url:
             raise InvalidParameterError(f"a server of kind {self.kind!r} is not {'a URL' if is_url else 'a command'}")

@@ -1,0 +1,126 @@
+"""Tools, against a real model, and real MCP servers: mcp's own over HTTP and from a process, and one from npm.
+
+`nox -s real` runs these tests; alone they skip.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import anyio
+import pytest
+from real.servers import running
+from support.drivers import Driver
+
+from headwater import ConversationLimitError, ConversationResult, InferenceClient, mcp_tools, tool
+
+if "HEADWATER_REAL" not in os.environ:
+    pytest.skip("real servers are installed and run by `nox -s real`", allow_module_level=True)
+pytestmark = [pytest.mark.anyio, pytest.mark.real]
+
+ASKED = [{"role": "user", "content": "What is the weather in Paris?"}]
+STABLE: dict[str, Any] = {"model": "gpt-4o", "max_tokens": 64, "temperature": 0.0, "seed": 1}
+OWN = """
+from mcp.server import MCPServer
+from mcp.server.mcpserver import Image
+
+server = MCPServer("own")
+
+@server.tool()
+def add(a: int, b: int) -> int:
+    return a + b
+
+@server.tool()
+def picture() -> Image:
+    return Image(data=b"...", format="png")
+
+server.run()
+"""
+NPM = "@modelcontextprotocol/server-everything"
+
+
+@tool
+async def weather(city: str, unit: Literal["celsius", "fahrenheit"] = "celsius") -> str:
+    """Tell the weather in a city."""
+    return f"It rains in {city}, at 12 degrees {unit}."
+
+
+@pytest.fixture(scope="session")
+def llama() -> Iterator[str]:
+    folder = json.loads(os.environ["HEADWATER_REAL"]).get("llama")
+    if folder is None:
+        pytest.skip("llama could not be installed by `nox -s real`")
+    with running("llama", Path(folder)) as url:
+        yield url
+
+
+async def test_a_small_model_calls_a_tool_by_constrained_json(driver: Driver, llama: str) -> None:
+    """It has 135 million weights, and calls tools by the grammar alone: it may go on calling."""
+    async with driver.client(base_url=f"{llama}/v1", timeout=100) as client:
+        run = client.converse(
+            ASKED, tools=[weather], tool_mode="constrained", tool_choice="required", max_turns=2, **STABLE
+        )
+        async with run:
+            try:
+                result = await run.result()
+            except ConversationLimitError as error:
+                result = error.partial
+    assert isinstance(result, ConversationResult)
+    returned = result.turns[0].returned
+    assert returned
+    assert all(found.name == "weather" for found in returned)
+    assert returned[0].outcome == "returned"
+    assert returned[0].content.startswith("It rains in ")
+    assert result.usage.total_tokens
+    roles = [message["role"] for message in result.transcript[: 2 + len(returned)]]
+    assert roles == ["user", "assistant", *["tool"] * len(returned)]
+
+
+async def test_mcps_own_server_as_a_process(driver: Driver) -> None:
+    command = [sys.executable, "-c", OWN]
+    if driver.blocking:
+        with mcp_tools(command) as tools:
+            assert [made.name for made in tools] == ["add", "picture"]
+        return
+    async with mcp_tools(command) as tools:
+        assert (await tools[0](a=1, b=2)).text == "3"
+        assert len((await tools[1]()).images) == 1
+        with anyio.fail_after(10), pytest.raises(Exception, match="add"):
+            result = await tools[0](a="x")
+            raise ValueError(result.text)
+
+
+async def test_a_server_from_npm(driver: Driver) -> None:
+    npx = shutil.which("npx")
+    if npx is None:
+        pytest.skip("npx is not installed")
+    if driver.blocking:
+        with mcp_tools([npx, "-y", NPM], connect_timeout=120) as tools:
+            assert "echo" in [made.name for made in tools]
+        return
+    async with mcp_tools([npx, "-y", NPM], connect_timeout=120) as tools:
+        found = {made.name: made for made in tools}
+        assert "hello" in (await found["echo"](message="hello")).text
+
+
+def test_the_model_calls_a_server_from_npm(llama: str) -> None:
+    npx = shutil.which("npx")
+    if npx is None:
+        pytest.skip("npx is not installed")
+    with (
+        InferenceClient(base_url=f"{llama}/v1", timeout=100) as client,
+        mcp_tools([npx, "-y", NPM], allow=["echo"], connect_timeout=120) as tools,
+    ):
+        asked = [{"role": "user", "content": "Echo the word river."}]
+        run = client.converse(
+            asked, tools=tools, tool_mode="constrained", tool_choice="required", max_turns=1, **STABLE
+        )
+        with run, pytest.raises(ConversationLimitError) as caught:
+            run.result()
+    assert caught.value.partial.turns[0].returned[0].content.lower().startswith("echo")
