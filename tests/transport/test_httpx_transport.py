@@ -13,6 +13,7 @@ import anyio
 import httpx
 import pytest
 
+from headwater.emulator import faults
 from headwater.errors import (
     ConnectError,
     ConnectionLostError,
@@ -247,3 +248,24 @@ def test_proxies_of_the_environment(environ: dict[str, str], url: str, expected:
 def test_httpx_is_loaded_only_when_asked_for() -> None:
     code = "import sys, headwater.transport.transports; sys.exit('httpx' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+async def test_leaving_an_upload_closes_what_was_read_for_it() -> None:
+    """Also where httpx's request makes the iterator of its body: trio warns of one that is left to the collector."""
+    closed: list[str] = []
+
+    class Endless(httpx.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            try:
+                for number in range(1_000):
+                    if number == 3:
+                        scope.cancel()
+                    yield b"x"
+            finally:
+                closed.append("iterator")
+
+    with faults.running() as server:
+        async with PoolTransport() as transport:
+            with anyio.CancelScope() as scope:
+                await transport.handle_async_request(httpx.Request("POST", server.at("ok"), stream=Endless()))
+            assert (scope.cancelled_caught, closed) == (True, ["iterator"])

@@ -89,10 +89,13 @@ class Keys:
         if key is not None and not key.routed:
             return key, False
         if not row.routed:
+            if key is None and row.keyless:
+                return None, False
             if key is None:
                 raise _missing(row)
             raise InvalidCredentialError(
-                f"{row.name} cannot be called with a Hugging Face token; it wants its own key ({row.keys[0]})"
+                f"{row.name} cannot be called with a Hugging Face token; it wants its own key"
+                f"{f' ({row.keys[0]})' if row.keys else ', if any'}"
             )
         key = key or await self.ambient_hub_token()
         if key is None:

@@ -40,11 +40,13 @@ _FRAME: Final = frozenset(ChatCompletionStreamOutput.__struct_fields__)
 
 
 class ChatDialect(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a provider's chats depart from OpenAI's: how it wants `response_format`, the parameters that it refuses
-    (`dropped`), the members of an answer that it refuses as history (`unsent`), and the `system_fingerprint`s of
-    servers that may end a whole answer without a finish reason (`unfinished`): everywhere else such an end is a cut."""
+    """Where a provider's chats depart from OpenAI's: how it wants `response_format`, the parameters that it calls
+    otherwise (`renamed`) and that it refuses (`dropped`), the members of an answer that it refuses as history
+    (`unsent`), and the `system_fingerprint`s of servers that may end a whole answer without a finish reason
+    (`unfinished`): everywhere else such an end is a cut."""
 
     response_format: Rewrite | None = None
+    renamed: dict[str, str] = {}
     dropped: frozenset[str] = frozenset()
     unfinished: frozenset[str] = frozenset()
     unsent: frozenset[str] = frozenset()
@@ -97,6 +99,9 @@ def _request(url: str, call: Call, dialect: ChatDialect) -> Request:
     if (choice := body.get("tool_choice")) is not None:
         body["tool_choice"] = wire_tool_choice(choice)
     body["stream"] = call.stream
+    for name, theirs in dialect.renamed.items():
+        if name in body:
+            body[theirs] = body.pop(name)
     if dialect.response_format is not None:
         dialect.response_format(body)
     body.update(call.extra)

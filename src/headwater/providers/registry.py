@@ -55,7 +55,8 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     `base`: the URL before a task's route, where its own key is used. `prefix`: the path between `base` and the routes
     of OpenAI's dialect. `tasks`: the flow of each task by the task's name. `keys`: the environment variables that hold
     its key, the usual one first. `key_header`: how its own key is sent. `headers`: further ones, on every request to
-    it. `routed`: whether Hugging Face's router takes calls for it, at `{router}/{name}` in place of `base`. `resume`:
+    it. `routed`: whether Hugging Face's router takes calls for it, at `{router}/{name}` in place of `base`. `keyless`:
+    whether it answers without a key, as a server on this machine does. `resume`:
     by the task's name, how a job that was submitted before is watched to its end. `origins`: further places of its
     own, beside `base`, that take its key where that is used.
     """
@@ -68,6 +69,7 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     key_header: KeyHeader = BEARER
     headers: dict[str, str] = {}
     routed: bool = True
+    keyless: bool = False
     resume: Mapping[str, ResumeFlow] = {}
     origins: tuple[str, ...] = ()
 
@@ -124,6 +126,13 @@ def row(
         resume=resume,
         origins=origins,
     )
+
+
+def local(name: str, port: int) -> Provider:
+    """A server on this machine, at its usual port, which wants no key: what it does in OpenAI's dialect."""
+    chat = ChatDialect(unfinished=custom_server.UNFINISHED)
+    made = row(name, f"http://127.0.0.1:{port}", chat=chat, completions=True, embeddings=True, hub=False)
+    return msgspec.structs.replace(made, keyless=True)
 
 
 def _at_route(route: str, flow: TaskFlowAtURL) -> TaskFlow:
@@ -357,4 +366,78 @@ ROWS: Final = (
         resume=zai.RESUME,
         headers={"accept-language": "en-US,en", "x-source-channel": "hugging_face"},
     ),
+    # https://ai.google.dev/gemini-api/docs/openai
+    row(
+        "google",
+        "https://generativelanguage.googleapis.com",
+        "GEMINI_API_KEY",
+        "GOOGLE_API_KEY",
+        prefix="/v1beta/openai",
+        embeddings=True,
+        embeddings_dropped=_TEI_ONLY,
+        hub=False,
+    ),
+    # https://docs.mistral.ai/api/endpoint/chat: a seed is `random_seed`, and unknown fields are refused
+    row(
+        "mistral",
+        "https://api.mistral.ai",
+        "MISTRAL_API_KEY",
+        chat=ChatDialect(renamed={"seed": "random_seed"}),
+        embeddings=True,
+        embeddings_dropped=_TEI_ONLY,
+        hub=False,
+    ),
+    # https://api-docs.deepseek.com/api/create-chat-completion
+    row("deepseek", "https://api.deepseek.com", "DEEPSEEK_API_KEY", prefix="", hub=False),
+    # https://docs.x.ai/docs/api-reference#chat-completions
+    row("xai", "https://api.x.ai", "XAI_API_KEY", hub=False),
+    # https://openrouter.ai/docs/api-reference/chat-completion
+    row("openrouter", "https://openrouter.ai", "OPENROUTER_API_KEY", prefix="/api/v1", hub=False),
+    # https://platform.moonshot.ai/docs/api/chat
+    row("moonshot", "https://api.moonshot.ai", "MOONSHOT_API_KEY", hub=False),
+    # https://docs.perplexity.ai/api-reference/chat-completions-post
+    row("perplexity", "https://api.perplexity.ai", "PERPLEXITY_API_KEY", "PPLX_API_KEY", prefix="", hub=False),
+    # https://platform.minimax.io/docs/api-reference/text-openai-api
+    row("minimax", "https://api.minimax.io", "MINIMAX_API_KEY", hub=False),
+    # https://www.alibabacloud.com/help/en/model-studio/compatibility-of-openai-with-dashscope: keys are a region's,
+    # and this is the one that the documentation names first; other regions are a `base_url`
+    row(
+        "dashscope",
+        "https://dashscope-intl.aliyuncs.com",
+        "DASHSCOPE_API_KEY",
+        prefix="/compatible-mode/v1",
+        embeddings=True,
+        embeddings_dropped=_TEI_ONLY,
+        hub=False,
+    ),
+    # https://docs.github.com/en/rest/models/inference
+    row(
+        "github",
+        "https://models.github.ai",
+        "GITHUB_TOKEN",
+        prefix="/inference",
+        embeddings=True,
+        embeddings_dropped=_TEI_ONLY,
+        hub=False,
+    ),
+    # https://vercel.com/docs/ai-gateway/openai-compat
+    row(
+        "vercel",
+        "https://ai-gateway.vercel.sh",
+        "AI_GATEWAY_API_KEY",
+        "VERCEL_OIDC_TOKEN",
+        embeddings=True,
+        embeddings_dropped=_TEI_ONLY,
+        hub=False,
+    ),
+    # https://docs.ollama.com/api/openai-compatibility
+    local("ollama", 11434),
+    # https://lmstudio.ai/docs/developer/openai-compat
+    local("lmstudio", 1234),
+    # https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md
+    local("llamacpp", 8080),
+    # https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html
+    local("vllm", 8000),
+    # https://docs.sglang.ai/basic_usage/openai_api_completions.html
+    local("sglang", 30000),
 )

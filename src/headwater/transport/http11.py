@@ -108,17 +108,17 @@ class Upload:
             scope.cancel()
 
     async def _send_pieces(self, body: AsyncIterable[bytes], length: int | None) -> None:
-        sent = 0
+        sent, pieces = 0, aiter(body)
         try:
-            async for item in body:
+            async for item in pieces:
                 sent += len(item)
                 if length is not None and sent > length:
                     raise InputError(f"the body is longer than the {length} bytes that were announced")
                 if item:
                     await self._send(item if length is not None else b"%x\r\n%b\r\n" % (len(item), item))
         finally:
-            if isinstance(body, AsyncGenerator):
-                await body.aclose()
+            if isinstance(pieces, AsyncGenerator):  # also one that httpx's request made of its bytes
+                await pieces.aclose()
         if length is None:
             await self._send(b"0\r\n\r\n")
         elif sent < length:
