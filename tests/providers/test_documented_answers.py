@@ -8,11 +8,11 @@ import msgspec
 import pytest
 from support.flow_player import call, play, reply
 
-from headwater.protocol.flow import END
 from headwater.protocol.framing import Frame
 from headwater.providers import flow_for, provider
 from headwater.providers.openai_chat import decode_chunk
 from headwater.tasks.chat_fold import ChatFold
+from headwater.tasks.chat_types import ChatCompletionStreamOutput
 
 USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
 TEXT = "Oslo"
@@ -115,10 +115,11 @@ def test_the_same_in_pieces(name: str) -> None:
     fold = ChatFold(1, frozenset({"fp_ollama"}))
     for event in first, last:
         chunk = decode_chunk(Frame(msgspec.json.encode(event)))
-        assert chunk is not None and chunk is not END
+        assert isinstance(chunk, ChatCompletionStreamOutput)
         fold.add(chunk)
     output = fold.result()
-    assert output.choices[0].message.content == TEXT and output.usage.total_tokens == 5
+    assert output.usage is not None and output.usage.total_tokens == 5
+    assert output.choices[0].message.content == TEXT
 
 
 def test_mistrals_name_of_a_seed() -> None:

@@ -153,7 +153,7 @@ def test_a_name_that_is_none_gets_the_nearest_and_all() -> None:
 
 def test_a_task_that_is_not_done_says_who_does_it() -> None:
     with pytest.raises(
-        UnsupportedTaskError, match="cohere does not do feature-extraction; these do: auto, .*deepinfra"
+        UnsupportedTaskError, match=r"cohere does not do feature-extraction; these do: auto, .*deepinfra"
     ):
         flow_for("cohere", FEATURES)
     with pytest.raises(UnsupportedTaskError, match="a server's own URL does not do make-tea; no provider does"):
