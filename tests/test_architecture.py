@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterator, Mapping
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
+from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -364,6 +365,37 @@ def test_a_flow_neither_waits_nor_chooses(file: Path) -> None:
     assert "open" not in {call.func.id for call in calls if isinstance(call.func, ast.Name)}
 
 
+# the tests
+
+TESTS = Path(__file__).parent
+OPEN = {"_exit", "_replace", "_asdict", "_fields", "_make"}
+"""Names of Python's own that anyone may use, for all their underscore."""
+BY_NAME = {"getattr", "setattr", "delattr", "hasattr"}
+
+
+@pytest.mark.parametrize("file", sorted(TESTS.rglob("*.py")), ids=lambda file: str(file.relative_to(TESTS)))
+def test_a_test_reads_nothing_private(file: Path) -> None:
+    """What a test needs to see is public, or is not to be seen: else what it holds is how, and not what."""
+    names = names_in(ast.parse(file.read_text(encoding="utf-8")))
+    assert [name for name in names if is_private(name) and name not in OPEN] == []
+
+
+def names_in(tree: ast.AST) -> Iterator[str]:
+    """What is read of other objects: attributes, what is imported of the package, and attributes by their names."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Attribute(value=ast.Name(id="self" | "cls")):
+                pass
+            case ast.Attribute(attr=name):
+                yield name
+            case ast.ImportFrom(module=str(source), names=names) if source.startswith("headwater"):
+                yield from (part for alias in names for part in (*source.split("."), alias.name))
+            case ast.Call(func=ast.Name(id=called) | ast.Attribute(attr=called), args=args) if called in BY_NAME:
+                yield from (part for arg in args if isinstance(arg, ast.Constant) for part in str(arg.value).split("."))
+            case ast.Subscript(value=ast.Call(func=ast.Name(id="vars")), slice=ast.Constant(value=str(name))):
+                yield name
+
+
 # what is imported
 
 
@@ -419,7 +451,9 @@ def test_every_public_name_is_there() -> None:
 
 
 def test_type_checkers_see_the_same_names() -> None:
-    assert declared() == headwater._HOMES
+    assert {"__version__", *declared()} == set(headwater.__all__)
+    for name, home in declared().items():
+        assert getattr(import_module(f"headwater.{home}"), name) is getattr(headwater, name)
 
 
 def test_every_error_is_public() -> None:

@@ -179,12 +179,12 @@ def credentials_of(request: RecordedRequest) -> dict[str, str]:
 
 def declared(task: str) -> Any:
     """The type of the task's result, as its declaration says."""
-    return eval(METHODS[task]._function.__annotations__["return"], names_for(task))
+    return eval(METHODS[task].function.__annotations__["return"], names_for(task))
 
 
 def names_for(task: str) -> dict[str, Any]:
     """What the names of a task's types are."""
-    return {**METHODS[task]._function.__globals__, "Image": Image, "Vectors": numpy.ndarray, "JobEvent": JobEvent}
+    return {**METHODS[task].function.__globals__, "Image": Image, "Vectors": numpy.ndarray, "JobEvent": JobEvent}
 
 
 def fits(value: Any, kind: Any) -> bool:

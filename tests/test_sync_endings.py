@@ -203,7 +203,7 @@ EXITS = {
     "atexit, registered before": """
         import atexit
         def last(): print(client.chat_completion(MESSAGES).choices[0].message.content and "answered", flush=True)
-        atexit._clear() if False else atexit.register(last)
+        atexit.register(last)
         client.chat_completion(MESSAGES)
         """,
     "atexit, without a call before": """

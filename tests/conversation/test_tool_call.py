@@ -13,10 +13,13 @@ import pytest
 
 from headwater import ChatCompletionOutput, ChatCompletionOutputMessage, tool
 from headwater.conversation.tool_call import ToolCallState, answers, calls_of
+from headwater.protocol.flow import Reply
 from headwater.protocol.framing import Frame
 from headwater.providers.openai_chat import decode_chunk
+from headwater.responses.decode import decode
 from headwater.tasks.chat import wire_messages
 from headwater.tasks.chat_fold import ChatFold
+from headwater.tasks.chat_types import kept
 
 FOLDER = os.environ.get("HEADWATER_RECORDED")
 
@@ -137,10 +140,7 @@ def recorded() -> Iterator[Any]:
 @pytest.mark.skipif(FOLDER is None, reason="HEADWATER_RECORDED names no folder of recorded exchanges")
 @pytest.mark.parametrize("text", list(recorded()))
 def test_a_recorded_call_is_read(text: str) -> None:
-    answer = msgspec.json.decode(text, type=ChatCompletionOutput)
-    from headwater.tasks.chat_types import kept
-
-    vars(answer)["_body"] = text.encode()
+    answer = decode(Reply(status=200, headers={}, body=text.encode()), ChatCompletionOutput)
     (call,) = calls_of(kept(answer).choices[0].message, TOOLS, 1)
     assert call.problem is None
     assert TOOLS[call.name].converted(json.loads(call.arguments))["location"] == "San Francisco, CA"

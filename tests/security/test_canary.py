@@ -29,6 +29,7 @@ from headwater import (
 from headwater.auth.environment import hugging_face_token
 from headwater.auth.secret import redact_all
 from headwater.client.core import core_of
+from headwater.protocol.url import parse_url
 
 MESSAGES = [{"role": "user", "content": "the prompt"}]
 
@@ -64,7 +65,7 @@ async def test_what_a_server_repeats(
             for call in (partial(client.chat_completion, MESSAGES), run.result):
                 found: Any = None
                 try:
-                    found = vars(await call())["_facts"]
+                    found = (await call()).facts
                 except HeadwaterError as error:
                     found = error
                     assert leaks(error) == [], case
@@ -183,7 +184,8 @@ def test_loggers_know_every_secret_that_is_alive() -> None:
 
 @pytest.mark.parametrize("name", ["hpack.hpack", "hpack.table"])
 def test_headers_that_are_compressed_are_not_logged(name: str, caplog: pytest.LogCaptureFixture) -> None:
-    core_of(AsyncInferenceClient(transport=httpx.MockTransport(lambda _: httpx.Response(200)))).transports._make(None)
+    transport = httpx.MockTransport(lambda _: httpx.Response(200))
+    core_of(AsyncInferenceClient(transport=transport)).transports.for_url(parse_url("https://one.example/"))
     caplog.set_level(logging.DEBUG, name)
     logging.getLogger(name).debug("Adding %s", (b"authorization", KEY))
     assert caplog.records == []

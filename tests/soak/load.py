@@ -139,8 +139,7 @@ async def served(client: AsyncInferenceClient, calls: int = 10) -> int:
 
 def slots(pool: Pool) -> tuple[int, int]:
     """Slots in use, and callers that wait for one."""
-    origins = [origin for loop in pool._loops.values() for origin in loop.origins.values()]
-    return sum(origin.active for origin in origins), sum(len(origin.waiters) for origin in origins)
+    return pool.counts().active, pool.counts().waiting
 
 
 # resets

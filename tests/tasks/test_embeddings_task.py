@@ -22,7 +22,7 @@ from headwater.tasks.embeddings import CreateEmbeddingResponse, decode_vectors, 
 @pytest.fixture(params=["numpy", "lists"])
 def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     if request.param == "lists":
-        monkeypatch.setattr(embeddings, "_numpy", lambda: None)
+        monkeypatch.setattr(embeddings, "installed_numpy", lambda: None)
     return str(request.param)
 
 

@@ -42,6 +42,20 @@ def choose_form(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     return choose
 
 
+@pytest.fixture
+def streams(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What pools have connected, the newest last."""
+    connected: list[Any] = []
+    dial = pool.dial
+
+    async def noted(*where: Any) -> Any:
+        connected.append(await dial(*where))
+        return connected[-1]
+
+    monkeypatch.setattr(pool, "dial", noted)
+    return connected
+
+
 class Peer:
     """One accepted connection, seen from the server."""
 

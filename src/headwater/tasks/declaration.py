@@ -90,7 +90,7 @@ class Declaration(Generic[P, E, R]):
         self.elements = elements or elements_of
         self.method = function.__name__
         self.doc = _documentation(function)
-        self._function = function
+        self.function = function
         self._check = check
         code = function.__code__
         self.positional: tuple[str, ...] = code.co_varnames[: code.co_argcount]
@@ -101,7 +101,7 @@ class Declaration(Generic[P, E, R]):
     @cached_property
     def signature(self) -> inspect.Signature:
         """The function's signature and what every call takes; a `**parameters: Unpack[...]` stands in it one by one."""
-        declared = inspect.signature(self._function)
+        declared = inspect.signature(self.function)
         named = [p for p in declared.parameters.values() if p.kind is not p.VAR_KEYWORD]
         given = set(declared.parameters)
         hints = get_type_hints(CallOptions)
@@ -124,13 +124,13 @@ class Declaration(Generic[P, E, R]):
 
     @cached_property
     def _hints(self) -> dict[str, Any]:
-        annotations = dict(self._function.__annotations__)
+        annotations = dict(self.function.__annotations__)
         annotations.pop("return", None)  # it may name a type of a package that is not to be imported for this
         bare = types.SimpleNamespace(__annotations__=annotations)
         hints: dict[str, Any] = {}
         for name, hint in get_type_hints(
             bare,
-            globalns=self._function.__globals__,
+            globalns=self.function.__globals__,
             include_extras=True,
         ).items():
             if get_origin(hint) is Unpack:

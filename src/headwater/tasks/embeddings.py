@@ -158,7 +158,7 @@ def _from_rows(rows: list[_Row], body: bytes) -> Any:
 def _from_lists(lists: list[Any], body: bytes) -> Any:
     if not _is_regular(lists):
         _refuse("vectors of different sizes", body)
-    numpy = _numpy()
+    numpy = installed_numpy()
     if numpy is None:
         return lists
     if lists and isinstance(lists[0], list) and lists[0] and isinstance(lists[0][0], float):
@@ -188,7 +188,7 @@ def _from_buffers(buffers: list[bytes], body: bytes) -> Any:
     size = sizes.pop()
     if size % 4:
         _refuse(f"{size} bytes are no whole number of float32", body)
-    numpy = _numpy()
+    numpy = installed_numpy()
     if numpy is None:
         return [_floats(buffer) for buffer in buffers]
     joined = bytearray().join(buffers)  # not bytes, so that the array can be written to
@@ -203,7 +203,7 @@ def _floats(buffer: bytes) -> list[float]:
 
 
 @cache
-def _numpy() -> Any:
+def installed_numpy() -> Any:
     try:
         import numpy
     except ImportError:

@@ -87,10 +87,10 @@ async def addresses(host: str, port: int) -> list[Address]:
     if known is not None:
         return [known]
     found = await look_up(host, port)
-    return _interleaved(list(dict.fromkeys(Address(family, address) for family, _, _, _, address in found)))
+    return interleaved(list(dict.fromkeys(Address(family, address) for family, _, _, _, address in found)))
 
 
-def _interleaved(found: list[Address]) -> list[Address]:
+def interleaved(found: list[Address]) -> list[Address]:
     # The system has sorted them (RFC 6724): its favourite goes first, then one of the other family.
     first = [address for address in found if address.family == found[0].family]
     other = [address for address in found if address.family != found[0].family]

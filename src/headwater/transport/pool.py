@@ -61,6 +61,18 @@ class PoolLimits(NamedTuple):
     idle_seconds: float
 
 
+class PoolCounts(NamedTuple):
+    """What a pool has now, in all event loops together: the `loops` that it serves, the requests that have a slot
+    (`active`) and those that wait for one (`waiting`), the connections (`open`) and those of them that nobody uses
+    (`idle`)."""
+
+    loops: int
+    active: int
+    waiting: int
+    open: int
+    idle: int
+
+
 class Origin:
     """One scheme, host and port: its idle connections, newest last, and its slots in use."""
 
@@ -328,6 +340,18 @@ class Pool:
         except BaseException:
             origin.on_lost(connection)
             raise
+
+    def counts(self) -> PoolCounts:
+        """How much it has to do, and how many connections for that; event loops that have ended do not count."""
+        loops = list(self._loops.values())
+        origins = [origin for loop in loops for origin in list(loop.origins.values())]
+        return PoolCounts(
+            loops=len(loops),
+            active=sum(origin.active for origin in origins),
+            waiting=sum(len(origin.waiters) for origin in origins),
+            open=sum(len(loop.open) for loop in loops),
+            idle=sum(len(origin.idle) for origin in origins),
+        )
 
     async def aclose(self) -> None:
         """Close every idle connection: this event loop's now, others' in their own time."""

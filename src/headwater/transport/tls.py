@@ -111,7 +111,7 @@ def _system_context() -> ssl.SSLContext:
         if Path(places.openssl_cafile).is_file():
             context.load_verify_locations(cafile=places.openssl_cafile)
         context.load_verify_locations(capath=places.openssl_capath)
-    if not own and not _has_certificates(context):
+    if not own and not has_certificates(context):
         import certifi
 
         context.load_verify_locations(certifi.where())
@@ -154,7 +154,7 @@ def _load(context: ssl.SSLContext, file: Path) -> None:
     context.load_verify_locations(cadata=data.decode("ascii", "replace") if b"-----BEGIN" in data else data)
 
 
-def _has_certificates(context: ssl.SSLContext) -> bool:
+def has_certificates(context: ssl.SSLContext) -> bool:
     if context.cert_store_stats()["x509_ca"]:
         return True
     folder = ssl.get_default_verify_paths().capath  # read by OpenSSL only as needed, so not counted above
