@@ -14,7 +14,7 @@ import pytest
 
 from headwater.protocol.transport import TransportRequest
 from headwater.protocol.url import parse_url
-from headwater.transport import pool
+from headwater.transport import connect, pool
 
 BACKENDS = [
     pytest.param(("asyncio", {"use_uvloop": False}), id="asyncio"),
@@ -46,10 +46,9 @@ def choose_form(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 def streams(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """What pools have connected, the newest last."""
     connected: list[Any] = []
-    dial = pool.dial
 
     async def noted(*where: Any) -> Any:
-        connected.append(await dial(*where))
+        connected.append(await connect.dial(*where))
         return connected[-1]
 
     monkeypatch.setattr(pool, "dial", noted)
