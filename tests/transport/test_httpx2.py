@@ -77,7 +77,7 @@ async def test_our_pool_under_its_client(serve: Any) -> None:
 async def test_our_pool_under_openai(serve: Any) -> None:
     """Calls, streams that are left, and calls that are cancelled at any moment: the next ones are served."""
     openai = pytest.importorskip("openai", reason="openai is not installed")
-    if not issubclass(openai.AsyncOpenAI(api_key="k")._client.__class__, httpx2.AsyncClient):
+    if not issubclass(openai.DefaultAsyncHttpxClient, httpx2.AsyncClient):
         pytest.skip("this openai is not on httpx2")
     from headwater.integrations.httpx2 import PoolTransport
 
