@@ -24,8 +24,8 @@ from ..tasks.audio import AutomaticSpeechRecognitionOutput
 from ..tasks.lenient_types import Unneeded
 from .bodies import arguments, join_texts, model_of, post, take_transcript_format, warn_left_out
 from .fal_results import RESULT_READERS, UNCHECKED, as_content_refusal, ask, read_sound, read_transcript
-from .jobs import ProgressDeduplicator, audio_url, failed, job_of, path_of, poll, read_state, segment
-from .together import image_url
+from .input_urls import audio_url, image_url
+from .jobs import ProgressDeduplicator, failed, job_of, path_of, poll, read_state, segment
 from .urls import at_model
 
 _AUDIO: Final = {"audio/wav": "audio/x-wav", "audio/x-wav": "audio/x-wav"} | dict.fromkeys(

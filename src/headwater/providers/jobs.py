@@ -7,17 +7,17 @@ state that it does not know is the job's end, so that no job is watched for ever
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar
 from urllib.parse import quote, urlsplit
 
 import msgspec
 
 from ..errors import ContentRefusedError, DecodeError, JobFailedError, ProviderError, UnexpectedContentError
-from ..media.images import LARGEST, data_url, from_data_url, from_text, open_image
+from ..media.images import LARGEST, from_data_url, from_text, open_image
 from ..media.media import Media
 from ..protocol.events import Job, JobEvent, Progress, Queued, Started, Submitted
-from ..protocol.flow import MIB, Call, Emit, Fetch, Flow, Load, Loaded, OnCancel, Reply, Request, Send, Sleep
+from ..protocol.flow import MIB, Call, Emit, Fetch, Flow, OnCancel, Reply, Request, Send, Sleep
 from ..protocol.json_text import UNREADABLE
 from ..responses import json_decoder, message
 from ..responses.decode import unreadable
@@ -214,22 +214,6 @@ def download_image(url: str) -> Flow[Image]:
 
 _FAMILIES = ("audio/", "video/", "application/octet-stream")
 """Sound comes in containers that are named after pictures, and from stores that name nothing."""
-
-
-def audio_url(call: Call, mime_type: str, relabelled: Mapping[str, str], other: str | None = None) -> Flow[str]:
-    """The call's sound as a URL that the provider reads.
-
-    `mime_type`: what it is taken for where nothing tells. `relabelled`: the provider's names of MIME types, of which
-    `other` is for those that it does not know (None: they stay).
-    """
-    loaded: Loaded = yield Load(source=call.parameters["audio"], mime_type=mime_type, keep_url=True)
-    if loaded.url is None:
-        return data_url(loaded.data, relabelled.get(loaded.mime_type, other or loaded.mime_type))
-    head, _, rest = loaded.url.partition(":")
-    if head.lower() != "data":
-        return loaded.url
-    kind = rest[:256].partition(",")[0].partition(";")[0]
-    return f"data:{relabelled.get(kind.lower(), other or kind)}{rest[len(kind) :]}"
 
 
 def download_sound(url: str) -> Flow[Media]:

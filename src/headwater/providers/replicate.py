@@ -21,9 +21,9 @@ from ..protocol.flow import Call, Emit, Flow, OnCancel, Reply, Request, ResumeFl
 from ..responses.decode import unreadable
 from ..tasks.lenient_types import Unneeded
 from .bodies import arguments, join_texts, model_of, post, take_target_size, take_transcript_format
-from .jobs import ProgressDeduplicator, audio_url, failed, job_of, path_of, poll, read_state, segment
+from .input_urls import audio_url, image_url
+from .jobs import ProgressDeduplicator, failed, job_of, path_of, poll, read_state, segment
 from .replicate_results import RESULT_READERS, is_whole
-from .together import image_url
 from .urls import at_model
 
 _JOBS: Final = "predictions"

@@ -10,14 +10,14 @@ from typing import Any, Final
 
 import msgspec
 
-from ..media.images import data_url
 from ..media.media import Media
 from ..protocol.events import Job, Queued
-from ..protocol.flow import Call, Flow, Load, Loaded, Reply, ResumeFlow, TaskFlow
+from ..protocol.flow import Call, Flow, Reply, ResumeFlow, TaskFlow
 from ..responses.decode import decode
 from ..tasks.lenient_types import Unneeded
 from . import media_results
 from .bodies import STEPS, arguments, join_texts, model_of, post, take_target_size
+from .input_urls import image_url
 from .jobs import (
     JobState,
     ResultURL,
@@ -56,12 +56,6 @@ class _Job(msgspec.Struct):
 
 class _Submitted(msgspec.Struct):
     id: str
-
-
-def image_url(call: Call, mime_type: str = "image/png") -> Flow[str]:
-    """The call's image as a URL that the provider reads: the caller's own, or a data URL."""
-    loaded: Loaded = yield Load(source=call.parameters["image"], mime_type=mime_type, keep_url=True)
-    return loaded.url or data_url(loaded.data, loaded.mime_type)
 
 
 def image_to_image(call: Call) -> Flow[Any]:

@@ -16,6 +16,7 @@ from ..protocol.flow import Call, Flow, Reply, Request, ResumeFlow, TaskFlow
 from ..responses.decode import decode
 from ..tasks.lenient_types import Unneeded
 from .bodies import arguments, model_of
+from .input_urls import image_url
 from .jobs import (
     Family,
     JobState,
@@ -34,7 +35,6 @@ from .jobs import (
     submit,
     watch,
 )
-from .together import image_url
 from .urls import at_model
 
 _JOBS: Final = "predictions"

@@ -16,6 +16,7 @@ from ..responses.decode import decode
 from ..tasks.lenient_types import Unneeded
 from ..tasks.vision import ImageToTextOutput
 from .bodies import arguments, model_of, post
+from .input_urls import image_url
 from .jobs import (
     JobState,
     ResultURL,
@@ -31,7 +32,6 @@ from .jobs import (
     submit,
     watch,
 )
-from .together import image_url
 
 if TYPE_CHECKING:
     from PIL.Image import Image
