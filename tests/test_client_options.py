@@ -100,6 +100,7 @@ GIVEN: dict[str, Any] = {
     "allow_insecure": True,
     "input_policy": InputPolicy.untrusted,
     "max_response_bytes": 9_000_000,
+    "done_ends_stream": True,
 }
 CHANGED: dict[str, Any] = {
     "model": "other",
@@ -116,6 +117,7 @@ CHANGED: dict[str, Any] = {
     "allow_insecure": False,
     "input_policy": InputPolicy(),
     "max_response_bytes": None,
+    "done_ends_stream": False,
 }
 
 

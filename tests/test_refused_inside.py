@@ -67,7 +67,13 @@ REFUSED: list[tuple[Any, type[e.ProviderError], int | None, str, bool]] = [
         False,
     ),
     ({"base_resp": {"status_code": 1027, "status_msg": "output"}}, e.ContentRefusedError, 400, "output", False),
-    ({"base_resp": {"status_code": 2042, "status_msg": "not your voice"}}, e.PermissionDeniedError, 403, "voice", False),
+    (
+        {"base_resp": {"status_code": 2042, "status_msg": "not your voice"}},
+        e.PermissionDeniedError,
+        403,
+        "voice",
+        False,
+    ),
     ({"base_resp": {"status_code": 9999, "status_msg": "odd"}}, e.UnknownError, None, "odd", False),
     (
         {"success": False, "errors": [{"code": 10000, "message": "Authentication error"}], "result": None},

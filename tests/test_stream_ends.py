@@ -14,6 +14,7 @@ from headwater import (
     InvalidRequestError,
     MalformedEventError,
     RateLimitError,
+    Route,
     UnexpectedContentError,
     UnknownError,
 )
@@ -46,12 +47,13 @@ def data(*pieces: str) -> str:
 
 
 async def outcome(
-    driver: Driver, kind: str, body: str, content_type: str = EVENT_STREAM
+    driver: Driver, kind: str, body: str, content_type: str = EVENT_STREAM, **options: Any
 ) -> tuple[str, HeadwaterError | None]:
     """The text that came, and the error; the result and the partial result are held against the text."""
     transport = MemoryTransport(lambda _: ScriptedResponse(body.encode(), content_type=content_type))
     text = ""
-    async with driver.client(base_url=f"http://127.0.0.1:9{KINDS[kind]}", transport=transport, retries=0) as client:
+    options = {"base_url": f"http://127.0.0.1:9{KINDS[kind]}"} | options
+    async with driver.client(transport=transport, retries=0, **options) as client:
         stream = client.chat_completion.stream(MESSAGES) if kind == "chat" else client.text_generation.stream("hi")
         async with stream as run:
             try:
@@ -113,6 +115,19 @@ async def test_but_for_the_servers_that_send_none(driver: Driver, dialect: str) 
     chunks = [piece(dialect, c, system_fingerprint="fp_ollama") for c in "ab"]
     assert await outcome(driver, dialect, data(*chunks) + DONE) == ("ab", None)
     _, error = await outcome(driver, dialect, data(*chunks))
+    assert type(error) is IncompleteStreamError
+
+
+@pytest.mark.parametrize("dialect", KINDS)
+@pytest.mark.parametrize("route", [False, True], ids=["client", "route"])
+async def test_but_where_the_caller_knows_that_none_is_sent(driver: Driver, dialect: str, route: bool) -> None:
+    url, body = f"http://127.0.0.1:9{KINDS[dialect]}", data(piece(dialect, "a"), piece(dialect, "b"))
+    options: dict[str, Any] = {"done_ends_stream": True}
+    if route:
+        places = [Route(base_url=url, done_ends_stream=True), Route(base_url="http://127.0.0.1:8/v1")]
+        options = {"provider": places, "base_url": None}
+    assert await outcome(driver, dialect, body + DONE, **options) == ("ab", None)
+    _, error = await outcome(driver, dialect, body, **options)
     assert type(error) is IncompleteStreamError
 
 

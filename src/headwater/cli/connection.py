@@ -22,7 +22,7 @@ KEYS: Final = (
     " where --provider does not."
 )
 _GROUP: Final = "Connection"
-_SETTINGS: Final = ("provider", "base_url", "timeout", "retries", "bill_to", "allow_insecure")
+_SETTINGS: Final = ("provider", "base_url", "timeout", "retries", "bill_to", "allow_insecure", "done_ends_stream")
 
 
 def options() -> list[inspect.Parameter]:
@@ -48,6 +48,7 @@ def options() -> list[inspect.Parameter]:
             group=_GROUP,
         ),
         option("allow_private", bool, "Let a URL among the inputs lead to an address of this network.", group=_GROUP),
+        option("done_ends_stream", bool, "Take a server's [DONE] for a whole answer's end.", group=_GROUP),
         option("allow_insecure", bool, "Let the key go to another machine over plain http.", group=_GROUP),
     ]
 

@@ -40,6 +40,7 @@ _PHRASES: Final = (
     (re.compile(r" or as api_key="), ""),
     (re.compile(r"input_policy=InputPolicy\(allow_private=True\)"), "--allow-private"),
     (re.compile(r"allow_insecure=True"), "--allow-insecure"),
+    (re.compile(r"done_ends_stream=True"), "--done-ends-stream"),
     (re.compile(r"\bmodel_mapping=\{'([^']*)': '([^']*)'\}"), r"--model-mapping '\1=\2'"),
     (re.compile(r"\bgive_up_after=None\b"), "--keep-going"),
     (re.compile(r"\b(?:token|api_key)="), "--key-env"),

@@ -63,6 +63,7 @@ class BaseClient(Tasks, ServerInfo):
         allow_insecure: bool = False,
         input_policy: InputPolicy = DEFAULT_POLICY,
         max_response_bytes: int | None = None,
+        done_ends_stream: bool = False,
     ) -> None:
         """Make a client; nothing is sent, started or loaded.
 
@@ -100,6 +101,8 @@ class BaseClient(Tasks, ServerInfo):
             max_response_bytes: The most decoded bytes of a whole answer, and of one event of a stream. Where it is not
                 given, 64 MiB for both, and 256 MiB for an answer that is an image, a sound or a video. What is
                 downloaded by URL has `InputPolicy.limit`.
+            done_ends_stream: Take `[DONE]` for the end of a whole text that no finish reason came with, for servers
+                that send none; everywhere else such a stream counts as cut.
 
         Raises:
             InvalidParameterError: Two arguments say two things: `token` and `api_key`, a URL and `provider`.
@@ -131,6 +134,7 @@ class BaseClient(Tasks, ServerInfo):
             "allow_insecure": allow_insecure,
             "input_policy": input_policy,
             "max_response_bytes": max_response_bytes,
+            "done_ends_stream": done_ends_stream,
         }
         self._core = ClientCore({name: None if is_not_given(value) else value for name, value in given.items()})
 
@@ -159,6 +163,7 @@ class BaseClient(Tasks, ServerInfo):
     max_response_bytes: Option[int | None] = Option(
         "max_response_bytes", "The most bytes of an answer, and of an event."
     )
+    done_ends_stream: Option[bool] = Option("done_ends_stream", "Whether `[DONE]` alone ends a whole stream.")
     input_policy: Option[InputPolicy] = Option("input_policy", "What inputs may be.")
 
     def __repr__(self) -> str:

@@ -37,7 +37,7 @@ from .route import settings_by_route
 from .router import Router
 from .settings import ALIASES, HIDDEN, Settings, bytes_of, cookie_of, opened, retry_count, seconds_of, secret_of
 
-_KEEPS_ENGINE: Final = frozenset({"timeout", "retries", "hedge_after"})
+_KEEPS_ENGINE: Final = frozenset({"done_ends_stream", "hedge_after", "retries", "timeout"})
 """Options after whose change all that is known of providers still holds."""
 _OF_TRANSPORTS: Final = frozenset({"proxies", "trust_env", "http2", "transport", "verify", "ssl_context"})
 """Options after whose change connections cannot be shared."""
@@ -87,6 +87,7 @@ class ClientCore:
             model_mapping=dict(given["model_mapping"] or {}),
             allow_insecure=given["allow_insecure"],
             model_urls=policy.model_urls,
+            done_ends_stream=bool(given["done_ends_stream"]),
         )
         bytes_of(given["max_response_bytes"])
         self.timeout = Timeout.of(given["timeout"])

@@ -41,6 +41,7 @@ class Route(msgspec.Struct, frozen=True):
     `timeout`: a `Timeout`, or seconds in total, for the time that it is this one's turn, in place of the client's; when
     it is over the next one is asked, and the client's total counts all the same. `proxy`: the URL of the proxy on the
     way there. `verify`: a file or folder of certificates that are trusted there besides the system's; or `ssl_context`.
+    `done_ends_stream`: as the client's, which it has where this is None.
 
     Raises `InvalidParameterError` for a combination that says nothing or two things, `UnknownProviderError`, and
     `InvalidCredentialError` for a key that cannot be sent.
@@ -56,6 +57,7 @@ class Route(msgspec.Struct, frozen=True):
     proxy: str | None = None
     verify: str | os.PathLike[str] | bool | None = None
     ssl_context: ssl.SSLContext | None = None
+    done_ends_stream: bool | None = None
 
     def __post_init__(self) -> None:
         for name in ("token", "api_key", "proxy"):  # before anything here can fail: a traceback shows locals
@@ -138,6 +140,7 @@ def _settings_of(given: Settings, route: Route, transports: Transports, key: Sec
         model_mapping=given.model_mapping | (route.model_mapping or {}),
         timeout=None if route.timeout is None else Timeout.of(route.timeout),
         transport=transports.for_route(route.proxy, route.verify, route.ssl_context).for_url if own else None,
+        done_ends_stream=given.done_ends_stream if route.done_ends_stream is None else route.done_ends_stream,
     )
 
 

@@ -146,6 +146,7 @@ class RouteTarget:
             url=url,
             timeout=self.settings.timeout,
             transport=self.settings.transport,
+            done_ends=self.settings.done_ends_stream,
         )
 
     async def to_provider(
@@ -177,6 +178,7 @@ class RouteTarget:
             keys=row.keys,
             timeout=self.settings.timeout,
             transport=self.settings.transport,
+            done_ends=self.settings.done_ends_stream,
         )
 
     def _there(self, named: str | None, own: str | None) -> str | None:

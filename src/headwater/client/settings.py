@@ -96,8 +96,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     `provider_model`: the model's id there, for calls that name none. `hub_key`: the client's own key, for look-ups at
     the Hub. `name`: what the place is called where there are several, `timeout` its own limits, and `transport`
-    what carries its requests. `model_urls`:
-    whether a call's own model may be a URL.
+    what carries its requests. `model_urls`: whether a call's own model may be a URL. `done_ends_stream`: whether
+    `[DONE]` alone ends a whole stream there.
     """
 
     model: str | None
@@ -108,6 +108,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     model_mapping: dict[str, str]
     allow_insecure: bool
     model_urls: bool = True
+    done_ends_stream: bool = False
     name: str = ""
     provider: str | None = None
     provider_model: str | None = None

@@ -60,6 +60,7 @@ class Destination(msgspec.Struct, frozen=True, kw_only=True):
     `requested_model`: the model as the caller named it, and `model` its id there. `provider`: the provider's name, and
     `name` the one in facts and errors, which is numbered where a list has the provider twice. `timeout` and
     `transport`: the limits of this place alone, and what carries its requests, where that is not the client's.
+    `done_ends`: whether an end marker alone ends a whole stream there.
     """
 
     provider: str
@@ -75,6 +76,7 @@ class Destination(msgspec.Struct, frozen=True, kw_only=True):
     keys: tuple[str, ...] = ()
     timeout: Timeout | None = None
     transport: Callable[[Url], Transport] | None = None
+    done_ends: bool = False
 
 
 class CallRequest(msgspec.Struct, kw_only=True):
@@ -115,6 +117,7 @@ class CallRequest(msgspec.Struct, kw_only=True):
             hub_id=there.requested_model,
             routed=there.routed,
             url=there.url,
+            done_ends=there.done_ends,
             extra=self.extra,
             stream=self.stream,
             hub=there.hub,

@@ -75,9 +75,11 @@ def _no_stream(plan: Plan, content_type: str, data: bytes) -> HeadwaterError:
 
 def incomplete_stream(plan: Plan, events: Events, cause: HeadwaterError | None) -> IncompleteStreamError:
     """The error for a stream that stopped before its end."""
-    how = "ended without a finish reason" if events.ended and cause is None else "stopped before its end"
+    unmarked = events.ended and cause is None
+    how = "ended without a finish reason" if unmarked else "stopped before its end"
+    hint = "; where the server never sends one, pass done_ends_stream=True" if unmarked else ""
     error = IncompleteStreamError(
-        f"{plan.provider}'s stream {how}, after {events.count} events"
+        f"{plan.provider}'s stream {how}, after {events.count} events{hint}"
         + (f": {cause.message}" if cause else "")
         + besides(plan, events)
     )

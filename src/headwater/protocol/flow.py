@@ -218,7 +218,8 @@ class Call(msgspec.Struct, kw_only=True, gc=False):
     URL where the user gave one, in place of a model. `extra`: `extra_body`, merged over the body's root or its
     parameters. `seconds`: the call's total time limit, for providers that take one. `adapter`: the file of LoRA
     weights within the Hub's model, where the mapping says that the provider's model wants them. `wanted`: what is
-    asked for in OpenAI's words, where the caller can take several images.
+    asked for in OpenAI's words, where the caller can take several images. `done_ends`: whether an end marker alone ends
+    a whole stream there.
     """
 
     task: str
@@ -235,6 +236,7 @@ class Call(msgspec.Struct, kw_only=True, gc=False):
     seconds: float | None = None
     adapter: str | None = None
     wanted: Wanted | None = None
+    done_ends: bool = False
 
 
 TaskFlow: TypeAlias = Callable[[Call], Flow[Any]]

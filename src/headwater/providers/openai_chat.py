@@ -8,7 +8,7 @@ https://platform.openai.com/docs/api-reference/chat
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -55,15 +55,31 @@ class ChatDialect(msgspec.Struct, frozen=True, kw_only=True):
 PLAIN: Final = ChatDialect()
 
 
+class _AnyServer(Container[object]):
+    """Every server's fingerprint, and none: the caller says that an end marker is enough."""
+
+    def __contains__(self, fingerprint: object) -> bool:
+        return True
+
+
+_ANY_SERVER: Final = _AnyServer()
+
+
+def unfinished_of(call: Call, known: frozenset[str]) -> Container[str | None]:
+    """Whose end marker alone ends a whole answer to this call: that of servers known for it, or anybody's."""
+    return _ANY_SERVER if call.done_ends else known
+
+
 def chat(call: Call, url: str, dialect: ChatDialect = PLAIN) -> Flow[ChatCompletionOutput]:
     """A chat, whole or streamed, at this URL."""
     request = _request(url, call, dialect)
+    unfinished = unfinished_of(call, dialect.unfinished)
     if call.stream:
         number = call.extra.get("n", call.parameters.get("n", 1))
-        fold = partial(ChatFold, number, dialect.unfinished)
+        fold = partial(ChatFold, number, unfinished)
         answer: ChatCompletionOutput = yield Stream(request=request, framing="sse", decode=decode_chunk, fold=fold)
         return answer
-    fold = partial(ChatFold, 1, dialect.unfinished)
+    fold = partial(ChatFold, 1, unfinished)
     return unrequested_stream.read_unrequested((yield Send(request)), whole_chat, decode_chunk, fold, piece=PIECE)
 
 

@@ -9,7 +9,7 @@ https://platform.openai.com/docs/api-reference/completions
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from functools import partial
 from typing import Any, Final, TypeAlias
 
@@ -35,7 +35,7 @@ from ..tasks.text import (
 )
 from . import unrequested_stream
 from .bodies import extra, model_of, parameters, post
-from .openai_chat import ERROR, PIECE, check_choices, decode_chunk, framed, odd_event, raise_error
+from .openai_chat import ERROR, PIECE, check_choices, decode_chunk, framed, odd_event, raise_error, unfinished_of
 
 _RENAMED: Final = {"max_new_tokens": "max_tokens"}
 _TGI_ONLY: Final = frozenset(
@@ -87,7 +87,7 @@ def complete(call: Call, url: str, unfinished: frozenset[str] = frozenset()) -> 
     request = post(url, body, stream=call.stream)
     if call.stream:
         return (yield from _streamed(call, request, decode_completion, unfinished))
-    reader = CompletionStream(decode_completion, details=bool(call.parameters.get("details")), unfinished=unfinished)
+    reader = _reader(call, decode_completion, unfinished)
     return unrequested_stream.read_unrequested(
         (yield Send(request)), partial(_whole, call), reader.decode, reader.restart, piece=PIECE
     )
@@ -111,7 +111,7 @@ def complete_as_chat(call: Call, url: str) -> Flow[str | TextGenerationOutput]:
     request = post(url, body, stream=call.stream)
     if call.stream:
         return (yield from _streamed(call, request, decode_chat_chunk))
-    reader = CompletionStream(decode_chat_chunk, details=bool(call.parameters.get("details")))
+    reader = _reader(call, decode_chat_chunk)
     return unrequested_stream.read_unrequested(
         (yield Send(request)), partial(_chat_whole, call), reader.decode, reader.restart, piece=PIECE
     )
@@ -160,17 +160,23 @@ def _without_text(body: bytes) -> DecodeError:
 def _streamed(
     call: Call, request: Request, read: DecodeFrame, unfinished: frozenset[str] = frozenset()
 ) -> Flow[str | TextGenerationOutput]:
-    reader = CompletionStream(read, details=bool(call.parameters.get("details")), unfinished=unfinished)
+    reader = _reader(call, read, unfinished)
     answer: str | TextGenerationOutput = yield Stream(
         request=request, framing="sse", decode=reader.decode, fold=reader.restart
     )
     return answer
 
 
+def _reader(call: Call, read: DecodeFrame, unfinished: frozenset[str] = frozenset()) -> CompletionStream:
+    return CompletionStream(
+        read, details=bool(call.parameters.get("details")), unfinished=unfinished_of(call, unfinished)
+    )
+
+
 class CompletionStream:
     """One stream's reader, which makes its fold: the usage often comes in a chunk of its own, which is no event."""
 
-    def __init__(self, read: DecodeFrame, *, details: bool, unfinished: frozenset[str] = frozenset()) -> None:
+    def __init__(self, read: DecodeFrame, *, details: bool, unfinished: Container[str | None]) -> None:
         self._read = read
         self._empty = partial(TextFold, details, unfinished)
         self._fold = self._empty()

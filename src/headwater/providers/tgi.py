@@ -23,7 +23,7 @@ from ..responses.decode import decode
 from ..tasks.text import TextFold, TextGenerationOutput, TextGenerationStreamOutput
 from . import unrequested_stream
 from .bodies import parameters, post
-from .openai_chat import ERROR, odd_event, raise_error
+from .openai_chat import ERROR, odd_event, raise_error, unfinished_of
 
 _UNUSED: Final = re.compile(r"The following `model_kwargs` are not used by the model: \[([^\]]{0,2000})\]")
 _event: Final = msgspec.json.Decoder(TextGenerationStreamOutput).decode
@@ -56,7 +56,7 @@ def _tgi(call: Call, url: str, prompt: str, given: dict[str, Any]) -> Flow[str |
     details = bool(call.parameters.get("details"))
     body = {"inputs": prompt, "parameters": given, "stream": call.stream}
     request = post(url, body, stream=call.stream)
-    fold = partial(TextFold, details)
+    fold = partial(TextFold, details, unfinished_of(call, frozenset()))
     if call.stream:
         streamed: str | TextGenerationOutput = yield Stream(
             request=request, framing="sse", decode=decode_event, fold=fold

@@ -15,6 +15,7 @@ looked through for what no field holds.
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -290,7 +291,7 @@ class ChatFold:
         "_usage",
     )
 
-    def __init__(self, choices: int = 1, unfinished: frozenset[str] = frozenset()) -> None:
+    def __init__(self, choices: int = 1, unfinished: Container[str | None] = frozenset()) -> None:
         self._expected = choices
         self._unfinished = unfinished
         self._choices: dict[int, _Choice] = {}

@@ -7,7 +7,7 @@ brings that to these types. A stream's event must have a `token`, so that an err
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, Unpack
 
 import msgspec
@@ -120,7 +120,7 @@ class TextFold:
 
     __slots__ = ("_cut", "_details", "_end", "_generated", "_last", "_text", "_tokens", "_top_tokens", "_unfinished")
 
-    def __init__(self, details: bool = True, unfinished: frozenset[str] = frozenset()) -> None:
+    def __init__(self, details: bool = True, unfinished: Container[str | None] = frozenset()) -> None:
         self._details = details
         self._unfinished = unfinished
         self._last: TextGenerationStreamOutput | None = None
