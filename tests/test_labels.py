@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -189,13 +190,22 @@ async def test_what_is_no_stream(driver: Driver, kind: str, label: str) -> None:
             assert "<" not in str(caught.value)
 
 
+MP4 = b"\0\0\0\x20ftypisom" + bytes(64)
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(64)
+
+
 @pytest.mark.parametrize(
     ("task", "label", "head"),
     [
-        ("chat", "video/mp4", b"\0\0\0\x20ftypisom" + bytes(64)),
+        ("chat", "video/mp4", MP4),
         ("chat", "application/octet-stream", bytes(range(256))),
         ("chat", "text/html", b"<!doctype html><title>Login</title>"),
         ("image", "text/html", b"<!doctype html><title>Login</title>"),
+        ("image", "video/mp4", MP4),
+        ("image", "image/png", WAVE),
+        ("depicted", "application/json", MP4),
+        ("sound", "image/png", PNG),
+        ("video", "video/mp4", PNG),
         ("labels", "audio/wav", WAVE),
     ],
 )
@@ -203,13 +213,16 @@ async def test_an_answer_of_another_kind_is_given_up_at_its_head(
     driver: Driver, task: str, label: str, head: bytes
 ) -> None:
     transport = MemoryTransport(lambda _: ScriptedResponse(head, *[bytes(65536)] * 50, content_type=label))
+    calls: dict[str, Callable[[Any], Any]] = {
+        "chat": lambda client: client.chat_completion(MESSAGES),
+        "depicted": lambda client: client.image_to_image(PNG, prompt="hi"),
+        "image": lambda client: client.text_to_image("hi"),
+        "labels": lambda client: client.text_classification("hi"),
+        "sound": lambda client: client.text_to_speech("hi"),
+        "video": lambda client: client.text_to_video("hi"),
+    }
     async with driver.client(base_url="http://127.0.0.1:9/v1", transport=transport, retries=0) as client:
         with pytest.raises(UnexpectedContentError):
-            if task == "chat":
-                await client.chat_completion(MESSAGES)
-            elif task == "image":
-                await client.text_to_image("hi")
-            else:
-                await client.text_classification("hi")
+            await calls[task](client)
     assert transport.responses[0].closed
     assert not transport.responses[0].whole

@@ -5,17 +5,19 @@ from __future__ import annotations
 import gzip
 import json
 import random
+import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import brotli
 import httpx
 import pytest
 from support.drivers import Driver
 
 from headwater import DecodeError, HeadwaterError, InvalidRequestError, ResponseTooLargeError, TransportError
-from headwater.engine.codings import BARREN_BYTES, Unpack, coding_of
+from headwater.engine.codings import BARREN_BYTES, PIECE_BYTES, Unpack, coding_of
 from headwater.errors import ConnectionLostError, UnexpectedContentError
 from headwater.testing import EVENT_STREAM, MemoryTransport, ScriptedResponse
 
@@ -41,6 +43,11 @@ PACKS: dict[str, tuple[str, Pack]] = {
     "deflate": ("deflate", zlib.compress),
     "deflate without a header": ("deflate", headless),
 }
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+PACKS["zstd"] = ("zstd", zstd.compress)
 packs = pytest.mark.parametrize("pack", PACKS.values(), ids=PACKS)
 
 
@@ -119,9 +126,67 @@ def test_a_body_that_is_not_packed_comes_as_it_is(coding: str, body: bytes) -> N
     assert unpack(coding, *(body[i : i + 1] for i in range(len(body)))) == body
 
 
+BR = ("br", brotli.compress)
+UNASKED = {"brotli": BR, "zstd": PACKS["zstd"]}
+unasked = pytest.mark.parametrize("pack", UNASKED.values(), ids=UNASKED)
+
+
+@unasked
+@pytest.mark.parametrize("body", [b"", b"{}", CHAT, WAVE, bytes(3_000_000)], ids=[*"abcde"])
+def test_what_is_not_asked_for_is_unpacked(pack: tuple[str, Pack], body: bytes) -> None:
+    coding, packed = pack[0], pack[1](body)
+    assert unpack(coding, packed) == body
+    assert unpack(coding, *(packed[i : i + 7] for i in range(0, len(packed), 7))) == body
+    for at in {1, len(packed) // 2, len(packed) - 1} - {0, len(packed)}:
+        with pytest.raises(ConnectionLostError):
+            unpack(coding, packed[:at])
+
+
+def test_zstandard_by_its_other_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("zstandard")
+    for name in ("compression.zstd", "backports.zstd"):
+        monkeypatch.setitem(sys.modules, name, None)
+    body = bytes(3_000_000) + WAVE
+    packed = zstd.compress(body) + zstd.compress(b"more")
+    assert unpack("zstd", packed) == body + b"more"
+    assert max(map(len, pieces_of("zstd", packed))) < 4 * PIECE_BYTES + 2_000_000
+
+
+@unasked
+def test_a_piece_is_bounded(pack: tuple[str, Pack]) -> None:
+    assert max(map(len, pieces_of(pack[0], pack[1](bytes(20_000_000))))) <= 4 * PIECE_BYTES
+
+
+def pieces_of(coding: str, packed: bytes) -> list[bytes]:
+    unpacking = Unpack(coding)
+    pieces = [unpacking.more(packed)]
+    while unpacking.packed or unpacking.held:
+        pieces.append(unpacking.more(unpacking.packed))
+    while data := unpacking.end():
+        pieces.append(data)
+    return pieces
+
+
+@unasked
+@pytest.mark.parametrize("status", [200, 400])
+@pytest.mark.anyio
+async def test_without_a_package_the_error_names_the_extra(
+    pack: tuple[str, Pack], status: int, anyio_backend: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("brotli", "brotlicffi", "compression.zstd", "backports.zstd", "zstandard"):
+        monkeypatch.setitem(sys.modules, name, None)
+    async with Driver("asyncio").client(
+        base_url=BASE, transport=packed(pack, "text/plain", CHAT, status=status)
+    ) as client:
+        with pytest.raises(HeadwaterError) as caught:
+            await client.chat_completion(MESSAGES)
+    said = caught.value if status == 200 else caught.value.__cause__
+    assert type(said) is UnexpectedContentError and "headwater[codings]" in str(said)
+
+
 @pytest.mark.parametrize("coding", ["gzip", "br", "zstd", "gzip, br"])
 def test_what_cannot_be_undone_is_an_error(coding: str) -> None:
-    with pytest.raises((DecodeError, UnexpectedContentError)):
+    with pytest.raises((DecodeError, UnexpectedContentError, ConnectionLostError)):
         unpack(coding, b"\x8b\x02\x80\xff" * 9)
 
 
@@ -133,7 +198,7 @@ BASE = "http://127.0.0.1:9/v1"
 def packed(
     pack: tuple[str, Pack], content_type: str, *members: bytes, status: int = 200, tail: bytes = b""
 ) -> MemoryTransport:
-    body = b"".join(map(pack[1], members)) + tail
+    body = pack[1](b"".join(members)) if pack is BR else b"".join(map(pack[1], members)) + tail
     pieces = [body[i : i + 33] for i in range(0, len(body), 33)]
     headers = {"content-encoding": pack[0]}
     return MemoryTransport(
@@ -141,7 +206,7 @@ def packed(
     )
 
 
-@packs
+@pytest.mark.parametrize("pack", [*PACKS.values(), BR], ids=[*PACKS, "brotli"])
 @pytest.mark.anyio
 async def test_every_path_has_all_members(driver: Driver, pack: tuple[str, Pack], tmp_path: Path) -> None:
     halves = WAVE[:5000], WAVE[5000:], b""

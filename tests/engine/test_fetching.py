@@ -101,6 +101,14 @@ async def test_what_is_no_result_is_an_error(answer: Callable[[], ScriptedRespon
     assert memory.unfinished() == []
 
 
+async def test_other_media_are_given_up_at_their_head() -> None:
+    memory = MemoryTransport(lambda _: ScriptedResponse(PNG, *[bytes(65536)] * 9, content_type="video/mp4"))
+    with pytest.raises(UnexpectedContentError, match="image/png instead of video"):
+        request = Request(method="GET", url="https://cdn.example/v", family="video")
+        await fetch(requester(transport=lambda _: memory, retries=0), Fetch(request=request))
+    assert memory.responses[0].closed and not memory.responses[0].whole
+
+
 async def test_more_than_three_redirects_are_none(server: FileServer) -> None:
     server.pages["/v"] = (302, {"location": "/v"}, b"")
     with pytest.raises(RedirectError):

@@ -34,7 +34,8 @@ class ResponseBody:
 
     def ready(self) -> bool:
         """Whether `read` would return without waiting, as far as is known."""
-        return (self._unpack is not None and bool(self._unpack.packed)) or self._incoming.ready()
+        unpack = self._unpack
+        return (unpack is not None and (bool(unpack.packed) or unpack.held)) or self._incoming.ready()
 
     def at_once(self) -> bytes | None:
         """All of it, where it came with the answer's head and was never read; None for any other.
@@ -78,9 +79,11 @@ class ResponseBody:
 
     async def _unpacked(self, unpack: Unpack) -> bytes:
         while True:
-            packed = unpack.packed or await self._incoming.receive()
-            if not packed:
-                return unpack.end()
+            packed = unpack.packed
+            if not packed and not unpack.held:
+                packed = await self._incoming.receive()
+                if not packed:
+                    return unpack.end()
             if data := unpack.more(packed):
                 return data
 

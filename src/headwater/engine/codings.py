@@ -1,7 +1,8 @@
-"""Content codings: gzip and deflate undone a bounded piece at a time, and what says of a body that it has none.
+"""Content codings undone a bounded piece at a time, and what says of a body that it has none.
 
 The content beats the label: a body that is said to be packed and shows that it is not (text, or media that its first
-bytes name) is given as it came. What we did not ask for and cannot undo (br, zstd, a chain of codings) is refused.
+bytes name) is given as it came. Brotli and Zstandard, which we do not ask for, are undone where there is a package
+for them (`decompressors`); without one, and for a chain of codings, the answer is refused.
 
 A body may be several members, one after another, and all of them are unpacked (RFC 1952, 2.2, and RFC 9110, 8.4.1.3).
 Zeros and blanks after the last one are padding. Before any other bytes there, gzip(1) hands over what it has unpacked,
@@ -11,11 +12,11 @@ and are an error elsewhere.
 
 from __future__ import annotations
 
-import zlib
-from typing import Any, Final
+from typing import Final
 
 from ..errors import ConnectionLostError, DecodeError, UnexpectedContentError
 from ..media.mime import sniff
+from .decompressors import PACKAGED, BrokenCodingError, Decompressor, Zlib, packaged
 
 DECODED_PIECE_BYTES: Final = 256 * 1024
 """The most bytes that one step of unpacking yields."""
@@ -25,6 +26,9 @@ _HEAD: Final = 16
 """How many bytes tell whether a body is packed."""
 _PADDING: Final = b"\0\t\n\r "
 _GZIP: Final = b"\x1f\x8b"
+_ZSTD: Final = b"\x28\xb5\x2f\xfd"
+_SKIPPED: Final = b"\x2a\x4d\x18"
+"""How a Zstandard frame goes on that has no data, after a byte from 0x50 to 0x5f."""
 _NO_CODING: Final = frozenset(
     {"", "identity", "none", "null", "utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "binary", "8bit", "7bit"}
 )
@@ -43,11 +47,11 @@ def coding_of(header: str | None) -> str:
 class Unpack:
     """One body's coding, undone: `more` for every packed piece, `end` at the body's end.
 
-    `packed` is what `more` left for its next call. `shows_end`: whether the content shows by itself whether it is
-    whole, as JSON and event streams do.
+    `packed` is what `more` left for its next call, and `held` whether that has something to give without more bytes.
+    `shows_end`: whether the content shows by itself whether it is whole, as JSON and event streams do.
     """
 
-    __slots__ = ("_barren", "_begun", "_coding", "_head", "_plain", "_shows_end", "_wbits", "_zlib", "packed")
+    __slots__ = ("_barren", "_begun", "_coding", "_head", "_member", "_plain", "_shows_end", "_wbits", "held", "packed")
 
     def __init__(self, coding: str, *, shows_end: bool = False) -> None:
         self._coding = coding
@@ -56,18 +60,19 @@ class Unpack:
         self._plain = False
         self._head = b""  # too little to tell by
         self._wbits = 31  # of zlib's: gzip; 15 for deflate with its header, -15 for deflate without
-        self._zlib: Any = None  # of the member that is being unpacked
+        self._member: Decompressor | None = None  # that is being unpacked
         self._barren = 0
         self.packed = b""
+        self.held = False
 
     def more(self, packed: bytes) -> bytes:
         """What this piece yields, which may be nothing yet. Raises `DecodeError`, `UnexpectedContentError`."""
-        if self._zlib is None and not self._plain and not self._starts(packed):
+        if self._member is None and not self._plain and not self._starts(packed):
             return b""
-        if self._zlib is None:
+        if self._member is None:
             packed, self.packed = self.packed or packed, b""
             return packed
-        return self._unpacked(self.packed or packed)
+        return self._unpacked(self._member, self.packed or packed)
 
     def end(self) -> bytes:
         """What is left at the body's end, b"" when nothing is. Raises `ConnectionLostError` where a member was cut."""
@@ -77,20 +82,21 @@ class Unpack:
         while self.packed:
             if data := self.more(self.packed):
                 return data
-        data = b"" if self._zlib is None else self._unpacked(b"")
-        if not data and (self._zlib is not None or self._head):
+        data = b"" if self._member is None else self._unpacked(self._member, b"")
+        if not data and (self._member is not None or self._head):
             raise ConnectionLostError(f"the answer's {self._coding} coding stopped before its end")
         return data
 
-    def _unpacked(self, packed: bytes) -> bytes:
+    def _unpacked(self, member: Decompressor, packed: bytes) -> bytes:
         try:
-            data: bytes = self._zlib.decompress(packed, DECODED_PIECE_BYTES)
-        except zlib.error as error:
+            data = member.decompress(packed, DECODED_PIECE_BYTES)
+        except BrokenCodingError as error:
             raise DecodeError(f"the answer's {self._coding} coding is broken: {error}") from error
-        is_over = self._zlib.eof
-        self.packed = self._zlib.unused_data if is_over else self._zlib.unconsumed_tail
+        is_over = member.eof
+        self.packed = member.unused_data if is_over else member.unconsumed_tail
+        self.held = not is_over and len(data) >= DECODED_PIECE_BYTES
         if is_over:
-            self._zlib = None
+            self._member = None
         self._count(0 if data else len(packed) - len(self.packed))
         return data
 
@@ -113,12 +119,12 @@ class Unpack:
         self._plain = self._is_unpacked(self.packed)
         self._begun = True
         if not self._plain:
-            self._member()
+            self._member = self._made()
         return True
 
     def _starts_another(self) -> bool:
         if self._wbits == -15 or self._is_header(self.packed):
-            self._member()
+            self._member = self._made()
             return True
         if not self._shows_end:
             raise DecodeError(f"something else follows the answer's {self._coding} coding")
@@ -126,28 +132,40 @@ class Unpack:
         self.packed = b""
         return False
 
-    def _member(self) -> None:
+    def _made(self) -> Decompressor:
+        if self._coding in PACKAGED:
+            if (member := packaged(self._coding)) is None:
+                raise UnexpectedContentError(
+                    f"the server packed its answer as {self._coding!r}, unasked, and no package to unpack it is"
+                    ' installed: pip install "headwater[codings]"'
+                )
+            return member
         if self._coding == "deflate" and self._wbits == 31:
             self._wbits = 15 if self._is_header(self.packed) else -15  # some servers omit zlib's header
-        self._zlib = zlib.decompressobj(self._wbits)
+        return Zlib(self._wbits)
 
     def _is_header(self, data: bytes) -> bool:
         """Whether data, of which one byte may be all that has come, begins as a member does."""
         if self._coding == "gzip":
             return _GZIP.startswith(data[:2])
+        if self._coding == "zstd":
+            is_skipped = data[0] & 0xF0 == 0x50 and _SKIPPED.startswith(data[1:4])
+            return _ZSTD.startswith(data[:4]) or is_skipped
+        if self._coding == "br":
+            return False  # there is no mark to know it by, and nothing may follow
         return data[0] & 0x0F == 8 and (len(data) < 2 or int.from_bytes(data[:2], "big") % 31 == 0)
 
     def _is_unpacked(self, head: bytes) -> bool:
         """Whether a body that begins so is not packed. Raises the error for what is, but cannot be undone."""
-        if self._coding in {"gzip", "deflate"} and self._is_header(head):
+        if self._coding in {"gzip", "deflate", "zstd"} and self._is_header(head):
             return False
         if is_text(head) or sniff(head):
             return True
-        if self._coding == "deflate":
+        if self._coding in {"deflate", "br"}:
             return False
-        if self._coding != "gzip":
+        if self._coding not in {"gzip", "zstd"}:
             raise UnexpectedContentError(f"the server packed its answer as {self._coding[:40]!r}, unasked")
-        raise DecodeError("the answer's gzip coding is broken: it does not begin as gzip does")
+        raise DecodeError(f"the answer's {self._coding} coding is broken: it does not begin as {self._coding} does")
 
     def _count(self, barren: int) -> None:
         self._barren = self._barren + barren if barren else 0

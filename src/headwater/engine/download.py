@@ -25,6 +25,7 @@ from ..responses.refusal import error_in_body
 from . import load
 from .body import ResponseBody
 from .failures import close_shielded
+from .openings import other_media
 from .redirects import VAGUE, content_type, follow_redirects, is_page
 from .requester import Requester
 
@@ -155,6 +156,10 @@ class Download:
             raise said
         if kind == "application/problem+json" or is_page(kind, piece):
             error = UnexpectedContentError(f"the result is no file but {kind or 'an HTML page'}")
+            error.body = piece[:512]
+            raise error
+        if other := other_media(self._step.request.family, self._head):
+            error = UnexpectedContentError(f"the result is {other}")
             error.body = piece[:512]
             raise error
 

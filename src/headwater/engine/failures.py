@@ -27,15 +27,18 @@ EXCERPT_CHARS: Final = 512
 
 async def read_refusal(plan: Plan, request: Request, incoming: TransportResponse, until: float) -> HeadwaterError:
     """The error that a refusal is; its words are read until that time at the latest, and it is closed."""
+    unread: list[HeadwaterError] = []
     try:
-        body = await _excerpt(ResponseBody(incoming, FOREVER).read, until)
+        body = await _excerpt(ResponseBody(incoming, FOREVER).read, until, unread=unread)
     finally:
         await close_shielded(incoming)
     reply = Reply(status=incoming.status, headers=incoming.headers, body=body, url=request.url)
     redact = plan.credentials.redact
-    return error_from_response(
+    refusal = error_from_response(
         reply, provider=plan.provider, model=plan.model, redact=redact, now=time.time(), keys=plan.keys
     )
+    refusal.__cause__ = next(iter(unread), None)
+    return refusal
 
 
 async def empty_stream(plan: Plan, events: Events, until: float) -> HeadwaterError:
@@ -105,11 +108,18 @@ async def close_shielded(incoming: TransportResponse) -> None:
         await incoming.aclose()
 
 
-async def _excerpt(read: Callable[[], Awaitable[bytes]], until: float, pieces: bytes = b"") -> bytes:
+async def _excerpt(
+    read: Callable[[], Awaitable[bytes]],
+    until: float,
+    pieces: bytes = b"",
+    *,
+    unread: list[HeadwaterError] | None = None,
+) -> bytes:
     with CancelScope(deadline=until):
         try:
             while len(pieces) < REFUSAL_BYTES and (piece := await read()):
                 pieces += piece
-        except HeadwaterError:
-            pass  # the refusal matters more than how its text ended
+        except HeadwaterError as error:  # the refusal matters more than how its text ended
+            if unread is not None:
+                unread.append(error)
     return pieces[:REFUSAL_BYTES]

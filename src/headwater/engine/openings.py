@@ -23,6 +23,7 @@ _TELLING_BYTES: Final = 16
 """How many bytes tell an event stream from what is none."""
 _UNLABELLED: Final = frozenset({"", "text/html", "application/json", "application/problem+json", "text/plain"})
 """Labels that are wrong of a body that is neither a page nor JSON, or say nothing of it."""
+_OTHERS: Final = {"image": ("audio/", "video/"), "video": ("audio/", "image/"), "audio": ("image/",)}
 
 
 class NoStreamError(UnexpectedContentError):
@@ -129,14 +130,22 @@ class Opening:
         return error
 
 
+def other_media(family: str, head: bytes) -> str:
+    """What a body that begins so is instead of this family's, in words; "" where it may be. A sound may come in a
+    video's box."""
+    kind = sniff(head) if family in _OTHERS else None
+    return f"{kind} instead of {family}" if kind is not None and kind.startswith(_OTHERS[family]) else ""
+
+
 def is_another(request: Request, incoming: TransportResponse, head: bytes) -> bool:
     """Whether a whole answer that begins so cannot be what was asked for, so that the rest of it is not worth reading.
 
-    That is a page for people where no page was, and a sound, a video or bytes of no known kind where JSON was.
+    That is a page for people where no page was, other media than were, and a sound, a video or bytes of no known kind
+    where JSON was.
     """
     if len(head) < _TELLING_BYTES or head.lstrip(_BLANK)[:1] in (b"{", b"["):
         return False
-    if is_html("", head):
+    if is_html("", head) or other_media(request.family, head):
         return True
     if request.headers.get("accept") != "application/json" or is_text(head):
         return False

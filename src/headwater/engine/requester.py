@@ -31,7 +31,7 @@ from .event_loop import running_loop
 from .facts import UNPREPARED, Plan, Timings
 from .failures import close_shielded, empty_stream, read_refusal
 from .multipart import UploadBody
-from .openings import is_another
+from .openings import is_another, other_media
 from .retry import Raise, RetryBudget, decide
 from .stream import Events
 from .throttle import AttemptPermit, Throttle
@@ -375,7 +375,8 @@ class Requester:
     def _check_opening(self, request: Request, incoming: TransportResponse, piece: bytes) -> None:
         """Raise the error for an answer that is none, by its first bytes; nearly all begin with an object."""
         if piece[:1] != b"{" and not request.opaque and is_another(request, incoming, piece):
-            raise unreadable(Reply(status=incoming.status, headers=self.headers, body=piece, url=request.url))
+            head = Reply(status=incoming.status, headers=self.headers, body=piece, url=request.url)
+            raise unreadable(head, media=other_media(request.family, piece))
 
     async def refusal(self, request: Request, incoming: TransportResponse) -> HeadwaterError:
         """The error that an answer is that is none."""

@@ -69,7 +69,8 @@ class Request(msgspec.Struct, kw_only=True, frozen=True, gc=False):
 
     `resend`: whether it may be sent again once its body has gone out (False for job submissions, which cost money
     twice). `limit`: the most decoded bytes that its answer may have. `opaque`: its answer is the caller's to interpret:
-    nobody looks for a refusal in it.
+    nobody looks for a refusal in it. `family`: the media that its answer is to be, "image", "audio" or
+    "video"; what begins as other media is not read on.
     """
 
     method: str
@@ -80,6 +81,7 @@ class Request(msgspec.Struct, kw_only=True, frozen=True, gc=False):
     resend: bool = True
     limit: int = 64 * MIB
     opaque: bool = False
+    family: str = ""
 
 
 class Reply(msgspec.Struct, kw_only=True, frozen=True, gc=False):

@@ -187,7 +187,7 @@ def download(url: str, family: Family) -> Flow[Media]:
     """The result that an answer named: downloaded, or read where it is in the answer itself."""
     if is_result_url(url):
         limit = LARGEST_VIDEO if family == "video" else LARGEST
-        request = Request(method="GET", url=url, limit=limit)
+        request = Request(method="GET", url=url, limit=limit, family=family)
         media: Media = yield Fetch(request=request, mime_type=_DEFAULTS[family])
     else:
         media = _decode_inline(url)
@@ -221,7 +221,9 @@ def download_sound(url: str) -> Flow[Media]:
     if url[:5].lower() == "data:":
         media = Media(*from_data_url(url))
     else:
-        media = yield Fetch(request=Request(method="GET", url=url, limit=LARGEST), mime_type="audio/mpeg")
+        media = yield Fetch(
+            request=Request(method="GET", url=url, limit=LARGEST, family="audio"), mime_type="audio/mpeg"
+        )
     check_media(media, "audio", _FAMILIES)
     return media
 

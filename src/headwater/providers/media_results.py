@@ -82,7 +82,7 @@ def request_image(call: Call, request: Request) -> Flow[Any]:
     Hugging Face's JavaScript client reads beside them:
     https://github.com/huggingface/huggingface.js/blob/main/packages/inference/src/providers/hf-inference.ts
     """
-    reply: Reply = yield Send(request)
+    reply: Reply = yield Send(msgspec.structs.replace(request, family="image"))
     if "json" not in reply.content_type and opening(reply.body) != "{":
         whole = answers.image(reply)
         return whole if call.wanted is None else DecodedImages([DecodedImage(whole, reply.body)])
@@ -128,7 +128,8 @@ def _file(place: str, base: str) -> Flow[bytes]:
         if not _PATH.fullmatch(place) or sniff(data) is not None:
             return data or from_text(place)
     url = place if is_result_url(place) else urljoin(base, place)
-    fetched: Media = yield Fetch(request=Request(method="GET", url=url, limit=LARGEST), mime_type=UNKNOWN_MIME_TYPE)
+    request = Request(method="GET", url=url, limit=LARGEST, family="image")
+    fetched: Media = yield Fetch(request=request, mime_type=UNKNOWN_MIME_TYPE)
     return fetched
 
 
@@ -139,7 +140,7 @@ def request_sound(call: Call, request: Request) -> Flow[Media]:
             request=request, framing="body", decode=SoundDecoder().decode, fold=SoundFold, finish="closed", whole=True
         )
         return streamed
-    return answers.sound((yield Send(request)))
+    return answers.sound((yield Send(msgspec.structs.replace(request, family="audio"))))
 
 
 class SoundDecoder:
@@ -180,4 +181,6 @@ class SoundFold:
 
 def request_result(call: Call, request: Request) -> Flow[Any]:
     """Any other answer, as its task's result."""
+    if call.task.endswith("video"):
+        request = msgspec.structs.replace(request, family="video")
     return answers.DECODERS[call.task]((yield Send(request)))

@@ -37,14 +37,19 @@ def decode(reply: Reply, kind: type[T]) -> T:
     return result
 
 
-def unreadable(reply: Reply, failure: Exception | None = None) -> DecodeError:
-    """What is wrong with a 2xx answer that could not be decoded, from nothing at all to one wrong field."""
+def unreadable(reply: Reply, failure: Exception | None = None, *, media: str = "") -> DecodeError:
+    """What is wrong with a 2xx answer that could not be decoded, from nothing at all to one wrong field.
+
+    `media`: what the answer is by its first bytes, and what it was to be.
+    """
     body, start = reply.body, f"{urlsplit(reply.url).hostname or 'the server'} answered {reply.status} with"
     kind = reply.content_type or "no content type"
     if not body.strip():
         error: DecodeError = UnexpectedContentError(f"{start} an empty body")
     elif message.is_html(reply.content_type, body):
         error = UnexpectedContentError(f"{start} {kind}, a page for people; check the base_url")
+    elif media:
+        error = UnexpectedContentError(f"{start} {media}")
     elif "json" not in kind and not is_json(body):
         quoted = message.one_line(body[:EXCERPT_BYTES].decode(errors="replace"))
         error = UnexpectedContentError(f"{start} {kind} instead of JSON: {quoted}")
