@@ -6,7 +6,9 @@ Never an end that was none, and never a part of an answer as its result.
 from __future__ import annotations
 
 import asyncio
+import gc
 import gzip
+import json
 import sys
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
@@ -21,9 +23,10 @@ from support.job_providers import running as running
 from support.scripted_stream import FarSide, Step, chunks, head
 from trio.testing import MockClock
 
-from headwater import AsyncInferenceClient, ClosedError, InferenceTimeoutError, Timeout
+from headwater import AsyncInferenceClient, ClosedError, InferenceTimeoutError, InputPolicy, Timeout
 from headwater.emulator import faults
 from headwater.emulator.server import Emulator
+from headwater.media.media import Media
 from headwater.protocol.events import Submitted
 from headwater.testing import EVENT_STREAM, MemoryTransport, ScriptedResponse
 from headwater.transport.pool import Pool
@@ -415,6 +418,90 @@ async def test_a_wait_between_two_questions_is_not_begun_anew(
         with anyio.fail_after(30):
             await impatient(run, by_move_on_after, 0.1)
         assert await run.result()
+
+
+JSON = "application/json"
+
+
+def job_said(status: str, url: str = "") -> bytes:
+    return json.dumps({"id": "j", "status": status, "outputs": {"video_url": url} if url else None}).encode()
+
+
+def job_script(asked: list[str], silence: float) -> Callable[[bytes], list[Step]]:
+    """Together's jobs, which answer each question, and send each half of each answer, after a silence."""
+
+    def answer(request: bytes) -> list[Step]:
+        method, path, *_ = request.decode().split(" ", 2)
+        asked.append(f"{method} {path}")
+        polls = sum(place.startswith("GET /v2/videos") for place in asked)
+        kind, body = JSON, job_said("queued" if polls < 3 else "completed", "https://api.together.xyz/v.mp4")
+        if path == "/v.mp4":
+            kind, body = "video/mp4", b"\0\0\0\x20ftypisom" + bytes(500)
+        steps: list[Step] = [head(kind, f"Content-Length: {len(body)}"), body[:20], body[20:]]
+        return steps if method == "POST" else [step for each in steps for step in (silence, each)]
+
+    return answer
+
+
+def job_client(far: FarSide, monkeypatch: pytest.MonkeyPatch) -> AsyncInferenceClient:
+    monkeypatch.setenv("HEADWATER_TEST_MODE", "1")
+    monkeypatch.setattr("headwater.transport.pool.dial", far.dial)
+    return AsyncInferenceClient(
+        provider="together",
+        api_key="k",
+        model_mapping={"m": "m"},
+        transport=Pool(),
+        input_policy=InputPolicy(allow_private=True),
+    )
+
+
+async def test_questions_longer_than_the_readers_patience(anyio_backend: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each answer is waited for on, and nothing is asked or downloaded twice."""
+    asked: list[str] = []
+    far = FarSide(job_script(asked, 0.05))
+    run = job_client(far, monkeypatch).text_to_video.stream("hi", model="m")
+    found: list[Any] = []
+    with anyio.fail_after(30):
+        while not (found and isinstance(found[-1], Media)):
+            with anyio.move_on_after(0.02):
+                found.append(await run.__anext__())
+    assert await run.result() == found[-1]
+    assert asked == ["POST /v2/videos", *["GET /v2/videos/j"] * 3, "GET /v.mp4"]
+    assert far.open() <= 1
+
+
+@pytest.mark.parametrize("end", ["close", "drop"])
+async def test_a_question_that_is_left_leaves_no_connection(
+    end: str, anyio_backend: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    far = FarSide(job_script([], 50))
+    run: Any = job_client(far, monkeypatch).text_to_video.stream("hi", model="m")
+    assert type(await anext(run)) is Submitted
+    assert await by_move_on_after(run.__anext__, 0.02) is NOTHING
+    assert far.open() == 1
+    if end == "close":
+        await run.close()
+    else:
+        del run
+        gc.collect()
+        await anyio.sleep(0.01)
+    assert far.open() == 0
+
+
+async def test_an_answer_that_its_transport_loses_is_not_asked_for_without_end(anyio_backend: Any) -> None:
+    def respond(request: Any) -> ScriptedResponse:
+        later = () if request.method == "POST" else (50.0,)
+        return ScriptedResponse(job_said("queued"), head=later)
+
+    transport = MemoryTransport(respond)
+    client = AsyncInferenceClient(provider="together", api_key="k", model_mapping={"m": "m"}, transport=transport)
+    run = client.text_to_video.stream("hi", model="m")
+    assert type(await anext(run)) is Submitted
+    with pytest.raises(ClosedError), anyio.fail_after(30):
+        while True:
+            await by_move_on_after(run.__anext__, 0.01)
+    assert len(transport.requests) == 4
+    assert transport.unfinished() == []
 
 
 # two at once

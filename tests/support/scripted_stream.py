@@ -27,6 +27,7 @@ class Wire:
         self.closed = False
         self._script = script
         self._asked = b""
+        self._due = 0.0
         self._steps: deque[Step] = deque()
 
     async def send(self, data: memoryview) -> None:
@@ -60,7 +61,9 @@ class Wire:
                 return step
             if step == RESET:
                 raise BrokenResourceError
-            await anyio.sleep(step)
+            self._due = self._due or anyio.current_time() + step  # it passes whether or not somebody waits
+            await anyio.sleep_until(self._due)
+            self._due = 0.0
             self._steps.popleft()
 
     def readable(self) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 from typing import Final, Protocol
 
-from anyio import current_time, to_thread
+from anyio import current_time, get_cancelled_exc_class, to_thread
 
 from ..errors import (
     HeadwaterError,
@@ -26,8 +26,8 @@ from . import load
 from .body import ResponseBody
 from .failures import close_shielded
 from .openings import other_media
-from .redirects import VAGUE, content_type, follow_redirects, is_page
-from .requester import Requester
+from .redirects import VAGUE, Redirects, content_type, is_page
+from .requester import MOST_UNANSWERED, Requester
 
 PROGRESS_BYTES: Final = MIB
 """Bytes between two events of progress, or a 128th of the whole."""
@@ -83,8 +83,9 @@ class Download:
         self._body: ResponseBody | None = None
         self._head = b""
         self._total: int | None = None
+        self._way: Redirects | None = None
         self._told = 0
-        self._tries = 0
+        self._tries = self._left = 0
         self._over = False
 
     async def more(self) -> Transferred | None:
@@ -102,10 +103,17 @@ class Download:
                 ) from None
             except HeadwaterError as error:
                 await self._again(error, started)
-            except BaseException:
-                await self.close()
+            except BaseException as error:
+                if not (isinstance(error, get_cancelled_exc_class()) and self._lasts()):
+                    self._left += 1
+                    await self.close()
                 raise
         return None
+
+    @property
+    def resumes(self) -> bool:
+        """Whether `more` may be called again after it was cancelled: it goes on from where it was, or begins anew."""
+        return self._left < MOST_UNANSWERED
 
     async def media(self) -> Media:
         """What came of it."""
@@ -118,11 +126,22 @@ class Download:
     async def close(self) -> None:
         """Give up, or let go of what is whole."""
         self._body = None
+        if self._way is not None:
+            self._way.close()
+            self._way = None
         if self._incoming is not None:
             await close_shielded(self._incoming)
 
+    def _lasts(self) -> bool:
+        """Whether a cancelled read has lost nothing."""
+        return hasattr(self._incoming, "kept") if self._body is not None else self._way is None or self._way.pending
+
     async def _begin(self) -> ResponseBody:
-        incoming = self._incoming = await follow_redirects(self._exchange, self._step.request, is_result=True)
+        way = self._way = self._way or Redirects(self._exchange, self._step.request, is_result=True)
+        incoming = self._incoming = await way.answer()
+        self._way = None
+        if hasattr(incoming, "kept"):
+            incoming.kept = True
         self._body = ResponseBody(incoming, self._limit)
         length = incoming.headers.get("content-length", "")
         self._total = int(length[:20]) if length.isdigit() and self._body.plain else None
@@ -172,6 +191,10 @@ class Download:
 async def fetch(requester: Requester, step: Fetch) -> Media:
     """A result whole, its progress told to nobody."""
     download = Download(requester, step)
-    while await download.more() is not None:
-        pass
+    try:
+        while await download.more() is not None:
+            pass
+    except BaseException:
+        await download.close()
+        raise
     return await download.media()

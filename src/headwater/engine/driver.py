@@ -8,8 +8,9 @@
 Nothing runs between two reads: no task, no channel, and no cancel scope is held while the caller has control.
 
 A read that is cancelled leaves the call where it stood, so that the next one goes on: a stream that has begun, a wait,
-a question after a job's state, a download. Where a request was on its way, which would have to be made again and paid
-for twice, the call is closed, and so is it where its transport cannot be read on: that is a `ClosedError`, and never an
+a question after a job's state, a download. The answer to a question that is under way is waited for on, where the
+transport can; else it is asked again, a few times. Where a request was on its way that would have to be paid for twice,
+the call is closed, and so is it where its transport cannot be read on: that is a `ClosedError`, and never an
 end.
 """
 
@@ -235,9 +236,11 @@ class CallDriver:
         if events is not None:
             return events.lasts or events.over
         if isinstance(step, Send | Stream):
-            asks = isinstance(step, Send) and step.request.method == "GET"
-            return asks or self.requester.resumes()
-        return isinstance(step, Sleep | Fetch | Cached) or (isinstance(step, Load) and kind_of(step.source) != "file")
+            question = isinstance(step, Send) and step.request.method == "GET"
+            return self.requester.resumes(question=question)
+        if isinstance(step, Fetch):
+            return self._download is None or self._download.resumes
+        return isinstance(step, Sleep | Cached) or (isinstance(step, Load) and kind_of(step.source) != "file")
 
     def _over(self) -> End:
         """What is read of a call that has ended. Raises what it has failed with, `ClosedError` where it was left."""
@@ -579,6 +582,7 @@ class CallDriver:
             self._released.set()
 
     async def _let_go(self) -> None:
+        await self.requester.leave()
         events, step, download = self.events or self.requester.opened, self._on_cancel, self._download
         self._on_cancel = self._download = None
         if events is None and step is None and download is None:

@@ -37,7 +37,7 @@ from .body import ResponseBody
 from .failures import close_shielded
 from .input_policy import InputPolicy
 from .open_file import OpenFile, copied, in_place
-from .redirects import SHOWN_CHARS, VAGUE, content_type, display_url, follow_redirects, is_page
+from .redirects import SHOWN_CHARS, VAGUE, Redirects, content_type, display_url, is_page
 from .requester import Requester
 
 IN_THREAD_BYTES: Final = MIB
@@ -197,7 +197,7 @@ async def _as_input(step: Load, wait: Awaitable[None]) -> None:
 
 
 async def _input(requester: Requester, step: Load) -> Loaded:
-    incoming = await follow_redirects(requester, _plain(step.source), is_result=False)
+    incoming = await Redirects(requester, _plain(step.source), is_result=False).answer()
     limit = requester.engine.policy.limit
     whole = io.BytesIO()
     try:

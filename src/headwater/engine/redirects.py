@@ -19,7 +19,7 @@ from ..errors import (
 )
 from ..media.mime import UNKNOWN
 from ..protocol.flow import Request
-from ..protocol.transport import TransportResponse, quoted_url
+from ..protocol.transport import Transport, TransportRequest, TransportResponse, quoted_url
 from ..protocol.url import parse_url
 from .build_request import build_request
 from .failures import close_shielded
@@ -36,24 +36,88 @@ SHOWN_CHARS: Final = 200
 _HTML: Final = (b"<!doctype html", b"<html")
 
 
-async def follow_redirects(requester: Requester, request: Request, *, is_result: bool) -> TransportResponse:
-    """The answer at the end of the redirects. `is_result`: whether it is a result, and not an input."""
-    request = _asking(request, _quoted(request.url, is_result=is_result), {**request.headers})
-    for hop in range(MAX_REDIRECTS + 1):
-        incoming = await requester.within(_send(requester, request, is_result))
-        try:
-            location = incoming.headers.get("location")
-            if incoming.status not in REDIRECTS or not location or request.method != "GET" or hop == MAX_REDIRECTS:
-                if not 200 <= incoming.status < 300:
-                    raise await requester.refusal(request, incoming)
-                return incoming
-            following = _next_url(request.url, location)
-        except BaseException:
+class Redirects:
+    """A request on its way to the answer at the end of its redirects.
+
+    `is_result`: whether that is a result, and not an input. `answer` may be called again where it was cancelled, and
+    goes on from where it was; `pending` says whether it waits for an answer that it has asked for.
+    """
+
+    def __init__(self, requester: Requester, request: Request, *, is_result: bool) -> None:
+        self._requester = requester
+        self._is_result = is_result
+        self._request = _asking(request, _quoted(request.url, is_result=is_result), {**request.headers})
+        self._hops = 0
+        self._asked: TransportRequest | None = None
+
+    @property
+    def pending(self) -> bool:
+        """Whether an answer is to come that was asked for."""
+        return self._asked is not None
+
+    async def answer(self) -> TransportResponse:
+        """The answer at the end."""
+        while True:
+            request = self._request
+            incoming = await self._requester.within(self._send(request))
+            try:
+                following = self._following(request, incoming)
+                if following is None:
+                    if not 200 <= incoming.status < 300:
+                        raise await self._requester.refusal(request, incoming)
+                    return incoming
+            except BaseException:
+                await close_shielded(incoming)
+                raise
+            self._hops, self._request = self._hops + 1, _asking(request, following, {})
             await close_shielded(incoming)
+
+    def close(self) -> None:
+        """Give up what is waited for. Idempotent."""
+        asked, self._asked = self._asked, None
+        if asked is not None and asked.pending is not None:
+            asked.pending.close()
+
+    def _following(self, request: Request, incoming: TransportResponse) -> str | None:
+        location = incoming.headers.get("location")
+        is_redirect = incoming.status in REDIRECTS and request.method == "GET" and self._hops < MAX_REDIRECTS
+        return _next_url(request.url, location) if is_redirect and location else None
+
+    async def _send(self, request: Request) -> TransportResponse:
+        requester, going = self._requester, self._asked
+        if going is not None:
+            return await self._carried(requester.transport(going.url), going)
+        going = build_request(request, requester.credentials, requester.deadlines.limits.connect)
+        transport = requester.transport(going.url)
+        is_own = self._is_result and going.url.origin in requester.credentials.origins
+        if is_own or requester.engine.policy.allow_private:
+            return await self._carried(transport, going)
+        try:
+            if not getattr(transport, "dials", False):  # whoever carries it looks names up too
+                check_host(going.url)
+                return await self._carried(transport, going)
+            addresses = await public_addresses(going.url)
+        except InputError as error:
+            if self._is_result:
+                raise UnexpectedContentError(f"the result cannot be downloaded: {error.message}") from None
             raise
-        await close_shielded(incoming)
-        request = _asking(request, following, {})
-    raise AssertionError("a loop that always returns or raises")
+        for address in addresses[:-1]:
+            going.address = address
+            try:
+                return await self._carried(transport, going)
+            except (ConnectError, InferenceTimeoutError):
+                continue
+        going.address = addresses[-1]
+        return await self._carried(transport, going)
+
+    async def _carried(self, transport: Transport, going: TransportRequest) -> TransportResponse:
+        going.kept, self._asked = self._is_result, None
+        try:
+            incoming = await transport.send(going)
+        except BaseException:
+            self._asked = going if going.pending is not None else None
+            raise
+        return self._requester.record_response(incoming)
 
 
 def _quoted(url: str, *, is_result: bool) -> str:
@@ -79,30 +143,6 @@ def _asking(request: Request, url: str, headers: dict[str, str]) -> Request:
         resend=request.resend,
         limit=request.limit,
     )
-
-
-async def _send(requester: Requester, request: Request, is_result: bool) -> TransportResponse:
-    going = build_request(request, requester.credentials, requester.deadlines.limits.connect)
-    transport = requester.transport(going.url)
-    if (is_result and going.url.origin in requester.credentials.origins) or requester.engine.policy.allow_private:
-        return requester.record_response(await transport.send(going))
-    try:
-        if not getattr(transport, "dials", False):  # whoever carries it looks names up too
-            check_host(going.url)
-            return requester.record_response(await transport.send(going))
-        addresses = await public_addresses(going.url)
-    except InputError as error:
-        if is_result:
-            raise UnexpectedContentError(f"the result cannot be downloaded: {error.message}") from None
-        raise
-    for address in addresses[:-1]:
-        going.address = address
-        try:
-            return requester.record_response(await transport.send(going))
-        except (ConnectError, InferenceTimeoutError):
-            continue
-    going.address = addresses[-1]
-    return requester.record_response(await transport.send(going))
 
 
 def _next_url(url: str, location: str) -> str:

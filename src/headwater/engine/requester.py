@@ -18,7 +18,7 @@ from ..auth.credentials import Credentials
 from ..errors import Attempt, HeadwaterError, ProviderError
 from ..protocol.flow import Cached, Reply, Request, Step, Stream
 from ..protocol.timeout import DEFAULT_TIMEOUT, Timeout
-from ..protocol.transport import FOREVER, ReadDeadline, Transport, TransportResponse
+from ..protocol.transport import FOREVER, ReadDeadline, Transport, TransportRequest, TransportResponse
 from ..protocol.url import Url
 from ..responses.decode import unreadable
 from ..responses.refusal import REQUEST_IDS, error_alone, redacted, set_retry_after, without_frame
@@ -41,6 +41,9 @@ A = TypeVar("A")
 
 REFUSAL_SECONDS: Final = 2.0
 """How long a refusal's own words are waited for."""
+MOST_UNANSWERED: Final = 3
+"""Times in a row that a question is asked anew because the wait for its answer was cancelled, over a transport that
+loses it then: a caller whose patience is always too short for the answer is told so."""
 NOT_BEGUN: Final = Deadlines(DEFAULT_TIMEOUT, 0.0)
 
 
@@ -59,6 +62,10 @@ class Requester:
     _paused: Tries | None = None
     _masked: HeadwaterError | None = None
     _awake_at: float | None = None
+    _asked: TransportRequest | None = None  # whose answer is still to come
+    _reading: _Reading | None = None
+    _question: Request | None = None  # that those two belong to
+    _unanswered = 0  # questions in a row whose waiting was cancelled, and that had to be asked anew
 
     def __init__(self, engine: Engine, throttle: Throttle | None = None) -> None:
         self.engine, self.throttle = engine, throttle
@@ -268,10 +275,33 @@ class Requester:
         self._paused = None
         return tries
 
-    def resumes(self) -> bool:
-        """Whether a request whose wait was cancelled can be waited for again: it is not under way, or its answer's head
-        has come. One that is under way is given up, and would be made twice."""
-        return self._paused is not None or self.opened is not None
+    def resumes(self, *, question: bool) -> bool:
+        """Whether a request whose wait was cancelled can be waited for again: it is not under way, or its answer can be
+        waited for. Any other is given up, and would be made twice; a question is asked again a few times."""
+        is_kept = self._asked is not None or self._reading is not None
+        return (
+            is_kept
+            or self._paused is not None
+            or self.opened is not None
+            or (question and self._unanswered < MOST_UNANSWERED)
+        )
+
+    async def leave(self) -> None:
+        """Give up the question that waits for its answer, if there is one."""
+        asked, self._asked = self._asked, None
+        reading, self._reading = self._reading, None
+        self._question = None
+        if asked is not None and asked.pending is not None:
+            asked.pending.close()
+        if reading is not None:
+            await close_shielded(reading.incoming)
+
+    def drop(self) -> None:
+        """The same from any thread, or a finalizer."""
+        if self._asked is not None and self._asked.pending is not None:
+            self._asked.pending.drop()
+        if self._reading is not None:
+            self._reading.incoming.drop()
 
     def _record(self, tries: int, started: float, waited: float, error: HeadwaterError | None) -> None:
         status = error.status if isinstance(error, ProviderError) else None
@@ -292,20 +322,78 @@ class Requester:
         return verdict.after
 
     async def _answer(self, request: Request) -> Reply:
-        incoming = self.record_response(await self._bounded("first_event", self._transmitted(request)))
-        if not 200 <= incoming.status < 300:
-            raise await self.refusal(request, incoming)
-        try:
-            reply = await self._whole(request, incoming)
-        except BaseException:
-            await close_shielded(incoming)
-            raise
+        if request.method == "GET":
+            reply = await self._answer_to_question(request)
+        else:
+            incoming = self.record_response(await self._bounded("first_event", self._transmitted(request)))
+            if not 200 <= incoming.status < 300:
+                raise await self.refusal(request, incoming)
+            try:
+                reply = await self._whole(request, incoming)
+            except BaseException:
+                await close_shielded(incoming)
+                raise
         if request.opaque:
             return reply
         reply = without_frame(reply)
         if (refused := error_alone(reply)) is not None and refused.retryable:
             raise refused  # one more try may be answered; any other refusal is for the flow to read
         return reply
+
+    async def _answer_to_question(self, request: Request) -> Reply:
+        """The answer, whose waiting can be cancelled and gone on with, where its transport can do that."""
+        if self._question is not None and self._question != request:  # a flow that is played anew asks from its start
+            await self.leave()
+        self._question = None
+        reading, self._reading = self._reading, None
+        if reading is None:
+            reading = await self._head(request)
+        try:
+            while piece := await self.piece(reading.body):
+                if not reading.pieces:
+                    self._check_opening(request, reading.incoming, piece)
+                reading.pieces.append(piece)
+            reading.body.check_end()
+        except BaseException as error:
+            if reading.lasts and isinstance(error, get_cancelled_exc_class()):
+                self._reading, self._question = reading, request  # the rest is still to come
+            else:
+                self._unanswered += 1
+                await close_shielded(reading.incoming)
+            raise
+        self._unanswered = 0
+        body = b"".join(reading.pieces)
+        return Reply(status=reading.incoming.status, headers=self.headers, body=body, url=request.url)
+
+    async def _head(self, request: Request) -> _Reading:
+        try:
+            incoming = await self._bounded("first_event", self._ask(request))
+        except HeadwaterError:  # a limit of ours has cancelled it
+            await self.leave()
+            raise
+        except BaseException:
+            self._question = None if self._asked is None else request
+            self._unanswered += self._asked is None
+            raise
+        try:
+            if not 200 <= incoming.status < 300:
+                raise await self.refusal(request, incoming)
+            return _Reading(incoming, self.engine.bound(request.limit))
+        except BaseException:
+            await close_shielded(incoming)
+            raise
+
+    async def _ask(self, request: Request) -> TransportResponse:
+        going, self._asked = self._asked, None
+        if going is None:
+            going = build_request(request, self._plan.credentials, self.deadlines.limits.connect)
+            going.loop, going.kept, self.upload = self.loop, True, None
+        try:
+            incoming = await self.transport(going.url).send(going)
+        except BaseException:
+            self._asked = going if going.pending is not None else None
+            raise
+        return self.record_response(incoming)
 
     async def _open(self, step: Stream[Any, Any]) -> tuple[Events, Any]:
         events, self.opened = self.opened, None
@@ -404,6 +492,20 @@ class Requester:
         with CancelScope(deadline=limit):
             return await work
         raise self.deadlines.passed(phase, self.now())
+
+
+class _Reading:
+    """An answer that is being read whole. `lasts`: a cancelled read loses nothing, and another may follow."""
+
+    __slots__ = ("body", "incoming", "lasts", "pieces")
+
+    def __init__(self, incoming: TransportResponse, limit: int) -> None:
+        self.incoming = incoming
+        self.lasts = hasattr(incoming, "kept")
+        if self.lasts:
+            incoming.kept = True  # type: ignore[attr-defined]
+        self.body = ResponseBody(incoming, limit)
+        self.pieces: list[bytes] = []
 
 
 class Tries(msgspec.Struct):

@@ -240,6 +240,8 @@ class AsyncRun(Generic[E, R]):
 
     def __del__(self) -> None:
         driver = getattr(self, "_driver", None)
+        if driver is not None and driver.state == "open" and not driver.is_forked:
+            driver.requester.drop()
         events = None if driver is None else driver.events or driver.requester.opened
         if events is None or driver is None or driver.state != "open" or driver.is_forked or events.over:
             return

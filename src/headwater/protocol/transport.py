@@ -72,6 +72,18 @@ class RequestHead:
         self.written = b""
 
 
+class Pending(Protocol):
+    """A request that was sent, and whose answer nobody waits for at the moment."""
+
+    def close(self) -> None:
+        """Give it up, in the event loop's own thread. Idempotent."""
+        ...
+
+    def drop(self) -> None:
+        """Give it up from any thread or finalizer."""
+        ...
+
+
 class TransportRequest(msgspec.Struct, kw_only=True, gc=False):
     """A request as it goes out: every header but Host and the body's length is there already.
 
@@ -81,6 +93,8 @@ class TransportRequest(msgspec.Struct, kw_only=True, gc=False):
     transport that does so has the attribute `dials`. `loop`: the running event loop's own token, where the sender knows
     it: to ask anyio for it takes a microsecond. `head`: what it shares with others, as long as its URL and headers are
     that one's; nobody changes those.
+    `kept`: whether a `send` that is cancelled while the answer is waited for leaves its wait in `pending`, where the
+    transport can; `send` of the same request then waits on. Who sets it closes what is pending.
     """
 
     method: str
@@ -93,6 +107,8 @@ class TransportRequest(msgspec.Struct, kw_only=True, gc=False):
     address: str | None = None
     loop: object = None
     head: RequestHead | None = None
+    kept: bool = False
+    pending: Pending | None = None
 
 
 class TransportResponse(Protocol):

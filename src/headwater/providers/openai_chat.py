@@ -65,7 +65,7 @@ class _AnyServer(Container[object]):
 _ANY_SERVER: Final = _AnyServer()
 
 
-def unfinished_of(call: Call, known: frozenset[str]) -> Container[str | None]:
+def unfinished_of(call: Call, known: frozenset[str]) -> Container[object]:
     """Whose end marker alone ends a whole answer to this call: that of servers known for it, or anybody's."""
     return _ANY_SERVER if call.done_ends else known
 

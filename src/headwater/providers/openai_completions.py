@@ -176,7 +176,7 @@ def _reader(call: Call, read: DecodeFrame, unfinished: frozenset[str] = frozense
 class CompletionStream:
     """One stream's reader, which makes its fold: the usage often comes in a chunk of its own, which is no event."""
 
-    def __init__(self, read: DecodeFrame, *, details: bool, unfinished: Container[str | None]) -> None:
+    def __init__(self, read: DecodeFrame, *, details: bool, unfinished: Container[object]) -> None:
         self._read = read
         self._empty = partial(TextFold, details, unfinished)
         self._fold = self._empty()

@@ -291,7 +291,7 @@ class ChatFold:
         "_usage",
     )
 
-    def __init__(self, choices: int = 1, unfinished: Container[str | None] = frozenset()) -> None:
+    def __init__(self, choices: int = 1, unfinished: Container[object] = frozenset()) -> None:
         self._expected = choices
         self._unfinished = unfinished
         self._choices: dict[int, _Choice] = {}

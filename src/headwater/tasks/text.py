@@ -120,7 +120,7 @@ class TextFold:
 
     __slots__ = ("_cut", "_details", "_end", "_generated", "_last", "_text", "_tokens", "_top_tokens", "_unfinished")
 
-    def __init__(self, details: bool = True, unfinished: Container[str | None] = frozenset()) -> None:
+    def __init__(self, details: bool = True, unfinished: Container[object] = frozenset()) -> None:
         self._details = details
         self._unfinished = unfinished
         self._last: TextGenerationStreamOutput | None = None

@@ -159,7 +159,7 @@ class Connection:
     """A socket, its parser and its owner. `idle_since`: when it became idle, on `time.monotonic`'s clock; `pid`: the
     process that made it."""
 
-    __slots__ = ("_sent_whole", "closed", "idle_since", "owner", "parser", "pid", "stream")
+    __slots__ = ("_sent_whole", "closed", "idle_since", "owner", "parser", "pending", "pid", "stream")
 
     def __init__(self, stream: ByteStream, owner: ConnectionOwner) -> None:
         self.stream = stream
@@ -169,11 +169,13 @@ class Connection:
         self.closed = False
         self.idle_since = 0.0
         self._sent_whole = True
+        self.pending = False  # whether a request was sent whose answer may be waited for again
 
     async def ask(self, request: TransportRequest) -> Answer:
         """Send a request, and wait for the answer's head."""
         self.parser.expect(request.method)
         self.stream.wait_until(FOREVER)
+        self.pending = False
         body = request.body
         if isinstance(body, bytes) and len(body) <= SEND_BYTES:
             try:
@@ -181,6 +183,7 @@ class Connection:
             except BROKEN as error:
                 piece = await self._early_response(error)
             else:
+                self.pending = request.kept
                 piece = await self.head()
             # Some servers refuse a path before they read the body, and would take it for the next request.
             self._sent_whole = not (body and self.parser.status in UNREAD_BODY_STATUSES)
@@ -190,14 +193,24 @@ class Connection:
             self._sent_whole = upload.whole
         return Answer(self, piece)
 
+    async def go_on(self) -> Answer:
+        """Wait again for the head of a `pending` request's answer."""
+        self._sent_whole = True
+        return Answer(self, await self.head())
+
     async def head(self) -> bytes:
         """Read until an answer's head is whole; what came of its body with it."""
         parser = self.parser
         while True:
+            waiting = self.stream.receive()
             try:
-                piece = self.take(await self.stream.receive())
+                piece = self.take(await waiting)
             except BROKEN as error:
                 raise refused_afterwards(error) or self.lost() from error
+            except BaseException as error:
+                if self.pending and not isinstance(error, Exception):
+                    self.stream.keep(waiting)
+                raise
             if parser.head_done:
                 return piece
             if parser.failure is not None:

@@ -276,6 +276,37 @@ class LoopConnections:
                 self._end_of_loop.aclose().send(None)
 
 
+class PendingAnswer:
+    """A request that was sent over this connection, and whose answer nobody waits for at the moment."""
+
+    __slots__ = ("_left", "connection", "origin")
+
+    def __init__(self, origin: Origin, connection: Connection) -> None:
+        self.origin = origin
+        self.connection = connection
+        self._left = False
+
+    def close(self) -> None:
+        """Give it up. Idempotent."""
+        if not self._left:
+            self._left = True
+            self.origin.on_lost(self.connection)
+
+    def drop(self) -> None:
+        """Give it up from any thread or finalizer: the socket is shut now, and closed by its event loop."""
+        if not self._left and self.connection.is_ours():
+            self.connection.stream.shut()
+            self.origin.call_threadsafe(self.close)
+
+
+def _leave(request: TransportRequest, origin: Origin, connection: Connection | None, error: BaseException) -> None:
+    """Take the slot back, unless the answer may still be waited for."""
+    if connection is not None and connection.pending and not isinstance(error, Exception):
+        request.pending = PendingAnswer(origin, connection)
+    else:
+        origin.on_lost(connection)
+
+
 def _disown_all() -> None:
     for loop in list(_live_loops):
         loop.disown()
@@ -319,6 +350,8 @@ class Pool:
 
     async def send(self, request: TransportRequest) -> Answer:
         """Send a request; the answer once its head is there (see `Transport.send`)."""
+        if request.pending is not None:
+            return await self._go_on(request)
         loop = self._loops.get(request.loop or current_token().native_token) or self._begin()
         address = request.address
         origin = loop.origin(request.url.origin if address is None else (request.url.origin, address))
@@ -337,8 +370,18 @@ class Pool:
             connection = None
             connection = await self._connect(origin, request)
             return await connection.ask(request)
-        except BaseException:
-            origin.on_lost(connection)
+        except BaseException as error:
+            _leave(request, origin, connection, error)
+            raise
+
+    async def _go_on(self, request: TransportRequest) -> Answer:
+        """Wait again for an answer; by its connection, whichever pool that is of."""
+        pending, request.pending = request.pending, None
+        assert isinstance(pending, PendingAnswer)
+        try:
+            return await pending.connection.go_on()
+        except BaseException as error:
+            _leave(request, pending.origin, pending.connection, error)
             raise
 
     def counts(self) -> PoolCounts:
