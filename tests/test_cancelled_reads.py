@@ -460,12 +460,9 @@ async def test_questions_longer_than_the_readers_patience(anyio_backend: Any, mo
     asked: list[str] = []
     far = FarSide(job_script(asked, 0.05))
     run = job_client(far, monkeypatch).text_to_video.stream("hi", model="m")
-    found: list[Any] = []
-    with anyio.fail_after(30):
-        while not (found and isinstance(found[-1], Media)):
-            with anyio.move_on_after(0.02):
-                found.append(await run.__anext__())
-    assert await run.result() == found[-1]
+    assert type(await anext(run)) is Submitted
+    found, cancelled = await impatient(run, by_move_on_after, 0.02)
+    assert cancelled and isinstance(found[-1], Media) and await run.result() == found[-1]
     assert asked == ["POST /v2/videos", *["GET /v2/videos/j"] * 3, "GET /v.mp4"]
     assert far.open() <= 1
 

@@ -100,6 +100,8 @@ CHOICES: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"content": [{"type": "text", "text": "a"}]}, {}),
     ({"content": ["", {"text": "a"}, None]}, {}),
     ({"content": {"type": "text", "text": "a"}}, {}),
+    ({"role": "", "function_call": {}}, {}),
+    ({"function_call": {"name": None, "arguments": ""}}, {}),
 ]
 
 
@@ -115,7 +117,7 @@ async def test_the_choice_of_a_chat(
     (found,) = out.choices
     assert (found.index, found.message.content, found.finish_reason) == (0, "a", "stop")
     assert found.message.refusal is None and found.message.reasoning is None
-    assert not found.message.tool_calls
+    assert not found.message.tool_calls and found.message.function_call is None and found.message.role
 
 
 @pytest.mark.parametrize("streamed", [False, True])
@@ -153,6 +155,8 @@ async def test_content_that_is_no_text_is_never_dropped(driver: Driver, content:
         {"id": "x"},
         {"choices": None},
         {"choices": []},
+        {"choices": {}},
+        {"choices": "", "id": "x"},
         {"model": 5, "object": {}, "created": ""},
     ],
     ids=text,
@@ -175,6 +179,26 @@ async def test_events_that_keep_a_connection_alive(driver: Driver, event: Any) -
 async def test_usage_without_choices_is_kept(driver: Driver, last: Any) -> None:
     out = await chatted(driver, stream(chunk(), END, last), streamed=True)
     assert (out.choices[0].message.content, out.usage.completion_tokens) == ("a", 2)
+
+
+@pytest.mark.parametrize("marker", ["[DONE]", '"[DONE]"', "[done]", "DONE", " [DONE] "])
+async def test_an_end_marker_however_it_is_spelled(driver: Driver, marker: str) -> None:
+    out = await chatted(driver, stream(chunk(), END, marker), streamed=True)
+    assert out.choices[0].message.content == "a"
+
+
+async def test_a_text_in_place_of_a_message(driver: Driver) -> None:
+    answer = {"choices": [{"text": "a", "finish_reason": "stop"}]}
+    for streamed in (False, True):
+        out = await chatted(driver, stream(answer) if streamed else whole(answer), streamed=streamed)
+        assert out.choices[0].message.content == "a"
+
+
+@pytest.mark.parametrize("label", ["application/json; charset=iso-8859-1", 'application/json;charset="Latin-1"'])
+async def test_another_charset(driver: Driver, label: str) -> None:
+    body = '{"choices":[{"message":{"content":"é"},"finish_reason":"stop"}]}'.encode("latin-1")
+    out = await chatted(driver, MemoryTransport(lambda _: ScriptedResponse(body, content_type=label)), streamed=False)
+    assert out.choices[0].message.content == "é" and out.raw["choices"][0]["message"]["content"] == "é"
 
 
 LOGPROBS = '{"content":[{"token":"NaN","logprob":%s,"top_logprobs":[{"token":"b","logprob":%s}]}]}'

@@ -16,7 +16,7 @@ import msgspec
 
 from ..errors import MalformedEventError, ServerError, UnexpectedContentError
 from ..protocol.flow import END, Call, End, Flow, Reply, Request, Send, Stream
-from ..protocol.framing import DONE, Frame
+from ..protocol.framing import Frame
 from ..protocol.json_text import UNREADABLE, has_halves, loads
 from ..protocol.json_value import encoded_plain
 from ..responses.decode import decode
@@ -85,11 +85,11 @@ def chat(call: Call, url: str, dialect: ChatDialect = PLAIN) -> Flow[ChatComplet
 
 def whole_chat(reply: Reply) -> ChatCompletionOutput:
     """A chat's whole answer. Raises the error that it is, or that a choice ended with."""
-    answer = decode(reply, ChatCompletionOutput)
+    answer = kept(decode(reply, ChatCompletionOutput))
     if not answer.choices:
         raise _without_choices(reply.body)
     check_choices(answer, reply.body)
-    return kept(answer)
+    return answer
 
 
 def check_choices(answer: ChatCompletionOutput, body: bytes) -> None:
@@ -170,7 +170,7 @@ def odd_event(frame: Frame, kind: type[T], framed: Callable[[dict[str, Any]], di
     `MalformedEventError`.
     """
     text = frame.data.strip()
-    if not text or text == DONE:
+    if not text or text.strip(b"\"'[] ").upper() == b"DONE":
         return END if text else None
     try:
         value = loads_for(text, kind)
@@ -183,8 +183,10 @@ def odd_event(frame: Frame, kind: type[T], framed: Callable[[dict[str, Any]], di
 
 
 def framed(chunk: dict[str, Any]) -> dict[str, Any]:
-    """The chunk; one without choices has an empty list of them, if it is a frame alone or has the usage."""
-    is_hollow = chunk.get("choices") is None and ("usage" in chunk or chunk.keys() <= _FRAME)
+    """The chunk; one without choices has an empty list of them, if it is a frame alone, has the usage, or says that it
+    is a piece."""
+    is_piece = str(chunk.get("object")).startswith(("chat.completion", "text_completion"))
+    is_hollow = not chunk.get("choices") and ("usage" in chunk or is_piece or chunk.keys() <= _FRAME)
     return {**chunk, "choices": []} if is_hollow else chunk
 
 
@@ -193,7 +195,8 @@ def unusual(frame: Frame, failure: Exception) -> None:
     foreign = frame.event not in ("", "message") and isinstance(failure, msgspec.ValidationError)
     if foreign:  # `event: ping` with an object of its own
         return
-    is_json = frame.data.lstrip()[:1] in (b"{", b"[")
+    opening = frame.data.lstrip()[:1]
+    is_json = opening == b"{" or (opening == b"[" and isinstance(failure, msgspec.ValidationError))
     what = failure if is_json else f"it is {one_line(frame.data[:EXCERPT_BYTES].decode(errors='replace'))!r}"
     error = MalformedEventError(f"an event of the stream cannot be read: {what}")
     error.body = frame.data[:EXCERPT_BYTES]

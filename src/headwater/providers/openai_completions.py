@@ -22,7 +22,7 @@ from ..protocol.json_text import UNREADABLE, has_halves, loads
 from ..responses.decode import decode
 from ..responses.refusal import EXCERPT_BYTES, error_in_choice, error_in_place_of_answer
 from ..tasks.chat_fold import ChatFold
-from ..tasks.chat_types import ChatCompletionOutput
+from ..tasks.chat_types import ChatCompletionOutput, kept
 from ..tasks.lenient_types import Kept, Needed
 from ..tasks.surrogates import REPLACEMENT
 from ..tasks.text import (
@@ -118,7 +118,7 @@ def complete_as_chat(call: Call, url: str) -> Flow[str | TextGenerationOutput]:
 
 
 def _chat_whole(call: Call, reply: Reply) -> str | TextGenerationOutput:
-    answer = decode(reply, ChatCompletionOutput)
+    answer = kept(decode(reply, ChatCompletionOutput))
     check_choices(answer, reply.body)
     if not answer.choices or answer.choices[0].message.content is None:
         raise _without_text(reply.body)

@@ -22,17 +22,21 @@ def tei(call: Call, url: str) -> Flow[Any]:
     """TEI's dialect: the parameters stand beside the inputs."""
     given = parameters(call)
     body = {"inputs": given.pop("text"), **given, **call.extra}
-    return _vectors((yield Send(post(url, body))))
+    return _vectors((yield Send(post(url, body))), _count(body.get("inputs")))
 
 
 def embed(call: Call, url: str, dropped: frozenset[str] = frozenset()) -> Flow[Any]:
     """OpenAI's dialect, as one array. `dropped`: the parameters that the provider refuses."""
-    return _vectors((yield Send(post(url, _body(call, dropped)))))
+    body = _body(call, dropped)
+    return _vectors((yield Send(post(url, body))), _count(body.get("input")))
 
 
 def create(call: Call, url: str, dropped: frozenset[str] = frozenset()) -> Flow[CreateEmbeddingResponse]:
     """OpenAI's own spelling, answered as it is."""
-    return decode((yield Send(post(url, _body(call, dropped)))), CreateEmbeddingResponse)
+    body = _body(call, dropped)
+    answer = decode((yield Send(post(url, body))), CreateEmbeddingResponse)
+    _check_count(len(answer.data), _count(body.get("input")))
+    return answer
 
 
 def _body(call: Call, dropped: frozenset[str]) -> dict[str, Any]:
@@ -41,12 +45,26 @@ def _body(call: Call, dropped: frozenset[str]) -> dict[str, Any]:
     return {"model": model_of(call), "input": inputs, **given, **extra(call)}
 
 
-def _vectors(reply: Reply) -> Any:
+def _count(inputs: Any) -> int | None:
+    """How many inputs were sent in a list of them; a list of numbers is one input, in tokens."""
+    return len(inputs) if isinstance(inputs, list) and not any(isinstance(each, int) for each in inputs[:1]) else None
+
+
+def _check_count(came: int, sent: int | None) -> None:
+    """Refuse an answer that has another number of vectors: nobody could tell whose they are."""
+    if sent is not None and came != sent:
+        raise DecodeError(f"{sent} inputs were sent, and {came} vectors came")
+
+
+def _vectors(reply: Reply, sent: int | None) -> Any:
     body = reply.body
     if body[:1024].find(b'"error"') >= 0 and (error := error_in_body(body)) is not None:
         raise error
     try:
-        return decode_vectors(body)
+        found = decode_vectors(body)
+        if not len(found) or hasattr(found[0], "__len__"):  # and not one vector alone
+            _check_count(len(found), sent)
+        return found
     except DecodeError as failure:
         if "json" in reply.content_type and body.strip():
             raise

@@ -22,7 +22,7 @@ def decode(reply: Reply, kind: type[T]) -> T:
     Raises the `ProviderError` of an error object inside the answer, `UnexpectedContentError` where it is
     empty, a page for people or no JSON at all, `DecodeError` where it is broken JSON or has another shape.
     """
-    body = reply.body
+    body = _in_utf8(reply)
     if b'"error"' in body and (error := error_in_body(body)) is not None:
         error.headers = kept_headers(reply)
         error.request_id = message.request_id(reply.headers)
@@ -35,6 +35,21 @@ def decode(reply: Reply, kind: type[T]) -> T:
     if facts is not None:
         facts["_body"] = body
     return result
+
+
+def _in_utf8(reply: Reply) -> bytes:
+    """The body in UTF-8, where it is not and the content type names its charset."""
+    declared = reply.headers.get("content-type", "").lower().partition("charset=")[2].partition(";")[0].strip("\"' ")
+    if not declared or declared in {"utf-8", "utf8"} or reply.body.isascii():
+        return reply.body
+    try:
+        reply.body.decode()
+    except UnicodeDecodeError:
+        try:
+            return reply.body.decode(declared).encode()
+        except (LookupError, UnicodeError):
+            return reply.body
+    return reply.body
 
 
 def unreadable(reply: Reply, failure: Exception | None = None, *, media: str = "") -> DecodeError:

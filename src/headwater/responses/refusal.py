@@ -149,15 +149,17 @@ def error_in_place_of_answer(
 
 
 def error_in_choice(data: bytes, *, hollow: bool = False) -> ProviderError | None:
-    """The error of a choice (https://openrouter.ai/docs/api-reference/errors), with the class of its code: the server
-    failed, where it has none. None where no choice has one, and with `hollow` where one has something to say."""
+    """The error of a choice (https://openrouter.ai/docs/api-reference/errors), or of `x_groq`, which says why a stream
+    was stopped early (https://github.com/groq/groq-python, `XGroq`), with the class of its code: the server failed,
+    where it has none. None where no choice has one, and with `hollow` where one has something to say."""
     try:
-        choices = json_decoder.decode_json(data, _FailedChoices).choices
+        answer = json_decoder.decode_json(data, _FailedChoices)
     except UNREADABLE:
         return None
+    choices = answer.choices
     if hollow and any(choice.speaks for choice in choices):
         return None
-    for choice in choices:
+    for choice in (*choices, *([answer.x_groq] if answer.x_groq is not None else ())):
         if bytes(choice.error) not in _NOT_SAID:
             said = _error_of(b'{"error":%b}' % bytes(choice.error), "", str)
             return _error_of(b'{"code":502,"error":%b}' % bytes(choice.error), "", str) if said.status is None else said
@@ -225,8 +227,13 @@ class _FailedChoice(msgspec.Struct):
         return any(bytes(said) not in _NOT_SAID for said in (self.text, message.content, message.tool_calls))
 
 
+class _Beside(msgspec.Struct):
+    error: msgspec.Raw = msgspec.Raw(b"null")
+
+
 class _FailedChoices(msgspec.Struct):
     choices: list[_FailedChoice] = []
+    x_groq: _Beside | None = None
 
 
 _NOT_SAID: Final = frozenset(

@@ -53,6 +53,8 @@ _OF_MESSAGE: Final = frozenset({"audio", "annotations", "reasoning_details"})
 _OF_DELTA: Final = frozenset({*ChatCompletionStreamOutputDelta.__struct_fields__, "function_call"})
 _OF_ONE_CHUNK: Final = frozenset({"obfuscation", "token_id"})
 """Members that say something about their chunk alone."""
+_CALLS: Final = ("tool_calls", "function_call")
+"""Reasons that a "stop" after them does not take back."""
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -125,11 +127,11 @@ class _Choice:
             calls = _each(given.get("tool_calls"), len(delta.tool_calls))
             self._tool_calls = self._tool_calls or ToolCalls()
             self._tool_calls.add(delta.tool_calls, shown.delta.tool_calls or [], calls)
-        if isinstance(given.get("function_call"), dict):
+        if isinstance(given.get("function_call"), dict) and any(map(given["function_call"].get, ("name", "arguments"))):
             self._take_function(given["function_call"])
         if choice.logprobs is not None:
             self._logprobs = _with(self._logprobs, choice.logprobs)
-        if choice.finish_reason:
+        if choice.finish_reason and not (self.finish_reason in _CALLS and choice.finish_reason == "stop"):
             self.finish_reason = choice.finish_reason
         if delta.role and self._role is None:
             self._role = delta.role

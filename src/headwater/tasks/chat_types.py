@@ -123,8 +123,10 @@ class ChatCompletionOutputMessage(OpenOutput):
     annotations: Any = None
 
     def __post_init__(self) -> None:
-        if self.role is None:
+        if not self.role:
             self.role = "assistant"
+        if self.function_call is not None and not (self.function_call.name or self.function_call.arguments):
+            self.function_call = None
         if isinstance(self.tool_calls, ChatCompletionOutputToolCall):
             self.tool_calls = [self.tool_calls] if self.tool_calls != ChatCompletionOutputToolCall() else None
         content = self.content
@@ -214,8 +216,8 @@ class ChatCompletionOutput(OpenOutput):
 
 
 def kept(answer: ChatCompletionOutput) -> ChatCompletionOutput:
-    """A plain answer whose messages and tool calls know what was sent for them, and its usage where the server put it
-    elsewhere."""
+    """A plain answer whose messages and tool calls know what was sent for them, and its usage and text where the server
+    put them elsewhere."""
     body = vars(answer).get("_body")
     if body is None:
         return answer
@@ -227,7 +229,17 @@ def kept(answer: ChatCompletionOutput) -> ChatCompletionOutput:
         message.part_of(body, *way)
         for number, call in enumerate(message.tool_calls or ()):
             call.part_of(body, *way, "tool_calls", number)
+        if not message.content and not message.tool_calls and b'"text"' in body:
+            message.content = _text_beside(answer.sent(), place) or message.content
     return answer
+
+
+def _text_beside(sent: Any, place: int) -> str | None:
+    """The text that a completion's choice has in place of a message."""
+    choices = sent.get("choices") if isinstance(sent, dict) else None
+    choice = choices[place] if isinstance(choices, list) and place < len(choices) else None
+    text = choice.get("text") if isinstance(choice, dict) else None
+    return text if isinstance(text, str) else None
 
 
 def usage_beside(sent: Any) -> ChatCompletionOutputUsage | None:
