@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy
 import pytest
+from support.drivers import Driver, in_thread
 
 from headwater.client.post import request_flow
 from headwater.errors import InvalidParameterError
@@ -24,6 +25,7 @@ from headwater.tasks.chat import chat_completion
 from headwater.tasks.chat_input import ChatCompletionInputMessage
 from headwater.tasks.embeddings import feature_extraction
 from headwater.tasks.text import text_generation
+from headwater.testing import MemoryTransport, ScriptedResponse
 
 
 class Text(str):
@@ -164,3 +166,72 @@ def test_parameters_of_any_type() -> None:
 def test_a_posts_iterator_is_read_once_for_all_attempts() -> None:
     body = request_flow(iter([1, 2]), None, False).keywords["json"]  # type: ignore[attr-defined]
     assert body == [1, 2]
+
+
+# the whole way, by every kind of call
+
+
+def answering() -> MemoryTransport:
+    said = {"choices": [{"index": 0, "message": {"content": "a"}, "finish_reason": "stop"}]}
+    return MemoryTransport(lambda _: ScriptedResponse.json(said))
+
+
+async def asked(driver: Driver, how: str, given: dict[str, Any]) -> list[Any]:
+    """What is sent for a call with these arguments, made plainly, streamed or by a map."""
+    transport = answering()
+    async with driver.client(base_url="http://127.0.0.1:9/v1", transport=transport, retries=0) as client:
+        messages = given.pop("messages")
+        if how == "plain":
+            await client.chat_completion(messages, **given)
+        elif how == "streamed":
+            await client.chat_completion.stream(messages, **given).result()
+        elif driver.blocking:
+            await in_thread(mapped, client.client, {"messages": messages, **given})
+        else:
+            async with client.map(client.chat_completion, [{"messages": messages, **given}]) as results:
+                [result.result() async for result in results]
+    return [request.json() for request in transport.requests]
+
+
+def mapped(client: Any, given: dict[str, Any]) -> None:
+    with client.map(client.chat_completion, [given]) as results:
+        [result.result() for result in results]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("how", ["plain", "streamed", "map"])
+async def test_values_of_every_kind_are_sent(driver: Driver, how: str) -> None:
+    given = {
+        "messages": (types.MappingProxyType({"role": Role.USER, "content": numpy.str_("a")}), Message("user", "b")),
+        "temperature": numpy.float64(0.5),
+        "max_tokens": numpy.int64(3),
+        "stop": {Text("c")},
+        "logprobs": numpy.bool_(True),
+        "extra_body": UserDict({"x": numpy.array([1.5]), "when": datetime.date(2020, 1, 2)}),
+    }
+    (sent,) = await asked(driver, how, given)
+    assert sent.pop("stream") is (how == "streamed")
+    del sent["model"]
+    assert sent == {
+        "messages": [MESSAGE, {"role": "user", "content": "b"}],
+        "temperature": 0.5,
+        "max_tokens": 3,
+        "stop": ["c"],
+        "logprobs": True,
+        "x": [1.5],
+        "when": "2020-01-02",
+    }
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("how", ["plain", "streamed", "map"])
+async def test_values_of_no_kind_are_refused_before_anything_is_sent(
+    driver: Driver, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[Any] = []
+    monkeypatch.setattr(MemoryTransport, "send", lambda *_: sent.append(1))
+    for value in (b"a", math.inf, math.nan, Decimal("1.5"), numpy.float32("nan"), object()):
+        for given in ({"messages": [{**MESSAGE, "content": value}]}, {"extra_body": {"x": [value]}}, {"top_p": value}):
+            with pytest.raises(InvalidParameterError):
+                await asked(driver, how, {"messages": [MESSAGE], **given})
+    assert not sent

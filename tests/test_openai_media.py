@@ -9,12 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+import anyio
 import httpx
 import pytest
 from PIL import Image
 from support.drivers import Driver, in_thread
 
-from headwater import HeadwaterError, InvalidParameterError, SpeechOutput, TranscriptionVerbose
+from headwater import HeadwaterError, InvalidParameterError, InvalidRequestError, SpeechOutput, TranscriptionVerbose
 
 pytestmark = [pytest.mark.anyio, pytest.mark.dealt]
 
@@ -77,13 +78,45 @@ async def test_n_images(driver: Driver, at_once: int) -> None:
     client = client_of(driver, server, base_url=URL)
     given = {"model": "gpt-image-1", "prompt": "waves", "size": "64x32", "quality": "low"}
     images = await ask(driver, client.images.generate, n=3, **given)
-    assert [base64.b64decode(image.b64_json) for image in images.data] == made[: len(images.data)]
+    assert sorted(base64.b64decode(image.b64_json) for image in images.data) == sorted(made)
     assert len(images.data) == len(made) == max(3, len(made))
     assert all(image.image.size == (8, 8) and image.url is None for image in images.data)
     assert (images.created, images.data[0].revised_prompt) == (1700000000, "p")
     assert (images.usage.total_tokens, images.usage.input_tokens, images.usage.output_tokens) == (9, 4, 5)
     assert images.usage.input_tokens_details == {"text_tokens": 4}
-    assert server.sent == [{**given, **({"n": left} if left > 1 else {})} for left in range(3, 0, -at_once)]
+    counts = {4: [3], 2: [3, 1], 1: [3, 1, 1]}[at_once]
+    assert server.sent == [{**given, **({"n": count} if count > 1 else {})} for count in counts]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_further_images_are_made_at_the_same_time(driver: Driver, fails: bool) -> None:
+    """Each waits until all are under way; one that fails gives the others up, and is the error."""
+    asked = left = 0
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        nonlocal asked, left
+        asked += 1
+        try:
+            while 1 < asked < 4:
+                await anyio.sleep(0.001)
+            if fails and asked == 4:
+                asked += 1
+                return httpx.Response(400, json={"error": {"message": "no more"}})
+            if fails and asked > 4:
+                await anyio.sleep(60)
+        except BaseException:
+            left += 1
+            raise
+        return httpx.Response(200, json={"data": [{"b64_json": in_base64(picture(1))}]})
+
+    made = driver.client(base_url=URL, transport=httpx.MockTransport(answer), retries=0)
+    client = made.client if driver.blocking else made
+    if not fails:
+        assert len((await ask(driver, client.images.generate, prompt="waves", n=4)).data) == 4
+        return
+    with pytest.raises(InvalidRequestError, match="no more"):
+        await ask(driver, client.images.generate, prompt="waves", n=4)
+    assert left == 2
 
 
 @pytest.mark.parametrize("n", [None, 1])
@@ -250,3 +283,20 @@ async def test_a_bare_host_is_asked_in_the_dialect_that_knows_it(driver: Driver)
     server = Server(lambda request: httpx.Response(200, content=SRT if "transcriptions" in str(request.url) else b"{}"))
     client = client_of(driver, server, base_url="http://h:1")
     assert await ask(driver, client.audio.transcriptions.create, file=b"fLaC", response_format="srt") == SRT
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        (("a.mp3", b"samples"), b'filename="a.mp3"'),
+        (("b.webm", io.BytesIO(b"samples"), "audio/webm"), b'filename="b.webm"'),
+        ((None, b"samples"), b"samples"),
+    ],
+)
+async def test_a_file_as_a_tuple(driver: Driver, file: Any, name: bytes) -> None:
+    server = Server(lambda _: httpx.Response(200, json={"text": "hi"}))
+    create = client_of(driver, server, base_url=URL).audio.transcriptions.create
+    assert (await ask(driver, create, file=file, model="whisper-1")).text == "hi"
+    assert name in server.bodies[0] and b"samples" in server.bodies[0]
+    with pytest.raises(InvalidParameterError, match="tuple"):
+        await ask(driver, create, file=(b"samples",), model="whisper-1")

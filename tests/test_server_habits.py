@@ -137,7 +137,8 @@ async def test_what_a_stream_comes_to(driver: Driver, habit: str) -> None:
     async with driver.client(transport=events(*sent), **AT) as client:
         found = [await client.chat_completion.stream(MESSAGES).result(), await client.chat_completion(MESSAGES)]
         if not driver.blocking:
-            found += [each.result() async for each in client.map(client.chat_completion, [MESSAGES])]
+            async with client.map(client.chat_completion, [MESSAGES]) as answers:
+                found += [each.value async for each in answers]
     assert [list(said(answer)) for answer in found] == [expected] * len(found)
 
 

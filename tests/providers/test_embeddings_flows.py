@@ -44,7 +44,7 @@ def test_nested_lists_keep_their_shape(shape: Any) -> None:
 
 def test_rows_come_in_the_order_of_their_index_as_numbers_or_base64() -> None:
     rows = [{"embedding": [3, 4], "index": 1}, {"embedding": [1, 2], "index": 0}]
-    assert vectors(play(ask(), reply({"data": rows})).result) == [[1, 2], [3, 4]]
+    assert vectors(play(ask(parameters={"text": ["a", "b"]}), reply({"data": rows})).result) == [[1, 2], [3, 4]]
     played = play(ask(parameters={"encoding_format": "base64"}), reply({"data": [{"embedding": BASE64, "index": 0}]}))
     assert played.body["encoding_format"] == "base64" and vectors(played.result) == [[1, 2]]
 

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Sequence
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, Unpack
+
+from anyio import create_task_group
 
 from ..protocol.flow import Wanted
 from ..providers.media_results import DecodedImages
@@ -36,6 +39,10 @@ if TYPE_CHECKING:
     from ..media.source import File
 
 
+_AT_ONCE: Final = 8
+"""Requests for further images that are made at the same time."""
+
+
 class _Namespace:
     """One of the objects between a client and OpenAI's names."""
 
@@ -56,20 +63,51 @@ async def _generate(
 ) -> ImagesResponse:
     """`text_to_image` in OpenAI's words; `size` is "1024x768", and what else there is goes to the server.
 
-    Of a server that makes fewer than `n` images at once the others are asked for after another. `response_format` is
-    sent where it is given, to servers of OpenAI's dialect; the answer has each image in all its forms.
+    Of a server that makes fewer than `n` images with one request the others are asked for at once, eight requests at
+    most; where one of them fails the others are given up, and its error is raised. `response_format` is sent where it
+    is given, to servers of OpenAI's dialect; the answer has each image in all its forms.
     """
     options = moved(more)
     form = more.pop("response_format", None)
     arguments = options | image_arguments(prompt, model, None, size, extra_body, more)
-    answers: list[Any] = []
-    left = image_count(n)
-    while left > 0:
-        given = {**image_generation.text_to_image.bind((), arguments), "wanted": Wanted(left, form)}
-        answer = await core_of(namespace._client).start(image_generation.text_to_image, given, stream=False).result()
-        answers.append(answer)
-        left -= len(answer.images) if isinstance(answer, DecodedImages) else 1
+    core, task = core_of(namespace._client), image_generation.text_to_image
+
+    async def made(count: int) -> Any:
+        given = {**task.bind((), arguments), "wanted": Wanted(count, form)}
+        return await core.start(task, given, stream=False).result()
+
+    wanted = image_count(n)
+    answers = [await made(wanted)]
+    several = max(1, _number_of(answers))
+    while (left := wanted - _number_of(answers)) > 0:
+        counts = [min(several, left - start) for start in range(0, left, several)][:_AT_ONCE]
+        answers += await _at_once([partial(made, count) for count in counts])
     return ImagesResponse(answers)
+
+
+def _number_of(answers: Sequence[Any]) -> int:
+    """How many images there are in these answers."""
+    return sum(len(answer.images) if isinstance(answer, DecodedImages) else 1 for answer in answers)
+
+
+async def _at_once(calls: Sequence[Callable[[], Coroutine[Any, Any, Any]]]) -> list[Any]:
+    """What these come to, in their order; the error of the first that fails, when the others are given up."""
+    found: list[Any] = [None] * len(calls)
+    failures: list[Exception] = []
+
+    async def perform(place: int) -> None:
+        try:
+            found[place] = await calls[place]()
+        except Exception as error:  # noqa: BLE001 - it is raised below, alone
+            failures.append(error)
+            group.cancel_scope.cancel()
+
+    async with create_task_group() as group:
+        for place in range(len(calls)):
+            group.start_soon(perform, place)
+    if failures:
+        raise failures[0]
+    return found
 
 
 async def _speak(

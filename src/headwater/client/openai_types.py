@@ -14,6 +14,7 @@ import os
 import re
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -297,6 +298,25 @@ def speech_arguments(
     return _with_extra({"text": input, "model": model}, {"voice": voice, **more}, extra_body)
 
 
+def _file_of(file: Any) -> Any:
+    """A file as OpenAI's client takes it: also (name, content) and (name, content, MIME type, ...).
+
+    The name tells what it is, where it has an ending and the content's first bytes tell nothing.
+    """
+    if not isinstance(file, tuple):
+        return file
+    if not 2 <= len(file) <= 4:
+        raise InvalidParameterError(
+            "audio.transcriptions.create: a tuple as file is (name, content) or (name, content, type)"
+        )
+    name, content = file[:2]
+    if isinstance(content, bytes | bytearray | memoryview):
+        content = BytesIO(content)
+    if name is not None and isinstance(content, BytesIO):
+        content.name = name
+    return content
+
+
 def transcription_arguments(
     file: Any,
     model: str | None,
@@ -305,7 +325,7 @@ def transcription_arguments(
     more: dict[str, Any],
 ) -> dict[str, Any]:
     """`audio.transcriptions.create`'s arguments as those of `automatic_speech_recognition`."""
-    given: dict[str, Any] = {"audio": file, "model": model}
+    given: dict[str, Any] = {"audio": _file_of(file), "model": model}
     if timestamp_granularities:
         given["return_timestamps"] = "word" if "word" in timestamp_granularities else True
     return _with_extra(given, more, extra_body)
