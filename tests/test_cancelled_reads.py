@@ -24,6 +24,7 @@ from support.scripted_stream import FarSide, Step, chunks, head
 from trio.testing import MockClock
 
 from headwater import AsyncInferenceClient, ClosedError, InferenceTimeoutError, InputPolicy, Timeout
+from headwater.client.router import Router
 from headwater.emulator import faults
 from headwater.emulator.server import Emulator
 from headwater.media.media import Media
@@ -526,6 +527,27 @@ async def test_a_hedged_stream_goes_on_once_it_has_begun(anyio_backend: Any, slo
             found, cancelled = await impatient(run, by_move_on_after, 0.01)
             assert text_of([first, *found]) == faults.TEXT
             assert cancelled
+
+
+async def test_a_hedged_run_that_is_cancelled_as_it_prepares_is_read_on(
+    anyio_backend: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing was sent yet: both the first attempt and the race begin anew."""
+    settled, waits = Router.to, [50.0]
+
+    async def slow(router: Router, *given: Any) -> Any:
+        await anyio.sleep(waits.pop() if waits else 0)
+        return await settled(router, *given)
+
+    monkeypatch.setattr(Router, "to", slow)
+    with faults.running() as server:
+        async with AsyncInferenceClient(base_url=f"{server.at('ok')}/v1", hedge_after=20) as client:
+            run = client.chat_completion.stream(MESSAGES)
+            assert await by_move_on_after(run.__anext__, 0.02) is NOTHING
+            assert server.requests == []
+            assert text_of([chunk async for chunk in run]) == faults.TEXT
+            assert (await run.result()).choices[0].message.content == faults.TEXT
+        assert len(server.requests) == 1
 
 
 # the plain call

@@ -80,6 +80,21 @@ def test_json_without_an_image(sent: Any, kind: type[Exception], said: str) -> N
         play(ask("text-to-image", {"prompt": "p"}), reply(sent))
 
 
+@pytest.mark.parametrize(
+    ("task", "given"),
+    [
+        ("sentence-similarity", {"sentence": "a", "other_sentences": ["b", "c"]}),
+        ("tabular-regression", {"table": {"x": [1, 2], "y": [3, 4]}}),
+        ("tabular-classification", {"table": {"x": ["1", "2"]}}),
+    ],
+)
+def test_answers_that_nobody_could_tell_apart(task: str, given: dict[str, Any]) -> None:
+    assert play(ask(task, given), reply([0.5, 1.5])).result == [0.5, 1.5]
+    for sent in ([0.5], [0.5, 1.5, 2.5], []):
+        with pytest.raises(e.DecodeError, match="2 answers were wanted"):
+            play(ask(task, given), reply(sent))
+
+
 # Sounds as they arrive
 
 

@@ -7,6 +7,7 @@ server's own words where it sent some; nothing here decodes pixels or samples.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from urllib.parse import urljoin
 
@@ -33,6 +34,20 @@ else:
 UNKNOWN_MIME_TYPE: Final = "application/octet-stream"
 _PATH: Final = re.compile(r"/(?!/)[A-Za-z0-9._~%/-]{1,1000}(\?[!-~]{0,1000})?")
 """A path on the server itself; `//host` is none."""
+
+
+def _rows(parameters: dict[str, Any]) -> int | None:
+    """How many rows the table has; None where its columns do not agree."""
+    sizes = {len(column) for column in parameters["table"].values()}
+    return sizes.pop() if len(sizes) == 1 else None
+
+
+_COUNTED: Final[dict[str, Callable[[dict[str, Any]], int | None]]] = {
+    "sentence-similarity": lambda parameters: len(parameters["other_sentences"]),
+    "tabular-classification": _rows,
+    "tabular-regression": _rows,
+}
+"""Tasks whose answers are told apart by their place alone, and how many there are to be."""
 
 
 class _Picture(msgspec.Struct, frozen=True):
@@ -183,4 +198,11 @@ def request_result(call: Call, request: Request) -> Flow[Any]:
     """Any other answer, as its task's result."""
     if call.task.endswith("video"):
         request = msgspec.structs.replace(request, family="video")
-    return answers.DECODERS[call.task]((yield Send(request)))
+    reply: Reply = yield Send(request)
+    found = answers.DECODERS[call.task](reply)
+    wanted = _COUNTED[call.task](call.parameters) if call.task in _COUNTED else None
+    if wanted is not None and len(found) != wanted:
+        error = DecodeError(f"{wanted} answers were wanted, one for each of what was given, and {len(found)} came")
+        error.body = reply.body[:EXCERPT_BYTES]
+        raise error
+    return found
