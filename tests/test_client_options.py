@@ -18,6 +18,7 @@ import httpx
 import pytest
 from support.drivers import Driver
 
+import headwater
 from headwater import (
     AsyncInferenceClient,
     InferenceClient,
@@ -152,7 +153,9 @@ def test_names_of_openais_are_the_same_arguments(kind: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("nothing", [None, NotGiven(), Omit()], ids=["none", "not given", "omit"])
+@pytest.mark.parametrize(
+    "nothing", [None, NotGiven(), Omit(), headwater.NOT_GIVEN, headwater.omit, headwater.not_given], ids=repr
+)
 def test_what_is_not_given_is_the_default(kind: Any, nothing: Any) -> None:
     client = kind(nothing, api_key=nothing, timeout=nothing, max_retries=nothing, default_headers=nothing)
     assert (client.model, client.token, client.timeout, client.retries, client.headers) == (None, None, None, 2, {})

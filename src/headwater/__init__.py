@@ -171,6 +171,11 @@ if TYPE_CHECKING:
     from .tasks.chat_types import ChatCompletionStreamOutputDelta as ChatCompletionStreamOutputDelta
     from .tasks.chat_types import ChatCompletionStreamOutputDeltaToolCall as ChatCompletionStreamOutputDeltaToolCall
     from .tasks.chat_types import ChatCompletionStreamOutputFunction as ChatCompletionStreamOutputFunction
+    from .tasks.declaration import NOT_GIVEN as NOT_GIVEN
+    from .tasks.declaration import NotGiven as NotGiven
+    from .tasks.declaration import Omit as Omit
+    from .tasks.declaration import not_given as not_given
+    from .tasks.declaration import omit as omit
     from .tasks.embeddings import CreateEmbeddingResponse as CreateEmbeddingResponse
     from .tasks.embeddings import EmbeddingOutput as EmbeddingOutput
     from .tasks.embeddings import EmbeddingUsage as EmbeddingUsage
@@ -278,6 +283,7 @@ _MODULES: dict[str, str] = {
         "ChatCompletionStreamOutput ChatCompletionStreamOutputChoice ChatCompletionStreamOutputDelta "
         "ChatCompletionStreamOutputDeltaToolCall ChatCompletionStreamOutputFunction"
     ),
+    "tasks.declaration": "NOT_GIVEN NotGiven Omit not_given omit",
     "tasks.embeddings": "CreateEmbeddingResponse EmbeddingOutput EmbeddingUsage",
     "tasks.image_generation": "ImageTextToImageTargetSize ImageToImageTargetSize",
     "tasks.language": (

@@ -87,6 +87,13 @@ def test_what_was_given_comes_back_and_nothing_else() -> None:
         "reasoning_effort": "low",
         "max_completion_tokens": 9,
         "parallel_tool_calls": False,
+        "modalities": ["text", "audio"],
+        "audio": {"voice": "alloy", "format": "wav"},
+        "prediction": {"type": "content", "content": "x"},
+        "verbosity": "low",
+        "web_search_options": {},
+        "prompt_cache_key": "k",
+        "safety_identifier": "s",
     }
     assert chat_completion.bind((), {**given, "n": None, "seed": None}) == given
 

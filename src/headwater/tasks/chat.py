@@ -211,6 +211,13 @@ class ChatParameters(CallOptions, total=False):
     store: bool | None
     metadata: dict[str, str] | None
     user: str | None
+    modalities: list[str] | None
+    audio: dict[str, Any] | None
+    prediction: dict[str, Any] | None
+    verbosity: str | None
+    web_search_options: dict[str, Any] | None
+    prompt_cache_key: str | None
+    safety_identifier: str | None
 
 
 @task("chat-completion", events=ChatCompletionStreamOutput, check=_check)
@@ -255,6 +262,13 @@ def chat_completion(
         store: Whether the provider may keep the answer.
         metadata: Names and values to keep with a stored answer.
         user: Your own name for whoever asks, against abuse.
+        modalities: What the answer may be: ["text"], or ["text", "audio"].
+        audio: How a spoken answer is to be: {"voice": ..., "format": ...}.
+        prediction: What much of the answer will be, which makes it faster: {"type": "content", "content": ...}.
+        verbosity: How long the answer is to be: "low", "medium" or "high".
+        web_search_options: That the model may search the web, and how; {} for as it likes.
+        prompt_cache_key: What requests have in common whose beginning is the same, for the provider's cache.
+        safety_identifier: A name for whoever asks, such as a hash, against abuse.
         extra_body: More fields for the request's root, over those above.
 
     Returns:

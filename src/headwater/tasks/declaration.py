@@ -15,8 +15,10 @@ from functools import cached_property
 from typing import (
     Any,
     ClassVar,
+    Final,
     ForwardRef,
     Generic,
+    Literal,
     ParamSpec,
     TypedDict,
     TypeVar,
@@ -251,6 +253,31 @@ def is_not_given(value: object) -> bool:
 
 
 _SENTINELS = frozenset({"NotGiven", "Omit"})
+
+
+class NotGiven:
+    """The type of `NOT_GIVEN`: as good as no argument, in OpenAI's word."""
+
+    def __bool__(self) -> Literal[False]:
+        return False
+
+    def __repr__(self) -> str:
+        return "NOT_GIVEN"
+
+
+class Omit:
+    """The type of `omit`: the same."""
+
+    def __bool__(self) -> Literal[False]:
+        return False
+
+    def __repr__(self) -> str:
+        return "omit"
+
+
+NOT_GIVEN: Final = NotGiven()
+not_given: Final = NOT_GIVEN
+omit: Final = Omit()
 
 
 def given_of(named: Mapping[str, Any]) -> dict[str, Any]:
