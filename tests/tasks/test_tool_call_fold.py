@@ -57,6 +57,10 @@ CASES: dict[str, tuple[list[Any], list[tuple[str, str, Any]]]] = {
         [piece(OSLO, "f", "", 0), piece(ROME, "f", "", 0)],
         f(OSLO, ROME),
     ),
+    "arguments that grow": (
+        [piece(OSLO[:3], "f", "", 0), piece(OSLO[:9], index=0), piece(OSLO, index=0), piece(OSLO, index=0)],
+        f(OSLO),
+    ),
     "two at index 0 with empty ids, in one chunk": (
         [[piece(OSLO, "f", "", 0), piece(ROME, "f", "", 0)]],
         f(OSLO, ROME),

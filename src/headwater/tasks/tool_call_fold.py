@@ -11,7 +11,8 @@ No server says it in one way alone, so four things together tell it.
 - Whether the arguments so far are whole: an object, or JSON text of an object or a list. Nothing can be added to those.
   The same arguments once more, with no id of their own, are the call told twice, unless both are in one chunk. Other
   arguments are the next call's, which has the same name where it says none; but what follows `{}` and has neither name
-  nor id takes its place, and so does an object that has more than the one before.
+  nor id takes its place, and so does an object that has more than the one before. Pieces of which each begins with all
+  of the one before, and which make no JSON together, are the arguments so far: the last has them whole.
 
 A new id beside a name begins a call, and so does a name in a chunk that has had one; but what can only be the middle of
 arguments never does: some servers make up an id for every piece. An id that comes late is taken by the call that has
@@ -20,6 +21,7 @@ none.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, Final
 
 import msgspec
@@ -157,7 +159,11 @@ class _ToolCall:
         return self.after is not None and _same(self, self.after)
 
     def arguments(self) -> Any:
-        return self._text.whole() if self._object is None else self._object
+        if self._object is not None:
+            return self._object
+        pieces = self._text.pieces
+        grows = len(pieces) > 1 and len(pieces[-1]) >= len(pieces[0]) > 0 and _grow(pieces)
+        return pieces[-1] if grows else self._text.whole()
 
     def result(self, name: str, arguments: Any) -> ChatCompletionOutputToolCall:
         further = self.further.result() if self.further is not None else {}
@@ -292,6 +298,12 @@ class ToolCalls:
                 kept += [(call, call.name.whole(), call.arguments()) for call in calls if not call.is_once_more]
         kept.sort(key=lambda one: (one[0].place, one[0].number))
         return [call.result(name, arguments) for call, name, arguments in kept] or None
+
+
+def _grow(pieces: list[str]) -> bool:
+    """Whether each piece has all of those before it, so that the last is the whole; as a text they make no JSON."""
+    begins = all(after.startswith(before) for before, after in pairwise(pieces))
+    return begins and _value(pieces[-1:]) is not msgspec.UNSET and _value(pieces) is msgspec.UNSET
 
 
 def _of_one_id(calls: list[_ToolCall]) -> list[tuple[_ToolCall, str, Any]]:
