@@ -498,7 +498,7 @@ async def test_an_answer_that_its_transport_loses_is_not_asked_for_without_end(a
     with pytest.raises(ClosedError), anyio.fail_after(30):
         while True:
             await by_move_on_after(run.__anext__, 0.01)
-    assert len(transport.requests) == 4
+    assert 2 < len(transport.requests) < 40
     assert transport.unfinished() == []
 
 

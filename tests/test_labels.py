@@ -154,6 +154,18 @@ async def test_other_tasks_in_an_event(driver: Driver, label: str) -> None:
             assert (await client.feature_extraction("hi")).tolist()[0] == [1, 2]
 
 
+@pytest.mark.parametrize("reason", [None, ""])
+async def test_a_whole_answer_that_does_not_say_why_it_ended(driver: Driver, reason: str | None) -> None:
+    answer = json.dumps({"id": "1", "choices": [{"message": {"content": "ab"}, "finish_reason": reason}]})
+    async with client_of(driver, "chat", answer, "application/json") as client:
+        assert await streamed(client, "chat") == "ab"
+    async with client_of(
+        driver, "chat", data(answer), EVENT_STREAM
+    ) as client:  # more of its kind may have been to come
+        with pytest.raises(IncompleteStreamError):
+            await streamed(client, "chat")
+
+
 @pytest.mark.parametrize("label", [*WRONG, EVENT_STREAM])
 async def test_what_is_heard(driver: Driver, label: str) -> None:
     heard = '{"text":"ab"}'

@@ -289,7 +289,7 @@ async def test_a_bare_host_is_asked_in_the_dialect_that_knows_it(driver: Driver)
     ("file", "name"),
     [
         (("a.mp3", b"samples"), b'filename="a.mp3"'),
-        (("b.webm", io.BytesIO(b"samples"), "audio/webm"), b'filename="b.webm"'),
+        (("b.webm", bytearray(b"samples"), "audio/webm"), b'filename="b.webm"'),
         ((None, b"samples"), b"samples"),
     ],
 )

@@ -59,6 +59,8 @@ class Opening:
         self._limit = limit
         self._head = b""
         self._framing: Framing | None = None
+        self.document = False
+        """Whether the body is JSON as it stands, one document or several."""
 
     @property
     def pending(self) -> bool:
@@ -100,6 +102,7 @@ class Opening:
     def _of_events(self) -> Framing:
         head = self._head
         if head[:1] in (b"{", b"["):
+            self.document = True
             return WholeFraming("application/json", self._limit) if self._step.whole else SSEFraming(self._limit)
         if _FIELD.match(head) or not head:
             return SSEFraming(self._limit)

@@ -41,7 +41,7 @@ A = TypeVar("A")
 
 REFUSAL_SECONDS: Final = 2.0
 """How long a refusal's own words are waited for."""
-MOST_UNANSWERED: Final = 3
+MOST_UNANSWERED: Final = 30
 """Times in a row that a question is asked anew because the wait for its answer was cancelled, over a transport that
 loses it then: a caller whose patience is always too short for the answer is told so."""
 NOT_BEGUN: Final = Deadlines(DEFAULT_TIMEOUT, 0.0)

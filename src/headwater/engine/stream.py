@@ -82,7 +82,13 @@ class Events:
         """Whether a stream that is over ended where it should, as far as nothing failed before its end marker."""
         if self.ended:
             return self.fold.complete(marked=True) or self._finish == "closed"
-        return not self._framing.pending and (self._finish == "closed" or self.fold.complete())
+        if self._framing.pending:
+            return False
+        return self._finish == "closed" or self.fold.complete() or (self.count == 1 and self._is_document())
+
+    def _is_document(self) -> bool:
+        """Whether the only event is a whole answer that came as JSON, in place of a stream."""
+        return getattr(self._framing, "document", False) and getattr(self.fold, "is_whole_answer", False)
 
     @property
     def strays(self) -> bytes:

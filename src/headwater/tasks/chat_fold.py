@@ -79,6 +79,7 @@ class _Choice:
         "around",
         "finish_reason",
         "index",
+        "is_message",
     )
 
     def __init__(self, index: int) -> None:
@@ -99,6 +100,7 @@ class _Choice:
         self._further: MemberFold | None = None
         self._beside: MemberFold | None = None
         self._parts: MemberFold | None = None
+        self.is_message = False
 
     def learn(self, length: int, text: str) -> bool:
         """Remember how long a chunk is without its text, if that is written as it is; whether it is."""
@@ -139,6 +141,7 @@ class _Choice:
             self._tool_call_id = delta.tool_call_id
         if isinstance(sent.get("message"), dict) and not (delta.content or delta.tool_calls or delta.reasoning):
             self._take_message(sent["message"], shown.delta)
+            self.is_message = True
         elif isinstance(sent.get("text"), str) and not given:
             shown.delta.content = self._content.take(sent["text"])
         if isinstance(given.get("content"), list):
@@ -415,6 +418,11 @@ class ChatFold:
         if marked and self._fingerprint in self._unfinished:
             return True
         return bool(self._choices) and all(choice.finish_reason for choice in self._choices.values())
+
+    @property
+    def is_whole_answer(self) -> bool:
+        """Whether every choice has come as a message, as in a plain answer, which need not say why it ended."""
+        return bool(self._choices) and all(choice.is_message for choice in self._choices.values())
 
     def result(self) -> ChatCompletionOutput:
         """The answer as far as it has come."""
