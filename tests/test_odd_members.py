@@ -43,10 +43,6 @@ def stream(*events: Any) -> MemoryTransport:
     )
 
 
-def as_it_is(body: bytes) -> MemoryTransport:
-    return MemoryTransport(lambda _: ScriptedResponse(body, content_type=EVENT_STREAM))
-
-
 def chunk(delta: Any = None, choice: dict[str, Any] | None = None, **frame: Any) -> dict[str, Any]:
     return {"choices": [{"index": 0, "delta": {"content": "a"} if delta is None else delta, **(choice or {})}], **frame}
 
