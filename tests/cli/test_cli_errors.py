@@ -140,6 +140,8 @@ def test_the_servers_words_stay(headwater_command: Any, broken: faults.FaultServ
     assert of_class("InvalidRequestError", "max_tokens: too many") == "max_tokens: too many"
     assert of_class("InvalidParameterError", "max_tokens: too many") == "--max-tokens: too many"
     assert of_class("os", "max_tokens: too many") == "max_tokens: too many"
+    line = "the line has a field 'max_tokenz'; did you mean 'max_tokens'?"
+    assert of_class("InvalidParameterError", line) == line
 
 
 def test_a_host_that_is_not_there(headwater_command: Any, broken: faults.FaultServer) -> None:

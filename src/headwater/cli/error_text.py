@@ -104,7 +104,10 @@ def near(name: str, names: Iterable[str]) -> str:
 
 
 def of_class(name: str, text: str) -> str:
-    """The words of a failure whose class has this name: those of ours in options, a server's as they are."""
+    """The words of a failure whose class has this name: those of ours in options, a server's as they are, and those
+    about a batch's line in the words of its JSON."""
+    if text.startswith(("the line ", "the model of a line ")):
+        return text
     found = getattr(errors, name, None)
     return in_options(text) if isinstance(found, type) and issubclass(found, CallError) else text
 
