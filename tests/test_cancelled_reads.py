@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import gzip
+import inspect
 import json
 import sys
 from collections.abc import Awaitable, Callable, Iterable
@@ -537,7 +538,8 @@ async def test_a_hedged_run_that_is_cancelled_as_it_prepares_is_read_on(
 
     async def slow(router: Router, *given: Any) -> Any:
         await anyio.sleep(waits.pop() if waits else 0)
-        return await settled(router, *given)
+        there = settled(router, *given)
+        return await there if inspect.isawaitable(there) else there
 
     monkeypatch.setattr(Router, "to", slow)
     with faults.running() as server:

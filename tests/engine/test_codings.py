@@ -17,7 +17,7 @@ import pytest
 from support.drivers import Driver
 
 from headwater import DecodeError, HeadwaterError, InvalidRequestError, ResponseTooLargeError, TransportError
-from headwater.engine.codings import BARREN_BYTES, PIECE_BYTES, Unpack, coding_of
+from headwater.engine.codings import BARREN_BYTES, DECODED_PIECE_BYTES, Unpack, coding_of
 from headwater.errors import ConnectionLostError, UnexpectedContentError
 from headwater.testing import EVENT_STREAM, MemoryTransport, ScriptedResponse
 
@@ -149,12 +149,12 @@ def test_zstandard_by_its_other_package(monkeypatch: pytest.MonkeyPatch) -> None
     body = bytes(3_000_000) + WAVE
     packed = zstd.compress(body) + zstd.compress(b"more")
     assert unpack("zstd", packed) == body + b"more"
-    assert max(map(len, pieces_of("zstd", packed))) < 4 * PIECE_BYTES + 2_000_000
+    assert max(map(len, pieces_of("zstd", packed))) < 4 * DECODED_PIECE_BYTES + 2_000_000
 
 
 @unasked
 def test_a_piece_is_bounded(pack: tuple[str, Pack]) -> None:
-    assert max(map(len, pieces_of(pack[0], pack[1](bytes(20_000_000))))) <= 4 * PIECE_BYTES
+    assert max(map(len, pieces_of(pack[0], pack[1](bytes(20_000_000))))) <= 4 * DECODED_PIECE_BYTES
 
 
 def pieces_of(coding: str, packed: bytes) -> list[bytes]:
