@@ -140,8 +140,9 @@ class Download:
         way = self._way = self._way or Redirects(self._exchange, self._step.request, is_result=True)
         incoming = self._incoming = await way.answer()
         self._way = None
-        if hasattr(incoming, "kept"):
-            incoming.kept = True
+        lasts = hasattr(incoming, "kept")
+        if lasts:
+            incoming.kept = True  # type: ignore[attr-defined]
         self._body = ResponseBody(incoming, self._limit)
         length = incoming.headers.get("content-length", "")
         self._total = int(length[:20]) if length.isdigit() and self._body.plain else None
