@@ -11,7 +11,7 @@ from typing import Any
 
 import anyio
 import pytest
-from support.drivers import Driver
+from support.drivers import Driver, on_one_loop
 
 from headwater import (
     ChatCompletionStreamOutput,
@@ -258,6 +258,7 @@ async def test_calls_are_allowed_or_refused(driver: Driver, headwater_emulator: 
     assert "too dear" in result.turns[0].returned[1].content
 
 
+@on_one_loop("trio")
 async def test_a_person_has_a_clock_of_their_own(headwater_emulator: Emulator) -> None:
     async def slow(call: ToolCalled) -> bool:
         await anyio.sleep(1.1)

@@ -5,7 +5,9 @@ What is left of the transcript is accepted by the emulator, which refuses a call
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -163,6 +165,27 @@ async def test_what_becomes_of_a_thread_is_said(driver: Driver, headwater_emulat
     assert result.text == "Done."
     tools.let_go.set()
     assert threads_end()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="it looks for the process by a signal")
+async def test_a_process_that_a_coroutine_waits_for_is_ended(headwater_emulator: Emulator) -> None:
+    found: list[int] = []
+    begun = anyio.Event()
+
+    @tool
+    async def sleeps() -> None:
+        """Wait for a process."""
+        async with await anyio.open_process([sys.executable, "-S", "-c", "import time; time.sleep(600)"]) as process:
+            found.append(process.pid)
+            begun.set()
+            await process.wait()
+
+    headwater_emulator.script("sleeps", [("sleeps", {})])
+    client = Driver("any").client(base_url=f"{headwater_emulator}/v1", retries=0)
+    async with client, client.converse(ASKED, tools=[sleeps], model="sleeps") as run:
+        await scope_cancelled(run, begun.wait)
+    with pytest.raises(ProcessLookupError):
+        os.kill(found[0], 0)
 
 
 async def test_a_question_to_somebody_is_asked_again_after_a_cancelled_read(headwater_emulator: Emulator) -> None:

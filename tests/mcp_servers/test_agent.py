@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.drivers import on_one_loop
 
 from headwater import Agent, ChatCompletionInputMessage, InputError, InvalidParameterError, MCPClient
 from headwater.cli.app import run_command
@@ -87,6 +88,7 @@ def test_the_form_of_old_has_a_config() -> None:
 # huggingface_hub's classes
 
 
+@on_one_loop("asyncio")
 async def test_the_client_takes_a_turn(headwater_emulator: Emulator) -> None:
     headwater_emulator.script("bridge", CALL, "It is 3.")
     messages: list[Any] = [{"role": "user", "content": "1 + 2?"}]
@@ -119,6 +121,7 @@ async def test_an_agent_goes_on_until_it_has_done_its_task(headwater_emulator: E
     assert agent.messages[-1]["content"] == "Done."
 
 
+@on_one_loop("trio")
 async def test_an_agent_is_stopped_between_two_turns(headwater_emulator: Emulator) -> None:
     import threading
 

@@ -15,7 +15,7 @@ from typing import Any
 import anyio
 import httpx
 import pytest
-from support.drivers import Driver, in_thread
+from support.drivers import Driver, in_thread, on_one_loop
 
 from headwater import (
     InferenceClient,
@@ -80,6 +80,7 @@ async def test_a_model_calls_the_tools_of_a_process(driver: Driver, headwater_em
     assert shown == ["text", "image_url", "text", "image_url"]
 
 
+@on_one_loop("trio")
 async def test_its_process_sees_what_it_was_given_and_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTHER_API_KEY", "not yours")
     async with mcp_tools(COMMAND, env={"SECRET_KEY": "the-servers-own"}, allow=["env"]) as tools:
@@ -93,6 +94,7 @@ async def test_its_process_sees_what_it_was_given_and_no_key(monkeypatch: pytest
 # what breaks
 
 
+@on_one_loop("asyncio")
 async def test_a_server_that_dies_is_an_error_of_its_calls_without_its_secret(headwater_emulator: Emulator) -> None:
     headwater_emulator.script("dies", [("dies", {}), ("local", {})], [("add", {"a": 1, "b": 2})], "Done.")
 
@@ -110,6 +112,7 @@ async def test_a_server_that_dies_is_an_error_of_its_calls_without_its_secret(he
 
 
 @pytest.mark.parametrize(("name", "words"), [("hangs", "Timed out|timed out"), ("floods", "more than 16777216 bytes")])
+@on_one_loop("trio")
 async def test_a_server_that_hangs_or_floods_is_a_bounded_error(name: str, words: str) -> None:
     async with mcp_tools(COMMAND, timeout=None if name == "floods" else 0.2) as tools:
         with pytest.raises(ToolError, match=words):
@@ -120,6 +123,7 @@ async def test_a_server_that_hangs_or_floods_is_a_bounded_error(name: str, words
     ("arguments", "words"),
     [("dies-at-start", "no such module: mine"), ("no-answer", "within 0.3 s"), ("endless-list", "has no end")],
 )
+@on_one_loop("asyncio")
 async def test_a_server_that_does_not_begin_is_a_bounded_error(arguments: str, words: str) -> None:
     seconds = 0.3 if arguments == "no-answer" else 20
     with pytest.raises(ToolError, match=words):
@@ -127,6 +131,7 @@ async def test_a_server_that_does_not_begin_is_a_bounded_error(arguments: str, w
             pytest.fail("there is no server")
 
 
+@on_one_loop("trio")
 async def test_a_command_that_there_is_not_is_an_error() -> None:
     with pytest.raises(ToolError, match="no-such-command"):
         async with mcp_tools(["no-such-command-of-mine"]):
@@ -219,6 +224,7 @@ def command_of(pid: int) -> str:
 # which tools, under which names
 
 
+@on_one_loop("asyncio")
 async def test_only_what_is_allowed_can_be_called() -> None:
     async with mcp_tools(COMMAND, allow=["add", "add.twice"]) as tools:
         assert [made.name for made in tools] == ["add", "add_twice"]
@@ -227,6 +233,7 @@ async def test_only_what_is_allowed_can_be_called() -> None:
             pytest.fail("there is no such tool")
 
 
+@on_one_loop("trio")
 async def test_names_that_collide_have_their_servers_before_them() -> None:
     servers = [McpServer(COMMAND, name="one"), McpServer(COMMAND, name="two")]
     async with mcp_tools(*servers, allow=["one_add", "two_add"]) as tools:
@@ -299,6 +306,7 @@ async def test_a_call_over_http_is_cancelled_or_late(http_server: Any) -> None:
 
 
 @pytest.mark.parametrize("headers", [None, {"authorization": "Bearer wrong-key-of-mine"}])
+@on_one_loop("asyncio")
 async def test_a_wrong_key_is_an_error_that_does_not_show_it(http_server: Any, headers: dict[str, str] | None) -> None:
     with pytest.raises(ToolError) as caught:
         async with mcp_tools(http_server.url, headers=headers, connect_timeout=5):
@@ -306,6 +314,7 @@ async def test_a_wrong_key_is_an_error_that_does_not_show_it(http_server: Any, h
     assert "wrong-key-of-mine" not in str(caught.value)
 
 
+@on_one_loop("trio")
 async def test_a_server_that_is_not_there_is_an_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]

@@ -15,6 +15,7 @@ import jsonschema
 import mcp
 import pytest
 import uvicorn
+from support.drivers import on_one_loop
 
 import headwater
 from headwater import AsyncInferenceClient, InvalidParameterError, ToolError, mcp_tools
@@ -43,6 +44,7 @@ def client(url: Emulator, **options: Any) -> AsyncInferenceClient:
     return AsyncInferenceClient(base_url=f"{url}/v1", model="words-3", **options)
 
 
+@on_one_loop("trio")
 async def test_tasks_are_called(headwater_emulator: Emulator) -> None:
     async with mcp.Client(task_server(client(headwater_emulator))) as caller:
         assert {tool.name for tool in (await caller.list_tools()).tools} == set(declarations())
@@ -58,6 +60,7 @@ async def test_tasks_are_called(headwater_emulator: Emulator) -> None:
 
 
 @pytest.mark.parametrize("image", [PIXEL, f"data:image/png;base64,{PIXEL}"])
+@on_one_loop("asyncio")
 async def test_a_file_is_base64_or_a_data_url(headwater_emulator: Emulator, image: str) -> None:
     here = AsyncInferenceClient(
         "some/image-classification", token="hf_test", transport=headwater.emulator.rewriting(headwater_emulator)
@@ -78,6 +81,7 @@ async def test_a_file_is_base64_or_a_data_url(headwater_emulator: Emulator, imag
         ("text_to_image", {"prompt": "a"}, "no tool"),
     ],
 )
+@on_one_loop("trio")
 async def test_what_a_caller_may_not_do_is_an_error_of_the_call(
     headwater_emulator: Emulator, name: str, arguments: dict[str, Any], words: str
 ) -> None:

@@ -6,6 +6,7 @@ thread that blocks as a script would.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Collection
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Self
@@ -121,6 +122,20 @@ class BlockingClient:
 
     async def __aexit__(self, *args: object) -> None:
         await in_thread(self.client.close)
+
+
+def on_one_loop(name: str) -> Callable[[Callable[..., Any]], Callable[..., None]]:
+    """Run an async test on this loop alone: what it is about is the same on all of them."""
+    backend, options = LOOPS[name]
+
+    def single(test: Callable[..., Any]) -> Callable[..., None]:
+        @functools.wraps(test)
+        def run(**given: Any) -> None:
+            anyio.run(functools.partial(test, **given), backend=backend, backend_options=dict(options))
+
+        return run
+
+    return single
 
 
 class Driver:

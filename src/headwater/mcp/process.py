@@ -26,7 +26,7 @@ from .servers import McpServer
 
 MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
 TAIL_BYTES: Final = 2000
-EXIT_SECONDS: Final = 2.0
+EXIT_SECONDS: Final = 1.0
 """Seconds that a process has to end by itself, and then, after SIGTERM, before SIGKILL."""
 _POLL_SECONDS: Final = 0.01
 _GONE: Final = (anyio.EndOfStream, anyio.ClosedResourceError, anyio.BrokenResourceError, OSError)
