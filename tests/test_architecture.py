@@ -6,6 +6,7 @@ An import inside a function counts, and so does one for type checkers alone wher
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections import defaultdict
@@ -333,6 +334,23 @@ def test_no_class_shares_the_state_of_another_files_class() -> None:
                 if home != file and names:
                     shared[f"{named(file)}: {name}({base})"] = sorted(names)
     assert shared == {}
+
+
+# where each kind of fact lives
+
+
+def test_what_contributing_names_is_there() -> None:
+    """Each row of its table has files of the package, and what to look for in them."""
+    page = (ROOT.parents[1] / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    table = page.partition("## Where each kind of fact lives")[2].partition("\n## ")[0]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if "`" in line]
+    assert len(rows) > 40
+    for question, places, wanted in rows:
+        found = [file for place in re.findall(r"`([^`]+)`", places) for file in ROOT.glob(place)]
+        assert found, question
+        text = "".join(file.read_text(encoding="utf-8") for file in found)
+        for name in re.findall(r"`([^`]+)`", wanted):
+            assert re.search(rf"\b{name.rpartition('.')[2]}\b", text), (question, name)
 
 
 # files

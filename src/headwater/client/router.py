@@ -132,14 +132,13 @@ class RouteTarget:
         key = self._keys.for_url(parsed)
         if key is None and is_hugging_face_url(parsed):
             key = await self._keys.ambient_hub_token()
+        billed = self.settings.bill_to is not None and is_hugging_face(parsed.host)
         return Destination(
             provider="url",
             name=self.settings.name or "url",
             requested_model=named,
             flow=flow or flow_for("url", task),
-            credentials=self._keys.credentials(
-                {parsed.origin}, key, None, billed=is_hugging_face(parsed.host), url=url
-            ),
+            credentials=self._keys.credentials({parsed.origin}, key, None, billed=billed, url=url),
             base=url.rstrip("/"),
             hub=hub_url(),
             model=self._there(named, own),
