@@ -22,7 +22,7 @@ from ..client.post import CUSTOM, request_flow
 from ..engine.facts import Timings
 from ..mapper.item import ItemOutcome, Performer, own
 from ..throttle.scheduler import ItemThrottle
-from ..throttle.settings import CHARACTERS_PER_TOKEN, UNKNOWN_ANSWER_TOKENS, ThrottleSettings
+from ..throttle.settings import CHARACTERS_PER_TOKEN, UNKNOWN_ANSWER_TOKENS
 from .file_lock import JournalError
 from .input_file import Item
 from .record import RecordMeta
@@ -57,15 +57,10 @@ class WrittenResult(msgspec.Struct, frozen=True):
     usage: RecordTokens | None
 
 
-class LineThrottleSettings(ThrottleSettings):
-    """How fast a map of lines may go."""
-
-    def cost(self, item: Item) -> float:
-        """The tokens that a line may use, roughly: a quarter of its bytes, and what it allows the answer."""
-        if not self.counts:
-            return 0.0
-        found = _MOST_TOKENS.search(item.line)
-        return len(item.line) / CHARACTERS_PER_TOKEN + (float(found[1]) if found else UNKNOWN_ANSWER_TOKENS)
+def tokens_of_line(item: Item) -> float:
+    """The tokens that a line may use, roughly: a quarter of its bytes, and what it allows the answer."""
+    found = _MOST_TOKENS.search(item.line)
+    return len(item.line) / CHARACTERS_PER_TOKEN + (float(found[1]) if found else UNKNOWN_ANSWER_TOKENS)
 
 
 class Records:

@@ -25,11 +25,12 @@ from ..client.core import core_of
 from ..errors import InputError, InvalidParameterError
 from ..mapper.async_map import AsyncMap
 from ..mapper.results import Stats
+from ..throttle.settings import ThrottleSettings
 from .file_lock import JournalError
 from .give_up import FAILURES_IN_A_ROW, NO_KEY_ERRORS, GiveUpRule
 from .input_file import Blocks, InputIndex, InterruptedBatchError, Items, is_same_file
 from .journal import Journal, OpenJournal
-from .perform import LineThrottleSettings, Records
+from .perform import Records, tokens_of_line
 from .progress import BatchStarted, BatchSummary, Count, Draining, Event, GaveUp, Prices, RecordFailed, Stopped
 from .record import RecordMeta
 from .result_line import MediaFolder
@@ -101,7 +102,7 @@ async def run_batch(
         raise InvalidParameterError("give_up_after must be a whole number above 0, or None")
     if timeout is not None:
         client = client.with_options(timeout=timeout)
-    settings = LineThrottleSettings(concurrency, requests_per_minute, tokens_per_minute, {})
+    settings = ThrottleSettings(concurrency, requests_per_minute, tokens_per_minute, {}, tokens_of_line)
     output = Path(output)
     folder = MediaFolder(Path(media_folder) if media_folder else output.with_suffix(".media"), output)
     batch = Batch(Path(input), output, settings, Records(core_of(client), model, folder, stream=stream), Count(prices))
@@ -135,9 +136,7 @@ class Batch:
     watch: Callable[[Event], object] | None = None
     every = PROGRESS_SECONDS
 
-    def __init__(
-        self, source: Path, output: Path, settings: LineThrottleSettings, records: Records, count: Count
-    ) -> None:
+    def __init__(self, source: Path, output: Path, settings: ThrottleSettings, records: Records, count: Count) -> None:
         self._index = InputIndex(source)
         self._output = output
         self._settings = settings

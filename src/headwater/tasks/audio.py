@@ -89,11 +89,6 @@ def audio_classification(
 
     Returns:
         Classes with their scores, the likeliest first.
-
-    Raises:
-        InputError: The sound cannot be read; nothing was sent.
-        ProviderError: The server refused; the subclass says why.
-        DecodeError: The answer is not this task's.
     """
     raise NotImplementedError
 
@@ -116,11 +111,6 @@ def audio_to_audio(
 
     Returns:
         One element a sound: its `label`, and its bytes as `blob` with their `content_type`.
-
-    Raises:
-        InputError: The sound cannot be read; nothing was sent.
-        ProviderError: The server refused; the subclass says why.
-        DecodeError: The answer is not this task's.
     """
     raise NotImplementedError
 
@@ -148,11 +138,6 @@ def automatic_speech_recognition(
 
     Returns:
         The `text`; with timestamps also `chunks`, whose `timestamp` is [start, end] in seconds.
-
-    Raises:
-        InputError: The sound cannot be read; nothing was sent.
-        ProviderError: The server refused; the subclass says why.
-        DecodeError: The answer is not this task's.
     """
     raise NotImplementedError
 
@@ -211,7 +196,6 @@ def text_to_speech(
         The sound's bytes, in the server's format: `.mime_type` says which, `.save(path)` writes them.
 
     Raises:
-        ProviderError: The server refused; the subclass says why.
         IncompleteStreamError: A stream stopped before its end; `partial` is the sound so far.
         DecodeError: The answer is not a sound.
     """
@@ -240,7 +224,6 @@ def text_to_audio(
         The sound's bytes, in the server's format: `.mime_type` says which, `.save(path)` writes them.
 
     Raises:
-        ProviderError: The server refused; the subclass says why.
         DecodeError: The answer is not a sound.
     """
     raise NotImplementedError

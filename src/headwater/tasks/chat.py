@@ -275,7 +275,6 @@ def chat_completion(
         The answer: its text is `choices[0].message.content`.
 
     Raises:
-        ProviderError: The server refused; the subclass says why.
         IncompleteStreamError: A stream stopped before its end; `partial` is the answer so far.
         DecodeError: The server's answer is not a chat's.
     """

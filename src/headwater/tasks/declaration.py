@@ -55,12 +55,18 @@ _EVERY_ARGUMENT = r"""\g<0>    timeout: A `Timeout`, or seconds in total, for th
     extra_query: Names and values for the query of this call's requests.
 """
 """What every task's documentation says of what every call takes, behind its `extra_body`."""
-_EVERY_ERROR = """Raises:
-    InvalidParameterError: An argument is wrong; nothing was sent.
-    TransportError: The network failed.
-    InferenceTimeoutError: A deadline passed.
-"""
-"""What every task's documentation says of what every call raises, before the task's own."""
+_FILES_NOUNS = {"image": "image", "audio": "sound", "video": "video"}
+_ERRORS_BEFORE = {
+    "InvalidParameterError": "An argument is wrong; nothing was sent.",
+    "TransportError": "The network failed.",
+    "InferenceTimeoutError": "A deadline passed.",
+}
+_ERRORS_BEHIND = {
+    "ProviderError": "The server refused; the subclass says why.",
+    "DecodeError": "The answer is not this task's.",
+}
+"""What every task's documentation says of what every call raises, around the task's own, which stands over it."""
+_ERROR = re.compile(r"^    (\w+): (.*(?:\n     +.*)*)", re.MULTILINE)
 
 
 class CallOptions(TypedDict, total=False):
@@ -236,8 +242,17 @@ class Declaration(Generic[P, E, R]):
 
 def _documentation(function: Callable[..., Any]) -> str:
     """The function's docstring with what holds for every task: a call's options, and the errors of any call."""
-    own = inspect.getdoc(function) or ""
-    return _EXTRA_BODY.sub(_EVERY_ARGUMENT, own, count=1).replace("Raises:\n", _EVERY_ERROR, 1)
+    own, _, raised = (inspect.getdoc(function) or "").partition("\n\nRaises:\n")
+    errors = dict(_ERRORS_BEFORE)
+    for name, noun in _FILES_NOUNS.items():
+        if name in inspect.signature(function).parameters:
+            errors["InputError"] = f"The {noun} cannot be read; nothing was sent."
+    errors |= dict(_ERROR.findall(raised))
+    for name, text in _ERRORS_BEHIND.items():
+        errors[name] = errors.pop(name, text)
+    documented = _EXTRA_BODY.sub(_EVERY_ARGUMENT, f"{own}\n", count=1)
+    lines = "\n".join(f"    {name}: {text}" for name, text in errors.items())
+    return f"{documented}\nRaises:\n{lines}"
 
 
 def _without(names: frozenset[str], given: Mapping[str, Any]) -> dict[str, Any]:

@@ -249,7 +249,6 @@ def feature_extraction(
         numbers of tokens makes a list of such arrays, one for each text.
 
     Raises:
-        ProviderError: The server refused; the subclass says why.
         DecodeError: The server's answer is not a list of vectors of one size.
     """
     raise NotImplementedError
@@ -282,7 +281,6 @@ def create_embedding(
         The vectors as `data[i].embedding`, with `usage`.
 
     Raises:
-        ProviderError: The server refused; the subclass says why.
         DecodeError: The server's answer is not a list of vectors.
     """
     raise NotImplementedError

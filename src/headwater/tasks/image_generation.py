@@ -97,7 +97,6 @@ def image_to_image(
         A PIL image, decoded when its pixels are first asked for.
 
     Raises:
-        InputError: The image cannot be read; nothing was sent.
         JobFailedError: The job ended without an image.
         ContentRefusedError: The provider's moderation refused the input or the image.
         ProviderError: The server refused otherwise; the subclass says why.
@@ -138,7 +137,6 @@ def image_text_to_image(
         A PIL image, decoded when its pixels are first asked for.
 
     Raises:
-        InputError: The image cannot be read; nothing was sent.
         JobFailedError: The job ended without an image.
         ContentRefusedError: The provider's moderation refused the input or the image.
         ProviderError: The server refused otherwise; the subclass says why.

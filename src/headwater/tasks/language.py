@@ -94,10 +94,6 @@ def text_classification(
 
     Returns:
         Classes with their scores, the likeliest first.
-
-    Raises:
-        ProviderError: The server refused; the subclass says why.
-        DecodeError: The answer is not this task's.
     """
     raise NotImplementedError
 
@@ -127,10 +123,6 @@ def token_classification(
 
     Returns:
         The entities, in the order of the text; places are in characters.
-
-    Raises:
-        ProviderError: The server refused; the subclass says why.
-        DecodeError: The answer is not this task's.
     """
     raise NotImplementedError
 
@@ -157,10 +149,6 @@ def fill_mask(
 
     Returns:
         Words with their scores, the likeliest first; for a text with several masks such a list for each mask.
-
-    Raises:
-        ProviderError: The server refused; the subclass says why.
-        DecodeError: The answer is not this task's.
     """
     raise NotImplementedError
 
@@ -190,10 +178,6 @@ def summarization(
 
     Returns:
         The summary, as `summary_text`.
-
-    Raises:
-        ProviderError: The server refused; the subclass says why.
-        DecodeError: The answer is not this task's.
     """
     raise NotImplementedError
 
@@ -227,9 +211,5 @@ def translation(
 
     Returns:
         The translation, as `translation_text`.
-
-    Raises:
-        ProviderError: The server refused; the subclass says why.
-        DecodeError: The answer is not this task's.
     """
     raise NotImplementedError

@@ -80,11 +80,6 @@ def document_question_answering(
 
     Returns:
         Answers, the likeliest first.
-
-    Raises:
-        InputError: The image cannot be read; nothing was sent.
-        ProviderError: The server refused; the subclass says why.
-        DecodeError: The answer is not this task's.
     """
     raise NotImplementedError
 
@@ -111,10 +106,5 @@ def visual_question_answering(
 
     Returns:
         Answers with their scores, the likeliest first.
-
-    Raises:
-        InputError: The image cannot be read; nothing was sent.
-        ProviderError: The server refused; the subclass says why.
-        DecodeError: The answer is not this task's.
     """
     raise NotImplementedError

@@ -57,10 +57,6 @@ def question_answering(
 
     Returns:
         As the server sends it: one answer, or with `top_k` above 1 a list of them, the likeliest first.
-
-    Raises:
-        ProviderError: The server refused; the subclass says why.
-        DecodeError: The answer is not this task's.
     """
     raise NotImplementedError
 
@@ -85,9 +81,5 @@ def sentence_similarity(
 
     Returns:
         A number for each of the other sentences, in their order: 1 is the same meaning, 0 another.
-
-    Raises:
-        ProviderError: The server refused; the subclass says why.
-        DecodeError: The answer is not this task's.
     """
     raise NotImplementedError

@@ -65,10 +65,6 @@ def table_question_answering(
 
     Returns:
         The answer, with the cells that it was made of.
-
-    Raises:
-        ProviderError: The server refused; the subclass says why.
-        DecodeError: The answer is not this task's.
     """
     raise NotImplementedError
 
@@ -91,10 +87,6 @@ def tabular_classification(
 
     Returns:
         A class for each row: a text or a number, as the model was taught.
-
-    Raises:
-        ProviderError: The server refused; the subclass says why.
-        DecodeError: The answer is not this task's.
     """
     raise NotImplementedError
 
@@ -117,9 +109,5 @@ def tabular_regression(
 
     Returns:
         A number for each row.
-
-    Raises:
-        ProviderError: The server refused; the subclass says why.
-        DecodeError: The answer is not this task's.
     """
     raise NotImplementedError

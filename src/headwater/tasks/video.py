@@ -99,7 +99,6 @@ def image_to_video(
         The video's bytes: `.mime_type` says what they are, `.save(path)` writes them.
 
     Raises:
-        InputError: The image cannot be read; nothing was sent.
         JobFailedError: The job ended without a video.
         ContentRefusedError: The provider's moderation refused the input or the video.
         ProviderError: The server refused otherwise; the subclass says why.
@@ -142,7 +141,6 @@ def image_text_to_video(
         The video's bytes: `.mime_type` says what they are, `.save(path)` writes them.
 
     Raises:
-        InputError: The image cannot be read; nothing was sent.
         JobFailedError: The job ended without a video.
         ContentRefusedError: The provider's moderation refused the input or the video.
         ProviderError: The server refused otherwise; the subclass says why.
@@ -177,10 +175,5 @@ def video_classification(
 
     Returns:
         Classes with their scores, the likeliest first.
-
-    Raises:
-        InputError: The video cannot be read; nothing was sent.
-        ProviderError: The server refused; the subclass says why.
-        DecodeError: The answer is not this task's.
     """
     raise NotImplementedError

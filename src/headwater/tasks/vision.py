@@ -110,11 +110,6 @@ def image_classification(
 
     Returns:
         Classes with their scores, the likeliest first.
-
-    Raises:
-        InputError: The image cannot be read; nothing was sent.
-        ProviderError: The server refused; the subclass says why.
-        DecodeError: The answer is not this task's.
     """
     raise NotImplementedError
 
@@ -145,11 +140,6 @@ def image_segmentation(
 
     Returns:
         The parts, each with a `mask`: a PIL image, decoded when its pixels are first asked for.
-
-    Raises:
-        InputError: The image cannot be read; nothing was sent.
-        ProviderError: The server refused; the subclass says why.
-        DecodeError: The answer is not this task's.
     """
     raise NotImplementedError
 
@@ -174,11 +164,6 @@ def object_detection(
 
     Returns:
         The things, each with a `box` in pixels from the top left corner.
-
-    Raises:
-        InputError: The image cannot be read; nothing was sent.
-        ProviderError: The server refused; the subclass says why.
-        DecodeError: The answer is not this task's.
     """
     raise NotImplementedError
 
@@ -205,11 +190,6 @@ def image_to_text(
 
     Returns:
         The text, as `generated_text`.
-
-    Raises:
-        InputError: The image cannot be read; nothing was sent.
-        ProviderError: The server refused; the subclass says why.
-        DecodeError: The answer is not this task's.
     """
     raise NotImplementedError
 
@@ -232,10 +212,5 @@ def depth_estimation(
 
     Returns:
         `depth`: a PIL image, decoded when its pixels are first asked for; `predicted_depth`: numbers.
-
-    Raises:
-        InputError: The image cannot be read; nothing was sent.
-        ProviderError: The server refused; the subclass says why.
-        DecodeError: The answer is not this task's.
     """
     raise NotImplementedError

@@ -47,10 +47,6 @@ def zero_shot_classification(
 
     Returns:
         The labels with their scores, the likeliest first.
-
-    Raises:
-        ProviderError: The server refused; the subclass says why.
-        DecodeError: The answer is not this task's.
     """
     raise NotImplementedError
 
@@ -77,11 +73,6 @@ def zero_shot_image_classification(
 
     Returns:
         The labels with their scores, which add up to 1, the likeliest first.
-
-    Raises:
-        InputError: The image cannot be read; nothing was sent.
-        ProviderError: The server refused; the subclass says why.
-        DecodeError: The answer is not this task's.
     """
     raise NotImplementedError
 
@@ -106,10 +97,5 @@ def zero_shot_object_detection(
 
     Returns:
         The things that were found, each with a `box` in pixels from the top left corner.
-
-    Raises:
-        InputError: The image cannot be read; nothing was sent.
-        ProviderError: The server refused; the subclass says why.
-        DecodeError: The answer is not this task's.
     """
     raise NotImplementedError

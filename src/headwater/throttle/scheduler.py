@@ -131,25 +131,25 @@ class Scheduler:
         return waiter.permit
 
 
-class HeldPermit(LimiterPermit):
-    """A permit that one item holds until it is done."""
+class HeldPermit:
+    """A limiter's permit, which one item holds until it is done."""
 
-    __slots__ = ("_throttle", "limiter")
+    __slots__ = ("_throttle", "limiter", "permit")
 
     def __init__(self, limiter: ProviderLimiter, throttle: ItemThrottle) -> None:
-        super().__init__()
+        self.permit = LimiterPermit()
         self.limiter = limiter
         self._throttle = throttle
 
     def answered(self, headers: Mapping[str, str], seconds: float) -> None:
         """Take in that the provider answered."""
-        if not self.is_settled:  # what follows, such as asking for a job's state, goes under the same permit
-            self.limiter.answered(self, self._throttle.scheduler.now(), seconds, headers, time.time)
+        if not self.permit.is_settled:  # what follows, such as asking for a job's state, goes under the same permit
+            self.limiter.answered(self.permit, self._throttle.scheduler.now(), seconds, headers, time.time)
 
     def failed(self, error: HeadwaterError, seconds: float) -> bool:
         """Take in that the attempt failed; whether retries are held back here."""
         throttle = self._throttle
-        is_held_back = self.limiter.failed(self, throttle.scheduler.now(), seconds, error)
+        is_held_back = self.limiter.failed(self.permit, throttle.scheduler.now(), seconds, error)
         throttle.changed()
         return is_held_back
 
@@ -181,10 +181,10 @@ class ItemThrottle:
 
     def send(self, limiter: ProviderLimiter, now: float) -> HeldPermit:
         """Take a permit of this limiter, which has one to give."""
-        permit = HeldPermit(limiter, self)
-        limiter.send(permit, now, self.cost)
-        self._permits.append(permit)
-        return permit
+        held = HeldPermit(limiter, self)
+        limiter.send(held.permit, now, self.cost)
+        self._permits.append(held)
+        return held
 
     def ready(self, provider: str) -> HeldPermit | None:
         """The permit that the item has for its first attempt."""
@@ -196,23 +196,23 @@ class ItemThrottle:
             or ready.limiter is scheduler.limiters[scheduler.name_of(provider)]
         ):
             return ready
-        ready.limiter.release(ready)
+        ready.limiter.release(ready.permit)
         return None
 
     async def admit(self, provider: str) -> HeldPermit:
         """Wait for the permit of the next attempt."""
         name = self.scheduler.name_of(provider)
-        for permit in self._permits:
-            if permit.is_held and permit.is_settled and permit.limiter is self.scheduler.limiters[name]:
-                return permit
+        for held in self._permits:
+            if held.permit.is_held and held.permit.is_settled and held.limiter is self.scheduler.limiters[name]:
+                return held
         return await self.scheduler.wait(self, name)
 
     def end(self, tokens: float | None) -> None:
         """End the item, which used so many tokens where that is known."""
         self._ready = None
-        for permit in self._permits:
-            limiter = permit.limiter
-            if tokens is not None and limiter.counts_tokens and permit is self._permits[-1]:
+        for held in self._permits:
+            limiter, permit = held.limiter, held.permit
+            if tokens is not None and limiter.counts_tokens and held is self._permits[-1]:
                 limiter.correct_tokens(permit, tokens)
             if permit.is_held:
                 limiter.release(permit)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, Literal
 
 from ..errors import InvalidParameterError
@@ -40,7 +40,10 @@ def _positive(name: str, value: Any) -> float | None:
 
 
 class ThrottleSettings:
-    """How fast a map may go. Each provider has limits of its own."""
+    """How fast a map may go. Each provider has limits of its own.
+
+    `tokens_of`: the tokens that an input may use, roughly (default: by its texts, and what it allows the answer).
+    """
 
     def __init__(
         self,
@@ -48,6 +51,7 @@ class ThrottleSettings:
         requests_per_minute: float | None,
         tokens_per_minute: float | None,
         parameters: Mapping[str, Any],
+        tokens_of: Callable[[Any], float] | None = None,
     ) -> None:
         number = isinstance(concurrency, int) and not isinstance(concurrency, bool)
         if concurrency != "auto" and not (number and concurrency > 0):
@@ -57,6 +61,7 @@ class ThrottleSettings:
         self._requests = _positive("requests_per_minute", requests_per_minute)
         self._tokens = _positive("tokens_per_minute", tokens_per_minute)
         self._answer = _answer_in(parameters)
+        self._tokens_of = tokens_of or self._tokens_in
 
     def limiter(self, now: float) -> ProviderLimiter:
         """The limits of one provider."""
@@ -71,8 +76,9 @@ class ThrottleSettings:
 
     def cost(self, item: Any) -> float:
         """The tokens that an input may use, roughly; 0 where nobody counts them."""
-        if self._tokens is None:
-            return 0.0
+        return 0.0 if self._tokens is None else self._tokens_of(item)
+
+    def _tokens_in(self, item: Any) -> float:
         answer = (_answer_in(item) if isinstance(item, Mapping) else None) or self._answer or UNKNOWN_ANSWER_TOKENS
         return sum(_characters(item)) / CHARACTERS_PER_TOKEN + answer
 
