@@ -15,7 +15,6 @@ from headwater.providers.urls import (
     COMPLETIONS,
     EMBEDDINGS,
     at_model,
-    chat_url,
     has_path,
     model_path,
     openai_url,
@@ -50,7 +49,7 @@ HOST = "http://h:8000"
     ],
 )
 def test_where_a_server_takes_chats(url: str, there: str) -> None:
-    assert chat_url(HOST + url) == HOST + there
+    assert openai_url(HOST + url, CHAT) == HOST + there
 
 
 @pytest.mark.parametrize("route", [CHAT, COMPLETIONS, EMBEDDINGS])

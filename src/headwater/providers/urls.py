@@ -82,8 +82,3 @@ def is_result_url(place: str) -> bool:
 def has_path(url: str) -> bool:
     """Whether the URL names more than a server."""
     return urlsplit(url).path.strip("/") != ""
-
-
-def chat_url(url: str) -> str:
-    """`openai_url` for chat: https://platform.openai.com/docs/api-reference/chat/create."""
-    return openai_url(url, CHAT)
