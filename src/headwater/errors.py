@@ -242,7 +242,7 @@ class ProviderError(HeadwaterError):
 
     @property
     def status_code(self) -> int | None:
-        """The same as `status`."""
+        """The status, as requests and httpx call it."""
         return self.status
 
     @property

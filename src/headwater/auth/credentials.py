@@ -63,7 +63,7 @@ class Credentials:
         return {}
 
     def with_more(self, headers: tuple[tuple[str, str], ...], query: tuple[tuple[str, str], ...]) -> Credentials:
-        """The same with one call's own headers and query (names, and their encoded pairs), which go where the key goes.
+        """Credentials with one call's own headers and query (names, and their encoded pairs), which go where keys go.
 
         They stand over those that are there.
         """

@@ -48,7 +48,7 @@ class Masked(str):
 
 
 def mask(given: Any) -> Any:
-    """The same for use, and nothing to be seen: texts are masked, also those in a dict; of anything else that could
+    """What was given, for use and not to be seen: texts are masked, also those in a dict; of anything else that could
     hold a secret only the type is left, for whoever refuses it."""
     if given is None or isinstance(given, Secret):
         return given

@@ -73,8 +73,11 @@ class Draining(msgspec.Struct, tag_field="event", tag="draining", frozen=True):
 
 
 class GaveUp(msgspec.Struct, tag_field="event", tag="gave_up", frozen=True):
-    """So many records in a row (`failures`) failed alike that the others would, too: no more are begun, and these are
-    not in the output. `error`, `message`: of the last one; `in_flight`: records that are waited for."""
+    """The batch ends early: so many records in a row (`failures`) failed alike that the others would, too.
+
+    No more are begun, and these are not in the output. `error`, `message`: of the last one; `in_flight`: records that
+    are waited for.
+    """
 
     error: str
     message: str

@@ -135,7 +135,7 @@ class LoopThread:
         return self._native.create_task(work)
 
     def forget(self, work: PortalCall[Any]) -> None:
-        """It is over; in the loop's thread."""
+        """Let go of a call that is over; in the loop's thread."""
         self._works.discard(work)
         if self.over and not self._works:
             self._idle.set()
@@ -199,7 +199,7 @@ def call(function: Callable[..., Awaitable[T]], *args: Any, left: Callable[[], o
 
 
 def _alone(function: Callable[..., Awaitable[T]], args: tuple[Any, ...]) -> T:
-    """The same in the caller's thread, while the interpreter exits and no other thread can be had."""
+    """Run in the caller's thread, while the interpreter exits and no other thread can be had."""
     if sys.is_finalizing() or _is_inside_a_loop():
         raise ClosedError("the interpreter is ending: no call can be made any more")
 

@@ -95,7 +95,7 @@ class TaskOptions:
         self.kinds: dict[str, OptionKind] = {name: self._kind(self._schemas[name]) for name in self.names}
 
     def parameter(self, name: str) -> inspect.Parameter:
-        """This parameter as a command's; whether it is required is the declaration's to say."""
+        """The parameter as a command's; whether it is required is the declaration's to say."""
         kind, metavar = _TYPES[self.kinds[name]]
         choices = self._choices(self._schemas[name])
         if choices:

@@ -49,7 +49,7 @@ NO_HTTP2: Final = (
 
 
 def masked(changes: dict[str, Any]) -> dict[str, Any]:
-    """The same arguments, in which a traceback that shows locals shows no secret."""
+    """The arguments, in which a traceback that shows locals shows no secret."""
     return {
         name: value if name not in HIDDEN or is_not_given(value) else mask(value) for name, value in changes.items()
     }

@@ -195,11 +195,11 @@ class PendingModels(Coroutine[Any, Any, hub.ModelList]):
         return self._coroutine.send(value)
 
     def throw(self, *error: Any) -> Any:
-        """As well."""
+        """Throw into the coroutine."""
         return self._coroutine.throw(*error)
 
     def close(self) -> None:
-        """As well."""
+        """Close the coroutine."""
         self._coroutine.close()
 
 

@@ -89,7 +89,7 @@ class ImagesResponse:
         return {"created": self.created, "data": [image.to_dict() for image in self.data], "usage": usage}
 
     def to_json(self, *, indent: int | None = None) -> str:
-        """The same as JSON text."""
+        """The object as JSON text."""
         return json.dumps(self.to_dict(), indent=indent)
 
     def model_dump(self, **how: Any) -> dict[str, Any]:
@@ -136,7 +136,7 @@ class SpeechOutput(Media):
         self.save(file)
 
     def stream_to_file(self, file: str | os.PathLike[str], *, chunk_size: int | None = None) -> None:
-        """The same: all of it is here."""
+        """Write the sound to a file: all of it is here."""
         self.save(file)
 
     async def aread(self) -> bytes:

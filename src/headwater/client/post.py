@@ -57,7 +57,7 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def status_code(self) -> int:
-        """The same as `status`, in requests' word."""
+        """The status, in requests' word."""
         return self.status
 
     @property
@@ -241,7 +241,7 @@ def _url(call: Call) -> Flow[str]:
 
 
 def at_path(base: str, path: str) -> str:
-    """This path of the server's: below its URL, whose version is not said twice where the path begins with one."""
+    """The URL of a path of the server's: below its own, whose version is not said twice where the path has one."""
     parts = urlsplit(base)
     above = parts.path.rstrip("/")
     version = above.rpartition("/")[2]
@@ -267,7 +267,7 @@ class Forgetful:
         """Take the next piece."""
 
     def complete(self, *, marked: bool = False) -> bool:
-        """Its end is the body's."""
+        """The end of the pieces is the body's."""
         return False
 
     def result(self) -> None:

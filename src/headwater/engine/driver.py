@@ -373,7 +373,7 @@ class CallDriver:
             raise self._refused_instead(value) or self._unreadable(error) from error
 
     async def _advance_in_thread(self, value: Reply | Loaded) -> None:
-        """The same in a worker thread: decoding a large reply or encoding a large input would hold up all others."""
+        """Advance in a worker thread: decoding a large reply or encoding a large input would hold up all others."""
 
         def go() -> tuple[Step | None, Any]:
             try:

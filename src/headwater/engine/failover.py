@@ -182,7 +182,7 @@ class Health:
             self.breaker(candidate.name).worked(candidate.ticket)
 
     def failed(self, candidate: Candidate, asked: float | None = None) -> None:
-        """It failed, and by its own fault; `asked`: the seconds that it wants to be left."""
+        """The provider failed, and by its own fault; `asked`: the seconds that it wants to be left."""
         with self._lock:
             self.breaker(candidate.name).failed(candidate.ticket, self._now(), asked)
 

@@ -188,7 +188,7 @@ class Hedge:
             self._second.scope.cancel()
 
     def _attempts(self) -> list[Attempt]:
-        """Those of both, as they began."""
+        """The attempts of both, as they began."""
         racers = [racer for racer in (self._first, self._second) if racer is not None]
         attempts = [attempt for racer in racers for attempt in racer.attempts(won=racer is self._chosen)]
         return sorted(attempts, key=lambda attempt: attempt.started)

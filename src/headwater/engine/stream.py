@@ -153,7 +153,7 @@ class Events:
         return event
 
     async def within(self, until: float, *, once: bool = False) -> Any:
-        """The same until a moment on anyio's clock; raises `ReadDeadline`. For answers that keep no time themselves.
+        """The next event until a moment on anyio's clock; raises `ReadDeadline`. For answers that keep no time.
 
         `once`: of the next piece alone, with None where it completes no event.
         """

@@ -32,11 +32,11 @@ class Plain:
         return item
 
     async def wait(self) -> Any:
-        """The same."""
+        """The next input, or ENDED, without waiting."""
         return self.take()
 
     async def close(self) -> None:
-        """It is the caller's."""
+        """Nothing: the inputs are the caller's."""
 
 
 class Awaited:
@@ -61,7 +61,7 @@ class Awaited:
             return ENDED
 
     async def close(self) -> None:
-        """It is the caller's."""
+        """Nothing: the inputs are the caller's."""
 
 
 class Feed:
@@ -128,7 +128,7 @@ def reader_of(inputs: Any) -> Reader:
 
 
 def several(inputs: Any) -> Iterable[Any]:
-    """The same. Raises `InvalidParameterError` for what is no iterable of inputs, such as one text."""
+    """The inputs of a map. Raises `InvalidParameterError` for what is no iterable of inputs, such as one text."""
     if isinstance(inputs, Iterable) and not isinstance(inputs, str | bytes):
         return inputs
     raise InvalidParameterError(f"inputs must be an iterable of inputs, not {type(inputs).__name__}")

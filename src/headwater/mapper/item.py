@@ -45,7 +45,7 @@ class Caller(Protocol):
         ...
 
     def with_options(self, **changes: Any) -> Self:
-        """The same with other options."""
+        """The caller with other options."""
         ...
 
 

@@ -274,7 +274,7 @@ class Workers(Generic[R]):
         return self._wanted(item)
 
     def _at_hand(self) -> Any:
-        """The same of inputs that are there without waiting."""
+        """The next of inputs that are there without waiting."""
         try:
             item = self._reader.take()
         except BaseException as error:  # noqa: BLE001 - the caller's own iterable's; it comes out of the loop

@@ -30,7 +30,7 @@ class Header(NamedTuple):
 
 
 class UnusableError(ValueError):
-    """It is no picture, or has more beside it than a picture needs."""
+    """The data is no picture, or has more beside it than a picture needs."""
 
 
 def read_header(data: bytes) -> Header | None:

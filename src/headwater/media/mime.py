@@ -287,7 +287,7 @@ def from_base64(text: str | bytes, limit: int = LARGEST) -> bytes:
 
 
 def _from_loose(text: bytes, limit: int) -> bytes:
-    """The same where it is wrapped, without its padding, or for URLs."""
+    """Bytes from base64 that is wrapped, without its padding, or for URLs."""
     bare = text.translate(_STANDARD, b" \t\r\n\f\v")
     if not bare:
         return b""

@@ -70,7 +70,7 @@ def check_source(value: object, *, images: bool = True) -> str | None:
 
 
 def check_kind(value: object, kind: SourceKind | None, *, images: bool = True) -> str | None:
-    """The same of a source whose kind is known."""
+    """What is wrong with a source whose kind is known, as `check_source` says it."""
     if kind is None or (kind in ("image", "array") and not images):
         takes = "bytes, a binary file, a path, an http(s) URL or a data URL"
         more = ", a PIL image or a numpy array" if images else ""

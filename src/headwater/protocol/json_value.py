@@ -174,7 +174,7 @@ def _of_struct(value: msgspec.Struct) -> Any:
 
 
 def _of_dataclass(value: Any) -> dict[str, Any]:
-    """Its fields but those that are None, which some servers refuse as null."""
+    """The fields but those that are None, which some servers refuse as null."""
     members = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     return {name: item for name, item in members.items() if item is not None}
 

@@ -42,7 +42,7 @@ class Url(msgspec.Struct, frozen=True):
         return self.origin + self.target
 
     def at(self, target: str) -> Url:
-        """The same origin's URL with another path and query."""
+        """The URL of this origin with another path and query."""
         return Url(self.scheme, self.host, self.port, target)
 
 

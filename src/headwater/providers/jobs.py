@@ -104,7 +104,7 @@ def watch(
 
 
 def every(seconds: float) -> Callable[[int, Reply], float]:
-    """The same pause after each answer."""
+    """Pause for as long after each answer."""
     return lambda asked, reply: seconds
 
 
@@ -208,7 +208,7 @@ def _decode_inline(text: str) -> Media:
 
 
 def download_image(url: str) -> Flow[Image]:
-    """The same, as a lazy PIL image."""
+    """Download the result as a lazy PIL image."""
     return open_image((yield from download(url, "image")))
 
 
@@ -238,7 +238,7 @@ class ProgressDeduplicator:
         self._fraction: float | None = None
 
     def waiting(self, position: int | None = None) -> list[JobEvent]:
-        """It waits, at this position of the queue, counted from 0."""
+        """The job waits, at this position of the queue, counted from 0."""
         event = Queued(position)
         if event == self._queued:
             return []
@@ -246,7 +246,7 @@ class ProgressDeduplicator:
         return [event]
 
     def running(self, lines: Sequence[str] = (), fraction: float | None = None) -> list[JobEvent]:
-        """It runs: all the lines that were logged so far, and how far it is, 0 to 1."""
+        """The job runs: all the lines that were logged so far, and how far it is, 0 to 1."""
         begun: list[JobEvent] = [] if self._is_started else [Started()]
         self._queued, self._is_started = None, True
         return begun + self.logged(lines, fraction)

@@ -66,7 +66,7 @@ class Arguments:
         return self._converted(value, data)
 
     def convert(self, value: Any) -> dict[str, Any]:
-        """The same of a call whose arguments came as an object. Raises `DecodeError` as well."""
+        """Read the arguments of a call that came as an object. Raises `DecodeError` as well."""
         return self._converted(value, repr(value)[:SHOWN_BYTES].encode(errors="replace"))
 
     def _converted(self, value: Any, data: bytes) -> dict[str, Any]:

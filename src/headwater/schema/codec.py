@@ -74,7 +74,7 @@ class Codec(Generic[T]):
             raise self._error(mismatch, data) from None
 
     def convert(self, value: Any) -> T:
-        """The same of JSON's plain values. Raises `DecodeError` as well."""
+        """Read the value from JSON's plain values. Raises `DecodeError` as well."""
         try:
             return cast("T", self._converted(value))
         except Mismatch as mismatch:

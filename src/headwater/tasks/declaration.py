@@ -173,7 +173,7 @@ class Declaration(Generic[P, E, R]):
         return self.checked(given_of(self._name(args, kwargs) if args else kwargs))
 
     def checked(self, given: dict[str, Any]) -> dict[str, Any]:
-        """The same for arguments by name, none of them None. What every call takes (`CALL_OPTIONS`) passes."""
+        """Validate arguments by name, none of them None. What every call takes (`CALL_OPTIONS`) passes."""
         if self.takes_more:
             given = self._with_others(given)
         own = given if CALL_OPTIONS.isdisjoint(given) else _without(CALL_OPTIONS, given)
@@ -204,7 +204,7 @@ class Declaration(Generic[P, E, R]):
         return frozenset(name for name in self.parameters.__struct_fields__ if "binary" in str(self._hints.get(name)))
 
     def _with_others(self, given: dict[str, Any]) -> dict[str, Any]:
-        """The same with what is no parameter of the task's as one of the server's; `extra_body` goes over it."""
+        """The arguments with what is no parameter of the task's as one of the server's; `extra_body` goes over it."""
         known = (*self.parameters.__struct_fields__, *CALL_OPTIONS)
         others = {name: value for name, value in given.items() if name not in known}
         extra = given.get("extra_body", {})

@@ -74,7 +74,7 @@ class _Data(msgspec.Struct):
 
 
 class _LooseRow(msgspec.Struct, gc=False):
-    """The same with base64 in any of its forms."""
+    """A row with base64 in any of its forms."""
 
     embedding: Needed[list[float] | str]
     index: int | None = None

@@ -73,7 +73,7 @@ class Output(msgspec.Struct, kw_only=True, dict=True):
         return plain
 
     def to_json(self, *, indent: int | None = None) -> str:
-        """The same as JSON text, in one line or indented; null where a number is NaN or infinite."""
+        """The result as JSON text, in one line or indented; null where a number is NaN or infinite."""
         return _text(self.to_dict(), indent)
 
     def model_dump(

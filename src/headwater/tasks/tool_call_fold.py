@@ -63,7 +63,7 @@ class _Piece:
             self.name = custom["name"]
 
     def value(self) -> Any:
-        """Its arguments, where they are whole."""
+        """The call's arguments, where they are whole."""
         return _value([self.arguments]) if isinstance(self.arguments, str) else self.arguments
 
 
@@ -307,7 +307,7 @@ def _grow(pieces: list[str]) -> bool:
 
 
 def _of_one_id(calls: list[_ToolCall]) -> list[tuple[_ToolCall, str, Any]]:
-    """Those of the calls of one id that say something of their own, and the name and the arguments of each."""
+    """The pieces of the calls of one id that say something of their own, and the name and the arguments of each."""
     name = next((call.name.whole() for call in calls if call.name.pieces), "")
     texts = [call.arguments() for call in calls]
     if all(isinstance(text, str) and _value([text]) is msgspec.UNSET for text in texts):

@@ -175,7 +175,7 @@ class ItemThrottle:
         self._ready = self.send(self.scheduler.limiters[name], now)
 
     async def begin(self, name: str, cost: float) -> None:
-        """Do the same with one that may not be, which is waited for: the item's clocks have not started."""
+        """Take the first permit of an item, and wait for one: the item's clocks have not started."""
         self.cost = cost
         self._ready = await self.scheduler.wait(self, name)
 

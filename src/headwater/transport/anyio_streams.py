@@ -86,7 +86,7 @@ class AnyioStream:
         """anyio takes nothing for who is cancelled."""
 
     def wait_until(self, moment: float) -> bool:
-        """It keeps no time."""
+        """Keep no time."""
         return False
 
     async def send(self, data: memoryview) -> None:

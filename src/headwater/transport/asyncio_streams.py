@@ -50,7 +50,7 @@ class Timer(Protocol):
     """What the loop's `call_at` gives."""
 
     def cancel(self) -> None:
-        """Do not call."""
+        """Call off what was to be called."""
         ...
 
 
@@ -78,7 +78,7 @@ class EventLoop(Protocol):
         ...
 
     def remove_reader(self, fd: int) -> bool:
-        """Do not call."""
+        """Stop to call for this descriptor."""
         ...
 
 
@@ -97,7 +97,7 @@ class AsyncioSockets:
         return await epoll.connect(self, address, seconds)
 
     async def secure(self, raw: socket.socket, context: ssl.SSLContext, hostname: str) -> ssl.SSLSocket:
-        """The same socket with TLS; raises `OSError`."""
+        """The socket with TLS; raises `OSError`."""
         return await epoll.secure(self, raw, context, hostname)
 
     def attach(self, raw: socket.socket) -> AsyncioStream:
@@ -159,7 +159,7 @@ class _Once:
         _wake(self._ready)
 
     def expire(self, now: float) -> float:
-        """It has a timer of its own."""
+        """Nothing: the wait has a timer of its own."""
         return FOREVER
 
 

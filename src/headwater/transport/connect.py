@@ -62,7 +62,7 @@ class ConnectTarget(NamedTuple):
 
     @property
     def hop_place(self) -> str:
-        """The same for people."""
+        """The hop, for people."""
         return _place(self.url) if self.proxy is None else f"the proxy {self.proxy.place}"
 
     def is_plain(self) -> bool:
@@ -115,7 +115,7 @@ def sockets_of(loop: Any) -> AsyncioSockets | TrioSockets | None:
 
 
 async def _prepared(target: ConnectTarget) -> ConnectTarget:
-    """The same with all that is looked up here: the TLS context, and the address that SOCKS wants."""
+    """The target with all that is looked up here: the TLS context, and the address that SOCKS wants."""
     proxy, context, address = target.proxy, None, target.address
     if target.url.scheme == "https" or (proxy is not None and proxy.scheme == "https"):
         context = target.trust.context or await to_thread.run_sync(target.trust.make)

@@ -75,7 +75,7 @@ async def connect(waits: Waits, address: Address, seconds: float | None = None) 
 
 
 async def secure(waits: Waits, raw: socket.socket, context: ssl.SSLContext, hostname: str) -> ssl.SSLSocket:
-    """The same socket with TLS; it is closed where that fails. Raises `OSError`, of which `ssl.SSLError` is one."""
+    """The socket with TLS; it is closed where that fails. Raises `OSError`, of which `ssl.SSLError` is one."""
     try:
         wrapped = context.wrap_socket(raw, server_hostname=hostname, do_handshake_on_connect=False)
     except BaseException:
@@ -113,7 +113,7 @@ class EpollPoller:
         self.watchers[descriptor] = watcher
 
     def remove(self, descriptor: int) -> None:
-        """Do not, any more: its socket is about to be closed."""
+        """Stop to tell what comes: the socket is about to be closed."""
         if not self.epoll.closed:  # else its event loop has ended
             del self.watchers[descriptor]
             self.epoll.unregister(descriptor)

@@ -48,7 +48,7 @@ class TrioSockets:
         return await epoll.connect(self, address, seconds)
 
     async def secure(self, raw: socket.socket, context: ssl.SSLContext, hostname: str) -> ssl.SSLSocket:
-        """The same socket with TLS; raises `OSError`."""
+        """The socket with TLS; raises `OSError`."""
         return await epoll.secure(self, raw, context, hostname)
 
     def attach(self, raw: socket.socket) -> TrioStream:

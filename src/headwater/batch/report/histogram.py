@@ -80,7 +80,7 @@ class Spread:
 
     @property
     def sum(self) -> float:
-        """Their sum."""
+        """The sum of the numbers."""
         return self._settle()._sum
 
     @property
