@@ -308,7 +308,11 @@ def own_class(node: ast.ClassDef) -> OwnClass:
     used = {part.attr for part in attributes if not part.attr.endswith("__")}
     state = {part.attr for part in attributes if isinstance(part.ctx, ast.Store)}
     bases = tuple(ast.unparse(base).partition("[")[0] for base in node.bases)
-    return OwnClass(bases, frozenset({name for name in made | used if name.startswith("_")} | state), frozenset(used))
+    return OwnClass(bases, frozenset({*filter(is_private, made | used), *state}), frozenset(used))
+
+
+def is_private(name: str) -> bool:
+    return name.startswith("_") and not name.endswith("__")
 
 
 def bases(file: Path, of: OwnClass) -> Iterator[tuple[Path, str]]:
