@@ -7,7 +7,6 @@ passed is called ambient, and goes only to the party that its variable names. No
 from __future__ import annotations
 
 import base64
-import html
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,6 +17,10 @@ from weakref import WeakValueDictionary
 from ..errors import InvalidCredentialError, InvalidParameterError
 
 _SENDABLE = re.compile(r"[\x21-\x7e]{1,4096}\Z")
+# As html.escape does, whose import is 2 ms.
+_IN_HTML = str.maketrans(
+    {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"}
+)
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}\Z")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e]{0,4096}\Z")
 _HOLDS_SECRET = re.compile(r"auth|key|token|secret|cookie|session|passw|pwd|credential|signature|jwt|bearer")
@@ -191,7 +194,7 @@ def redact_all(text: str) -> str:
 def _spellings(value: str) -> tuple[str, ...]:
     quoted = [quote(value, safe=safe) for safe in ("", "/")]
     found = {value, *quoted, *(_LOWER.sub(lambda code: code[0].lower(), text) for text in quoted)}
-    found |= {json.dumps(value)[1:-1], value.replace("/", "\\/"), html.escape(value)}
+    found |= {json.dumps(value)[1:-1], value.replace("/", "\\/"), value.translate(_IN_HTML)}
     found |= {value[-_SHOWN_END:], *_in_base64(value.encode())}
     return tuple(sorted((text for text in found if len(text) >= 4), key=len, reverse=True))
 

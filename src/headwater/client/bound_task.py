@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, Final, Generic, Pa
 from ..blocking.portal import call
 from ..blocking.run import Run
 from ..engine.run import AsyncRun
-from ..tasks.declaration import Bound, Declaration, is_not_given
+from ..tasks.declaration import Bound, Declaration, SignatureOfDeclaration, is_not_given
 from .core import ClientCore, core_of
 
 P = ParamSpec("P")
@@ -167,10 +167,11 @@ class Task(Generic[P, E, R]):
     bound_types: ClassVar[tuple[type[Any], type[Any]]] = (AsyncTask, SyncTask)
     """What it is on `AsyncInferenceClient`, and on `InferenceClient`."""
 
+    __signature__ = SignatureOfDeclaration()
+
     def __init__(self, declaration: Declaration[P, E, R]) -> None:
         self.declaration = declaration
         self.__doc__ = declaration.doc
-        self.__signature__ = declaration.signature
 
     @overload
     def __get__(self, client: None, owner: type[Any]) -> Self: ...

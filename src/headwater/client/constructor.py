@@ -10,7 +10,6 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Self
 
 from ..auth.secret import Secret
@@ -191,6 +190,8 @@ class BaseClient(Tasks, ServerInfo):
         """Attributes of a program's own may be set; a misspelled option would be without effect."""
         if not name.startswith("_") and not hasattr(type(self), name):
             options = [option for option, row in vars(BaseClient).items() if isinstance(row, Option)]
+            from difflib import get_close_matches
+
             if near := get_close_matches(name, options, 1, SIMILAR_NAME):
                 raise AttributeError(f"a client has no option {name!r}; did you mean {near[0]!r}?")
         super().__setattr__(name, value)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable, Mapping
-from difflib import get_close_matches
 from functools import partial
 from typing import Any, Final
 
@@ -146,6 +145,8 @@ class ClientCore:
             )
         unknown = changes.keys() - self.arguments.keys()
         if unknown:
+            from difflib import get_close_matches
+
             near = get_close_matches(min(unknown), [*self.arguments, *ALIASES], 1, SIMILAR_NAME)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise InvalidParameterError(f"with_options takes the constructor's arguments, not {sorted(unknown)}{hint}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import platform
+import sys
 from typing import Final
 
 from .._version import __version__
@@ -12,7 +12,7 @@ from ..protocol.framing import EVENT_STREAM
 from ..protocol.transport import RequestHead, TransportRequest
 from .multipart import UploadBody, request_body
 
-AGENT: Final = f"headwater/{__version__} python/{platform.python_version()}"
+AGENT: Final = f"headwater/{__version__} python/{sys.version.partition(' ')[0]}"
 
 
 _MOST_HEADS: Final = 64

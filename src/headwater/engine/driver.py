@@ -19,7 +19,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable
-from typing import Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import anyio
 import anyio.to_thread
@@ -70,8 +70,10 @@ from .failures import besides, incomplete_stream
 from .load import IN_THREAD_BYTES, Files, load
 from .requester import Requester
 from .retry import LONGEST_WAIT_BEFORE_FAILOVER_SECONDS, is_worth_another_provider
-from .save import SavedFile
 from .stream import Events
+
+if TYPE_CHECKING:
+    from .save import SavedFile
 
 RELEASE_SECONDS: Final = 2.0
 """Seconds that releasing a run may take: telling the provider to cancel, closing a connection."""

@@ -8,7 +8,6 @@ is known before the first byte goes out.
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -91,6 +90,8 @@ def request_body(given: BodyPiece | tuple[Part, ...]) -> tuple[bytes | UploadBod
     if isinstance(given, Loaded):
         _size(given)
         return (UploadBody([given]) if given.is_stored else given.data), given.mime_type
+    import secrets
+
     boundary = secrets.token_hex(16)
     pieces = [*_parts(given, boundary), f"--{boundary}--\r\n".encode()]
     body = UploadBody(pieces)

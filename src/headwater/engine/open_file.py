@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import os
-import tempfile
 import threading
 from typing import Any, Final
 
@@ -80,6 +79,8 @@ def copied(file: Any, most: int, in_memory: int) -> bytes | OpenFile:
 
 
 def _on_disk(whole: io.BytesIO) -> Any:
+    import tempfile
+
     file = tempfile.TemporaryFile()  # noqa: SIM115 - whoever reads it closes it
     file.write(whole.getbuffer())
     return file

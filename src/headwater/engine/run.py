@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
 
 from ..errors import Attempt, HeadwaterError
 from ..protocol.events import Job, Transferred
@@ -18,8 +18,9 @@ from ..protocol.flow import END
 from .driver import CallDriver, another_reader, was_left
 from .engine import Engine
 from .facts import CallRequest, Facts, Outcome, Timings
-from .hedge import Hedge
-from .save import SavedFile
+
+if TYPE_CHECKING:
+    from .hedge import Hedge
 
 E = TypeVar("E")
 R = TypeVar("R")
@@ -43,6 +44,8 @@ class AsyncRun(Generic[E, R]):
         self._driver = CallDriver(engine, request)
         self._show = request.show
         if request.hedge_after is not None:
+            from .hedge import Hedge
+
             self._hedge = Hedge(engine, request, self._driver)
 
     # -- what is known about it
@@ -158,6 +161,8 @@ class AsyncRun(Generic[E, R]):
         Raises `InputError` where the file cannot be written, and `InvalidParameterError` for a result that is no
         image, sound or video.
         """
+        from .save import SavedFile
+
         async with SavedFile(path) as file:
             self._driver.file, self._hedge = file, None
             try:

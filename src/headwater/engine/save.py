@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import os
-import secrets
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -32,6 +31,8 @@ class SavedFile:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
+        import secrets
+
         self._temporary = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}.part")
         self._descriptor = -1
         self._batch = bytearray()

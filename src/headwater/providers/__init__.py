@@ -16,7 +16,6 @@ of it, so that it reads like blocking code and is tested by hand. It never sends
 
 from __future__ import annotations
 
-import difflib
 from typing import Final
 
 from ..errors import UnknownProviderError, UnsupportedTaskError
@@ -33,6 +32,8 @@ def provider(name: str) -> Provider:
     """The provider's row. Raises `UnknownProviderError`, which names the nearest and all."""
     found = PROVIDERS.get(name)
     if found is None:
+        import difflib
+
         near = difflib.get_close_matches(name.lower(), PROVIDERS, 1, 0.7)
         hint = f"; did you mean {near[0]!r}? There are" if near else "; there are"
         raise UnknownProviderError(f"no provider is called {name!r}{hint} {', '.join(PROVIDERS)}")

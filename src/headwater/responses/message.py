@@ -5,7 +5,6 @@ Pure; it takes what was read and gives one printable line, or None where nothing
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Mapping
 from typing import Any, Final
@@ -110,6 +109,8 @@ def for_refusal(content_type: str, body: bytes, value: Any, headers: Mapping[str
         found = extract(value)
     elif is_html(content_type, body):
         title = _TITLE.search(body[:65536])
+        import html
+
         found = f"an HTML page titled {one_line(html.unescape(title[1].decode(errors='replace')))!r}" if title else None
     else:
         found = one_line(body[:8192].decode(errors="replace")) or None

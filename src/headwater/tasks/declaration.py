@@ -6,7 +6,6 @@ Nothing here knows a provider, sends anything, or looks at a client.
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import re
 import types
@@ -229,6 +228,8 @@ class Declaration(Generic[P, E, R]):
         known = self.parameters.__struct_fields__
         for name in given:
             if name not in known:
+                import difflib
+
                 near = difflib.get_close_matches(name, known, 1, SIMILAR_NAME)
                 hint = f"; did you mean {near[0]!r}?" if near else "; pass it in extra_body={...}"
                 return f"no parameter {name!r}{hint}"
@@ -371,10 +372,21 @@ def task(name: str, *, events: Any = JobEvent, check: Check | None = None) -> De
     return Declare(name, check, events=events)
 
 
+class SignatureOfDeclaration:
+    """The `__signature__` of an object with a `declaration`, read when it is asked for; its class has none."""
+
+    def __get__(self, owner: Any, kind: type[Any]) -> inspect.Signature:
+        if owner is None:
+            raise AttributeError("__signature__")
+        found: inspect.Signature = owner.declaration.signature
+        return found
+
+
 class Bound(Generic[P, E, R]):
     """A task that is bound to what makes its calls, `caller`: the core of a client, whose class is called `owner`."""
 
     asynchronous: ClassVar[bool]
+    __signature__ = SignatureOfDeclaration()
 
     def __init__(self, declaration: Declaration[P, E, R], caller: Any, owner: str) -> None:
         self.caller = caller
@@ -382,7 +394,6 @@ class Bound(Generic[P, E, R]):
         self._owner = owner
         self.__doc__ = declaration.doc
         self.__name__ = declaration.method
-        self.__signature__ = declaration.signature
 
     def __repr__(self) -> str:
         return f"<{self._owner}.{self.__name__}>"
