@@ -16,7 +16,8 @@ What is measured
     embeddings_100x1024  100 embeddings of 1,024 floats to a numpy array, from JSON numbers
     embeddings_base64    the same from OpenAI's base64 form, for the clients that read it
     cancel_churn         1,000 open streams cancelled at random, 100 times; what is left; then 1,000 more
-    import_time          an import in a fresh interpreter, over bare Python; and what it brings along
+    import_time          in a fresh interpreter, over bare Python: an import, and an import with a first chat, which is
+                         what a user waits for; and what an import brings along
 
 Who
     headwater on asyncio, uvloop and trio, and blocking; huggingface_hub and openai, async and blocking; httpx
@@ -44,6 +45,9 @@ How
     Over TLS all trust the same new authority, which SSL_CERT_FILE names, and resume no session: a warm-up
     leaves the connections open.
 
+    Python calls (of what is done one at a time): how many Python functions are entered for a unit, coroutines that
+    go on included. No noise moves that number, so that a regression is seen by it first.
+
     A table's last columns divide each client's CPU time by that of the limit and of headwater on each loop.
 
 `--check` says for each of the project's claims whether it holds. `--quick` does fewer rounds, and shorter
@@ -69,7 +73,7 @@ IMPORTS = "import_time"
 def run(bench: str, servers: running.Servers, core: int | None, options: argparse.Namespace) -> figures.Rows:
     """All clients of one benchmark, in turn and as often as it says."""
     if bench == IMPORTS:
-        return imports.measure(quick=options.size == "quick")
+        return imports.measure(f"{next(servers.plain)}/chat/v1", quick=options.size == "quick")
     job = work.sized(bench, options.size)
     found: dict[str, list[figures.Row]] = {
         name: [] for name in job.clients if not options.client or name in options.client

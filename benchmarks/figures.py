@@ -40,9 +40,11 @@ def table(title: str, unit: str, rows: Rows) -> str:
     against = [name for name in rows if _is_reference(name) and "cpu_median" in rows[name]]
     held = any("cpu_open" in row for row in rows.values())
     head = ["", f"CPU/{unit}", "best", f"wall/{unit}", "peak MiB", "rounds"]
+    counted = any("python_calls" in row for row in rows.values())
+    head += ["Python calls"] * counted
     head += ["CPU once open", "KiB/stream", "opened in", "read in"] * held
     head += [f"/ {name}" for name in against]
-    lines = [head, *(_line(name, row, [rows[other] for other in against]) for name, row in rows.items())]
+    lines = [head, *(_line(name, row, [rows[other] for other in against], counted) for name, row in rows.items())]
     widths = [max(len(line[column]) for line in lines if column < len(line)) for column in range(len(head))]
     return "\n".join(["", title, *(_aligned(line, widths) for line in lines)])
 
@@ -56,13 +58,14 @@ def _is_reference(name: str) -> bool:
     return name.startswith(("raw", "headwater"))
 
 
-def _line(name: str, row: dict[str, Any], against: list[dict[str, Any]]) -> list[str]:
+def _line(name: str, row: dict[str, Any], against: list[dict[str, Any]], counted: bool) -> list[str]:
     label = LABELS.get(name, name)
     if "cpu_median" not in row:
         return [label, "skipped" if "skipped" in row else "FAILED"]
     memory = f"{row['memory']:.0f}" if "memory" in row else "-"
     cells = [label, *(times(row[key]) for key in ("cpu_median", "cpu_best", "wall_median"))]
     cells += [memory, str(len(row["cpu"]))]
+    cells += [f"{row['python_calls']:.1f}" if "python_calls" in row else "-"] * counted
     if "cpu_open" in row:
         cells += [times(row["cpu_open_median"]), f"{row['kib_per_stream_median']:.1f}"]
         cells += [times(row["opened_after_median"]), times(row["read_in_median"])]

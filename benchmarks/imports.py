@@ -1,4 +1,5 @@
-"""What an import costs in a fresh interpreter, over bare Python; and what it must not load.
+"""What an import costs in a fresh interpreter, over bare Python, and what a user waits for: the import and a first
+chat with a server on this machine; and what an import must not load.
 
 Refuses to run anything else in those interpreters.
 """
@@ -20,19 +21,42 @@ STATEMENTS = {
     "huggingface_hub": "import huggingface_hub.inference._client",
     "openai": "import openai",
 }
+MESSAGES = '[{"role": "user", "content": "hi"}]'
+FIRST_CHATS = {
+    "headwater, first chat": f"""
+from headwater import InferenceClient
+InferenceClient(base_url=URL, api_key="bench").chat_completion({MESSAGES}, model="bench")
+""",
+    "httpx alone, first chat": f"""
+import httpx
+body = {{"model": "bench", "messages": {MESSAGES}}}
+httpx.post(URL + "/chat/completions", json=body, headers={{"authorization": "Bearer bench"}}).raise_for_status().json()
+""",
+    "huggingface_hub, first chat": f"""
+from huggingface_hub import InferenceClient
+InferenceClient(base_url=URL, api_key="bench").chat_completion({MESSAGES}, model="bench")
+""",
+    "openai, first chat": f"""
+from openai import OpenAI
+OpenAI(base_url=URL, api_key="bench").chat.completions.create(messages={MESSAGES}, model="bench")
+""",
+}
+"""What comes of an import and one chat, as programs; `URL` is the server's."""
 UNWANTED = ("httpx", "PIL", "ssl")
 
 
-def measure(*, quick: bool) -> dict[str, dict[str, Any]]:
-    """Rows like those of the other benchmarks, in seconds per import; a missing library is skipped."""
+def measure(url: str, *, quick: bool) -> dict[str, dict[str, Any]]:
+    """Rows like those of the other benchmarks, in seconds per import; a missing library is skipped. `url`: a server's
+    that answers chats."""
     rows: dict[str, dict[str, Any]] = {}
-    for name, statement in STATEMENTS.items():
+    statements = STATEMENTS | {name: f"URL = {url!r}{program}" for name, program in FIRST_CHATS.items()}
+    for name, statement in statements.items():
         failure = _failure(statement)
         rows[name] = {"skipped": failure} if failure else {"cpu": [], "wall": []}
     present = [name for name, row in rows.items() if "cpu" in row]
     for _ in range(3 if quick else 15):
         for name in present:  # in turn, so that a disturbance hits all of them
-            cpu, wall = _timed(STATEMENTS[name])
+            cpu, wall = _timed(statements[name])
             rows[name]["cpu"].append(cpu)
             rows[name]["wall"].append(wall)
     _over_bare(rows)
