@@ -107,9 +107,10 @@ class Origin:
 
     def take(self) -> Connection | None:
         """The connection that became idle last, if it is still good."""
+        oldest = self._oldest()
         while self.idle:
             connection = self.idle.pop()
-            if connection.idle_since >= self._oldest() and not connection.stream.stale():
+            if connection.idle_since >= oldest and not connection.stream.stale():
                 return connection
             self.loop.close(connection)
         return None
@@ -121,8 +122,12 @@ class Origin:
         else:
             connection.idle_since = time.monotonic()
             self.idle.append(connection)
-            self.trim()
-        self._pass_on()
+            if len(self.idle) > 1 or self.loop.limits.max_idle < 1:
+                self.trim()
+        if self.waiters:
+            self._pass_on()
+        else:
+            self.active -= 1
 
     def on_lost(self, connection: Connection | None) -> None:
         """Take the slot back, and close the connection, where there is one."""

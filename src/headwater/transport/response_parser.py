@@ -161,7 +161,8 @@ class ResponseParser:
 
     def on_message_begin(self) -> None:
         """llhttp: a status line begins."""
-        self._after_the_end()
+        if self.complete:
+            self.surplus = True
 
     def on_headers_complete(self) -> None:
         """llhttp: the empty line after a head."""
