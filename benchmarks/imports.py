@@ -76,13 +76,20 @@ def _over_bare(rows: dict[str, dict[str, Any]]) -> None:
 
 def _failure(statement: str) -> str | None:
     """Also writes the bytecode, so that no measured run compiles."""
-    done = subprocess.run([sys.executable, "-c", statement], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", statement], env=_written(), capture_output=True, text=True, check=False
+    )
     return done.stderr.strip().splitlines()[-1] if done.returncode else None
+
+
+def _written() -> dict[str, str]:
+    """The environment, in which bytecode is kept, as it is where a package was installed."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def _timed(statement: str) -> tuple[float, float]:
     begun = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-c", statement])
+    process = subprocess.Popen([sys.executable, "-c", statement], env=_written())
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     return usage.ru_utime + usage.ru_stime, time.perf_counter() - begun
