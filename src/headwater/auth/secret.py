@@ -18,9 +18,7 @@ from ..errors import InvalidCredentialError, InvalidParameterError
 
 _SENDABLE = re.compile(r"[\x21-\x7e]{1,4096}\Z")
 # As html.escape does, whose import is 2 ms.
-_IN_HTML = str.maketrans(
-    {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"}
-)
+_IN_HTML = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"})
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}\Z")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e]{0,4096}\Z")
 _HOLDS_SECRET = re.compile(r"auth|key|token|secret|cookie|session|passw|pwd|credential|signature|jwt|bearer")
