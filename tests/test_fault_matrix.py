@@ -160,7 +160,7 @@ READ_ROWS = [
     Row("s200_html", ALL, UnexpectedContentError),
     Row("s200_empty", ALL, UnexpectedContentError),
     Row("s200_error_json", ALL, ProviderError),
-    Row("s500_endless_body", ALL, ServerError, 1, {}, SHORT_START),
+    Row("s500_endless_body", ALL, ServerError, 1, {}, Timeout(total=20, connect=10, first_event=2, idle=10)),
     Row("echo_token_error", ALL, AuthenticationError),
     *(Row("status", ALL, ProviderError, 1, {"code": code}) for code in (400, 402, 403, 404, 418, 422, 501)),
     *(Row("status", ALL, ProviderError, 3, {"code": code}) for code in (502, 503, 504)),
@@ -378,7 +378,8 @@ async def meet(cell: tuple[Row, str], driver: Driver, server: faults.FaultServer
         check(row, kind, outcome)
     segment = url.rpartition("/")[2]
     asked = [request for request in server.requests if request.fault == segment]
-    assert len(asked) == row.requests
+    if not isinstance(outcome, InferenceTimeoutError):  # else there may have been no time even to ask
+        assert len(asked) == row.requests
     assert all(request.headers["authorization"] == f"Bearer {CANARY}" for request in asked)
     assert not any("proxy-authorization" in request.headers for request in asked)
     assert server.other_requests == []

@@ -196,21 +196,26 @@ async def test_the_other_is_waited_for_where_one_fails(driver: Driver) -> None:
     assert not any(attempt.cancelled for attempt in out.facts.attempts)
 
 
-def failing_after(happened: threading.Event, status: int) -> Callable[[httpx.Request], Awaitable[httpx.Response]]:
+def failing_after(
+    happened: threading.Event, status: int, failed: threading.Event | None = None
+) -> Callable[[httpx.Request], Awaitable[httpx.Response]]:
     async def fail(request: httpx.Request) -> httpx.Response:
         await anyio.to_thread.run_sync(happened.wait, LONG)
+        if failed is not None:
+            failed.set()
         return httpx.Response(status)
 
     return fail
 
 
 async def test_a_first_that_fails_leaves_the_second_to_answer(driver: Driver) -> None:
-    second_asked = threading.Event()
-    fail_late = failing_after(second_asked, 500)
+    second_asked, failed = threading.Event(), threading.Event()
+    fail_late = failing_after(second_asked, 500, failed)
 
     async def answer_later(request: httpx.Request) -> httpx.Response:
         second_asked.set()
-        await anyio.sleep(0.05)
+        await anyio.to_thread.run_sync(failed.wait, LONG)
+        await anyio.sleep(0.05)  # of the one loop that both are on
         return await answer(request)
 
     async with client_of(driver, Server(fail_late, answer_later), provider=two()) as client:
