@@ -126,6 +126,7 @@ class AsyncConversation:
         self._call: AsyncRun[Any, ChatCompletionOutput] | None = None
         self._group: ToolGroup | None = None
         self._idle: Event | None = None
+        self._is_read = False
         self._failure: HeadwaterError | None = None
         self._redact: Callable[[str], str] = str
         self._deadline: float | None = None
@@ -236,9 +237,9 @@ class AsyncConversation:
     async def _next_event(self) -> Any:
         if self._waiting:
             return self._waiting.pop(0)
-        if self._idle is not None:
+        if self._is_read:
             raise another_reader()
-        self._idle = Event()
+        self._is_read = True
         try:
             while not self._waiting:
                 if self._failure is not None:
@@ -253,8 +254,7 @@ class AsyncConversation:
             self._fail(error)
             raise
         finally:
-            self._idle.set()
-            self._idle = None
+            self._is_read = False
 
     async def _advance(self) -> None:
         """Read on in the model's answer, or perform what it called."""
@@ -374,26 +374,33 @@ class AsyncConversation:
             timeout=settings.tool_timeout,
             redact=self._redact,
         )
-        asked = current_time()
+        self._idle = Event()
         try:
-            allowed = await group.approve(settings.approve, settings.approval_timeout)
-            # A person's time is no time of the conversation's.
-            self._deadline = deadline = deadline + current_time() - asked
-            if group.left:
-                return
-            if not allowed:
-                self.outcome = "paused"
-                return
-            in_time = await self._run(group, deadline)
+            in_time = await self._approved(group, deadline) and await self._run(group)
         finally:
-            self._group = None
+            self._idle.set()
+            self._group = self._idle = None
+        if self.outcome is not None:
+            return
         self._end_turn(group.returned)
-        if not in_time and not group.left:
+        if not in_time:
             self._failure = self._too_late()
 
-    async def _run(self, group: ToolGroup, deadline: float) -> bool:
+    async def _approved(self, group: ToolGroup, deadline: float) -> bool:
+        """Whether all calls are decided; else the conversation pauses. Somebody's time is not the conversation's."""
+        asked = current_time()
         try:
-            return await group.run(deadline)
+            allowed = await group.approve(self._settings.approve, self._settings.approval_timeout)
+        finally:
+            self._deadline = deadline + current_time() - asked
+        if not allowed and not group.left:
+            self.outcome = "paused"
+        return allowed and not group.left
+
+    async def _run(self, group: ToolGroup) -> bool:
+        assert self._deadline is not None
+        try:
+            return await group.run(self._deadline)
         except BaseException:
             self._leave()
             raise

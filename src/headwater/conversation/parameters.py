@@ -1,9 +1,11 @@
 """The parameters of a conversation: a chat's, less those that it sets itself, and its own.
 
-A test compares the former with the chat's.
+A test compares the former with the chat's: a parameter that is new there is added here.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 from ..tasks.chat import LogitBias, ResponseFormat, ToolChoice
 from ..tasks.declaration import CallOptions
@@ -35,6 +37,13 @@ class TurnParameters(CallOptions, total=False):
     store: bool | None
     metadata: dict[str, str] | None
     user: str | None
+    modalities: list[str] | None
+    audio: dict[str, Any] | None
+    prediction: dict[str, Any] | None
+    verbosity: str | None
+    web_search_options: dict[str, Any] | None
+    prompt_cache_key: str | None
+    safety_identifier: str | None
 
 
 class ConversationParameters(TurnParameters, total=False):
