@@ -1,12 +1,12 @@
 """The output file, opened for one run alone, and replaced without letting another one in.
 
-The lock is `flock` on the file itself: it goes with the process, however that ends. Whoever opened the file while it
-was being replaced finds another one under its name and looks again. Links are not followed, and only files are taken.
+The lock is on the file itself (`system_files.lock`): it goes with the process, however that ends. Whoever opened the
+file while it was being replaced finds another one under its name and looks again. Links are not followed, and only
+files are taken.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
 import stat
 from collections.abc import Iterable
@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Final
 
 from ..errors import HeadwaterError
+from .system_files import REPLACES_OPEN_FILES, flags, lock, read_at, sync, sync_folder, write_at
 
-_FLAGS: Final = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
+_FLAGS: Final = flags("O_RDWR", "O_NOFOLLOW")
 _KINDS: Final = {
     stat.S_IFDIR: "a directory",
     stat.S_IFIFO: "a pipe",
@@ -92,7 +93,7 @@ def _beside(path: Path) -> Path:
 
 def _lock(descriptor: int, path: Path) -> None:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock(descriptor)
     except BlockingIOError:
         raise journal_error(path, "is being written by another run; wait for its end") from None
     except OSError as error:
@@ -149,7 +150,7 @@ def _rescued(descriptor: int, path: Path) -> Path:
     try:
         size = os.fstat(descriptor).st_size
         _copy(descriptor, new, ((at, min(_PIECE, size - at)) for at in range(0, size, _PIECE)))
-        os.fsync(new)
+        sync(new)
     finally:
         os.close(new)
     sync_folder(copy)
@@ -166,23 +167,37 @@ def replace(path: Path, descriptor: int, pieces: Iterable[tuple[int, int]]) -> i
     try:
         _lock(new, beside)
         _copy(descriptor, new, pieces)
-        os.fsync(new)
-        beside.replace(path)
+        sync(new)
+        if REPLACES_OPEN_FILES:
+            beside.replace(path)
     except BaseException as error:
         os.close(new)
         beside.unlink(missing_ok=True)
         if isinstance(error, OSError):
             raise write_error(beside, error) from None
         raise
+    if not REPLACES_OPEN_FILES:
+        return _replaced_closed(beside, path, new, descriptor)
     sync_folder(path)
     os.close(descriptor)
     return new
 
 
+def _replaced_closed(beside: Path, path: Path, new: int, old: int) -> int:
+    """The same where no open file can be replaced: for a moment nobody has the lock, and whoever takes it then has it.
+
+    Raises `JournalError` where that is somebody else.
+    """
+    os.close(new)
+    os.close(old)
+    beside.replace(path)
+    return open_exclusive(path)
+
+
 def _copy(source: int, target: int, pieces: Iterable[tuple[int, int]]) -> None:
     batch = bytearray()
     for offset, length in pieces:
-        piece = os.pread(source, length, offset)
+        piece = read_at(source, length, offset)
         if len(piece) != length:
             raise OSError("it became shorter meanwhile")
         batch += piece
@@ -198,13 +213,4 @@ def write_all(descriptor: int, data: bytes | bytearray, offset: int | None = Non
     with memoryview(data) as view:
         while done < len(view):
             left = view[done:]
-            done += os.write(descriptor, left) if offset is None else os.pwrite(descriptor, left, offset + done)
-
-
-def sync_folder(path: Path) -> None:
-    """Have the file's name on the disk, too."""
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+            done += os.write(descriptor, left) if offset is None else write_at(descriptor, left, offset + done)

@@ -46,13 +46,13 @@ from typing import BinaryIO, Final, Protocol
 
 from .file_lock import check_present, journal_error, open_exclusive, replace, write_all, write_error
 from .record import START, RecordMeta, decode_record
+from .system_files import sync_data
 
 LONGEST_RESULT_LINE_BYTES: Final = 512 * 1024 * 1024
 """Bytes of a line; there is none as long."""
 SECTOR_BYTES: Final = 512
 """Bytes that a disk writes or does not write."""
 _ZEROS: Final = re.compile(rb"\0+")
-_sync: Final = getattr(os, "fdatasync", os.fsync)
 
 
 class File(Protocol):
@@ -84,7 +84,7 @@ class DiskFile:
 
     def sync(self) -> None:
         """Have what was written on the disk, in the file of that name. Raises `JournalError` where it is not."""
-        _sync(self.descriptor)
+        sync_data(self.descriptor)
         check_present(self.descriptor, self._path)
 
     def truncate(self, size: int) -> None:

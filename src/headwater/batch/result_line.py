@@ -29,12 +29,13 @@ from ..media.source import kind_of
 from ..protocol.json_text import UNREADABLE, loads
 from ..responses.message import parse
 from ..tasks.output import Output
-from .file_lock import sync_folder, write_all, write_error
+from .file_lock import write_all, write_error
 from .record import START
 from .request_line import ParsedRequest
+from .system_files import flags, sync, sync_folder
 
 _CAPITAL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
-_CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_CREATE: Final = flags("O_WRONLY", "O_CREAT", "O_EXCL", "O_NOFOLLOW")
 
 
 class MediaFolder:
@@ -63,7 +64,7 @@ class MediaFolder:
         descriptor = os.open(file, _CREATE, 0o600)
         try:
             write_all(descriptor, data)
-            os.fsync(descriptor)
+            sync(descriptor)
         except OSError:
             file.unlink()
             raise

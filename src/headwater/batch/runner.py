@@ -10,7 +10,6 @@ known: no note is taken of a request before its answer. How requests are paced i
 from __future__ import annotations
 
 import os
-import signal
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -36,6 +35,7 @@ from .record import RecordMeta
 from .result_line import MediaFolder
 from .resume import EarlierRuns
 from .spool import Spool, is_read_once
+from .stop_signals import stop_signals
 from .writer import JournalWriter
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ class Batch:
         return summary
 
     async def _listen(self) -> None:
-        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        with stop_signals() as signals:
             async for _ in signals:
                 if self._stopped is None:
                     self._stop_taking("drained")

@@ -16,6 +16,7 @@ from typing import BinaryIO, Final
 
 from ..errors import InputError
 from .file_lock import write_error
+from .system_files import flags
 
 STANDARD_INPUT: Final = Path("/dev/stdin")
 _PIECE: Final = 1024 * 1024
@@ -49,7 +50,16 @@ def _is_terminal(path: Path) -> bool:
 def _opened(path: Path) -> int:
     if path == STANDARD_INPUT:
         return os.dup(0)
-    return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)  # a FIFO may have no writer yet
+    return os.open(path, flags("O_RDONLY", "O_NONBLOCK", "O_NOCTTY"))  # a FIFO may have no writer yet
+
+
+def _is_ready(source: int, seconds: float) -> bool:
+    """Whether something comes in this time. Where that cannot be known of a pipe (Windows), the reading waits."""
+    if not hasattr(select, "poll"):
+        return True
+    ready = select.poll()
+    ready.register(source, select.POLLIN)
+    return bool(ready.poll(seconds * 1000))
 
 
 def _unreadable(path: Path, error: OSError) -> InputError:
@@ -79,11 +89,9 @@ class Spool:
         Raises `InputError` where it cannot be read, `JournalError` where it cannot be kept.
         """
         until = time.monotonic() + _STEP
-        ready = select.poll()
-        ready.register(self._source, select.POLLIN)
         while (left := until - time.monotonic()) > 0:
             try:
-                piece = os.read(self._source, _PIECE) if ready.poll(left * 1000) else None
+                piece = os.read(self._source, _PIECE) if _is_ready(self._source, left) else None
             except BlockingIOError:
                 continue
             except OSError as error:

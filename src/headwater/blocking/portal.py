@@ -364,5 +364,6 @@ def _forget_after_fork() -> None:
 
 
 _inherited: list[LoopThread] = []
-os.register_at_fork(after_in_child=_forget_after_fork)
+if hasattr(os, "register_at_fork"):  # Windows has no fork
+    os.register_at_fork(after_in_child=_forget_after_fork)
 atexit.register(lambda: _loop.stop())

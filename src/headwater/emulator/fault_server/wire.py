@@ -191,12 +191,17 @@ class FaultConnection:
     def pause(self, seconds: float | None) -> None:
         """Wait, for ever when None, and notice at once when the client leaves or the server stops."""
         deadline = None if seconds is None else time.monotonic() + seconds
+        while deadline is None or deadline > time.monotonic():
+            left = None if deadline is None else deadline - time.monotonic()
+            if self._is_readable(left):
+                self._fill()
+
+    def _is_readable(self, seconds: float | None) -> bool:
+        if not hasattr(select, "poll"):  # Windows
+            return bool(select.select([self._sock], [], [], seconds)[0])
         poll = select.poll()
         poll.register(self._sock, select.POLLIN)
-        while deadline is None or deadline > time.monotonic():
-            left = None if deadline is None else (deadline - time.monotonic()) * 1000
-            if poll.poll(left):
-                self._fill()
+        return bool(poll.poll(None if seconds is None else seconds * 1000))
 
     def hang(self) -> None:
         self.pause(None)
