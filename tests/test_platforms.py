@@ -88,7 +88,8 @@ client = InferenceClient(base_url=url)
 assert client.chat_completion(MESSAGES).choices[0].message.content == "yes"
 
 source, output = folder / "in.jsonl", folder / "out.jsonl"
-source.write_text("".join(json.dumps({"custom_id": str(n), "body": {"messages": MESSAGES}}) + "\\n" for n in range(9)))
+LINE = {"method": "POST", "url": "/v1/chat/completions", "body": {"messages": MESSAGES}}
+source.write_text("".join(json.dumps({"custom_id": str(n), **LINE}) + "\\n" for n in range(9)))
 from headwater.batch import run_batch_sync
 from headwater.batch.file_lock import open_exclusive
 from headwater.batch.stop_signals import stop_signals
@@ -98,7 +99,8 @@ async def batch():
         return await run_batch(client, source, output, catch_signals=True)
 
 for _ in range(2):  # the second one finds everything done
-    assert anyio.run(batch).done == 9
+    summary = anyio.run(batch)
+    assert (summary.done, summary.failed, summary.left) == (9, 0, 0), (summary, output.read_text())
 
 async def stopped():
     with stop_signals() as signals:

@@ -1,8 +1,9 @@
 """What a batch does with descriptors of files, on every system: lock, read and write at an offset, have it on the disk.
 
 POSIX has all of it. Windows has no `fcntl`, no `pread` and no folders that can be synced, and locks bytes in place of
-files: the byte that is locked there lies far behind every file's end. macOS leaves what `fsync` gave it in the disk's
-own memory, but for `F_FULLFSYNC`. https://docs.python.org/3/library/msvcrt.html, man 2 fcntl of macOS
+files: one is locked there, which only the lock's holder can read in a file that is so large. macOS leaves what `fsync`
+gave it in the disk's own memory, but for `F_FULLFSYNC`. See
+https://docs.python.org/3/library/msvcrt.html and macOS's `man 2 fcntl`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-LOCKED_BYTE: Final = 2**62
+LOCKED_BYTE: Final = 2**31 - 2
+"""`msvcrt` counts in 32 bits."""
 REPLACES_OPEN_FILES: Final = os.name != "nt"
 """Whether a file can be replaced while it is open."""
 _FULL_SYNC: Final[int | None] = getattr(fcntl, "F_FULLFSYNC", None)
