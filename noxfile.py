@@ -296,6 +296,16 @@ def real(session: nox.Session) -> None:
 
 
 @nox.session
+def proxies(session: nox.Session) -> None:
+    """Calls through real proxies, tinyproxy and squid, and behind nginx; what cannot be installed here is skipped."""
+    for package in ("tinyproxy", "squid", "nginx"):
+        if not install_system(session, package):
+            session.warn(f"{package} could not be installed: its tests skip")
+    install(session, "tests")
+    session.run("pytest", str(REAL / "test_proxies.py"), *session.posargs, env={"HEADWATER_PROXIES": "1"})
+
+
+@nox.session
 def parity(session: nox.Session) -> None:
     """The same calls by headwater and by huggingface_hub: pairs that ask the same, otherwise on purpose, missing."""
     install(session, "tests", "parity")
