@@ -71,8 +71,9 @@ FLOORS: tuple[dict[str, Room], ...] = (
         "blocking": Room("anyio sniffio", unseen="providers transport"),
         "throttle": Room("anyio", unseen="providers transport"),
     },
-    # many calls at once; a chat whose model calls tools
+    # many calls at once; a chat whose model calls tools; machines that are started and given back
     {
+        "endpoints": Room("anyio msgspec", unseen="blocking engine media throttle transport"),
         "mapper": Room("anyio msgspec", unseen="providers transport"),
         "conversation": Room("anyio msgspec sniffio", unseen="providers transport"),
     },

@@ -9,6 +9,7 @@ any I/O. The rooms, each importing only those above it:
     engine                          how a call runs: deadlines, retries, failover, cancellation
     blocking, throttle, mapper      the bridge from blocking code; how much a provider may be sent; many calls at once
     conversation                    a chat in which the model calls tools
+    endpoints                       machines of Hugging Face's that one user pays for: launched, waited for, given back
     client                          the two clients
     batch, mcp, emulator, cli, integrations    built on all of it (the emulator on nothing)
     testing                         a transport without a network, for tests of programs that use this
@@ -28,6 +29,28 @@ if TYPE_CHECKING:
     from .auth.secret import Secret as Secret
     from .blocking.run import Run as Run
     from .client.async_client import AsyncInferenceClient as AsyncInferenceClient
+    from .client.endpoints import AsyncEndpoint as AsyncEndpoint
+    from .client.endpoints import AsyncEndpointLease as AsyncEndpointLease
+    from .client.endpoints import AsyncEndpoints as AsyncEndpoints
+    from .client.endpoints import Endpoint as Endpoint
+    from .client.endpoints import SyncEndpoint as SyncEndpoint
+    from .client.endpoints import SyncEndpointLease as SyncEndpointLease
+    from .client.endpoints import SyncEndpoints as SyncEndpoints
+    from .client.hf_endpoints import InferenceEndpoint as InferenceEndpoint
+    from .client.hf_endpoints import InferenceEndpointScalingMetric as InferenceEndpointScalingMetric
+    from .client.hf_endpoints import InferenceEndpointStatus as InferenceEndpointStatus
+    from .client.hf_endpoints import InferenceEndpointType as InferenceEndpointType
+    from .client.hf_endpoints import create_inference_endpoint as create_inference_endpoint
+    from .client.hf_endpoints import create_inference_endpoint_from_catalog as create_inference_endpoint_from_catalog
+    from .client.hf_endpoints import delete_inference_endpoint as delete_inference_endpoint
+    from .client.hf_endpoints import get_inference_endpoint as get_inference_endpoint
+    from .client.hf_endpoints import list_inference_catalog as list_inference_catalog
+    from .client.hf_endpoints import list_inference_endpoints as list_inference_endpoints
+    from .client.hf_endpoints import list_inference_endpoints_hardware as list_inference_endpoints_hardware
+    from .client.hf_endpoints import pause_inference_endpoint as pause_inference_endpoint
+    from .client.hf_endpoints import resume_inference_endpoint as resume_inference_endpoint
+    from .client.hf_endpoints import scale_to_zero_inference_endpoint as scale_to_zero_inference_endpoint
+    from .client.hf_endpoints import update_inference_endpoint as update_inference_endpoint
     from .client.hub import ModelInfo as ModelInfo
     from .client.hub import ModelList as ModelList
     from .client.hub import ModelStatus as ModelStatus
@@ -56,6 +79,10 @@ if TYPE_CHECKING:
     from .conversation.tool import Tool as Tool
     from .conversation.tool import tool as tool
     from .conversation.tool_answer import ToolContent as ToolContent
+    from .endpoints.types import CatalogModel as CatalogModel
+    from .endpoints.types import CatalogRecipe as CatalogRecipe
+    from .endpoints.types import EndpointHardware as EndpointHardware
+    from .endpoints.types import EndpointInfo as EndpointInfo
     from .engine.facts import Facts as Facts
     from .engine.facts import Timings as Timings
     from .engine.input_policy import InputPolicy as InputPolicy
@@ -83,6 +110,8 @@ if TYPE_CHECKING:
     from .errors import HfHubHTTPError as HfHubHTTPError
     from .errors import IncompleteGenerationError as IncompleteGenerationError
     from .errors import IncompleteStreamError as IncompleteStreamError
+    from .errors import InferenceEndpointError as InferenceEndpointError
+    from .errors import InferenceEndpointTimeoutError as InferenceEndpointTimeoutError
     from .errors import InferenceTimeoutError as InferenceTimeoutError
     from .errors import InputError as InputError
     from .errors import InsecureCredentialError as InsecureCredentialError
@@ -125,8 +154,10 @@ if TYPE_CHECKING:
     from .mcp.mcp_tools import mcp_tools as mcp_tools
     from .mcp.servers import McpServer as McpServer
     from .media.media import Media as Media
+    from .protocol.events import EndpointState as EndpointState
     from .protocol.events import Job as Job
     from .protocol.events import JobEvent as JobEvent
+    from .protocol.events import Loading as Loading
     from .protocol.events import Progress as Progress
     from .protocol.events import Queued as Queued
     from .protocol.events import Started as Started
@@ -228,6 +259,15 @@ _MODULES: dict[str, str] = {
     "auth.secret": "Secret",
     "blocking.run": "Run",
     "client.async_client": "AsyncInferenceClient",
+    "client.endpoints": (
+        "AsyncEndpoint AsyncEndpointLease AsyncEndpoints Endpoint SyncEndpoint SyncEndpointLease SyncEndpoints"
+    ),
+    "client.hf_endpoints": (
+        "InferenceEndpoint InferenceEndpointScalingMetric InferenceEndpointStatus InferenceEndpointType "
+        "create_inference_endpoint create_inference_endpoint_from_catalog delete_inference_endpoint "
+        "get_inference_endpoint list_inference_catalog list_inference_endpoints list_inference_endpoints_hardware "
+        "pause_inference_endpoint resume_inference_endpoint scale_to_zero_inference_endpoint update_inference_endpoint"
+    ),
     "client.hub": "ModelInfo ModelList ModelStatus",
     "client.legacy": "InferenceApi",
     "client.openai_types": (
@@ -243,6 +283,7 @@ _MODULES: dict[str, str] = {
     "conversation.sync_run": "Conversation",
     "conversation.tool": "Tool tool",
     "conversation.tool_answer": "ToolContent",
+    "endpoints.types": "CatalogModel CatalogRecipe EndpointHardware EndpointInfo",
     "engine.facts": "Facts Timings",
     "engine.input_policy": "InputPolicy",
     "engine.run": "AsyncRun",
@@ -250,7 +291,8 @@ _MODULES: dict[str, str] = {
         "APIConnectionError APIError APIResponseValidationError APIStatusError APITimeoutError Attempt "
         "AuthenticationError BadRequestError CallError ClosedError ConflictError ConnectError ConnectionLostError "
         "ContentRefusedError ConversationLimitError DecodeError ErrorResponse ForkedClientError GenerationError "
-        "HeadwaterError HfHubHTTPError IncompleteGenerationError IncompleteStreamError InferenceTimeoutError "
+        "HeadwaterError HfHubHTTPError IncompleteGenerationError IncompleteStreamError InferenceEndpointError "
+        "InferenceEndpointTimeoutError InferenceTimeoutError "
         "InputError InsecureCredentialError InternalServerError InvalidCredentialError InvalidParameterError "
         "InvalidRequestError JobFailedError MalformedEventError MissingCredentialError MissingModelError "
         "ModelLoadingError NotFoundError OpenAIError OverloadedError PaymentRequiredError PermissionDeniedError "
@@ -263,7 +305,7 @@ _MODULES: dict[str, str] = {
     "mcp.mcp_tools": "McpTools mcp_tools",
     "mcp.servers": "McpServer",
     "media.media": "Media",
-    "protocol.events": "Job JobEvent Progress Queued Started Submitted Transferred",
+    "protocol.events": "EndpointState Job JobEvent Loading Progress Queued Started Submitted Transferred",
     "protocol.timeout": "Timeout",
     "tasks.audio": (
         "AudioClassificationOutputElement AudioClassificationOutputTransform AudioToAudioOutputElement "

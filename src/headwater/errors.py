@@ -17,6 +17,7 @@
     │   ├── PermissionDeniedError (403)   NotFoundError (404)   ConflictError (409)   RateLimitError (429)
     │   ├── ServerError (5xx) ── OverloadedError (529), ModelLoadingError (503 of a cold model)
     │   ├── RedirectError (3xx)   JobFailedError   ContentRefusedError
+    │   ├── InferenceEndpointError ── InferenceEndpointTimeoutError (an InferenceTimeoutError, too)
     │   └── TextGenerationError ── ValidationError, GenerationError, IncompleteGenerationError, UnknownError
     ├── DecodeError                  theirs, and we cannot read it
     │   ├── UnexpectedContentError   HTML, an empty body, the wrong content type
@@ -348,6 +349,16 @@ class ContentRefusedError(ProviderError):
     """The provider's moderation refused the input or the output."""
 
 
+class InferenceEndpointError(ProviderError):
+    """An Inference Endpoint does not run, and will not by being waited for: it failed, is paused or scaled to zero.
+
+    `endpoint`: its namespace and name; `state`: the state that it is in, in the API's word.
+    """
+
+    endpoint: str | None = None
+    state: str | None = None
+
+
 class DecodeError(HeadwaterError):
     """The answer is not what this task answers with. `body`: its first 512 bytes; `path`: where in it."""
 
@@ -380,6 +391,10 @@ class InferenceTimeoutError(APIConnectionError, TimeoutError):
 
     phase: str = "total"
     retryable = True
+
+
+class InferenceEndpointTimeoutError(InferenceEndpointError, InferenceTimeoutError):
+    """An Inference Endpoint did not run, and answer its health route, in time; it may still come to that."""
 
 
 class IncompleteStreamError(HeadwaterError):

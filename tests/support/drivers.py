@@ -84,6 +84,38 @@ class BlockingTask:
         return BlockingRun(self.task.stream(*args, **kwargs))
 
 
+class BlockingLease:
+    """A lease of the sync client that a test can enter."""
+
+    def __init__(self, lease: Any) -> None:
+        self.lease = lease
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.lease, name)
+
+    async def __aenter__(self) -> Any:
+        return BlockingClient(await in_thread(self.lease.__enter__))
+
+    async def __aexit__(self, *args: object) -> None:
+        await in_thread(self.lease.__exit__, *args)
+
+
+class BlockingEndpoints:
+    """`client.endpoints` of the sync client in the async client's words."""
+
+    def __init__(self, endpoints: Any) -> None:
+        self.endpoints = endpoints
+
+    def __getattr__(self, name: str) -> Any:
+        return BlockingTask(getattr(self.endpoints, name))
+
+    def wait(self, *args: Any, **kwargs: Any) -> BlockingRun:
+        return BlockingRun(self.endpoints.wait(*args, **kwargs))
+
+    def running(self, *args: Any, **kwargs: Any) -> BlockingLease:
+        return BlockingLease(self.endpoints.running(*args, **kwargs))
+
+
 class BlockingClient:
     """The sync client in the async client's words."""
 
@@ -104,6 +136,10 @@ class BlockingClient:
 
     def with_options(self, **changes: Any) -> BlockingClient:
         return BlockingClient(self.client.with_options(**changes))
+
+    @property
+    def endpoints(self) -> BlockingEndpoints:
+        return BlockingEndpoints(self.client.endpoints)
 
     @property
     def chat(self) -> Any:

@@ -26,6 +26,7 @@ from headwater.protocol.flow import (
     Send,
     Sleep,
     Stream,
+    TrustOrigin,
 )
 from headwater.protocol.framing import WHOLE, BodyFraming, Framing, SSEFraming, WholeFraming
 from headwater.responses.refusal import error_from_response
@@ -43,6 +44,7 @@ class Played:
         self.events: list[Any] = []
         self.waits: list[float] = []
         self.cancels: list[Request | None] = []
+        self.trusted: list[str] = []
         self.ended = False
         self.result: Any = None
 
@@ -104,7 +106,7 @@ def _perform(step: Any, played: Played, waiting: list[Answer]) -> Any:
     if isinstance(step, Cached):
         played.keys.append(step.key)
         return _drive(step.flow(), played, waiting)
-    if isinstance(step, Emit | Sleep | OnCancel):
+    if isinstance(step, Emit | Sleep | OnCancel | TrustOrigin):
         return _note(step, played)
     assert isinstance(step, Load | Fetch | Send | Stream)
     if isinstance(step, Load):
@@ -123,11 +125,13 @@ def _perform(step: Any, played: Played, waiting: list[Answer]) -> Any:
     return answer if isinstance(step, Send) else _stream(step, answer, played)
 
 
-def _note(step: Emit | Sleep | OnCancel, played: Played) -> None:
+def _note(step: Emit | Sleep | OnCancel | TrustOrigin, played: Played) -> None:
     if isinstance(step, Emit):
         played.events.append(step.event)
     elif isinstance(step, Sleep):
         played.waits.append(step.seconds)
+    elif isinstance(step, TrustOrigin):
+        played.trusted.append(step.url)
     else:
         played.cancels.append(step.request)
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 from urllib.parse import unquote_plus
 
+from ..errors import InsecureCredentialError
 from ..protocol.flow import Request
 from ..protocol.transport import RequestHead
 from ..protocol.url import Url, parse_url
+from .hosts import is_loopback
 from .secret import PROXY_SECRETS, Masked, Secret, secrets_in
 
 
@@ -30,7 +32,7 @@ class Credentials:
     Nothing goes anywhere else. `others`: secrets that are sent in another way, and masked as well.
     """
 
-    __slots__ = ("_provider", "heads", "hub_header", "hub_origin", "origins", "query", "secrets")
+    __slots__ = ("_provider", "heads", "hub_header", "hub_origin", "key", "origins", "query", "secrets")
 
     def __init__(
         self,
@@ -44,6 +46,7 @@ class Credentials:
         others: tuple[Secret, ...] = (),
     ) -> None:
         self.origins = origins
+        self.key = key
         self.hub_origin = hub_origin
         self.hub_header = {BEARER.name: Masked(f"{BEARER.scheme} {hub_token.reveal()}")} if hub_token else {}
         self.secrets = (*(s for s in (key, hub_token) if s is not None), *secrets_in(headers), *others)
@@ -71,6 +74,23 @@ class Credentials:
         more._provider = self._provider | {name: Masked(value) for name, value in headers}
         more.query, more.heads = query, {}
         more.secrets = (*self.secrets, *secrets_in(headers), *secrets_in((name, text) for name, text in query))
+        return more
+
+    def at(self, url: Url) -> Credentials:
+        """The same, where the provider's key goes to the origin of this URL as well.
+
+        Raises `InsecureCredentialError` for plain http to another machine.
+        """
+        if url.scheme == "http" and not is_loopback(url.host):
+            raise InsecureCredentialError(f"the token would go to {url.host} over plain http, where others can read it")
+        more = copy.copy(self)
+        more.origins, more.heads = self.origins | {url.origin}, {}
+        return more
+
+    def guarding(self, secrets: Iterable[Secret]) -> Credentials:
+        """The same, with more that is masked."""
+        more = copy.copy(self)
+        more.secrets = (*self.secrets, *secrets)
         return more
 
     def url(self, request: Request) -> Url:

@@ -12,14 +12,20 @@ HUB_URL: Final = "https://huggingface.co"
 ROUTER_URL: Final = "https://router.huggingface.co"
 """Where Hugging Face takes calls for other providers, https://huggingface.co/docs/inference-providers/index."""
 
+ENDPOINT: Final = ".endpoints.huggingface.cloud"
+"""What the host of every Inference Endpoint ends with, unless it has a domain of its own."""
+
 _LOOPBACK = re.compile(r"(localhost|127(\.\d{1,3}){3}|::1|.+\.localhost)\Z")
 
 
 def is_hugging_face(host: str) -> bool:
     """Whether the host is Hugging Face's own."""
-    return host in {"huggingface.co", "hf.co"} or host.endswith(
-        (".huggingface.co", ".endpoints.huggingface.cloud", ".hf.space")
-    )
+    return host in {"huggingface.co", "hf.co"} or host.endswith((".huggingface.co", ENDPOINT, ".hf.space"))
+
+
+def is_endpoint(host: str) -> bool:
+    """Whether the host is an Inference Endpoint's own."""
+    return host.endswith(ENDPOINT) and host != f"api{ENDPOINT}"
 
 
 def is_hugging_face_url(url: Url) -> bool:

@@ -134,8 +134,8 @@ class Secret:
 _live_secrets: WeakValueDictionary[int, Secret] = WeakValueDictionary()
 
 
-class ProxySecret(Secret):
-    """The password of a proxy, which may have any character, and is no call's own: it is masked in all of them."""
+class TextSecret(Secret):
+    """A secret that goes into no header, and may have any character."""
 
     __slots__ = ()
 
@@ -147,8 +147,9 @@ class ProxySecret(Secret):
         _live_secrets[id(self)] = self
 
 
-PROXY_SECRETS: dict[str, tuple[ProxySecret, ...]] = {}
-"""By the proxy's URL; kept for as long as the process lasts."""
+PROXY_SECRETS: dict[str, tuple[TextSecret, ...]] = {}
+"""The passwords of proxies, which are no call's own and masked in all of them, by the proxy's URL; kept for as long as
+the process lasts."""
 
 
 def proxy_parts(proxy: str) -> tuple[str, str | None, str, str]:
@@ -179,7 +180,7 @@ def guard_proxy(proxy: str) -> None:
     texts = {Masked(password or user or ""), Masked(raw.partition(":")[2] or raw)} if user is not None else set()
     if user is not None:
         texts.add(Masked(base64.b64encode(f"{user}:{password}".encode()).decode()))
-    PROXY_SECRETS[Masked(proxy)] = tuple(map(ProxySecret, sorted(filter(None, texts))))
+    PROXY_SECRETS[Masked(proxy)] = tuple(map(TextSecret, sorted(filter(None, texts))))
 
 
 def redact_all(text: str) -> str:

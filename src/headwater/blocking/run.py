@@ -15,6 +15,7 @@ from .portal import call, is_shared, let_go, loop_ended, shared_loop, spawn
 
 if TYPE_CHECKING:
     from ..engine.run import AsyncRun
+    from ..protocol.events import Loading
 
 
 E = TypeVar("E")
@@ -65,6 +66,11 @@ class Run(Generic[E, R]):
     def partial(self) -> R | None:
         """What has come so far, folded as the result would be."""
         return self._run.partial
+
+    def watch(self, each: Callable[[Loading], object] | None) -> Self:
+        """Have this called when the call waits for a cold model: `AsyncRun.watch` says how."""
+        self._run.watch(each)
+        return self
 
     def start(self) -> Self:
         """Wait until there is an event to hand over, or the end; an early failure is raised here."""

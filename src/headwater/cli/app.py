@@ -24,6 +24,7 @@ BROKEN_PIPE: Final = 141
 """128 + SIGPIPE, as shells have it."""
 _TABLES: Final = frozenset({"providers", "tasks"})
 _BATCH: Final = "batch"
+_ENDPOINTS: Final = "endpoints"
 _MCP: Final = "mcp"
 _AGENT: Final = "agent"
 _NAMES: Final = {"chat-completion": ("chat", "chat-completion")}
@@ -97,9 +98,10 @@ def app(first: str | None = None) -> App:
         result_action="return_value",
     )
     if first not in _TABLES:
-        is_task = first not in (_BATCH, _MCP, _AGENT) and _add_tasks(made, first)
+        is_task = first not in (_BATCH, _ENDPOINTS, _MCP, _AGENT) and _add_tasks(made, first)
         if not is_task:
             _add_batch(made)
+            _add_endpoints(made)
             _add_mcp(made)
     made.command(tables.providers)
     made.command(tables.tasks)
@@ -113,6 +115,17 @@ def _add_batch(made: App) -> None:
     batch = App(name=_BATCH, default_command=command())
     batch.command(report)
     made.command(batch)
+
+
+def _add_endpoints(made: App) -> None:
+    from .endpoints import commands
+
+    endpoints = App(
+        name=_ENDPOINTS, help="Inference Endpoints: launch, wait, pause, resume, delete; hardware, catalog."
+    )
+    for name, function in commands().items():
+        endpoints.command(function, name=name)
+    made.command(endpoints)
 
 
 def _add_mcp(made: App) -> None:

@@ -8,7 +8,7 @@ import threading
 from types import TracebackType
 from typing import Any, Final, Self
 
-from ..protocol.events import Progress, Queued, Started, Submitted, Transferred
+from ..protocol.events import EndpointState, Loading, Progress, Queued, Started, Submitted, Transferred
 from .terminal import clean, takes_colour
 
 _ERASE: Final = "\r\x1b[2K"
@@ -71,6 +71,11 @@ def describe(event: Any) -> str:
         case Progress(fraction=fraction, logs=logs):
             share = "running" if fraction is None else f"running, {fraction:.0%}"
             return f"{share}: {logs[-1]}" if logs else share
+        case Loading(seconds=seconds):
+            return f"the model is loading; asked again in {seconds:.0f} s"
+        case EndpointState(state=state, message=message, ready=ready, target=target):
+            replicas = f" ({ready} of {target} replicas)" if target else ""
+            return f"{state}{replicas}{f': {message}' if message else ''}"
         case Transferred(direction=direction, size=size, total=total):
             whole = f" of {_megabytes(total)}" if total else ""
             return f"{direction}: {_megabytes(size)}{whole}"

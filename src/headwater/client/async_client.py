@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ..protocol.timeout import Timeout
     from ..tasks.chat import Messages
     from ..tasks.declaration import CallOptions
+    from .endpoints import AsyncEndpoints
 
 R = TypeVar("R")
 
@@ -65,6 +66,13 @@ class AsyncInferenceClient(BaseClient, Asynchronous):
     def models(self) -> AsyncModels:
         """OpenAI's spelling: `client.models.list()` says which models there are."""
         return AsyncModels(self)
+
+    @namespace
+    def endpoints(self) -> AsyncEndpoints[Self]:
+        """Inference Endpoints: `client.endpoints.get("namespace/name")`, `.deploy(...)`, `.running(...)`."""
+        from .endpoints import AsyncEndpoints
+
+        return AsyncEndpoints(self)
 
     def resume(self, job: Job | str | bytes, *, timeout: float | Timeout | None = None) -> AsyncRun[Any, Any]:
         """A job that was submitted before, by its `Job` or that one's JSON, as a run: its result is the task's.

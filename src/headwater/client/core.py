@@ -8,13 +8,13 @@ that is bound to it, a map or a batch, has the core, and no client.
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
 import msgspec
 
-from ..auth.secret import Opaque, check_headers, mask
+from ..auth.secret import Opaque, Secret, TextSecret, check_headers, mask
 from ..engine.driver import CallDriver
 from ..engine.engine import Engine
 from ..engine.facts import CallRequest, Destination
@@ -25,7 +25,7 @@ from ..engine.run import AsyncRun
 from ..engine.throttle import Throttle
 from ..errors import InvalidParameterError
 from ..protocol.events import Job
-from ..protocol.flow import TaskFlow
+from ..protocol.flow import Flow, TaskFlow
 from ..protocol.timeout import Timeout
 from ..tasks import text
 from ..tasks.declaration import SIMILAR_NAME, Declaration, is_not_given
@@ -125,7 +125,9 @@ class ClientCore:
         if changed.keys() & _OF_TRANSPORTS:
             return ClientCore(given)
         engine = self.engine if changed.keys() <= _KEEPS_ENGINE else None
-        return ClientCore(given, self.transports, engine, real_waits=self.engine.real_waits)
+        core = ClientCore(given, self.transports, engine, real_waits=self.engine.real_waits)
+        is_same = self.settings.is_endpoint and core.settings.base_url == self.settings.base_url
+        return core._of_endpoint() if is_same else core
 
     def set_options(self, **changes: Any) -> None:
         """Change some of the arguments in place; calls that are under way go on as they were begun."""
@@ -219,6 +221,7 @@ class ClientCore:
             throttle=throttle,
             show=show,
             elements=declaration.elements if stream else None,
+            tells_of_loading=stream and self.hedge_after is None and "JobEvent" in declaration.events,
         )
 
     def custom(
@@ -243,6 +246,42 @@ class ClientCore:
         )
         return AsyncRun(self.engine, request)
 
+    def on_endpoints(
+        self,
+        task: str,
+        flow: TaskFlow,
+        finish: Callable[[Any, Secret | None], Any],
+        given: Mapping[str, Any] = {},
+        secrets: Sequence[str] = (),
+    ) -> AsyncRun[Any, Any]:
+        """The run of a call of the API of Inference Endpoints; `given` are the call's own options.
+
+        `finish` makes the result of what the flow returns, and of the token. `secrets` are texts that nobody may see.
+        """
+        guarded = tuple(map(TextSecret, secrets))
+
+        async def destination(_: int) -> Destination:
+            there = await self.router.for_endpoints(flow)
+            key = there.credentials.key
+            return msgspec.structs.replace(
+                there,
+                flow=lambda call: finished(flow(call), lambda result: finish(result, key)),
+                credentials=there.credentials.guarding(guarded),
+            )
+
+        return AsyncRun(self.engine, self._request(task, destination, taken(dict(given))))
+
+    def at_endpoint(self, url: str, model: str, token: Secret | None) -> ClientCore:
+        """A core for an Inference Endpoint, with this one's options and connections."""
+        changes = {"provider": None, "model_mapping": None, "bill_to": None}
+        return self.with_options(base_url=url, model=model, token=token, **changes)._of_endpoint()
+
+    def _of_endpoint(self) -> ClientCore:
+        """The same, which knows that the server at its URL may scale to zero."""
+        self.settings = msgspec.structs.replace(self.settings, is_endpoint=True)
+        self.router = Router((self.settings,))
+        return self
+
     def resume(
         self, job: Job | str | bytes, timeout: float | Timeout | None, elements: Callable[[str], Any]
     ) -> AsyncRun[Any, Any]:
@@ -266,6 +305,11 @@ class ClientCore:
             retries=self.retries,
             **more,
         )
+
+
+def finished(flow: Flow[Any], finish: Callable[[Any], Any]) -> Flow[Any]:
+    """The flow, whose result is what `finish` makes of it."""
+    return finish((yield from flow))
 
 
 def core_of(client: Any) -> ClientCore:

@@ -106,12 +106,15 @@ class Keys:
 
     async def for_hub(self) -> Secret | None:
         """The token for look-ups at the Hub."""
-        hub = parse_url(hub_url())
-        is_safe = hub.scheme == "https" or is_loopback(hub.host) or self._settings.allow_insecure
+        return await self.for_hugging_face(parse_url(hub_url()))
+
+    async def for_hugging_face(self, there: Url) -> Secret | None:
+        """The Hugging Face token for a service of Hugging Face's, wherever the environment says that it is."""
+        is_safe = there.scheme == "https" or is_loopback(there.host) or self._settings.allow_insecure
         for key in (self._settings.key, self._settings.hub_key):
             if key is not None and key.routed:
                 return key if is_safe else None
-        return await self.ambient_hub_token() if is_hugging_face_url(hub) else None
+        return await self.ambient_hub_token() if is_hugging_face_url(there) else None
 
     async def ambient_hub_token(self) -> Secret | None:
         """The Hugging Face token that nobody passed."""

@@ -15,6 +15,7 @@ import msgspec
 
 from ..auth.hosts import is_hugging_face_url
 from ..auth.secret import Secret, mask
+from ..endpoints.addresses import split
 from ..errors import InvalidParameterError, UnknownProviderError
 from ..protocol.timeout import Timeout
 from ..protocol.url import parse_url
@@ -35,9 +36,11 @@ class Route(msgspec.Struct, frozen=True):
 
         provider=["together", Route("groq", model="llama-3.1-8b-instant", api_key=...)]
 
-    `provider`: its name; or `base_url`: the URL of a server of your own. `model`: the model's id there, in place of the
-    client's, for calls that name none of their own; or `model_mapping`: ids there by what the call names. `token` or
-    `api_key`: the key for this place alone; a provider without one has the client's, or its environment variable.
+    `provider`: its name; or `base_url`: the URL of a server of your own; or `endpoint`: an Inference Endpoint, by
+    "name" or "namespace/name", which is looked up, and asked for the model that it has. `model`: the model's id there,
+    in place of the client's, for calls that name none of their own; or `model_mapping`: ids there by what the call
+    names. `token` or `api_key`: the key for this place alone; a provider without one has the client's, or its
+    environment variable.
     `timeout`: a `Timeout`, or seconds in total, for the time that it is this one's turn, in place of the client's; when
     it is over the next one is asked, and the client's total counts all the same. `proxy`: the URL of the proxy on the
     way there. `verify`: a file or folder of certificates that are trusted there besides the system's; or `ssl_context`.
@@ -58,6 +61,7 @@ class Route(msgspec.Struct, frozen=True):
     verify: str | os.PathLike[str] | bool | None = None
     ssl_context: ssl.SSLContext | None = None
     done_ends_stream: bool | None = None
+    endpoint: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("token", "api_key", "proxy"):  # before anything here can fail: a traceback shows locals
@@ -66,15 +70,17 @@ class Route(msgspec.Struct, frozen=True):
             msgspec.structs.force_setattr(self, "base_url", mask(self.base_url))
         for name in ("token", "api_key"):
             msgspec.structs.force_setattr(self, name, secret_of(getattr(self, name)))
-        if (self.provider is None) == (self.base_url is None):
-            raise InvalidParameterError("a Route has a provider or a base_url, one of them")
+        if [self.provider, self.base_url, self.endpoint].count(None) != 2:
+            raise InvalidParameterError("a Route has a provider, a base_url or an endpoint, one of them")
         if self.token is not None and self.api_key is not None:
             raise InvalidParameterError("Route: give token or api_key, not both: they are two names for one thing")
         if self.model is not None and self.model_mapping is not None:
             raise InvalidParameterError("Route: give model or model_mapping, not both")
         if is_url(self.model):
             raise InvalidParameterError("Route: model is the model's id there; a server's URL is given as base_url=")
-        if self.base_url is None:
+        if self.endpoint is not None:
+            split(self.endpoint)
+        elif self.base_url is None:
             provider(_name(self.provider))
         else:
             check_url(self.base_url)
@@ -134,6 +140,7 @@ def _settings_of(given: Settings, route: Route, transports: Transports, key: Sec
         name=name,
         provider=route.provider,
         base_url=route.base_url,
+        endpoint=route.endpoint,
         provider_model=route.model,
         key=key,
         hub_key=given.key,
@@ -146,7 +153,7 @@ def _settings_of(given: Settings, route: Route, transports: Transports, key: Sec
 
 def _called(route: Route, names: Counter[str]) -> str:
     """What the place is called in what is known of calls; the second of the same provider has a number."""
-    name = route.provider or parse_url(route.base_url or "").origin
+    name = route.provider or route.endpoint or parse_url(route.base_url or "").origin
     names[name] += 1
     return name if names[name] == 1 else f"{name} ({names[name]})"
 

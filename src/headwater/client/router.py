@@ -10,14 +10,17 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Awaitable
+from functools import partial
 from typing import Final
 
 import msgspec
 
-from ..auth.credentials import BEARER
-from ..auth.hosts import ROUTER_URL, is_hugging_face, is_hugging_face_url
-from ..engine.facts import Destination
-from ..errors import InvalidCredentialError, InvalidParameterError, UnsupportedTaskError
+from ..auth.credentials import BEARER, Credentials
+from ..auth.hosts import ROUTER_URL, is_endpoint, is_hugging_face, is_hugging_face_url
+from ..endpoints.addresses import api_url, catalog_url
+from ..endpoints.route import at_endpoint
+from ..engine.facts import NOBODY, Destination
+from ..errors import InvalidCredentialError, InvalidParameterError, MissingCredentialError, UnsupportedTaskError
 from ..protocol.events import Job
 from ..protocol.flow import TaskFlow
 from ..protocol.url import parse_url
@@ -65,6 +68,10 @@ class Router:
             return await target.to_provider(task, HF_INFERENCE, model or target.settings.model, flow)
         return await target.destination(task, model, flow)
 
+    async def for_endpoints(self, flow: TaskFlow) -> Destination:
+        """Where the API of Inference Endpoints is."""
+        return await self._targets[0].to_endpoints(flow)
+
     async def for_job(self, job: Job) -> Destination:
         """Where a job is that was submitted before, by whoever has the same kind of key.
 
@@ -97,6 +104,8 @@ class RouteTarget:
         s = self.settings
         if is_url(model):
             self._check_model_url()
+        if s.endpoint is not None:
+            return await self._to_endpoint(task, s.endpoint, model or s.model, flow)
         url = model if is_url(model) else s.base_url or (s.model if is_url(s.model) else None)
         if url is not None:
             own = None if is_url(model) else model
@@ -146,6 +155,7 @@ class RouteTarget:
             timeout=self.settings.timeout,
             transport=self.settings.transport,
             done_ends=self.settings.done_ends_stream,
+            sleepers=frozenset({parsed.origin}) if self.settings.is_endpoint or is_endpoint(parsed.host) else NOBODY,
         )
 
     async def to_provider(
@@ -178,6 +188,47 @@ class RouteTarget:
             timeout=self.settings.timeout,
             transport=self.settings.transport,
             done_ends=self.settings.done_ends_stream,
+        )
+
+    async def _to_endpoint(self, task: str, endpoint: str, named: str | None, flow: TaskFlow | None) -> Destination:
+        """The Inference Endpoint of this name, which is looked up as a part of the call."""
+        task_flow = flow or flow_for("url", task)
+        there = await self.to_endpoints(partial(at_endpoint, endpoint=endpoint, task=task_flow), endpoint)
+        origins, key, hub_token = there.credentials.origins, there.credentials.key, await self._keys.for_hub()
+        return msgspec.structs.replace(
+            there,
+            name=self.settings.name or endpoint,
+            requested_model=named,
+            model=self._there(named, None),
+            credentials=self._keys.credentials(set(origins), key, hub_token, billed=True),
+            done_ends=self.settings.done_ends_stream,
+        )
+
+    async def to_endpoints(self, flow: TaskFlow, name: str = "inference-endpoints") -> Destination:
+        """Where a call of the API of Inference Endpoints goes. Raises `MissingCredentialError`."""
+        there = parse_url(api_url())
+        key = await self._keys.for_hugging_face(there)
+        if key is None:
+            raise MissingCredentialError(
+                "Inference Endpoints want a Hugging Face token and none was found: give it in HF_TOKEN or as token="
+            )
+        hub = parse_url(hub_url())
+        return Destination(
+            provider=name,
+            name=name,
+            requested_model=None,
+            flow=flow,
+            credentials=Credentials(
+                origins=frozenset({there.origin, parse_url(catalog_url()).origin}),
+                key=key,
+                hub_origin=hub.origin,
+                hub_token=await self._keys.for_hub(),
+            ),
+            base=api_url(),
+            hub=hub_url(),
+            keys=("HF_TOKEN",),
+            timeout=self.settings.timeout,
+            transport=self.settings.transport,
         )
 
     def _there(self, named: str | None, own: str | None) -> str | None:

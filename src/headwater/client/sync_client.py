@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ..protocol.timeout import Timeout
     from ..tasks.chat import Messages
     from ..tasks.declaration import CallOptions
+    from .endpoints import SyncEndpoints
 
 R = TypeVar("R")
 
@@ -66,6 +67,13 @@ class InferenceClient(BaseClient, Blocking):
     def models(self) -> SyncModels:
         """OpenAI's spelling: `client.models.list()` says which models there are."""
         return SyncModels(self)
+
+    @namespace
+    def endpoints(self) -> SyncEndpoints[Self]:
+        """Inference Endpoints: `client.endpoints.get("namespace/name")`, `.deploy(...)`, `.running(...)`."""
+        from .endpoints import SyncEndpoints
+
+        return SyncEndpoints(self)
 
     def resume(self, job: Job | str | bytes, *, timeout: float | Timeout | None = None) -> Run[Any, Any]:
         """A job that was submitted before, by its `Job` or that one's JSON, as a run: its result is the task's.

@@ -25,6 +25,7 @@ from .dialects import (
     fal,
     hf_inference,
     hub,
+    inference_endpoints,
     novita,
     openai,
     openai_text,
@@ -41,6 +42,7 @@ from .traffic import RecordedRequest, Traffic
 from .wire import Dialect, DialectAnswer, DialectRequest, RefusedError, Route, WholeAnswer
 
 DIALECTS: tuple[Dialect, ...] = (
+    inference_endpoints.DIALECT,
     cdn.DIALECT,
     fal.DIALECT,
     replicate.DIALECT,
@@ -55,7 +57,7 @@ DIALECTS: tuple[Dialect, ...] = (
     openai.DIALECT,
     openai_text.DIALECT,
     tei.DIALECT,
-    tgi.HEALTH,
+    inference_endpoints.HEALTH,
     tgi.DIALECT,
     hf_inference.DIALECT,
 )
@@ -100,14 +102,17 @@ class App:
     def answer(self, call: DialectRequest) -> tuple[DialectAnswer, EventPace]:
         """The answer and its pace; a refusal goes out at once."""
         try:
-            call = replace(places.placed(call, self.cdn), jobs=self.traffic.jobs, script=self.traffic.scripts)
+            traffic = self.traffic
+            call = replace(call, jobs=traffic.jobs, script=traffic.scripts, endpoints=traffic.endpoints)
+            call = places.placed(inference_endpoints.entered(call), self.cdn)
             dialect, route, model = resolve(call)
             self.authorize(call, dialect)
             if route.json and not isinstance(call.json, dict):
                 raise dialect.refuse(call, 400, "We could not parse the JSON body of your request.")
             call = replace(call, model=model or named(call))
             self.behave(call, dialect)
-            return route.answer(call), self.pace(call)
+            answer = route.answer(call)
+            return answer, self.pace(call, answer.gate if isinstance(answer, WholeAnswer) else "")
         except RefusedError as refused:
             return refused.answer, EventPace()
 
@@ -129,11 +134,14 @@ class App:
         """Whether a request came to the port that results are served from."""
         return self.cdn.endswith(f":{scope['server'][1]}")
 
-    def pace(self, call: DialectRequest) -> EventPace:
+    def pace(self, call: DialectRequest, gate: str = "") -> EventPace:
+        """How fast it is answered; ``gate``: the answer's own."""
+        if gate:
+            return EventPace(0.0, self.traffic.gate(gate))
         delay = asked(call, "x-emulator-delay", SLOW if "slow" in call.model else 0.0, MAX_DELAY)
-        gate = call.headers.get("x-emulator-gate")
+        asked_gate = call.headers.get("x-emulator-gate")
         after = int(asked(call, "x-emulator-gate-after", 0.0, math.inf))
-        return EventPace(delay, None if gate is None else self.traffic.gate(gate), after)
+        return EventPace(delay, None if asked_gate is None else self.traffic.gate(asked_gate), after)
 
 
 async def received(request: Request, at_cdn: bool = False) -> DialectRequest:

@@ -50,6 +50,10 @@ HOSTS = {
 PROVIDERS = frozenset(HOSTS.values()) | {"hf-inference"}
 ROUTER = "router.huggingface.co"
 HUB = "huggingface.co"
+ENDPOINTS = frozenset({"api.endpoints.huggingface.cloud", "endpoints.huggingface.co"})
+"""The API and the catalog of Inference Endpoints."""
+ENDPOINT = ".endpoints.huggingface.cloud"
+"""What the host of every endpoint ends with."""
 LINKS = {"fal-ai": "https://queue.fal.run"} | {
     name: f"https://{host}" for host, name in reversed(HOSTS.items()) if name != "fal-ai"
 }

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import httpx
 
-from .places import CDNS, HOSTS, HUB, PROVIDERS, ROUTER
+from .places import CDNS, ENDPOINT, ENDPOINTS, HOSTS, HUB, PROVIDERS, ROUTER
 
 FILES = frozenset(CDNS.values()) | {"cdn.invalid"}
 
@@ -40,8 +40,10 @@ def place(request: httpx.Request) -> str:
         raise httpx.ConnectError(f"the emulator stands in for https alone, not for {request.url}", request=request)
     if host == ROUTER:
         return "/routed" if request.url.path.split("/", 2)[1] in PROVIDERS else ""
-    if host == HUB:
+    if host == HUB or host in ENDPOINTS:
         return ""
+    if host.endswith(ENDPOINT):
+        return f"/at-endpoint/{host.partition('.')[0]}"
     if host in FILES:
         return "/cdn"
     if host not in HOSTS:

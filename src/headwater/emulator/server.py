@@ -21,7 +21,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from . import secrets
 from .app import App
+from .dialects import inference_endpoints
 from .dialects.jobs import EmulatedJob
+from .endpoint_lives import EmulatedEndpoint, Stage
 from .traffic import RecordedRequest, Traffic
 
 WAIT = 20.0
@@ -62,6 +64,45 @@ class Emulator(str):
         assistant's. Arguments that are text are sent as they are, whole JSON or not.
         """
         self._traffic.scripts.write(model, turns)
+
+    @property
+    def endpoints(self) -> list[EmulatedEndpoint]:
+        """The Inference Endpoints as they are now, those that were deleted first: see
+        `headwater.emulator.endpoint_lives.EmulatedEndpoint`."""
+        return self._traffic.endpoints.copies()
+
+    def endpoint(
+        self,
+        name: str,
+        *life: Stage,
+        resumed: Iterable[Stage] | None = None,
+        unhealthy: int = 0,
+        hangs: bool = False,
+        cold: int | None = None,
+        type: str = "authenticated",  # noqa: A002 - the API's own name
+    ) -> str:
+        """Have an Inference Endpoint of this name ("namespace/name"); its URL.
+
+        ``life``: the stages that it goes through, one for every look at it (default: "pending", "initializing",
+        "running"), and ``resumed`` those that follow a resumption. ``unhealthy``: how many health checks get a 503;
+        ``hangs``: none is answered until ``url.open_gate("health of " + its name without the namespace)``. ``cold``:
+        how many requests get a 503 while it wakes from having scaled to zero (default: none where they say by
+        ``X-Scale-Up-Timeout`` how long they wait, else 2).
+        """
+        namespace, _, own = name.rpartition("/")
+        made = EmulatedEndpoint(
+            namespace or inference_endpoints.USER,
+            own,
+            {**inference_endpoints.USUAL, "name": own, "type": type},
+            list(life),
+            unhealthy=unhealthy,
+            hangs=hangs,
+            cold=cold,
+        )
+        if resumed is not None:
+            made.resumed = tuple(resumed)
+        self._traffic.endpoints.add(made)
+        return f"{self}/at-endpoint/{made.id}"
 
     @property
     def requests(self) -> list[RecordedRequest]:

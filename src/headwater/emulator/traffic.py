@@ -17,6 +17,7 @@ import anyio
 from . import secrets
 from .dialects.jobs import JobStore
 from .dialects.scripts import Scripts
+from .endpoint_lives import EndpointStore
 
 KEPT = 4096
 
@@ -47,6 +48,7 @@ class Traffic:
         self.changed = threading.Condition()
         self.jobs = JobStore(self.changed)
         self.scripts = Scripts()
+        self.endpoints = EndpointStore(self.changed)
         self.requests: deque[RecordedRequest] = deque(maxlen=KEPT)
         self.connections = 0
         self.accepted = 0
@@ -78,9 +80,10 @@ class Traffic:
             self.changed.notify_all()
 
     def forget(self) -> None:
-        """Forget requests, jobs, scripts, disconnections, models that have loaded, and gates."""
+        """Forget requests, jobs, scripts, endpoints, disconnections, models that have loaded, and gates."""
         self.jobs.forget()
         self.scripts.turns.clear()
+        self.endpoints.forget()
         with self.changed:
             self.requests.clear()
             self.disconnected = 0

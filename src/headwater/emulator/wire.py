@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 
 from .dialects.jobs import JobStore
 from .dialects.scripts import Scripts
+from .endpoint_lives import EmulatedEndpoint, EndpointStore
 
 CREATED = 1_767_225_600
 """When every answer says it was made (2026-01-01T00:00:00Z): a clock would make answers differ."""
@@ -49,6 +50,8 @@ class DialectRequest:
     place: ProviderPlace = ProviderPlace()
     jobs: JobStore = field(default_factory=JobStore, compare=False, repr=False)
     script: Scripts = field(default_factory=Scripts, compare=False, repr=False)
+    endpoints: EndpointStore = field(default_factory=EndpointStore, compare=False, repr=False)
+    endpoint: EmulatedEndpoint | None = None
 
     def digest(self, purpose: str = "") -> str:
         """24 hexadecimal digits that equal requests share: the stuff of ids.
@@ -64,12 +67,14 @@ class DialectRequest:
 
 @dataclass(frozen=True, slots=True)
 class WholeAnswer:
-    """An answer in one piece: ``body`` is sent as JSON unless it is already bytes (or text)."""
+    """An answer in one piece: ``body`` is sent as JSON unless it is already bytes (or text); not before its ``gate`` is
+    open, if it has one."""
 
     body: Any
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     media_type: str = "application/json"
+    gate: str = ""
 
     def encoded(self) -> bytes:
         if isinstance(self.body, bytes):

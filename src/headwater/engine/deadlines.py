@@ -58,6 +58,15 @@ class Deadlines:
         error.elapsed = now - self.began
         return error
 
+    def passed_within(self, seconds: float, now: float) -> InferenceTimeoutError:
+        """The error for one try that had so many seconds and ended at `now`, or of the total if that was over first."""
+        if now >= self.total:
+            return self.passed("total", now)
+        error = InferenceTimeoutError(f"no answer within {seconds:g} s")
+        error.phase = "first_event"
+        error.elapsed = now - self.began
+        return error
+
 
 _SAYS: dict[Phase, str] = {
     "total": "the call did not end",

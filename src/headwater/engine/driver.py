@@ -57,8 +57,10 @@ from ..protocol.flow import (
     Sleep,
     Step,
     Stream,
+    TrustOrigin,
 )
 from ..protocol.transport import FOREVER, ReadDeadline
+from ..protocol.url import parse_url
 from ..responses.refusal import error_in_place_of_answer
 from ..tasks.output import Output
 from .deadlines import Deadlines
@@ -68,7 +70,7 @@ from .facts import NO_FLOW, UNPREPARED, CallRequest, Destination, Facts, Outcome
 from .failover import Candidate
 from .failures import besides, incomplete_stream
 from .load import IN_THREAD_BYTES, Files, load
-from .requester import Requester
+from .requester import Requester, WaitsForModel
 from .retry import LONGEST_WAIT_BEFORE_FAILOVER_SECONDS, is_worth_another_provider
 from .stream import Events
 
@@ -141,6 +143,8 @@ class CallDriver:
         self._elements = request.elements
         self.files = files
         self.requester = Requester(engine, request.throttle)
+        if request.tells_of_loading:
+            self.requester.tells_of_loading = True
         self.waiting: list[Any] = []
 
     @property
@@ -290,7 +294,7 @@ class CallDriver:
             raise
         if failover is not None and failover.more:
             longest = min(plan.retries.longest, LONGEST_WAIT_BEFORE_FAILOVER_SECONDS)
-            plan = replace(plan, retries=replace(plan.retries, longest=longest))
+            plan = replace(plan, retries=replace(plan.retries, longest=longest, until_loaded=False))
         self.plan = plan
         requester.begin(plan)
         self._advance(plan.flow.send, None)
@@ -331,7 +335,7 @@ class CallDriver:
         if self.on_request is not None and isinstance(step, Send | Stream):
             self.on_request(step.request)
         try:
-            if type(step) is Send:
+            if type(step) is Send and step.within is None:
                 value = await self.requester.send(step.request)
             elif type(step) is Stream:
                 self.events, first = await self.requester.open(step)
@@ -354,6 +358,8 @@ class CallDriver:
             self._download = None
             self._advance(self.plan.flow.throw, error)
             return None
+        except WaitsForModel as wait:
+            return wait.event  # the step is taken up again where it waits
         large = value.body if type(value) is Reply else value.data if type(value) is Loaded else b""
         if len(large) > IN_THREAD_BYTES:
             await self._advance_in_thread(value)
@@ -415,6 +421,8 @@ class CallDriver:
 
     async def _perform(self, step: Step | None) -> Any:
         if type(step) is Send:
+            if step.within is not None:
+                return await self.requester.send_within(step.request, step.within)
             return await self.requester.send(step.request)
         if type(step) is Emit:
             self.waiting.append(step.event)
@@ -431,7 +439,15 @@ class CallDriver:
             await self.requester.sleep(step.seconds)
         elif type(step) is Cached:
             return await self.requester.cached(step, self._perform)
+        elif type(step) is TrustOrigin:
+            self._trust(step)
         return None
+
+    def _trust(self, step: TrustOrigin) -> None:
+        url, plan = parse_url(step.url), self.plan
+        plan.credentials = plan.credentials.at(url)
+        if step.sleeps:
+            plan.sleepers |= {url.origin}
 
     async def _load(self, step: Load) -> Loaded:
         kind = kind_of(step.source)

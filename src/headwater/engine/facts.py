@@ -29,14 +29,15 @@ def _nothing() -> Flow[Any]:
 
 NO_FLOW: Final = _nothing()
 """Of a call that has none (any more)."""
+NOBODY: Final[frozenset[str]] = frozenset()
 
 
 class Plan(msgspec.Struct, kw_only=True):
     """One call, ready to run; `keys` names the environment variables of the provider's key, for messages.
 
     `flow` is let go of once its stream, which is its last step, is open. `timeout`: the call's limits; `own`: those of
-    this provider alone, in their place. `transport`: what carries its requests, where it has one of its own. The
-    defaults are a call that was not prepared yet.
+    this provider alone, in their place. `transport`: what carries its requests, where it has one of its own.
+    `sleepers`: origins of servers that scale to zero. The defaults are a call that was not prepared yet.
     """
 
     task: str
@@ -49,6 +50,7 @@ class Plan(msgspec.Struct, kw_only=True):
     retries: Retries = Retries()
     keys: tuple[str, ...] = ()
     transport: Callable[[Url], Transport] | None = None
+    sleepers: frozenset[str] = NOBODY
 
 
 UNPREPARED: Final = Plan(task="")
@@ -61,6 +63,7 @@ class Destination(msgspec.Struct, frozen=True, kw_only=True):
     `name` the one in facts and errors, which is numbered where a list has the provider twice. `timeout` and
     `transport`: the limits of this place alone, and what carries its requests, where that is not the client's.
     `done_ends`: whether an end marker alone ends a whole stream there.
+    `sleepers`: the origin, where the server there scales to zero.
     """
 
     provider: str
@@ -77,6 +80,7 @@ class Destination(msgspec.Struct, frozen=True, kw_only=True):
     timeout: Timeout | None = None
     transport: Callable[[Url], Transport] | None = None
     done_ends: bool = False
+    sleepers: frozenset[str] = NOBODY
 
 
 class CallRequest(msgspec.Struct, kw_only=True):
@@ -87,7 +91,7 @@ class CallRequest(msgspec.Struct, kw_only=True):
     else its body has, `wanted` what OpenAI's words ask for; `headers` and `query` go with its requests besides the
     client's. `hedge_after`: the seconds after which a second attempt is worth its price. `throttle` holds the attempts
     back. `show` makes of an event what the caller sees, and `elements` are the events that are handed over, at its end,
-    of a result that came in one.
+    of a result that came in one. `tells_of_loading`: its reader takes `Loading` for an event.
     """
 
     task: str
@@ -105,6 +109,7 @@ class CallRequest(msgspec.Struct, kw_only=True):
     throttle: Throttle | None = None
     show: Callable[[Any], Any] | None = None
     elements: Callable[[Any], list[Any]] | None = None
+    tells_of_loading: bool = False
 
     def plan(self, there: Destination) -> Plan:
         """How the call is done at this destination."""
@@ -135,6 +140,7 @@ class CallRequest(msgspec.Struct, kw_only=True):
             timeout=self.timeout,
             own=there.timeout,
             transport=there.transport,
+            sleepers=there.sleepers,
             retries=self.retries,
         )
 

@@ -13,6 +13,7 @@ from ..errors import HeadwaterError, IncompleteStreamError, MalformedEventError,
 from ..protocol.flow import Reply, Request
 from ..protocol.framing import EVENT_STREAM
 from ..protocol.transport import FOREVER, TransportResponse
+from ..protocol.url import parse_url
 from ..responses.message import for_refusal
 from ..responses.refusal import error_from_response, error_in_place_of_answer
 from .body import ResponseBody
@@ -35,7 +36,13 @@ async def read_refusal(plan: Plan, request: Request, incoming: TransportResponse
     reply = Reply(status=incoming.status, headers=incoming.headers, body=body, url=request.url)
     redact = plan.credentials.redact
     refusal = error_from_response(
-        reply, provider=plan.provider, model=plan.model, redact=redact, now=time.time(), keys=plan.keys
+        reply,
+        provider=plan.provider,
+        model=plan.model,
+        redact=redact,
+        now=time.time(),
+        keys=plan.keys,
+        sleeps=bool(plan.sleepers) and parse_url(request.url).origin in plan.sleepers,
     )
     refusal.__cause__ = next(iter(unread), None)
     return refusal

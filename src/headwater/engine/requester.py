@@ -15,7 +15,8 @@ import msgspec
 from anyio import CancelScope, current_time, get_cancelled_exc_class
 
 from ..auth.credentials import Credentials
-from ..errors import Attempt, HeadwaterError, ProviderError
+from ..errors import Attempt, HeadwaterError, ModelLoadingError, ProviderError
+from ..protocol.events import Loading
 from ..protocol.flow import Cached, Reply, Request, Step, Stream
 from ..protocol.timeout import DEFAULT_TIMEOUT, Timeout
 from ..protocol.transport import FOREVER, ReadDeadline, Transport, TransportRequest, TransportResponse
@@ -39,6 +40,9 @@ from .throttle import AttemptPermit, Throttle
 T = TypeVar("T")
 A = TypeVar("A")
 
+SCALE_UP: Final = "x-scale-up-timeout"
+MOST_HELD_SECONDS: Final = 600.0
+"""How long the proxy of an Inference Endpoint holds a request at most."""
 REFUSAL_SECONDS: Final = 2.0
 """How long a refusal's own words are waited for."""
 MOST_UNANSWERED: Final = 30
@@ -47,8 +51,17 @@ loses it then: a caller whose patience is always too short for the answer is tol
 NOT_BEGUN: Final = Deadlines(DEFAULT_TIMEOUT, 0.0)
 
 
+class WaitsForModel(Exception):  # noqa: N818 - from the requester to the driver, which comes back
+    """The call waits for a model to load, and its reader is to have this event first."""
+
+    def __init__(self, event: Loading) -> None:
+        super().__init__(event)
+        self.event = event
+
+
 class Requester:
-    """The requests of one call."""
+    """The requests of one call. `watcher` is told when the call waits for a model to load; with `tells_of_loading` the
+    call's reader is, too."""
 
     # What a call begins with, and what most never have, is the class's, so that beginning one costs less.
     loop: object = None
@@ -66,6 +79,8 @@ class Requester:
     _reading: _Reading | None = None
     _question: Request | None = None  # that those two belong to
     _unanswered = 0  # questions in a row whose waiting was cancelled, and that had to be asked anew
+    watcher: Callable[[Loading], object] | None = None
+    tells_of_loading = False
 
     def __init__(self, engine: Engine, throttle: Throttle | None = None) -> None:
         self.engine, self.throttle = engine, throttle
@@ -181,6 +196,19 @@ class Requester:
         """The answer, its body read; tried again within the deadline."""
         return self._retrying(request, self._answer, request)
 
+    async def send_within(self, request: Request, seconds: float) -> Reply:
+        """The answer to one try of at most so many seconds."""
+        tries, limit = Tries(made=1, started=self.now()), self.now() + seconds
+        try:
+            with CancelScope(deadline=min(limit, self.deadlines.total)):
+                reply = await self._answer(request)
+                self._on_answer(tries)
+                return reply
+            raise self.deadlines.passed_within(seconds, self.now())
+        except HeadwaterError as error:
+            self._on_failure(tries, error)
+            raise
+
     def open(self, step: Stream[Any, Any]) -> Awaitable[tuple[Events, Any]]:
         """A stream and its first event; tried again until that has come."""
         return self._retrying(step.request, self._open, step)
@@ -211,7 +239,11 @@ class Requester:
 
     async def cached(self, step: Cached, perform: Callable[[Step | None], Awaitable[Any]]) -> Any:
         """The flow's result, from the client's cache where that is fresh."""
-        return await self.engine.cache.get(step.key, step.seconds, time.monotonic, lambda: play(step, perform))
+        told, self.tells_of_loading = self.tells_of_loading, False  # its flow cannot stand still meanwhile
+        try:
+            return await self.engine.cache.get(step.key, step.seconds, time.monotonic, lambda: play(step, perform))
+        finally:
+            self.tells_of_loading = told
 
     # -- attempts
 
@@ -233,7 +265,18 @@ class Requester:
             budget = None if tries.is_held_back else self.engine.retry_budget(self._plan.provider)
             tries.waited = self._again(failure, tries.own, request, budget)
             self._paused = tries
+            self._tell_of(failure, tries.waited)
             await self._resumed()
+
+    def _tell_of(self, error: HeadwaterError, seconds: float) -> None:
+        """Say that a cold model is waited for: to the watcher, and to whoever reads the call."""
+        if type(error) is not ModelLoadingError or not (self.watcher or self.tells_of_loading):
+            return
+        event = Loading(seconds, error.server_message)
+        if self.watcher is not None:
+            self.watcher(event)
+        if self.tells_of_loading:
+            raise WaitsForModel(event)
 
     def _on_answer(self, tries: Tries) -> None:
         """Tell the throttle, the retry budget and the record of a try that was answered."""
@@ -316,7 +359,8 @@ class Requester:
         """Seconds to wait before the next try; raises the error where there is none."""
         left = min(self.deadlines.total, self.deadlines.first) - self.now()
         rand = random.random()  # noqa: S311 - spreads retries, guards nothing
-        verdict = decide(error, tries, left, self._plan.retries, resend=request.resend, rand=rand)
+        policy, unique = self._plan.retries, request.unique
+        verdict = decide(error, tries, left, policy, resend=request.resend, rand=rand, unique=unique)
         if isinstance(verdict, Raise) or (budget is not None and not budget.take(error)):
             raise error
         return verdict.after
@@ -440,7 +484,22 @@ class Requester:
         going = build_request(request, self._plan.credentials, self.deadlines.limits.connect)
         going.loop = self.loop
         self.upload = going.body if isinstance(going.body, UploadBody) else None
+        if self._plan.sleepers:
+            self._ask_to_be_held(going)
         return self.transport(going.url).send(going)
+
+    def _ask_to_be_held(self, going: TransportRequest) -> None:
+        """Ask the proxy of a server that has scaled to zero to hold the request until it is up, as long as the call may
+        take; not where another provider may answer meanwhile.
+
+        https://huggingface.co/docs/inference-endpoints/guides/autoscaling
+        """
+        seconds = min(self.deadlines.total, self.deadlines.first) - self.now()
+        plan = self._plan
+        is_named = any(name.lower() == SCALE_UP for name, _ in going.headers)
+        if going.url.origin in plan.sleepers and plan.retries.until_loaded and seconds >= 1 and not is_named:
+            going.headers = [*going.headers, (SCALE_UP, str(int(min(seconds, MOST_HELD_SECONDS))))]
+            going.head = None  # it is shared by the requests that have no such header
 
     # -- bodies
 

@@ -37,18 +37,22 @@ LONGEST_WAIT_BEFORE_FAILOVER_SECONDS: Final = 2.0
 
 
 _OVERLOAD: Final = frozenset({429, 502, 503, 529})
+_NOT_TAKEN: Final = frozenset({425, 429, 503, 529})
+"""Statuses of a request that was surely not acted upon."""
 
 
 class Retries(msgspec.Struct, frozen=True):
     """The policy: `most` further attempts after the first, backoff from `first` doubling up to `cap` seconds.
 
-    A server that asks for a longer wait than `longest` seconds is not waited for.
+    A server that asks for a longer wait than `longest` seconds is not waited for. `until_loaded`: a model that is
+    loading is waited for as long as the deadline allows.
     """
 
     most: int = 2
     first: float = 0.5
     cap: float = 8.0
     longest: float = LONGEST_WAIT_SECONDS
+    until_loaded: bool = True
 
 
 class Retry(msgspec.Struct, frozen=True):
@@ -65,17 +69,27 @@ RAISE: Final = Raise()
 
 
 def decide(
-    error: HeadwaterError, tries: int, left: float, policy: Retries, *, resend: bool, rand: float
+    error: HeadwaterError,
+    tries: int,
+    left: float,
+    policy: Retries,
+    *,
+    resend: bool,
+    rand: float,
+    unique: bool = False,
 ) -> Retry | Raise:
     """What follows a failed attempt: `tries` were made, `left` seconds remain, `rand` is from [0, 1).
 
-    A model that is loading is waited for as long as the deadline allows; other failures `policy.most` times.
+    A model that is loading is waited for as long as the deadline allows; other failures `policy.most` times. `unique`:
+    the request makes what must not be there twice.
     """
     if not error.retryable or isinstance(error, InferenceTimeoutError):
         return RAISE
     if isinstance(error, TransportError) and error.sent and not resend:
         return RAISE  # the job may have been taken: sending it again would buy it twice
-    if tries > policy.most and not isinstance(error, ModelLoadingError):
+    if unique and isinstance(error, ProviderError) and error.status not in _NOT_TAKEN:
+        return RAISE
+    if tries > policy.most and not (policy.until_loaded and isinstance(error, ModelLoadingError)):
         return RAISE
     wait = _wait(error, tries, policy, rand)
     return RAISE if wait is None or wait >= left else Retry(wait)

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
 
 from ..errors import Attempt, HeadwaterError
-from ..protocol.events import Job, Transferred
+from ..protocol.events import Job, Loading, Transferred
 from ..protocol.flow import END
 from .driver import CallDriver, another_reader, was_left
 from .engine import Engine
@@ -121,6 +121,14 @@ class AsyncRun(Generic[E, R]):
         if driver.events is None or not driver.events.count:
             return None
         return cast("R", driver.events.fold.result())
+
+    def watch(self, each: Callable[[Loading], object] | None) -> Self:
+        """Have this called when the call waits for a cold model, as an Inference Endpoint is that scaled to zero.
+
+        It is called in the event loop's thread, which it must not block. Returns the run itself.
+        """
+        self._driver.requester.watcher = each
+        return self
 
     def redact(self, text: str) -> str:
         """The text with the call's credentials masked."""

@@ -66,4 +66,25 @@ class Transferred(msgspec.Struct, frozen=True, tag=True):
     total: int | None = None
 
 
-JobEvent: TypeAlias = Submitted | Queued | Started | Progress | Transferred
+class Loading(msgspec.Struct, frozen=True, tag=True):
+    """The model is cold, and the call waits for it: it was refused, and is made again in so many seconds. An Inference
+    Endpoint that scaled to zero is one. `message`: what the server said."""
+
+    seconds: float
+    message: str | None = None
+
+
+JobEvent: TypeAlias = Submitted | Queued | Started | Progress | Transferred | Loading
+
+
+class EndpointState(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """What an Inference Endpoint says of itself. https://huggingface.co/docs/inference-endpoints
+
+    `state`: "pending", "initializing", "updating", "running", "paused", "scaledToZero", "failed", "updateFailed", or a
+    word that is new. `ready`: how many replicas are; `target`: how many are wanted.
+    """
+
+    state: str
+    message: str | None = None
+    ready: int | None = None
+    target: int | None = None

@@ -13,7 +13,7 @@ from typing import Any, Final, Generic, Literal, Protocol, TypeAlias, TypeVar
 
 import msgspec
 
-from .events import Job, JobEvent
+from .events import EndpointState, Job, JobEvent
 from .framing import EVENT_STREAM, Frame
 
 MIB = 1024 * 1024
@@ -68,9 +68,10 @@ class Request(msgspec.Struct, kw_only=True, frozen=True, gc=False):
     content type with its boundary).
 
     `resend`: whether it may be sent again once its body has gone out (False for job submissions, which cost money
-    twice). `limit`: the most decoded bytes that its answer may have. `opaque`: its answer is the caller's to interpret:
-    nobody looks for a refusal in it. `family`: the media that its answer is to be, "image", "audio" or
-    "video"; what begins as other media is not read on.
+    twice). `unique`: it makes what costs money until somebody ends it: it is sent again only where it was surely not
+    taken, which a 500 does not say. `limit`: the most decoded bytes that its answer may have. `opaque`: its answer is
+    the caller's to interpret: nobody looks for a refusal in it. `family`: the media that its answer is to be, "image",
+    "audio" or "video"; what begins as other media is not read on.
     """
 
     method: str
@@ -79,6 +80,7 @@ class Request(msgspec.Struct, kw_only=True, frozen=True, gc=False):
     body: bytes | Loaded | tuple[Part, ...] = b""
     auth: Auth = "provider"
     resend: bool = True
+    unique: bool = False
     limit: int = 64 * MIB
     opaque: bool = False
     family: str = ""
@@ -99,9 +101,26 @@ class Reply(msgspec.Struct, kw_only=True, frozen=True, gc=False):
 
 
 class Send(msgspec.Struct, frozen=True, gc=False):
-    """Send a request and be resumed with its `Reply`. A refusal (not 2xx) is thrown as a `ProviderError`."""
+    """Send a request and be resumed with its `Reply`. A refusal (not 2xx) is thrown as a `ProviderError`.
+
+    `within`: one try, of at most so many seconds, for what is asked again anyhow; an `InferenceTimeoutError` of another
+    phase than "total" says that they are over.
+    """
 
     request: Request
+    within: float | None = None
+
+
+class TrustOrigin(msgspec.Struct, frozen=True):
+    """Let the provider's credential go to the origin of this URL as well, for the rest of the call: of a server that is
+    the caller's own, and of which the provider's own API said where it is.
+
+    `sleeps`: the server may have scaled to zero, so that a 503 of its says that it wakes. Throws
+    `InsecureCredentialError` for plain http to another machine.
+    """
+
+    url: str
+    sleeps: bool = False
 
 
 class Fold(Protocol[E_contra, R_co]):
@@ -180,7 +199,7 @@ class Sleep(msgspec.Struct, frozen=True):
 class Emit(msgspec.Struct, frozen=True):
     """Hand an event to whoever reads the run."""
 
-    event: JobEvent
+    event: JobEvent | EndpointState
 
 
 class OnCancel(msgspec.Struct, frozen=True):
@@ -200,7 +219,7 @@ class Cached(msgspec.Struct, frozen=True):
     seconds: float = 600.0
 
 
-Step: TypeAlias = Send | Stream[Any, Any] | Load | Fetch | Sleep | Emit | OnCancel | Cached
+Step: TypeAlias = Send | Stream[Any, Any] | Load | Fetch | Sleep | Emit | OnCancel | Cached | TrustOrigin
 Flow: TypeAlias = Generator[Step, Any, R]
 
 

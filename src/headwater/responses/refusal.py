@@ -37,10 +37,12 @@ from ..auth.redaction import masked_bytes
 from ..auth.redaction import redacted as redacted
 from ..errors import (
     AuthenticationError,
+    ModelLoadingError,
     NotFoundError,
     PermissionDeniedError,
     ProviderError,
     RedirectError,
+    ServerError,
     UnknownError,
 )
 from ..protocol.flow import Reply
@@ -83,16 +85,18 @@ def error_from_response(
     redact: Callable[[str], str] = str,
     now: float | None = None,
     keys: tuple[str, ...] = (),
+    sleeps: bool = False,
 ) -> ProviderError:
     """The error that an answer outside 2xx is.
 
     `now`: epoch seconds, for a Retry-After that is a date. `keys`: the environment variables that can hold
-    this provider's key, for the message of a 401.
+    this provider's key, for the message of a 401. `sleeps`: the server scales to zero, and a 503 says that it wakes.
     """
     reply = _masked_reply(reply, redact)
     value = message.parse(reply.body)
     words = codes_in(value)
-    error = error_class(reply.status, value, words)("")
+    kind = error_class(reply.status, value, words)
+    error = (ModelLoadingError if sleeps and reply.status == 503 and kind is ServerError else kind)("")
     error.provider, error.model = provider, model
     error.headers = kept_headers(reply)
     error.request_id = message.request_id(reply.headers)
