@@ -101,13 +101,13 @@ def test_a_change_says_what_changes_alone() -> None:
 
 
 def test_parallel_sizes_go_into_the_image_that_there_is() -> None:
-    update = flows.update(asking(), name=NAME, namespace=None, given={"tensor_parallel_size": 8})
+    update = flows.update_endpoint(asking(), name=NAME, namespace=None, given={"tensor_parallel_size": 8})
     there = {**said("running"), "model": {"image": {"vLLM": {"url": "u"}}}}
     played = play(update, reply(there), reply(said("updating")))
     assert [request.method for request in played.requests] == ["GET", "PUT"]
     assert played.body == {"model": {"image": {"vLLM": {"url": "u", "tensorParallelSize": 8}}}}
     held = {"model": {"image": {"custom": {"url": "u", "credentials": {"username": "***"}}}}}
-    again = flows.update(asking(), name=NAME, namespace=None, given={"tensor_parallel_size": 8})
+    again = flows.update_endpoint(asking(), name=NAME, namespace=None, given={"tensor_parallel_size": 8})
     with pytest.raises(InvalidParameterError, match="custom_image"):
         play(again, reply({**said("running"), **held}))
 
@@ -126,7 +126,7 @@ def test_the_namespace_is_the_tokens_own() -> None:
 
 def test_all_that_the_token_sees() -> None:
     refused = AuthenticationError("no billing")
-    items = [reply({"items": [said("running")]}), reply({"items": [said("paused")]}), refused]
+    items: list[Any] = [reply({"items": [said("running")]}), reply({"items": [said("paused")]}), refused]
     played = play(flows.list_endpoints(asking(), namespace="*"), ME, *items)
     assert [each.full_name for each in played.result] == ["me/mine", "org/mine"]
     assert all(request.auth == "provider" for request in played.requests[1:])
@@ -143,26 +143,28 @@ def test_no_name_leads_elsewhere(name: Any) -> None:
 def test_a_deployment_by_repository_or_recipe() -> None:
     given: dict[str, Any] = {"recipe": None, "name": None, "namespace": "ns", "accelerator": None, "gguf_file": None}
     answer = reply({"endpoint": said("pending")})
-    played = play(flows.deploy(asking(), repository="org/model", **{**given, "accelerator": "gpu"}), answer)
+    played = play(flows.deploy_endpoint(asking(), repository="org/model", **{**given, "accelerator": "gpu"}), answer)
     assert (played.request.url, played.body) == (
         f"{CATALOG_URL}/model/org/model/deploy",
         {"namespace": "ns", "accelerator": "gpu"},
     )
-    played = play(flows.deploy(asking(), repository=None, **{**given, "recipe": "r 1", "name": "mine"}), answer)
+    played = play(
+        flows.deploy_endpoint(asking(), repository=None, **{**given, "recipe": "r 1", "name": "mine"}), answer
+    )
     assert (played.request.url, played.body) == (
         f"{CATALOG_URL}/recipe/r%201/deploy",
         {"namespace": "ns", "config": {"name": "mine"}},
     )
     for wrong in ({"repository": None}, {"repository": "a/b", "recipe": "r"}, {"recipe": "r", "gguf_file": "f"}):
         with pytest.raises(InvalidParameterError):
-            play(flows.deploy(asking(), **{"repository": None, **given, **wrong}))
+            play(flows.deploy_endpoint(asking(), **{"repository": None, **given, **wrong}))
 
 
 # what was lost, and what runs already
 
 
 def lost_creation(*after: Any) -> Any:
-    return play(flows.create(asking(), name=NAME, namespace=None, given=CREATE), *after)
+    return play(flows.create_endpoint(asking(), name=NAME, namespace=None, given=CREATE), *after)
 
 
 def test_a_creation_is_sent_once_and_found_by_its_name() -> None:
@@ -204,10 +206,10 @@ def test_what_makes_something_is_sent_again_only_where_it_was_not_taken(status: 
 def test_one_that_runs_already_is_as_good_as_resumed() -> None:
     refused = InvalidRequestError("refused")
     refused.status, refused.text = 400, '{"error": "the endpoint is already running"}'
-    resumed = flows.resume(asking(), name=NAME, namespace=None, running_ok=True)
+    resumed = flows.resume_endpoint(asking(), name=NAME, namespace=None, running_ok=True)
     assert play(resumed, refused, reply(said("running"))).result.status == "running"
     with pytest.raises(InvalidRequestError):
-        play(flows.resume(asking(), name=NAME, namespace=None, running_ok=False), refused)
+        play(flows.resume_endpoint(asking(), name=NAME, namespace=None, running_ok=False), refused)
 
 
 # what is read

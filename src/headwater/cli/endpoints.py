@@ -17,7 +17,7 @@ from ..errors import InvalidParameterError
 from . import connection
 from .progress import ProgressLine, describe
 from .results import as_json
-from .tables import Json, show
+from .tables import Json, show_rows
 from .terminal import clean, is_terminal, say
 
 if TYPE_CHECKING:
@@ -25,72 +25,72 @@ if TYPE_CHECKING:
     from ..endpoints.types import EndpointHardware, EndpointInfo
 
 
-def _text(help: str, *, metavar: str | None = None) -> Any:  # noqa: A002 - the parser's own name
-    said = {} if metavar is None else {"metavar": metavar}
-    return Annotated[str | None, Parameter(help=help, **said)]
-
-
-def _flag(help: str) -> Any:  # noqa: A002 - the parser's own name
-    return Annotated[bool, Parameter(help=help, negative="")]
-
-
-Name = Annotated[str, Parameter(name="NAME", help='The endpoint: "name" or "namespace/name".')]
-Namespace = _text("Whose endpoints: a user or an organisation; the token's own user if not given.")
-KeyEnv = _text("The environment variable that holds the token, in place of HF_TOKEN.", metavar="VARIABLE")
-Yes = _flag("Do not ask.")
-Wait = _flag("Wait until it runs and is well.")
-Seconds = Annotated[float | None, Parameter(help="The most seconds that all of it may take.")]
-Whole = Annotated[int | None, Parameter()]
+_Name = Annotated[str, Parameter(name="NAME", help='The endpoint: "name" or "namespace/name".')]
+_Namespace = Annotated[
+    str | None, Parameter(help="Whose endpoints: a user or an organisation; the token's own user if not given.")
+]
+_KeyEnv = Annotated[
+    str | None,
+    Parameter(help="The environment variable that holds the token, in place of HF_TOKEN.", metavar="VARIABLE"),
+]
+_Yes = Annotated[bool, Parameter(help="Do not ask.", negative="")]
+_Wait = Annotated[bool, Parameter(help="Wait until it runs and is well.", negative="")]
+_Seconds = Annotated[float | None, Parameter(help="The most seconds that all of it may take.")]
+_Whole = Annotated[int | None, Parameter()]
 _COLUMNS: Final = ("name", "status", "repository", "instance", "replicas", "url")
 
 
 def commands() -> dict[str, Callable[..., int]]:
     """The commands, by their names."""
     return {
-        "ls": ls,
-        "deploy": deploy,
-        "wait": wait,
-        "pause": pause,
-        "resume": resume,
-        "scale-to-zero": scale_to_zero,
-        "rm": rm,
-        "hardware": hardware,
-        "catalog": catalog,
+        "ls": _ls,
+        "deploy": _deploy,
+        "wait": _wait,
+        "pause": _pause,
+        "resume": _resume,
+        "scale-to-zero": _scale_to_zero,
+        "rm": _rm,
+        "hardware": _hardware,
+        "catalog": _catalog,
     }
 
 
-def ls(*, namespace: Namespace = None, key_env: KeyEnv = None, timeout: Seconds = None, json: Json = False) -> int:
+def _ls(*, namespace: _Namespace = None, key_env: _KeyEnv = None, timeout: _Seconds = None, json: Json = False) -> int:
     """List the endpoints of a namespace; "*" is all that the token sees."""
     with _client(key_env, timeout) as client:
         found = client.endpoints.list(namespace)
     if json:
         _write(found)
     else:
-        show([_row(each) for each in found], json=False)
+        show_rows([_row(each) for each in found], json=False)
     return 0
 
 
-def deploy(
+def _deploy(
     repository: Annotated[str | None, Parameter(name="REPOSITORY", help="The model, by its name on the Hub.")] = None,
     /,
     *,
-    recipe: _text("The id of a recipe of the catalog, in place of the model.") = None,
-    name: _text("What it is to be called; the server makes a name up where none is given.") = None,
-    namespace: Namespace = None,
-    accelerator: _text("cpu, gpu or neuron.") = None,
-    gguf_file: _text("The GGUF file, where the catalog has several.") = None,
-    instance_type: _text("The machine, such as nvidia-l4: it is then not deployed from the catalog.") = None,
-    instance_size: _text("How many of it, such as x1.") = None,
-    vendor: _text("The cloud, such as aws.") = None,
-    region: _text("Its region, such as us-east-1.") = None,
-    framework: _text("The model's library; custom if not given.") = None,
-    min_replica: Whole = None,
-    max_replica: Whole = None,
+    recipe: Annotated[str | None, Parameter(help="The id of a recipe of the catalog, in place of the model.")] = None,
+    name: Annotated[
+        str | None, Parameter(help="What it is to be called; the server makes a name up where none is given.")
+    ] = None,
+    namespace: _Namespace = None,
+    accelerator: Annotated[str | None, Parameter(help="cpu, gpu or neuron.")] = None,
+    gguf_file: Annotated[str | None, Parameter(help="The GGUF file, where the catalog has several.")] = None,
+    instance_type: Annotated[
+        str | None, Parameter(help="The machine, such as nvidia-l4: it is then not deployed from the catalog.")
+    ] = None,
+    instance_size: Annotated[str | None, Parameter(help="How many of it, such as x1.")] = None,
+    vendor: Annotated[str | None, Parameter(help="The cloud, such as aws.")] = None,
+    region: Annotated[str | None, Parameter(help="Its region, such as us-east-1.")] = None,
+    framework: Annotated[str | None, Parameter(help="The model's library; custom if not given.")] = None,
+    min_replica: _Whole = None,
+    max_replica: _Whole = None,
     scale_to_zero_timeout: Annotated[int | None, Parameter(help="Minutes without a request.")] = None,
-    wait: Wait = False,
-    yes: Yes = False,
-    key_env: KeyEnv = None,
-    timeout: Seconds = None,
+    wait: _Wait = False,
+    yes: _Yes = False,
+    key_env: _KeyEnv = None,
+    timeout: _Seconds = None,
     json: Json = False,
 ) -> int:
     """Make an endpoint of a model: by a tried recipe of the catalog, or on the machine that is named.
@@ -121,28 +121,28 @@ def deploy(
         return _started(client, made, wait=wait, json=json)
 
 
-def wait(name: Name, /, *, key_env: KeyEnv = None, timeout: Seconds = None, json: Json = False) -> int:
+def _wait(name: _Name, /, *, key_env: _KeyEnv = None, timeout: _Seconds = None, json: Json = False) -> int:
     """Wait until an endpoint runs and has answered its health route."""
     with _client(key_env, None) as client:
         _tell(_waited(client, name, timeout), json=json)
     return 0
 
 
-def pause(name: Name, /, *, key_env: KeyEnv = None, timeout: Seconds = None, json: Json = False) -> int:
+def _pause(name: _Name, /, *, key_env: _KeyEnv = None, timeout: _Seconds = None, json: Json = False) -> int:
     """Stop an endpoint, which costs nothing then, until it is resumed."""
     with _client(key_env, timeout) as client:
         _tell(client.endpoints.pause(name), json=json)
     return 0
 
 
-def resume(
-    name: Name,
+def _resume(
+    name: _Name,
     /,
     *,
-    wait: Wait = False,
-    yes: Yes = False,
-    key_env: KeyEnv = None,
-    timeout: Seconds = None,
+    wait: _Wait = False,
+    yes: _Yes = False,
+    key_env: _KeyEnv = None,
+    timeout: _Seconds = None,
     json: Json = False,
 ) -> int:
     """Start an endpoint that is paused or scaled to zero."""
@@ -151,14 +151,14 @@ def resume(
         return _started(client, client.endpoints.resume(name), wait=wait, json=json)
 
 
-def scale_to_zero(name: Name, /, *, key_env: KeyEnv = None, timeout: Seconds = None, json: Json = False) -> int:
+def _scale_to_zero(name: _Name, /, *, key_env: _KeyEnv = None, timeout: _Seconds = None, json: Json = False) -> int:
     """Stop an endpoint, which costs nothing then, until the next request wakes it."""
     with _client(key_env, timeout) as client:
         _tell(client.endpoints.scale_to_zero(name), json=json)
     return 0
 
 
-def rm(name: Name, /, *, yes: Yes = False, key_env: KeyEnv = None, timeout: Seconds = None) -> int:
+def _rm(name: _Name, /, *, yes: _Yes = False, key_env: _KeyEnv = None, timeout: _Seconds = None) -> int:
     """Delete an endpoint, for good."""
     with _client(key_env, timeout) as client:
         _ask(f"Delete {name}? It cannot be had back", yes)
@@ -166,12 +166,12 @@ def rm(name: Name, /, *, yes: Yes = False, key_env: KeyEnv = None, timeout: Seco
     return 0
 
 
-def hardware(
+def _hardware(
     *,
-    namespace: Namespace = None,
-    accelerator: _text("Only cpu, gpu or neuron.") = None,
-    key_env: KeyEnv = None,
-    timeout: Seconds = None,
+    namespace: _Namespace = None,
+    accelerator: Annotated[str | None, Parameter(help="Only cpu, gpu or neuron.")] = None,
+    key_env: _KeyEnv = None,
+    timeout: _Seconds = None,
     json: Json = False,
 ) -> int:
     """List the machines that there are: US dollars an hour for each replica, and the quota."""
@@ -194,20 +194,22 @@ def hardware(
         }
         for each in found
     ]
-    show(rows, json=False)
+    show_rows(rows, json=False)
     return 0
 
 
-def catalog(
+def _catalog(
     *,
-    search: _text("Only models with this in their names.") = None,
-    task: _text("Only models of this task.") = None,
-    accelerator: _text("Only models with a recipe for cpu, gpu or neuron.") = None,
-    engine: _text("Only models with a recipe for llamacpp, sglang, tei or vllm.") = None,
-    license: _text("Only models of this license.") = None,  # noqa: A002 - the API's name
-    limit: Whole = None,
-    key_env: KeyEnv = None,
-    timeout: Seconds = None,
+    search: Annotated[str | None, Parameter(help="Only models with this in their names.")] = None,
+    task: Annotated[str | None, Parameter(help="Only models of this task.")] = None,
+    accelerator: Annotated[str | None, Parameter(help="Only models with a recipe for cpu, gpu or neuron.")] = None,
+    engine: Annotated[
+        str | None, Parameter(help="Only models with a recipe for llamacpp, sglang, tei or vllm.")
+    ] = None,
+    license: Annotated[str | None, Parameter(help="Only models of this license.")] = None,  # noqa: A002 - the API's name
+    limit: _Whole = None,
+    key_env: _KeyEnv = None,
+    timeout: _Seconds = None,
     json: Json = False,
 ) -> int:
     """List the models that can be deployed as they are, and their recipes."""
@@ -229,7 +231,7 @@ def catalog(
         for model in found
         for recipe in model.recipes
     ]
-    show(rows, json=False)
+    show_rows(rows, json=False)
     return 0
 
 
@@ -293,8 +295,8 @@ def _ask(question: str, yes: bool) -> None:
     if yes:
         return
     if not (is_terminal(sys.stdin) and is_terminal(sys.stderr)):
-        raise InvalidParameterError(f"{question.partition('?')[0]}: nobody can be asked here, so it wants --yes")
-    sys.stderr.write(f"{clean(question).rstrip('?')}? [y/N] ")
+        raise InvalidParameterError(f"{question}: nobody can be asked here, so it wants --yes")
+    sys.stderr.write(f"{clean(question)} [y/N] ")
     sys.stderr.flush()
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise InvalidParameterError("nothing was done")
@@ -304,7 +306,7 @@ def _tell(endpoint: EndpointInfo, *, json: bool) -> None:
     if json:
         _write(endpoint)
     else:
-        show([_row(endpoint)], json=False)
+        show_rows([_row(endpoint)], json=False)
 
 
 def _row(endpoint: EndpointInfo) -> dict[str, Any]:

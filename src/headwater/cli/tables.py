@@ -35,7 +35,7 @@ def providers(name: Name = None, /, *, json: Json = False) -> int:
         return 0
     rows = [_facts(row) for row in PROVIDERS.values()]
     if json or not is_terminal(sys.stdout):
-        show(rows, json=json)
+        show_rows(rows, json=json)
     else:
         _show_table([_short(row) for row in PROVIDERS.values()])
         print("Routed: it takes a Hugging Face token, too. More: headwater providers NAME")
@@ -98,19 +98,18 @@ def tasks(*, json: Json = False, markdown: Markdown = False) -> int:
     for name, row in [*PROVIDERS.items(), (_URL, SERVER)]:
         for task in row.tasks:
             doing.setdefault(task, []).append(name)
-    show([{"task": task, "providers": names} for task, names in sorted(doing.items())], json=json)
+    show_rows([{"task": task, "providers": names} for task, names in sorted(doing.items())], json=json)
     return 0
 
 
-def show(rows: list[dict[str, Any]], *, json: bool) -> None:
+def show_rows(rows: list[dict[str, Any]], *, json: bool) -> None:
     """Rows as a table for a terminal, as lines for a pipe, as JSON."""
     if json:
         print(as_json(rows, pretty=is_terminal(sys.stdout)))
-    elif is_terminal(sys.stdout):
+    elif rows and is_terminal(sys.stdout):
         _show_table(rows)
-    else:
-        if rows:
-            print("\t".join(rows[0]))
+    elif rows:
+        print("\t".join(rows[0]))
         for row in rows:
             print("\t".join(_cell(value, ",") for value in row.values()))
 

@@ -213,7 +213,7 @@ async def _create(
         "region": region,
         "vendor": vendor,
     }
-    flow = partial(flows.create, name=name, namespace=namespace, given=given)
+    flow = partial(flows.create_endpoint, name=name, namespace=namespace, given=given)
     return await _started(_asking(owner), "create-endpoint", flow, options, secrets_of(given)).result()
 
 
@@ -231,7 +231,7 @@ async def _deploy(
     """Make an endpoint of a model of the catalog: of a repository, of which `accelerator` and `gguf_file` may choose a
     recipe, or of a `recipe` by its id. `catalog()` lists them. Without a `name` the server makes one up."""
     flow = partial(
-        flows.deploy,
+        flows.deploy_endpoint,
         repository=repository,
         recipe=recipe,
         name=name,
@@ -248,13 +248,13 @@ async def _update(owner: Any, name: str, *, namespace: str | None = None, **chan
     `tensor_parallel_size` and `data_parallel_size` stand in the image, which is asked for first where none is given.
     """
     given, options = _sorted(changes, UpdateOptions)
-    flow = partial(flows.update, name=name, namespace=namespace, given=given)
+    flow = partial(flows.update_endpoint, name=name, namespace=namespace, given=given)
     return await _started(_asking(owner), "update-endpoint", flow, options, secrets_of(given)).result()
 
 
 async def _pause(owner: Any, name: str, *, namespace: str | None = None, **options: Unpack[RequestOptions]) -> Any:
     """Stop an endpoint, which costs nothing then, until somebody resumes it."""
-    flow = partial(flows.pause, name=name, namespace=namespace)
+    flow = partial(flows.pause_endpoint, name=name, namespace=namespace)
     return await _started(_asking(owner), "pause-endpoint", flow, options_of(options)).result()
 
 
@@ -262,7 +262,7 @@ async def _resume(
     owner: Any, name: str, *, namespace: str | None = None, running_ok: bool = True, **options: Unpack[RequestOptions]
 ) -> Any:
     """Start an endpoint; with `running_ok` one that runs already is no error."""
-    flow = partial(flows.resume, name=name, namespace=namespace, running_ok=running_ok)
+    flow = partial(flows.resume_endpoint, name=name, namespace=namespace, running_ok=running_ok)
     return await _started(_asking(owner), "resume-endpoint", flow, options_of(options)).result()
 
 
@@ -270,13 +270,13 @@ async def _scale_to_zero(
     owner: Any, name: str, *, namespace: str | None = None, **options: Unpack[RequestOptions]
 ) -> Any:
     """Stop an endpoint, which costs nothing then, until the next request wakes it."""
-    flow = partial(flows.scale_to_zero, name=name, namespace=namespace)
+    flow = partial(flows.scale_endpoint_to_zero, name=name, namespace=namespace)
     return await _started(_asking(owner), "scale-endpoint-to-zero", flow, options_of(options)).result()
 
 
 async def _delete(owner: Any, name: str, *, namespace: str | None = None, **options: Unpack[RequestOptions]) -> None:
     """Delete an endpoint, for good."""
-    flow = partial(flows.delete, name=name, namespace=namespace)
+    flow = partial(flows.delete_endpoint, name=name, namespace=namespace)
     await _started(_asking(owner), "delete-endpoint", flow, options_of(options)).result()
 
 
@@ -284,7 +284,7 @@ async def _hardware(
     owner: Any, *, namespace: str | None = None, **options: Unpack[RequestOptions]
 ) -> list[EndpointHardware]:
     """The machines that endpoints can run on: US dollars an hour for each replica, and the namespace's quota."""
-    flow = partial(flows.hardware, namespace=namespace)
+    flow = partial(flows.list_hardware, namespace=namespace)
     found: list[EndpointHardware] = await _started(_asking(owner), "hardware", flow, options_of(options)).result()
     return found
 
@@ -310,7 +310,7 @@ async def _catalog(
         "search": search,
         "limit": limit,
     }
-    flow = partial(flows.catalog, filters=filters)
+    flow = partial(flows.list_catalog, filters=filters)
     found: list[CatalogModel] = await _started(_asking(owner), "catalog", flow, options_of(options)).result()
     return found
 

@@ -18,6 +18,8 @@ What it speaks, each dialect in a file of its own:
   ``sentence-similarity``.
 * hf-inference (``hf_inference``): ``POST /models/{id}``, answered by the model's task; ``POST /tasks/{task}``, an
   endpoint of that task.
+* ``inference_endpoints``: the API of Inference Endpoints (``/v2``), the catalog, ``GET /api/whoami-v2``, and the
+  endpoints themselves, which go through scripted lives: see below.
 * ``fal``, ``replicate``, ``together_media``, ``novita``, ``wavespeed``, ``zai``, ``black_forest_labs``: those
   providers' pictures, videos and sounds, most of them by jobs.
 * the Hub's lookups (``hub``): ``GET /api/models/{id}`` and ``GET /api/tasks``.
@@ -49,6 +51,12 @@ refuses credentials. Words in the model's name or in the prompt change their cou
 * ``instant``: done at once; ``forever``: never; ``fail``: they fail; ``moderated``: moderation refuses them;
   ``unknown-state``: a state that nobody knows; ``flaky``: a 500 for each of the first three polls.
 * ``gone``: the result is a 404; ``huge-N``: it is N megabytes long, sent as they are made.
+
+Inference Endpoints are made by the API, or by ``url.endpoint("namespace/name", "paused")``, and ``url.endpoints``
+lists them. Each look at one shows the next stage of its life: "pending", "initializing" and "running" follow when it
+is made or resumed, unless a test scripts other stages. ``HEADWATER_ENDPOINTS_URL`` set to the emulator's URL takes a
+client there. Words in an endpoint's name change its life: ``fails``, ``stuck``, ``odd`` (a state that nobody knows),
+``hangs`` (its health route), ``unhealthy-N`` (so many health checks). One that scaled to zero wakes when it is called.
 
 Headers ask for more as well:
 

@@ -125,13 +125,13 @@ def _listed(call: Call, namespace: str) -> Flow[list[EndpointInfo]]:
     return [endpoint_in(said, namespace) for said in decode(reply, _Items).items]
 
 
-def hardware(call: Call, *, namespace: str | None) -> Flow[list[EndpointHardware]]:
+def list_hardware(call: Call, *, namespace: str | None) -> Flow[list[EndpointHardware]]:
     """The machines that there are, with their prices and the namespace's quota."""
     place = yield from namespace_of(call, namespace)
     return hardware_of((yield Send(get(f"{call.base}/provider/{place}", auth="provider"))))
 
 
-def catalog(call: Call, *, filters: Mapping[str, Any]) -> Flow[list[CatalogModel]]:
+def list_catalog(call: Call, *, filters: Mapping[str, Any]) -> Flow[list[CatalogModel]]:
     """The models that can be deployed as they are."""
     query = urlencode([(name, str(value)) for name, value in filters.items() if value is not None])
     url = f"{catalog_url()}/list"
@@ -141,7 +141,7 @@ def catalog(call: Call, *, filters: Mapping[str, Any]) -> Flow[list[CatalogModel
 # making
 
 
-def create(call: Call, *, name: str, namespace: str | None, given: Mapping[str, Any]) -> Flow[EndpointInfo]:
+def create_endpoint(call: Call, *, name: str, namespace: str | None, given: Mapping[str, Any]) -> Flow[EndpointInfo]:
     """Make an endpoint."""
     said, own = split(name, namespace)
     body = creation(own, given)
@@ -153,7 +153,7 @@ def create(call: Call, *, name: str, namespace: str | None, given: Mapping[str, 
         return (yield from _found_after(call, lost, place, own, body))
 
 
-def deploy(
+def deploy_endpoint(
     call: Call,
     *,
     repository: str | None,
@@ -224,7 +224,7 @@ def may_be_taken(error: HeadwaterError) -> bool:
 # changing
 
 
-def update(call: Call, *, name: str, namespace: str | None, given: Mapping[str, Any]) -> Flow[EndpointInfo]:
+def update_endpoint(call: Call, *, name: str, namespace: str | None, given: Mapping[str, Any]) -> Flow[EndpointInfo]:
     """Change an endpoint; what was not given stays."""
     body, sizes = change(given), parallel_of(given)
     place, own = yield from located(call, name, namespace)
@@ -238,17 +238,17 @@ def update(call: Call, *, name: str, namespace: str | None, given: Mapping[str, 
     return endpoint_of((yield Send(request)), place)
 
 
-def pause(call: Call, *, name: str, namespace: str | None) -> Flow[EndpointInfo]:
+def pause_endpoint(call: Call, *, name: str, namespace: str | None) -> Flow[EndpointInfo]:
     """Stop an endpoint until somebody resumes it."""
     return (yield from _act(call, name, namespace, "pause"))
 
 
-def scale_to_zero(call: Call, *, name: str, namespace: str | None) -> Flow[EndpointInfo]:
+def scale_endpoint_to_zero(call: Call, *, name: str, namespace: str | None) -> Flow[EndpointInfo]:
     """Stop an endpoint until somebody calls it."""
     return (yield from _act(call, name, namespace, "scale-to-zero"))
 
 
-def resume(call: Call, *, name: str, namespace: str | None, running_ok: bool) -> Flow[EndpointInfo]:
+def resume_endpoint(call: Call, *, name: str, namespace: str | None, running_ok: bool) -> Flow[EndpointInfo]:
     """Start an endpoint that is paused; with `running_ok` one that runs is as good."""
     place, own = yield from located(call, name, namespace)
     try:
@@ -259,7 +259,7 @@ def resume(call: Call, *, name: str, namespace: str | None, running_ok: bool) ->
     return (yield from look(call, place, own))
 
 
-def delete(call: Call, *, name: str, namespace: str | None) -> Flow[None]:
+def delete_endpoint(call: Call, *, name: str, namespace: str | None) -> Flow[None]:
     """Delete an endpoint, for good."""
     place, own = yield from located(call, name, namespace)
     yield Send(Request(method="DELETE", url=_url(call, place, own), opaque=True))
