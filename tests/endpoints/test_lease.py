@@ -5,9 +5,7 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -155,11 +153,12 @@ def drive_blocking(api: EndpointApi, moment: str, way: str, given: dict[str, Any
         if way == "interrupt" and threading.current_thread() is threading.main_thread():
             os.kill(os.getpid(), signal.SIGINT)
         elif way == "interrupt":
-            threading.Thread(target=interrupt_the_wait).start()
+            pressed.set()
         elif way == "error":
             raise LeftError
 
     hold(api, moment, way, at)
+    pressed = interrupted_on_request() if way == "interrupt" and moment != "block" else threading.Event()
     with InferenceClient(token=TOKEN, transport=api.transport) as client:
         lease = client.endpoints.running(NAME, **given)
         try:
@@ -173,14 +172,23 @@ def drive_blocking(api: EndpointApi, moment: str, way: str, given: dict[str, Any
     return lease, None
 
 
-def interrupt_the_wait() -> None:
-    """Ctrl-C, once the main thread waits: a signal in the moment before it does wakes it only when it ends."""
-    main = threading.main_thread().ident
-    assert main is not None
-    while sys._current_frames()[main].f_code.co_name not in ("result", "wrapper"):
-        time.sleep(0.001)
-    time.sleep(0.02)
-    os.kill(os.getpid(), signal.SIGINT)
+def interrupted_on_request() -> threading.Event:
+    """What brings Ctrl-C to the main thread once it is set, until it is felt: one that comes in the moment before the
+    thread waits wakes it only when the wait ends."""
+    felt, pressed = threading.Event(), threading.Event()
+
+    def once(*_: object) -> None:
+        if not felt.is_set():
+            felt.set()
+            raise KeyboardInterrupt
+
+    def press() -> None:
+        while pressed.wait(10) and not felt.wait(0.005):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    signal.signal(signal.SIGINT, once)
+    threading.Thread(target=press, daemon=True).start()
+    return pressed
 
 
 def drive_loop(
