@@ -97,8 +97,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     `provider_model`: the model's id there, for calls that name none. `hub_key`: the client's own key, for look-ups at
     the Hub. `name`: what the place is called where there are several, `timeout` its own limits, and `transport`
     what carries its requests. `model_urls`: whether a call's own model may be a URL. `done_ends_stream`: whether
-    `[DONE]` alone ends a whole stream there. `is_endpoint`: the URL is an Inference Endpoint's, which may scale to zero;
-    `endpoint`: the name of one that is to be looked up.
+    `[DONE]` alone ends a whole stream there. `is_endpoint`: the URL is an Inference Endpoint's, which may scale to
+    zero; `endpoint`: the name of one that is to be looked up.
     """
 
     model: str | None

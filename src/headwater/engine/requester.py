@@ -204,6 +204,7 @@ class Requester:
                 reply = await self._answer(request)
                 self._on_answer(tries)
                 return reply
+            await self.leave()
             raise self.deadlines.passed_within(seconds, self.now())
         except HeadwaterError as error:
             self._on_failure(tries, error)
