@@ -32,7 +32,7 @@ from ..endpoints.addresses import split
 from ..endpoints.bodies import CreateOptions, UpdateOptions, secrets_of
 from ..endpoints.lease import After, Lease, LeaseOutcome
 from ..endpoints.types import CatalogModel, EndpointHardware, EndpointInfo
-from ..endpoints.wait import POLL_SECONDS, wait
+from ..endpoints.wait import LOOK_INTERVAL_SECONDS, wait
 from ..engine.run import AsyncRun
 from ..errors import InferenceEndpointError, InvalidParameterError
 from ..protocol.events import EndpointState
@@ -388,7 +388,7 @@ class AsyncEndpoint(Endpoint[C], Asynchronous):
     delete = DualMethod(_delete_this)
 
     def wait(
-        self, *, timeout: float | Timeout | None = None, poll: float = POLL_SECONDS
+        self, *, timeout: float | Timeout | None = None, poll: float = LOOK_INTERVAL_SECONDS
     ) -> AsyncRun[EndpointState, AsyncEndpoint[C]]:
         """Wait until it runs and has answered its health route, as `AsyncEndpoints.wait` does."""
         return _waiting(self, self.full_name, None, timeout, poll=poll)
@@ -405,7 +405,7 @@ class SyncEndpoint(Endpoint[C], Blocking):
     delete = DualMethod(_delete_this)
 
     def wait(
-        self, *, timeout: float | Timeout | None = None, poll: float = POLL_SECONDS
+        self, *, timeout: float | Timeout | None = None, poll: float = LOOK_INTERVAL_SECONDS
     ) -> Run[EndpointState, SyncEndpoint[C]]:
         """Wait until it runs and has answered its health route, as `SyncEndpoints.wait` does."""
         return Run(_waiting(self, self.full_name, None, timeout, poll=poll))
@@ -557,7 +557,7 @@ class AsyncEndpoints(Asynchronous, Generic[C]):
         *,
         namespace: str | None = None,
         timeout: float | Timeout | None = None,
-        poll: float = POLL_SECONDS,
+        poll: float = LOOK_INTERVAL_SECONDS,
     ) -> AsyncRun[EndpointState, AsyncEndpoint[C]]:
         """Wait until an endpoint runs and has answered its health route, as a run: its events are the changes of its
         state, its result the endpoint.
@@ -576,7 +576,7 @@ class AsyncEndpoints(Asynchronous, Generic[C]):
         always: bool = False,
         create: dict[str, Any] | None = None,
         timeout: float | None = None,
-        poll: float = POLL_SECONDS,
+        poll: float = LOOK_INTERVAL_SECONDS,
         each: Callable[[EndpointState], object] | None = None,
     ) -> AsyncEndpointLease[C]:
         """An endpoint for the length of a block: `async with client.endpoints.running("ns/name") as client: ...`.
@@ -617,7 +617,7 @@ class SyncEndpoints(Blocking, Generic[C]):
         *,
         namespace: str | None = None,
         timeout: float | Timeout | None = None,
-        poll: float = POLL_SECONDS,
+        poll: float = LOOK_INTERVAL_SECONDS,
     ) -> Run[EndpointState, SyncEndpoint[C]]:
         """Wait until an endpoint runs and has answered its health route, as a run: `AsyncEndpoints.wait` says how."""
         return Run(_waiting(self, name, namespace, timeout, poll=poll))
@@ -631,7 +631,7 @@ class SyncEndpoints(Blocking, Generic[C]):
         always: bool = False,
         create: dict[str, Any] | None = None,
         timeout: float | None = None,
-        poll: float = POLL_SECONDS,
+        poll: float = LOOK_INTERVAL_SECONDS,
         each: Callable[[EndpointState], object] | None = None,
     ) -> SyncEndpointLease[C]:
         """An endpoint for the length of a block: `with client.endpoints.running("ns/name") as client: ...`.

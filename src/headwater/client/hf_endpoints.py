@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..auth.secret import Secret, mask
 from ..endpoints.types import CatalogModel, EndpointHardware, EndpointInfo, endpoint_in
-from ..endpoints.wait import POLL_SECONDS
+from ..endpoints.wait import LOOK_INTERVAL_SECONDS
 from ..errors import InvalidParameterError
 from .endpoints import Endpoint, bound
 from .sync_client import InferenceClient
@@ -156,7 +156,7 @@ class InferenceEndpoint:
         client: AsyncInferenceClient = self._endpoint().async_client()
         return client
 
-    def wait(self, timeout: float | None = None, refresh_every: float = POLL_SECONDS) -> InferenceEndpoint:
+    def wait(self, timeout: float | None = None, refresh_every: float = LOOK_INTERVAL_SECONDS) -> InferenceEndpoint:
         """Wait until it runs and has answered its health route.
 
         Raises `InferenceEndpointError` where it failed, is paused or scaled to zero, `InferenceEndpointTimeoutError`

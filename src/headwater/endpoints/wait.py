@@ -31,7 +31,7 @@ from .addresses import page_of, split
 from .flows import health_url, look, namespace_of
 from .types import EndpointInfo
 
-POLL_SECONDS: Final = 5.0
+LOOK_INTERVAL_SECONDS: Final = 5.0
 HEALTH_SECONDS: Final = 10.0
 """How long one question after an endpoint's health may take."""
 MOST_FAILED_LOOKS: Final = 5
@@ -51,7 +51,7 @@ def wait(
     *,
     name: str,
     namespace: str | None,
-    poll: float = POLL_SECONDS,
+    poll: float = LOOK_INTERVAL_SECONDS,
     before: str | None = None,
     looks: int = 0,
 ) -> Flow[EndpointInfo]:
