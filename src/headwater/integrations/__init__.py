@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["extra"]
+__all__ = ["require_extra"]
 
 
 @contextmanager

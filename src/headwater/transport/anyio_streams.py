@@ -40,7 +40,7 @@ class ByteStream(Protocol):
         """Let no `receive` wait past this moment on the event loop's clock (`ReadDeadline`); False where it cannot."""
         ...
 
-    async def send(self, data: memoryview) -> None:
+    def send(self, data: memoryview) -> Awaitable[None]:
         """Send everything; it may stop in the middle when cancelled. Raises `BROKEN`."""
         ...
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 import select
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Generator
 from typing import Any, Protocol
 
 from anyio import BrokenResourceError
@@ -246,7 +246,7 @@ class AsyncioStream:
         reader.set_exception(ReadDeadline())
         return FOREVER
 
-    def send(self, data: memoryview) -> Coroutine[Any, Any, None]:
+    def send(self, data: memoryview) -> Awaitable[None]:
         """Send everything; it may stop in the middle when cancelled. Raises `BROKEN`."""
         return self.socket.send(data, self._drain)
 

@@ -79,9 +79,10 @@ class HTTPXAnswer:
             return b""
         if self._pieces is None:
             self._pieces = self._stream.__aiter__()
+        pieces = self._pieces
         try:
             with _our_errors(self._library):
-                async for piece in self._pieces:
+                async for piece in pieces:
                     if piece:
                         return piece
         except BaseException as error:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable
 from typing import Any
 
 import trio
@@ -217,7 +217,7 @@ class TrioStream:
         self._sockets.leave(self)
         return Abort.SUCCEEDED
 
-    def send(self, data: memoryview) -> Coroutine[Any, Any, None]:
+    def send(self, data: memoryview) -> Awaitable[None]:
         """Send everything; it may stop in the middle when cancelled. Raises `BROKEN`."""
         return self.socket.send(data, self._drain)
 
