@@ -93,7 +93,9 @@ class Download:
         while not self._over:
             started = current_time()
             try:
-                return await self._read(self._body or await self._begin())
+                progress = await self._read(self._body or await self._begin())
+                self._left = 0
+                return progress
             except ResponseTooLargeError:
                 await self.close()
                 raise ResponseTooLargeError(

@@ -45,7 +45,7 @@ MOST_HELD_SECONDS: Final = 600.0
 """How long the proxy of an Inference Endpoint holds a request at most."""
 REFUSAL_SECONDS: Final = 2.0
 """How long a refusal's own words are waited for."""
-MOST_UNANSWERED: Final = 30
+MOST_UNANSWERED: Final = 100
 """Times in a row that a question is asked anew because the wait for its answer was cancelled, over a transport that
 loses it then: a caller whose patience is always too short for the answer is told so."""
 NOT_BEGUN: Final = Deadlines(DEFAULT_TIMEOUT, 0.0)
