@@ -424,7 +424,8 @@ class _Calls:
         return await _get(self._owner, self._name, timeout=seconds)
 
     async def create(self, seconds: float | None) -> Any:
-        return await _create(self._owner, self._name, **{**(self._create or {}), "timeout": seconds})
+        given: dict[str, Any] = {**(self._create or {}), "timeout": seconds}
+        return await _create(self._owner, self._name, **given)
 
     async def resume(self, seconds: float | None) -> Any:
         return await _resume(self._owner, self._name, timeout=seconds)

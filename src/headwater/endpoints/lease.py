@@ -44,7 +44,6 @@ GIVE_BACK_SECONDS: Final = 10.0
 LOOKS_AFTER_RESUMPTION: Final = 6
 """In so many looks the API may still show the state that the endpoint was asked to leave."""
 _STOPPED: Final = frozenset({"paused", "scaledToZero", "failed"})
-_AS_FOUND: Final[dict[str, After]] = {"scaledToZero": "scale-to-zero"}
 LOOK_SECONDS: Final = 1.0
 
 
@@ -102,7 +101,8 @@ class Lease:
         self.endpoint: EndpointInfo | None = None
         self.before: str | None = None
         self.outcome: LeaseOutcome | None = None
-        self._calls, self._after, self._always, self._creates = calls, after, always, creates
+        self._after: After | None = after
+        self._calls, self._always, self._creates = calls, always, creates
         self._timeout, self._each = timeout, each
         self._may_run = self._is_answered = False
         self._until: float | None = None
@@ -165,7 +165,8 @@ class Lease:
     @property
     def after(self) -> After:
         """How it is given back: as it was asked for, or else as it was found; what was made here is paused."""
-        return self._after or _AS_FOUND.get(self.before or "", "pause")
+        found: After = "scale-to-zero" if self.before == "scaledToZero" else "pause"
+        return found if self._after is None else self._after
 
     @property
     def by_hand(self) -> str:
