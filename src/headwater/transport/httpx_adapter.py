@@ -77,9 +77,7 @@ class HTTPXAnswer:
             if isinstance(self._end, HeadwaterError):
                 raise self._end
             return b""
-        if self._pieces is None:
-            self._pieces = self._stream.__aiter__()
-        pieces = self._pieces
+        pieces = self._pieces = aiter(self._stream) if self._pieces is None else self._pieces
         try:
             with _our_errors(self._library):
                 async for piece in pieces:
