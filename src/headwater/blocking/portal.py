@@ -38,6 +38,9 @@ T = TypeVar("T")
 
 START_SECONDS = 30.0
 STOP_SECONDS = 1.0
+SIGNAL_SECONDS = 0.25
+"""How often a waiting thread looks for signals. CPython looks before it waits for a lock and when a signal interrupts
+the wait; one that comes in between is neither, and would be felt only when the lock is free."""
 
 
 class _NoThreadError(Exception):
@@ -279,7 +282,8 @@ class PortalCall(Generic[T]):
 
     def result(self) -> T:
         """Wait for what it returns, or raises; `ClosedError` where the loop has ended."""
-        self._done.acquire()
+        while not self._done.acquire(timeout=SIGNAL_SECONDS):
+            pass  # a signal that came just before the wait began is felt now, and not when the work is done
         self._done.release()
         if self._error is not None:
             error, self._error = self._error, None  # the traceback holds this object
