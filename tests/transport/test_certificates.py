@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import anyio
 import anyio.to_thread
 import pytest
 import trustme
@@ -110,6 +111,22 @@ def test_the_systems_own_stay_trusted(bundle: Path, tmp_path: Path, monkeypatch:
         with monkeypatch.context() as patch:
             patch.setenv(name, value)
             assert tls.default_context.__wrapped__().cert_store_stats()["x509_ca"] >= system + 1
+
+
+async def test_connections_at_once_share_what_is_read(
+    serve: Any, authority: trustme.CA, bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+    own = ssl.create_default_context
+    monkeypatch.setattr(ssl, "create_default_context", lambda: (made.append(1), own())[1])
+    server = serve(chatting, secured(authority))
+    async with (
+        AsyncInferenceClient(base_url=there(server), verify=bundle) as client,
+        anyio.create_task_group() as group,
+    ):
+        for _ in range(8):
+            group.start_soon(client.chat_completion, MESSAGES)
+    assert made == [1]
 
 
 async def test_certificates_that_cannot_be_read(driver: Driver, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import os
 import re
 import ssl
 import sys
+import threading
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -77,16 +78,18 @@ class Trust:
 
     def make(self) -> ssl.SSLContext:
         """The context; takes some 20 ms the first time. Raises `TLSError` where certificates cannot be read."""
-        if self.context is None:
-            if self._verify is None:
-                self.context = default_context()
-            else:
-                context = _system_context()
-                _add(context, self._verify, "verify")
-                self.context = context
-        return self.context
+        with _MAKING:  # a thousand first connections at once would make as many
+            if self.context is None:
+                if self._verify is None:
+                    self.context = default_context()
+                else:
+                    context = _system_context()
+                    _add(context, self._verify, "verify")
+                    self.context = context
+            return self.context
 
 
+_MAKING: Final = threading.Lock()
 SYSTEM: Final = Trust()
 """Whom everybody trusts who says nothing else."""
 
