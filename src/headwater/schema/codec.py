@@ -16,6 +16,7 @@ from ..errors import DecodeError
 from ..protocol.json_text import UNREADABLE, loads
 from .conversion import Mismatch, converted, foreign_value, is_native
 from .json_schema import schema_of
+from .partial import PartialReader, ValueReader
 from .rules import WRAPPER, FittedSchema, SchemaRules, fitted
 from .type_tree import Foreign, MapOf, Node, ObjectOf, documentation, tree_of, type_name
 
@@ -80,7 +81,15 @@ class Codec(Generic[T]):
         except Mismatch as mismatch:
             raise self._error(mismatch, _excerpt(value)) from None
 
+    def partial(self) -> PartialReader:
+        """What reads one text that grows as the value that it is so far."""
+        return PartialReader(self.tree, self._values, is_object=self.is_object)
+
     # -- how
+
+    @cached_property
+    def _values(self) -> ValueReader:
+        return ValueReader()
 
     @cached_property
     def _decoder(self) -> msgspec.json.Decoder[Any] | None:

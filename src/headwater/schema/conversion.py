@@ -161,7 +161,7 @@ def _table(node: MapOf, value: Any) -> dict[Any, Any]:
 def _option(node: OneOf, value: Any) -> Any:
     """The first option that the value is, those whose members it has being asked first."""
     failures: list[Mismatch] = []
-    for option in sorted(node.options, key=lambda each: _distance(each, value)):
+    for option in sorted(node.options, key=lambda each: distance(each, value)):
         try:
             return converted(option, value)
         except Mismatch as error:
@@ -169,7 +169,7 @@ def _option(node: OneOf, value: Any) -> Any:
     raise failures[0]  # of the option that is nearest
 
 
-def _distance(node: Node, value: Any) -> int:
+def distance(node: Node, value: Any) -> int:
     """How far the value is from an option: members that it lacks and has too many; for another kind of JSON, more."""
     far = 1000
     if isinstance(node, ObjectOf | MapOf):

@@ -17,6 +17,7 @@ import typing
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Annotated, Any, Final, Literal, TypeAlias, TypeVar, Union, get_args, get_origin
 
 import msgspec
@@ -102,8 +103,8 @@ class OneOf:
 
 @dataclass(eq=False)
 class Member:
-    """A member of an object. `key` is its name in JSON, `name` what its class takes it by; `default` makes what it is
-    where it is missing, None where it may not be."""
+    """A member of an object. `key` is its name in JSON, `name` what its class takes it by, `attribute` what an instance
+    has it as; `default` makes what it is where it is missing, None where it may not be."""
 
     name: str
     key: str
@@ -111,6 +112,7 @@ class Member:
     required: bool
     default: Callable[[], Any] | None = None
     description: str | None = None
+    attribute: str = ""
 
 
 @dataclass(eq=False)
@@ -127,6 +129,16 @@ class ObjectOf:
     closed: bool = False
     positional: bool = False
 
+    @cached_property
+    def by_key(self) -> Mapping[str, Member]:
+        """The members by their names in JSON."""
+        return {each.key: each for each in self.members}
+
+    @cached_property
+    def unchecked(self) -> Callable[[dict[str, Any]], Any]:
+        """What makes an instance of its attributes without any check of its class's own, for what is not whole."""
+        return _unchecked(self.make)
+
 
 @dataclass(eq=False)
 class Foreign:
@@ -134,6 +146,30 @@ class Foreign:
 
     kind: Any
     metas: tuple[Meta, ...] = ()
+    members: ObjectOf | None = None
+
+
+def _unchecked(make: Any) -> Callable[[dict[str, Any]], Any]:
+    """What makes an instance of a class without its checks."""
+    construct = getattr(make, "model_construct", None)
+    if construct is not None:
+        return lambda values: construct(**values)
+    if issubclass(make, msgspec.Struct):
+        without: Any = make
+        if hasattr(make, "__post_init__"):
+            space = {"__post_init__": lambda self: None, "__module__": make.__module__, "__doc__": make.__doc__}
+            without = type(make)(make.__name__, (make,), space)
+        return lambda values: without(**values)
+    if issubclass(make, tuple):
+        return lambda values: make(**values)
+
+    def instance(values: dict[str, Any]) -> Any:
+        found = object.__new__(make)
+        for name, value in values.items():
+            object.__setattr__(found, name, value)
+        return found
+
+    return instance
 
 
 Node: TypeAlias = Leaf | Anything | ArrayOf | TupleOf | MapOf | OneOf | ObjectOf | Foreign
@@ -143,6 +179,26 @@ def tree_of(kind: Any, place: str | None = None) -> Node:
     """The tree of a type. Raises `InvalidParameterError` for what has no schema, with the member that it is; `place`
     is what the type itself is called there."""
     return _Reader().node(kind, place or type_name(kind))
+
+
+def members_of_foreign(node: Foreign) -> ObjectOf:
+    """The members of a class that reads JSON by itself, as far as they can be told: for what has come of one so far.
+
+    https://docs.pydantic.dev/latest/api/base_model/#pydantic.BaseModel.model_fields
+    """
+    made = node.members
+    if made is None:
+        made = node.members = ObjectOf(node.kind, node.kind)
+        for name, found in getattr(node.kind, "model_fields", {}).items():
+            try:
+                inner: Node = tree_of(found.annotation)
+            except InvalidParameterError:  # its own affair: it is shown as it comes
+                inner = Anything()
+            needed = found.is_required()
+            default = None if needed else found.get_default
+            alias = found.validation_alias if isinstance(found.validation_alias, str) else None
+            made.members.append(Member(name, alias or name, inner, needed, default, attribute=name))
+    return made
 
 
 def type_name(kind: Any) -> str:
@@ -158,6 +214,25 @@ def type_name(kind: Any) -> str:
         return str(getattr(kind, "__name__", kind))
     named = [repr(each) for each in arguments] if origin is Literal else [type_name(each) for each in arguments]
     return f"{getattr(origin, '__name__', 'Literal')}[{', '.join(named)}]"
+
+
+def plain_kinds(node: Node) -> frozenset[Any]:
+    """The plain types that a value may be of, where it is no container: of `Annotated[str, ...] | None` str and
+    NoneType."""
+    if isinstance(node, OneOf):
+        return frozenset().union(*map(plain_kinds, node.options))
+    if isinstance(node, Anything):
+        return frozenset({str})
+    return frozenset(_plain_kinds(node.kind)) if isinstance(node, Leaf) else frozenset()
+
+
+def _plain_kinds(kind: Any) -> list[Any]:
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        return _plain_kinds(arguments[0])
+    if origin in (Union, types.UnionType):
+        return [plain for each in arguments for plain in _plain_kinds(each)]
+    return [getattr(kind, "__supertype__", kind)]
 
 
 def is_foreign(kind: Any) -> bool:
@@ -263,7 +338,13 @@ class _Reader:
             metas = get_args(found.kind)[1:] if get_origin(found.kind) is Annotated else ()
             made.members.append(
                 Member(
-                    found.name, found.key, node, found.required, found.default, found.description or describing(metas)
+                    name=found.name,
+                    key=found.key,
+                    node=node,
+                    required=found.required,
+                    default=found.default,
+                    description=found.description or describing(metas),
+                    attribute=found.attribute or found.name,
                 )
             )
         return made
@@ -284,6 +365,7 @@ class _Field(typing.NamedTuple):
     required: bool
     default: Callable[[], Any] | None
     description: str | None = None
+    attribute: str = ""
 
 
 def _shape_of(plain: Any, origin: Any) -> ObjectOf | None:
@@ -363,7 +445,7 @@ def _attrs_field(found: Any, hints: Mapping[str, Any]) -> _Field:
     factory = getattr(found.default, "factory", None)
     default = None if needed else factory if factory is not None else _giving(found.default)
     kind = hints.get(found.name, found.type or Any)
-    return _Field(found.alias or found.name, found.name, kind, needed, default, _described(found.metadata))
+    return _Field(found.alias or found.name, found.name, kind, needed, default, _described(found.metadata), found.name)
 
 
 def _typed_dict_field(origin: Any, name: str, hint: Any) -> _Field:
