@@ -87,6 +87,7 @@ if TYPE_CHECKING:
     from .engine.facts import Timings as Timings
     from .engine.input_policy import InputPolicy as InputPolicy
     from .engine.run import AsyncRun as AsyncRun
+    from .errors import AnswerTry as AnswerTry
     from .errors import APIConnectionError as APIConnectionError
     from .errors import APIError as APIError
     from .errors import APIResponseValidationError as APIResponseValidationError
@@ -100,9 +101,11 @@ if TYPE_CHECKING:
     from .errors import ConflictError as ConflictError
     from .errors import ConnectError as ConnectError
     from .errors import ConnectionLostError as ConnectionLostError
+    from .errors import ContentFilterFinishReasonError as ContentFilterFinishReasonError
     from .errors import ContentRefusedError as ContentRefusedError
     from .errors import ConversationLimitError as ConversationLimitError
     from .errors import DecodeError as DecodeError
+    from .errors import EmptyAnswerError as EmptyAnswerError
     from .errors import ErrorResponse as ErrorResponse
     from .errors import ForkedClientError as ForkedClientError
     from .errors import GenerationError as GenerationError
@@ -116,10 +119,12 @@ if TYPE_CHECKING:
     from .errors import InputError as InputError
     from .errors import InsecureCredentialError as InsecureCredentialError
     from .errors import InternalServerError as InternalServerError
+    from .errors import InvalidAnswerError as InvalidAnswerError
     from .errors import InvalidCredentialError as InvalidCredentialError
     from .errors import InvalidParameterError as InvalidParameterError
     from .errors import InvalidRequestError as InvalidRequestError
     from .errors import JobFailedError as JobFailedError
+    from .errors import LengthFinishReasonError as LengthFinishReasonError
     from .errors import MalformedEventError as MalformedEventError
     from .errors import MissingCredentialError as MissingCredentialError
     from .errors import MissingModelError as MissingModelError
@@ -134,12 +139,14 @@ if TYPE_CHECKING:
     from .errors import ProxyError as ProxyError
     from .errors import RateLimitError as RateLimitError
     from .errors import RedirectError as RedirectError
+    from .errors import RefusedAnswerError as RefusedAnswerError
     from .errors import ResponseTooLargeError as ResponseTooLargeError
     from .errors import ServerError as ServerError
     from .errors import TextGenerationError as TextGenerationError
     from .errors import TLSError as TLSError
     from .errors import ToolError as ToolError
     from .errors import TransportError as TransportError
+    from .errors import TruncatedAnswerError as TruncatedAnswerError
     from .errors import UnexpectedContentError as UnexpectedContentError
     from .errors import UnknownError as UnknownError
     from .errors import UnknownProviderError as UnknownProviderError
@@ -227,6 +234,11 @@ if TYPE_CHECKING:
     from .tasks.output import json_default as json_default
     from .tasks.parameters import GenerationParameters as GenerationParameters
     from .tasks.parameters import TargetSize as TargetSize
+    from .tasks.parsed_types import ParsedChatCompletion as ParsedChatCompletion
+    from .tasks.parsed_types import ParsedChatCompletionMessage as ParsedChatCompletionMessage
+    from .tasks.parsed_types import ParsedChoice as ParsedChoice
+    from .tasks.parsed_types import ParsedText as ParsedText
+    from .tasks.parsed_types import ParsedTextGeneration as ParsedTextGeneration
     from .tasks.passages import QuestionAnsweringOutputElement as QuestionAnsweringOutputElement
     from .tasks.tabular import TableQuestionAnsweringOutputElement as TableQuestionAnsweringOutputElement
     from .tasks.text import TextGenerationInputGrammarType as TextGenerationInputGrammarType
@@ -288,6 +300,8 @@ _MODULES: dict[str, str] = {
     "engine.input_policy": "InputPolicy",
     "engine.run": "AsyncRun",
     "errors": (
+        "AnswerTry EmptyAnswerError InvalidAnswerError "
+        "TruncatedAnswerError RefusedAnswerError LengthFinishReasonError ContentFilterFinishReasonError "
         "APIConnectionError APIError APIResponseValidationError APIStatusError APITimeoutError Attempt "
         "AuthenticationError BadRequestError CallError ClosedError ConflictError ConnectError ConnectionLostError "
         "ContentRefusedError ConversationLimitError DecodeError ErrorResponse ForkedClientError GenerationError "
@@ -336,6 +350,9 @@ _MODULES: dict[str, str] = {
     "tasks.multimodal": "DocumentQuestionAnsweringOutputElement VisualQuestionAnsweringOutputElement",
     "tasks.output": "Output json_default",
     "tasks.parameters": "GenerationParameters TargetSize",
+    "tasks.parsed_types": (
+        "ParsedChatCompletion ParsedChatCompletionMessage ParsedChoice ParsedText ParsedTextGeneration"
+    ),
     "tasks.passages": "QuestionAnsweringOutputElement",
     "tasks.tabular": "TableQuestionAnsweringOutputElement",
     "tasks.text": (

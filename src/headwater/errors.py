@@ -22,6 +22,8 @@
     ├── DecodeError                  theirs, and we cannot read it
     │   ├── UnexpectedContentError   HTML, an empty body, the wrong content type
     │   ├── MalformedEventError      one event of a stream
+    │   ├── InvalidAnswerError       an answer that is none of the type that was asked for
+    │   │   └── EmptyAnswerError, TruncatedAnswerError, RefusedAnswerError
     │   └── ResponseTooLargeError    over a limit of ours
     ├── InferenceTimeoutError        a deadline of the caller's (also a builtin TimeoutError)
     ├── IncompleteStreamError        a stream that stopped before it said that it was complete
@@ -386,6 +388,48 @@ class ResponseTooLargeError(DecodeError):
         self.limit = limit
 
 
+class AnswerTry(msgspec.Struct, frozen=True):
+    """One answer that was no value of the type that was asked for: its `text`, what is wrong with it (`reason`), where
+    (`path`, such as `$.lines[0].amount`), and what it cost, where the server said so."""
+
+    text: str
+    reason: str
+    path: str | None = None
+    usage: Any = None
+
+
+class InvalidAnswerError(DecodeError):
+    """The model's answer is no value of the type that was asked for.
+
+    `text`: the whole of it. `path`: where it is wrong. `tries`: every answer that was wrong, this one last. `usage`:
+    what all of them cost together, None where the server did not say. `partial`: the answer, as the plain call would
+    have returned it.
+    """
+
+    text: str = ""
+    tries: tuple[AnswerTry, ...] = ()
+    usage: Any = None
+
+
+class EmptyAnswerError(InvalidAnswerError):
+    """The model has answered, and said nothing."""
+
+
+class TruncatedAnswerError(InvalidAnswerError, IncompleteGenerationError):
+    """The answer was cut at the most tokens that it may have; `partial.parsed` is the value as far as it came."""
+
+    body: bytes = b""  # pyright: ignore[reportIncompatibleMethodOverride]
+    text: str = ""
+    retryable = False
+
+
+class RefusedAnswerError(InvalidAnswerError, ContentRefusedError):
+    """The model refused to answer, or a filter stopped it; `text` is what it said."""
+
+    body: bytes = b""  # pyright: ignore[reportIncompatibleMethodOverride]
+    text: str = ""
+
+
 class InferenceTimeoutError(APIConnectionError, TimeoutError):
     """A deadline passed: `phase` is total, connect, first_event or idle; `elapsed` seconds since the call began."""
 
@@ -428,4 +472,6 @@ OpenAIError = APIError = HeadwaterError
 BadRequestError = UnprocessableEntityError = InvalidRequestError
 InternalServerError = ServerError
 APITimeoutError = InferenceTimeoutError
+LengthFinishReasonError = TruncatedAnswerError
+ContentFilterFinishReasonError = RefusedAnswerError
 APIResponseValidationError = DecodeError

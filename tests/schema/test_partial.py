@@ -64,7 +64,7 @@ def values_of(schema: Mapping[str, Any], defs: Mapping[str, Any], depth: int = 0
 def objects_of(schema: Mapping[str, Any], defs: Mapping[str, Any], depth: int) -> st.SearchStrategy[Any]:
     more = schema.get("additionalProperties")
     if "properties" not in schema and isinstance(more, Mapping):
-        names = st.from_regex(r"-?[0-9]{1,4}", fullmatch=True) if schema is INTEGER_NAMES else TEXTS
+        names = st.from_regex(r"-?[1-9][0-9]{0,3}", fullmatch=True) if schema is INTEGER_NAMES else TEXTS
         return st.dictionaries(names, values_of(more, defs, depth + 1), max_size=3)
     members = {name: values_of(each, defs, depth + 1) for name, each in schema["properties"].items()}
     needed = {name: each for name, each in members.items() if name in schema.get("required", [])}
@@ -97,7 +97,7 @@ def test_any_prefix_of_any_json_of_any_type_is_a_partial(
         value = {"value": value}
     text = json.dumps(value, **spelling)
     reader = codec.partial()
-    at = 0
+    at, found = 0, None
     while at < len(text):
         at = min(len(text), at + data.draw(st.integers(1, 9)))
         found = reader.read(text[:at])

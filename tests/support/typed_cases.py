@@ -133,6 +133,7 @@ CASES: tuple[tuple[Any, str, Any], ...] = (
     (list[Line], '[{"what":"w","amount":1},{"what":"v","amount":2}]', [Line("w", 1.0), Line("v", 2.0)]),
     (list[Person], '[{"name":"N"}]', [Person(name="N")]),
     (tuple[int, str], '[1,"a"]', (1, "a")),
+    (tuple[int, str], '{"0":1,"1":"a"}', (1, "a")),
     (tuple[int, ...], "[1,2,3]", (1, 2, 3)),
     (set[int], "[1,2]", {1, 2}),
     (frozenset[Colour], '["red"]', frozenset({Colour.RED})),

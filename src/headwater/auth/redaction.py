@@ -83,6 +83,10 @@ def _mask_texts(error: BaseException, redact: Callable[[str], str]) -> None:
             facts[name] = masked(facts[name])
     if facts.get("partial") is not None:
         facts["partial"] = without_secrets(facts["partial"], redact)
+    if facts.get("tries"):
+        facts["tries"] = tuple(
+            msgspec.structs.replace(each, text=redact(each.text), reason=redact(each.reason)) for each in facts["tries"]
+        )
     if facts.get("headers"):
         facts["headers"] = {name: redact(text) for name, text in facts["headers"].items()}
     if facts.get("__notes__"):

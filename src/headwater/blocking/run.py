@@ -128,6 +128,7 @@ _FACTS = frozenset(
         "model",
         "outcome",
         "provider",
+        "redact",
         "request_id",
         "status",
         "timings",

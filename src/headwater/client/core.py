@@ -30,6 +30,7 @@ from ..protocol.timeout import Timeout
 from ..tasks import text
 from ..tasks.declaration import SIMILAR_NAME, Declaration, is_not_given
 from ..transport.transports import Transports
+from .answer_type import OF_TYPED_ANSWERS, typed_flow_of
 from .call_options import OwnOptions, taken
 from .keys import is_url
 from .route import settings_by_route
@@ -204,12 +205,14 @@ class ClientCore:
         given.pop("stream", None)
         names = self.router.names
         options = taken(given, len(names))
+        typed = None if OF_TYPED_ANSWERS.isdisjoint(given) else typed_flow_of(given)
         task, model = declaration.name, given.pop("model", None)
         return CallRequest(
             task=task,
             destination=partial(self.router.to, task, model),
             extra=given.pop("extra_body", {}),
             wanted=given.pop("wanted", None),
+            typed=typed,
             parameters=given,
             stream=stream,
             headers=options.headers,

@@ -322,8 +322,17 @@ class CreateNamespace(Generic[T]):
         """The task, in OpenAI's spelling: its parameters are the task's, all by name."""
 
 
+class ChatCompletions(CreateNamespace[T]):
+    """`client.chat.completions`."""
+
+    @property
+    def parse(self) -> T:
+        """The same task; OpenAI's name for it where `response_format` is a type."""
+        return self.create
+
+
 class Chat(Generic[T]):
     """`client.chat`, which has `completions`."""
 
     def __init__(self, create: T) -> None:
-        self.completions = CreateNamespace(create)
+        self.completions = ChatCompletions(create)

@@ -1,22 +1,25 @@
-"""The types of the two tasks whose plain call can also stream (`stream=True`).
+"""The types of the two tasks whose plain call can also stream (`stream=True`), and be a value of a type.
 
-The overloads here are the only ones written by hand: the flags pick the type of what comes back. No call is prepared
-or performed here.
+The overloads here are the only ones written by hand: the flags, and a type in `response_format` or `grammar`, pick the
+type of what comes back. No call is prepared or performed here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, Unpack, overload
+from types import UnionType
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, TypeVar, Unpack, overload
 
 from .bound_task import Asynchronous, AsyncTask, Blocking, SyncTask, Task
 
 if TYPE_CHECKING:
     from ..blocking.run import Run
     from ..engine.run import AsyncRun
-    from ..tasks.chat import ChatParameters, Messages
+    from ..tasks.chat import ChatParameters, Messages, TypedChatParameters
     from ..tasks.chat_types import ChatCompletionOutput, ChatCompletionStreamOutput
-    from ..tasks.text import TextGenerationOutput, TextGenerationStreamOutput, TextParameters
+    from ..tasks.parsed_types import ParsedChatCompletion, ParsedText, ParsedTextGeneration
+    from ..tasks.text import TextGenerationOutput, TextGenerationStreamOutput, TextParameters, TypedTextParameters
+    from .items import AsyncItems, Items
 
     Chunks: TypeAlias = AsyncRun[ChatCompletionStreamOutput, ChatCompletionOutput]
     SyncChunks: TypeAlias = Run[ChatCompletionStreamOutput, ChatCompletionOutput]
@@ -27,6 +30,9 @@ if TYPE_CHECKING:
     SyncPieces: TypeAlias = Run[str, Text]
     Yes: TypeAlias = Literal[True]
     No: TypeAlias = Literal[False]
+
+
+T = TypeVar("T")
 
 
 class AsyncChat(AsyncTask[..., Any, Any]):
@@ -46,9 +52,57 @@ class AsyncChat(AsyncTask[..., Any, Any]):
         def __call__(
             self, messages: Messages, *, stream: bool, **parameters: Unpack[ChatParameters]
         ) -> Coroutine[Any, Any, ChatCompletionOutput | Chunks]: ...
+        @overload
+        def __call__(
+            self,
+            messages: Messages,
+            *,
+            response_format: type[T],
+            stream: No = ...,
+            **parameters: Unpack[TypedChatParameters],
+        ) -> Coroutine[Any, Any, ParsedChatCompletion[T]]: ...
+        @overload
+        def __call__(
+            self,
+            messages: Messages,
+            *,
+            response_format: type[T],
+            stream: Yes,
+            **parameters: Unpack[TypedChatParameters],
+        ) -> Coroutine[Any, Any, AsyncRun[ChatCompletionStreamOutput, ParsedChatCompletion[T]]]: ...
+        @overload
+        def __call__(
+            self,
+            messages: Messages,
+            *,
+            response_format: UnionType,
+            stream: No = ...,
+            **parameters: Unpack[TypedChatParameters],
+        ) -> Coroutine[Any, Any, ParsedChatCompletion[Any]]: ...
         def __call__(self, *args: Any, **parameters: Any) -> Any: ...
 
+        @overload
         def stream(self, messages: Messages, **parameters: Unpack[ChatParameters]) -> Chunks: ...
+        @overload
+        def stream(
+            self, messages: Messages, *, response_format: type[T], **parameters: Unpack[TypedChatParameters]
+        ) -> AsyncRun[ChatCompletionStreamOutput, ParsedChatCompletion[T]]: ...
+        @overload
+        def stream(
+            self, messages: Messages, *, response_format: UnionType, **parameters: Unpack[TypedChatParameters]
+        ) -> AsyncRun[ChatCompletionStreamOutput, ParsedChatCompletion[Any]]: ...
+        def stream(self, *args: Any, **parameters: Any) -> Any: ...
+
+    def items(self, messages: Messages, *, of: type[T], **parameters: Unpack[TypedChatParameters]) -> AsyncItems[T]:
+        """Ask for a list of this type, and have each of its elements as soon as it is whole.
+
+        `async with client.chat_completion.items(messages, of=Row) as rows: async for row in rows`. The
+        parameters are those of the chat. An element that is none of the type is an `InvalidAnswerError`.
+        """
+        from .items import AsyncItems, check_items
+
+        check_items(parameters)
+        return AsyncItems(self.stream(messages, response_format=list[of], **parameters), of)  # type: ignore[valid-type]
 
 
 class SyncChat(SyncTask[..., Any, Any]):
@@ -66,9 +120,57 @@ class SyncChat(SyncTask[..., Any, Any]):
         def __call__(
             self, messages: Messages, *, stream: bool, **parameters: Unpack[ChatParameters]
         ) -> ChatCompletionOutput | SyncChunks: ...
+        @overload
+        def __call__(
+            self,
+            messages: Messages,
+            *,
+            response_format: type[T],
+            stream: No = ...,
+            **parameters: Unpack[TypedChatParameters],
+        ) -> ParsedChatCompletion[T]: ...
+        @overload
+        def __call__(
+            self,
+            messages: Messages,
+            *,
+            response_format: type[T],
+            stream: Yes,
+            **parameters: Unpack[TypedChatParameters],
+        ) -> Run[ChatCompletionStreamOutput, ParsedChatCompletion[T]]: ...
+        @overload
+        def __call__(
+            self,
+            messages: Messages,
+            *,
+            response_format: UnionType,
+            stream: No = ...,
+            **parameters: Unpack[TypedChatParameters],
+        ) -> ParsedChatCompletion[Any]: ...
         def __call__(self, *args: Any, **parameters: Any) -> Any: ...
 
+        @overload
         def stream(self, messages: Messages, **parameters: Unpack[ChatParameters]) -> SyncChunks: ...
+        @overload
+        def stream(
+            self, messages: Messages, *, response_format: type[T], **parameters: Unpack[TypedChatParameters]
+        ) -> Run[ChatCompletionStreamOutput, ParsedChatCompletion[T]]: ...
+        @overload
+        def stream(
+            self, messages: Messages, *, response_format: UnionType, **parameters: Unpack[TypedChatParameters]
+        ) -> Run[ChatCompletionStreamOutput, ParsedChatCompletion[Any]]: ...
+        def stream(self, *args: Any, **parameters: Any) -> Any: ...
+
+    def items(self, messages: Messages, *, of: type[T], **parameters: Unpack[TypedChatParameters]) -> Items[T]:
+        """Ask for a list of this type, and have each of its elements as soon as it is whole.
+
+        `with client.chat_completion.items(messages, of=Row) as rows: for row in rows`. The
+        parameters are those of the chat. An element that is none of the type is an `InvalidAnswerError`.
+        """
+        from .items import Items, check_items
+
+        check_items(parameters)
+        return Items(self.stream(messages, response_format=list[of], **parameters), of)  # type: ignore[valid-type]
 
 
 class AsyncText(AsyncTask[..., Any, Any]):
@@ -96,9 +198,49 @@ class AsyncText(AsyncTask[..., Any, Any]):
         def __call__(
             self, prompt: str, *, details: bool, stream: bool, **parameters: Unpack[TextParameters]
         ) -> Coroutine[Any, Any, Text | Tokens | Pieces]: ...
+        @overload
+        def __call__(
+            self,
+            prompt: str,
+            *,
+            grammar: type[T],
+            details: No = ...,
+            stream: No = ...,
+            **parameters: Unpack[TypedTextParameters],
+        ) -> Coroutine[Any, Any, ParsedText[T]]: ...
+        @overload
+        def __call__(
+            self,
+            prompt: str,
+            *,
+            grammar: type[T],
+            details: Yes,
+            stream: No = ...,
+            **parameters: Unpack[TypedTextParameters],
+        ) -> Coroutine[Any, Any, ParsedTextGeneration[T]]: ...
+        @overload
+        def __call__(
+            self,
+            prompt: str,
+            *,
+            grammar: type[T],
+            details: No = ...,
+            stream: Yes,
+            **parameters: Unpack[TypedTextParameters],
+        ) -> Coroutine[Any, Any, AsyncRun[str, ParsedText[T]]]: ...
         def __call__(self, *args: Any, **parameters: Any) -> Any: ...
 
+        @overload
         def stream(self, prompt: str, *, details: bool = ..., **parameters: Unpack[TextParameters]) -> Tokens: ...
+        @overload
+        def stream(
+            self, prompt: str, *, grammar: type[T], details: No = ..., **parameters: Unpack[TypedTextParameters]
+        ) -> AsyncRun[TextGenerationStreamOutput, ParsedText[T]]: ...
+        @overload
+        def stream(
+            self, prompt: str, *, grammar: type[T], details: Yes, **parameters: Unpack[TypedTextParameters]
+        ) -> AsyncRun[TextGenerationStreamOutput, ParsedTextGeneration[T]]: ...
+        def stream(self, *args: Any, **parameters: Any) -> Any: ...
 
 
 class SyncText(SyncTask[..., Any, Any]):
@@ -126,9 +268,49 @@ class SyncText(SyncTask[..., Any, Any]):
         def __call__(
             self, prompt: str, *, details: bool, stream: bool, **parameters: Unpack[TextParameters]
         ) -> Text | SyncTokens | SyncPieces: ...
+        @overload
+        def __call__(
+            self,
+            prompt: str,
+            *,
+            grammar: type[T],
+            details: No = ...,
+            stream: No = ...,
+            **parameters: Unpack[TypedTextParameters],
+        ) -> ParsedText[T]: ...
+        @overload
+        def __call__(
+            self,
+            prompt: str,
+            *,
+            grammar: type[T],
+            details: Yes,
+            stream: No = ...,
+            **parameters: Unpack[TypedTextParameters],
+        ) -> ParsedTextGeneration[T]: ...
+        @overload
+        def __call__(
+            self,
+            prompt: str,
+            *,
+            grammar: type[T],
+            details: No = ...,
+            stream: Yes,
+            **parameters: Unpack[TypedTextParameters],
+        ) -> Run[str, ParsedText[T]]: ...
         def __call__(self, *args: Any, **parameters: Any) -> Any: ...
 
+        @overload
         def stream(self, prompt: str, *, details: bool = ..., **parameters: Unpack[TextParameters]) -> SyncTokens: ...
+        @overload
+        def stream(
+            self, prompt: str, *, grammar: type[T], details: No = ..., **parameters: Unpack[TypedTextParameters]
+        ) -> Run[TextGenerationStreamOutput, ParsedText[T]]: ...
+        @overload
+        def stream(
+            self, prompt: str, *, grammar: type[T], details: Yes, **parameters: Unpack[TypedTextParameters]
+        ) -> Run[TextGenerationStreamOutput, ParsedTextGeneration[T]]: ...
+        def stream(self, *args: Any, **parameters: Any) -> Any: ...
 
 
 class ChatTask(Task[..., Any, Any]):

@@ -48,6 +48,7 @@ from ..protocol.flow import (
     Emit,
     End,
     Fetch,
+    Flow,
     Load,
     Loaded,
     OnCancel,
@@ -132,6 +133,7 @@ class CallDriver:
     _step: Step | None = None
     _failure: HeadwaterError | None = None
     _on_cancel: OnCancel | None = None
+    _then: Callable[[Any], Flow[Any] | None] | None = None
     _result: Any = None
     _download: Download | None = None
     _released: Event | None = None
@@ -339,6 +341,7 @@ class CallDriver:
                 value = await self.requester.send(step.request)
             elif type(step) is Stream:
                 self.events, first = await self.requester.open(step)
+                self._then = step.then
                 self._note_event()
                 # It is the flow's last step, and nobody else is asked any more: what that took would be kept, and
                 # looked at by the collector, for as long as the stream lasts.
@@ -497,9 +500,18 @@ class CallDriver:
             error = incomplete_stream(self.plan, events, events.failure) if events.failure is not None else None
         if error is not None:
             raise error
-        self._finish()
+        if self._then is None or not self._goes_on(self._then(events.fold)):
+            self._finish()
         if events.strays:
             warnings.warn(f"the answer is whole{besides(self.plan, events)}", stacklevel=2)
+
+    def _goes_on(self, flow: Flow[Any] | None) -> bool:
+        """Whether the call goes on with this flow, after a stream that was whole: then the first step is taken."""
+        if flow is None:
+            return False
+        self.plan.flow, self.events, self._then = flow, None, None
+        self._advance(flow.send, None)
+        return True
 
     def _wrong_end(self, events: Events) -> HeadwaterError | None:
         error = events.failure

@@ -88,7 +88,8 @@ class CallRequest(msgspec.Struct, kw_only=True):
 
     `destination(index)` says where the call goes from that place in the caller's list, at once where that is known, and
     `failover` who may be asked in turn (default: the first one alone). `parameters` are the task's own, `extra` what
-    else its body has, `wanted` what OpenAI's words ask for; `headers` and `query` go with its requests besides the
+    else its body has, `wanted` what OpenAI's words ask for, `typed` makes of a provider's flow one whose result is of a
+    type; `headers` and `query` go with its requests besides the
     client's. `hedge_after`: the seconds after which a second attempt is worth its price. `throttle` holds the attempts
     back. `show` makes of an event what the caller sees, and `elements` are the events that are handed over, at its end,
     of a result that came in one. `tells_of_loading`: its reader takes `Loading` for an event.
@@ -99,6 +100,7 @@ class CallRequest(msgspec.Struct, kw_only=True):
     parameters: dict[str, Any] = {}
     extra: dict[str, Any] = {}
     wanted: Wanted | None = None
+    typed: Callable[[TaskFlow, Call], Flow[Any]] | None = None
     stream: bool = False
     headers: tuple[tuple[str, str], ...] = ()
     query: tuple[tuple[str, str], ...] = ()
@@ -134,7 +136,7 @@ class CallRequest(msgspec.Struct, kw_only=True):
             task=self.task,
             provider=there.name,
             model=there.requested_model,
-            flow=there.flow(call),
+            flow=there.flow(call) if self.typed is None else self.typed(there.flow, call),
             credentials=credentials.with_more(self.headers, self.query) if self.headers or self.query else credentials,
             keys=there.keys,
             timeout=self.timeout,

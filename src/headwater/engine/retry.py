@@ -24,6 +24,7 @@ from ..errors import (
     HeadwaterError,
     InferenceTimeoutError,
     InputError,
+    InvalidAnswerError,
     InvalidParameterError,
     ModelLoadingError,
     ProviderError,
@@ -36,6 +37,8 @@ LONGEST_WAIT_BEFORE_FAILOVER_SECONDS: Final = 2.0
 """The same where there is another provider to turn to."""
 
 
+_OF_THE_CALL: Final = (InvalidParameterError, InputError, ContentRefusedError, ClosedError, InvalidAnswerError)
+"""What another provider would not do better, or not for nothing."""
 _OVERLOAD: Final = frozenset({429, 502, 503, 529})
 _NOT_TAKEN: Final = frozenset({425, 429, 503, 529})
 """Statuses of a request that was surely not acted upon."""
@@ -108,11 +111,12 @@ def is_worth_another_provider(error: HeadwaterError, left: float = 0.0) -> bool:
     """Whether another provider may succeed where this one failed: not where the call itself is wrong or too late.
 
     A request that one provider refuses (400, 413, 422) may suit another: they differ in what they take, and how much.
+    An answer that is none of the type that was asked for was paid for; whether to ask again is the caller's to say.
     `left`: the seconds that the call still has for its first event, where the limit that passed was this provider's.
     """
     if isinstance(error, InferenceTimeoutError):
         return error.phase == "connect" or left > 0
-    return not isinstance(error, InvalidParameterError | InputError | ContentRefusedError | ClosedError)
+    return not isinstance(error, _OF_THE_CALL)
 
 
 def is_overload(error: HeadwaterError) -> bool:

@@ -149,7 +149,9 @@ class Stream(msgspec.Struct, Generic[E, R], frozen=True, kw_only=True, gc=False)
     the stream, and returns `END` for an end marker. `finish` says which ends are whole: "marked" wants a fold that is
     complete, with an end marker or without; "closed" takes the clean end of the body as well (raw audio has no other).
     `whole`: an answer of JSON or plain text, of a server that does not stream this, is one frame; its `event` is the
-    media type. A "body" is neither JSON nor a page, "bytes" are whatever comes.
+    media type. A "body" is neither JSON nor a page, "bytes" are whatever comes. `then`: given the fold of a stream that
+    has ended whole, the flow that goes on from it, whose result is the run's; None where nothing does. It raises what
+    the call is to fail with.
     """
 
     request: Request
@@ -158,6 +160,7 @@ class Stream(msgspec.Struct, Generic[E, R], frozen=True, kw_only=True, gc=False)
     fold: Callable[[], Fold[E, R]]
     finish: Literal["marked", "closed"] = "marked"
     whole: bool = False
+    then: Callable[[Any], Flow[Any] | None] | None = None
 
 
 class End:

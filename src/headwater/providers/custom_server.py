@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from ..errors import ProviderError
 from ..protocol.flow import Call, Flow, TaskFlow, TaskFlowAtURL
+from ..schema.rules import LOCAL
 from . import openai_embeddings, pipeline, tgi
 from .openai_chat import ChatDialect, chat
 from .openai_completions import complete
@@ -40,7 +41,7 @@ _NO_SUCH_ROUTE: Final = frozenset({404, 405, 501})
 
 _OPENAI: Final[Mapping[str, tuple[str, TaskFlowAtURL]]] = {
     _TRANSCRIPTION: (TRANSCRIPTIONS, partial(transcribe, dialect=TranscriptionDialect(streams=True))),
-    "chat-completion": (CHAT, partial(chat, dialect=ChatDialect(unfinished=UNFINISHED))),
+    "chat-completion": (CHAT, partial(chat, dialect=ChatDialect(schema=LOCAL, unfinished=UNFINISHED))),
     "embeddings": (EMBEDDINGS, openai_embeddings.create),
     "feature-extraction": (EMBEDDINGS, openai_embeddings.embed),
     "text-generation": (COMPLETIONS, partial(complete, unfinished=UNFINISHED)),

@@ -16,6 +16,7 @@ import msgspec
 from ..errors import InvalidRequestError, MissingModelError, NotFoundError, ProviderError
 from ..protocol.flow import Cached, Call, Flow, Send, TaskFlow
 from ..responses.decode import decode
+from ..schema.rules import TGI
 from . import openai_chat, openai_embeddings, pipeline, tgi
 from .bodies import get
 from .model_ids import not_served, serving, without_suffix
@@ -23,7 +24,7 @@ from .openai_chat import ChatDialect
 from .response_format import json_object_value
 from .urls import at_model
 
-_CHAT: Final = ChatDialect(response_format=json_object_value)
+_CHAT: Final = ChatDialect(response_format=json_object_value, schema=TGI)
 _RECOMMENDED_FOR: Final = {"chat-completion": "text-generation", "embeddings": "feature-extraction"}
 """Tasks without recommendations of their own on the Hub."""
 _DAY: Final = 86400.0

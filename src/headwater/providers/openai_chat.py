@@ -23,12 +23,13 @@ from ..responses.decode import decode
 from ..responses.json_decoder import convert, decode_json, loads_for
 from ..responses.message import one_line
 from ..responses.refusal import EXCERPT_BYTES, error_in_body, error_in_choice, error_in_place_of_answer
+from ..schema.rules import STRICT, NamedSchema, SchemaRules
 from ..tasks.chat import wire_messages, wire_tool_choice
 from ..tasks.chat_fold import ChatFold
 from ..tasks.chat_types import ChatCompletionOutput, ChatCompletionStreamOutput, kept
 from . import unrequested_stream
 from .bodies import model_of, parameters, post
-from .response_format import Rewrite
+from .response_format import Rewrite, json_schema_format
 
 T = TypeVar("T")
 
@@ -40,13 +41,14 @@ _FRAME: Final = frozenset(ChatCompletionStreamOutput.__struct_fields__)
 
 
 class ChatDialect(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a provider's chats depart from OpenAI's: how it wants `response_format`, the parameters that it calls
-    otherwise (`renamed`) and that it refuses (`dropped`), the members of an answer that it refuses as history
-    (`unsent`), and the `system_fingerprint`s of servers that may end a whole answer without a finish reason
-    (`unfinished`): everywhere else such an end is a cut."""
+    """Where a provider's chats depart from OpenAI's: how it wants `response_format`, what it takes of JSON Schema in
+    it (`schema`), the parameters that it calls otherwise (`renamed`) and that it refuses (`dropped`), the members of an
+    answer that it refuses as history (`unsent`), and the `system_fingerprint`s of servers that may end a whole answer
+    without a finish reason (`unfinished`): everywhere else such an end is a cut."""
 
     response_format: Rewrite | None = None
     renamed: dict[str, str] = {}
+    schema: SchemaRules = STRICT
     dropped: frozenset[str] = frozenset()
     unfinished: frozenset[str] = frozenset()
     unsent: frozenset[str] = frozenset()
@@ -115,6 +117,8 @@ def _request(url: str, call: Call, dialect: ChatDialect) -> Request:
     if (choice := body.get("tool_choice")) is not None:
         body["tool_choice"] = wire_tool_choice(choice)
     body["stream"] = call.stream
+    if isinstance(wanted := body.get("response_format"), NamedSchema):
+        body["response_format"] = json_schema_format(wanted, dialect.schema)
     for name, theirs in dialect.renamed.items():
         if name in body:
             body[theirs] = body.pop(name)

@@ -21,6 +21,7 @@ from ..protocol.framing import Frame
 from ..protocol.json_text import UNREADABLE, has_halves, loads
 from ..responses.decode import decode
 from ..responses.refusal import EXCERPT_BYTES, error_in_choice, error_in_place_of_answer
+from ..schema.rules import LOCAL, NamedSchema
 from ..tasks.chat_fold import ChatFold
 from ..tasks.chat_types import ChatCompletionOutput, kept
 from ..tasks.lenient_types import Kept, Needed
@@ -36,6 +37,7 @@ from ..tasks.text import (
 from . import unrequested_stream
 from .bodies import extra, model_of, parameters, post
 from .openai_chat import ERROR, PIECE, check_choices, decode_chunk, framed, odd_event, raise_error, unfinished_of
+from .response_format import json_schema_format
 
 _RENAMED: Final = {"max_new_tokens": "max_tokens"}
 _TGI_ONLY: Final = frozenset(
@@ -132,6 +134,9 @@ def _translated(call: Call) -> dict[str, Any]:
     given = parameters(call)
     given.pop("prompt")
     given.pop("details", None)
+    if isinstance(wanted := given.get("grammar"), NamedSchema):  # as vLLM and llama.cpp take it here, too
+        del given["grammar"]
+        given["response_format"] = json_schema_format(wanted, LOCAL)
     lost = sorted(name for name in given.keys() & _TGI_ONLY if given[name])
     if lost:
         names = ", ".join(lost)

@@ -19,6 +19,7 @@ import msgspec
 from ..auth.credentials import BEARER, KeyHeader
 from ..auth.hosts import ROUTER_URL
 from ..protocol.flow import Call, Flow, ResumeFlow, TaskFlow, TaskFlowAtURL
+from ..schema.rules import COHERE, FIREWORKS, PLAIN_STRICT
 from . import (
     black_forest_labs,
     custom_server,
@@ -174,7 +175,7 @@ ROWS: Final = (
         "cerebras",
         "https://api.cerebras.ai",
         "CEREBRAS_API_KEY",
-        chat=ChatDialect(dropped=frozenset({"store"}), unsent=_OTHER_SPELLING),
+        chat=ChatDialect(schema=PLAIN_STRICT, dropped=frozenset({"store"}), unsent=_OTHER_SPELLING),
     ),
     # https://docs.clarifai.com/compute/inference/open-ai: its own keys go as `Key`
     row(
@@ -191,7 +192,7 @@ ROWS: Final = (
         "COHERE_API_KEY",
         "CO_API_KEY",
         prefix="/compatibility/v1",
-        chat=ChatDialect(response_format=json_object_schema),
+        chat=ChatDialect(response_format=json_object_schema, schema=COHERE),
     ),
     # https://deepinfra.com/docs/openai_api
     row(
@@ -224,7 +225,7 @@ ROWS: Final = (
         "https://api.fireworks.ai",
         "FIREWORKS_API_KEY",
         prefix="/inference/v1",
-        chat=ChatDialect(response_format=json_object_schema),
+        chat=ChatDialect(response_format=json_object_schema, schema=FIREWORKS),
     ),
     # https://console.groq.com/docs/openai; https://console.groq.com/docs/reasoning: as Cerebras
     # https://console.groq.com/docs/text-to-speech: the voices are the models' own

@@ -11,6 +11,8 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
+from ..schema.rules import NamedSchema, SchemaRules
+
 Rewrite: TypeAlias = Callable[[dict[str, Any]], None]
 
 
@@ -23,6 +25,16 @@ def _json_schema(body: dict[str, Any]) -> dict[str, Any] | None:
     part = plain.get("json_schema")
     part = msgspec.to_builtins(part) if isinstance(part, msgspec.Struct) else part
     return part if isinstance(part, dict) else None
+
+
+def json_schema_format(wanted: NamedSchema, rules: SchemaRules) -> dict[str, Any]:
+    """A type as OpenAI's `response_format`, which the rewritings below take as they take any.
+
+    https://platform.openai.com/docs/api-reference/chat/create#chat-create-response_format
+    """
+    found = wanted.fitted(rules)
+    part: dict[str, Any] = {"name": wanted.name, "schema": found.schema, "strict": found.strict}
+    return {"type": "json_schema", "json_schema": part}
 
 
 def _as(kind: str, name: str) -> Rewrite:

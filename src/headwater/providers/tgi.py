@@ -20,6 +20,7 @@ from ..protocol.flow import Call, End, Flow, Send, Stream
 from ..protocol.framing import Frame
 from ..protocol.json_text import UNREADABLE, has_halves, is_list, loads
 from ..responses.decode import decode
+from ..schema.rules import TGI, NamedSchema
 from ..tasks.text import TextFold, TextGenerationOutput, TextGenerationStreamOutput
 from . import unrequested_stream
 from .bodies import parameters, post
@@ -33,6 +34,8 @@ def generate(call: Call, url: str) -> Flow[str | TextGenerationOutput]:
     """TGI's dialect. A transformers server behind it that refuses parameters is asked again without them."""
     given = {**parameters(call), **call.extra}
     prompt = given.pop("prompt")
+    if isinstance(wanted := given.get("grammar"), NamedSchema):
+        given["grammar"] = {"type": "json", "value": wanted.fitted(TGI).schema}
     if given.get("decoder_input_details") and not given.get("details"):
         warnings.warn("decoder_input_details needs details=True; it was left out", stacklevel=2)
         del given["decoder_input_details"]

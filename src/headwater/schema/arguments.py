@@ -14,14 +14,14 @@ from ..protocol.json_text import UNREADABLE, loads
 from .codec import SHOWN_BYTES, decode_error, identifier
 from .conversion import Mismatch, converted
 from .json_schema import schema_of
-from .rules import FittedSchema, SchemaRules, fitted
+from .rules import FittedSchema, NamedSchema, SchemaRules, fitted
 from .type_tree import Member, ObjectOf, describing, tree_of
 
 _SECTION: Final = re.compile(r"^(Args|Arguments|Parameters|Returns|Raises|Yields|Examples?|Notes?):\s*$", re.MULTILINE)
 _ARGUMENT: Final = re.compile(r"^ {1,8}\*{0,2}(\w+)(?: \([^)]*\))?: (.*(?:\n {5,}.*)*)", re.MULTILINE)
 
 
-class Arguments:
+class Arguments(NamedSchema):
     """The arguments of a function: `name` and `description` are the function's, `schema` the JSON schema of an object.
 
     The schema is shared by all who ask for it, and nobody's to change.

@@ -17,8 +17,8 @@ from ..protocol.json_text import UNREADABLE, loads
 from .conversion import Mismatch, converted, foreign_value, is_native
 from .json_schema import schema_of
 from .partial import PartialReader, ValueReader
-from .rules import WRAPPER, FittedSchema, SchemaRules, fitted
-from .type_tree import Foreign, MapOf, Node, ObjectOf, documentation, tree_of, type_name
+from .rules import WRAPPER, FittedSchema, NamedSchema, SchemaRules, fitted
+from .type_tree import Foreign, MapOf, Node, ObjectOf, TupleOf, documentation, tree_of, type_name
 
 T = TypeVar("T")
 
@@ -26,11 +26,13 @@ SHOWN_BYTES: Final = 512
 """How much of a text an error shows."""
 _REFUSED: Final = (*UNREADABLE, TypeError, LookupError, AttributeError, ArithmeticError)
 """What readers raise, and the code of the classes that they make."""
+_OF_TYPES: Final = ("__args__", "__origin__", "__supertype__", "__value__")
+"""What aliases, unions and new types have."""
 _LONGEST_NAME: Final = 64
 """https://platform.openai.com/docs/api-reference/chat/create#chat-create-response_format"""
 
 
-class Codec(Generic[T]):
+class Codec(NamedSchema, Generic[T]):
     """A type: its `name`, its `description`, its JSON `schema`, and its values from JSON.
 
     The schema is shared by all who ask for it, and nobody's to change.
@@ -53,8 +55,8 @@ class Codec(Generic[T]):
 
     @property
     def is_object(self) -> bool:
-        """Whether its JSON is always an object."""
-        return isinstance(self.tree, ObjectOf | MapOf | Foreign)
+        """Whether its JSON is never wrapped in an object."""
+        return isinstance(self.tree, ObjectOf | MapOf | TupleOf | Foreign)
 
     def fitted(self, rules: SchemaRules) -> FittedSchema:
         """The schema as a provider wants it, made once. Raises `InvalidParameterError` for one that it cannot have."""
@@ -152,7 +154,7 @@ def identifier(name: str) -> str:
 
 def is_type(value: Any) -> bool:
     """Whether a value is a type that an answer may be of, and no JSON object."""
-    return isinstance(value, type) or hasattr(value, "__origin__") or hasattr(value, "__args__") or value is Any
+    return isinstance(value, type) or value is Any or any(hasattr(value, name) for name in _OF_TYPES)
 
 
 def decode_error(mismatch: Mismatch, data: bytes, name: str) -> DecodeError:

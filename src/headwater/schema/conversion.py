@@ -139,6 +139,8 @@ def _items(node: ArrayOf, value: Any) -> Any:
 
 
 def _places(node: TupleOf, value: Any) -> Any:
+    if isinstance(value, dict) and list(value) == [str(place) for place in range(len(node.places))]:
+        value = list(value.values())  # as servers that know no tuples were asked for it
     if len(_list(value)) != len(node.places):
         raise Mismatch(f"Expected `array` of length {len(node.places)}, got {len(value)}")
     return tuple(_below(each, value[n], f"[{n}]") for n, each in enumerate(node.places))
@@ -185,7 +187,7 @@ def distance(node: Node, value: Any) -> int:
     if isinstance(node, Foreign):
         return 1 if isinstance(value, dict) else far
     if isinstance(node, ArrayOf | TupleOf):
-        return 0 if isinstance(value, list) else far
+        return 0 if isinstance(value, list) else far - 1
     return 0 if not isinstance(value, dict | list) else far
 
 

@@ -70,15 +70,17 @@ class OpenContainer:
 
 class Scanner:
     """Finds where each value of a growing text begins and ends. `stack`: the containers that are open, the outermost
-    first. `whole`: where the root begins and ends, once it does. It looks at each character once."""
+    first. `whole`: where the root begins and ends, once it does. `first_list`: the root, or what is wrapped in it, if
+    that is a list. It looks at each character once."""
 
-    __slots__ = ("_at", "base", "broken", "stack", "string", "text", "whole")
+    __slots__ = ("_at", "base", "broken", "first_list", "stack", "string", "text", "whole")
 
     def __init__(self) -> None:
         self.text = ""
         self.base = 0
         """How many characters were let go of before `text`."""
         self.stack: list[OpenContainer] = []
+        self.first_list: OpenContainer | None = None
         self.whole: tuple[int, int] | None = None
         self.string: int | None = None
         """Where a string begins that is not whole."""
@@ -136,10 +138,14 @@ class Scanner:
         self._at = at + self.base
 
     def _open(self, start: int, *, is_object: bool) -> None:
-        if self.whole is not None or (self.stack and self.stack[-1].is_object and self.stack[-1].key is None):
+        stack = self.stack
+        if self.whole is not None or (stack and stack[-1].is_object and stack[-1].key is None):
             self.broken = True
-        else:
-            self.stack.append(OpenContainer(start, is_object=is_object))
+            return
+        opened = OpenContainer(start, is_object=is_object)
+        if not is_object and (not stack or (len(stack) == 1 and stack[0].key == WRAPPER)):
+            self.first_list = self.first_list or opened
+        stack.append(opened)
 
     def _close(self, end: int) -> None:
         if not self.stack:
@@ -341,7 +347,7 @@ def shape_of(node: Node, is_object: bool, seen: Mapping[str, Any]) -> Node | Non
         node = members_of_foreign(node)
     if isinstance(node, Anything):
         return node
-    fits = isinstance(node, ObjectOf | MapOf) if is_object else isinstance(node, ArrayOf | TupleOf)
+    fits = isinstance(node, ObjectOf | MapOf | TupleOf) if is_object else isinstance(node, ArrayOf | TupleOf)
     return node if fits else None
 
 
@@ -356,7 +362,8 @@ def node_at(shape: Node, place: str | int) -> Node | None:
         case ArrayOf():
             return shape.item
         case TupleOf():
-            return shape.places[cast("int", place)] if cast("int", place) < len(shape.places) else None
+            known = isinstance(place, int) or place.isdecimal()
+            return shape.places[int(place)] if known and int(place) < len(shape.places) else None
         case Anything():
             return shape
         case _:
@@ -379,6 +386,8 @@ def array(shape: Node, items: list[Any]) -> Any:
 
 def assembled(shape: Node, members: dict[str, Any]) -> Any:
     """Members that have come as the object that they are part of."""
+    if isinstance(shape, TupleOf):
+        return tuple(members.get(str(place)) for place in range(len(shape.places)))
     if isinstance(shape, MapOf):
         return {_key(shape, name): value for name, value in members.items()}
     if not isinstance(shape, ObjectOf):

@@ -79,7 +79,8 @@ COHERE: Final = SchemaRules(
 FIREWORKS: Final = SchemaRules(keywords=_BOUNDS_OF_NUMBERS | {"const"})
 """https://docs.fireworks.ai/structured-responses/structured-response-formatting#structured-response-modes"""
 TGI: Final = SchemaRules(
-    keywords=_BOUNDS_OF_TEXTS | _BOUNDS_OF_ARRAYS | {"const", "pattern", "prefixItems"},
+    keywords=_BOUNDS_OF_TEXTS | _BOUNDS_OF_ARRAYS | {"const", "format", "pattern", "prefixItems"},
+    formats=frozenset({"date", "date-time", "time", "uuid"}),
     refs=False,
     recursion=False,
     object_root=False,
@@ -100,6 +101,19 @@ class FittedSchema(msgspec.Struct, frozen=True):
     schema: dict[str, Any]
     strict: bool
     wrapped: bool = False
+
+
+class NamedSchema:
+    """What has a name and a schema for any server, such as a type: in a call's parameters, for a dialect to write."""
+
+    name: str
+
+    def fitted(self, rules: SchemaRules) -> FittedSchema:
+        """The schema as a provider wants it, made once.
+
+        Raises `InvalidParameterError` for one that it cannot have.
+        """
+        raise NotImplementedError
 
 
 def fitted(schema: Mapping[str, Any], rules: SchemaRules, name: str = "the type") -> FittedSchema:
@@ -124,7 +138,7 @@ class _Fitting:
 
     def result(self) -> FittedSchema:
         root = {name: value for name, value in self._schema.items() if name not in ("$defs", "$schema", "$id")}
-        root = self._followed(root, self._name)
+        root = _in_usual_words(self._followed(root, self._name), self._rules)
         wrapped = self._rules.object_root and root.get("type") != "object"
         if wrapped:
             root = {"type": "object", "properties": {WRAPPER: root}, "required": [WRAPPER]}
@@ -222,7 +236,8 @@ class _Fitting:
 
 
 def _in_usual_words(schema: Mapping[str, Any], rules: SchemaRules) -> dict[str, Any]:
-    """The schema in the words that every server knows: anyOf for oneOf, an enum for const, one array for places."""
+    """The schema in the words that every server knows: anyOf for oneOf, an enum for const, and for a tuple's places an
+    object with their numbers, or a list of any of them."""
     found = dict(schema)
     if "oneOf" in found and "anyOf" not in found:
         found["anyOf"] = found.pop("oneOf")
@@ -235,6 +250,9 @@ def _in_usual_words(schema: Mapping[str, Any], rules: SchemaRules) -> dict[str, 
     places = found.get("prefixItems")
     if places is not None and "prefixItems" not in rules.keywords:
         del found["prefixItems"]
+        if found.get("items") is False:  # a tuple of ours, which is read from an object as well
+            members = {str(place): each for place, each in enumerate(places)}
+            return {"type": "object", "properties": members, "required": list(members), "additionalProperties": False}
         kinds: list[Any] = []
         for each in places:
             if each not in kinds:

@@ -157,8 +157,9 @@ def _unchecked(make: Any) -> Callable[[dict[str, Any]], Any]:
     if issubclass(make, msgspec.Struct):
         without: Any = make
         if hasattr(make, "__post_init__"):
-            space = {"__post_init__": lambda self: None, "__module__": make.__module__, "__doc__": make.__doc__}
-            without = type(make)(make.__name__, (make,), space)
+            space: Any = {"__post_init__": lambda self: None, "__module__": make.__module__, "__doc__": make.__doc__}
+            meta: Any = type(make)
+            without = meta(make.__name__, (make,), space)
         return lambda values: without(**values)
     if issubclass(make, tuple):
         return lambda values: make(**values)

@@ -29,6 +29,7 @@ from .chat_types import (
 )
 from .declaration import CallOptions, task
 from .output import OpenOutput
+from .typed_options import OPTIONS, TypedAnswerOptions, check_answer_type
 
 _OBJECT = {"type": "object"}
 _OBJECTS = {"type": "array", "items": _OBJECT}
@@ -49,13 +50,13 @@ else:  # A type that takes dicts and Structs alike is beyond msgspec: `_check` l
     LogitBias = dict[str | int, float] | list[float]
 
 
-_OBJECT_NAMES = frozenset({"response_format", "stream_options", "tool_choice", "tools"})
+_CHECKED_NAMES = OPTIONS | {"response_format", "stream_options", "tool_choice", "tools"}
 _EXAMPLE = "[{'role': 'user', 'content': '...'}]"
 
 
 def _check(given: Mapping[str, Any]) -> str | None:
     wrong = _check_messages(given["messages"])
-    return _check_objects(given) if wrong is None and not _OBJECT_NAMES.isdisjoint(given) else wrong
+    return _check_objects(given) if wrong is None and not _CHECKED_NAMES.isdisjoint(given) else wrong
 
 
 def _check_messages(messages: object) -> str | None:
@@ -94,9 +95,10 @@ def _field(message: object, name: str) -> object:
 
 
 def _check_objects(given: Mapping[str, Any]) -> str | None:
-    for name in ("response_format", "stream_options"):
-        if name in given and not is_object(given[name]):
-            return f"{name} must be a dict, not {type(given[name]).__name__}"
+    if "stream_options" in given and not is_object(given["stream_options"]):
+        return f"stream_options must be a dict, not {type(given['stream_options']).__name__}"
+    if (wrong := check_answer_type(given, "response_format", "a dict like {'type': 'json_object'}")) is not None:
+        return wrong
     choice = given.get("tool_choice", "")
     if not isinstance(choice, str) and not is_object(choice):
         return f"tool_choice must be 'auto', 'none', 'required' or a dict, not {type(choice).__name__}"
@@ -184,8 +186,8 @@ def _without_nulls(value: Any) -> Any:
     return [_without_nulls(item) for item in value] if isinstance(value, list) else value
 
 
-class ChatParameters(CallOptions, total=False):
-    """The parameters of `chat_completion` but the messages and `stream`; what each means stands there."""
+class UntypedChatParameters(CallOptions, total=False):
+    """The parameters of `chat_completion` but the messages, `stream`, `response_format` and what goes with a type."""
 
     model: str | None
     frequency_penalty: float | None
@@ -194,7 +196,6 @@ class ChatParameters(CallOptions, total=False):
     max_tokens: int | None
     n: int | None
     presence_penalty: float | None
-    response_format: ResponseFormat | None
     seed: int | None
     stop: str | list[str] | None
     stream_options: StreamOptions | None
@@ -220,6 +221,16 @@ class ChatParameters(CallOptions, total=False):
     safety_identifier: str | None
 
 
+class TypedChatParameters(UntypedChatParameters, TypedAnswerOptions, total=False):
+    """The same, and what may stand beside a `response_format` that is a type."""
+
+
+class ChatParameters(UntypedChatParameters, TypedAnswerOptions, total=False):
+    """The parameters of `chat_completion` but the messages and `stream`; what each means stands there."""
+
+    response_format: ResponseFormat | None
+
+
 @task("chat-completion", events=ChatCompletionStreamOutput, check=_check)
 def chat_completion(
     messages: Messages, *, stream: bool = False, **parameters: Unpack[ChatParameters]
@@ -242,8 +253,6 @@ def chat_completion(
         max_tokens: The most tokens of the answer.
         n: How many answers to give; each is one of `choices`.
         presence_penalty: From -2 to 2; above 0, tokens that have come are less likely.
-        response_format: {"type": "json_object"}, {"type": "text"}, or {"type": "json_schema", "json_schema":
-            {"name": ..., "schema": {...}, "strict": True}}; rewritten for providers that spell it otherwise.
         seed: The same seed asks for the same answer; no server promises it.
         stop: Where to stop: text, or a list of up to four texts. The answer does not contain them.
         stream_options: {"include_usage": True} ends a stream with a chunk that has `usage` and no choices.
@@ -269,6 +278,15 @@ def chat_completion(
         web_search_options: That the model may search the web, and how; {} for as it likes.
         prompt_cache_key: What requests have in common whose beginning is the same, for the provider's cache.
         safety_identifier: A name for whoever asks, such as a hash, against abuse.
+        on_invalid: What follows an answer that is no value of the type in `response_format`: "raise" the error,
+            "repair" the JSON (needs the extra `repair`), or "ask again", with what is wrong with it.
+        max_tries: With "ask again": the most answers in all; 3 where it is not given.
+        token_budget: With "ask again": the most tokens that all answers with their prompts may come to, as the server
+            counts them; without a limit where it is not given. The first answer has its own, `max_tokens`.
+        response_format: The type that the answer is to be of: a Struct, a dataclass, a TypedDict, a pydantic model,
+            list[...] and so on; the answer has its value as `parsed`. Or {"type": "json_object"}, {"type": "text"},
+            {"type": "json_schema", "json_schema": {"name": ..., "schema": {...}, "strict": True}}; rewritten for
+            providers that spell it otherwise.
         extra_body: More fields for the request's root, over those above.
 
     Returns:
@@ -276,6 +294,6 @@ def chat_completion(
 
     Raises:
         IncompleteStreamError: A stream stopped before its end; `partial` is the answer so far.
-        DecodeError: The server's answer is not a chat's.
+        DecodeError: The server's answer is not a chat's; as `InvalidAnswerError`, no value of the type asked for.
     """
     raise NotImplementedError

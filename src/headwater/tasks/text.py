@@ -17,6 +17,7 @@ from .declaration import CallOptions, task
 from .lenient_types import Kept, Nullable, Unneeded
 from .output import Output
 from .surrogates import REPLACEMENT, TextPieces
+from .typed_options import OPTIONS, TypedAnswerOptions, check_answer_type
 
 
 class TextGenerationOutputPrefillToken(Output):
@@ -188,14 +189,13 @@ else:  # A type that takes a dict and a Struct alike is beyond msgspec: `_check`
 
 
 def _check(given: Mapping[str, Any]) -> str | None:
-    grammar = given.get("grammar")
-    if grammar is None or isinstance(grammar, Mapping | msgspec.Struct):
+    if "grammar" not in given and OPTIONS.isdisjoint(given):
         return None
-    return f"grammar must be a dict like {{'type': 'json', 'value': {{...}}}}, not {type(grammar).__name__}"
+    return check_answer_type(given, "grammar", "a dict like {'type': 'json', 'value': {...}}")
 
 
-class TextParameters(CallOptions, total=False):
-    """The parameters of `text_generation` but the prompt, `details` and `stream`; what each means stands there."""
+class UntypedTextParameters(CallOptions, total=False):
+    """The parameters of `text_generation` but the prompt, `details`, `stream`, `grammar` and what goes with a type."""
 
     model: str | None
     adapter_id: str | None
@@ -203,7 +203,6 @@ class TextParameters(CallOptions, total=False):
     decoder_input_details: bool | None
     do_sample: bool | None
     frequency_penalty: float | None
-    grammar: Grammar | None
     max_new_tokens: int | None
     repetition_penalty: float | None
     return_full_text: bool | None
@@ -216,6 +215,16 @@ class TextParameters(CallOptions, total=False):
     truncate: int | None
     typical_p: float | None
     watermark: bool | None
+
+
+class TypedTextParameters(UntypedTextParameters, TypedAnswerOptions, total=False):
+    """The same, and what may stand beside a `grammar` that is a type."""
+
+
+class TextParameters(UntypedTextParameters, TypedAnswerOptions, total=False):
+    """The parameters of `text_generation` but the prompt, `details` and `stream`; what each means stands there."""
+
+    grammar: Grammar | None
 
 
 @task("text-generation", events=TextGenerationStreamOutput, check=_check)
@@ -241,7 +250,6 @@ def text_generation(
         decoder_input_details: Give the prompt's tokens too; needs `details`, and no stream.
         do_sample: Whether to draw tokens at random, by their probability.
         frequency_penalty: From -2 to 2; above 0, tokens are the less likely the more often they have come.
-        grammar: {"type": "json", "value": JSON schema} or {"type": "regex", "value": "..."}.
         max_new_tokens: The most tokens to make.
         repetition_penalty: Above 1, tokens that have come are less likely; 1 changes nothing.
         return_full_text: Whether to put the prompt before the text.
@@ -254,6 +262,13 @@ def text_generation(
         truncate: Only the last `truncate` tokens of the prompt.
         typical_p: Only tokens that are about as likely as is typical, 0 to 1.
         watermark: Whether to mark the text, https://arxiv.org/abs/2301.10226.
+        on_invalid: What follows a text that is no value of the type in `grammar`: "raise" the error, "repair" the JSON
+            (needs the extra `repair`), or "ask again", with what is wrong with it.
+        max_tries: With "ask again": the most texts in all; 3 where it is not given.
+        token_budget: With "ask again": the most tokens that all texts may come to, as the server counts them; without a
+            limit where it is not given.
+        grammar: The type that the text is to be JSON of, as `response_format` of a chat; the text has its value as
+            `parsed`. Or {"type": "json", "value": JSON schema}, {"type": "regex", "value": "..."}.
         extra_body: More of the server's parameters, over those above.
 
     Returns:

@@ -61,6 +61,7 @@ COMPLETIONS = SHARED | {
     "echo": BOOLEAN,
     "logprobs": FieldRule("integer", 0, 5),
     "prompt": FieldRule("string or array"),
+    "response_format": OBJECT,
     "suffix": STRING,
 }
 EMBEDDINGS = {

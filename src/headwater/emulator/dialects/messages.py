@@ -140,6 +140,10 @@ def structured(call: DialectRequest, given: Mapping[str, Any], text: str) -> str
     schema = schema_of(form)
     if schema is None and kind == "json_schema":
         raise checks.missing(call, "response_format.json_schema.schema")
+    inner = form.get("json_schema")
+    if isinstance(inner, dict) and inner.get("strict") and (wrong := schemas.not_strict(schema)) is not None:
+        message = f"Invalid schema for response_format {inner.get('name')!r}: {wrong}"
+        raise checks.wrong(call, message, "response_format", "invalid_json_schema")
     value = {"answer": text} if schema is None else made(call, schema, text, "response_format")
     return json.dumps(value, ensure_ascii=False)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..wire import CREATED, DONE, Dialect, DialectAnswer, DialectRequest, StreamAnswer, WholeAnswer, event, get, post
-from . import checks, words
+from . import checks, messages, words
 from .openai import refuse
 
 MODELS = ("emulator/chat", "emulator/base", "emulator/embed")
@@ -48,8 +48,10 @@ def completions(call: DialectRequest) -> DialectAnswer:
 
 
 def continuation(call: DialectRequest, given: Mapping[str, Any], prompt: str, index: int, turn: int) -> Continuation:
-    limit = given.get("max_tokens", words.WORDS)
-    said, _ = words.until(words.tokens(prompt, call.model, turn=turn), checks.stops(call, given), keep=False)
+    limit = given.get("max_tokens", words.WORDS if "response_format" not in given else words.MAX_WORDS)
+    form = messages.structured(call, given, prompt)  # vLLM's and llama.cpp's; OpenAI has it for chats alone
+    made = words.tokens(prompt, call.model, turn=turn) if form is None else words.pieces(form)
+    said, _ = words.until(made, checks.stops(call, given), keep=False)
     finish = "length" if len(said) > limit else "stop"
     echoed = [prompt, " "] if given.get("echo") else []
     return Continuation(index, echoed + said[:limit], finish)

@@ -1,7 +1,7 @@
 """A JSON value that a JSON schema accepts, the same one every time: for structured answers and tool calls.
 
-Knows const, enum, types, objects, arrays, strings, numbers, anyOf/oneOf/allOf and local references. It does
-not know ``pattern`` and ``format``: a schema that needs them gets a value that may not satisfy it.
+Knows const, enum, types, objects, arrays, strings, numbers, the usual formats, anyOf/oneOf/allOf and local references.
+It does not know ``pattern``: a schema that needs it gets a value that may not satisfy it.
 """
 
 from __future__ import annotations
@@ -15,11 +15,58 @@ DEPTH = 6
 
 MAX_DEPTH = 64
 
+FORMATS = {
+    "date": "2026-01-31",
+    "date-time": "2026-01-31T12:00:00Z",
+    "duration": "PT1H",
+    "email": "a@example.com",
+    "hostname": "example.com",
+    "ipv4": "192.0.2.1",
+    "ipv6": "2001:db8::1",
+    "time": "12:00:00Z",
+    "uri": "https://example.com/",
+    "uuid": "00000000-0000-4000-8000-000000000000",
+}
+
 
 def example(schema: object, text: str) -> Any:
     """A value for ``schema``; strings are filled with ``text``. Refuses a schema without end (ValueError)."""
     root = schema if isinstance(schema, Mapping) else {}
     return _value(root, root, text, 0)
+
+
+def not_strict(schema: object) -> str | None:
+    """Why a schema is none that OpenAI promises to follow; None where it is.
+
+    https://platform.openai.com/docs/guides/structured-outputs#supported-schemas
+    """
+    if not isinstance(schema, Mapping) or schema.get("type") != "object" or "anyOf" in schema:
+        return "schema must be a JSON Schema of 'type: \"object\"', got 'type: \"None\"'."
+    return _not_strict(schema, ())
+
+
+def _not_strict(schema: object, context: tuple[str, ...]) -> str | None:
+    if not isinstance(schema, Mapping):
+        return None
+    where = f"In context={context}, "
+    for name in ("oneOf", "allOf", "not", "default", "prefixItems", "patternProperties", "uniqueItems"):
+        if name in schema:
+            return f"{where}'{name}' is not permitted."
+    if "$ref" in schema and len(schema) > 1:
+        return f"{where}$ref cannot have keywords {set(schema) - {'$ref'}}."
+    if not schema.keys() & {"$ref", "anyOf", "const", "enum", "type"}:
+        return f"{where}schema must have a 'type' key."
+    members = schema.get("properties", {})
+    if schema.get("type") == "object":
+        if schema.get("additionalProperties") is not False:
+            return f"{where}'additionalProperties' is required to be supplied and to be false."
+        if any(name not in schema.get("required", ()) for name in members):
+            return f"{where}'required' is required to be supplied and to be an array including every key in properties."
+    inner: list[tuple[tuple[str, ...], Any]] = [(("properties", name), each) for name, each in members.items()]
+    inner += [(("$defs", name), each) for name, each in schema.get("$defs", {}).items()]
+    inner += [(("anyOf", str(n)), each) for n, each in enumerate(schema.get("anyOf", ()))]
+    inner += [(("items",), schema["items"])] if "items" in schema else []
+    return next(filter(None, (_not_strict(each, (*context, *step)) for step, each in inner)), None)
 
 
 def _value(schema: object, root: Mapping[str, Any], text: str, depth: int) -> Any:
@@ -34,6 +81,9 @@ def _value(schema: object, root: Mapping[str, Any], text: str, depth: int) -> An
         case "object":
             return _object(rule, root, text, depth)
         case "array":
+            places = [_value(each, root, text, depth + 1) for each in rule.get("prefixItems", ())]
+            if places:
+                return places
             count = max(1, rule.get("minItems", 1)) if depth < DEPTH else rule.get("minItems", 0)
             return [_value(rule.get("items", {}), root, text, depth + 1) for _ in range(count)]
         case "integer" | "number" as kind:
@@ -95,6 +145,8 @@ def _object(rule: Mapping[str, Any], root: Mapping[str, Any], text: str, depth: 
 
 
 def _string(rule: Mapping[str, Any], text: str) -> str:
+    if rule.get("format") in FORMATS:
+        return FORMATS[rule["format"]]
     least = rule.get("minLength", 0)
     return text.ljust(least, ".")[: rule.get("maxLength", max(least, len(text)))]
 

@@ -1,0 +1,29 @@
+"""A call's arguments that name a type for its answer; what reads such answers is loaded by the first of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final, Literal
+
+from ..protocol.flow import Call, Flow, TaskFlow
+from ..protocol.json_value import is_object
+from ..tasks.typed_options import OPTIONS
+
+OF_TYPED_ANSWERS: Final = OPTIONS | {"response_format", "grammar"}
+"""The parameters that name a type, and that go with one."""
+
+
+def typed_flow_of(given: dict[str, Any]) -> Callable[[TaskFlow, Call], Flow[Any]] | None:
+    """What makes of a provider's flow one whose result is a value of the type that the arguments name, in which the
+    type's codec then stands for it; None where they name none."""
+    name: Literal["grammar", "response_format"] = "grammar" if "grammar" in given else "response_format"
+    if name not in given or is_object(given[name]):
+        return None
+    from ..providers.typed_answer import AnswerType, typed_flow
+    from ..schema.codec import codec_of
+
+    options = {each: given.pop(each) for each in OPTIONS & given.keys()}
+    given[name] = codec_of(given[name])
+    wanted = AnswerType(codec=given[name], parameter=name, details=bool(given.get("details")), **options)
+    return partial(typed_flow, wanted)

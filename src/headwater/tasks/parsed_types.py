@@ -1,0 +1,193 @@
+"""Answers that are values of a type: what a chat and a text generation return where they were asked for one.
+
+`parsed` is that value. Of an answer that is not whole it is the value so far, which is computed when it is asked for,
+and costs nothing where it is not: what has not come is a member's default, or None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+
+import msgspec
+
+from ..errors import AnswerTry
+from ..schema.partial import PartialReader
+from .chat_types import (
+    ChatCompletionOutput,
+    ChatCompletionOutputComplete,
+    ChatCompletionOutputMessage,
+    ChatCompletionOutputUsage,
+)
+from .output import Output
+from .text import TextGenerationOutput
+
+T = TypeVar("T")
+
+
+class FoundValue:
+    """The value of an answer that is whole."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: Any) -> None:
+        self._value = value
+
+    def get(self) -> Any:
+        """The value."""
+        return self._value
+
+    def __reduce__(self) -> Any:
+        return FoundValue, (_if_pickled(self.get()),)
+
+
+class ValueSoFar:
+    """The value of a text that is not whole, read when it is asked for."""
+
+    __slots__ = ("_reader", "_text")
+
+    def __init__(self, reader: PartialReader, text: str) -> None:
+        self._reader = reader
+        self._text = text
+
+    def get(self) -> Any:
+        """The value."""
+        return self._reader.read(self._text)
+
+    def __reduce__(self) -> Any:
+        return FoundValue, (_if_pickled(self.get()),)
+
+
+def _if_pickled(value: Any) -> Any:
+    """The value, where it can be taken to another process: one of a class within a function cannot."""
+    import pickle
+
+    try:
+        pickle.dumps(value)
+    except Exception:  # noqa: BLE001 - whatever the value's own code raises
+        return None
+    return value
+
+
+def value_of(output: Any) -> Any:
+    """The value of an answer, or of a part of one; None where it has none."""
+    found = vars(output).get("_value")
+    return None if found is None else found.get()
+
+
+class ParsedChatCompletionMessage(ChatCompletionOutputMessage, Generic[T]):
+    """A message that is a value of a type."""
+
+    @property
+    def parsed(self) -> T | None:
+        """The value; None where the model called tools in its place, and where nothing of it has come."""
+        return cast("T | None", value_of(self))
+
+
+class ParsedChoice(ChatCompletionOutputComplete, Generic[T]):
+    """One answer of the `n` that were asked for."""
+
+    if TYPE_CHECKING:
+        message: ParsedChatCompletionMessage[T] = msgspec.field(  # pyright: ignore[reportIncompatibleVariableOverride]
+            default_factory=ParsedChatCompletionMessage
+        )
+
+
+class ParsedChatCompletion(ChatCompletionOutput, Generic[T]):
+    """A chat's answer that is a value of a type: `parsed`, or of each of several, `choices[n].message.parsed`."""
+
+    if TYPE_CHECKING:
+        choices: list[ParsedChoice[T]]  # type: ignore[assignment]
+
+    @property
+    def parsed(self) -> T:
+        """The first choice's value. Of an answer that is not whole, what has come of it; None before anything has, and
+        where the model called tools in its place."""
+        return cast("T", value_of(self.choices[0].message) if self.choices else None)
+
+    @property
+    def tries(self) -> tuple[AnswerTry, ...]:
+        """The answers before this one that were none of the type, with what each cost."""
+        return cast("tuple[AnswerTry, ...]", vars(self).get("_tries", ()))
+
+    @property
+    def total_usage(self) -> ChatCompletionOutputUsage | None:
+        """What this answer and those before it cost together; None where the server did not say."""
+        return usage_of_all([*(each.usage for each in self.tries), self.usage])
+
+
+class ParsedTextGeneration(TextGenerationOutput, Generic[T]):
+    """A generated text that is a value of a type, with its details."""
+
+    @property
+    def parsed(self) -> T:
+        """The value; of a text that is not whole, what has come of it."""
+        return cast("T", value_of(self))
+
+
+class ParsedText(str, Generic[T]):
+    """A generated text that is a value of a type."""
+
+    _value: FoundValue | ValueSoFar
+
+    @property
+    def parsed(self) -> T:
+        """The value; of a text that is not whole, what has come of it."""
+        return cast("T", value_of(self))
+
+    def __reduce__(self) -> Any:
+        return _text, (str(self), self._value)
+
+
+def _text(text: str, value: FoundValue | ValueSoFar) -> ParsedText[Any]:
+    made: ParsedText[Any] = ParsedText(text)
+    made._value = value
+    return made
+
+
+def parsed_chat(
+    answer: ChatCompletionOutput, values: Mapping[int, FoundValue | ValueSoFar], tries: tuple[AnswerTry, ...] = ()
+) -> ParsedChatCompletion[Any]:
+    """The answer with the values of its choices, by their places."""
+    made: ParsedChatCompletion[Any] = _as(ParsedChatCompletion, answer)
+    made.choices = [_as(ParsedChoice, choice) for choice in answer.choices]
+    for place, choice in enumerate(made.choices):
+        choice.message = _as(ParsedChatCompletionMessage, choice.message)
+        if place in values:
+            vars(choice.message)["_value"] = values[place]
+    if tries:
+        vars(made)["_tries"] = tries
+    return made
+
+
+def parsed_text(answer: TextGenerationOutput, value: FoundValue | ValueSoFar, *, details: bool) -> Any:
+    """The text with its value; with `details`, in a `ParsedTextGeneration`."""
+    if not details:
+        return _text(answer.generated_text, value)
+    made = _as(ParsedTextGeneration, answer)
+    vars(made)["_value"] = value
+    return made
+
+
+def _as(kind: type[Any], output: Output) -> Any:
+    """The same output as one of a narrower class."""
+    made = kind(**{name: getattr(output, name) for name in output.__struct_fields__})
+    vars(made).update(vars(output))
+    return made
+
+
+def usage_of_all(usages: list[Any]) -> ChatCompletionOutputUsage | None:
+    """What several answers cost together; None where none says so."""
+    told = [each for each in usages if each is not None]
+    if not told:
+        return None
+
+    def total(name: str) -> int | None:
+        counts = [count for each in told if (count := getattr(each, name)) is not None]
+        return sum(counts) if counts else None
+
+    return ChatCompletionOutputUsage(
+        prompt_tokens=total("prompt_tokens"),
+        completion_tokens=total("completion_tokens"),
+        total_tokens=total("total_tokens"),
+    )

@@ -1,0 +1,88 @@
+"""The types of answers that are values of a type, checked by mypy and pyright; nothing here is run."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TypedDict, assert_type
+
+import msgspec
+
+from headwater import (
+    AsyncInferenceClient,
+    AsyncRun,
+    ChatCompletionOutput,
+    ChatCompletionStreamOutput,
+    InferenceClient,
+    ParsedChatCompletion,
+    ParsedText,
+    ParsedTextGeneration,
+    Run,
+    TextGenerationStreamOutput,
+)
+
+MESSAGES = [{"role": "user", "content": "hi"}]
+
+
+class Invoice(msgspec.Struct):
+    number: str
+
+
+@dataclasses.dataclass
+class Row:
+    name: str
+
+
+class Movie(TypedDict):
+    title: str
+
+
+async def asynchronous(client: AsyncInferenceClient) -> None:
+    answer = await client.chat_completion(MESSAGES, response_format=Invoice, model="m", on_invalid="ask again")
+    assert_type(answer, ParsedChatCompletion[Invoice])
+    assert_type(answer.parsed, Invoice)
+    assert_type(answer.parsed.number, str)
+    assert_type(answer.choices[0].message.parsed, Invoice | None)
+    assert_type((await client.chat_completion(MESSAGES, response_format=list[Row])).parsed, list[Row])
+    assert_type((await client.chat_completion(MESSAGES, response_format=Movie)).parsed, Movie)
+    assert_type((await client.chat_completion(MESSAGES, response_format={"type": "text"})), ChatCompletionOutput)
+    assert_type((await client.chat.completions.parse(MESSAGES, response_format=Row)).parsed, Row)
+    assert_type((await client.chat.completions.create(messages=MESSAGES, response_format=Row)).parsed, Row)
+    chunks = await client.chat_completion(MESSAGES, response_format=Row, stream=True)
+    assert_type(chunks, AsyncRun[ChatCompletionStreamOutput, ParsedChatCompletion[Row]])
+    async with client.chat_completion.stream(MESSAGES, response_format=Row) as run:
+        async for chunk in run:
+            assert_type(chunk, ChatCompletionStreamOutput)
+            if run.partial is not None:
+                assert_type(run.partial.parsed, Row)
+        assert_type((await run.result()).parsed, Row)
+    async with client.chat_completion.items(MESSAGES, of=Row, temperature=0) as rows:
+        async for row in rows:
+            assert_type(row, Row)
+        assert_type(await rows.result(), list[Row])
+    text = await client.text_generation("hi", grammar=Row)
+    assert_type(text, ParsedText[Row])
+    assert_type(text.parsed, Row)
+    assert_type(await client.text_generation("hi", grammar=Row, details=True), ParsedTextGeneration[Row])
+    tokens = client.text_generation.stream("hi", grammar=Row)
+    assert_type(tokens, AsyncRun[TextGenerationStreamOutput, ParsedText[Row]])
+
+
+def blocking(client: InferenceClient) -> None:
+    answer = client.chat_completion(MESSAGES, response_format=Invoice)
+    assert_type(answer, ParsedChatCompletion[Invoice])
+    assert_type(answer.parsed, Invoice)
+    assert_type(client.chat.completions.parse(MESSAGES, response_format=Row).parsed, Row)
+    with client.chat_completion.stream(MESSAGES, response_format=Row) as run:
+        assert_type(run, Run[ChatCompletionStreamOutput, ParsedChatCompletion[Row]])
+        assert_type(run.result().parsed, Row)
+    with client.chat_completion.items(MESSAGES, of=Row) as rows:
+        for row in rows:
+            assert_type(row, Row)
+    assert_type(client.text_generation("hi", grammar=Row).parsed, Row)
+    print(client.chat_completion(MESSAGES, response_format=Invoice | Row).parsed)
+
+
+def mistakes(client: InferenceClient) -> None:
+    """Each must be an error: an ignore that is not needed is one itself."""
+    client.chat_completion(MESSAGES, response_format=Invoice).parsed.total  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue] # noqa: B018
+    client.chat_completion(MESSAGES, response_format=Invoice, on_invalid="again")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
