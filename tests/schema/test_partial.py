@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.typed_cases import CASES, Cat, Colour, Crate, Dog, Holder, Invoice, Line, Node, Page, Pair, Person, Point
 
@@ -82,6 +82,7 @@ def values_for(kind: Any) -> st.SearchStrategy[Any]:
 ANY_CASE = st.sampled_from(KINDS).flatmap(lambda kind: st.tuples(st.just(kind), values_for(kind)))
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(
     case=ANY_CASE,
     spelling=st.sampled_from([{}, {"ensure_ascii": False}, {"indent": 1}, {"separators": (",", ":")}]),
@@ -97,7 +98,7 @@ def test_any_prefix_of_any_json_of_any_type_is_a_partial(
         value = {"value": value}
     text = json.dumps(value, **spelling)
     reader = codec.partial()
-    at, found = 0, None
+    at, found = 0, cast("Any", None)
     while at < len(text):
         at = min(len(text), at + data.draw(st.integers(1, 9)))
         found = reader.read(text[:at])
@@ -147,7 +148,7 @@ def test_a_class_that_checks_itself_is_checked_when_it_is_whole() -> None:
     assert (found.name, found.address.street, found.address.number, found.friends) == ("N", "S", 2, [])
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(st.text(max_size=25), st.sampled_from(KINDS))
 def test_what_is_no_json_is_no_failure(text: str, kind: Any) -> None:
     reader = codec_of(kind).partial()
@@ -155,7 +156,7 @@ def test_what_is_no_json_is_no_failure(text: str, kind: Any) -> None:
         reader.read(text[:at])
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(ANYTHING, st.sampled_from(KINDS))
 def test_json_of_another_type_is_no_failure(value: Any, kind: Any) -> None:
     text = json.dumps(value)
