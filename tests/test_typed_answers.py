@@ -456,9 +456,9 @@ async def test_items_come_as_they_become_whole(driver: Driver, form: str, size: 
 
 
 async def test_items_are_handed_over_before_the_answer_ends(driver: Driver) -> None:
-    begun = streamed(f'{{"value": [{LINE}, {LINE}', size=1000)
-    parts = [b"".join(step for step in begun._steps[:1] if isinstance(step, bytes))]  # the first chunk alone
-    stalled = ScriptedResponse(*parts, 3600.0, content_type="text/event-stream")
+    chunk = {"choices": [{"index": 0, "delta": {"content": f'{{"value": [{LINE}, {LINE}'}}]}
+    begun = f"data: {json.dumps(chunk)}\n\n".encode()
+    stalled = ScriptedResponse(begun, 3600.0, content_type="text/event-stream")
     transport = MemoryTransport.in_turn(stalled)
     with anyio.fail_after(20):
         assert len(await items_of(driver, transport, most=2)) == 2

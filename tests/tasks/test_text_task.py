@@ -129,7 +129,7 @@ def test_an_error_is_no_event(body: bytes) -> None:
         (
             ("Hi",),
             {"grammar": "[a-z]+"},
-            "grammar must be a dict like {'type': 'json', 'value': {...}}, not str",
+            "grammar must be a type, or a dict like {'type': 'json', 'value': {...}}, not str",
         ),
     ],
 )
@@ -147,4 +147,4 @@ def test_what_was_given_comes_back() -> None:
         "top_k": 3,
     }
     assert text_generation.bind((), given_) == given_
-    assert len(text_generation.parameters.__struct_fields__) == 23
+    assert len(text_generation.parameters.__struct_fields__) == 26

@@ -107,7 +107,7 @@ class AsyncItems(Generic[T]):
         await self.close()
 
 
-class Items(Generic[T]):
+class SyncItems(Generic[T]):
     """The elements of a list as they become whole, for blocking code: a context manager, and an iterator.
 
     Leaving the `with` before the end cancels the call at the far side. `run` is the chat itself.

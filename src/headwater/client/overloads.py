@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..tasks.chat_types import ChatCompletionOutput, ChatCompletionStreamOutput
     from ..tasks.parsed_types import ParsedChatCompletion, ParsedText, ParsedTextGeneration
     from ..tasks.text import TextGenerationOutput, TextGenerationStreamOutput, TextParameters, TypedTextParameters
-    from .items import AsyncItems, Items
+    from .items import AsyncItems, SyncItems
 
     Chunks: TypeAlias = AsyncRun[ChatCompletionStreamOutput, ChatCompletionOutput]
     SyncChunks: TypeAlias = Run[ChatCompletionStreamOutput, ChatCompletionOutput]
@@ -161,16 +161,16 @@ class SyncChat(SyncTask[..., Any, Any]):
         ) -> Run[ChatCompletionStreamOutput, ParsedChatCompletion[Any]]: ...
         def stream(self, *args: Any, **parameters: Any) -> Any: ...
 
-    def items(self, messages: Messages, *, of: type[T], **parameters: Unpack[TypedChatParameters]) -> Items[T]:
+    def items(self, messages: Messages, *, of: type[T], **parameters: Unpack[TypedChatParameters]) -> SyncItems[T]:
         """Ask for a list of this type, and have each of its elements as soon as it is whole.
 
         `with client.chat_completion.items(messages, of=Row) as rows: for row in rows`. The
         parameters are those of the chat. An element that is none of the type is an `InvalidAnswerError`.
         """
-        from .items import Items, check_items
+        from .items import SyncItems, check_items
 
         check_items(parameters)
-        return Items(self.stream(messages, response_format=list[of], **parameters), of)  # type: ignore[valid-type]
+        return SyncItems(self.stream(messages, response_format=list[of], **parameters), of)  # type: ignore[valid-type]
 
 
 class AsyncText(AsyncTask[..., Any, Any]):

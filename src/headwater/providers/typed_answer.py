@@ -149,7 +149,7 @@ class TypedCall:
             try:
                 values[place] = FoundValue(self._value(part))
             except InvalidAnswerError as error:
-                self._tries = (*self._tries, AnswerTry(part.text, error.message, error.path, usage_of(answer)))
+                self._tries = (*self._tries, AnswerTry(part.text, error.message, error.path, answer_usage(answer)))
                 if not self._asks_again(error):
                     raise self._described(error, answer) from None
                 self._call = self._next_call(answer, error, place)
@@ -274,7 +274,7 @@ def parts_of(answer: Any) -> list[PartOfAnswer]:
     ]
 
 
-def usage_of(answer: Any) -> ChatCompletionOutputUsage | None:
+def answer_usage(answer: Any) -> ChatCompletionOutputUsage | None:
     """What an answer cost."""
     if isinstance(answer, ChatCompletionOutput):
         return answer.usage

@@ -69,7 +69,7 @@ def _if_pickled(value: Any) -> Any:
     return value
 
 
-def value_of(output: Any) -> Any:
+def parsed_value(output: Any) -> Any:
     """The value of an answer, or of a part of one; None where it has none."""
     found = vars(output).get("_value")
     return None if found is None else found.get()
@@ -81,7 +81,7 @@ class ParsedChatCompletionMessage(ChatCompletionOutputMessage, Generic[T]):
     @property
     def parsed(self) -> T | None:
         """The value; None where the model called tools in its place, and where nothing of it has come."""
-        return cast("T | None", value_of(self))
+        return cast("T | None", parsed_value(self))
 
 
 class ParsedChoice(ChatCompletionOutputComplete, Generic[T]):
@@ -91,6 +91,10 @@ class ParsedChoice(ChatCompletionOutputComplete, Generic[T]):
         message: ParsedChatCompletionMessage[T] = msgspec.field(  # pyright: ignore[reportIncompatibleVariableOverride]
             default_factory=ParsedChatCompletionMessage
         )
+
+
+def _first_value(answer: ChatCompletionOutput) -> Any:
+    return parsed_value(answer.choices[0].message) if answer.choices else None
 
 
 class ParsedChatCompletion(ChatCompletionOutput, Generic[T]):
@@ -103,7 +107,7 @@ class ParsedChatCompletion(ChatCompletionOutput, Generic[T]):
     def parsed(self) -> T:
         """The first choice's value. Of an answer that is not whole, what has come of it; None before anything has, and
         where the model called tools in its place."""
-        return cast("T", value_of(self.choices[0].message) if self.choices else None)
+        return cast("T", _first_value(self))
 
     @property
     def tries(self) -> tuple[AnswerTry, ...]:
@@ -122,7 +126,7 @@ class ParsedTextGeneration(TextGenerationOutput, Generic[T]):
     @property
     def parsed(self) -> T:
         """The value; of a text that is not whole, what has come of it."""
-        return cast("T", value_of(self))
+        return cast("T", parsed_value(self))
 
 
 class ParsedText(str, Generic[T]):
@@ -133,7 +137,7 @@ class ParsedText(str, Generic[T]):
     @property
     def parsed(self) -> T:
         """The value; of a text that is not whole, what has come of it."""
-        return cast("T", value_of(self))
+        return cast("T", parsed_value(self))
 
     def __reduce__(self) -> Any:
         return _text, (str(self), self._value)
