@@ -40,7 +40,11 @@ USER = {"role": "user", "content": "Hi"}
         (([USER],), {"n": 1.5}, "n: "),
         (([USER],), {"parallel": True}, "no parameter 'parallel'; pass it in extra_body={...}"),
         (([USER],), {"logit_bias": "x"}, "logit_bias: expected"),
-        (([USER],), {"response_format": print}, "response_format must be a type, or a dict like"),
+        (
+            ([USER],),
+            {"response_format": print},
+            "response_format must be a dict like {'type': 'json_object'}, or a type, not",
+        ),
         (([USER],), {"stream_options": True}, "stream_options must be a dict, not bool"),
         (([USER],), {"tool_choice": 1}, "tool_choice must be 'auto', 'none', 'required' or a dict, not int"),
         (([USER],), {"tools": {"type": "function"}}, "tools must be a list of dicts"),

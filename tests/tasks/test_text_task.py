@@ -129,7 +129,7 @@ def test_an_error_is_no_event(body: bytes) -> None:
         (
             ("Hi",),
             {"grammar": "[a-z]+"},
-            "grammar must be a type, or a dict like {'type': 'json', 'value': {...}}, not str",
+            "grammar must be a dict like {'type': 'json', 'value': {...}}, or a type, not str",
         ),
     ],
 )

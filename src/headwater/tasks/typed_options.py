@@ -37,7 +37,7 @@ def check_answer_type(given: Mapping[str, Any], name: str, example: str) -> str 
     from ..schema.codec import codec_of, is_type
 
     if not is_type(wanted):
-        return f"{name} must be a type, or {example}, not {type(wanted).__name__}"
+        return f"{name} must be {example}, or a type, not {type(wanted).__name__}"
     try:
         codec_of(wanted)
     except InvalidParameterError as error:
