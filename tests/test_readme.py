@@ -75,7 +75,7 @@ def test_every_example_runs(
     monkeypatch.chdir(tmp_path)
     if page == "docs/endpoints.md":
         monkeypatch.setenv("HEADWATER_TEST_MODE", "1")  # five seconds between two looks at an endpoint
-    exec(compile(example, page, "exec"), {"__name__": "__main__"})
+    exec(compile(example, page, "exec", dont_inherit=True), {"__name__": "__main__"})  # as a script is
 
 
 def test_there_are_examples() -> None:
