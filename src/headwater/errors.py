@@ -437,7 +437,7 @@ class InferenceTimeoutError(APIConnectionError, TimeoutError):
     retryable = True
 
 
-class InferenceEndpointTimeoutError(InferenceEndpointError, InferenceTimeoutError):
+class InferenceEndpointTimeoutError(InferenceEndpointError, InferenceTimeoutError):  # pyright: ignore[reportIncompatibleVariableOverride]
     """An Inference Endpoint did not run, and answer its health route, in time; it may still come to that."""
 
 

@@ -118,7 +118,12 @@ async def test_connections_at_once_share_what_is_read(
 ) -> None:
     made: list[int] = []
     own = ssl.create_default_context
-    monkeypatch.setattr(ssl, "create_default_context", lambda: (made.append(1), own())[1])
+
+    def make() -> ssl.SSLContext:
+        made.append(1)
+        return own()
+
+    monkeypatch.setattr(ssl, "create_default_context", make)
     server = serve(chatting, secured(authority))
     async with (
         AsyncInferenceClient(base_url=there(server), verify=bundle) as client,

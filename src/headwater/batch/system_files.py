@@ -87,7 +87,7 @@ def sync_data(descriptor: int) -> None:
 
 def sync(descriptor: int) -> None:
     """Have the file on the disk."""
-    if _FULL_SYNC is not None:
+    if _FULL_SYNC is not None and fcntl is not None:
         try:
             fcntl.fcntl(descriptor, _FULL_SYNC)
         except OSError:  # a file system that knows no such thing

@@ -136,7 +136,7 @@ def _complaint(value: Any, member: Member, place: str) -> str:
     if value is None:
         return "" if member.nullable else f"{place}: null is not allowed"
     kind: Any = KINDS[member.kind]
-    if not isinstance(value, kind) or (isinstance(value, bool) and member.kind != "boolean"):
+    if not isinstance(value, kind) or (type(value) is bool and member.kind != "boolean"):
         return f"{place}: a {member.kind} is wanted"
     if member.choices and value not in member.choices:
         return f"{place}: {value!r} is none of {', '.join(sorted(member.choices))}"
