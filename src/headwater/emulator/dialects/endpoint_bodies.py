@@ -135,8 +135,7 @@ def complaint(body: Any, members: Mapping[str, Member], place: str = "") -> str:
 def _complaint(value: Any, member: Member, place: str) -> str:
     if value is None:
         return "" if member.nullable else f"{place}: null is not allowed"
-    kind: Any = KINDS[member.kind]
-    if not isinstance(value, kind) or (type(value) is bool and member.kind != "boolean"):
+    if not _is_of_kind(value, member.kind):
         return f"{place}: a {member.kind} is wanted"
     if member.choices and value not in member.choices:
         return f"{place}: {value!r} is none of {', '.join(sorted(member.choices))}"
@@ -149,6 +148,10 @@ def _complaint(value: Any, member: Member, place: str) -> str:
     if place.endswith(("env", "secrets")) and not all(isinstance(each, str) for each in value.values()):
         return f"{place}: strings are wanted"
     return _image(value, place) if place.endswith("image") else ""
+
+
+def _is_of_kind(value: Any, kind: str) -> bool:
+    return isinstance(value, KINDS[kind]) and (kind == "boolean" or not isinstance(value, bool))
 
 
 def _image(image: dict[str, Any], place: str) -> str:
