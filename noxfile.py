@@ -302,7 +302,7 @@ def proxies(session: nox.Session) -> None:
         if not install_system(session, package):
             session.warn(f"{package} could not be installed: its tests skip")
     install(session, "tests")
-    session.run("pytest", str(REAL / "test_proxies.py"), *session.posargs, env={"HEADWATER_PROXIES": "1"})
+    session.run("pytest", str(REAL / "test_real_proxies.py"), *session.posargs, env={"HEADWATER_PROXIES": "1"})
 
 
 @nox.session

@@ -27,6 +27,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if unstable := [item.nodeid for item in items if " at 0x" in item.nodeid]:
+        raise pytest.UsageError(f"an id that is another in each process: {unstable[0]}")
     if not config.getoption("every_driver"):
         left = dealt_to_others(items)
         items[:] = [item for item in items if item not in left]

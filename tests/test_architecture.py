@@ -9,7 +9,7 @@ import ast
 import re
 import subprocess
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterator, Mapping
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
@@ -402,6 +402,12 @@ def test_a_test_reads_nothing_private(file: Path) -> None:
     """What a test needs to see is public, or is not to be seen: else what it holds is how, and not what."""
     names = names_in(ast.parse(file.read_text(encoding="utf-8")))
     assert [name for name in names if is_private(name) and name not in OPEN] == []
+
+
+def test_no_two_test_files_have_one_name() -> None:
+    """They are imported by their names alone, in one process."""
+    names = Counter(file.name for file in TESTS.rglob("test_*.py"))
+    assert [name for name, count in names.items() if count > 1] == []
 
 
 def names_in(tree: ast.AST) -> Iterator[str]:

@@ -154,7 +154,9 @@ def test_names_of_openais_are_the_same_arguments(kind: Any) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
-    "nothing", [None, NotGiven(), Omit(), headwater.NOT_GIVEN, headwater.omit, headwater.not_given], ids=repr
+    "nothing",
+    [None, NotGiven(), Omit(), headwater.NOT_GIVEN, headwater.omit, headwater.not_given],
+    ids=["none", "not given of another", "omit of another", "NOT_GIVEN", "omit", "not_given"],
 )
 def test_what_is_not_given_is_the_default(kind: Any, nothing: Any) -> None:
     client = kind(nothing, api_key=nothing, timeout=nothing, max_retries=nothing, default_headers=nothing)
