@@ -209,9 +209,13 @@ class RouteTarget:
         there = parse_url(api_url())
         key = await self._keys.for_hugging_face(there)
         if key is None:
-            raise MissingCredentialError(
-                "Inference Endpoints want a Hugging Face token and none was found: give it in HF_TOKEN or as token="
+            how = (
+                "give it in HF_TOKEN or as token="
+                if is_hugging_face_url(there)
+                else f"the environment's goes to Hugging Face alone, and HEADWATER_ENDPOINTS_URL is {there.host}:"
+                " give it as token="
             )
+            raise MissingCredentialError(f"Inference Endpoints want a Hugging Face token and none was found: {how}")
         hub = parse_url(hub_url())
         return Destination(
             provider=name,
