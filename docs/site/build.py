@@ -75,6 +75,14 @@ def write_pages(folder: Path) -> None:
         target.write_text(text, encoding="utf-8")
 
 
+def check_reference(pages: Path) -> None:
+    """Raise `LookupError` where a public name has no place in the reference."""
+    shown = re.compile(r"^::: ([\w.]+)", re.MULTILINE)
+    texts = [page.read_text(encoding="utf-8") for page in (pages / "reference").rglob("*.md")]
+    if missing := reference.undocumented({target for text in texts for target in shown.findall(text)}):
+        raise LookupError(f"no page of the reference is about {', '.join(missing)}")
+
+
 def add_twins(pages: Path, site: Path) -> None:
     """The Markdown of every page beside it, and the list of them."""
     lines = ["# headwater", "", "> Inference on servers from Python: one client for every task and provider.", ""]
@@ -103,6 +111,7 @@ def build(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     pages = folder / "pages"
     write_pages(pages)
+    check_reference(pages)
     (folder / "zensical.toml").write_text(configuration(pages), encoding="utf-8")
     subprocess.run(
         [sys.executable, "-m", "zensical", "build", "--strict", "-f", "zensical.toml"], cwd=folder, check=True

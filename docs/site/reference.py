@@ -204,24 +204,21 @@ def _scheme(row: Any) -> str:
 def errors_page() -> str:
     """The tree of errors, then each of them."""
     tree = inspect.getdoc(errors) or ""
-    names = [name for name in vars(errors) if _is_error(getattr(errors, name), name)]
+    names = [name for name in vars(errors) if _is_own(getattr(errors, name), name)]
     each = [f"::: headwater.errors.{name}" for name in names]
     return "\n".join(["# Errors", "", "```text", tree, "```", "", *each, ""])
 
 
-def _is_error(value: object, name: str) -> bool:
-    return (
-        isinstance(value, type)
-        and issubclass(value, BaseException)
-        and value.__name__ == name
-        and name in headwater.__all__
-    )
+def _is_own(value: object, name: str) -> bool:
+    """Whether a name of `errors` is a public class under its own name."""
+    return isinstance(value, type) and value.__name__ == name and name in headwater.__all__
 
 
 OUTPUTS = {
     "headwater.tasks.output": "Every result",
     "headwater.engine.facts": "How a call went",
     "headwater.tasks.chat_types": "Chat",
+    "headwater.tasks.parsed_types": "Typed answers",
     "headwater.tasks.text": "Text",
     "headwater.tasks.embeddings": "Embeddings",
     "headwater.media.media": "Sounds and videos",
@@ -241,12 +238,21 @@ OUTPUTS = {
 """The modules that have results, in the order of the page, with their titles there."""
 
 
+def undocumented(targets: set[str]) -> list[str]:
+    """The public classes and functions that no page of the reference is about, by what its pages show."""
+    public = {name: getattr(headwater, name) for name in headwater.__all__}
+    named = {name: value for name, value in public.items() if getattr(value, "__name__", None) == name}  # no alias
+    places = {f"{value.__module__}.{name}": value.__module__ for name, value in named.items()}
+    own = {place: module for place, module in places.items() if module.startswith("headwater.")}
+    return sorted(place for place, module in own.items() if not {place, module} & targets)
+
+
 def outputs_page() -> str:
     """Every public type of a result, by module."""
-    public = [value for name in headwater.__all__ if isinstance(value := getattr(headwater, name), type)]
+    public = [value for name in headwater.__all__ if callable(value := getattr(headwater, name))]
     text = ["# Outputs", "", "Every result is an `Output`: its fields answer as attributes and as keys.", ""]
     for module, title in OUTPUTS.items():
-        names = [one.__name__ for one in public if one.__module__ == module]
+        names = list(dict.fromkeys(one.__name__ for one in public if one.__module__ == module))
         each = [f"::: {module}.{name}\n    options:\n      heading_level: 3" for name in names]
         text += [f"## {title}", "", *("\n".join(each).split("\n")), ""]
     return "\n".join(text)
