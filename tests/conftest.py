@@ -115,8 +115,10 @@ def pytest_collection_finish() -> None:
 def nothing_is_left_for_the_collector() -> Iterator[None]:
     """What a test drops is collected in that test, so that a warning of it fails the right one.
 
-    What was there before the test is not looked at: going through all of it would cost more than most tests.
+    What was there before the test is not looked at: going through all of it would cost more than most tests. What the
+    test before still held at its end, its arguments and its errors, is collected first.
     """
+    gc.collect()
     gc.freeze()
     yield
     gc.collect()

@@ -341,7 +341,7 @@ CELLS_THROUGH = [cell for cell in CELLS if cell[0].fault in THROUGH and not cell
 
 @pytest.fixture(scope="module")
 def proxy() -> Iterator[ProxyServer]:
-    with proxying(("user", "password of the proxy")) as found:
+    with proxying(("user", "qzx81vbn4w-f0r-matrix")) as found:
         yield found
 
 

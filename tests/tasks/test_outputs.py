@@ -62,8 +62,9 @@ def test_every_output_is_plain_data_when_asked(kind: type[Output]) -> None:
     json.dumps(out.model_dump(mode="json"), allow_nan=False)
     assert [name.replace("_", "-") for name in dict(out)] == [name.replace("_", "-") for name in plain]
     assert None not in out.model_dump(exclude_none=True).values()
+    alone = headwater.EndpointInfo if issubclass(kind, headwater.EndpointInfo) else kind  # without its client
     for other in (copy.copy(out), copy.deepcopy(out), pickle.loads(pickle.dumps(out))):
-        assert type(other) is kind
+        assert type(other) in {kind, alone}
         assert repr(other.to_dict()) == repr(plain)
 
 

@@ -44,7 +44,7 @@ USUAL = {
     "query": "?",
     "context": ".",
     "sentence": "a",
-    "other_sentences": ["b"],
+    "other_sentences": ["b", "c", "d"],  # as many as the recorded answers are for
     "table": {"a": ["1"]},
     "candidate_labels": ["a", "b"],
     "messages": [{"role": "user", "content": "Hi"}],
