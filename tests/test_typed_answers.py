@@ -269,7 +269,7 @@ async def test_asking_again_is_under_the_one_deadline(driver: Driver) -> None:
     slow = ScriptedResponse(b"{", 3600.0, head=())
     transport = MemoryTransport.in_turn(whole(WRONG), slow)
     with anyio.fail_after(20):
-        async with driver.client(base_url=URL, transport=transport, retries=0, timeout=0.5) as client:
+        async with driver.client(base_url=URL, transport=transport, retries=0, timeout=1) as client:
             with pytest.raises(InferenceTimeoutError):
                 await client.chat_completion(ASKED, response_format=Line, on_invalid="ask again")
     assert len(transport.requests) == 2

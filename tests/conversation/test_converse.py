@@ -65,6 +65,12 @@ async def hangs() -> None:
     await anyio.sleep_forever()
 
 
+@tool(timeout=0.05)
+async def is_late() -> None:
+    """Never return, and be given up."""
+    await anyio.sleep_forever()
+
+
 def script(url: Emulator, *turns: Any) -> str:
     """A model of its own for the test, with these turns."""
     name = f"m{abs(hash(json.dumps(turns)))}"
@@ -134,16 +140,16 @@ WRONG = [
     ("add", {"a": "x", "b": 2}, "invalid", "int"),
     ("add", '{"a": 1, "b"', "invalid", "not valid JSON"),
     ("add", "[1, 2]", "invalid", "JSON object"),
-    ("hangs", {}, "timed out", "0.05 s"),
+    ("is_late", {}, "timed out", "0.05 s"),
 ]
 
 
 async def test_what_fails_is_an_answer_and_spares_the_others(driver: Driver, headwater_emulator: Emulator) -> None:
     calls = [(name, arguments) for name, arguments, _, _ in WRONG]
     model = script(headwater_emulator, [*calls, ("add", {"a": 1, "b": 2})], "Sorry.")
-    tools = [add, multiply, fails, complains, hangs]
+    tools = [add, multiply, fails, complains, is_late]
     async with asks(headwater_emulator, driver) as client:
-        result = await client.converse(ASKED, tools=tools, model=model, tool_timeout=0.05).result()
+        result = await client.converse(ASKED, tools=tools, model=model).result()
     returned = result.turns[0].returned
     assert returned[-1].value == 3
     for found, (name, _, outcome, text) in zip(returned, WRONG, strict=False):
@@ -261,13 +267,13 @@ async def test_calls_are_allowed_or_refused(driver: Driver, headwater_emulator: 
 @on_one_loop("trio")
 async def test_a_person_has_a_clock_of_their_own(headwater_emulator: Emulator) -> None:
     async def slow(call: ToolCalled) -> bool:
-        await anyio.sleep(1.1)
+        await anyio.sleep(3.1)
         return True
 
     model = script(headwater_emulator, BOTH[:1], "Done.")
     async with asks(headwater_emulator, Driver("any")) as client:
         given: dict[str, Any] = {"tools": [add], "model": model, "approve": slow}
-        waited = await client.converse(ASKED, timeout=1, **given).result()
+        waited = await client.converse(ASKED, timeout=3, **given).result()
         assert waited.turns[0].returned[0].outcome == "returned"
         late = await client.converse(ASKED, approval_timeout=0.05, **given).result()
     assert late.turns[0].returned[0].outcome == "refused"
@@ -417,5 +423,12 @@ def test_its_parameters_are_a_chats() -> None:
     from headwater.tasks.chat import ChatParameters
 
     theirs, ours = get_type_hints(ChatParameters), get_type_hints(TurnParameters)
-    another = {"n", "tools", "stream_options", "on_invalid", "max_tries", "token_budget"}  # a conversation's own, or none
+    another = {
+        "n",
+        "tools",
+        "stream_options",
+        "on_invalid",
+        "max_tries",
+        "token_budget",
+    }  # a conversation's own, or none
     assert {name: kind for name, kind in theirs.items() if name not in another} == ours

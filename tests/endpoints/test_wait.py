@@ -118,7 +118,7 @@ async def test_its_deadline_holds_while_anything_hangs(
         api.at[state] = lambda: api.hangs.update(("look", "health"))
     async with driver.client(token="hf_token", transport=api.transport) as client:
         with pytest.raises(InferenceEndpointTimeoutError, match=words) as caught:
-            async with client.endpoints.wait(NAME, timeout=0.05, poll=0.001) as run:
+            async with client.endpoints.wait(NAME, timeout=0.5, poll=0.001) as run:
                 await run.result()
     assert isinstance(caught.value, InferenceTimeoutError) and caught.value.phase == "total"
     assert api.transport.unfinished() == []

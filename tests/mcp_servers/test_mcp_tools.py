@@ -294,7 +294,7 @@ async def test_a_server_over_http(driver: Driver, headwater_emulator: Emulator, 
 
 
 async def test_a_call_over_http_is_cancelled_or_late(http_server: Any) -> None:
-    async with mcp_tools(http_server.url, headers=KEY, timeout=0.3) as tools:
+    async with mcp_tools(http_server.url, headers=KEY, timeout=2) as tools:
         found = by_name(tools)
         with pytest.raises(ToolError):
             await found["hangs"]()
