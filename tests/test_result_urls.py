@@ -31,7 +31,7 @@ ODD = [
     ("https://cdn.example/a.png?sig=a+b/c=", "https://cdn.example/a.png?sig=a+b/c="),
 ]
 WRONG = [
-    "https://user:secret@cdn.example/a.png",
+    "https://user:f0rest-w0rd@cdn.example/a.png",
     "https://cdn.example:99999/a.png",
     "https://cdn.example:0/a.png",
     "https://[::1/a.png",
@@ -67,7 +67,7 @@ async def test_a_url_that_is_none_is_the_servers_mistake(driver: Driver, vendor:
         with pytest.raises(HeadwaterError) as caught:
             await played.ask(driver)
         assert isinstance(caught.value, DecodeError | ProviderError) and not isinstance(caught.value, CallError), url
-        assert "secret" not in str(caught.value) and not caught.value.retryable
+        assert "f0rest-w0rd" not in str(caught.value) and not caught.value.retryable
         assert played.waiting == [] and all(urlsplit(request.url).path != "/a.png" for request in played.requests)
 
 
@@ -90,7 +90,7 @@ async def test_a_redirect_to_an_odd_url(driver: Driver) -> None:
 
 async def test_a_redirect_to_no_url_is_the_servers_mistake(driver: Driver) -> None:
     for location in (
-        "https://user:secret@x.example/",
+        "https://user:f0rest-w0rd@x.example/",
         "https://[::1/",
         "ftp://x.example/",
         "http://127.0.0.1/",
@@ -100,7 +100,7 @@ async def test_a_redirect_to_no_url_is_the_servers_mistake(driver: Driver) -> No
         with pytest.raises(HeadwaterError) as caught:
             await played.ask(driver)
         assert isinstance(caught.value, DecodeError | ProviderError), location
-        assert "secret" not in str(caught.value)
+        assert "f0rest-w0rd" not in str(caught.value)
 
 
 async def test_a_place_to_ask_at_is_encoded_too(driver: Driver) -> None:

@@ -158,6 +158,7 @@ class Server:
     def _serve(self, sock: socket.socket) -> None:
         sock.settimeout(PATIENCE)
         try:
+            sock.getpeername()  # of a client that is gone already: `wrap_socket` would leave its own socket open
             with sock if self._context is None else self._context.wrap_socket(sock, server_side=True) as safe:
                 self._script(Peer(safe))
         except OSError:
