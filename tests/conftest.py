@@ -15,6 +15,8 @@ import pytest
 from support.dealt_rows import dealt_to_others
 from support.drivers import LOOPS, Driver, drivers_for
 
+from headwater.auth.secret import PROXY_SECRETS
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--every-driver", action="store_true", help="run the tests that are dealt out on every driver")
@@ -104,6 +106,15 @@ def no_ambient_settings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytes
             monkeypatch.delenv(name)
     monkeypatch.delenv("HEADWATER_PROVIDER", raising=False)
     monkeypatch.setenv("HF_HOME", str(tmp_path_factory.getbasetemp() / "no-hugging-face-home"))
+
+
+@pytest.fixture(autouse=True)
+def no_proxy_is_remembered() -> Iterator[None]:
+    """A process masks the passwords of all proxies that it was told of, and would in what another test reads."""
+    before = set(PROXY_SECRETS)
+    yield
+    for proxy in PROXY_SECRETS.keys() - before:
+        del PROXY_SECRETS[proxy]
 
 
 def pytest_collection_finish() -> None:
