@@ -20,6 +20,12 @@ from urllib.parse import quote, urlsplit
 LINGER_AND_RESET = struct.pack("ii", 1, 0)
 
 
+async def turns() -> None:
+    """Some turns of the loop."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
 class ProxyServer:
     """`asked`: a line for each request in the absolute form and each way that was opened. `accepted`, `open`: how many
     connections there were, and are. `hosts`: where names lead that no resolver knows."""
@@ -63,10 +69,12 @@ class ProxyServer:
         self._ready.set()
         await self._stopping.wait()
         server.close()
+        await turns()  # what was accepted last begins, so that it can end
         others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
+        await turns()  # connections that were aborted are closed in the next one
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.accepted += 1
