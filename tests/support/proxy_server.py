@@ -68,8 +68,10 @@ class ProxyServer:
         self.port: int = server.sockets[0].getsockname()[1]
         self._ready.set()
         await self._stopping.wait()
+        for sock in server.sockets:
+            self._loop.remove_reader(sock.fileno())
+        await turns()  # what was accepted last begins, so that it can end: `close` would leave its socket open
         server.close()
-        await turns()  # what was accepted last begins, so that it can end
         others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         for task in others:
             task.cancel()
