@@ -5,16 +5,14 @@ A request goes to one origin, that of the server, and to no other, whatever a se
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
-from typing import Any, Final
+from collections.abc import AsyncIterator
+from typing import Final
 
 import httpx2
-from anyio import fail_after
 
-from ..errors import ConnectError, HeadwaterError, InferenceTimeoutError
 from ..protocol.transport import Transport, TransportRequest, TransportResponse
 from ..protocol.url import Url
+from ..transport.httpx_adapter import PoolBody, their_errors
 
 MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
 """Bytes of one answer of a server that is no event stream."""
@@ -38,7 +36,7 @@ class McpTransport(httpx2.AsyncBaseTransport):
             raise httpx2.LocalProtocolError(f"the server's origin is {self._url.origin}", request=request)
         seconds = request.extensions.get("timeout") or {}
         body = await request.aread()
-        with _their_errors(request):
+        with their_errors(httpx2, request):
             answer = await self._transport.send(
                 TransportRequest(
                     method=request.method,
@@ -63,40 +61,20 @@ class McpTransport(httpx2.AsyncBaseTransport):
 
 class _Body(httpx2.AsyncByteStream):
     def __init__(self, answer: TransportResponse, request: httpx2.Request, seconds: float | None) -> None:
-        self._answer = answer
+        self._pieces = PoolBody(httpx2, answer, request, seconds)
         self._request = request
-        self._seconds = seconds
         self._most = MAX_ANSWER_BYTES
         if answer.headers.get("content-type", "").startswith("text/event-stream"):
             self._most = 0  # its events have a limit each
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         size = 0
-        while piece := await self._receive():
+        while piece := await self._pieces.receive():
             size += len(piece)
             if self._most and size > self._most:
                 await self.aclose()
                 raise httpx2.ReadError(f"an answer of more than {self._most} bytes", request=self._request)
             yield piece
 
-    async def _receive(self) -> bytes:
-        try:
-            with _their_errors(self._request), fail_after(self._seconds):
-                return await self._answer.receive()
-        except TimeoutError as error:
-            raise httpx2.ReadTimeout("the server sent nothing in time", request=self._request) from error
-
     async def aclose(self) -> None:
-        await self._answer.aclose()
-
-
-@contextmanager
-def _their_errors(request: Any) -> Iterator[None]:
-    try:
-        yield
-    except InferenceTimeoutError as error:
-        raise httpx2.ConnectTimeout(str(error), request=request) from error
-    except ConnectError as error:
-        raise httpx2.ConnectError(str(error), request=request) from error
-    except HeadwaterError as error:
-        raise httpx2.ReadError(str(error), request=request) from error
+        await self._pieces.aclose()

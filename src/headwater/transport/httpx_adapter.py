@@ -26,10 +26,10 @@ from ..errors import (
     ProxyError,
     TLSError,
 )
-from ..protocol.transport import Transport, TransportRequest
+from ..protocol.transport import Transport, TransportRequest, TransportResponse
 from ..protocol.url import Url
 from . import log_filters
-from .http11 import Answer, closed_early
+from .http11 import closed_early
 from .pool import Pool
 
 LIBRARIES: Final = ("httpx", "httpx2")
@@ -126,7 +126,7 @@ class PoolBridge:
     async def send(self, request: Any) -> tuple[int, dict[str, str], PoolBody]:
         """The answer's status, headers and body."""
         seconds = request.extensions.get("timeout") or {}
-        with _their_errors(self._library, request):
+        with their_errors(self._library, request):
             answer = await self._pool.send(_transport_request(self._library, request, seconds.get("connect")))
         return answer.status, answer.headers, PoolBody(self._library, answer, request, seconds.get("read"))
 
@@ -138,7 +138,7 @@ class PoolBridge:
 class PoolBody:
     """An answer's body for such a client."""
 
-    def __init__(self, library: Any, answer: Answer, request: Any, seconds: float | None) -> None:
+    def __init__(self, library: Any, answer: TransportResponse, request: Any, seconds: float | None) -> None:
         self._library = library
         self._answer = answer
         self._request = request
@@ -147,7 +147,7 @@ class PoolBody:
     async def receive(self) -> bytes:
         """The next piece, b"" at its end."""
         try:
-            with _their_errors(self._library, self._request), fail_after(self._seconds):
+            with their_errors(self._library, self._request), fail_after(self._seconds):
                 return await self._answer.receive()
         except TimeoutError as error:
             raise self._library.ReadTimeout("the server sent nothing in time", request=self._request) from error
@@ -259,7 +259,8 @@ _THEIRS: Final = {
 
 
 @contextmanager
-def _their_errors(library: Any, request: Any) -> Iterator[None]:
+def their_errors(library: Any, request: Any) -> Iterator[None]:
+    """Raise our errors as those of `library`, httpx or httpx2, for this request of its."""
     try:
         yield
     except HeadwaterError as error:
