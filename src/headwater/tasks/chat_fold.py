@@ -10,7 +10,8 @@ a delta, the usage of a choice (Kimi) or of `x_groq`, and a character of which t
 message takes the place of what came before it; a chunk then shows what is new in it.
 
 Nearly all chunks are the same but for their text, and so is their length without it: only those of another length are
-looked through for what no field holds.
+looked through for what no field holds. Of these, most still have nothing but fields (the first chunk, the last, a piece
+of a tool call): one strict decoding tells that, and such a chunk costs half of what it does otherwise (6.6 µs, not 12.7).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
+from ..protocol.json_text import UNREADABLE
 from ..responses.json_decoder import convert
 from .chat_types import (
     ChatCompletionOutput,
@@ -56,6 +58,64 @@ _OF_ONE_CHUNK: Final = frozenset({"obfuscation", "token_id"})
 _CALLS: Final = ("tool_calls", "function_call")
 """Reasons that a "stop" after them does not take back."""
 _encode: Final = msgspec.json.Encoder().encode
+_NOTHING: Final[dict[str, Any]] = {}
+
+
+class _PlainFunction(msgspec.Struct, forbid_unknown_fields=True):
+    name: str | None = None
+    arguments: str | None = None
+
+
+class _PlainToolCall(msgspec.Struct, forbid_unknown_fields=True):
+    function: _PlainFunction
+    index: int | None = None
+    id: str | None = None
+    type: str | None = None
+
+
+class _PlainDelta(msgspec.Struct, forbid_unknown_fields=True):
+    role: str | None = None
+    content: str | None = None
+    reasoning: str | None = None
+    reasoning_content: str | None = None
+    refusal: str | None = None
+    tool_call_id: str | None = None
+    tool_calls: list[_PlainToolCall] | None = None
+
+
+class _PlainChoice(msgspec.Struct, forbid_unknown_fields=True):
+    delta: _PlainDelta
+    index: int = 0
+    finish_reason: str | None = None
+    logprobs: msgspec.Raw = msgspec.Raw()
+
+
+class _PlainChunk(msgspec.Struct, forbid_unknown_fields=True):
+    """A chunk that says nothing beside its fields, or about itself alone (`_OF_ONE_CHUNK`)."""
+
+    choices: list[_PlainChoice]
+    id: str = ""
+    created: int | None = None
+    model: str = ""
+    object: str | None = None
+    system_fingerprint: str | None = None
+    service_tier: str | None = None
+    usage: msgspec.Raw = msgspec.Raw()
+    obfuscation: msgspec.Raw = msgspec.Raw()
+
+
+_read_plain: Final = msgspec.json.Decoder(_PlainChunk).decode
+
+
+def _is_plain(event: ChatCompletionStreamOutput) -> bool:
+    beside = vars(event)
+    if "_halves" in beside or (body := beside.get("_body")) is None:
+        return False
+    try:
+        _read_plain(body)
+    except UNREADABLE:
+        return False
+    return True
 
 
 class _Choice:
@@ -129,8 +189,6 @@ class _Choice:
             calls = _each(given.get("tool_calls"), len(delta.tool_calls))
             self._tool_calls = self._tool_calls or ToolCalls()
             self._tool_calls.add(delta.tool_calls, shown.delta.tool_calls or [], calls)
-        if isinstance(given.get("function_call"), dict) and any(map(given["function_call"].get, ("name", "arguments"))):
-            self._take_function(given["function_call"])
         if choice.logprobs is not None:
             self._logprobs = _with(self._logprobs, choice.logprobs)
         if choice.finish_reason and not (self.finish_reason in _CALLS and choice.finish_reason == "stop"):
@@ -139,11 +197,23 @@ class _Choice:
             self._role = delta.role
         if delta.tool_call_id is not None:
             self._tool_call_id = delta.tool_call_id
+        return bool(sent) and self._take_others(delta, shown.delta, given, sent)
+
+    def _take_others(
+        self,
+        delta: ChatCompletionStreamOutputDelta,
+        shown: ChatCompletionStreamOutputDelta,
+        given: dict[str, Any],
+        sent: dict[str, Any],
+    ) -> bool:
+        """Take what no field holds, or holds otherwise than it came; whether there was something new in it."""
+        if isinstance(given.get("function_call"), dict) and any(map(given["function_call"].get, ("name", "arguments"))):
+            self._take_function(given["function_call"])
         if isinstance(sent.get("message"), dict) and not (delta.content or delta.tool_calls or delta.reasoning):
-            self._take_message(sent["message"], shown.delta)
+            self._take_message(sent["message"], shown)
             self.is_message = True
         elif isinstance(sent.get("text"), str) and not given:
-            shown.delta.content = self._content.take(sent["text"])
+            shown.content = self._content.take(sent["text"])
         if isinstance(given.get("content"), list):
             self._parts = self._parts or MemberFold(pieces=True)
             self._parts.add({"content": given["content"]})
@@ -153,7 +223,7 @@ class _Choice:
             if name not in ChatCompletionStreamOutputDelta.__struct_fields__
         }
         if more:
-            shown.delta.hold(repair_all_surrogates(more))
+            shown.hold(repair_all_surrogates(more))
         return self._keep(given, sent)
 
     def _take_texts(self, delta: ChatCompletionStreamOutputDelta, shown: ChatCompletionStreamOutputDelta) -> None:
@@ -342,13 +412,14 @@ class ChatFold:
         return None
 
     def _add(self, event: ChatCompletionStreamOutput) -> None:
-        source, sent = event.in_halves()
-        parts = _each(sent.get("choices"), len(event.choices))
-        fresh = self._keep(sent)
+        plain = _is_plain(event)
+        source, sent = (event, _NOTHING) if plain else event.in_halves()
+        parts = [_NOTHING] * len(event.choices) if plain else _each(sent.get("choices"), len(event.choices))
+        fresh = not plain and self._keep(sent)
         for choice, shown, part in zip(source.choices, event.choices, parts, strict=True):
             known = self._choice(event, choice)
             fresh |= known.add(choice, shown, part)
-        if event.usage is None:
+        if event.usage is None and not plain:
             event.usage = usage_beside(sent)
         if event.usage is not None:
             self._usage = event.usage
@@ -362,7 +433,7 @@ class ChatFold:
         known_well = only is not None and self._id and self._object != _OLD_OBJECT and not only.waits
         if only is None or not known_well:
             self._plain = None
-        elif not fresh and event is source and self._learns(only, event, parts):
+        elif not fresh and event is source and self._learns(only, event, parts, plain):
             self._plain = only
 
     def _choice(self, event: ChatCompletionStreamOutput, choice: ChatCompletionStreamOutputChoice) -> _Choice:
@@ -391,7 +462,7 @@ class ChatFold:
         self._further = self._further or MemberFold(pieces=False)
         return self._further.add(further)
 
-    def _learns(self, only: _Choice, event: ChatCompletionStreamOutput, parts: list[Any]) -> bool:
+    def _learns(self, only: _Choice, event: ChatCompletionStreamOutput, parts: list[Any], plain: bool) -> bool:
         """Whether the chunk says nothing but its text, so that others can be known by it."""
         body = vars(event).get("_body")
         if body is None or event.usage is not None or len(event.choices) != 1 or event.choices[0].index != only.index:
@@ -405,8 +476,10 @@ class ChatFold:
             or delta.tool_calls is not None
             or delta.refusal is not None
         )
-        given = parts[0].get("delta")
-        text = given.get("content") if isinstance(given, dict) and not given.get("function_call") else None
+        text: Any = delta.content
+        if not plain:
+            given = parts[0].get("delta")
+            text = given.get("content") if isinstance(given, dict) and not given.get("function_call") else None
         return isinstance(text, str) and text == delta.content and not says_more and only.learn(len(body), text)
 
     def complete(self, *, marked: bool = False) -> bool:
