@@ -53,7 +53,7 @@ FLOORS: tuple[dict[str, Room], ...] = (
     # keys; types as JSON schemas; the one room that is for tests of programs
     {
         "auth": Room("msgspec", unseen="resolver"),
-        "schema": Room("json_repair msgspec", unseen="resolver"),
+        "schema": Room("json_repair jsonschema msgspec referencing", unseen="resolver"),
         "testing": Room("anyio msgspec", unseen="resolver"),
     },
     # what an answer means; inputs and results that are images, sounds and videos

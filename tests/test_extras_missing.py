@@ -33,6 +33,7 @@ except Exception as error:
         ("uvicorn", "from headwater import emulator; emulator.running()", "emulator"),
         ("mcp", "from headwater import mcp_tools; mcp_tools(['a']).__enter__()", "mcp"),
         ("json_repair", "from headwater.schema.repair import mended; mended('{')", "repair"),
+        ("jsonschema", "from headwater.schema.given_schema import GivenSchema; GivenSchema({}, 'a')", "cli"),
         ("matplotlib", "from headwater.batch.report.make import make; make('/dev/null')", "report"),
     ],
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,15 +20,16 @@ from ..client.core import ClientCore
 from ..client.keys import is_url
 from ..client.post import CUSTOM, request_flow
 from ..engine.facts import Timings
+from ..errors import InvalidAnswerError
 from ..mapper.item import ItemOutcome, Performer, own
 from ..throttle.scheduler import ItemThrottle
 from ..throttle.settings import CHARACTERS_PER_TOKEN, UNKNOWN_ANSWER_TOKENS
 from .file_lock import JournalError
 from .input_file import Item
 from .record import RecordMeta
-from .request_line import STREAMED, ParsedRequest, chosen, custom_id_of, parse_line
+from .request_line import STREAMED, ParsedRequest, chosen, custom_id_of, parse_line, with_type
 from .result_line import MediaFolder, failure, is_small, result_body, success
-from .usage import usage_of
+from .usage import tokens_in, usage_of
 
 if TYPE_CHECKING:
     from ..engine.failover import Order
@@ -66,14 +67,26 @@ def tokens_of_line(item: Item) -> float:
 class Records:
     """What a map of lines does with each: a call of `caller`, the core of a client.
 
-    `model`: of lines that name none; `stream`: have the answers streamed.
+    `model`: of lines that name none; `stream`: have the answers streamed. `types`: those that lines may name for their
+    answers, `answer_type` that of lines that say nothing of it.
     """
 
-    def __init__(self, caller: ClientCore, model: str | None, folder: MediaFolder, *, stream: bool) -> None:
+    def __init__(
+        self,
+        caller: ClientCore,
+        model: str | None,
+        folder: MediaFolder,
+        *,
+        stream: bool,
+        types: Mapping[str, Any],
+        answer_type: Any,
+    ) -> None:
         self._caller = caller
         self._model = model
         self._folder = folder
         self._stream = stream
+        self._types = types
+        self._answer_type = answer_type
         self._others: dict[str, ClientCore] = {}
         self.providers = caller.providers
         self.store: Store
@@ -117,14 +130,20 @@ class Records:
         try:
             request = parse_line(item)
             custom_id = request.custom_id
+            request = with_type(request, self._types, self._answer_type)
             meta.model, meta.provider = request.model or self._model, request.provider
             run = self._start(request, throttle, order)
-            body = await self._body(request, await run.result(), item)
-            meta.input_tokens, meta.output_tokens = usage_of(body)
+            result = await run.result()
+            body = await self._body(request, result, item)
+            asked_again = getattr(result, "tries", ())
+            used = tokens_in(result.total_usage) if asked_again else usage_of(body)
+            meta.input_tokens, meta.output_tokens = used
             members = success(custom_id, run.request_id, body, run.redact)
         except BaseException as caught:  # noqa: BLE001 - a mistake of ours with one record is no reason to lose the others
             error = wrong = own(caught)
             meta.error = type(wrong).__name__
+            if isinstance(wrong, InvalidAnswerError):  # it was paid for
+                meta.input_tokens, meta.output_tokens = tokens_in(wrong.usage)
             custom_id = custom_id_of(item) if custom_id is None else custom_id
             members = failure(custom_id, wrong, run.redact if run else str)
         if run is not None:

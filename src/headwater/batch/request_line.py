@@ -10,7 +10,9 @@ and its answer is kept as it is. All else is refused, with `InvalidParameterErro
 
 **A line does not choose where it goes**: that is the program's. `model` is a name, never a server's URL; `provider` is
 one of the client's own; keys, headers and addresses are not taken from a line. A file that a task works on may be a
-path or a URL, which are read as the client's `input_policy` lets them be: with `InputPolicy.untrusted`, no path.
+path or a URL, which are read as the client's `input_policy` lets them be: with `InputPolicy.untrusted`, no path. Nor
+does it choose code: the type that its answer is to be of, `"response_format": "shop:Invoice"`, is one of those that the
+program has given under this name, and nothing is imported for it.
 https://platform.openai.com/docs/api-reference/batch/request-input
 https://docs.vllm.ai/en/latest/examples/offline_inference/openai_batch.html
 """
@@ -54,6 +56,9 @@ PASSTHROUGH_PATHS: Final = frozenset(
 
 STREAMED: Final = frozenset({"chat-completion", "text-generation"})
 """The tasks that a line may want streamed."""
+
+_ANSWER_TYPES: Final = {"chat-completion": "response_format", "text-generation": "grammar"}
+"""What each task calls the type of its answer."""
 
 _PROGRAMS: Final = frozenset(
     {
@@ -99,12 +104,36 @@ class ParsedRequest(NamedTuple):
     provider: str | None = None
     streams: bool = False
     custom_id: str = ""
+    is_typed: bool = False
 
     @property
     def model(self) -> str | None:
         """The model that the line names."""
         model = self.arguments.get("model")
         return model if isinstance(model, str) else None
+
+
+def with_type(request: ParsedRequest, types: Mapping[str, Any], default: Any) -> ParsedRequest:
+    """The request with the type that its line names, of these; else with `default`, unless the line has a form of its
+    own for the answer, or the task has none. Raises `InvalidParameterError` for a name that is not among them."""
+    name = _ANSWER_TYPES.get(request.declaration.name) if request.declaration is not None else None
+    if name is None:
+        return request
+    given = request.arguments.get(name)
+    if given is None:
+        if default is None:
+            return request
+        given = default
+    elif not isinstance(given, str):
+        return request
+    elif given not in types:
+        known = f"knows {', '.join(map(repr, sorted(types)))}" if types else "was given none"
+        raise InvalidParameterError(
+            f"the line wants an answer of the type {given[:100]!r}, and the batch {known}; a line imports nothing"
+        )
+    else:
+        given = types[given]
+    return request._replace(arguments={**request.arguments, name: given}, is_typed=True)
 
 
 def custom_id_of(item: Item) -> str:

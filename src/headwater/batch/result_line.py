@@ -3,6 +3,9 @@
     {"id", "custom_id", "response": {"status_code", "request_id", "body"}, "error": null}
     {"id", "custom_id", "response": null or what the server said, "error": {"code", "message", "class"}}
 
+An answer that is a value of a type has this in its body, as `parsed` beside the message's content; of one that is none,
+the error has the `path` to what is wrong, the `text`, and the `tries` before it.
+
 The body of a chat, an embedding or a posted request is the server's own JSON. Other results are theirs as JSON; images,
 sounds and videos in them are written to files and named. The names are made here, never taken from a server, and never
 one that is there. https://platform.openai.com/docs/api-reference/batch/request-output
@@ -22,13 +25,14 @@ from typing import Any, Final
 import msgspec
 
 from ..client.post import Response
-from ..errors import DecodeError, HeadwaterError, ProviderError
+from ..errors import DecodeError, HeadwaterError, InvalidAnswerError, ProviderError
 from ..media.images import UNKNOWN, encode_image, mime_type_of
 from ..media.mime import suffix_of
 from ..media.source import kind_of
 from ..protocol.json_text import UNREADABLE, loads
 from ..responses.message import parse
 from ..tasks.output import Output
+from ..tasks.parsed_types import with_values
 from .file_lock import write_all, write_error
 from .record import START
 from .request_line import ParsedRequest
@@ -90,6 +94,8 @@ def _sent(request: ParsedRequest, result: Any) -> bytes | None:
 def result_body(request: ParsedRequest, result: Any, index: int, folder: MediaFolder) -> bytes:
     """The answer's JSON, in one line. It may write files."""
     sent = _sent(request, result)
+    if request.is_typed:
+        return msgspec.json.encode(with_values(result, None if sent is None else _read(sent)))
     if sent is not None:
         return _one_line(sent, replace=not isinstance(result, Response))
     media = _Media(folder, index)
@@ -109,8 +115,12 @@ def _one_line(sent: bytes, replace: bool) -> bytes:
             msgspec.json.decode(sent, type=msgspec.Raw)
             sent.decode()
             return sent
+    return msgspec.json.encode(_read(sent, replace=replace))
+
+
+def _read(sent: bytes, *, replace: bool = True) -> Any:
     try:
-        return msgspec.json.encode(loads(sent, replace=replace))
+        return loads(sent, replace=replace)
     except UNREADABLE:
         error = DecodeError("the answer is no JSON")
         error.body = sent[:512]
@@ -154,7 +164,9 @@ def failure(custom_id: str, error: Exception, redact: Callable[[str], str]) -> b
     if isinstance(error, ProviderError):
         said = _said(error)
         response = b'{"status_code":%d,"request_id":%b,"body":%b}' % (error.status or 0, _json(error.request_id), said)
-    told = {"code": _code(error), "message": _message(error), "class": type(error).__name__}
+    told: dict[str, Any] = {"code": _code(error), "message": _message(error), "class": type(error).__name__}
+    if isinstance(error, InvalidAnswerError):
+        told |= {"path": error.path, "text": error.text, "tries": error.tries}
     return _members(custom_id, response, _json(told), redact)
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -24,6 +24,7 @@ from ..client.core import core_of
 from ..errors import InputError, InvalidParameterError
 from ..mapper.async_map import AsyncMap
 from ..mapper.results import Stats
+from ..schema.codec import codec_of
 from ..throttle.settings import ThrottleSettings
 from .file_lock import JournalError
 from .give_up import FAILURES_IN_A_ROW, NO_KEY_ERRORS, GiveUpRule
@@ -58,6 +59,8 @@ async def run_batch(
     timeout: float | None = None,
     model: str | None = None,
     stream: bool = False,
+    types: Mapping[str, Any] | None = None,
+    answer_type: Any = None,
     retry_failed: bool = False,
     give_up_after: int | None = FAILURES_IN_A_ROW,
     prices: Prices | None = None,
@@ -81,6 +84,10 @@ async def run_batch(
         timeout: The most seconds that one record may take.
         model: The model of lines that name none.
         stream: Have chats and texts streamed, for the time of their first event; their lines are the same.
+        types: Types that a line may name for its answer, by these names: `"response_format": "shop:Invoice"` of a
+            chat, `"grammar"` of a text. The result has the value as `parsed`; an answer that is none is a failed
+            record.
+        answer_type: The type of answers of chats and texts whose lines say nothing of it.
         retry_failed: First take the records that failed out of the output, so that they are sent again.
         give_up_after: Begin no more records once so many in a row failed alike, in a way that no other would escape:
             a wrong key, model or address, a server that is gone; theirs are left to be done again. None: go on.
@@ -100,12 +107,15 @@ async def run_batch(
     """
     if give_up_after is not None and (isinstance(give_up_after, bool) or give_up_after < 1):
         raise InvalidParameterError("give_up_after must be a whole number above 0, or None")
+    if answer_type is not None:
+        codec_of(answer_type)
     if timeout is not None:
         client = client.with_options(timeout=timeout)
     settings = ThrottleSettings(concurrency, requests_per_minute, tokens_per_minute, {}, tokens_of_line)
     output = Path(output)
     folder = MediaFolder(Path(media_folder) if media_folder else output.with_suffix(".media"), output)
-    batch = Batch(Path(input), output, settings, Records(core_of(client), model, folder, stream=stream), Count(prices))
+    records = Records(core_of(client), model, folder, stream=stream, types=types or {}, answer_type=answer_type)
+    batch = Batch(Path(input), output, settings, records, Count(prices))
     batch.ordered, batch.retry_failed, batch.give_up_after = ordered, retry_failed, give_up_after
     batch.watch, batch.every = watch, every
     return await batch.run(catch_signals=catch_signals)

@@ -55,6 +55,11 @@ def usage_in(value: Any) -> TokenUsage:
     return msgspec.convert(value, TokenUsage) if isinstance(value, dict) else NOTHING
 
 
+def tokens_in(usage: Any) -> tuple[int | None, int | None]:
+    """Tokens in and out, as an answer's `usage` has them; both None where there is none."""
+    return usage_in(msgspec.to_builtins(usage)).tokens()
+
+
 def usage_of(body: bytes) -> tuple[int | None, int | None]:
     """Tokens in and out, as the `usage` of this answer has them."""
     try:

@@ -19,6 +19,7 @@ from ..client.async_client import AsyncInferenceClient
 from ..client.core import core_of
 from ..errors import InputError, InvalidParameterError
 from . import connection
+from .answer_type import answer_type, answer_types
 from .batch_display import REFRESH_SECONDS, counted, display
 from .command import DASH
 from .options import option
@@ -30,6 +31,14 @@ STOPPED: Final = 130
 
 _SWITCHES: Final = ("ordered", "stream", "retry_failed")
 _VALUES: Final = ("requests_per_minute", "tokens_per_minute", "model", "media_folder")
+SCHEMA_OF_LINES: Final = (
+    "What the answers of chats and texts are to be whose lines do not say it: a file with a JSON schema, or a type of a"
+    " module, such as shop:Invoice. They are validated; the value is `parsed` in the result."
+)
+TYPES_HELP: Final = (
+    'Types that a line may name, as "response_format": "shop:Invoice" of a chat or "grammar" of a text: all of this'
+    " module, or this one. Without it no line is answered with a type of its own choice."
+)
 _INPUT: Final = inspect.Parameter(
     "source",
     inspect.Parameter.POSITIONAL_ONLY,
@@ -50,6 +59,8 @@ _OPTIONS: Final = (
     option("timeout", float, "The most seconds that one record may take."),
     option("model", str, "The model of lines that name none."),
     option("stream", bool, "Have chats and texts streamed, to note the time of the first event."),
+    option("schema", str, SCHEMA_OF_LINES, metavar="FILE.json|MODULE:TYPE"),
+    option("types", list[str], TYPES_HELP, metavar="MODULE[:TYPE]"),
     option("retry_failed", bool, "Send the records again that failed; their results leave the output first."),
     option("keep_going", bool, "Go on where all records fail alike, and take that for their results."),
     option(
@@ -101,6 +112,9 @@ def run_batch_command(source: str, output: str, **given: Any) -> int:
     options |= {name: given.get(name) for name in _VALUES}
     if given.get("keep_going"):
         options["give_up_after"] = None
+    options["types"] = answer_types(given.get("types") or ())
+    if given.get("schema"):
+        options["answer_type"] = options["types"][given["schema"]] = answer_type(given["schema"])
     options["concurrency"] = _concurrency(given.get("concurrency"))
     options["prices"] = read_prices(given["prices"]) if given.get("prices") else None
     client = AsyncInferenceClient(**core_of(connection.client_for(given)).arguments)

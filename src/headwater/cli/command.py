@@ -13,8 +13,11 @@ from contextlib import nullcontext
 from typing import Any, Final
 
 from ..errors import InputError, InvalidParameterError
+from ..schema.plain_value import plain_value
+from ..tasks.parsed_types import with_values
 from . import connection, picture, results
 from .answer import PIECES, answer, note_cut, write_message, write_pieces, write_rest
+from .answer_type import SCHEMA_HELP, answer_type
 from .files import STANDARD, OutputFile, free_name, standard_input, standard_text
 from .jobs import left_with_a_word
 from .options import AnyDeclaration, TaskOptions, option, summary
@@ -90,6 +93,7 @@ class Command:
             own.append(option("force", bool, "Let --output write over a file that is there."))
         if self.streams:
             own.append(option(*_NO_STREAM))
+            own.append(option("schema", str, SCHEMA_HELP, metavar="FILE.json|MODULE:TYPE"))
         return [*own, *connection.options()]
 
     # -- its call
@@ -99,16 +103,26 @@ class Command:
         arguments = self.options.values(given if self.is_chat else self._with_input(given))
         if self.is_chat:
             arguments["messages"] = _conversation(given, arguments.get("messages"))
+        if given.get("schema"):
+            self._set_type(arguments, given["schema"])
         output = given.get("output")
         file = OutputFile(output, force=bool(given.get("force"))) if output and output != STANDARD else None
         with file or nullcontext(), connection.client_for(given) as client:
             task = getattr(client, self.attribute)
-            if self.streams and not (given.get("json") or given.get("details") or file):
+            if given.get("schema"):
+                self._write_value(task(**arguments), given, file)
+            elif self.streams and not (given.get("json") or given.get("details") or file):
                 self._write_answer(task, arguments, given)
             elif file and self.makes_video and not given.get("json"):
                 self._save(task, arguments, file)
             else:
                 self._write_result(self._result(task, arguments), given, file)
+
+    def _set_type(self, arguments: dict[str, Any], schema: str) -> None:
+        name = "response_format" if self.is_chat else "grammar"
+        if name in arguments:
+            raise InvalidParameterError(f"--schema and --{name.replace('_', '-')} exclude each other")
+        arguments[name] = answer_type(schema)
 
     def _with_input(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """What was given, with standard input where it was asked for."""
@@ -175,6 +189,25 @@ class Command:
             return
         writer = TextWriter(sys.stdout, raw=bool(given.get("raw")))
         writer.write(text)
+        writer.end()
+
+    def _write_value(self, result: Any, given: Mapping[str, Any], file: OutputFile | None) -> None:
+        """The value of an answer as JSON; of several, one a line. An answer that has none is written as it is."""
+        is_seen = file is None and is_terminal(sys.stdout)
+        if given.get("json"):
+            texts = [results.as_json(with_values(result), pretty=is_seen)]
+        else:
+            found = [choice.message for choice in result.choices] if self.is_chat else [result]
+            if self.is_chat and any(message.tool_calls and message.parsed is None for message in found):
+                texts = [results.as_json(message, pretty=is_seen) for message in found]
+            else:
+                texts = [results.as_json(plain_value(each.parsed), pretty=is_seen) for each in found]
+        if file is not None:
+            file.write("".join(f"{text}\n" for text in texts).encode(errors="replace"))
+            return
+        writer = TextWriter(sys.stdout, raw=bool(given.get("raw")))
+        for text in texts:
+            writer.write(f"{text}\n")
         writer.end()
 
     def _write_bytes(self, data: bytes, suffix: str, given: Mapping[str, Any], file: OutputFile | None) -> None:

@@ -132,7 +132,12 @@ def codec_of(kind: type[T]) -> Codec[T]: ...
 @overload
 def codec_of(kind: Any) -> Codec[Any]: ...
 def codec_of(kind: Any) -> Codec[Any]:
-    """The codec of a type, made once. Raises `InvalidParameterError` for what has no schema, with the member it is."""
+    """The codec of a type, made once; of a schema that was given as one, this itself.
+
+    Raises `InvalidParameterError` for what has no schema, with the member it is.
+    """
+    if isinstance(kind, NamedSchema):
+        return cast("Codec[Any]", kind)
     try:
         return _made(kind)
     except TypeError as error:
@@ -154,7 +159,7 @@ def identifier(name: str) -> str:
 
 def is_type(value: Any) -> bool:
     """Whether a value is a type that an answer may be of, and no JSON object."""
-    return isinstance(value, type) or value is Any or any(hasattr(value, name) for name in _OF_TYPES)
+    return isinstance(value, type | NamedSchema) or value is Any or any(hasattr(value, name) for name in _OF_TYPES)
 
 
 def decode_error(mismatch: Mismatch, data: bytes, name: str) -> DecodeError:

@@ -24,13 +24,11 @@ _STRUCTURE: Final = frozenset(
 _BOUNDS_OF_NUMBERS: Final = frozenset({"exclusiveMaximum", "exclusiveMinimum", "maximum", "minimum"})
 _BOUNDS_OF_TEXTS: Final = frozenset({"maxLength", "minLength"})
 _BOUNDS_OF_ARRAYS: Final = frozenset({"maxItems", "minItems"})
-_TOLD: Final = (
-    _BOUNDS_OF_NUMBERS
-    | _BOUNDS_OF_TEXTS
-    | _BOUNDS_OF_ARRAYS
-    | {"contentEncoding", "format", "maxProperties", "minProperties", "multipleOf", "pattern", "uniqueItems"}
+_UNSAID: Final = frozenset(
+    {"$anchor", "$comment", "$defs", "$id", "$schema", "default", "deprecated", "discriminator", "examples"}
+    | {"readOnly", "title", "writeOnly"}
 )
-"""What is said in the description where it cannot be said as such."""
+"""What bounds no answer. All else is said in the description where it cannot be said as such."""
 _FORMATS: Final = frozenset({"date", "date-time", "duration", "email", "hostname", "ipv4", "ipv6", "time", "uuid"})
 
 
@@ -194,8 +192,8 @@ class _Fitting:
                 known = _is_anchored(value)
             if known:
                 kept[name] = value
-            elif name in _TOLD:
-                told.append(f"{name}: {str(value).lower() if isinstance(value, bool) else value}")
+            elif name not in _UNSAID:
+                told.append(f"{name}: {value if isinstance(value, str) else msgspec.json.encode(value).decode()}")
         return kept, f"({', '.join(told)})" if told else ""
 
     def _close(self, kept: dict[str, Any], place: str) -> None:

@@ -13,6 +13,7 @@ import msgspec
 
 from ..errors import AnswerTry
 from ..schema.partial import PartialReader
+from ..schema.plain_value import plain_value
 from .chat_types import (
     ChatCompletionOutput,
     ChatCompletionOutputComplete,
@@ -178,6 +179,23 @@ def _as(kind: type[Any], output: Output) -> Any:
     made = kind(**{name: getattr(output, name) for name in output.__struct_fields__})
     vars(made).update(vars(output))
     return made
+
+
+def with_values(answer: Any, sent: Any = None) -> dict[str, Any]:
+    """An answer as plain JSON with its values in it: `parsed` beside each message's content, or beside a text, and the
+    `tries` before it. `sent`: the server's own JSON of it, where that is at hand, which is changed."""
+    if not isinstance(answer, ParsedChatCompletion):
+        members = {"generated_text": str(answer)} if isinstance(answer, str) else answer.to_dict()
+        return {**members, "parsed": plain_value(parsed_value(answer))}
+    choices = sent.get("choices") if isinstance(sent, dict) else None
+    plain: dict[str, Any] = answer.to_dict() if not isinstance(choices, list) else sent
+    if len(plain["choices"]) != len(answer.choices):
+        plain = answer.to_dict()
+    for choice, made in zip(plain["choices"], answer.choices, strict=True):
+        choice["message"]["parsed"] = plain_value(made.message.parsed)
+    if answer.tries:
+        plain["tries"] = msgspec.to_builtins(answer.tries)
+    return plain
 
 
 def usage_of_all(usages: list[Any]) -> ChatCompletionOutputUsage | None:
