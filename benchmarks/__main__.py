@@ -8,6 +8,9 @@ What is measured
     chat_512             512 chat completions at once
     streams_1000         1,000 streams at once, a chunk every 20 ms in each
     open_N               N streams open at once, a chunk every second in each: 100, 1,000, 4,000 and 10,000
+    delay_N              how long a chunk of N streams takes from the server's write to the body of the user's loop:
+                         1 (100 chunks a second), 100 (1,000), 1,000 and 10,000 streams (10,000 chunks a second)
+    rate_N               the same with 1,000 streams, and N chunks a second in all: where a client no longer keeps up
     calls_N              a queue of chat completions, N at a time: 1, 8, 64 and 512; headwater by its `map` as well
     tls_NAME             the first four again, open_1000 and calls_512, over TLS
     threads_32           the same queue by 32 threads that share a blocking client, and by 32 tasks
@@ -40,6 +43,9 @@ How
     memory is what became resident above the idle client, the 20 texts that the benchmark keeps for comparison
     included. `read in` is at best 19 to 20 s: longer, the client was saturated. Who cannot open them all in
     time is reported with how many were.
+    Delays (delay_N, rate_N): the server writes the time into each chunk, spread evenly over the streams, straight to
+    the sockets; client and server have a core each and share a clock. `written/s` is what the server reached. A
+    client whose p99 has passed 50 ms is not asked for the next rate.
     Queues (calls_N, threads_32): openai and huggingface_hub under an `asyncio.Semaphore`, the others by that
     many tasks. No input is taken after 6 s of a round, so that slow clients do fewer calls; not with `--full`.
     Over TLS all trust the same new authority, which SSL_CERT_FILE names, and resume no session: a warm-up
@@ -52,9 +58,9 @@ How
 
 `--check` says for each of the project's claims whether it holds. `--quick` does fewer rounds, and shorter
 paced streams, in which opening them weighs more: judge claims by a full run. `--full` gives every client the
-100,000 calls of calls_512, which takes openai a quarter of an hour. `--only` (also: streams, map, tls, sync) and
-`--client` may be repeated. `--out` gets the JSON, a picture per benchmark, and the curves of cost against scale
-as PNG and SVG (which need matplotlib).
+100,000 calls of calls_512, which takes openai a quarter of an hour. `--only` (also: streams, delays, rates, map, tls,
+sync) and `--client` may be repeated. `--out` gets the JSON, a picture per benchmark, and the curves of cost against
+scale as PNG and SVG (which need matplotlib).
 """
 
 import argparse
@@ -70,8 +76,10 @@ from benchmarks.clients import CLIENTS
 IMPORTS = "import_time"
 
 
-def run(bench: str, servers: running.Servers, core: int | None, options: argparse.Namespace) -> figures.Rows:
-    """All clients of one benchmark, in turn and as often as it says."""
+def run(
+    bench: str, servers: running.Servers, core: int | None, options: argparse.Namespace, late: dict[str, str]
+) -> figures.Rows:
+    """All clients of one benchmark, in turn and as often as it says. `late`: who did not keep up, and where."""
     if bench == IMPORTS:
         return imports.measure(f"{next(servers.plain)}/chat/v1", quick=options.size == "quick")
     job = work.sized(bench, options.size)
@@ -80,8 +88,12 @@ def run(bench: str, servers: running.Servers, core: int | None, options: argpars
     }
     for _ in range(job.passes):
         for name, rows in found.items():
-            if all("cpu" in row for row in rows):
+            if bench in work.RATES and name in late:
+                rows.append({"skipped": late[name]})
+            elif all("cpu" in row for row in rows):
                 rows.append(running.measured(bench, name, servers, core, options.size))
+            if bench in work.RATES and rows[-1].get("p99", [work.LATE])[0] >= work.LATE:
+                late.setdefault(name, f"it no longer kept up at {bench}")
     return {name: running.merged(rows) for name, rows in found.items()}
 
 
@@ -115,12 +127,13 @@ def main() -> int:
     versions = machine.description()
     print("  ".join(f"{name} {version}" for name, version in versions.items()), flush=True)
     results: dict[str, figures.Rows] = {}
+    late: dict[str, str] = {}
     chosen = chain.from_iterable(work.GROUPS.get(name, (name,)) for name in options.only or [*work.JOBS, IMPORTS])
     begun = time.monotonic()
     with tempfile.TemporaryDirectory() as folder, running.servers(server_core, Path(folder)) as servers:
         for bench in dict.fromkeys(chosen):
             print(f"{time.monotonic() - begun:5.0f} s  {bench}", file=sys.stderr, flush=True)
-            results[bench] = run(bench, servers, client_core, options)
+            results[bench] = run(bench, servers, client_core, options, late)
             figures.add_medians(results[bench])
             title, unit = facts_of(bench)
             lines = [figures.table(f"{bench}: {title}", unit, results[bench]), *figures.notes(results[bench])]
@@ -132,7 +145,7 @@ def main() -> int:
 def at_fault(bench: str, client: str, row: figures.Row) -> bool:
     """Whether a client failed that must not: a peer may not get as far as the largest crowds in time."""
     peer = not client.startswith(("raw", "headwater"))
-    return "failed" in row and not (peer and bench in work.GROUPS["streams"])
+    return "failed" in row and not (peer and bench in {*work.GROUPS["streams"], *work.DELAYS, *work.RATES})
 
 
 def report(results: dict[str, figures.Rows], versions: dict[str, str], options: argparse.Namespace) -> None:

@@ -21,10 +21,11 @@ COLOURS = {
     "headwater-map-trio": "#145a14",
     "aiohttp": "#d9a441",
     "httpx": "#c46a1b",
+    "httpx2": "#8a4b12",
     "huggingface_hub": "#b5402f",
     "openai": "#8c3f8c",
 }
-MARKERS = "osD^vP*X<>h"
+MARKERS = "osD^vP*X<>hd"
 
 
 class Curve(NamedTuple):
@@ -43,6 +44,9 @@ class Curve(NamedTuple):
 
 _CROWDS = tuple((count, f"open_{count}") for count in work.CROWDS)
 _CALLS = tuple((count, f"calls_{count}") for count in work.CONCURRENCIES)
+_DELAYS = tuple((job.calls, name) for name, job in work.DELAYS.items())
+_RATES = tuple((rate, f"rate_{rate}") for rate in work.STEPS)
+_WRITE = "from a server's write to the body of the loop"
 _OPEN = "streams open at once, a chunk a second each"
 CURVES = (
     Curve(
@@ -75,6 +79,29 @@ CURVES = (
         lambda value: f"{value:.3g} KiB",
         work.ASYNC,
         from_zero=True,
+    ),
+    *(
+        Curve(
+            f"delay_{column}",
+            f"Delay of a chunk {_WRITE}, {name}",
+            "streams open at once (100 to 10,000 chunks a second)",
+            f"delay, {name}",
+            _DELAYS,
+            column,
+            figures.times,
+            work.ASYNC,
+        )
+        for column, name in (("p50", "median"), ("p99", "p99"), ("p999", "p99.9"))
+    ),
+    Curve(
+        "rate_p99",
+        f"Where one core ends: delay of a chunk {_WRITE}, p99, 1,000 streams",
+        "chunks a second in all",
+        "delay, p99",
+        _RATES,
+        "p99",
+        figures.times,
+        work.ASYNC,
     ),
     Curve(
         "calls_cpu",

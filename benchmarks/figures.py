@@ -7,6 +7,7 @@ from typing import Any
 
 from benchmarks.clients import LABELS
 
+DELAYS = ("p50", "p99", "p999")
 Row = dict[str, Any]
 Rows = dict[str, Row]
 
@@ -15,7 +16,7 @@ def add_medians(rows: Rows) -> None:
     """Give every measured row its medians, in seconds per unit, and the best round's CPU time."""
     for row in (row for row in rows.values() if row.get("cpu")):
         row["cpu_best"] = min(row["cpu"])
-        for name in ("cpu", "wall", "cpu_open", "kib_per_stream", "opened_after", "read_in"):
+        for name in ("cpu", "wall", "cpu_open", "kib_per_stream", "opened_after", "read_in", *DELAYS, "written"):
             if name in row:
                 row[f"{name}_median"] = statistics.median(row[name])
 
@@ -39,10 +40,12 @@ def table(title: str, unit: str, rows: Rows) -> str:
     """One benchmark as aligned text: a row per client, a column per client that all are compared with."""
     against = [name for name in rows if _is_reference(name) and "cpu_median" in rows[name]]
     held = any("cpu_open" in row for row in rows.values())
+    late = any("p99" in row for row in rows.values())
     head = ["", f"CPU/{unit}", "best", f"wall/{unit}", "peak MiB", "rounds"]
     counted = any("python_calls" in row for row in rows.values())
     head += ["Python calls"] * counted
     head += ["CPU once open", "KiB/stream", "opened in", "read in"] * held
+    head += ["delay p50", "p99", "p99.9", "written/s"] * late
     head += [f"/ {name}" for name in against]
     lines = [head, *(_line(name, row, [rows[other] for other in against], counted) for name, row in rows.items())]
     widths = [max(len(line[column]) for line in lines if column < len(line)) for column in range(len(head))]
@@ -69,6 +72,8 @@ def _line(name: str, row: dict[str, Any], against: list[dict[str, Any]], counted
     if "cpu_open" in row:
         cells += [times(row["cpu_open_median"]), f"{row['kib_per_stream_median']:.1f}"]
         cells += [times(row["opened_after_median"]), times(row["read_in_median"])]
+    if "p99" in row:
+        cells += [times(row[f"{name}_median"]) for name in DELAYS] + [f"{row['written_median']:,.0f}"]
     return cells + [_ratio(row["cpu_median"], other["cpu_median"]) for other in against]
 
 

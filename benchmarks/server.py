@@ -12,6 +12,8 @@ Everything that it sends was built before it is asked for; it refuses whatever `
     /paced-20ms-50/...      50 server-sent events, one every 20 ms
     /open-1000-1000ms-20/   20 server-sent events; the second waits until 1,000 such streams are open and all clients
                             have had a moment to read, then each stream gets one every 1,000 ms, at a time of its own
+    /delay-1000-100ms-50/   the same, and the text of each event from the second on is the time of its writing in
+                            nanoseconds of the machine's monotonic clock; all streams' events are spread evenly
     /opened                 an empty object, at the moment in which those second events begin
     /embed-100x1024/...     100 embeddings of 1,024 floats: a nested list, or OpenAI's under .../embeddings
     /stats                  {"connections": .., "streams": .., "requests": ..}, the asker not counted
@@ -26,9 +28,11 @@ import argparse
 import asyncio
 import functools
 import json
+import os
 import re
 import ssl
 import sys
+import time
 from typing import Any, NamedTuple, cast
 
 import httptools
@@ -37,10 +41,11 @@ from benchmarks import machine, wire
 
 PATH = re.compile(
     rb"/(?:(?P<chat>chat)|stream-(?P<burst>\d+)|paced-(?P<pace>\d+)ms-(?P<paced>\d+)"
-    rb"|open-(?P<crowd>\d+)-(?P<beat>\d+)ms-(?P<beats>\d+)|(?P<opened>opened)"
+    rb"|(?P<way>open|delay)-(?P<crowd>\d+)-(?P<beat>\d+)(?P<fine>us|ms)-(?P<beats>\d+)|(?P<opened>opened)"
     rb"|embed-(?P<count>\d+)x(?P<width>\d+)|(?P<stats>stats))(?P<rest>/[^?]*)?(?:\?.*)?"
 )
 MAX_TOKENS = re.compile(rb'"max_tokens":\s*(\d+)')
+SPIN = 0.0003  # seconds; how late a sleep may end
 MOMENT = 1.0  # seconds between the last stream's opening and the second event of the first
 STREAM_HEAD = (
     b"HTTP/1.1 200 OK\r\ndate: Mon, 01 Jan 2029 00:00:00 GMT\r\nserver: load\r\n"
@@ -73,7 +78,11 @@ class Tally:
     def join(self, connection: Connection, plan: Plan, loop: asyncio.AbstractEventLoop) -> None:
         """Have a stream wait until all are open."""
         self.crowd[connection] = plan.interval
-        if len(self.crowd) == plan.crowd:
+        if len(self.crowd) != plan.crowd:
+            return
+        if plan.kind == "delay":
+            loop.call_later(MOMENT, self._pace, plan)
+        else:
             loop.call_later(MOMENT, self._begin, loop.time() + MOMENT)
 
     def _begin(self, now: float) -> None:
@@ -83,6 +92,26 @@ class Tally:
             connection.go_on(now + interval * index / len(self.crowd))
         self.crowd.clear()
         self.watchers.clear()
+
+    def _pace(self, plan: Plan) -> None:
+        """Write every stamped event at its time, with nothing between the clock and the socket: the loop stands still.
+
+        What a full socket does not take is kept, with its old time, and goes before the next.
+        """
+        streams = [(connection, bytearray()) for connection in self.crowd]
+        self.crowd.clear()
+        step, due = plan.interval / len(streams), time.perf_counter()
+        for item in range(1, plan.items):
+            before, behind = wire.stamped(last=item == plan.items - 1)
+            for connection, kept in streams:
+                wait_until(due)
+                due += step
+                kept += b"%b%019d%b" % (before, time.perf_counter_ns(), behind)
+                connection.write_now(kept)
+        for connection, kept in streams:
+            connection.transport.write(bytes(kept))
+            connection._stream_over()
+            connection._answered()
 
     def report(self) -> bytes:
         """The answer of `/stats`, as seen by a connection that is itself counted."""
@@ -138,10 +167,10 @@ class Connection(asyncio.Protocol):
         elif plan.kind == "paced":
             self._start(wire.frames(_shortened(plan.items, body)), plan.interval)
             return
-        elif plan.kind == "open" and _shortened(plan.items, body) == plan.items:
+        elif plan.kind in {"open", "delay"} and _shortened(plan.items, body) == plan.items:
             self._wait_for_others(plan)
             return
-        elif plan.kind == "open":
+        elif plan.kind in {"open", "delay"}:
             self.transport.write(burst(_shortened(plan.items, body)))
         elif plan.kind == "opened":
             self.tally.watchers.add(self)
@@ -162,6 +191,15 @@ class Connection(asyncio.Protocol):
         self.transport.write(self.frames[0])
         self.sent = 1
         self.tally.join(self, plan, self.loop)
+
+    def write_now(self, kept: bytearray) -> None:
+        """Write past the event loop as much as the socket takes."""
+        try:
+            del kept[: os.write(self.transport.get_extra_info("socket").fileno(), kept)]
+        except BlockingIOError:
+            pass
+        except OSError:  # the client is gone
+            kept.clear()
 
     def go_on(self, due: float) -> None:
         """Send the rest, from then on."""
@@ -205,7 +243,8 @@ def plan_of(url: bytes) -> Plan:
     if found["paced"]:
         return Plan("paced", int(found["paced"]), interval=int(found["pace"]) / 1000)
     if found["crowd"]:
-        return Plan("open", int(found["beats"]), interval=int(found["beat"]) / 1000, crowd=int(found["crowd"]))
+        interval = int(found["beat"]) / (1000 if found["fine"] == b"ms" else 1_000_000)
+        return Plan(found["way"].decode(), int(found["beats"]), interval=interval, crowd=int(found["crowd"]))
     if found["count"]:
         asked = (found["rest"] or b"").endswith(b"/embeddings")
         return Plan("embed", int(found["count"]), int(found["width"]), openai=asked)
@@ -228,6 +267,13 @@ def answer(plan: Plan, *, packed: bool) -> bytes:
 def burst(chunks: int) -> bytes:
     """A whole streaming response."""
     return STREAM_HEAD + b"".join(wire.frames(chunks))
+
+
+def wait_until(due: float) -> None:
+    """Sleep, and spin for the last part, which a sleep would miss."""
+    while (left := due - time.perf_counter()) > 0:
+        if left > SPIN:
+            time.sleep(left - SPIN)
 
 
 def _shortened(count: int, body: bytes) -> int:

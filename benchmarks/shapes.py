@@ -4,6 +4,7 @@ They are headwater's own Structs, so that the limit decodes into the very same t
 """
 
 import struct
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -45,6 +46,12 @@ class Events:
 def texts_of(payloads: list[bytes]) -> list[str]:
     """Decode each payload into a typed chunk and take its text."""
     return [decode_chunk(payload).choices[0].delta.content or "" for payload in payloads]
+
+
+def hand_over(payloads: list[bytes], take: Callable[[str], object]) -> None:
+    """Decode each payload into a typed chunk and hand its text over, one after another."""
+    for payload in payloads:
+        take(decode_chunk(payload).choices[0].delta.content or "")
 
 
 def text_of(body: bytes) -> str:

@@ -62,6 +62,19 @@ def frames(chunks: int) -> list[bytes]:
     return built
 
 
+STAMP = "0" * 19
+"""In place of a text: nanoseconds of the machine's monotonic clock, always as many digits."""
+
+
+@functools.cache
+def stamped(*, last: bool) -> tuple[bytes, bytes]:
+    """What comes before and behind the stamp of an event whose text is the time at which it was written."""
+    before, _, behind = event(0, last=last).replace(_json(token(0)), b'"' + STAMP.encode() + b'"').partition(b"0" * 19)
+    size = len(before) + len(STAMP) + len(behind)
+    end = _http_chunk(b"data: [DONE]\n\n") + b"0\r\n\r\n" if last else b""
+    return b"%x\r\n%b" % (size, before), behind + b"\r\n" + end
+
+
 @functools.cache
 def chat_body() -> bytes:
     """A whole `chat.completion`."""

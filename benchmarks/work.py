@@ -16,14 +16,24 @@ Spawn = Callable[[Callable[[], Awaitable[None]], int], Awaitable[None]]
 
 OURS = ("headwater-asyncio", "headwater-uvloop", "headwater-trio")
 MAPS = ("headwater-map-asyncio", "headwater-map-uvloop", "headwater-map-trio")
-ASYNC = ("raw", *OURS, "aiohttp", "httpx", "huggingface_hub", "openai")
+ASYNC = ("raw", *OURS, "aiohttp", "httpx", "httpx2", "huggingface_hub", "openai")
 SYNC = ("raw-sync", "headwater-sync", "httpx-sync", "huggingface_hub-sync", "openai-sync")
 # Each `map` right after the bare calls that it is held against, so that a busy machine disturbs both alike.
-QUEUED = ("raw", *chain.from_iterable(zip(OURS, MAPS, strict=True)), "aiohttp", "httpx", "huggingface_hub", "openai")
+QUEUED = (
+    "raw",
+    *chain.from_iterable(zip(OURS, MAPS, strict=True)),
+    "aiohttp",
+    "httpx",
+    "httpx2",
+    "huggingface_hub",
+    "openai",
+)
 PACKERS = ("raw", *OURS, "aiohttp", "httpx", "openai")
 THREADED = (*OURS, "headwater-sync", "httpx-sync", "huggingface_hub-sync", "openai-sync")
 CHURNERS = ("headwater-asyncio", "headwater-trio")
 CROWDS = (100, 1000, 4000, 10000)
+STEPS = (2_500, 5_000, 10_000, 20_000, 30_000, 40_000, 60_000)  # chunks a second, over 1,000 streams
+LATE = 0.05  # seconds of p99 from which on a client no longer keeps up: it is not asked for the next step
 CONCURRENCIES = (1, 8, 64, 512)
 
 
@@ -87,6 +97,24 @@ def _calls(at_once: int) -> Job:
     )
 
 
+def _delay(count: int, interval: int, chunks: int) -> Job:
+    """`count` streams, each with a chunk every `interval` microseconds."""
+    rate = count * 1_000_000 // interval
+    return Job(
+        f"Delay from a server's write to the loop's body: {count:,} streams, {rate:,} chunks a second in all",
+        f"/delay-{count}-{interval}us-{chunks}",
+        ASYNC,
+        "chunk",
+        "delay",
+        calls=count,
+        at_once=count,
+        chunks=chunks,
+        repeats=1,
+        passes=3,
+        limit=60.0,
+    )
+
+
 def _secure(job: Job) -> Job:
     return job._replace(title=f"{job.title}, over TLS", secure=True)
 
@@ -111,10 +139,19 @@ SCALES = {
     **{f"open_{count}": _crowd(count) for count in CROWDS},
     **{f"calls_{at_once}": _calls(at_once) for at_once in CONCURRENCIES},
 }
+DELAYS = {
+    "delay_1": _delay(1, 10_000, 501),
+    "delay_100": _delay(100, 100_000, 51),
+    "delay_1000": _delay(1000, 100_000, 51),
+    "delay_10000": _delay(10_000, 1_000_000, 6),
+}
+RATES = {f"rate_{rate}": _delay(1000, 1_000_000_000 // rate, 3 * rate // 1000)._replace(passes=1) for rate in STEPS}
 SECURE = PLAIN | {name: SCALES[name] for name in ("open_1000", "calls_512")}
 JOBS = (
     PLAIN
     | SCALES
+    | DELAYS
+    | RATES
     | {
         **{f"tls_{name}": _secure(job) for name, job in SECURE.items()},
         "threads_32": Job(
@@ -172,6 +209,8 @@ JOBS = (
 )
 GROUPS = {
     "streams": tuple(f"open_{count}" for count in CROWDS),
+    "delays": tuple(DELAYS),
+    "rates": tuple(RATES),
     "map": tuple(f"calls_{at_once}" for at_once in CONCURRENCIES),
     "tls": tuple(f"tls_{name}" for name in SECURE),
     "sync": ("threads_32", "sync_stream_2000", "sync_chat"),
@@ -191,6 +230,8 @@ def quick(job: Job) -> Job:
     if job.kind == "open":
         path = job.path.rpartition("-")[0] + "-6"
         return job._replace(path=path, chunks=6, passes=1, limit=45.0)
+    if job.kind == "delay":
+        return job._replace(passes=1)
     if job.kind == "queue":
         return job._replace(calls=max(200, 6 * job.at_once), repeats=1, passes=3, budget=1.5)
     chunks = 20 if job.at_once > 1 and job.chunks else job.chunks
@@ -215,7 +256,7 @@ async def one(job: Job, client: Any, chunks: int) -> None:
     """One verified call of an async client."""
     if job.kind in {"chat", "queue"}:
         check(await client.chat() == wire.CHAT_TEXT, "text")
-    elif job.kind in {"stream", "open"}:
+    elif job.kind in {"stream", "open", "delay"}:
         check_stream(await client.stream(chunks), chunks)
     else:
         check_matrix(await client.embed(TEXTS, packed=job.kind == "embed_packed"))

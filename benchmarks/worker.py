@@ -16,7 +16,7 @@ import traceback
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from benchmarks import churn, clients, crowd, feed, machine, work
+from benchmarks import churn, clients, crowd, delay, feed, machine, work
 
 Report = dict[str, Any]
 
@@ -69,6 +69,8 @@ async def measure(job: work.Job, make: Callable[[str], Any], url: str, spawn: wo
         return await churn.run(job, make, url, spawn)
     if job.kind == "open":
         return await crowd.run(job, make, url, spawn)
+    if job.kind == "delay":
+        return await delay.run(job, make, url, spawn)
     if job.kind == "queue":
         return await measure_queue(job, make, url, spawn, way)
     clock = Clock(job)

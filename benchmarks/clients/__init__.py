@@ -1,4 +1,4 @@
-"""The clients under test: one file each, all with the same four methods.
+"""The clients under test: one file each, all with the same methods.
 
 A client is made with the base URL of its benchmark (`http://127.0.0.1:1234/stream-2000`), is entered once and
 then asked for work; what it returns is compared by the caller, so a client that loses or merges anything
@@ -6,6 +6,7 @@ fails. A client refuses to measure or verify.
 """
 
 import importlib
+from collections.abc import Callable
 from typing import Any, Literal, NamedTuple, Protocol, Self
 
 
@@ -22,6 +23,10 @@ class AsyncClient(Protocol):
 
     async def stream(self, chunks: int) -> list[str]:
         """Stream a chat completion of that many chunks into typed chunks; returns the text of each."""
+        ...
+
+    async def watch(self, chunks: int, take: Callable[[str], object]) -> None:
+        """The same, and hand each chunk's text over as soon as the loop over the chunks has it."""
         ...
 
     async def embed(self, texts: list[str], *, packed: bool) -> Any:
@@ -64,6 +69,7 @@ CLIENTS = {
     "headwater-map-trio": Row("ours", "HeadwaterMap", "trio", "map"),
     "aiohttp": Row("aiohttp_msgspec", "Aiohttp", "asyncio"),
     "httpx": Row("httpx_msgspec", "Httpx", "asyncio"),
+    "httpx2": Row("httpx2_msgspec", "Httpx2", "asyncio"),
     "huggingface_hub": Row("huggingface", "HuggingFace", "asyncio", "semaphore"),
     "openai": Row("openai_sdk", "OpenAI", "asyncio", "semaphore"),
     "raw-sync": Row("raw_sync", "RawSync", "sync"),
@@ -72,7 +78,12 @@ CLIENTS = {
     "huggingface_hub-sync": Row("huggingface", "HuggingFaceSync", "sync"),
     "openai-sync": Row("openai_sdk", "OpenAISync", "sync"),
 }
-LABELS = {"aiohttp": "aiohttp + msgspec", "httpx": "httpx + msgspec", "httpx-sync": "httpx + msgspec (sync)"}
+LABELS = {
+    "aiohttp": "aiohttp + msgspec",
+    "httpx": "httpx + msgspec",
+    "httpx2": "httpx2 + msgspec",
+    "httpx-sync": "httpx + msgspec (sync)",
+}
 
 
 def load(name: str) -> Any:

@@ -1,5 +1,6 @@
 """aiohttp with msgspec: what a careful programmer writes by hand. The limit of connections is lifted."""
 
+from collections.abc import Callable
 from typing import Any, Self
 
 import aiohttp
@@ -36,6 +37,14 @@ class Aiohttp:
             async for data in response.content.iter_any():
                 texts += shapes.texts_of(events.feed(data))
         return texts
+
+    async def watch(self, chunks: int, take: Callable[[str], object]) -> None:
+        events = shapes.Events()
+        body = shapes.chat_request(stream=True, max_tokens=chunks)
+        async with self.session.post(self.url + "/v1/chat/completions", data=body) as response:
+            response.raise_for_status()
+            async for data in response.content.iter_any():
+                shapes.hand_over(events.feed(data), take)
 
     async def embed(self, texts: list[str], *, packed: bool) -> Any:
         path = "/v1/embeddings" if packed else ""

@@ -1,5 +1,6 @@
 """httpx with msgspec, async and blocking. The limit of connections is lifted."""
 
+from collections.abc import Callable
 from typing import Any, Self
 
 import httpx
@@ -7,7 +8,6 @@ import httpx
 from benchmarks import shapes
 
 HEADERS = {"authorization": "Bearer bench", "content-type": "application/json"}
-# Keeping more than the default of idle connections makes the pool slower: it polls each one for each request.
 LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=20)
 TIMEOUT = httpx.Timeout(600)
 
@@ -15,9 +15,11 @@ TIMEOUT = httpx.Timeout(600)
 class Httpx:
     """One `httpx.AsyncClient`."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, library: Any = httpx) -> None:
         self.url = url
-        self.client = httpx.AsyncClient(headers=HEADERS, limits=LIMITS, timeout=TIMEOUT)
+        # Keeping more than the default of idle connections makes the pool slower: it polls each for each request.
+        limits = library.Limits(max_connections=None, max_keepalive_connections=20)
+        self.client = library.AsyncClient(headers=HEADERS, limits=limits, timeout=library.Timeout(600))
 
     async def __aenter__(self) -> Self:
         return self
@@ -38,6 +40,14 @@ class Httpx:
             async for data in response.aiter_bytes():
                 texts += shapes.texts_of(events.feed(data))
         return texts
+
+    async def watch(self, chunks: int, take: Callable[[str], object]) -> None:
+        events = shapes.Events()
+        body = shapes.chat_request(stream=True, max_tokens=chunks)
+        async with self.client.stream("POST", self.url + "/v1/chat/completions", content=body) as response:
+            response.raise_for_status()
+            async for data in response.aiter_bytes():
+                shapes.hand_over(events.feed(data), take)
 
     async def embed(self, texts: list[str], *, packed: bool) -> Any:
         path = "/v1/embeddings" if packed else ""

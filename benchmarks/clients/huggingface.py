@@ -1,5 +1,6 @@
 """huggingface_hub's two clients, into their own dataclasses. The limit of connections is lifted."""
 
+from collections.abc import Callable
 from typing import Any, Self
 
 import httpx2
@@ -41,6 +42,11 @@ class HuggingFace:
     async def stream(self, chunks: int) -> list[str]:
         run = await self.client.chat_completion(wire.MESSAGES, max_tokens=chunks, stream=True)
         return [chunk.choices[0].delta.content or "" async for chunk in run]
+
+    async def watch(self, chunks: int, take: Callable[[str], object]) -> None:
+        run = await self.client.chat_completion(wire.MESSAGES, max_tokens=chunks, stream=True)
+        async for chunk in run:
+            take(chunk.choices[0].delta.content or "")
 
     async def embed(self, texts: list[str], *, packed: bool) -> Any:
         if packed:

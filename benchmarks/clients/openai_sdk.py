@@ -3,6 +3,7 @@
 The limit of connections is lifted, and so are the 5 seconds to connect, which a busy core exceeds. No retry.
 """
 
+from collections.abc import Callable
 from typing import Any, Self
 
 import httpx2
@@ -39,6 +40,12 @@ class OpenAI:
         run = await self.client.chat.completions.create(**_arguments(chunks), stream=True)
         async with run:
             return [chunk.choices[0].delta.content or "" async for chunk in run]
+
+    async def watch(self, chunks: int, take: Callable[[str], object]) -> None:
+        run = await self.client.chat.completions.create(**_arguments(chunks), stream=True)
+        async with run:
+            async for chunk in run:
+                take(chunk.choices[0].delta.content or "")
 
     async def embed(self, texts: list[str], *, packed: bool) -> Any:
         # With base64 named, the package hands over the text; unnamed, it asks for base64 and makes lists.

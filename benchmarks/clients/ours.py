@@ -1,7 +1,7 @@
 """headwater, async on any loop and blocking: the public names, no settings."""
 
 import functools
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, Self
 
 from benchmarks import wire
@@ -31,6 +31,12 @@ class Headwater:
         call = self.client.chat_completion.stream(wire.MESSAGES, model=wire.MODEL, max_tokens=chunks)
         async with call as run:
             return [chunk.choices[0].delta.content or "" async for chunk in run]
+
+    async def watch(self, chunks: int, take: Callable[[str], object]) -> None:
+        call = self.client.chat_completion.stream(wire.MESSAGES, model=wire.MODEL, max_tokens=chunks)
+        async with call as run:
+            async for chunk in run:
+                take(chunk.choices[0].delta.content or "")
 
     async def embed(self, texts: list[str], *, packed: bool) -> Any:
         if packed:

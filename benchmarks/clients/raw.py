@@ -5,6 +5,7 @@ No timeouts, no cancellation, no backpressure, no error handling, no redirects, 
 
 import asyncio
 import ssl
+from collections.abc import Callable
 from typing import Any, Self, cast
 from urllib.parse import urlsplit
 
@@ -89,6 +90,13 @@ class Raw:
             texts += shapes.texts_of(events.feed(data))
         self.idle.append(wire)
         return texts
+
+    async def watch(self, chunks: int, take: Callable[[str], object]) -> None:
+        events = shapes.Events()
+        wire = await self._send("/v1/chat/completions", shapes.chat_request(stream=True, max_tokens=chunks))
+        while data := await wire.more():
+            shapes.hand_over(events.feed(data), take)
+        self.idle.append(wire)
 
     async def embed(self, texts: list[str], *, packed: bool) -> Any:
         path = "/v1/embeddings" if packed else ""
