@@ -148,6 +148,10 @@ def test_every_kind_of_type_is_a_format() -> None:
         ("openai", {"type": "json_schema", "json_schema": {"name": "Line", "schema": {}, "strict": True}}),
         ("cerebras", {"type": "json_schema", "json_schema": {"name": "Line", "schema": {}, "strict": True}}),
         ("groq", {"type": "json_schema", "json_schema": {"name": "Line", "schema": {}, "strict": True}}),
+        ("xai", {"type": "json_schema", "json_schema": {"name": "Line", "schema": {}, "strict": True}}),
+        ("google", {"type": "json_schema", "json_schema": {"name": "Line", "schema": {}, "strict": False}}),
+        ("perplexity", {"type": "json_schema", "json_schema": {"name": "Line", "schema": {}, "strict": False}}),
+        ("llamacpp", {"type": "json_schema", "json_schema": {"name": "Line", "schema": {}, "strict": True}}),
     ],
 )
 def test_each_provider_is_asked_in_its_own_spelling(provider: str, form: dict[str, Any]) -> None:
@@ -159,7 +163,7 @@ def test_each_provider_is_asked_in_its_own_spelling(provider: str, form: dict[st
     sent = found.get("json_schema", found)
     assert sent["schema"]["properties"].keys() == {"what", "amount", "colour"}
     bound = sent["schema"]["properties"]["amount"].get("minimum")
-    assert (bound == 0) == (provider not in ("cohere", "cerebras"))
+    assert (bound == 0) == (provider not in ("cohere", "cerebras", "groq", "xai", "perplexity"))
     sent["schema"] = {}
     assert found == form
 

@@ -102,6 +102,19 @@ def test_response_format_is_spelled_as_the_provider_wants_it(name: str, spelled:
     assert given == FORMAT, "the caller's own dict was changed"
 
 
+@pytest.mark.parametrize("name", ["deepseek", "zai-org"])
+def test_a_schema_goes_into_the_prompt_where_there_is_no_other_place(name: str) -> None:
+    system, user = {"role": "system", "content": "Be brief."}, {"role": "user", "content": "?"}
+    for before in ([], [system]):
+        given = [*before, user]
+        body = play(ask(name, parameters={"response_format": FORMAT, "messages": given}), reply(ANSWER)).body
+        assert body["response_format"] == {"type": "json_object"}
+        assert [each["role"] for each in body["messages"]] == [*["system"] * len(before), "system", "user"]
+        told = body["messages"][len(before)]["content"]
+        assert "JSON" in told and told.endswith('{"type":"object","default":null}')
+        assert given == [*before, user], "the caller's own list was changed"
+
+
 @pytest.mark.parametrize(("name", "spelled"), SPELLINGS)
 def test_response_format_as_types(name: str, spelled: Any) -> None:
     inner = ChatCompletionInputJSONSchema(name="n", schema=SCHEMA, strict=True)

@@ -36,15 +36,16 @@ UNFINISHED: Final = frozenset({"fp_ollama"})
 """Ollama names itself so in every chunk, and sends `"finish_reason": null` for a reason that it does not know:
 https://github.com/ollama/ollama/blob/main/openai/openai.go, https://github.com/pydantic/pydantic-ai/issues/2996"""
 
+_DIALECT: Final = ChatDialect(schema=LOCAL, unfinished=UNFINISHED)
 _TRANSCRIPTION: Final = "automatic-speech-recognition"
 _NO_SUCH_ROUTE: Final = frozenset({404, 405, 501})
 
 _OPENAI: Final[Mapping[str, tuple[str, TaskFlowAtURL]]] = {
     _TRANSCRIPTION: (TRANSCRIPTIONS, partial(transcribe, dialect=TranscriptionDialect(streams=True))),
-    "chat-completion": (CHAT, partial(chat, dialect=ChatDialect(schema=LOCAL, unfinished=UNFINISHED))),
+    "chat-completion": (CHAT, partial(chat, dialect=_DIALECT)),
     "embeddings": (EMBEDDINGS, openai_embeddings.create),
     "feature-extraction": (EMBEDDINGS, openai_embeddings.embed),
-    "text-generation": (COMPLETIONS, partial(complete, unfinished=UNFINISHED)),
+    "text-generation": (COMPLETIONS, partial(complete, dialect=_DIALECT)),
     "text-to-image": (IMAGES, partial(text_to_image, dialect=ImageDialect(sized=True))),
     "text-to-speech": (SPEECH, partial(text_to_speech, dialect=SpeechDialect())),
 }

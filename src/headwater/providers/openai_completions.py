@@ -21,7 +21,7 @@ from ..protocol.framing import Frame
 from ..protocol.json_text import UNREADABLE, has_halves, loads
 from ..responses.decode import decode
 from ..responses.refusal import EXCERPT_BYTES, error_in_choice, error_in_place_of_answer
-from ..schema.rules import LOCAL, NamedSchema
+from ..schema.rules import NamedSchema
 from ..tasks.chat_fold import ChatFold
 from ..tasks.chat_types import ChatCompletionOutput, kept
 from ..tasks.lenient_types import Kept, Needed
@@ -36,7 +36,18 @@ from ..tasks.text import (
 )
 from . import unrequested_stream
 from .bodies import extra, model_of, parameters, post
-from .openai_chat import ERROR, PIECE, check_choices, decode_chunk, framed, odd_event, raise_error, unfinished_of
+from .openai_chat import (
+    ERROR,
+    PIECE,
+    PLAIN,
+    ChatDialect,
+    check_choices,
+    decode_chunk,
+    framed,
+    odd_event,
+    raise_error,
+    unfinished_of,
+)
 from .response_format import json_schema_format
 
 _RENAMED: Final = {"max_new_tokens": "max_tokens"}
@@ -81,11 +92,12 @@ DecodeFrame: TypeAlias = Callable[[Frame], Completion | End | None]
 _completion: Final = msgspec.json.Decoder(Completion).decode
 
 
-def complete(call: Call, url: str, unfinished: frozenset[str] = frozenset()) -> Flow[str | TextGenerationOutput]:
-    """A completion, whole or streamed. `unfinished`: the `system_fingerprint`s of servers that may end a whole text
-    without a finish reason."""
-    body = {"model": model_of(call), "prompt": call.parameters["prompt"], **_translated(call)}
+def complete(call: Call, url: str, dialect: ChatDialect = PLAIN) -> Flow[str | TextGenerationOutput]:
+    """A completion, whole or streamed. `dialect`: that of the provider's chats, whose `schema`, `response_format` and
+    `unfinished` hold here, too."""
+    body = {"model": model_of(call), "prompt": call.parameters["prompt"], **_translated(call, dialect)}
     body = {**body, "stream": call.stream, **extra(call)}
+    unfinished = dialect.unfinished
     request = post(url, body, stream=call.stream)
     if call.stream:
         return (yield from _streamed(call, request, decode_completion, unfinished))
@@ -105,10 +117,10 @@ def _whole(call: Call, reply: Reply) -> str | TextGenerationOutput:
     return _result(call, first.text or "", first.finish_reason, first.seed, usage.completion_tokens, reply.body)
 
 
-def complete_as_chat(call: Call, url: str) -> Flow[str | TextGenerationOutput]:
+def complete_as_chat(call: Call, url: str, dialect: ChatDialect = PLAIN) -> Flow[str | TextGenerationOutput]:
     """A completion by a chat model: the prompt is one user message, the answer's content the text."""
     messages = [{"role": "user", "content": call.parameters["prompt"]}]
-    body = {"model": model_of(call), "messages": messages, **_translated(call)}
+    body = {"model": model_of(call), "messages": messages, **_translated(call, dialect)}
     body = {**body, "stream": call.stream, **extra(call)}
     request = post(url, body, stream=call.stream)
     if call.stream:
@@ -129,14 +141,16 @@ def _chat_whole(call: Call, reply: Reply) -> str | TextGenerationOutput:
     return _result(call, first.message.content or "", first.finish_reason, None, tokens, reply.body)
 
 
-def _translated(call: Call) -> dict[str, Any]:
+def _translated(call: Call, dialect: ChatDialect) -> dict[str, Any]:
     """The call's parameters under the names of this dialect."""
     given = parameters(call)
     given.pop("prompt")
     given.pop("details", None)
     if isinstance(wanted := given.get("grammar"), NamedSchema):  # as vLLM and llama.cpp take it here, too
         del given["grammar"]
-        given["response_format"] = json_schema_format(wanted, LOCAL)
+        given["response_format"] = json_schema_format(wanted, dialect.schema)
+        if dialect.response_format is not None:
+            dialect.response_format(given)
     lost = sorted(name for name in given.keys() & _TGI_ONLY if given[name])
     if lost:
         names = ", ".join(lost)

@@ -19,7 +19,7 @@ import msgspec
 from ..auth.credentials import BEARER, KeyHeader
 from ..auth.hosts import ROUTER_URL
 from ..protocol.flow import Call, Flow, ResumeFlow, TaskFlow, TaskFlowAtURL
-from ..schema.rules import COHERE, FIREWORKS, PLAIN_STRICT
+from ..schema.rules import CEREBRAS, COHERE, DESCRIBED, FIREWORKS, GEMINI, LOCAL, PERPLEXITY, PLAIN_STRICT, XAI
 from . import (
     black_forest_labs,
     custom_server,
@@ -43,7 +43,7 @@ from .openai_chat import ChatDialect
 from .openai_images import ImageDialect
 from .openai_speech import GENERATION, SpeechDialect
 from .openai_transcription import TranscriptionDialect
-from .response_format import guided_json, json_object_schema, json_schema_schema, not_strict
+from .response_format import described, guided_json, json_object_schema, json_schema_schema, not_strict
 from .urls import CHAT, COMPLETIONS, EMBEDDINGS, IMAGES, SPEECH, TRANSCRIPTIONS
 
 _OTHER_SPELLING: Final = frozenset({"reasoning_content"})
@@ -101,9 +101,12 @@ def row(
     if chat is not None:
         openai["chat-completion"] = CHAT, partial(openai_chat.chat, dialect=chat)
     if completions:
-        openai["text-generation"] = COMPLETIONS, openai_completions.complete
+        openai["text-generation"] = COMPLETIONS, partial(openai_completions.complete, dialect=chat or openai_chat.PLAIN)
     elif prompt_as_chat:
-        openai["text-generation"] = CHAT, openai_completions.complete_as_chat
+        openai["text-generation"] = (
+            CHAT,
+            partial(openai_completions.complete_as_chat, dialect=chat or openai_chat.PLAIN),
+        )
     if embeddings:
         openai["feature-extraction"] = EMBEDDINGS, partial(openai_embeddings.embed, dropped=embeddings_dropped)
         openai["embeddings"] = EMBEDDINGS, partial(openai_embeddings.create, dropped=embeddings_dropped)
@@ -131,7 +134,7 @@ def row(
 
 def local(name: str, port: int) -> Provider:
     """A server on this machine, at its usual port, which wants no key: what it does in OpenAI's dialect."""
-    chat = ChatDialect(unfinished=custom_server.UNFINISHED)
+    chat = ChatDialect(schema=LOCAL, unfinished=custom_server.UNFINISHED)
     made = row(name, f"http://127.0.0.1:{port}", chat=chat, completions=True, embeddings=True, hub=False)
     return msgspec.structs.replace(made, keyless=True)
 
@@ -175,7 +178,7 @@ ROWS: Final = (
         "cerebras",
         "https://api.cerebras.ai",
         "CEREBRAS_API_KEY",
-        chat=ChatDialect(schema=PLAIN_STRICT, dropped=frozenset({"store"}), unsent=_OTHER_SPELLING),
+        chat=ChatDialect(schema=CEREBRAS, dropped=frozenset({"store"}), unsent=_OTHER_SPELLING),
     ),
     # https://docs.clarifai.com/compute/inference/open-ai: its own keys go as `Key`
     row(
@@ -235,7 +238,7 @@ ROWS: Final = (
         "https://api.groq.com",
         "GROQ_API_KEY",
         prefix="/openai/v1",
-        chat=ChatDialect(unsent=_OTHER_SPELLING),
+        chat=ChatDialect(schema=PLAIN_STRICT, unsent=_OTHER_SPELLING),
         prompt_as_chat=True,
         speech=SpeechDialect(dropped=GENERATION),
         transcription=TranscriptionDialect(),
@@ -363,6 +366,7 @@ ROWS: Final = (
         "https://api.z.ai",
         "ZAI_API_KEY",
         prefix=zai.PREFIX,
+        chat=ChatDialect(response_format=described, schema=DESCRIBED),
         tasks=zai.TASKS,
         resume=zai.RESUME,
         headers={"accept-language": "en-US,en", "x-source-channel": "hugging_face"},
@@ -374,6 +378,7 @@ ROWS: Final = (
         "GEMINI_API_KEY",
         "GOOGLE_API_KEY",
         prefix="/v1beta/openai",
+        chat=ChatDialect(schema=GEMINI),
         embeddings=True,
         embeddings_dropped=_TEI_ONLY,
         hub=False,
@@ -389,15 +394,30 @@ ROWS: Final = (
         hub=False,
     ),
     # https://api-docs.deepseek.com/api/create-chat-completion
-    row("deepseek", "https://api.deepseek.com", "DEEPSEEK_API_KEY", prefix="", hub=False),
+    row(
+        "deepseek",
+        "https://api.deepseek.com",
+        "DEEPSEEK_API_KEY",
+        prefix="",
+        chat=ChatDialect(response_format=described, schema=DESCRIBED),
+        hub=False,
+    ),
     # https://docs.x.ai/docs/api-reference#chat-completions
-    row("xai", "https://api.x.ai", "XAI_API_KEY", hub=False),
+    row("xai", "https://api.x.ai", "XAI_API_KEY", chat=ChatDialect(schema=XAI), hub=False),
     # https://openrouter.ai/docs/api-reference/chat-completion
     row("openrouter", "https://openrouter.ai", "OPENROUTER_API_KEY", prefix="/api/v1", hub=False),
     # https://platform.moonshot.ai/docs/api/chat
     row("moonshot", "https://api.moonshot.ai", "MOONSHOT_API_KEY", hub=False),
     # https://docs.perplexity.ai/api-reference/chat-completions-post
-    row("perplexity", "https://api.perplexity.ai", "PERPLEXITY_API_KEY", "PPLX_API_KEY", prefix="", hub=False),
+    row(
+        "perplexity",
+        "https://api.perplexity.ai",
+        "PERPLEXITY_API_KEY",
+        "PPLX_API_KEY",
+        prefix="",
+        chat=ChatDialect(schema=PERPLEXITY),
+        hub=False,
+    ),
     # https://platform.minimax.io/docs/api-reference/text-openai-api
     row("minimax", "https://api.minimax.io", "MINIMAX_API_KEY", hub=False),
     # https://www.alibabacloud.com/help/en/model-studio/compatibility-of-openai-with-dashscope: keys are a region's,

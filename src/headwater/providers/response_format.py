@@ -6,11 +6,12 @@ that is the caller's. What is no JSON schema stays as it is.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
 
 import msgspec
 
+from ..protocol.json_value import encoded
 from ..schema.rules import NamedSchema, SchemaRules
 
 Rewrite: TypeAlias = Callable[[dict[str, Any]], None]
@@ -66,3 +67,28 @@ json_object_schema: Final = _as("json_object", "schema")
 """Cohere, Fireworks: https://docs.fireworks.ai/structured-responses/structured-response-formatting."""
 json_schema_schema: Final = _as("json_schema", "schema")
 """Together: https://docs.together.ai/docs/json-mode."""
+
+
+_DESCRIPTION: Final = "Answer with JSON that follows this JSON schema, and with nothing else:"
+
+
+def described(body: dict[str, Any]) -> None:
+    """A provider that promises JSON alone is told the schema in the prompt, as its documentation wants it.
+
+    DeepSeek: https://api-docs.deepseek.com/guides/json_mode; a `json_schema` is "unavailable".
+    Z.ai: https://docs.z.ai/guides/capabilities/struct-output.
+    """
+    part = _json_schema(body)
+    if part is None:
+        return
+    body["response_format"] = {"type": "json_object"}
+    if part.get("schema") is None:
+        return
+    text = f"{_DESCRIPTION}\n{encoded(part['schema'], 'response_format').decode()}"
+    messages = list(body.get("messages", ()))
+    place = next((n for n, each in enumerate(messages) if _role(each) not in ("system", "developer")), len(messages))
+    body["messages"] = [*messages[:place], {"role": "system", "content": text}, *messages[place:]]
+
+
+def _role(message: Any) -> Any:
+    return message.get("role") if isinstance(message, Mapping) else getattr(message, "role", None)

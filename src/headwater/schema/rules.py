@@ -8,7 +8,7 @@ that contains itself to a server without recursion, is an error before anything 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -37,37 +37,66 @@ class SchemaRules(msgspec.Struct, frozen=True, kw_only=True):
 
     `strict`: it promises to follow a schema in which every object is closed and every member required, and refuses
     others under that promise. `object_root`: the root must be an object. `keywords`: what it knows beside the
-    structure; `formats`: of `format`. `refs`: whether it follows `$ref`, and `recursion`: also to where that stands.
-    `maps`: whether names of members may be data. `anchored`: a pattern must be of the whole text.
+    structure, and `unpromised` what it may know as well, but refuses under the promise; `formats`: of `format`.
+    `refs`: whether it follows `$ref`, and `recursion`: also to where that stands, or only from members that may be left
+    out. `maps`: whether names of members may be data, and a value anything. `anchored`: a pattern must be of the whole
+    text. `distinct`: the objects among several options must be told by their first member. `levels`, `members`,
+    `choices`, `characters`: the most of nesting, of members, of values of enums, and of characters in their names,
+    under the promise; what is larger is sent without it.
     """
 
     strict: bool = False
     object_root: bool = True
     keywords: frozenset[str] = frozenset()
+    unpromised: frozenset[str] = frozenset()
     formats: frozenset[str] = _FORMATS
     refs: bool = True
-    recursion: bool = True
+    recursion: bool | Literal["optional"] = True
     maps: bool = True
     anchored: bool = False
+    distinct: bool = False
+    levels: int | None = None
+    members: int | None = None
+    choices: int | None = None
+    characters: int | None = None
 
 
 STRICT: Final = SchemaRules(
     strict=True,
-    keywords=_BOUNDS_OF_NUMBERS | _BOUNDS_OF_TEXTS | _BOUNDS_OF_ARRAYS | {"format", "multipleOf", "pattern"},
+    keywords=_BOUNDS_OF_NUMBERS | _BOUNDS_OF_ARRAYS | {"format", "multipleOf", "pattern"},
+    distinct=True,
+    levels=10,
+    members=5000,
+    choices=1000,
+    characters=120_000,
 )
-"""https://platform.openai.com/docs/guides/structured-outputs#supported-schemas"""
-PLAIN_STRICT: Final = SchemaRules(strict=True, recursion=False)
-"""The same without bounds: https://inference-docs.cerebras.ai/capabilities/structured-outputs"""
-ANTHROPIC: Final = SchemaRules(strict=True, keywords=frozenset({"const", "format"}), recursion=False)
+"""https://developers.openai.com/api/docs/guides/structured-outputs#supported-schemas; bounds of a text's length are
+"not permitted"."""
+PLAIN_STRICT: Final = SchemaRules(strict=True)
+"""Without any bounds. Groq: https://console.groq.com/docs/structured-outputs, "minItems is not supported"."""
+CEREBRAS: Final = SchemaRules(strict=True, recursion=False, levels=10, members=500, choices=500, characters=5000)
+"""https://inference-docs.cerebras.ai/capabilities/structured-outputs#current-limitations"""
+ANTHROPIC: Final = SchemaRules(strict=True, keywords=frozenset({"const", "format"}), recursion=False, maps=False)
 """https://platform.claude.com/docs/en/build-with-claude/structured-outputs#json-schema-limitations"""
 GEMINI: Final = SchemaRules(
-    keywords=_BOUNDS_OF_ARRAYS | {"format", "maximum", "minimum", "prefixItems", "title"},
+    keywords=_BOUNDS_OF_ARRAYS | {"format", "maximum", "minimum", "prefixItems"},
     formats=frozenset({"date", "date-time", "time"}),
-    refs=False,
-    recursion=False,
+    recursion="optional",
     object_root=False,
 )
-"""https://ai.google.dev/gemini-api/docs/structured-output#json_schema_support"""
+"""https://ai.google.dev/gemini-api/docs/structured-output#json_schema_support; a reference that leads to itself "may
+only be used within non-required properties": https://ai.google.dev/api/generate-content#generationconfig"""
+XAI: Final = SchemaRules(
+    strict=True,
+    keywords=frozenset({"const", "format"}),
+    formats=frozenset({"date", "date-time", "email", "ipv4", "time", "uuid"}),
+    recursion=False,
+)
+"""https://docs.x.ai/developers/model-capabilities/text/structured-outputs#json-schema-support: "non-circular references
+only" """
+PERPLEXITY: Final = SchemaRules(recursion=False, maps=False)
+"""https://docs.perplexity.ai/docs/grounded-llm/output-control/structured-outputs: recursion and "unconstrained objects"
+are not supported."""
 COHERE: Final = SchemaRules(
     keywords=frozenset({"const", "format", "pattern"}),
     formats=frozenset({"date", "date-time", "time", "uuid"}),
@@ -84,12 +113,16 @@ TGI: Final = SchemaRules(
     object_root=False,
 )
 """https://huggingface.co/docs/text-generation-inference/conceptual/guidance, by outlines-core"""
-LOCAL: Final = SchemaRules(
-    strict=True,
-    keywords=STRICT.keywords,
-    anchored=True,
+DESCRIBED: Final = SchemaRules(
+    keywords=_BOUNDS_OF_NUMBERS
+    | _BOUNDS_OF_TEXTS
+    | _BOUNDS_OF_ARRAYS
+    | {"const", "format", "multipleOf", "pattern", "prefixItems", "uniqueItems"}
 )
-"""A server at a URL, that may be vLLM, SGLang, Ollama or llama.cpp, which knows patterns of whole texts alone:
+"""Where the schema is read by the model alone, in the prompt."""
+LOCAL: Final = msgspec.structs.replace(STRICT, unpromised=_BOUNDS_OF_TEXTS, anchored=True)
+"""A server at a URL, that may be vLLM, SGLang, Ollama or llama.cpp, which follow any schema, promised or not, and
+llama.cpp patterns of whole texts alone; or an OpenAI's behind a proxy:
 https://github.com/ggml-org/llama.cpp/blob/master/grammars/README.md#json-schemas--gbnf"""
 
 
@@ -143,7 +176,8 @@ class _Fitting:
         schema = self._fit(root, self._name)
         if self._kept:
             schema["$defs"] = self._kept
-        return FittedSchema(schema, self._strict, wrapped)
+        promised = self._strict and _Size(schema).is_within(self._rules)
+        return FittedSchema(schema, promised, wrapped)
 
     def _followed(self, schema: Mapping[str, Any], place: str) -> dict[str, Any]:
         """The schema without a `$ref` at its root: what it points to, and what stands beside it over that."""
@@ -168,6 +202,8 @@ class _Fitting:
         schema = _in_usual_words(schema, self._rules)
         if not schema.keys() & {"type", "anyOf", "enum", "const"}:
             self._strict = False  # whatever it likes
+            if not self._rules.maps:
+                raise InvalidParameterError(f"{place}: a value of any kind has no place in this provider's schemas")
         kept, told = self._split(schema)
         for name in ("items", "additionalProperties"):
             if isinstance(kept.get(name), Mapping):
@@ -175,6 +211,8 @@ class _Fitting:
         for name in ("anyOf", "prefixItems"):
             if name in kept:
                 kept[name] = [self._fit(each, place) for each in kept[name]]
+        if self._rules.distinct and not self._are_distinct(kept.get("anyOf", ())):
+            self._strict = False
         if schema.get("type") == "object":
             self._close(kept, place)
         if told:
@@ -185,13 +223,14 @@ class _Fitting:
         """What the server knows of a schema, and the bounds that it does not know, as a text."""
         kept, told = {}, []
         for name, value in schema.items():
-            known = name in _STRUCTURE or name in self._rules.keywords
+            known = name in _STRUCTURE or name in self._rules.keywords or name in self._rules.unpromised
             if known and name == "format":
                 known = value in self._rules.formats
             if known and name == "pattern" and self._rules.anchored:
                 known = _is_anchored(value)
             if known:
                 kept[name] = value
+                self._strict = self._strict and name not in self._rules.unpromised
             elif name not in _UNSAID:
                 told.append(f"{name}: {value if isinstance(value, str) else msgspec.json.encode(value).decode()}")
         return kept, f"({', '.join(told)})" if told else ""
@@ -208,12 +247,33 @@ class _Fitting:
         members = kept["properties"] = {
             name: self._fit(each, f"{place}.{name}") for name, each in (members or {}).items()
         }
+        if self._rules.distinct:  # what tells an object from others goes first
+            members = kept["properties"] = dict(sorted(members.items(), key=lambda each: len(_values(each[1])) != 1))
         if self._rules.strict:
             kept["required"] = list(members)
-        if isinstance(more, Mapping) or more is True:
+        elif self._rules.recursion == "optional" and "required" in kept:
+            kept["required"] = [name for name in kept["required"] if not self._is_endless(members.get(name))]
+        if (isinstance(more, Mapping) or more is True) and self._rules.maps:
             self._strict = False
         else:
             kept["additionalProperties"] = False
+
+    def _are_distinct(self, options: Any) -> bool:
+        """Whether the objects among these begin with members of other names, or of other values."""
+        seen: dict[str, list[Any]] = {}
+        for option in options:
+            target = self._kept.get(option["$ref"].removeprefix(_PREFIX), {}) if "$ref" in option else option
+            first = next(iter((target.get("properties") or {}).items()), None)
+            if first is None:
+                continue
+            before, values = seen.get(first[0]), _values(first[1])
+            if before is not None and (not before or not values or any(each in before for each in values)):
+                return False
+            seen[first[0]] = [*(before or ()), *values]
+        return True
+
+    def _is_endless(self, schema: Any) -> bool:
+        return any(name in self._recursive for name in _references(schema))
 
     def _reference(self, schema: Mapping[str, Any], place: str) -> dict[str, Any]:
         reference = schema["$ref"]
@@ -231,6 +291,61 @@ class _Fitting:
         pointer = {"$ref": reference}
         said = schema.get("description")
         return pointer if said is None else {"anyOf": [pointer], "description": said}
+
+
+def _values(schema: Any) -> list[Any]:
+    """The values that a schema names; none where others are allowed as well."""
+    if "const" in schema:
+        return [schema["const"]]
+    return list(schema.get("enum", ()))
+
+
+class _Size:
+    """How large a schema is that a server is to promise."""
+
+    def __init__(self, schema: Mapping[str, Any]) -> None:
+        self.levels = self.members = self.choices = self.characters = 0
+        self._defs: Mapping[str, Any] = schema.get("$defs", {})
+        self._depths: dict[str, int] = {}
+        self.levels = self._measured(schema)
+        for name, each in self._defs.items():
+            self.characters += len(name)
+            self._measured(each)
+
+    def is_within(self, rules: SchemaRules) -> bool:
+        """Whether it is no larger than these rules let a promised schema be."""
+        sizes = (
+            (self.levels, rules.levels),
+            (self.members, rules.members),
+            (self.choices, rules.choices),
+            (self.characters, rules.characters),
+        )
+        return all(most is None or size <= most for size, most in sizes)
+
+    def _measured(self, schema: Any) -> int:
+        """How many containers are within each other; what it points to counts once, and where it stands again not."""
+        if not isinstance(schema, Mapping):
+            return 0
+        if isinstance(reference := schema.get("$ref"), str):
+            return self._depth_of(reference.removeprefix(_PREFIX))
+        members = schema.get("properties", {})
+        values = _values(schema)
+        self.members += len(members)
+        self.choices += len(values)
+        self.characters += sum(map(len, members)) + sum(len(str(each)) for each in values)
+        inner = [*members.values(), *schema.get("prefixItems", ()), schema.get("items")]
+        inner.append(schema.get("additionalProperties"))
+        below = max(map(self._measured, inner), default=0)
+        beside = max(map(self._measured, schema.get("anyOf", ())), default=0)
+        return max(beside, below + (schema.get("type") in ("object", "array")))
+
+    def _depth_of(self, name: str) -> int:
+        if name not in self._depths:
+            self._depths[name] = 0  # of what contains itself
+            counted = self.members, self.choices, self.characters
+            self._depths[name] = self._measured(self._defs.get(name))
+            self.members, self.choices, self.characters = counted
+        return self._depths[name]
 
 
 def _in_usual_words(schema: Mapping[str, Any], rules: SchemaRules) -> dict[str, Any]:

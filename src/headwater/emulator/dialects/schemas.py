@@ -10,6 +10,11 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+_NOT_PERMITTED = frozenset(
+    {"allOf", "contains", "default", "dependentRequired", "else", "if", "maxLength", "maxProperties", "minLength"}
+    | {"minProperties", "not", "oneOf", "patternProperties", "prefixItems", "propertyNames", "then", "uniqueItems"}
+)
+"""https://platform.openai.com/docs/guides/structured-outputs#supported-schemas"""
 DEPTH = 6
 """Below this depth optional properties are left out, so a schema that refers to itself comes to an end."""
 
@@ -42,16 +47,29 @@ def not_strict(schema: object) -> str | None:
     """
     if not isinstance(schema, Mapping) or schema.get("type") != "object" or "anyOf" in schema:
         return "schema must be a JSON Schema of 'type: \"object\"', got 'type: \"None\"'."
-    return _not_strict(schema, ())
+    return _not_strict(schema, schema, ())
 
 
-def _not_strict(schema: object, context: tuple[str, ...]) -> str | None:
+def _first_member(schema: object, root: Mapping[str, Any]) -> tuple[str, str] | None:
+    """The name of an object's first member, and the values that it names."""
+    rule = _resolved(schema, root) if isinstance(schema, Mapping) and "$ref" in schema else schema
+    members = rule.get("properties") if isinstance(rule, Mapping) else None
+    if not members:
+        return None
+    name, first = next(iter(members.items()))
+    return name, repr(first.get("enum") or first.get("const")) if isinstance(first, Mapping) else ""
+
+
+def _not_strict(schema: object, root: Mapping[str, Any], context: tuple[str, ...]) -> str | None:
     if not isinstance(schema, Mapping):
         return None
     where = f"In context={context}, "
-    for name in ("oneOf", "allOf", "not", "default", "prefixItems", "patternProperties", "uniqueItems"):
-        if name in schema:
+    for name in schema:
+        if name in _NOT_PERMITTED:
             return f"{where}'{name}' is not permitted."
+    firsts = [_first_member(each, root) for each in schema.get("anyOf", ())]
+    if any(first is not None and first in firsts[:n] for n, first in enumerate(firsts)):
+        return "Objects provided via 'anyOf' must not share identical first keys."
     if "$ref" in schema and len(schema) > 1:
         return f"{where}$ref cannot have keywords {set(schema) - {'$ref'}}."
     if not schema.keys() & {"$ref", "anyOf", "const", "enum", "type"}:
@@ -66,7 +84,7 @@ def _not_strict(schema: object, context: tuple[str, ...]) -> str | None:
     inner += [(("$defs", name), each) for name, each in schema.get("$defs", {}).items()]
     inner += [(("anyOf", str(n)), each) for n, each in enumerate(schema.get("anyOf", ()))]
     inner += [(("items",), schema["items"])] if "items" in schema else []
-    return next(filter(None, (_not_strict(each, (*context, *step)) for step, each in inner)), None)
+    return next(filter(None, (_not_strict(each, root, (*context, *step)) for step, each in inner)), None)
 
 
 def _value(schema: object, root: Mapping[str, Any], text: str, depth: int) -> Any:
