@@ -130,6 +130,29 @@ def said(answer: Any) -> tuple[Any, ...]:
     return message.content, calls, answer.choices[0].finish_reason, tokens, message.reasoning
 
 
+async def test_a_comment_that_a_proxy_made_data_is_no_event(driver: Driver) -> None:
+    lines = "data: : OPENROUTER PROCESSING\n\ndata: :\n\n", f"data: {json.dumps(text('a', 'stop'))}\n\n"
+    transport = MemoryTransport(lambda _: ScriptedResponse("".join(lines).encode(), content_type=EVENT_STREAM))
+    async with driver.client(transport=transport, **AT) as client:
+        assert said(await client.chat_completion.stream(MESSAGES).result())[0] == "a"
+
+
+async def test_what_no_field_of_the_usage_holds(driver: Driver) -> None:
+    """OpenRouter's `cost`, beside the counts of a chunk or of a choice, streamed and plain."""
+    priced = {**USAGE, "cost": 0.5, "cost_details": {"upstream": 1}}
+    whole = {"choices": [{"index": 0, "message": {"content": "a"}, "finish_reason": "stop"}], "usage": priced}
+    ends: list[Any] = [chunk(finish="stop", usage=priced), {"id": "x", "choices": [], "usage": priced}]
+    beside = chunk(finish="stop")
+    beside["choices"][0]["usage"] = priced
+    async with driver.client(transport=MemoryTransport(lambda _: ScriptedResponse(json.dumps(whole).encode())), **AT) as client:
+        found = [(await client.chat_completion(MESSAGES)).usage]
+    for last in [*ends, beside]:
+        async with driver.client(transport=events(text("a"), STOP, last), **AT) as client:
+            found.append((await client.chat_completion.stream(MESSAGES).result()).usage)
+    for usage in found:
+        assert (usage["cost"], usage.to_dict()["cost_details"], usage.completion_tokens) == (0.5, {"upstream": 1}, 2)
+
+
 @pytest.mark.parametrize("habit", HABITS)
 async def test_what_a_stream_comes_to(driver: Driver, habit: str) -> None:
     """Read as a stream, by a plain call of a server that always streams, and in a map."""

@@ -86,6 +86,17 @@ PAIRS = {
         [chunk(part(content="Hi", finish_reason="stop"), usage={}), chunk(usage=USAGE), chunk(usage=None)],
         plain(message(content="Hi"), usage=USAGE),
     ),
+    "usage whose details are not told again": (
+        [
+            chunk(part(content="Hi"), usage={**USAGE, "prompt_tokens_details": {"cached_tokens": 1}}),
+            chunk(part(finish_reason="stop")),
+            chunk(usage={**USAGE, "completion_tokens": 9, "prompt_tokens_details": None}),
+        ],
+        plain(
+            message(content="Hi"),
+            usage={**USAGE, "completion_tokens": 9, "prompt_tokens_details": {"cached_tokens": 1}},
+        ),
+    ),
     "an empty answer": (
         [chunk(part(role="assistant", content="")), chunk(part(finish_reason="stop"))],
         plain(message(content="")),

@@ -50,6 +50,8 @@ def data(*vectors: Any, indices: list[int] | None = None) -> bytes:
         (data(coded(3), coded(1), indices=[1, 0]), [[1.0], [3.0]]),
         (data([3], [1], indices=[0, 0]), [[3.0], [1.0]]),
         (data([1]), [[1.0]]),
+        (data([[1, 2.5]], [[3, 4]]), [[1.0, 2.5], [3.0, 4.0]]),
+        (b'{"embeddings": [[1, 2.5], [3, 4]], "model": "m"}', [[1.0, 2.5], [3.0, 4.0]]),
         (b"[]", []),
     ],
 )
@@ -106,6 +108,9 @@ def test_both_encodings_give_the_same(vectors: list[list[float]]) -> None:
         (data([1], [1, 2]), "vectors of different sizes"),
         (data(coded(1), coded(1, 2)), "vectors of different sizes"),
         (data(coded(1), [1]), "some vectors are base64 and some are not"),
+        (data([[1], [2]]), "a list of vectors in place of one"),
+        (data([1, [2]]), "a list of vectors in place of one"),
+        (b"{}", "neither"),
         (data("AAAA"), "3 bytes are no whole number of float32"),
         (data("AAA"), "2 bytes are no whole number of float32"),
         (data("AACA!w=="), "not base64"),

@@ -61,6 +61,14 @@ CASES: dict[str, tuple[list[Any], list[tuple[str, str, Any]]]] = {
         [piece(OSLO[:3], "f", "", 0), piece(OSLO[:9], index=0), piece(OSLO, index=0), piece(OSLO, index=0)],
         f(OSLO),
     ),
+    "arguments that begin, and then come whole": (
+        [piece("", "f", "", 0), piece(OSLO[:1], index=0), piece(OSLO, index=0)],
+        f(OSLO),
+    ),
+    "arguments that break off, and then come whole": (
+        [piece(OSLO[:4], "f", "", 0), piece(OSLO[4:7], index=0), piece(OSLO, index=0)],
+        f(OSLO),
+    ),
     "two at index 0 with empty ids, in one chunk": (
         [[piece(OSLO, "f", "", 0), piece(ROME, "f", "", 0)]],
         f(OSLO, ROME),

@@ -169,13 +169,15 @@ def in_halves(chunk: ChatCompletionStreamOutput, data: bytes) -> ChatCompletionS
 def odd_event(frame: Frame, kind: type[T], framed: Callable[[dict[str, Any]], dict[str, Any]]) -> T | End | None:
     """An event that the strict reading refused, as far as it can be read.
 
-    That is an end marker, nothing (also as `null` or `{}`, which keep a connection alive), or the event without what
-    is odd about it. `framed` gives the object with what a `kind` without content may lack. Raises
+    That is an end marker, nothing (also `null`, `{}` or a comment, which keep a connection alive), or the event without
+    what is odd about it. `framed` gives the object with what a `kind` without content may lack. Raises
     `MalformedEventError`.
     """
     text = frame.data.strip()
     if not text or text.strip(b"\"'[] ").upper() == b"DONE":
         return END if text else None
+    if text.startswith(b":"):  # a proxy's `data: : OPENROUTER PROCESSING`
+        return None
     try:
         value = loads_for(text, kind)
         if value is None or value == {}:

@@ -90,6 +90,14 @@ class _PlainChoice(msgspec.Struct, forbid_unknown_fields=True):
     logprobs: msgspec.Raw = msgspec.Raw()
 
 
+class _PlainUsage(msgspec.Struct, forbid_unknown_fields=True):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    total_tokens: int | None = None
+    prompt_tokens_details: msgspec.Raw = msgspec.Raw()
+    completion_tokens_details: msgspec.Raw = msgspec.Raw()
+
+
 class _PlainChunk(msgspec.Struct, forbid_unknown_fields=True):
     """A chunk that says nothing beside its fields, or about itself alone (`_OF_ONE_CHUNK`)."""
 
@@ -100,7 +108,7 @@ class _PlainChunk(msgspec.Struct, forbid_unknown_fields=True):
     object: str | None = None
     system_fingerprint: str | None = None
     service_tier: str | None = None
-    usage: msgspec.Raw = msgspec.Raw()
+    usage: _PlainUsage | None = None
     obfuscation: msgspec.Raw = msgspec.Raw()
 
 
@@ -419,10 +427,10 @@ class ChatFold:
         for choice, shown, part in zip(source.choices, event.choices, parts, strict=True):
             known = self._choice(event, choice)
             fresh |= known.add(choice, shown, part)
-        if event.usage is None and not plain:
-            event.usage = usage_beside(sent)
+        if not plain:
+            _complete_usage(event, sent)
         if event.usage is not None:
-            self._usage = event.usage
+            self._usage = event.usage.after(self._usage)
         self._id = self._id or event.id
         self._model = self._model or event.model
         self._created = self._created or event.created
@@ -511,6 +519,15 @@ class ChatFold:
         )
         answer.hold(self._further.result() if self._further is not None else {})
         return answer
+
+
+def _complete_usage(event: ChatCompletionStreamOutput, sent: dict[str, Any]) -> None:
+    """Give the chunk its usage where that is in another place, and the usage what no field of it holds."""
+    told = sent.get("usage")
+    if event.usage is None:
+        event.usage = usage_beside(sent)
+    elif isinstance(told, dict) and (further := told.keys() - set(event.usage.__struct_fields__)):
+        event.usage.hold(repair_all_surrogates({name: told[name] for name in told if name in further}))
 
 
 def _with(items: list[T] | None, item: T) -> list[T]:

@@ -184,14 +184,25 @@ class ChatCompletionOutputComplete(OpenOutput):
             self.message = ChatCompletionOutputMessage()
 
 
-class ChatCompletionOutputUsage(Output):
-    """What the call cost, in tokens; None where the server did not say."""
+class ChatCompletionOutputUsage(OpenOutput):
+    """What the call cost, in tokens; None where the server did not say. What else it said, such as OpenRouter's `cost`
+    or DeepSeek's `prompt_cache_hit_tokens`, is there under its name: `usage["cost"]`."""
 
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     total_tokens: int | None = None
     prompt_tokens_details: dict[str, Any] | None = None
     completion_tokens_details: dict[str, Any] | None = None
+
+    def after(self, earlier: ChatCompletionOutputUsage | None) -> ChatCompletionOutputUsage:
+        """The counts so far of a stream that tells them more than once: what is not told again still holds."""
+        if earlier is None:
+            return self
+        told = {name: value for name, value in msgspec.structs.asdict(self).items() if value is not None}
+        usage = ChatCompletionOutputUsage(**{**msgspec.structs.asdict(earlier), **told})
+        if further := {**earlier.undeclared(), **self.undeclared()}:
+            usage.hold(further)
+        return usage
 
 
 class ChatCompletionOutput(OpenOutput):
@@ -221,7 +232,9 @@ def kept(answer: ChatCompletionOutput) -> ChatCompletionOutput:
     body = vars(answer).get("_body")
     if body is None:
         return answer
-    if answer.usage is None and b'"usage"' in body:
+    if answer.usage is not None:
+        answer.usage.part_of(body, "usage")
+    elif b'"usage"' in body:
         answer.usage = usage_beside(answer.sent())
     for place, choice in enumerate(answer.choices):
         message = choice.message
@@ -249,9 +262,13 @@ def usage_beside(sent: Any) -> ChatCompletionOutputUsage | None:
     choices = sent.get("choices")
     found = [*(choices if isinstance(choices, list) else ()), sent.get("x_groq")]
     usages = [part.get("usage") for part in found if isinstance(part, dict)]
-    return next(
-        (convert(usage, ChatCompletionOutputUsage) for usage in usages if isinstance(usage, dict) and usage), None
-    )
+    told = next((usage for usage in usages if isinstance(usage, dict) and usage), None)
+    if told is None:
+        return None
+    usage = convert(told, ChatCompletionOutputUsage)
+    if further := {name: value for name, value in told.items() if name not in usage.__struct_fields__}:
+        usage.hold(further)
+    return usage
 
 
 ChatCompletionStreamOutputTopLogprob = ChatCompletionOutputTopLogprob

@@ -12,7 +12,7 @@ import sys
 from array import array
 from functools import cache
 from struct import Struct
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, TypeAlias, Unpack
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, TypeAlias, Unpack, cast
 
 import msgspec
 from msgspec import Meta
@@ -74,14 +74,25 @@ class _Data(msgspec.Struct):
 
 
 class _LooseRow(msgspec.Struct, gc=False):
-    """A row with base64 in any of its forms."""
+    """A row with base64 in any of its forms, or a list of one vector as llama.cpp's server sends it."""
 
-    embedding: Needed[list[float] | str]
+    embedding: Needed[list[float | list[float]] | str]
     index: int | None = None
+
+    def vector(self) -> list[float] | bytes:
+        if isinstance(self.embedding, str):
+            return from_text(self.embedding)
+        only = self.embedding[0] if len(self.embedding) == 1 else None
+        if not isinstance(only, list) and any(isinstance(number, list) for number in self.embedding):
+            raise DecodeError("a list of vectors in place of one")
+        return only if isinstance(only, list) else cast("list[float]", self.embedding)
 
 
 class _LooseData(msgspec.Struct):
-    data: list[_LooseRow]
+    """`embeddings` is what Ollama and Cohere call a list of vectors: https://docs.ollama.com/api/embed."""
+
+    data: list[_LooseRow] | None = None
+    embeddings: list[list[float]] | None = None
 
 
 _DATA = msgspec.json.Decoder(_Data)
@@ -124,14 +135,13 @@ def _rows(body: bytes) -> list[_Row]:
     try:
         return _DATA.decode(body).data
     except UNREADABLE:
-        rows = decode_json(body, _LooseData).data
+        loose = decode_json(body, _LooseData)
+    if loose.data is None and loose.embeddings is not None:
+        return [_Row(embedding=vector) for vector in loose.embeddings]
+    if loose.data is None:
+        _refuse("neither `data` nor `embeddings` is there", body)
     try:
-        return [
-            _Row(
-                embedding=from_text(row.embedding) if isinstance(row.embedding, str) else row.embedding, index=row.index
-            )
-            for row in rows
-        ]
+        return [_Row(embedding=row.vector(), index=row.index) for row in loose.data]
     except DecodeError as error:
         return _refuse(error.message, body)
 

@@ -184,7 +184,7 @@ class OpenOutput(Output):
         return self.__dict__.get("_further")
 
     def __contains__(self, key: object) -> bool:
-        return key in self.__struct_fields__ or key in self._undeclared()
+        return key in self.__struct_fields__ or key in self.undeclared()
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.keys())
@@ -194,7 +194,7 @@ class OpenOutput(Output):
 
     def keys(self) -> tuple[str, ...]:
         """The names of the fields, and of what the server sent beyond them."""
-        return (*self.__struct_fields__, *self._undeclared())
+        return (*self.__struct_fields__, *self.undeclared())
 
     def values(self) -> list[Any]:
         """The values of `keys`."""
@@ -202,7 +202,7 @@ class OpenOutput(Output):
 
     def items(self) -> list[tuple[str, Any]]:
         """The fields and what the server sent beyond them, as pairs."""
-        return [*super().items(), *self._undeclared().items()]
+        return [*super().items(), *self.undeclared().items()]
 
     def to_dict(self) -> dict[str, Any]:
         """The fields, and what the server sent beyond them, as plain dicts and lists, all the way down."""
@@ -234,7 +234,8 @@ class OpenOutput(Output):
             return None
         return value
 
-    def _undeclared(self) -> dict[str, Any]:
+    def undeclared(self) -> dict[str, Any]:
+        """What the server sent beyond the fields."""
         sent = self.sent() if self.held is None else self.held
         return {k: v for k, v in sent.items() if k not in self.__struct_fields__} if isinstance(sent, dict) else {}
 

@@ -12,7 +12,7 @@ No server says it in one way alone, so four things together tell it.
   The same arguments once more, with no id of their own, are the call told twice, unless both are in one chunk. Other
   arguments are the next call's, which has the same name where it says none; but what follows `{}` and has neither name
   nor id takes its place, and so does an object that has more than the one before. Pieces of which each begins with all
-  of the one before, and which make no JSON together, are the arguments so far: the last has them whole.
+  of the one before, or the last with all before it, and which make no JSON together: the last has them whole.
 
 A new id beside a name begins a call, and so does a name in a chunk that has had one; but what can only be the middle of
 arguments never does: some servers make up an id for every piece. An id that comes late is taken by the call that has
@@ -161,9 +161,8 @@ class _ToolCall:
     def arguments(self) -> Any:
         if self._object is not None:
             return self._object
-        pieces = self._text.pieces
-        grows = len(pieces) > 1 and len(pieces[-1]) >= len(pieces[0]) > 0 and _grow(pieces)
-        return pieces[-1] if grows else self._text.whole()
+        pieces = [piece for piece in self._text.pieces if piece]
+        return pieces[-1] if len(pieces) > 1 and _is_told_whole(pieces) else self._text.whole()
 
     def result(self, name: str, arguments: Any) -> ChatCompletionOutputToolCall:
         further = self.further.result() if self.further is not None else {}
@@ -300,10 +299,13 @@ class ToolCalls:
         return [call.result(name, arguments) for call, name, arguments in kept] or None
 
 
-def _grow(pieces: list[str]) -> bool:
-    """Whether each piece has all of those before it, so that the last is the whole; as a text they make no JSON."""
-    begins = all(after.startswith(before) for before, after in pairwise(pieces))
-    return begins and _value(pieces[-1:]) is not msgspec.UNSET and _value(pieces) is msgspec.UNSET
+def _is_told_whole(pieces: list[str]) -> bool:
+    """Whether the last piece is the whole: each has all of the one before, or it has all of those before it. As a text
+    they make no JSON."""
+    last = pieces[-1]
+    if len(last) < len(pieces[0]) or _value([last]) is msgspec.UNSET or _value(pieces) is not msgspec.UNSET:
+        return False
+    return last.startswith("".join(pieces[:-1])) or all(after.startswith(before) for before, after in pairwise(pieces))
 
 
 def _of_one_id(calls: list[_ToolCall]) -> list[tuple[_ToolCall, str, Any]]:
