@@ -144,7 +144,8 @@ async def test_what_no_field_of_the_usage_holds(driver: Driver) -> None:
     ends: list[Any] = [chunk(finish="stop", usage=priced), {"id": "x", "choices": [], "usage": priced}]
     beside = chunk(finish="stop")
     beside["choices"][0]["usage"] = priced
-    async with driver.client(transport=MemoryTransport(lambda _: ScriptedResponse(json.dumps(whole).encode())), **AT) as client:
+    plain = MemoryTransport(lambda _: ScriptedResponse(json.dumps(whole).encode()))
+    async with driver.client(transport=plain, **AT) as client:
         found = [(await client.chat_completion(MESSAGES)).usage]
     for last in [*ends, beside]:
         async with driver.client(transport=events(text("a"), STOP, last), **AT) as client:
