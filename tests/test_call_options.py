@@ -34,7 +34,8 @@ pytestmark = [pytest.mark.anyio, pytest.mark.dealt]
 SERVER = "http://127.0.0.1:1/v1"
 KEY = "sk-own-key-000000000000000"
 MESSAGES = [{"role": "user", "content": "Hi"}]
-METHODS = {task: "create_embedding" if task == "embeddings" else task.replace("-", "_") for task in ARGUMENTS}
+_NAMED = {"embeddings": "create_embedding", "moderation": "create_moderation"}
+METHODS = {task: _NAMED.get(task, task.replace("-", "_")) for task in ARGUMENTS}
 MODELS = {"object": "list", "data": [{"id": "a"}, {"id": "b"}]}
 KINDS: list[Any] = [AsyncInferenceClient, InferenceClient]
 

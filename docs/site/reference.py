@@ -25,6 +25,7 @@ OPENAI = {
     "chat_completion": "client.chat.completions.create",
     "text_generation": "client.completions.create",
     "create_embedding": "client.embeddings.create",
+    "create_moderation": "client.moderations.create",
     "text_to_image": "client.images.generate",
     "text_to_speech": "client.audio.speech.create",
     "automatic_speech_recognition": "client.audio.transcriptions.create",

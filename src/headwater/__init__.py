@@ -228,6 +228,9 @@ if TYPE_CHECKING:
     from .tasks.language import TokenClassificationOutputElement as TokenClassificationOutputElement
     from .tasks.language import TranslationOutput as TranslationOutput
     from .tasks.language import TranslationTruncationStrategy as TranslationTruncationStrategy
+    from .tasks.moderation import Categories as Categories
+    from .tasks.moderation import CreateModerationResponse as CreateModerationResponse
+    from .tasks.moderation import ModerationOutput as ModerationOutput
     from .tasks.multimodal import DocumentQuestionAnsweringOutputElement as DocumentQuestionAnsweringOutputElement
     from .tasks.multimodal import VisualQuestionAnsweringOutputElement as VisualQuestionAnsweringOutputElement
     from .tasks.output import Output as Output
@@ -240,6 +243,9 @@ if TYPE_CHECKING:
     from .tasks.parsed_types import ParsedText as ParsedText
     from .tasks.parsed_types import ParsedTextGeneration as ParsedTextGeneration
     from .tasks.passages import QuestionAnsweringOutputElement as QuestionAnsweringOutputElement
+    from .tasks.passages import RerankOutput as RerankOutput
+    from .tasks.passages import RerankOutputElement as RerankOutputElement
+    from .tasks.passages import RerankUsage as RerankUsage
     from .tasks.tabular import TableQuestionAnsweringOutputElement as TableQuestionAnsweringOutputElement
     from .tasks.text import TextGenerationInputGrammarType as TextGenerationInputGrammarType
     from .tasks.text import TextGenerationOutput as TextGenerationOutput
@@ -347,13 +353,14 @@ _MODULES: dict[str, str] = {
         "TextClassificationOutputTransform TokenClassificationAggregationStrategy TokenClassificationOutputElement "
         "TranslationOutput TranslationTruncationStrategy"
     ),
+    "tasks.moderation": "Categories CreateModerationResponse ModerationOutput",
     "tasks.multimodal": "DocumentQuestionAnsweringOutputElement VisualQuestionAnsweringOutputElement",
     "tasks.output": "Output json_default",
     "tasks.parameters": "GenerationParameters TargetSize",
     "tasks.parsed_types": (
         "ParsedChatCompletion ParsedChatCompletionMessage ParsedChoice ParsedText ParsedTextGeneration"
     ),
-    "tasks.passages": "QuestionAnsweringOutputElement",
+    "tasks.passages": "QuestionAnsweringOutputElement RerankOutput RerankOutputElement RerankUsage",
     "tasks.tabular": "TableQuestionAnsweringOutputElement",
     "tasks.text": (
         "TextGenerationInputGrammarType TextGenerationOutput TextGenerationOutputBestOfSequence "

@@ -63,6 +63,8 @@ def test_an_extra_body_and_unknown_fields_go_together() -> None:
     ("url", "body", "task", "arguments"),
     [
         ("/v1/embeddings", {"input": ["a"]}, "create_embedding", {"input": ["a"]}),
+        ("/v1/moderations", {"input": "a", "x": 1}, "create_moderation", {"input": "a", "extra_body": {"x": 1}}),
+        ("/v1/rerank", {"query": "a", "documents": ["b"]}, "rerank", {"query": "a", "documents": ["b"]}),
         (
             "/v1/images/generations",
             {"prompt": "p", "size": "64x32"},

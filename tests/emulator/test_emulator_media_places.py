@@ -164,4 +164,4 @@ def test_every_task_has_a_recommended_model(headwater_emulator: Emulator) -> Non
         for task, found in tasks.items():
             (model,) = (http.get(f"/api/models/{name}").json() for name in found["widgetModels"])
             assert model["pipeline_tag"] == ("text-generation" if task == "conversational" else task)
-    assert len(tasks) == 35
+    assert len(tasks) == 36

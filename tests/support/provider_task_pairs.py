@@ -30,8 +30,10 @@ ARGUMENTS: Final[dict[str, dict[str, Any]]] = {
     "image-to-image": {"image": PNG, "prompt": "a cat"},
     "image-to-text": {"image": PNG},
     "image-to-video": {"image": PNG, "prompt": "a cat"},
+    "moderation": {"input": ["how nice", "violence"]},
     "object-detection": {"image": PNG},
     "question-answering": {"question": "who?", "context": "it was the river"},
+    "rerank": {"query": "a deep river", "documents": ["a hill", "the deep river"], "top_n": 2},
     "sentence-similarity": {"sentence": "a", "other_sentences": ["b", "c"]},
     "summarization": {"text": "a long text"},
     "table-question-answering": {"table": TABLE, "query": "how many stars?"},
@@ -67,7 +69,7 @@ NAMED: Final = {
 """Models that the emulator has for a task under another name than the task's."""
 
 ROUTER_ONLY: Final = frozenset({"auto", "hf-inference"})
-NOT_ROUTED: Final = frozenset({"openai", "url"})
+NOT_ROUTED: Final = frozenset({"jina", "mistral", "openai", "url"})
 OWN_KEYS: Final = {
     "black-forest-labs": ("x-key", "***"),
     "clarifai": ("authorization", "Key ***"),
@@ -84,12 +86,14 @@ MORE: Final[dict[tuple[str, str], dict[str, Any]]] = {
 KEYLESS: Final = ("/cdn/", "/direct/black-forest-labs/v1/get_result")
 """What is asked for without a credential: results, and BFL's jobs at the address that BFL names."""
 
-AT_V1: Final = frozenset({"chat-completion", "embeddings", "feature-extraction", "text-generation"})
+AT_V1: Final = frozenset({"chat-completion", "embeddings", "feature-extraction", "moderation", "text-generation"})
 AT_BOTH: Final = frozenset({"automatic-speech-recognition", "text-generation", "text-to-image", "text-to-speech"})
 
 
 def places_of(task: str) -> list[str]:
     """The paths of servers that a URL can name: in OpenAI's dialect, the root of an endpoint of the task, or both."""
+    if task == "rerank":
+        return ["/v1", "/tei/rerank"]
     if task in AT_BOTH:
         return ["/v1", f"/tasks/{task}"]
     return ["/v1"] if task in AT_V1 else [f"/tasks/{task}"]

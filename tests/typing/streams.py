@@ -12,7 +12,18 @@ from numpy.typing import NDArray
 from PIL.Image import Image
 
 from headwater import AsyncInferenceClient, AsyncRun, CreateEmbeddingResponse, InferenceClient, JobEvent, Media, Run
-from headwater.tasks import audio, embeddings, language, multimodal, passages, tabular, video, vision, zero_shot
+from headwater.tasks import (
+    audio,
+    embeddings,
+    language,
+    moderation,
+    multimodal,
+    passages,
+    tabular,
+    video,
+    vision,
+    zero_shot,
+)
 
 SOUND, IMAGE, TABLE = b"RIFF", b"PNG", {"a": ["1"]}
 
@@ -83,6 +94,11 @@ def asynchronous(client: AsyncInferenceClient) -> None:
         ],
     )
     assert_type(client.sentence_similarity.stream("a", ["b"]), AsyncRun[float, list[float]])
+    assert_type(client.rerank.stream("a", ["b"]), AsyncRun[passages.RerankOutputElement, passages.RerankOutput])
+    assert_type(
+        client.moderations.create.stream("a"),
+        AsyncRun[moderation.ModerationOutput, moderation.CreateModerationResponse],
+    )
     assert_type(
         client.document_question_answering.stream(IMAGE, "a"),
         AsyncRun[
@@ -183,6 +199,11 @@ def blocking(client: InferenceClient) -> None:
         ],
     )
     assert_type(client.sentence_similarity.stream("a", ["b"]), Run[float, list[float]])
+    assert_type(client.rerank.stream("a", ["b"]), Run[passages.RerankOutputElement, passages.RerankOutput])
+    assert_type(
+        client.moderations.create.stream("a"),
+        Run[moderation.ModerationOutput, moderation.CreateModerationResponse],
+    )
     assert_type(
         client.document_question_answering.stream(IMAGE, "a"),
         Run[multimodal.DocumentQuestionAnsweringOutputElement, list[multimodal.DocumentQuestionAnsweringOutputElement]],

@@ -32,7 +32,7 @@ from ..client.keys import is_url
 from ..client.openai_types import image_arguments, speech_arguments, transcription_arguments
 from ..client.task_table import Tasks
 from ..errors import InvalidParameterError, UnsupportedTaskError
-from ..tasks import audio, chat, embeddings, image_generation
+from ..tasks import audio, chat, embeddings, image_generation, moderation, passages
 from ..tasks.declaration import Declaration
 from .input_file import Item
 from .lines import as_custom_id, members_of, nearest_name, not_finite
@@ -43,9 +43,7 @@ PASSTHROUGH_PATHS: Final = frozenset(
     {
         "/v1/completions",
         "/v1/responses",
-        "/v1/moderations",
         "/v1/score",
-        "/v1/rerank",
         "/v2/rerank",
         "/score",
         "/rerank",
@@ -284,9 +282,15 @@ _URLS: Final[dict[str, tuple[Declaration[..., Any, Any], Form, Callable[[dict[st
     "/v1/chat/completions": (chat.chat_completion, "openai", _taken(chat.chat_completion)),
     "/v1/embeddings": (embeddings.create_embedding, "openai", _taken(embeddings.create_embedding)),
     "/v1/images/generations": (image_generation.text_to_image, "images", _image),
+    "/v1/moderations": (moderation.create_moderation, "openai", _taken(moderation.create_moderation)),
+    "/v1/rerank": (passages.rerank, "openai", _taken(passages.rerank)),
     "/v1/audio/speech": (audio.text_to_speech, "task", _speech),
     "/v1/audio/transcriptions": (audio.automatic_speech_recognition, "openai", _transcription),
 }
+
+
+_AS_SENT: Final = (chat.chat_completion, embeddings.create_embedding, moderation.create_moderation)
+"""The tasks whose result is the server's own answer, in the short form too."""
 
 
 # -- the short form
@@ -315,7 +319,7 @@ def _task(line: RequestLine, name: str, others: Mapping[str, Any]) -> ParsedRequ
     for field in arguments.keys() & (_PROGRAMS | {"provider"}):
         raise _not_a_lines(field)
     streams = bool(arguments.pop("stream", None)) if "stream" in known else False
-    form: Form = "openai" if declaration in (chat.chat_completion, embeddings.create_embedding) else "task"
+    form: Form = "openai" if declaration in _AS_SENT else "task"
     return ParsedRequest(form, arguments, declaration, provider=line.provider, streams=streams)
 
 

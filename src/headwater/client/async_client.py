@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack, overload
 
 from ..engine.run import AsyncRun
-from ..tasks import embeddings
+from ..tasks import embeddings, moderation
 from .bound_task import Asynchronous, AsyncTask, namespace
 from .constructor import BaseClient
 from .core import core_of
@@ -46,6 +46,13 @@ class AsyncInferenceClient(BaseClient, Asynchronous):
     ) -> CreateNamespace[AsyncTask[..., embeddings.EmbeddingOutput, embeddings.CreateEmbeddingResponse]]:
         """OpenAI's spelling: `client.embeddings.create(...)` is `create_embedding`."""
         return CreateNamespace(self.create_embedding)
+
+    @namespace
+    def moderations(
+        self,
+    ) -> CreateNamespace[AsyncTask[..., moderation.ModerationOutput, moderation.CreateModerationResponse]]:
+        """OpenAI's spelling: `client.moderations.create(...)` is `create_moderation`."""
+        return CreateNamespace(self.create_moderation)
 
     @namespace
     def images(self) -> AsyncImages:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack, overload
 
 from ..blocking.portal import call, let_go
 from ..blocking.run import Run
-from ..tasks import embeddings
+from ..tasks import embeddings, moderation
 from .bound_task import Blocking, SyncTask, namespace
 from .constructor import BaseClient
 from .core import core_of
@@ -47,6 +47,13 @@ class InferenceClient(BaseClient, Blocking):
     ) -> CreateNamespace[SyncTask[..., embeddings.EmbeddingOutput, embeddings.CreateEmbeddingResponse]]:
         """OpenAI's spelling: `client.embeddings.create(...)` is `create_embedding`."""
         return CreateNamespace(self.create_embedding)
+
+    @namespace
+    def moderations(
+        self,
+    ) -> CreateNamespace[SyncTask[..., moderation.ModerationOutput, moderation.CreateModerationResponse]]:
+        """OpenAI's spelling: `client.moderations.create(...)` is `create_moderation`."""
+        return CreateNamespace(self.create_moderation)
 
     @namespace
     def images(self) -> SyncImages:

@@ -11,6 +11,7 @@ from ..tasks import (
     embeddings,
     image_generation,
     language,
+    moderation,
     multimodal,
     passages,
     tabular,
@@ -49,6 +50,7 @@ class Tasks:
     """
     feature_extraction = Task(embeddings.feature_extraction)
     create_embedding = Task(embeddings.create_embedding)
+    create_moderation = Task(moderation.create_moderation)
 
     audio_classification = Task(audio.audio_classification)
     audio_to_audio = Task(audio.audio_to_audio)
@@ -78,6 +80,7 @@ class Tasks:
     translation = Task(language.translation)
 
     question_answering = Task(passages.question_answering)
+    rerank = Task(passages.rerank)
     sentence_similarity = Task(passages.sentence_similarity)
     document_question_answering = Task(multimodal.document_question_answering)
     visual_question_answering = Task(multimodal.visual_question_answering)

@@ -9,10 +9,11 @@
 
 What it speaks, each dialect in a file of its own:
 
-* OpenAI (``openai``, ``openai_text``, ``speech``, ``pictures``): every path that ends in ``/chat/completions``,
-  ``/completions``, ``/embeddings``, ``/models``, ``/audio/transcriptions``, ``/audio/speech`` or
-  ``/images/generations``, under whatever prefix a vendor or a router gives it. Errors have the shape of the
-  vendor that the path belongs to (``vendors``).
+* OpenAI (``openai``, ``openai_text``, ``speech``, ``pictures``, ``moderations``): every path that ends in
+  ``/chat/completions``, ``/completions``, ``/embeddings``, ``/models``, ``/moderations``, ``/audio/transcriptions``,
+  ``/audio/translations``, ``/audio/speech``, ``/images/generations`` or ``/images/edits``, under whatever prefix a
+  vendor or a router gives it. Errors have the shape of the vendor that the path belongs to (``vendors``).
+* reranking (``rerank``): every path that ends in ``/v1/rerank`` or ``/v2/rerank``; TEI's ``POST /rerank``.
 * TGI (``tgi``): ``POST /``, ``/generate``, ``/generate_stream``; ``GET /info``, ``/health``.
 * TEI (``tei``): ``POST /embed``, ``/tei``, ``/models/{id}/pipeline/`` with ``feature-extraction`` or
   ``sentence-similarity``.

@@ -44,6 +44,8 @@ HOSTS = {
     "api.publicai.co": "publicai",
     "api.sambanova.ai": "sambanova",
     "api.scaleway.ai": "scaleway",
+    "api.mistral.ai": "mistral",
+    "api.jina.ai": "jina",
 }
 """The providers' own hosts."""
 

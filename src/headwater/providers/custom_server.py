@@ -7,17 +7,20 @@ tried. Chats and OpenAI's embeddings have no other dialect.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from ..errors import ProviderError
 from ..protocol.flow import Call, Flow, TaskFlow, TaskFlowAtURL
 from ..schema.rules import LOCAL
-from . import openai_embeddings, pipeline, tgi
+from . import openai_embeddings, pipeline, rerank, tgi
 from .openai_chat import ChatDialect, chat
 from .openai_completions import complete
 from .openai_images import ImageDialect, text_to_image
+from .openai_moderations import ModerationDialect, moderate
 from .openai_speech import SpeechDialect, text_to_speech
 from .openai_transcription import TEXT_FORMATS, TranscriptionDialect, transcribe
 from .urls import (
@@ -25,8 +28,11 @@ from .urls import (
     COMPLETIONS,
     EMBEDDINGS,
     IMAGES,
+    MODERATIONS,
+    RERANK,
     SPEECH,
     TRANSCRIPTIONS,
+    beneath,
     has_path,
     openai_url,
     speaks_openai,
@@ -38,6 +44,7 @@ https://github.com/ollama/ollama/blob/main/openai/openai.go, https://github.com/
 
 _DIALECT: Final = ChatDialect(schema=LOCAL, unfinished=UNFINISHED)
 _TRANSCRIPTION: Final = "automatic-speech-recognition"
+_TEI_RERANK: Final = re.compile(r"(?<!/v\d)/rerank/?\Z")
 _NO_SUCH_ROUTE: Final = frozenset({404, 405, 501})
 
 _OPENAI: Final[Mapping[str, tuple[str, TaskFlowAtURL]]] = {
@@ -45,6 +52,7 @@ _OPENAI: Final[Mapping[str, tuple[str, TaskFlowAtURL]]] = {
     "chat-completion": (CHAT, partial(chat, dialect=_DIALECT)),
     "embeddings": (EMBEDDINGS, openai_embeddings.create),
     "feature-extraction": (EMBEDDINGS, openai_embeddings.embed),
+    "moderation": (MODERATIONS, partial(moderate, dialect=ModerationDialect())),
     "text-generation": (COMPLETIONS, partial(complete, dialect=_DIALECT)),
     "text-to-image": (IMAGES, partial(text_to_image, dialect=ImageDialect(sized=True))),
     "text-to-speech": (SPEECH, partial(text_to_speech, dialect=SpeechDialect())),
@@ -92,5 +100,22 @@ def _flow_of(task: str) -> TaskFlow:
     return partial(_in_either, openai=openai, other=partial(_in_other, flow=_OTHER[task]))
 
 
-TASKS: Final[Mapping[str, TaskFlow]] = {task: _flow_of(task) for task in sorted({*_OPENAI, *_OTHER})}
+def _rerank(call: Call) -> Flow[Any]:
+    """Documents in order: in the form of Cohere's and its like at `/v1/rerank`; where that is not there, or the URL
+    itself ends so (`/rerank`, without a version), in text-embeddings-inference's."""
+    url = call.url or call.base
+    if _TEI_RERANK.search(urlsplit(url).path):
+        return (yield from rerank.rerank(call, url, rerank.TEI_RANKS))
+    try:
+        return (yield from rerank.rerank(call, openai_url(url, RERANK)))
+    except ProviderError as refused:
+        if refused.status not in _NO_SUCH_ROUTE or speaks_openai(url):
+            raise
+    return (yield from rerank.rerank(call, beneath(url, RERANK), rerank.TEI_RANKS))
+
+
+TASKS: Final[Mapping[str, TaskFlow]] = {
+    **{task: _flow_of(task) for task in sorted({*_OPENAI, *_OTHER})},
+    "rerank": _rerank,
+}
 """The flow of each task at a server's own URL."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from ..media.images import data_url
 from ..protocol.flow import Call, Flow, Load, Loaded
@@ -10,7 +11,12 @@ from ..protocol.flow import Call, Flow, Load, Loaded
 
 def image_url(call: Call, mime_type: str = "image/png") -> Flow[str]:
     """The call's image as a URL that the provider reads: the caller's own, or a data URL."""
-    loaded: Loaded = yield Load(source=call.parameters["image"], mime_type=mime_type, keep_url=True)
+    return (yield from url_of(call.parameters["image"], mime_type))
+
+
+def url_of(image: Any, mime_type: str = "image/png") -> Flow[str]:
+    """An image as a URL that a provider reads: the caller's own, or a data URL."""
+    loaded: Loaded = yield Load(source=image, mime_type=mime_type, keep_url=True)
     return loaded.url or data_url(loaded.data, loaded.mime_type)
 
 

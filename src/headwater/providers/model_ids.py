@@ -31,7 +31,12 @@ from ..tasks.lenient_types import Needed
 from .bodies import get
 from .urls import at_model
 
-HUB_TASKS: Final = {"chat-completion": "conversational", "embeddings": "feature-extraction"}
+HUB_TASKS: Final = {
+    "audio-translation": "automatic-speech-recognition",
+    "chat-completion": "conversational",
+    "embeddings": "feature-extraction",
+    "rerank": "text-ranking",
+}
 """Tasks that the Hub's mapping knows under another name."""
 
 POLICIES: Final = frozenset({"fastest", "cheapest", "preferred"})
@@ -65,6 +70,16 @@ def _mapped(call: Call, flow: TaskFlow) -> Flow[Any]:
         entry = yield from _resolve(call, call.hub_id)
         call.model, call.adapter = entry.provider_id, entry.adapter
     return (yield from flow(call))
+
+
+def mapped_if_routed(flow: TaskFlow) -> TaskFlow:
+    """The flow with the model's id looked up where Hugging Face's router takes the call: by its own key a provider is
+    asked in its own words, for tasks that the Hub's mapping has no models of."""
+
+    def asked(call: Call) -> Flow[Any]:
+        return (yield from (_mapped(call, flow) if call.routed else flow(call)))
+
+    return asked
 
 
 def without_suffix(call: Call, named: str) -> str:

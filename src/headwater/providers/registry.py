@@ -30,23 +30,29 @@ from . import (
     openai_completions,
     openai_embeddings,
     openai_images,
+    openai_moderations,
     openai_speech,
     openai_transcription,
     replicate,
+    rerank,
     together,
     wavespeed,
     zai,
 )
 from .bodies import STEPS
-from .model_ids import mapped
+from .model_ids import mapped, mapped_if_routed
 from .openai_chat import ChatDialect
 from .openai_images import ImageDialect
+from .openai_moderations import ModerationDialect
 from .openai_speech import GENERATION, SpeechDialect
 from .openai_transcription import TranscriptionDialect
+from .rerank import RerankDialect
 from .response_format import described, guided_json, json_object_schema, json_schema_schema, not_strict
-from .urls import CHAT, COMPLETIONS, EMBEDDINGS, IMAGES, SPEECH, TRANSCRIPTIONS
+from .urls import CHAT, COMPLETIONS, EMBEDDINGS, IMAGES, MODERATIONS, RERANK, SPEECH, TRANSCRIPTIONS
 
 _OTHER_SPELLING: Final = frozenset({"reasoning_content"})
+_UNMAPPED: Final = {"rerank": mapped_if_routed}
+"""How models are named for tasks that Hugging Face maps no models of."""
 _TEI_ONLY: Final = frozenset({"normalize", "prompt_name", "truncate", "truncation_direction"})
 
 
@@ -88,6 +94,8 @@ def row(
     images: ImageDialect | None = None,
     speech: SpeechDialect | None = None,
     transcription: TranscriptionDialect | None = None,
+    moderation: ModerationDialect | None = None,
+    ranks: RerankDialect | None = None,
     tasks: Mapping[str, TaskFlow] = {},
     resume: Mapping[str, ResumeFlow] = {},
     key_header: KeyHeader = BEARER,
@@ -117,12 +125,16 @@ def row(
     if transcription is not None:
         hear = partial(openai_transcription.transcribe, dialect=transcription)
         openai["automatic-speech-recognition"] = TRANSCRIPTIONS, hear
+    if moderation is not None:
+        openai["moderation"] = MODERATIONS, partial(openai_moderations.moderate, dialect=moderation)
+    if ranks is not None:
+        openai["rerank"] = RERANK, partial(rerank.rerank, dialect=ranks)
     flows = {task: _at_route(f"{prefix}/{route}", flow) for task, (route, flow) in openai.items()} | dict(tasks)
     return Provider(
         name=name,
         base=base,
         prefix=prefix,
-        tasks={task: mapped(flow) for task, flow in flows.items()} if hub else flows,
+        tasks={task: _UNMAPPED.get(task, mapped)(flow) for task, flow in flows.items()} if hub else flows,
         keys=keys,
         key_header=key_header,
         headers=dict(headers),
@@ -132,10 +144,10 @@ def row(
     )
 
 
-def local(name: str, port: int) -> Provider:
+def local(name: str, port: int, ranks: RerankDialect | None = None) -> Provider:
     """A server on this machine, at its usual port, which wants no key: what it does in OpenAI's dialect."""
     chat = ChatDialect(schema=LOCAL, unfinished=custom_server.UNFINISHED)
-    made = row(name, f"http://127.0.0.1:{port}", chat=chat, completions=True, embeddings=True, hub=False)
+    made = row(name, f"http://127.0.0.1:{port}", chat=chat, completions=True, embeddings=True, ranks=ranks, hub=False)
     return msgspec.structs.replace(made, keyless=True)
 
 
@@ -188,7 +200,7 @@ ROWS: Final = (
         prefix="/v2/ext/openai/v1",
         key_header=KeyHeader(scheme="Key"),
     ),
-    # https://docs.cohere.com/docs/compatibility-api
+    # https://docs.cohere.com/docs/compatibility-api, https://docs.cohere.com/reference/rerank
     row(
         "cohere",
         "https://api.cohere.com",
@@ -196,6 +208,7 @@ ROWS: Final = (
         "CO_API_KEY",
         prefix="/compatibility/v1",
         chat=ChatDialect(response_format=json_object_schema, schema=COHERE),
+        tasks={"rerank": _at_route(f"/v2/{RERANK}", partial(rerank.rerank, dialect=rerank.COHERE_RANKS))},
     ),
     # https://deepinfra.com/docs/openai_api
     row(
@@ -223,12 +236,14 @@ ROWS: Final = (
     # https://featherless.ai/docs/api-overview-and-common-options
     row("featherless-ai", "https://api.featherless.ai", "FEATHERLESS_API_KEY", completions=True),
     # https://docs.fireworks.ai/api-reference/post-chatcompletions
+    # https://docs.fireworks.ai/api-reference/rerank-documents
     row(
         "fireworks-ai",
         "https://api.fireworks.ai",
         "FIREWORKS_API_KEY",
         prefix="/inference/v1",
         chat=ChatDialect(response_format=json_object_schema, schema=FIREWORKS),
+        ranks=rerank.HOSTED_RANKS,
     ),
     # https://console.groq.com/docs/openai; https://console.groq.com/docs/reasoning: as Cerebras
     # https://console.groq.com/docs/text-to-speech: the voices are the models' own
@@ -303,6 +318,7 @@ ROWS: Final = (
         ),
         speech=SpeechDialect(dropped=GENERATION, voices={"": "alloy"}),
         transcription=TranscriptionDialect(streams=True),
+        moderation=ModerationDialect(),
         hub=False,
     ),
     # https://help.ovhcloud.com/csm/en-public-cloud-ai-endpoints-getting-started
@@ -337,6 +353,7 @@ ROWS: Final = (
     # https://docs.together.ai/reference/post-images-generations
     # https://docs.together.ai/docs/text-to-speech: a voice is required
     # https://docs.together.ai/reference/audio-transcriptions
+    # https://docs.together.ai/reference/rerank
     row(
         "together",
         "https://api.together.xyz",
@@ -348,6 +365,7 @@ ROWS: Final = (
         images=ImageDialect(response_format="base64", renamed=STEPS),
         speech=SpeechDialect(voices={"kokoro": "af_alloy"}),
         transcription=TranscriptionDialect(takes_urls=True, lists=None),
+        ranks=rerank.HOSTED_RANKS,
         tasks=together.TASKS,
         resume=together.RESUME,
     ),
@@ -383,12 +401,14 @@ ROWS: Final = (
         embeddings_dropped=_TEI_ONLY,
         hub=False,
     ),
+    # https://docs.mistral.ai/api/endpoint/classifiers: a model is required, and what is moderated is text
     # https://docs.mistral.ai/api/endpoint/chat: a seed is `random_seed`, and unknown fields are refused
     row(
         "mistral",
         "https://api.mistral.ai",
         "MISTRAL_API_KEY",
         chat=ChatDialect(renamed={"seed": "random_seed"}),
+        moderation=ModerationDialect(model="mistral-moderation-latest", texts_only=True),
         embeddings=True,
         embeddings_dropped=_TEI_ONLY,
         hub=False,
@@ -431,6 +451,17 @@ ROWS: Final = (
         embeddings_dropped=_TEI_ONLY,
         hub=False,
     ),
+    # https://jina.ai/reranker, https://jina.ai/embeddings
+    row(
+        "jina",
+        "https://api.jina.ai",
+        "JINA_API_KEY",
+        chat=None,
+        embeddings=True,
+        embeddings_dropped=_TEI_ONLY | {"encoding_format", "user"},
+        ranks=rerank.HOSTED_RANKS,
+        hub=False,
+    ),
     # https://docs.github.com/en/rest/models/inference
     row(
         "github",
@@ -456,9 +487,9 @@ ROWS: Final = (
     # https://lmstudio.ai/docs/developer/openai-compat
     local("lmstudio", 1234),
     # https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md
-    local("llamacpp", 8080),
+    local("llamacpp", 8080, rerank.EVERY_FIELD),
     # https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html
-    local("vllm", 8000),
+    local("vllm", 8000, rerank.EVERY_FIELD),
     # https://docs.sglang.ai/basic_usage/openai_api_completions.html
-    local("sglang", 30000),
+    local("sglang", 30000, rerank.EVERY_FIELD),
 )

@@ -3,8 +3,9 @@
 It refuses ids that are not plain segments. It looks nothing up, and never drops a query of the user's own.
 
 The rules for a server's own URL (OpenAI's dialect) by its path, slashes at the end dropped:
-`.../chat/completions`, `.../completions`, `.../embeddings`, `.../images/generations`, `.../audio/speech`,
-`.../audio/transcriptions` is the route, or its sibling for another task;
+`.../chat/completions`, `.../completions`, `.../embeddings`, `.../images/generations`, `.../images/edits`,
+`.../audio/speech`, `.../audio/transcriptions`, `.../audio/translations`, `.../moderations`, `.../rerank` is the route,
+or its sibling for another task;
 `.../v1` (or any version) takes the route, and so does `.../v1beta/openai`, a version before `openai`;
 anything else, and no path at all, takes `/v1` and the route.
 """
@@ -24,11 +25,18 @@ EMBEDDINGS: Final = "embeddings"
 IMAGES: Final = "images/generations"
 SPEECH: Final = "audio/speech"
 TRANSCRIPTIONS: Final = "audio/transcriptions"
+EDITS: Final = "images/edits"
+TRANSLATIONS: Final = "audio/translations"
+MODERATIONS: Final = "moderations"
+RERANK: Final = "rerank"
 
 _MOST_SEGMENTS: Final = 6
 _SEGMENT: Final = re.compile(r"[@A-Za-z0-9][A-Za-z0-9_.@-]{0,95}")
 _SUFFIX: Final = re.compile(r"[A-Za-z0-9_.@-]{1,96}")
-_ROUTE: Final = re.compile(rf"/({CHAT}|{COMPLETIONS}|{EMBEDDINGS}|{IMAGES}|{SPEECH}|{TRANSCRIPTIONS})\Z")
+_ROUTES: Final = (
+    *(CHAT, COMPLETIONS, EMBEDDINGS, IMAGES, EDITS, SPEECH, TRANSCRIPTIONS, TRANSLATIONS, MODERATIONS, RERANK),
+)
+_ROUTE: Final = re.compile(rf"/({'|'.join(_ROUTES)})\Z")
 _VERSIONED: Final = re.compile(r"/v[0-9]+[a-z0-9]*(/openai)?\Z")
 
 
@@ -66,6 +74,12 @@ def openai_url(url: str, route: str) -> str:
     else:
         path = f"{path}/v1/{route}"
     return urlunsplit(parts._replace(path=path))
+
+
+def beneath(url: str, route: str) -> str:
+    """The URL with this path behind its own."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/{route}"))
 
 
 def speaks_openai(url: str) -> bool:

@@ -35,6 +35,7 @@ OFFERS = {
     "tabular-classification": "hf-inference",
     "tabular-regression": "hf-inference",
     "text-classification": "hf-inference",
+    "text-ranking": "cohere fireworks-ai together",
     "text-generation": (
         "hf-inference deepinfra featherless-ai groq hyperbolic nebius novita ovhcloud scaleway together"
     ),
@@ -57,6 +58,7 @@ NAMED = re.compile("|".join(sorted((re.escape(task) for task in OFFERS), key=len
 """A task in a model's name; the longest names are tried first."""
 
 HINTS = (
+    ("text-ranking", re.compile(r"rerank")),
     ("automatic-speech-recognition", re.compile(r"whisper|wav2vec|wizper")),
     ("text-to-speech", re.compile(r"kokoro|\btts\b|speech|dia-")),
     ("image-to-video", re.compile(r"i2v")),

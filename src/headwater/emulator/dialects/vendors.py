@@ -25,6 +25,8 @@ NAMES = frozenset(
         "groq",
         "hf-inference",
         "hyperbolic",
+        "jina",
+        "mistral",
         "nebius",
         "novita",
         "nscale",
@@ -114,6 +116,14 @@ def detail(complaint: Complaint) -> WholeAnswer:
     return WholeAnswer({"detail": complaint.message}, complaint.status)
 
 
+def mistral(complaint: Complaint) -> WholeAnswer:
+    """https://docs.mistral.ai/resources/error-glossary: an object that says so; a bad key has a detail alone."""
+    if complaint.status == 401:
+        return WholeAnswer({"detail": "Unauthorized"}, 401)
+    told = {"object": "error", "message": complaint.message, "type": "invalid_request_error", "param": complaint.param}
+    return WholeAnswer({**told, "code": complaint.code}, complaint.status)
+
+
 def sambanova(complaint: Complaint) -> WholeAnswer:
     """SambaNova answers plain text to a bad key."""
     if complaint.status == 401:
@@ -134,6 +144,8 @@ SHAPES: dict[str, Callable[[Complaint], WholeAnswer]] = {
     "cohere": cohere,
     "fireworks-ai": fireworks,
     "hf-inference": hugging_face,
+    "jina": detail,
+    "mistral": mistral,
     "hyperbolic": detail,
     "nebius": detail,
     "novita": novita,
