@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from PIL import Image
 from support.drivers import Driver
 
-from headwater import HeadwaterError, IncompleteStreamError, InvalidRequestError, RateLimitError, UnexpectedContentError
+from headwater import (
+    DecodeError,
+    HeadwaterError,
+    IncompleteStreamError,
+    InvalidRequestError,
+    RateLimitError,
+    UnexpectedContentError,
+)
 from headwater.testing import EVENT_STREAM, MemoryTransport, ScriptedResponse
 
 pytestmark = [pytest.mark.anyio, pytest.mark.dealt]
@@ -238,3 +247,29 @@ async def test_an_answer_of_another_kind_is_given_up_at_its_head(
             await calls[task](client)
     assert transport.responses[0].closed
     assert not transport.responses[0].whole
+
+
+@pytest.mark.parametrize("label", ["application/json", "text/plain", "text/html", ""])
+async def test_an_image_is_one_whatever_it_is_called(driver: Driver, label: str) -> None:
+    file = io.BytesIO()
+    Image.new("RGB", (3, 2)).save(file, "png")
+    transport = MemoryTransport(lambda _: ScriptedResponse(file.getvalue(), content_type=label))
+    async with driver.client(base_url="http://127.0.0.1:9/v1", transport=transport, retries=0) as client:
+        made = await client.text_to_image("hi")
+        assert made.size == (3, 2)
+        found = await client.depth_estimation(file.getvalue())
+        assert found.depth.size == (3, 2)
+
+
+async def test_an_answer_that_nobody_knows_is_quoted_without_its_secrets(driver: Driver) -> None:
+    said = b'{"verdict": "no quota for key hw-quoted-8f2c71"}'
+    for kind, body in (("application/json", said), ("text/event-stream", b"data: " + said + b"\n\n")):
+        transport = MemoryTransport(lambda _, body=body, kind=kind: ScriptedResponse(body, content_type=kind))
+        async with driver.client(
+            base_url="http://127.0.0.1:9/v1", model="m", api_key="hw-quoted-8f2c71", transport=transport, retries=0
+        ) as client:
+            with pytest.raises(DecodeError, match="no quota for key") as plain:
+                await client.chat_completion(MESSAGES)
+            with pytest.raises(DecodeError, match="no quota for key") as streaming:
+                await client.chat_completion.stream(MESSAGES).result()
+        assert "8f2c71" not in f"{plain.value}{streaming.value}{plain.value.body!r}{streaming.value.body!r}"

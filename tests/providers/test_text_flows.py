@@ -49,7 +49,10 @@ def test_the_body_of_tgi() -> None:
     assert played.body == {"inputs": "Hi", "parameters": {**given, "top_k": 2}, "stream": False}
 
 
-@pytest.mark.parametrize("body", [{"generated_text": "Ho"}, [{"generated_text": "Ho"}]])
+@pytest.mark.parametrize(
+    "body",
+    [{"generated_text": "Ho"}, [{"generated_text": "Ho"}], [[{"generated_text": "Ho"}, {"generated_text": "?"}]]],
+)
 def test_an_object_and_a_list_of_one_are_a_text(body: Any) -> None:
     assert play(ask(), reply(body)).result == "Ho"
     detailed = play(ask(parameters={"details": True}), reply(body)).result

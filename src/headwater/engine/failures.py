@@ -74,7 +74,7 @@ def _no_stream(plan: Plan, content_type: str, data: bytes) -> HeadwaterError:
     if data and (held := error_in_place_of_answer(data, provider=plan.provider, redact=redact)) is not None:
         return held
     what = "an empty body" if not data else content_type or "no content type"
-    words = "" if data[:1] in (b"{", b"[") else _words(plan, data)
+    words = _words(plan, data)
     error = UnexpectedContentError(
         f"{plan.provider} answered a request for a stream with {what}; is the URL right, and can this server stream?"
         + (f" It said {words!r}" if words else "")

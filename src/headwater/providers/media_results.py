@@ -98,7 +98,7 @@ def request_image(call: Call, request: Request) -> Flow[Any]:
     https://github.com/huggingface/huggingface.js/blob/main/packages/inference/src/providers/hf-inference.ts
     """
     reply: Reply = yield Send(msgspec.structs.replace(request, family="image"))
-    if "json" not in reply.content_type and opening(reply.body) != "{":
+    if opening(reply.body) != "{":
         whole = answers.image(reply)
         return whole if call.wanted is None else DecodedImages([DecodedImage(whole, reply.body)])
     sent = decode(reply, _Pictures)

@@ -203,7 +203,8 @@ def unusual(frame: Frame, failure: Exception) -> None:
         return
     opening = frame.data.lstrip()[:1]
     is_json = opening == b"{" or (opening == b"[" and isinstance(failure, msgspec.ValidationError))
-    what = failure if is_json else f"it is {one_line(frame.data[:EXCERPT_BYTES].decode(errors='replace'))!r}"
+    quoted = one_line(frame.data[:EXCERPT_BYTES].decode(errors="replace"))
+    what = f"{failure}; it begins: {quoted}" if is_json else f"it is {quoted!r}"
     error = MalformedEventError(f"an event of the stream cannot be read: {what}")
     error.body = frame.data[:EXCERPT_BYTES]
     raise error from None

@@ -164,7 +164,7 @@ def image(reply: Reply) -> Image:
 
 def depth_estimation(reply: Reply) -> vision.DepthEstimationOutput:
     """An object, or the image alone."""
-    if "json" in reply.content_type:
+    if opening(reply.body) in ("{", "["):
         found = _first(reply, vision.DepthEstimationOutput)
         return _refuse(reply, "without a depth") if found.depth is None and found.predicted_depth is None else found
     return vision.DepthEstimationOutput(depth=image(reply))

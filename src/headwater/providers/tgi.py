@@ -70,12 +70,10 @@ def _tgi(call: Call, url: str, prompt: str, given: dict[str, Any]) -> Flow[str |
 
 
 def _first(reply: Any, details: bool) -> str | TextGenerationOutput:
-    """TGI answers with an object, transformers servers with a list of one."""
-    if is_list(reply.body):
-        outputs = decode(reply, tuple[TextGenerationOutput, ...])
-        output = outputs[0] if outputs else decode(reply, TextGenerationOutput)
-    else:
-        output = decode(reply, TextGenerationOutput)
+    """TGI answers with an object, transformers servers with a list of one, which may be in a list of its own."""
+    while is_list(reply.body) and (outputs := decode(reply, list[msgspec.Raw])):
+        reply = msgspec.structs.replace(reply, body=bytes(outputs[0]))
+    output = decode(reply, TextGenerationOutput)
     return output if details else output.generated_text
 
 

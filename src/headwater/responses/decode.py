@@ -66,11 +66,14 @@ def unreadable(reply: Reply, failure: Exception | None = None, *, media: str = "
     elif media:
         error = UnexpectedContentError(f"{start} {media}")
     elif "json" not in kind and not is_json(body):
-        quoted = message.one_line(body[:EXCERPT_BYTES].decode(errors="replace"))
-        error = UnexpectedContentError(f"{start} {kind} instead of JSON: {quoted}")
+        error = UnexpectedContentError(f"{start} {kind} instead of JSON: {_quoted(body)}")
     else:
-        error = DecodeError(f"{start} something else than this task's result: {failure}")
+        error = DecodeError(f"{start} something else than this task's result: {failure}; it begins: {_quoted(body)}")
         error.path = str(failure).partition(" - at `")[2].rstrip("`") or None
     error.body = body[:EXCERPT_BYTES]
     error.request_id = message.request_id(reply.headers)
     return error
+
+
+def _quoted(body: bytes) -> str:
+    return message.one_line(body[:EXCERPT_BYTES].decode(errors="replace"))
