@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -261,10 +262,14 @@ async def test_an_image_is_one_whatever_it_is_called(driver: Driver, label: str)
         assert found.depth.size == (3, 2)
 
 
+def answer_with(body: bytes, kind: str, _request: object) -> ScriptedResponse:
+    return ScriptedResponse(body, content_type=kind)
+
+
 async def test_an_answer_that_nobody_knows_is_quoted_without_its_secrets(driver: Driver) -> None:
     said = b'{"verdict": "no quota for key hw-quoted-8f2c71"}'
     for kind, body in (("application/json", said), ("text/event-stream", b"data: " + said + b"\n\n")):
-        transport = MemoryTransport(lambda _, body=body, kind=kind: ScriptedResponse(body, content_type=kind))
+        transport = MemoryTransport(partial(answer_with, body, kind))
         async with driver.client(
             base_url="http://127.0.0.1:9/v1", model="m", api_key="hw-quoted-8f2c71", transport=transport, retries=0
         ) as client:
