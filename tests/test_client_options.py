@@ -179,6 +179,8 @@ def test_a_misspelled_option_is_refused_and_a_near_name_said(kind: Any) -> None:
     client = kind("m")
     with pytest.raises(AttributeError, match="'timeout'"):
         client.timeuot = 3
+    with pytest.raises(AttributeError, match="'organization'"):
+        client.organization = "o"
     with pytest.raises(InvalidParameterError, match="did you mean 'retries'"):
         client.with_options(retires=3)
     with pytest.raises(InvalidParameterError) as found:

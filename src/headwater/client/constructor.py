@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from ..protocol.transport import Transport
 
 
+_OF_OTHERS = frozenset({"default_query", "http_client", "organization", "project", "session"})
+"""Options of openai's and of huggingface_hub's clients that there are none of here."""
+
+
 class BaseClient(Tasks, ServerInfo):
     """What both clients are. All of their state is a `ClientCore`, which is read through `core_of`."""
 
@@ -187,7 +191,9 @@ class BaseClient(Tasks, ServerInfo):
     copy = with_options
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Attributes of a program's own may be set; a misspelled option would be without effect."""
+        """Attributes of a program's own may be set; a misspelled option, or another client's, would be without effect."""
+        if name in _OF_OTHERS:
+            raise AttributeError(f"a client has no option {name!r}")
         if not name.startswith("_") and not hasattr(type(self), name):
             options = [option for option, row in vars(BaseClient).items() if isinstance(row, Option)]
             from difflib import get_close_matches
