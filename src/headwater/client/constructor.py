@@ -191,7 +191,7 @@ class BaseClient(Tasks, ServerInfo):
     copy = with_options
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Attributes of a program's own may be set; a misspelled option, or another client's, would be without effect."""
+        """A program's own attributes may be set; a misspelled option, or another client's, would be without effect."""
         if name in _OF_OTHERS:
             raise AttributeError(f"a client has no option {name!r}")
         if not name.startswith("_") and not hasattr(type(self), name):
