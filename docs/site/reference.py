@@ -27,7 +27,9 @@ OPENAI = {
     "create_embedding": "client.embeddings.create",
     "create_moderation": "client.moderations.create",
     "text_to_image": "client.images.generate",
+    "edit_image": "client.images.edit",
     "text_to_speech": "client.audio.speech.create",
+    "audio_translation": "client.audio.translations.create",
     "automatic_speech_recognition": "client.audio.transcriptions.create",
 }
 """OpenAI's spelling of a task, where it has one."""

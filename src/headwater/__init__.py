@@ -217,6 +217,7 @@ if TYPE_CHECKING:
     from .tasks.embeddings import CreateEmbeddingResponse as CreateEmbeddingResponse
     from .tasks.embeddings import EmbeddingOutput as EmbeddingOutput
     from .tasks.embeddings import EmbeddingUsage as EmbeddingUsage
+    from .tasks.image_generation import ImageStreamOutput as ImageStreamOutput
     from .tasks.image_generation import ImageTextToImageTargetSize as ImageTextToImageTargetSize
     from .tasks.image_generation import ImageToImageTargetSize as ImageToImageTargetSize
     from .tasks.language import FillMaskOutputElement as FillMaskOutputElement
@@ -347,7 +348,7 @@ _MODULES: dict[str, str] = {
     ),
     "tasks.declaration": "NOT_GIVEN NotGiven Omit not_given omit",
     "tasks.embeddings": "CreateEmbeddingResponse EmbeddingOutput EmbeddingUsage",
-    "tasks.image_generation": "ImageTextToImageTargetSize ImageToImageTargetSize",
+    "tasks.image_generation": "ImageStreamOutput ImageTextToImageTargetSize ImageToImageTargetSize",
     "tasks.language": (
         "FillMaskOutputElement SummarizationOutput SummarizationTruncationStrategy TextClassificationOutputElement "
         "TextClassificationOutputTransform TokenClassificationAggregationStrategy TokenClassificationOutputElement "

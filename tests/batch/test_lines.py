@@ -63,6 +63,18 @@ def test_an_extra_body_and_unknown_fields_go_together() -> None:
     ("url", "body", "task", "arguments"),
     [
         ("/v1/embeddings", {"input": ["a"]}, "create_embedding", {"input": ["a"]}),
+        (
+            "/v1/images/edits",
+            {"image": ["a.png", "b.png"], "prompt": "p", "size": "auto"},
+            "edit_image",
+            {"image": ["a.png", "b.png"], "prompt": "p", "size": "auto", "model": None},
+        ),
+        (
+            "/v1/audio/translations",
+            {"file": "a.wav", "prompt": "p"},
+            "audio_translation",
+            {"audio": "a.wav", "prompt": "p", "model": None},
+        ),
         ("/v1/moderations", {"input": "a", "x": 1}, "create_moderation", {"input": "a", "extra_body": {"x": 1}}),
         ("/v1/rerank", {"query": "a", "documents": ["b"]}, "rerank", {"query": "a", "documents": ["b"]}),
         (

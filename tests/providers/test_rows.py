@@ -141,7 +141,10 @@ def test_what_is_special_about_some() -> None:
     assert not provider("openai").routed and provider("together").routed and provider("hf-inference").routed
     assert provider("zai-org").headers == {"accept-language": "en-US,en", "x-source-channel": "hugging_face"}
     assert provider("together").headers == {} and provider("together").key_header == BEARER
-    assert set(SERVER.tasks) == {CHAT, TEXT, FEATURES, CREATE, "moderation", "rerank", *AT_URL}
+    assert set(SERVER.tasks) == {
+        *(CHAT, TEXT, FEATURES, CREATE, "audio-translation", "edit-image", "moderation", "rerank"),
+        *AT_URL,
+    }
 
 
 def test_a_name_that_is_none_gets_the_nearest_and_all() -> None:

@@ -16,6 +16,7 @@ LABELS: Final = ["cat", "dog"]
 ARGUMENTS: Final[dict[str, dict[str, Any]]] = {
     "audio-classification": {"audio": WAV},
     "audio-to-audio": {"audio": WAV},
+    "audio-translation": {"audio": WAV},
     "automatic-speech-recognition": {"audio": WAV},
     "chat-completion": {"messages": [{"role": "user", "content": "how deep is the river"}], "max_tokens": 8},
     "depth-estimation": {"image": PNG},
@@ -24,6 +25,7 @@ ARGUMENTS: Final[dict[str, dict[str, Any]]] = {
     "feature-extraction": {"text": "a"},
     "fill-mask": {"text": "a [MASK]"},
     "image-classification": {"image": PNG},
+    "edit-image": {"image": [PNG, PNG], "prompt": "a cat", "mask": PNG},
     "image-segmentation": {"image": PNG},
     "image-text-to-image": {"image": PNG, "prompt": "a cat"},
     "image-text-to-video": {"image": PNG, "prompt": "a cat"},
@@ -65,6 +67,8 @@ NAMED: Final = {
     "text-generation": "org/base",
     "feature-extraction": "org/embed",
     "embeddings": "org/embed",
+    "audio-translation": "org/whisper",
+    "edit-image": "org/image-to-image",
 }
 """Models that the emulator has for a task under another name than the task's."""
 
@@ -86,8 +90,12 @@ MORE: Final[dict[tuple[str, str], dict[str, Any]]] = {
 KEYLESS: Final = ("/cdn/", "/direct/black-forest-labs/v1/get_result")
 """What is asked for without a credential: results, and BFL's jobs at the address that BFL names."""
 
-AT_V1: Final = frozenset({"chat-completion", "embeddings", "feature-extraction", "moderation", "text-generation"})
-AT_BOTH: Final = frozenset({"automatic-speech-recognition", "text-generation", "text-to-image", "text-to-speech"})
+AT_V1: Final = frozenset(
+    {"audio-translation", "chat-completion", "embeddings", "feature-extraction", "edit-image", "moderation"}
+)
+AT_BOTH: Final = frozenset(
+    {"automatic-speech-recognition", "image-to-image", "text-generation", "text-to-image", "text-to-speech"}
+)
 
 
 def places_of(task: str) -> list[str]:

@@ -7,12 +7,16 @@ from typing import assert_type
 
 import numpy
 from numpy.typing import NDArray
+from PIL.Image import Image
 
 from headwater import (
     ChatCompletionOutput,
     ChatCompletionStreamOutput,
     CreateEmbeddingResponse,
+    ImagesResponse,
+    ImageStreamOutput,
     InferenceClient,
+    JobEvent,
     MapResult,
     ModelList,
     Run,
@@ -100,3 +104,14 @@ def mistakes(client: InferenceClient) -> None:
     client.chat_completion(MESSAGES, temprature=1)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
     client.text_generation("hi", max_tokens=5)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
     InferenceClient(modle="m")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+
+
+def images(client: InferenceClient) -> None:
+    assert_type(client.images.generate("a cat", n=2), ImagesResponse)
+    assert_type(client.images.edit(image=[b"PNG"], prompt="a cat"), ImagesResponse)
+    for event in client.images.edit(image=("a.png", b"PNG"), prompt="a cat", stream=True, partial_images=2):
+        assert_type(event, ImageStreamOutput | Image | JobEvent)
+    ranked = client.rerank("a", ["b"], top_n=1)
+    assert_type(ranked.results[0].score, float)
+    found = client.moderations.create("a").results[0]
+    assert_type(found.categories.hate_threatening, bool)

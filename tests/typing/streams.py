@@ -11,7 +11,16 @@ import numpy
 from numpy.typing import NDArray
 from PIL.Image import Image
 
-from headwater import AsyncInferenceClient, AsyncRun, CreateEmbeddingResponse, InferenceClient, JobEvent, Media, Run
+from headwater import (
+    AsyncInferenceClient,
+    AsyncRun,
+    CreateEmbeddingResponse,
+    ImageStreamOutput,
+    InferenceClient,
+    JobEvent,
+    Media,
+    Run,
+)
 from headwater.tasks import (
     audio,
     embeddings,
@@ -61,7 +70,12 @@ def asynchronous(client: AsyncInferenceClient) -> None:
     )
     assert_type(client.image_text_to_image.stream(IMAGE), AsyncRun[Image | JobEvent, Image])
     assert_type(client.image_to_image.stream(IMAGE, seed=7), AsyncRun[Image | JobEvent, Image])
-    assert_type(client.text_to_image.stream("a", target_size=8), AsyncRun[Image | JobEvent, Image])
+    assert_type(client.text_to_image.stream("a", target_size=8), AsyncRun[Image | ImageStreamOutput | JobEvent, Image])
+    assert_type(client.edit_image.stream([IMAGE], "a"), AsyncRun[Image | ImageStreamOutput | JobEvent, Image])
+    assert_type(
+        client.audio_translation.stream(SOUND),
+        AsyncRun[audio.AutomaticSpeechRecognitionOutputChunk, audio.AutomaticSpeechRecognitionOutput],
+    )
     assert_type(client.image_text_to_video.stream(IMAGE), AsyncRun[Media | JobEvent, Media])
     assert_type(client.image_to_video.stream(IMAGE, fps=8), AsyncRun[Media | JobEvent, Media])
     assert_type(client.text_to_video.stream("a"), AsyncRun[Media | JobEvent, Media])
@@ -166,7 +180,12 @@ def blocking(client: InferenceClient) -> None:
     )
     assert_type(client.image_text_to_image.stream(IMAGE), Run[Image | JobEvent, Image])
     assert_type(client.image_to_image.stream(IMAGE, seed=7), Run[Image | JobEvent, Image])
-    assert_type(client.text_to_image.stream("a", target_size=8), Run[Image | JobEvent, Image])
+    assert_type(client.text_to_image.stream("a", target_size=8), Run[Image | ImageStreamOutput | JobEvent, Image])
+    assert_type(client.edit_image.stream([IMAGE], "a"), Run[Image | ImageStreamOutput | JobEvent, Image])
+    assert_type(
+        client.audio_translation.stream(SOUND),
+        Run[audio.AutomaticSpeechRecognitionOutputChunk, audio.AutomaticSpeechRecognitionOutput],
+    )
     assert_type(client.image_text_to_video.stream(IMAGE), Run[Media | JobEvent, Media])
     assert_type(client.image_to_video.stream(IMAGE, fps=8), Run[Media | JobEvent, Media])
     assert_type(client.text_to_video.stream("a"), Run[Media | JobEvent, Media])

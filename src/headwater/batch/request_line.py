@@ -29,7 +29,13 @@ import msgspec
 
 from ..client.bound_task import Task
 from ..client.keys import is_url
-from ..client.openai_types import image_arguments, speech_arguments, transcription_arguments
+from ..client.openai_types import (
+    edit_arguments,
+    image_arguments,
+    speech_arguments,
+    transcription_arguments,
+    translation_arguments,
+)
 from ..client.task_table import Tasks
 from ..errors import InvalidParameterError, UnsupportedTaskError
 from ..tasks import audio, chat, embeddings, image_generation, moderation, passages
@@ -274,6 +280,23 @@ def _transcription(body: dict[str, Any]) -> dict[str, Any]:
     return transcription_arguments(file, model, granularities, extra, body)
 
 
+def _translation(body: dict[str, Any]) -> dict[str, Any]:
+    """The same of a translation."""
+    url = body.pop("file_url", None)
+    file = body.pop("file", url)
+    model, extra = _popped(body, "model", "extra_body")
+    return translation_arguments(file, model, extra, body)
+
+
+def _edited(body: dict[str, Any]) -> dict[str, Any]:
+    """`image` and `mask` are paths, URLs or data URLs, `image` a list of them too; one image comes of it."""
+    if body.pop("n", None) not in (None, 1):
+        raise InvalidParameterError("images.edit: n must be 1; ask once for each image")
+    body.pop("response_format", None)
+    image, prompt, model, extra = _popped(body, "image", "prompt", "model", "extra_body")
+    return edit_arguments(image, prompt, model, extra, body)
+
+
 def _popped(body: dict[str, Any], *names: str) -> list[Any]:
     return [body.pop(name, None) for name in names]
 
@@ -286,6 +309,8 @@ _URLS: Final[dict[str, tuple[Declaration[..., Any, Any], Form, Callable[[dict[st
     "/v1/rerank": (passages.rerank, "openai", _taken(passages.rerank)),
     "/v1/audio/speech": (audio.text_to_speech, "task", _speech),
     "/v1/audio/transcriptions": (audio.automatic_speech_recognition, "openai", _transcription),
+    "/v1/audio/translations": (audio.audio_translation, "openai", _translation),
+    "/v1/images/edits": (image_generation.edit_image, "images", _edited),
 }
 
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 import inspect
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeAlias, TypeVar, Unpack, overload
 
 from anyio import create_task_group
 
+from ..errors import InvalidParameterError
 from ..protocol.flow import Wanted
 from ..providers.media_results import DecodedImages
 from ..tasks import audio, image_generation, text
@@ -26,17 +27,26 @@ from .openai_types import (
     completion,
     completion_arguments,
     completion_chunk,
+    edit_arguments,
     image_arguments,
     image_count,
     speech_arguments,
     transcription,
     transcription_arguments,
+    translation_arguments,
 )
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from ..blocking.run import Run
     from ..engine.run import AsyncRun
     from ..media.media import Media
     from ..media.source import File
+    from ..protocol.events import JobEvent
+    from ..tasks.image_generation import Images, ImageStreamOutput
+
+    OpenAIFile: TypeAlias = tuple[str | None, Any] | tuple[str | None, Any, str | None]
 
 
 _AT_ONCE: Final = 8
@@ -58,19 +68,63 @@ async def _generate(
     model: str | None = None,
     n: int | None = None,
     size: str | None = None,
+    stream: bool = False,
     extra_body: dict[str, Any] | None = None,
     **more: Any,
-) -> ImagesResponse:
+) -> Any:
     """`text_to_image` in OpenAI's words; `size` is "1024x768", and what else there is goes to the server.
 
     Of a server that makes fewer than `n` images with one request the others are asked for at once, eight requests at
     most; where one of them fails the others are given up, and its error is raised. `response_format` is sent where it
-    is given, to servers of OpenAI's dialect; the answer has each image in all its forms.
+    is given, to servers of OpenAI's dialect; the answer has each image in all its forms. With `stream=True` the call's
+    run: `partial_images` events on the way, and the image.
     """
     options = moved(more)
     form = more.pop("response_format", None)
+    if stream:
+        more.setdefault("partial_images", 0)
     arguments = options | image_arguments(prompt, model, None, size, extra_body, more)
-    core, task = core_of(namespace._client), image_generation.text_to_image
+    task = image_generation.text_to_image
+    return await (_image_run(namespace, task, arguments, n) if stream else _images(namespace, task, arguments, n, form))
+
+
+async def _edit(
+    namespace: _Namespace,
+    /,
+    *,
+    image: Any,
+    prompt: str,
+    model: str | None = None,
+    n: int | None = None,
+    stream: bool = False,
+    extra_body: dict[str, Any] | None = None,
+    **more: Any,
+) -> Any:
+    """`edit_image` in OpenAI's words: of one image or several, with a `mask` where only a part is to change.
+
+    A file may be (name, content), too. `n` images are made as `images.generate` does. With `stream=True` the call's
+    run: `partial_images` events on the way, and the image.
+    """
+    options = moved(more)
+    form = more.pop("response_format", None)
+    if stream:
+        more.setdefault("partial_images", 0)
+    arguments = options | edit_arguments(image, prompt, model, extra_body, more)
+    task = image_generation.edit_image
+    return await (_image_run(namespace, task, arguments, n) if stream else _images(namespace, task, arguments, n, form))
+
+
+async def _image_run(namespace: _Namespace, task: Any, arguments: dict[str, Any], n: Any) -> Any:
+    if image_count(n) != 1:
+        raise InvalidParameterError(f"{task.method}: a stream has one image: n must be 1")
+    return await core_of(namespace._client).stream(task, (), arguments).start()
+
+
+async def _images(
+    namespace: _Namespace, task: Any, arguments: dict[str, Any], n: Any, form: str | None
+) -> ImagesResponse:
+    """As many images as are wanted, in as many requests as that takes."""
+    core = core_of(namespace._client)
 
     async def made(count: int) -> Any:
         given = {**task.bind((), arguments), "wanted": Wanted(count, form)}
@@ -153,6 +207,28 @@ async def _transcribe(
     return transcription(heard, response_format)
 
 
+async def _translate(
+    namespace: _Namespace,
+    /,
+    *,
+    file: File,
+    model: str | None = None,
+    response_format: str | None = None,
+    extra_body: dict[str, Any] | None = None,
+    **more: Any,
+) -> Any:
+    """`audio_translation` in OpenAI's words: what is said, in English.
+
+    `response_format`: "text", "srt" and "vtt" give a text of that form, "verbose_json" a `TranscriptionVerbose`;
+    anything else what the task gives.
+    """
+    options = moved(more)
+    more["response_format"] = response_format
+    arguments = options | translation_arguments(file, model, extra_body, more)
+    heard = await core_of(namespace._client).call(audio.audio_translation, (), arguments)
+    return transcription(heard, response_format)
+
+
 async def _complete(
     namespace: _Namespace, /, *, prompt: str, stream: bool = False, **parameters: Any
 ) -> CompletionOutput | AsyncRun[CompletionOutput, Any]:
@@ -219,7 +295,9 @@ class ModelLister(CoroutineFunction):
 
 
 class _Images(_Namespace):
-    generate = DualMethod(_generate)
+    if not TYPE_CHECKING:  # the types below say what each gives, with `stream` and without
+        generate = DualMethod(_generate)
+        edit = DualMethod(_edit)
 
 
 class _Speech(_Namespace):
@@ -230,12 +308,45 @@ class _Transcriptions(_Namespace):
     create = DualMethod(_transcribe)
 
 
+class _Translations(_Namespace):
+    create = DualMethod(_translate)
+
+
 class _Completions(_Namespace):
     create = DualMethod(_complete)
 
 
 class AsyncImages(_Images, Asynchronous):
     """`client.images`."""
+
+    if TYPE_CHECKING:
+
+        @overload
+        async def generate(self, prompt: str, *, stream: Literal[False] = ..., **more: Any) -> ImagesResponse: ...
+
+        @overload
+        async def generate(
+            self, prompt: str, *, stream: Literal[True], **more: Any
+        ) -> AsyncRun[ImageStreamOutput | Image | JobEvent, Image]: ...
+
+        async def generate(self, *args: Any, **more: Any) -> Any: ...
+
+        @overload
+        async def edit(
+            self,
+            *,
+            image: Images | OpenAIFile | list[OpenAIFile],
+            prompt: str,
+            stream: Literal[False] = ...,
+            **more: Any,
+        ) -> ImagesResponse: ...
+
+        @overload
+        async def edit(
+            self, *, image: Images | OpenAIFile | list[OpenAIFile], prompt: str, stream: Literal[True], **more: Any
+        ) -> AsyncRun[ImageStreamOutput | Image | JobEvent, Image]: ...
+
+        async def edit(self, *args: Any, **more: Any) -> Any: ...
 
 
 class AsyncSpeech(_Speech, Asynchronous):
@@ -244,6 +355,10 @@ class AsyncSpeech(_Speech, Asynchronous):
 
 class AsyncTranscriptions(_Transcriptions, Asynchronous):
     """`client.audio.transcriptions`."""
+
+
+class AsyncTranslations(_Translations, Asynchronous):
+    """`client.audio.translations`."""
 
 
 class AsyncCompletions(_Completions, Asynchronous):
@@ -274,9 +389,43 @@ class AsyncAudio(_Namespace):
         """`automatic_speech_recognition`."""
         return AsyncTranscriptions(self._client)
 
+    @property
+    def translations(self) -> AsyncTranslations:
+        """`audio_translation`."""
+        return AsyncTranslations(self._client)
+
 
 class SyncImages(_Images, Blocking):
     """`client.images`."""
+
+    if TYPE_CHECKING:
+
+        @overload
+        def generate(self, prompt: str, *, stream: Literal[False] = ..., **more: Any) -> ImagesResponse: ...
+
+        @overload
+        def generate(
+            self, prompt: str, *, stream: Literal[True], **more: Any
+        ) -> Run[ImageStreamOutput | Image | JobEvent, Image]: ...
+
+        def generate(self, *args: Any, **more: Any) -> Any: ...
+
+        @overload
+        def edit(
+            self,
+            *,
+            image: Images | OpenAIFile | list[OpenAIFile],
+            prompt: str,
+            stream: Literal[False] = ...,
+            **more: Any,
+        ) -> ImagesResponse: ...
+
+        @overload
+        def edit(
+            self, *, image: Images | OpenAIFile | list[OpenAIFile], prompt: str, stream: Literal[True], **more: Any
+        ) -> Run[ImageStreamOutput | Image | JobEvent, Image]: ...
+
+        def edit(self, *args: Any, **more: Any) -> Any: ...
 
 
 class SyncSpeech(_Speech, Blocking):
@@ -285,6 +434,10 @@ class SyncSpeech(_Speech, Blocking):
 
 class SyncTranscriptions(_Transcriptions, Blocking):
     """`client.audio.transcriptions`."""
+
+
+class SyncTranslations(_Translations, Blocking):
+    """`client.audio.translations`."""
 
 
 class SyncCompletions(_Completions, Blocking):
@@ -309,6 +462,11 @@ class SyncAudio(_Namespace):
     def transcriptions(self) -> SyncTranscriptions:
         """`automatic_speech_recognition`."""
         return SyncTranscriptions(self._client)
+
+    @property
+    def translations(self) -> SyncTranslations:
+        """`audio_translation`."""
+        return SyncTranslations(self._client)
 
 
 T = TypeVar("T")

@@ -27,6 +27,7 @@ from ..providers.media_results import DecodedImage, DecodedImages
 from ..providers.openai_transcription import TEXT_FORMATS
 from ..responses.json_decoder import convert
 from ..tasks.audio import AutomaticSpeechRecognitionOutput, AutomaticSpeechRecognitionOutputChunk
+from ..tasks.image_generation import edit_image
 from ..tasks.lenient_types import Unneeded
 from ..tasks.output import Output
 from ..tasks.text import TextGenerationOutput, TextGenerationStreamOutput
@@ -306,9 +307,7 @@ def _file_of(file: Any) -> Any:
     if not isinstance(file, tuple):
         return file
     if not 2 <= len(file) <= 4:
-        raise InvalidParameterError(
-            "audio.transcriptions.create: a tuple as file is (name, content) or (name, content, type)"
-        )
+        raise InvalidParameterError("a tuple as a file is (name, content) or (name, content, type)")
     name, content = file[:2]
     if isinstance(content, bytes | bytearray | memoryview):
         content = BytesIO(content)
@@ -329,6 +328,25 @@ def transcription_arguments(
     if timestamp_granularities:
         given["return_timestamps"] = "word" if "word" in timestamp_granularities else True
     return _with_extra(given, more, extra_body)
+
+
+def translation_arguments(
+    file: Any, model: str | None, extra_body: dict[str, Any] | None, more: dict[str, Any]
+) -> dict[str, Any]:
+    """`audio.translations.create`'s arguments as those of `audio_translation`."""
+    known: dict[str, Any] = {name: more.pop(name) for name in ("prompt", "temperature") if name in more}
+    return _with_extra({"audio": _file_of(file), "model": model, **known}, more, extra_body)
+
+
+def edit_arguments(
+    image: Any, prompt: str, model: str | None, extra_body: dict[str, Any] | None, more: dict[str, Any]
+) -> dict[str, Any]:
+    """`images.edit`'s arguments as those of `edit_image`."""
+    if "mask" in more:
+        more["mask"] = _file_of(more["mask"])
+    images = [_file_of(one) for one in image] if isinstance(image, list) else _file_of(image)
+    known = {name: more.pop(name) for name in [*more] if name in edit_image.parameters.__struct_fields__}
+    return _with_extra({"image": images, "prompt": prompt, "model": model, **known}, more, extra_body)
 
 
 def completion_arguments(prompt: str, given: dict[str, Any]) -> dict[str, Any]:

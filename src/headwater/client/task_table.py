@@ -54,6 +54,7 @@ class Tasks:
 
     audio_classification = Task(audio.audio_classification)
     audio_to_audio = Task(audio.audio_to_audio)
+    audio_translation = Task(audio.audio_translation)
     automatic_speech_recognition = Task(audio.automatic_speech_recognition)
     text_to_audio = Task(audio.text_to_audio)
     text_to_speech = Task(audio.text_to_speech)
@@ -64,6 +65,7 @@ class Tasks:
     image_to_text = Task(vision.image_to_text)
     object_detection = Task(vision.object_detection)
 
+    edit_image = Task(image_generation.edit_image)
     image_text_to_image = Task(image_generation.image_text_to_image)
     image_to_image = Task(image_generation.image_to_image)
     text_to_image = Task(image_generation.text_to_image)

@@ -19,19 +19,21 @@ from ..schema.rules import LOCAL
 from . import openai_embeddings, pipeline, rerank, tgi
 from .openai_chat import ChatDialect, chat
 from .openai_completions import complete
-from .openai_images import ImageDialect, text_to_image
+from .openai_images import ImageDialect, edit, text_to_image
 from .openai_moderations import ModerationDialect, moderate
 from .openai_speech import SpeechDialect, text_to_speech
 from .openai_transcription import TEXT_FORMATS, TranscriptionDialect, transcribe
 from .urls import (
     CHAT,
     COMPLETIONS,
+    EDITS,
     EMBEDDINGS,
     IMAGES,
     MODERATIONS,
     RERANK,
     SPEECH,
     TRANSCRIPTIONS,
+    TRANSLATIONS,
     beneath,
     has_path,
     openai_url,
@@ -43,18 +45,22 @@ UNFINISHED: Final = frozenset({"fp_ollama"})
 https://github.com/ollama/ollama/blob/main/openai/openai.go, https://github.com/pydantic/pydantic-ai/issues/2996"""
 
 _DIALECT: Final = ChatDialect(schema=LOCAL, unfinished=UNFINISHED)
+_IMAGES: Final = ImageDialect(sized=True)
 _TRANSCRIPTION: Final = "automatic-speech-recognition"
 _TEI_RERANK: Final = re.compile(r"(?<!/v\d)/rerank/?\Z")
 _NO_SUCH_ROUTE: Final = frozenset({404, 405, 501})
 
 _OPENAI: Final[Mapping[str, tuple[str, TaskFlowAtURL]]] = {
     _TRANSCRIPTION: (TRANSCRIPTIONS, partial(transcribe, dialect=TranscriptionDialect(streams=True))),
+    "audio-translation": (TRANSLATIONS, partial(transcribe, dialect=TranscriptionDialect(streams=True, grained=False))),
     "chat-completion": (CHAT, partial(chat, dialect=_DIALECT)),
     "embeddings": (EMBEDDINGS, openai_embeddings.create),
     "feature-extraction": (EMBEDDINGS, openai_embeddings.embed),
+    "edit-image": (EDITS, partial(edit, dialect=_IMAGES)),
+    "image-to-image": (EDITS, partial(edit, dialect=_IMAGES)),
     "moderation": (MODERATIONS, partial(moderate, dialect=ModerationDialect())),
     "text-generation": (COMPLETIONS, partial(complete, dialect=_DIALECT)),
-    "text-to-image": (IMAGES, partial(text_to_image, dialect=ImageDialect(sized=True))),
+    "text-to-image": (IMAGES, partial(text_to_image, dialect=_IMAGES)),
     "text-to-speech": (SPEECH, partial(text_to_speech, dialect=SpeechDialect())),
 }
 _OTHER: Final[Mapping[str, TaskFlowAtURL]] = {

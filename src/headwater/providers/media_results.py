@@ -108,11 +108,21 @@ def request_image(call: Call, request: Request) -> Flow[Any]:
         error.body = reply.body[:EXCERPT_BYTES]
         raise error
     if call.wanted is None:
-        return open_image((yield from _file(_text_or_url(found[0]), reply.url)))
+        return (yield from image_at(_text_or_url(found[0]), reply.url))
     images: list[DecodedImage] = []
     for item in found:
         images += [(yield from _generated(item, reply.url))]
     return DecodedImages(images, int(sent.created) if sent.created else None, sent.usage)
+
+
+def places_of(reply: Reply) -> list[str]:
+    """The images of a JSON answer: each a text that is the file, or a URL."""
+    return [place for item in _named(decode(reply, _Pictures)) if (place := _text_or_url(item))]
+
+
+def image_at(place: str, base: str) -> Flow[Any]:
+    """The image in a text, or behind a URL."""
+    return open_image((yield from _file(place, base)))
 
 
 def _named(sent: _Pictures) -> list[_Named]:

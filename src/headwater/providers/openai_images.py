@@ -1,9 +1,11 @@
-"""Text to image in OpenAI's dialect: one request, and the image in the answer or at a URL that it names.
+"""Images in OpenAI's dialect: of a text, and of other images with one; the image is in the answer or at a URL that it
+names, and on the way to it in a stream's events.
 
 Where a provider departs is an `ImageDialect`, which is data. What only some servers take, above all `response_format`,
 is sent to those alone, and the image is read however it comes.
 
-https://platform.openai.com/docs/api-reference/images/create
+https://platform.openai.com/docs/api-reference/images/create and
+https://platform.openai.com/docs/api-reference/images/createEdit
 """
 
 from __future__ import annotations
@@ -14,9 +16,12 @@ from typing import Any
 import msgspec
 
 from ..media.images import LARGEST
-from ..protocol.flow import Call, Flow, Wanted
+from ..media.mime import file_name
+from ..protocol.flow import Call, Flow, Load, Loaded, Part, Request, Wanted
 from . import media_results
-from .bodies import arguments, model_of, names_model, post
+from .bodies import arguments, model_of, names_model, post, take_target_size
+from .image_stream import stream_image
+from .openai_transcription import form_text
 
 
 class ImageDialect(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,7 +40,42 @@ class ImageDialect(msgspec.Struct, frozen=True, kw_only=True):
 
 def text_to_image(call: Call, url: str, dialect: ImageDialect) -> Flow[Any]:
     """An image of a text, from this URL."""
-    request = msgspec.structs.replace(post(url, _body(call, dialect)), limit=LARGEST)
+    body = _body(call, dialect)
+    return (yield from _made(call, msgspec.structs.replace(post(url, body), limit=LARGEST), body))
+
+
+def edit(call: Call, url: str, dialect: ImageDialect) -> Flow[Any]:
+    """An image of one or several others, in a form."""
+    given = dict(call.parameters)
+    sources, mask = given.pop("image"), given.pop("mask", None)
+    images = sources if isinstance(sources, list | tuple) else [sources]
+    named = "image[]" if len(images) > 1 else "image"
+    files: list[Part] = []
+    for name, source in [*((named, image) for image in images), *([("mask", mask)] if mask is not None else [])]:
+        files += [(yield from _file(name, source))]
+    take_target_size(given)
+    body = _body(msgspec.structs.replace(call, parameters=given), dialect)
+    fields = [Part(name=name, data=form_text(value)) for name, value in body.items()]
+    request = Request(
+        method="POST",
+        url=url,
+        headers={"accept": "application/json"},
+        body=(*files, *fields),
+        limit=LARGEST,
+    )
+    return (yield from _made(call, request, body))
+
+
+def _file(name: str, source: Any) -> Flow[Part]:
+    loaded: Loaded = yield Load(source=source, mime_type="image/png", streamed=True)
+    named = file_name(loaded.name, loaded.mime_type, name.removesuffix("[]"))
+    return Part(name=name, data=loaded, filename=named, mime_type=loaded.mime_type)
+
+
+def _made(call: Call, request: Request, body: Mapping[str, Any]) -> Flow[Any]:
+    """The image that is asked for, in a stream where that is asked for, too."""
+    if body.get("stream"):
+        return (yield from stream_image(request))
     return (yield from media_results.request_image(call, request))
 
 
@@ -45,6 +85,11 @@ def _body(call: Call, dialect: ImageDialect) -> dict[str, Any]:
     body = {dialect.model: model_of(call), **dialect.defaults, **given}
     if not names_model(call):
         del body[dialect.model]  # a server of one model; one of several would look for the placeholder
+    if call.stream and "partial_images" in body:
+        body["stream"] = True
+    else:
+        body.pop("partial_images", None)
+        body.pop("stream", None)
     wanted = call.wanted or Wanted()
     if wanted.count > 1 and dialect.several:
         body.setdefault("n", wanted.count)

@@ -75,6 +75,6 @@ def _count(inputs: Any) -> int | None:
     """How many results there must be: one for each text, one for all parts; None where nobody can tell."""
     if isinstance(inputs, str):
         return 1
-    if not isinstance(inputs, list):
+    if not isinstance(inputs, list | tuple):
         return None
     return len(inputs) if all(isinstance(one, str) for one in inputs) else 1

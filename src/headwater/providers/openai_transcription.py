@@ -3,7 +3,10 @@
 Where a provider departs is a `TranscriptionDialect`, which is data. A server that ignores `stream` and answers whole
 is read as one that sent all its segments at once. Nothing here looks into the sound.
 
-https://platform.openai.com/docs/api-reference/audio/createTranscription
+Translations into English are the same at another route.
+
+https://platform.openai.com/docs/api-reference/audio/createTranscription and
+https://platform.openai.com/docs/api-reference/audio/createTranslation
 """
 
 from __future__ import annotations
@@ -205,11 +208,12 @@ _NEVER_STREAMED: Final = frozenset({"srt", "vtt"})
 class TranscriptionDialect(msgspec.Struct, frozen=True, kw_only=True):
     """Where a provider departs. `takes_urls`: whether an http(s) URL may stand for the file; `lists`: how a list's
     fields are named, a field an item ("name[]"), or None where a list is one field of JSON; `streams`: whether it
-    knows `stream`."""
+    knows `stream`; `grained`: whether it is told of which pieces times are wanted, which translations are not."""
 
     takes_urls: bool = False
     lists: str | None = "[]"
     streams: bool = False
+    grained: bool = True
 
 
 def transcribe(call: Call, url: str, dialect: TranscriptionDialect) -> Flow[AutomaticSpeechRecognitionOutput]:
@@ -271,7 +275,8 @@ def _fields(call: Call, dialect: TranscriptionDialect) -> dict[str, Any]:
     timestamps = given.pop("return_timestamps", False)
     if timestamps:
         given.setdefault("response_format", "verbose_json")
-        given.setdefault(_GRANULARITIES, ["segment"] if timestamps is True else ["word"])
+        if dialect.grained:
+            given.setdefault(_GRANULARITIES, ["segment"] if timestamps is True else ["word"])
     if timestamps == "char":
         warn_left_out(call, ["return_timestamps='char' (the words' are asked for)"])
     if call.stream and dialect.streams and given.get("response_format") not in _NEVER_STREAMED:
@@ -284,13 +289,13 @@ def _parts(fields: dict[str, Any], dialect: TranscriptionDialect) -> list[Part]:
     for name, value in fields.items():
         if isinstance(value, list | tuple) and dialect.lists is not None:
             named = name.removesuffix(dialect.lists) + dialect.lists
-            parts += [Part(name=named, data=_text(item)) for item in value]
+            parts += [Part(name=named, data=form_text(item)) for item in value]
         else:
-            parts.append(Part(name=name, data=_text(value)))
+            parts.append(Part(name=name, data=form_text(value)))
     return parts
 
 
-def _text(value: Any) -> bytes:
+def form_text(value: Any) -> bytes:
     """A text as it is; true and false, numbers, lists and objects as JSON says them."""
     value = once_read(value)
     return value.encode() if isinstance(value, str) else encoded(value)

@@ -48,7 +48,18 @@ from .openai_speech import GENERATION, SpeechDialect
 from .openai_transcription import TranscriptionDialect
 from .rerank import RerankDialect
 from .response_format import described, guided_json, json_object_schema, json_schema_schema, not_strict
-from .urls import CHAT, COMPLETIONS, EMBEDDINGS, IMAGES, MODERATIONS, RERANK, SPEECH, TRANSCRIPTIONS
+from .urls import (
+    CHAT,
+    COMPLETIONS,
+    EDITS,
+    EMBEDDINGS,
+    IMAGES,
+    MODERATIONS,
+    RERANK,
+    SPEECH,
+    TRANSCRIPTIONS,
+    TRANSLATIONS,
+)
 
 _OTHER_SPELLING: Final = frozenset({"reasoning_content"})
 _UNMAPPED: Final = {"rerank": mapped_if_routed}
@@ -92,8 +103,10 @@ def row(
     embeddings: bool = False,
     embeddings_dropped: frozenset[str] = frozenset(),
     images: ImageDialect | None = None,
+    edits: bool = False,
     speech: SpeechDialect | None = None,
     transcription: TranscriptionDialect | None = None,
+    translation: TranscriptionDialect | None = None,
     moderation: ModerationDialect | None = None,
     ranks: RerankDialect | None = None,
     tasks: Mapping[str, TaskFlow] = {},
@@ -118,13 +131,7 @@ def row(
     if embeddings:
         openai["feature-extraction"] = EMBEDDINGS, partial(openai_embeddings.embed, dropped=embeddings_dropped)
         openai["embeddings"] = EMBEDDINGS, partial(openai_embeddings.create, dropped=embeddings_dropped)
-    if images is not None:
-        openai["text-to-image"] = IMAGES, partial(openai_images.text_to_image, dialect=images)
-    if speech is not None:
-        openai["text-to-speech"] = SPEECH, partial(openai_speech.text_to_speech, dialect=speech)
-    if transcription is not None:
-        hear = partial(openai_transcription.transcribe, dialect=transcription)
-        openai["automatic-speech-recognition"] = TRANSCRIPTIONS, hear
+    openai |= _media(images, speech, transcription, translation, edits=edits)
     if moderation is not None:
         openai["moderation"] = MODERATIONS, partial(openai_moderations.moderate, dialect=moderation)
     if ranks is not None:
@@ -142,6 +149,31 @@ def row(
         resume=resume,
         origins=origins,
     )
+
+
+def _media(
+    images: ImageDialect | None,
+    speech: SpeechDialect | None,
+    transcription: TranscriptionDialect | None,
+    translation: TranscriptionDialect | None,
+    *,
+    edits: bool,
+) -> dict[str, tuple[str, TaskFlowAtURL]]:
+    """What is done with images and sounds in OpenAI's dialect: each task's route, and its flow there."""
+    found: dict[str, tuple[str, TaskFlowAtURL]] = {}
+    if images is not None:
+        found["text-to-image"] = IMAGES, partial(openai_images.text_to_image, dialect=images)
+    if images is not None and edits:
+        changed = partial(openai_images.edit, dialect=images)
+        found |= {"edit-image": (EDITS, changed), "image-to-image": (EDITS, changed)}
+    if speech is not None:
+        found["text-to-speech"] = SPEECH, partial(openai_speech.text_to_speech, dialect=speech)
+    if transcription is not None:
+        hear = partial(openai_transcription.transcribe, dialect=transcription)
+        found["automatic-speech-recognition"] = TRANSCRIPTIONS, hear
+    if translation is not None:
+        found["audio-translation"] = TRANSLATIONS, partial(openai_transcription.transcribe, dialect=translation)
+    return found
 
 
 def local(name: str, port: int, ranks: RerankDialect | None = None) -> Provider:
@@ -221,6 +253,7 @@ ROWS: Final = (
         embeddings=True,
         speech=SpeechDialect(),
         transcription=TranscriptionDialect(),
+        translation=TranscriptionDialect(grained=False),
     ),
     # https://docs.fal.ai/model-apis/model-endpoints/queue: its own keys go as `Key`, to two hosts
     row(
@@ -257,6 +290,7 @@ ROWS: Final = (
         prompt_as_chat=True,
         speech=SpeechDialect(dropped=GENERATION),
         transcription=TranscriptionDialect(),
+        translation=TranscriptionDialect(grained=False),
     ),
     # https://docs.hyperbolic.xyz/docs/rest-api
     # https://docs.hyperbolic.xyz/docs/image-generation: sizes are required, of at least 128
@@ -317,7 +351,9 @@ ROWS: Final = (
             dropped=frozenset({"negative_prompt", "num_inference_steps", "guidance_scale", "scheduler", "seed"}),
         ),
         speech=SpeechDialect(dropped=GENERATION, voices={"": "alloy"}),
+        edits=True,
         transcription=TranscriptionDialect(streams=True),
+        translation=TranscriptionDialect(grained=False),
         moderation=ModerationDialect(),
         hub=False,
     ),
@@ -352,7 +388,7 @@ ROWS: Final = (
     # https://docs.together.ai/reference/chat-completions-1
     # https://docs.together.ai/reference/post-images-generations
     # https://docs.together.ai/docs/text-to-speech: a voice is required
-    # https://docs.together.ai/reference/audio-transcriptions
+    # https://docs.together.ai/reference/audio-transcriptions, https://docs.together.ai/reference/audio-translations
     # https://docs.together.ai/reference/rerank
     row(
         "together",
@@ -365,6 +401,7 @@ ROWS: Final = (
         images=ImageDialect(response_format="base64", renamed=STEPS),
         speech=SpeechDialect(voices={"kokoro": "af_alloy"}),
         transcription=TranscriptionDialect(takes_urls=True, lists=None),
+        translation=TranscriptionDialect(takes_urls=True, lists=None, grained=False),
         ranks=rerank.HOSTED_RANKS,
         tasks=together.TASKS,
         resume=together.RESUME,

@@ -142,6 +142,34 @@ def automatic_speech_recognition(
     raise NotImplementedError
 
 
+@Declare[AutomaticSpeechRecognitionOutputChunk]("audio-translation", _AUDIO, _segments)
+def audio_translation(
+    audio: File,
+    *,
+    model: str | None = None,
+    prompt: str | None = None,
+    temperature: float | None = None,
+    return_timestamps: bool | None = None,
+    **options: Unpack[CallOptions],
+) -> AutomaticSpeechRecognitionOutput:
+    """Write down in English what is said in a sound, in whichever language.
+
+    https://platform.openai.com/docs/api-reference/audio/createTranslation
+
+    Args:
+        audio: The sound, in any format the server reads: bytes, binary file, path, http(s) URL or data URL.
+        model: Whom to ask; the client's model where it is not given.
+        prompt: An English text in whose style to go on, such as what was said before, with its names.
+        temperature: How freely to choose words; 0 takes the likeliest.
+        return_timestamps: Whether to say when each piece was said.
+        extra_body: More of the server's parameters, over those above.
+
+    Returns:
+        The `text`; with timestamps also `chunks`, whose `timestamp` is [start, end] in seconds.
+    """
+    raise NotImplementedError
+
+
 @Declare[Media | JobEvent]("text-to-speech")
 def text_to_speech(
     text: str,
