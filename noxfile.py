@@ -238,8 +238,8 @@ def soak(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """The benchmarks against the peers: tables, JSON and pictures; `-- hedging` and others are alone."""
-    install(session, "bench")
     first, *rest = session.posargs or [""]
+    install(session, "bench-typed" if first == "typed" else "bench")
     alone = Path("benchmarks", f"{first}.py").is_file()
     module, arguments = (f"benchmarks.{first}", rest) if alone else ("benchmarks", session.posargs)
     session.run("python", "-m", module, *arguments)

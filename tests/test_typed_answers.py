@@ -397,6 +397,33 @@ def emulated() -> Any:
         yield url
 
 
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("refusal", [None, 400, 422])
+@pytest.mark.dealt
+async def test_a_text_of_a_type_at_servers_that_name_its_schema_otherwise(
+    driver: Driver, refusal: int | None, stream: bool
+) -> None:
+    """llama.cpp reads `json_schema` alone, vLLM `response_format`; SGLang refuses the former."""
+    choice = {"text": LINE, "index": 0, "finish_reason": "stop"}
+    answer = ScriptedResponse.events({"choices": [choice]}) if stream else ScriptedResponse.json({"choices": [choice]})
+    said = {"message": "body.json_schema: Input should be a valid string"}
+    refused = [] if refusal is None else [ScriptedResponse.json(said, status=refusal)]
+    transport = MemoryTransport.in_turn(*refused, answer)
+    async with driver.client(base_url="http://model.test/v1", transport=transport) as client:
+        if stream:
+            async with client.text_generation.stream("Hi", grammar=Line) as run:
+                async for _ in run:
+                    pass
+                found = await run.result()
+        else:
+            found = await client.text_generation("Hi", grammar=Line)
+    assert found.parsed.what == "tea"
+    first, last = transport.requests[0].json(), transport.requests[-1].json()
+    assert first["json_schema"] == first["response_format"]["json_schema"]["schema"]
+    assert ("json_schema" in last) == (refusal is None)
+    assert last["response_format"] == first["response_format"]
+
+
 async def test_a_text_is_asked_for_again(driver: Driver) -> None:
     def text(said: str) -> ScriptedResponse:
         return ScriptedResponse.json(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from support.typed_cases import CASES, Cat, Colour, Crate, Dog, Holder, Invoice, Line, Node, Page, Pair, Person, Point
 
 from headwater.schema.codec import codec_of
+from headwater.schema.elements import ElementReader
 
 KINDS = [kind for kind, _, _ in CASES]
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
@@ -174,3 +176,28 @@ def test_another_text_is_read_anew() -> None:
     reader = codec_of(Line).partial()
     assert reader.read('{"what": "abc') == Line("abc", None)  # type: ignore[arg-type]
     assert reader.read('{"what": "x') == Line("x", None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("is_items", [False, True])
+def test_what_is_asked_at_every_piece_grows_with_the_text_alone(is_items: bool) -> None:
+    def calls(count: int) -> int:
+        text = json.dumps([{"what": "tea", "amount": 1}] * count)
+        partial, elements, seen = codec_of(list[Line]).partial(), ElementReader(codec_of(Line)), 0
+
+        def note(frame: object, event: str, argument: object) -> None:
+            nonlocal seen
+            seen += event in ("call", "c_call")
+
+        sys.setprofile(note)
+        try:
+            for at in range(0, len(text), 8):
+                if is_items:
+                    elements.feed(text[at : at + 8])
+                else:
+                    partial.read(text[: at + 8])
+        finally:
+            sys.setprofile(None)
+        return seen
+
+    calls(10)
+    assert calls(400) < 4.4 * calls(100)

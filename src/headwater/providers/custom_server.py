@@ -13,9 +13,11 @@ from functools import partial
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+import msgspec
+
 from ..errors import ProviderError
 from ..protocol.flow import Call, Flow, TaskFlow, TaskFlowAtURL
-from ..schema.rules import LOCAL
+from ..schema.rules import LOCAL, NamedSchema
 from . import openai_embeddings, pipeline, rerank, tgi
 from .openai_chat import ChatDialect, chat
 from .openai_completions import complete
@@ -23,6 +25,7 @@ from .openai_images import ImageDialect, edit, text_to_image
 from .openai_moderations import ModerationDialect, moderate
 from .openai_speech import SpeechDialect, text_to_speech
 from .openai_transcription import TEXT_FORMATS, TranscriptionDialect, transcribe
+from .response_format import json_schema_beside
 from .urls import (
     CHAT,
     COMPLETIONS,
@@ -46,9 +49,24 @@ https://github.com/ollama/ollama/blob/main/openai/openai.go, https://github.com/
 
 _DIALECT: Final = ChatDialect(schema=LOCAL, unfinished=UNFINISHED)
 _IMAGES: Final = ImageDialect(sized=True)
+_NAMED_TWICE: Final = msgspec.structs.replace(_DIALECT, response_format=json_schema_beside)
+_NOT_KNOWN: Final = frozenset({400, 422})
 _TRANSCRIPTION: Final = "automatic-speech-recognition"
 _TEI_RERANK: Final = re.compile(r"(?<!/v\d)/rerank/?\Z")
 _NO_SUCH_ROUTE: Final = frozenset({404, 405, 501})
+
+
+def complete_text(call: Call, url: str) -> Flow[Any]:
+    """A completion. A type's schema goes under OpenAI's name, which vLLM and SGLang know, and beside that under
+    llama.cpp's, which ignores the other here; SGLang has something else by this name, and refuses it."""
+    if isinstance(call.parameters.get("grammar"), NamedSchema):
+        try:
+            return (yield from complete(call, url, _NAMED_TWICE))
+        except ProviderError as refused:
+            if refused.status not in _NOT_KNOWN or "json_schema" not in refused.text:
+                raise
+    return (yield from complete(call, url, _DIALECT))
+
 
 _OPENAI: Final[Mapping[str, tuple[str, TaskFlowAtURL]]] = {
     _TRANSCRIPTION: (TRANSCRIPTIONS, partial(transcribe, dialect=TranscriptionDialect(streams=True))),
@@ -59,7 +77,7 @@ _OPENAI: Final[Mapping[str, tuple[str, TaskFlowAtURL]]] = {
     "edit-image": (EDITS, partial(edit, dialect=_IMAGES)),
     "image-to-image": (EDITS, partial(edit, dialect=_IMAGES)),
     "moderation": (MODERATIONS, partial(moderate, dialect=ModerationDialect())),
-    "text-generation": (COMPLETIONS, partial(complete, dialect=_DIALECT)),
+    "text-generation": (COMPLETIONS, complete_text),
     "text-to-image": (IMAGES, partial(text_to_image, dialect=_IMAGES)),
     "text-to-speech": (SPEECH, partial(text_to_speech, dialect=SpeechDialect())),
 }

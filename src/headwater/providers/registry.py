@@ -179,7 +179,9 @@ def _media(
 def local(name: str, port: int, ranks: RerankDialect | None = None) -> Provider:
     """A server on this machine, at its usual port, which wants no key: what it does in OpenAI's dialect."""
     chat = ChatDialect(schema=LOCAL, unfinished=custom_server.UNFINISHED)
-    made = row(name, f"http://127.0.0.1:{port}", chat=chat, completions=True, embeddings=True, ranks=ranks, hub=False)
+    texts = {"text-generation": _at_route(f"/v1/{COMPLETIONS}", custom_server.complete_text)}
+    base = f"http://127.0.0.1:{port}"
+    made = row(name, base, chat=chat, embeddings=True, ranks=ranks, tasks=texts, hub=False)
     return msgspec.structs.replace(made, keyless=True)
 
 

@@ -54,6 +54,16 @@ def guided_json(body: dict[str, Any]) -> None:
         body["guided_json"] = part["schema"]
 
 
+def json_schema_beside(body: dict[str, Any]) -> None:
+    """llama.cpp, for completions: the schema once more as `json_schema`.
+
+    https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md#post-completion-given-a-prompt-it-returns-the-predicted-completion
+    """
+    part = _json_schema(body)
+    if part is not None and part.get("schema") is not None:
+        body["json_schema"] = part["schema"]
+
+
 def not_strict(body: dict[str, Any]) -> None:
     """SambaNova refuses `strict`: https://docs.sambanova.ai/cloud/docs/capabilities/function-calling."""
     part = _json_schema(body)

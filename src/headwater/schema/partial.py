@@ -5,7 +5,7 @@
 The scan looks at the structure alone and keeps the containers that are open, each with the places of the values in it
 that are whole. Nothing is decoded until somebody asks; then a value that is whole is decoded in one go, once, and only
 the containers that are still open are put together anew. So the cost grows with the length of the text, not with its
-length times the number of questions; `python -m benchmarks typed` shows it.
+length times the number of questions; `python -m benchmarks.typed` shows it.
 
 What has not come yet is the member's default, and None where it has none: of a class that checks its values, no check
 is made before it is whole. A text is shown as far as it has come, a number, a date or an enum when it is whole.
@@ -90,7 +90,11 @@ class Scanner:
 
     def feed(self, piece: str) -> None:
         """Read what comes next."""
-        self.text += piece
+        self.go_on(self.text + piece)
+
+    def go_on(self, text: str) -> None:
+        """Read the rest of a text, of which nothing was let go of."""
+        self.text = text
         if not self.broken:
             self._scan()
 
@@ -256,7 +260,7 @@ class PartialReader:
         if not text.startswith(self._text):
             self._text, self._scanner, self._begun = "", Scanner(), BegunString(-1)
         scanner = self._scanner
-        scanner.feed(text[len(self._text) :])
+        scanner.go_on(text)
         self._text = text
         try:
             found = self._found(scanner)

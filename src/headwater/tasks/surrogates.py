@@ -32,8 +32,10 @@ class TextPieces:
         return text
 
     def whole(self) -> str:
-        """The text so far."""
+        """The text so far. The pieces are one from then on, so that to ask at every piece costs no more each time."""
         text = "".join(self.pieces)
+        if len(self.pieces) > 1:
+            self.pieces[:] = [text]
         return text + REPLACEMENT if self.half else text
 
     def follow(self, text: str) -> str:
