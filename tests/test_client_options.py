@@ -33,6 +33,7 @@ from headwater import (
 )
 from headwater.client import task_table
 from headwater.tasks.chat import chat_completion
+from headwater.tasks.responses import create_response
 from headwater.tasks.text import text_generation
 
 pytestmark = [pytest.mark.anyio, pytest.mark.dealt]
@@ -207,7 +208,8 @@ def test_the_rows_that_an_editor_shows_say_what_their_tasks_say() -> None:
         if isinstance(row, ast.Assign) and isinstance(row.targets[0], ast.Name)
         if isinstance(doc, ast.Expr) and isinstance(doc.value, ast.Constant) and isinstance(doc.value.value, str)
     }
-    assert shown == {task.method: task.doc.partition("\n")[0] for task in (chat_completion, text_generation)}
+    by_hand = (chat_completion, create_response, text_generation)
+    assert shown == {task.method: task.doc.partition("\n")[0] for task in by_hand}
 
 
 async def test_a_model_that_is_set_is_asked(driver: Driver) -> None:

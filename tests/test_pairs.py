@@ -37,7 +37,9 @@ from headwater.emulator.traffic import RecordedRequest
 from headwater.media.media import Media
 from headwater.providers.model_ids import HUB_TASKS
 from headwater.tasks.declaration import Declaration
+from headwater.tasks.model_response import ModelResponse
 from headwater.tasks.output import Output
+from headwater.tasks.response_events import ResponseStreamEvent
 
 pytestmark = [pytest.mark.anyio, pytest.mark.dealt]
 
@@ -107,7 +109,7 @@ async def test_at_a_url(driver: Driver, everywhere: Emulator) -> None:
 
 def chosen_for(task: str) -> str | None:
     """Who "auto" takes: the first that the Hub names and that does the task; for a chat the router itself chooses."""
-    if task == "chat-completion":
+    if task in ("chat-completion", "responses"):
         return None
     return next(name for name in OFFERS[HUB_TASKS.get(task, task)].split() if task in tasks_of(name))
 
@@ -185,7 +187,9 @@ def declared(task: str) -> Any:
 
 def names_for(task: str) -> dict[str, Any]:
     """What the names of a task's types are."""
-    return {**METHODS[task].function.__globals__, "Image": Image, "Vectors": numpy.ndarray, "JobEvent": JobEvent}
+    lazy = {"ModelResponse": ModelResponse, "ResponseStreamEvent": ResponseStreamEvent}
+    named = {"Image": Image, "Vectors": numpy.ndarray, "JobEvent": JobEvent, **lazy}
+    return {**METHODS[task].function.__globals__, **named}
 
 
 def fits(value: Any, kind: Any) -> bool:

@@ -24,6 +24,7 @@ from headwater.tasks.declaration import Declaration
 OPENAI = {
     "chat_completion": "client.chat.completions.create",
     "text_generation": "client.completions.create",
+    "create_response": "client.responses.create",
     "create_embedding": "client.embeddings.create",
     "create_moderation": "client.moderations.create",
     "text_to_image": "client.images.generate",
@@ -221,6 +222,8 @@ OUTPUTS = {
     "headwater.tasks.output": "Every result",
     "headwater.engine.facts": "How a call went",
     "headwater.tasks.chat_types": "Chat",
+    "headwater.tasks.model_response": "Responses",
+    "headwater.tasks.response_events": "Events of a response",
     "headwater.tasks.parsed_types": "Typed answers",
     "headwater.tasks.text": "Text",
     "headwater.tasks.embeddings": "Embeddings",

@@ -67,6 +67,10 @@ if TYPE_CHECKING:
     from .client.post import AsyncStreamedResponse as AsyncStreamedResponse
     from .client.post import Response as Response
     from .client.post import StreamedResponse as StreamedResponse
+    from .client.responses import AsyncInputItems as AsyncInputItems
+    from .client.responses import AsyncResponses as AsyncResponses
+    from .client.responses import SyncInputItems as SyncInputItems
+    from .client.responses import SyncResponses as SyncResponses
     from .client.route import Route as Route
     from .client.sync_client import InferenceClient as InferenceClient
     from .conversation.async_run import AsyncConversation as AsyncConversation
@@ -229,6 +233,23 @@ if TYPE_CHECKING:
     from .tasks.language import TokenClassificationOutputElement as TokenClassificationOutputElement
     from .tasks.language import TranslationOutput as TranslationOutput
     from .tasks.language import TranslationTruncationStrategy as TranslationTruncationStrategy
+    from .tasks.model_response import ModelResponse as ModelResponse
+    from .tasks.model_response import ResponseCodeInterpreterCall as ResponseCodeInterpreterCall
+    from .tasks.model_response import ResponseContentPart as ResponseContentPart
+    from .tasks.model_response import ResponseCustomToolCall as ResponseCustomToolCall
+    from .tasks.model_response import ResponseFileSearchCall as ResponseFileSearchCall
+    from .tasks.model_response import ResponseFunctionToolCall as ResponseFunctionToolCall
+    from .tasks.model_response import ResponseImageGenerationCall as ResponseImageGenerationCall
+    from .tasks.model_response import ResponseItemList as ResponseItemList
+    from .tasks.model_response import ResponseMcpApprovalRequest as ResponseMcpApprovalRequest
+    from .tasks.model_response import ResponseMcpCall as ResponseMcpCall
+    from .tasks.model_response import ResponseMcpListTools as ResponseMcpListTools
+    from .tasks.model_response import ResponseOtherItem as ResponseOtherItem
+    from .tasks.model_response import ResponseOutputItem as ResponseOutputItem
+    from .tasks.model_response import ResponseOutputMessage as ResponseOutputMessage
+    from .tasks.model_response import ResponseReasoningItem as ResponseReasoningItem
+    from .tasks.model_response import ResponseUsage as ResponseUsage
+    from .tasks.model_response import ResponseWebSearchCall as ResponseWebSearchCall
     from .tasks.moderation import Categories as Categories
     from .tasks.moderation import CreateModerationResponse as CreateModerationResponse
     from .tasks.moderation import ModerationOutput as ModerationOutput
@@ -247,6 +268,27 @@ if TYPE_CHECKING:
     from .tasks.passages import RerankOutput as RerankOutput
     from .tasks.passages import RerankOutputElement as RerankOutputElement
     from .tasks.passages import RerankUsage as RerankUsage
+    from .tasks.response_events import ResponseAnnotationEvent as ResponseAnnotationEvent
+    from .tasks.response_events import ResponseArgumentsDeltaEvent as ResponseArgumentsDeltaEvent
+    from .tasks.response_events import ResponseArgumentsDoneEvent as ResponseArgumentsDoneEvent
+    from .tasks.response_events import ResponseAudioEvent as ResponseAudioEvent
+    from .tasks.response_events import ResponseCallStatusEvent as ResponseCallStatusEvent
+    from .tasks.response_events import ResponseCodeDoneEvent as ResponseCodeDoneEvent
+    from .tasks.response_events import ResponseContentPartEvent as ResponseContentPartEvent
+    from .tasks.response_events import ResponseCustomToolInputDoneEvent as ResponseCustomToolInputDoneEvent
+    from .tasks.response_events import ResponseOtherEvent as ResponseOtherEvent
+    from .tasks.response_events import ResponseOutputItemEvent as ResponseOutputItemEvent
+    from .tasks.response_events import ResponsePartialImageEvent as ResponsePartialImageEvent
+    from .tasks.response_events import ResponseReasoningDeltaEvent as ResponseReasoningDeltaEvent
+    from .tasks.response_events import ResponseReasoningDoneEvent as ResponseReasoningDoneEvent
+    from .tasks.response_events import ResponseRefusalDeltaEvent as ResponseRefusalDeltaEvent
+    from .tasks.response_events import ResponseRefusalDoneEvent as ResponseRefusalDoneEvent
+    from .tasks.response_events import ResponseShellEvent as ResponseShellEvent
+    from .tasks.response_events import ResponseStatusEvent as ResponseStatusEvent
+    from .tasks.response_events import ResponseSteerEvent as ResponseSteerEvent
+    from .tasks.response_events import ResponseStreamEvent as ResponseStreamEvent
+    from .tasks.response_events import ResponseTextDeltaEvent as ResponseTextDeltaEvent
+    from .tasks.response_events import ResponseTextDoneEvent as ResponseTextDoneEvent
     from .tasks.tabular import TableQuestionAnsweringOutputElement as TableQuestionAnsweringOutputElement
     from .tasks.text import TextGenerationInputGrammarType as TextGenerationInputGrammarType
     from .tasks.text import TextGenerationOutput as TextGenerationOutput
@@ -294,6 +336,7 @@ _MODULES: dict[str, str] = {
         "TranscriptionSegment TranscriptionVerbose"
     ),
     "client.post": "AsyncStreamedResponse Response StreamedResponse",
+    "client.responses": "AsyncInputItems AsyncResponses SyncInputItems SyncResponses",
     "client.route": "Route",
     "client.sync_client": "InferenceClient",
     "conversation.async_run": "AsyncConversation",
@@ -355,6 +398,12 @@ _MODULES: dict[str, str] = {
         "TranslationOutput TranslationTruncationStrategy"
     ),
     "tasks.moderation": "Categories CreateModerationResponse ModerationOutput",
+    "tasks.model_response": (
+        "ModelResponse ResponseCodeInterpreterCall ResponseContentPart ResponseCustomToolCall "
+        "ResponseFileSearchCall ResponseFunctionToolCall ResponseImageGenerationCall ResponseItemList "
+        "ResponseMcpApprovalRequest ResponseMcpCall ResponseMcpListTools ResponseOtherItem ResponseOutputItem "
+        "ResponseOutputMessage ResponseReasoningItem ResponseUsage ResponseWebSearchCall"
+    ),
     "tasks.multimodal": "DocumentQuestionAnsweringOutputElement VisualQuestionAnsweringOutputElement",
     "tasks.output": "Output json_default",
     "tasks.parameters": "GenerationParameters TargetSize",
@@ -362,6 +411,13 @@ _MODULES: dict[str, str] = {
         "ParsedChatCompletion ParsedChatCompletionMessage ParsedChoice ParsedText ParsedTextGeneration"
     ),
     "tasks.passages": "QuestionAnsweringOutputElement RerankOutput RerankOutputElement RerankUsage",
+    "tasks.response_events": (
+        "ResponseAnnotationEvent ResponseArgumentsDeltaEvent ResponseArgumentsDoneEvent ResponseAudioEvent "
+        "ResponseCallStatusEvent ResponseCodeDoneEvent ResponseContentPartEvent ResponseCustomToolInputDoneEvent "
+        "ResponseOtherEvent ResponseOutputItemEvent ResponsePartialImageEvent ResponseReasoningDeltaEvent "
+        "ResponseReasoningDoneEvent ResponseRefusalDeltaEvent ResponseRefusalDoneEvent ResponseShellEvent "
+        "ResponseStatusEvent ResponseSteerEvent ResponseStreamEvent ResponseTextDeltaEvent ResponseTextDoneEvent"
+    ),
     "tasks.tabular": "TableQuestionAnsweringOutputElement",
     "tasks.text": (
         "TextGenerationInputGrammarType TextGenerationOutput TextGenerationOutputBestOfSequence "

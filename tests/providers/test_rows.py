@@ -142,7 +142,7 @@ def test_what_is_special_about_some() -> None:
     assert provider("zai-org").headers == {"accept-language": "en-US,en", "x-source-channel": "hugging_face"}
     assert provider("together").headers == {} and provider("together").key_header == BEARER
     assert set(SERVER.tasks) == {
-        *(CHAT, TEXT, FEATURES, CREATE, "audio-translation", "edit-image", "moderation", "rerank"),
+        *(CHAT, TEXT, FEATURES, CREATE, "audio-translation", "edit-image", "moderation", "rerank", "responses"),
         *AT_URL,
     }
 

@@ -36,6 +36,7 @@ ARGUMENTS: Final[dict[str, dict[str, Any]]] = {
     "object-detection": {"image": PNG},
     "question-answering": {"question": "who?", "context": "it was the river"},
     "rerank": {"query": "a deep river", "documents": ["a hill", "the deep river"], "top_n": 2},
+    "responses": {"input": "how deep is the river", "max_output_tokens": 16},
     "sentence-similarity": {"sentence": "a", "other_sentences": ["b", "c"]},
     "summarization": {"text": "a long text"},
     "table-question-answering": {"table": TABLE, "query": "how many stars?"},

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ..tasks.chat import Messages
     from ..tasks.declaration import CallOptions
     from .endpoints import AsyncEndpoints
+    from .responses import AsyncResponses
 
 R = TypeVar("R")
 
@@ -73,6 +74,13 @@ class AsyncInferenceClient(BaseClient, Asynchronous):
     def models(self) -> AsyncModels:
         """OpenAI's spelling: `client.models.list()` says which models there are."""
         return AsyncModels(self)
+
+    @namespace
+    def responses(self) -> AsyncResponses:
+        """OpenAI's spelling: `client.responses.create(...)` is `create_response`; `.retrieve`, `.cancel`, ..."""
+        from .responses import AsyncResponses
+
+        return AsyncResponses(self)
 
     @namespace
     def endpoints(self) -> AsyncEndpoints[Self]:

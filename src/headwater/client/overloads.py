@@ -1,4 +1,4 @@
-"""The types of the two tasks whose plain call can also stream (`stream=True`), and be a value of a type.
+"""The types of the three tasks whose plain call can also stream (`stream=True`), and be a value of a type.
 
 The overloads here are the only ones written by hand: the flags, and a type in `response_format` or `grammar`, pick the
 type of what comes back. No call is prepared or performed here.
@@ -17,12 +17,17 @@ if TYPE_CHECKING:
     from ..engine.run import AsyncRun
     from ..tasks.chat import ChatParameters, Messages, TypedChatParameters
     from ..tasks.chat_types import ChatCompletionOutput, ChatCompletionStreamOutput
+    from ..tasks.model_response import ModelResponse
     from ..tasks.parsed_types import ParsedChatCompletion, ParsedText, ParsedTextGeneration
+    from ..tasks.response_events import ResponseStreamEvent
+    from ..tasks.responses import Input, ResponseParameters
     from ..tasks.text import TextGenerationOutput, TextGenerationStreamOutput, TextParameters, TypedTextParameters
     from .items import AsyncItems, SyncItems
 
     Chunks: TypeAlias = AsyncRun[ChatCompletionStreamOutput, ChatCompletionOutput]
     SyncChunks: TypeAlias = Run[ChatCompletionStreamOutput, ChatCompletionOutput]
+    ResponseEvents: TypeAlias = AsyncRun[ResponseStreamEvent, ModelResponse]
+    SyncResponseEvents: TypeAlias = Run[ResponseStreamEvent, ModelResponse]
     Text: TypeAlias = str | TextGenerationOutput
     Tokens: TypeAlias = AsyncRun[TextGenerationStreamOutput, Text]
     SyncTokens: TypeAlias = Run[TextGenerationStreamOutput, Text]
@@ -311,6 +316,74 @@ class SyncText(SyncTask[..., Any, Any]):
             self, prompt: str, *, grammar: type[T], details: Yes, **parameters: Unpack[TypedTextParameters]
         ) -> Run[TextGenerationStreamOutput, ParsedTextGeneration[T]]: ...
         def stream(self, *args: Any, **parameters: Any) -> Any: ...
+
+
+class AsyncCreateResponse(AsyncTask[..., Any, Any]):
+    """`create_response` of `AsyncInferenceClient`."""
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __call__(
+            self, input: Input | None = ..., *, stream: No = ..., **parameters: Unpack[ResponseParameters]
+        ) -> Coroutine[Any, Any, ModelResponse]: ...
+        @overload
+        def __call__(
+            self, input: Input | None = ..., *, stream: Yes, **parameters: Unpack[ResponseParameters]
+        ) -> Coroutine[Any, Any, ResponseEvents]: ...
+        @overload
+        def __call__(
+            self, input: Input | None = ..., *, stream: bool, **parameters: Unpack[ResponseParameters]
+        ) -> Coroutine[Any, Any, ModelResponse | ResponseEvents]: ...
+        def __call__(self, *args: Any, **parameters: Any) -> Any: ...
+
+        def stream(
+            self,
+            input: Input | None = ...,  # noqa: A002 - OpenAI's name
+            **parameters: Unpack[ResponseParameters],
+        ) -> ResponseEvents: ...
+
+
+class SyncCreateResponse(SyncTask[..., Any, Any]):
+    """`create_response` of `InferenceClient`."""
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __call__(
+            self, input: Input | None = ..., *, stream: No = ..., **parameters: Unpack[ResponseParameters]
+        ) -> ModelResponse: ...
+        @overload
+        def __call__(
+            self, input: Input | None = ..., *, stream: Yes, **parameters: Unpack[ResponseParameters]
+        ) -> SyncResponseEvents: ...
+        @overload
+        def __call__(
+            self, input: Input | None = ..., *, stream: bool, **parameters: Unpack[ResponseParameters]
+        ) -> ModelResponse | SyncResponseEvents: ...
+        def __call__(self, *args: Any, **parameters: Any) -> Any: ...
+
+        def stream(
+            self,
+            input: Input | None = ...,  # noqa: A002 - OpenAI's name
+            **parameters: Unpack[ResponseParameters],
+        ) -> SyncResponseEvents: ...
+
+
+class ResponseTask(Task[..., Any, Any]):
+    """The row of `create_response`."""
+
+    bound_types = (AsyncCreateResponse, SyncCreateResponse)
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __get__(self, client: None, owner: type[Any]) -> Self: ...
+        @overload
+        def __get__(self, client: Asynchronous, owner: type[Any]) -> AsyncCreateResponse: ...
+        @overload
+        def __get__(self, client: Blocking, owner: type[Any]) -> SyncCreateResponse: ...
+        def __get__(self, client: Any, owner: type[Any]) -> Any: ...
 
 
 class ChatTask(Task[..., Any, Any]):

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ..tasks.chat import Messages
     from ..tasks.declaration import CallOptions
     from .endpoints import SyncEndpoints
+    from .responses import SyncResponses
 
 R = TypeVar("R")
 
@@ -74,6 +75,13 @@ class InferenceClient(BaseClient, Blocking):
     def models(self) -> SyncModels:
         """OpenAI's spelling: `client.models.list()` says which models there are."""
         return SyncModels(self)
+
+    @namespace
+    def responses(self) -> SyncResponses:
+        """OpenAI's spelling: `client.responses.create(...)` is `create_response`; `.retrieve`, `.cancel`, ..."""
+        from .responses import SyncResponses
+
+        return SyncResponses(self)
 
     @namespace
     def endpoints(self) -> SyncEndpoints[Self]:

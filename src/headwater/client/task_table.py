@@ -14,6 +14,7 @@ from ..tasks import (
     moderation,
     multimodal,
     passages,
+    responses,
     tabular,
     text,
     video,
@@ -21,7 +22,7 @@ from ..tasks import (
     zero_shot,
 )
 from .bound_task import Task
-from .overloads import ChatTask, TextTask
+from .overloads import ChatTask, ResponseTask, TextTask
 
 
 class Tasks:
@@ -47,6 +48,16 @@ class Tasks:
 
     Returns the text, or with `details` a `TextGenerationOutput`. `help(client.text_generation)` has every parameter,
     and what is raised.
+    """
+    create_response = ResponseTask(responses.create_response)
+    """Answer an input, by OpenAI's Responses API.
+
+    `client.responses` has it as `create`. `input`: a text, or a list of items; the items of a response's `output` may
+    be put in as they are. `stream=True` hands the response over in events. The other parameters are OpenAI's, and go to
+    the server as they are: https://platform.openai.com/docs/api-reference/responses/create
+
+    Returns a `ModelResponse`: its text is `output_text`. `help(client.create_response)` has every parameter, and what
+    is raised.
     """
     feature_extraction = Task(embeddings.feature_extraction)
     create_embedding = Task(embeddings.create_embedding)

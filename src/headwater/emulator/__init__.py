@@ -14,6 +14,8 @@ What it speaks, each dialect in a file of its own:
   ``/audio/translations``, ``/audio/speech``, ``/images/generations`` or ``/images/edits``, under whatever prefix a
   vendor or a router gives it. Errors have the shape of the vendor that the path belongs to (``vendors``).
 * reranking (``rerank``): every path that ends in ``/v1/rerank`` or ``/v2/rerank``; TEI's ``POST /rerank``.
+* OpenAI's Responses API (``responses``): every path that ends in ``/responses``, and of what is stored
+  ``/responses/{id}``, ``.../cancel``, ``.../input_items``; in the background, and as a stream behind any of its events.
 * TGI (``tgi``): ``POST /``, ``/generate``, ``/generate_stream``; ``GET /info``, ``/health``.
 * TEI (``tei``): ``POST /embed``, ``/tei``, ``/models/{id}/pipeline/`` with ``feature-extraction`` or
   ``sentence-similarity``.
@@ -38,6 +40,8 @@ over and over; usage counts words; ids are hashes of the request. The name of th
 * ``words-N`` in the name: an answer of N words; ``dim-N``: vectors of N numbers (else 16).
 * ``slow``: 0.05 s between events. ``missing``: 404. ``loading``: 503 with ``estimated_time`` on the model's
   first call, an answer from then on.
+* ``fail``, ``errored``, ``refuse``: a response that fails, breaks with an error or refuses; ``cut-N``: whose first
+  stream ends behind N events; ``unnumbered``: without numbers and indexes in its events, as llama.cpp's has none.
 * the name of a task, ``text-to-image`` and the like: a model for that task; else ``embed``, ``e5``, ``bge``,
   ``minilm`` or ``sentence``: an embedding model; ``base`` or ``gpt2``: a text-generation model without chat; so do
   some well-known names (``offers``); all others chat. hf-inference and the Hub's lookups go by this.

@@ -515,6 +515,9 @@ class CallDriver:
 
     def _wrong_end(self, events: Events) -> HeadwaterError | None:
         error = events.failure
+        told: HeadwaterError | None = getattr(events.fold, "failure", None)
+        if told is not None:
+            return told  # why the answer failed, whatever became of the connection behind it
         if error is not None and not isinstance(error, TransportError):
             return error
         if (events.ended or error is None) and events.whole:

@@ -124,7 +124,10 @@ class TrustOrigin(msgspec.Struct, frozen=True):
 
 
 class Fold(Protocol[E_contra, R_co]):
-    """Gathers a stream's events into what the plain call returns."""
+    """Gathers a stream's events into what the plain call returns.
+
+    One with a `failure` that is not None says what the run is to fail with, once its events were handed over.
+    """
 
     def add(self, event: E_contra) -> None:
         """Take the next event."""

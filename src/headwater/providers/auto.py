@@ -16,10 +16,10 @@ import msgspec
 from ..auth.hosts import ROUTER_URL
 from ..errors import MissingModelError
 from ..protocol.flow import Call, Flow, TaskFlow
-from . import openai_chat
+from . import openai_chat, responses_route
 from .model_ids import HUB_TASKS, POLICIES, Entry, entries_of, not_served
 from .registry import HF_INFERENCE, Provider
-from .urls import CHAT
+from .urls import CHAT, RESPONSES
 
 
 def auto(rows: Mapping[str, Provider]) -> Provider:
@@ -29,7 +29,7 @@ def auto(rows: Mapping[str, Provider]) -> Provider:
     return Provider(
         name="auto",
         base=ROUTER_URL,
-        tasks={**tasks, "chat-completion": _chat},
+        tasks={**tasks, "chat-completion": _chat, "responses": _responses},
         keys=HF_INFERENCE.keys,
     )
 
@@ -39,6 +39,11 @@ def _chat(call: Call) -> Flow[Any]:
     if call.model is None and call.hub_id is None:
         return (yield from _as(call, HF_INFERENCE, None))
     return (yield from openai_chat.chat(call, f"{call.base}/v1/{CHAT}"))
+
+
+def _responses(call: Call) -> Flow[Any]:
+    """As with a chat. https://huggingface.co/docs/inference-providers/guides/responses-api"""
+    return (yield from responses_route.respond(call, f"{call.base}/v1/{RESPONSES}"))
 
 
 def _as(call: Call, provider: Provider, model: str | None, adapter: str | None = None) -> Flow[Any]:

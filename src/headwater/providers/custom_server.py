@@ -26,6 +26,7 @@ from .openai_moderations import ModerationDialect, moderate
 from .openai_speech import SpeechDialect, text_to_speech
 from .openai_transcription import TEXT_FORMATS, TranscriptionDialect, transcribe
 from .response_format import json_schema_beside
+from .responses_route import respond
 from .urls import (
     CHAT,
     COMPLETIONS,
@@ -34,6 +35,7 @@ from .urls import (
     IMAGES,
     MODERATIONS,
     RERANK,
+    RESPONSES,
     SPEECH,
     TRANSCRIPTIONS,
     TRANSLATIONS,
@@ -77,6 +79,7 @@ _OPENAI: Final[Mapping[str, tuple[str, TaskFlowAtURL]]] = {
     "edit-image": (EDITS, partial(edit, dialect=_IMAGES)),
     "image-to-image": (EDITS, partial(edit, dialect=_IMAGES)),
     "moderation": (MODERATIONS, partial(moderate, dialect=ModerationDialect())),
+    "responses": (RESPONSES, respond),
     "text-generation": (COMPLETIONS, complete_text),
     "text-to-image": (IMAGES, partial(text_to_image, dialect=_IMAGES)),
     "text-to-speech": (SPEECH, partial(text_to_speech, dialect=SpeechDialect())),

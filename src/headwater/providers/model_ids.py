@@ -36,6 +36,7 @@ HUB_TASKS: Final = {
     "chat-completion": "conversational",
     "embeddings": "feature-extraction",
     "rerank": "text-ranking",
+    "responses": "conversational",
 }
 """Tasks that the Hub's mapping knows under another name."""
 

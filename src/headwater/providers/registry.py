@@ -35,6 +35,7 @@ from . import (
     openai_transcription,
     replicate,
     rerank,
+    responses_route,
     together,
     wavespeed,
     zai,
@@ -56,6 +57,7 @@ from .urls import (
     IMAGES,
     MODERATIONS,
     RERANK,
+    RESPONSES,
     SPEECH,
     TRANSCRIPTIONS,
     TRANSLATIONS,
@@ -109,6 +111,7 @@ def row(
     translation: TranscriptionDialect | None = None,
     moderation: ModerationDialect | None = None,
     ranks: RerankDialect | None = None,
+    responses: bool = False,
     tasks: Mapping[str, TaskFlow] = {},
     resume: Mapping[str, ResumeFlow] = {},
     key_header: KeyHeader = BEARER,
@@ -137,6 +140,8 @@ def row(
     if ranks is not None:
         openai["rerank"] = RERANK, partial(rerank.rerank, dialect=ranks)
     flows = {task: _at_route(f"{prefix}/{route}", flow) for task, (route, flow) in openai.items()} | dict(tasks)
+    if responses:
+        flows["responses"] = _at_route(f"{prefix}/{RESPONSES}", responses_route.respond)
     return Provider(
         name=name,
         base=base,
@@ -181,7 +186,7 @@ def local(name: str, port: int, ranks: RerankDialect | None = None) -> Provider:
     chat = ChatDialect(schema=LOCAL, unfinished=custom_server.UNFINISHED)
     texts = {"text-generation": _at_route(f"/v1/{COMPLETIONS}", custom_server.complete_text)}
     base = f"http://127.0.0.1:{port}"
-    made = row(name, base, chat=chat, embeddings=True, ranks=ranks, tasks=texts, hub=False)
+    made = row(name, base, chat=chat, embeddings=True, ranks=ranks, responses=True, tasks=texts, hub=False)
     return msgspec.structs.replace(made, keyless=True)
 
 
@@ -357,6 +362,7 @@ ROWS: Final = (
         transcription=TranscriptionDialect(streams=True),
         translation=TranscriptionDialect(grained=False),
         moderation=ModerationDialect(),
+        responses=True,
         hub=False,
     ),
     # https://help.ovhcloud.com/csm/en-public-cloud-ai-endpoints-getting-started
@@ -461,10 +467,11 @@ ROWS: Final = (
         chat=ChatDialect(response_format=described, schema=DESCRIBED),
         hub=False,
     ),
-    # https://docs.x.ai/docs/api-reference#chat-completions
-    row("xai", "https://api.x.ai", "XAI_API_KEY", chat=ChatDialect(schema=XAI), hub=False),
+    # https://docs.x.ai/docs/api-reference#chat-completions, https://docs.x.ai/docs/api-reference#create-new-response
+    row("xai", "https://api.x.ai", "XAI_API_KEY", chat=ChatDialect(schema=XAI), responses=True, hub=False),
     # https://openrouter.ai/docs/api-reference/chat-completion
-    row("openrouter", "https://openrouter.ai", "OPENROUTER_API_KEY", prefix="/api/v1", hub=False),
+    # https://openrouter.ai/docs/api-reference/responses/overview
+    row("openrouter", "https://openrouter.ai", "OPENROUTER_API_KEY", prefix="/api/v1", responses=True, hub=False),
     # https://platform.moonshot.ai/docs/api/chat
     row("moonshot", "https://api.moonshot.ai", "MOONSHOT_API_KEY", hub=False),
     # https://docs.perplexity.ai/api-reference/chat-completions-post

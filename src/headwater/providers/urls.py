@@ -4,8 +4,8 @@ It refuses ids that are not plain segments. It looks nothing up, and never drops
 
 The rules for a server's own URL (OpenAI's dialect) by its path, slashes at the end dropped:
 `.../chat/completions`, `.../completions`, `.../embeddings`, `.../images/generations`, `.../images/edits`,
-`.../audio/speech`, `.../audio/transcriptions`, `.../audio/translations`, `.../moderations`, `.../rerank` is the route,
-or its sibling for another task;
+`.../audio/speech`, `.../audio/transcriptions`, `.../audio/translations`, `.../moderations`, `.../rerank`,
+`.../responses` is the route, or its sibling for another task;
 `.../v1` (or any version) takes the route, and so does `.../v1beta/openai`, a version before `openai`;
 anything else, and no path at all, takes `/v1` and the route.
 """
@@ -23,6 +23,7 @@ CHAT: Final = "chat/completions"
 COMPLETIONS: Final = "completions"
 EMBEDDINGS: Final = "embeddings"
 IMAGES: Final = "images/generations"
+RESPONSES: Final = "responses"
 SPEECH: Final = "audio/speech"
 TRANSCRIPTIONS: Final = "audio/transcriptions"
 EDITS: Final = "images/edits"
@@ -34,7 +35,19 @@ _MOST_SEGMENTS: Final = 6
 _SEGMENT: Final = re.compile(r"[@A-Za-z0-9][A-Za-z0-9_.@-]{0,95}")
 _SUFFIX: Final = re.compile(r"[A-Za-z0-9_.@-]{1,96}")
 _ROUTES: Final = (
-    *(CHAT, COMPLETIONS, EMBEDDINGS, IMAGES, EDITS, SPEECH, TRANSCRIPTIONS, TRANSLATIONS, MODERATIONS, RERANK),
+    *(
+        CHAT,
+        COMPLETIONS,
+        EMBEDDINGS,
+        IMAGES,
+        EDITS,
+        SPEECH,
+        TRANSCRIPTIONS,
+        TRANSLATIONS,
+        MODERATIONS,
+        RERANK,
+        RESPONSES,
+    ),
 )
 _ROUTE: Final = re.compile(rf"/({'|'.join(_ROUTES)})\Z")
 _VERSIONED: Final = re.compile(r"/v[0-9]+[a-z0-9]*(/openai)?\Z")

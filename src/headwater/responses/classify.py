@@ -137,7 +137,9 @@ _OF_REFUSALS: Final = frozenset(
         "id",
     }
 )
-_MODERATED: Final = re.compile(r"content_?(filter|policy|violation)|moderat|safety|data_?inspection|sensitive")
+_MODERATED: Final = re.compile(
+    r"content_?(filter|policy|violation)|policy_?violation|bio_?policy|moderat|safety|data_?inspection|sensitive"
+)
 _HUMPS: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _TOO_MANY: Final = re.compile(
     r"too many requests|rate.?limit(s|ed)? (was |has been |is )?(exceed|reach|hit|trigger)|you are being rate.?limited"
@@ -162,6 +164,7 @@ _WORDS: Final = tuple(
         ("time_?out|deadline", 504),
         ("authentication|unauthori[sz]ed|unauthenticated|invalid_?api_?key", 401),
         ("permission|forbidden|access_?denied", 403),
+        ("(^|_)image(_|$)|residency_?mismatch", 400),  # of an input, in OpenAI's responses
         ("not_?found", 404),
         ("billing|payment|arrear|insufficient_?balance", 402),
         (_MODERATED.pattern, 400),

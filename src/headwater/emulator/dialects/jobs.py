@@ -106,6 +106,14 @@ class JobStore:
             self.changed.notify_all()
             return job
 
+    def keep(self, provider: str, model: str, digest: str, sent: Any) -> EmulatedJob:
+        """What is no job and can be asked for again: its id is made from ``digest`` alone."""
+        with self.changed:
+            name = str(uuid.UUID(hashlib.sha256(f"{provider} {digest}".encode()).hexdigest()[:32]))
+            kept = self.known[provider, name] = EmulatedJob(provider, name, model, sent)
+            self.changed.notify_all()
+            return kept
+
     def find(self, provider: str, name: str) -> EmulatedJob | None:
         return self.known.get((provider, name))
 

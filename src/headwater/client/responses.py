@@ -1,0 +1,244 @@
+"""OpenAI's object between a client and the Responses API: `client.responses`.
+
+`create` is the task `create_response`; the other methods are about responses that the server keeps.
+https://platform.openai.com/docs/api-reference/responses
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
+
+from ..errors import InvalidParameterError
+from ..protocol.flow import Call, Flow, TaskFlow
+from ..providers import flow_for, provider
+from ..providers.urls import RESPONSES, openai_url
+from .bound_task import Asynchronous, Blocking, DualMethod
+from .call_options import RequestOptions, options_of
+from .core import core_of
+
+if TYPE_CHECKING:
+    from ..blocking.run import Run
+    from ..engine.run import AsyncRun
+    from ..tasks.model_response import ModelResponse, ResponseItemList
+    from ..tasks.response_events import ResponseStreamEvent
+    from .overloads import AsyncCreateResponse, SyncCreateResponse
+
+_TASK = "responses"
+Query = tuple[tuple[str, str], ...]
+
+
+def _at(flow: Callable[..., Flow[Any]], *given: Any) -> TaskFlow:
+    """The flow at the place where the call's server has its responses."""
+
+    def placed(call: Call) -> Flow[Any]:
+        return flow(call, _url_of(call), *given)
+
+    return placed
+
+
+def _url_of(call: Call) -> str:
+    if call.url is not None:
+        return openai_url(call.url, RESPONSES)
+    flow_for(call.provider, _TASK)
+    return f"{call.base}{provider(call.provider).prefix}/{RESPONSES}"
+
+
+def _run(responses: _Responses, flow: TaskFlow, options: RequestOptions) -> AsyncRun[Any, Any]:
+    return core_of(responses._client).custom(_TASK, None, flow, options_of(options))
+
+
+def _checked(response_id: str) -> str:
+    if not isinstance(response_id, str) or not response_id.strip():
+        raise InvalidParameterError(f"response_id must be a response's id, not {response_id!r}")
+    return response_id
+
+
+def _query(**given: Any) -> Query:
+    """What was given as a query, lists as OpenAI's client writes them."""
+    found: list[tuple[str, str]] = []
+    for name, value in given.items():
+        if isinstance(value, bool):
+            found.append((name, str(value).lower()))
+        elif isinstance(value, str | int):
+            found.append((name, str(value)))
+        elif value is not None:
+            found += [(f"{name}[]", str(each)) for each in value]
+    return tuple(found)
+
+
+async def _retrieve(
+    responses: _Responses,
+    /,
+    response_id: str,
+    *,
+    stream: bool = False,
+    starting_after: int | None = None,
+    include: Sequence[str] | None = None,
+    include_obfuscation: bool | None = None,
+    **options: Unpack[RequestOptions],
+) -> Any:
+    """The response of this id, as it is now; one that failed as well, with its `status` and `error`.
+
+    With `stream=True` the events of a response that was created in the background and as a stream: all of them, or with
+    `starting_after` those behind that `sequence_number`. The result is the whole response either way, for the last
+    event has it. Leaving such a run ends the watching, and not the response.
+    """
+    from ..providers import openai_responses
+
+    query = _query(include=include, include_obfuscation=include_obfuscation, starting_after=starting_after)
+    if stream:
+        flow = _at(openai_responses.retrieve_events, _checked(response_id), query)
+        return await _run(responses, flow, options).start()
+    if starting_after is not None:
+        raise InvalidParameterError("starting_after is for stream=True")
+    return await _run(responses, _at(openai_responses.retrieve, _checked(response_id), query), options).result()
+
+
+async def _cancel(responses: _Responses, /, response_id: str, **options: Unpack[RequestOptions]) -> ModelResponse:
+    """End a response that was created in the background. Returns the response as it is then."""
+    from ..providers import openai_responses
+
+    found: ModelResponse = await _run(responses, _at(openai_responses.cancel, _checked(response_id)), options).result()
+    return found
+
+
+async def _delete(responses: _Responses, /, response_id: str, **options: Unpack[RequestOptions]) -> None:
+    """Have the server forget a response."""
+    from ..providers import openai_responses
+
+    await _run(responses, _at(openai_responses.delete, _checked(response_id)), options).result()
+
+
+async def _list_items(
+    items: _InputItems,
+    /,
+    response_id: str,
+    *,
+    after: str | None = None,
+    limit: int | None = None,
+    order: Literal["asc", "desc"] | None = None,
+    include: Sequence[str] | None = None,
+    **options: Unpack[RequestOptions],
+) -> ResponseItemList:
+    """The items that a response was made of, newest first: a page of at most `limit`, behind the item `after`."""
+    from ..providers import openai_responses
+
+    query = _query(after=after, include=include, limit=limit, order=order)
+    flow = _at(openai_responses.input_items, _checked(response_id), query)
+    found: ResponseItemList = await _run(items._responses, flow, options).result()
+    return found
+
+
+class _Responses:
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    if not TYPE_CHECKING:
+        retrieve = DualMethod(_retrieve)
+
+    cancel = DualMethod(_cancel)
+    delete = DualMethod(_delete)
+
+
+class _InputItems:
+    def __init__(self, responses: _Responses) -> None:
+        self._responses = responses
+
+    list = DualMethod(_list_items)
+
+
+class AsyncInputItems(_InputItems, Asynchronous):
+    """`client.responses.input_items`."""
+
+
+class SyncInputItems(_InputItems, Blocking):
+    """`client.responses.input_items`."""
+
+
+class AsyncResponses(_Responses, Asynchronous):
+    """`client.responses`: `create`, `stream`, and what the server keeps."""
+
+    @property
+    def create(self) -> AsyncCreateResponse:
+        """The task `create_response`."""
+        found: AsyncCreateResponse = self._client.create_response
+        return found
+
+    @property
+    def stream(self) -> Callable[..., AsyncRun[ResponseStreamEvent, ModelResponse]]:
+        """`create_response.stream`: the response as a run of events."""
+        return self.create.stream
+
+    @property
+    def input_items(self) -> AsyncInputItems:
+        """What responses were made of."""
+        return AsyncInputItems(self)
+
+    if TYPE_CHECKING:
+
+        @overload
+        def retrieve(
+            self,
+            response_id: str,
+            *,
+            stream: Literal[False] = ...,
+            include: Sequence[str] | None = ...,
+            **options: Unpack[RequestOptions],
+        ) -> Coroutine[Any, Any, ModelResponse]: ...
+        @overload
+        def retrieve(
+            self,
+            response_id: str,
+            *,
+            stream: Literal[True],
+            starting_after: int | None = ...,
+            include: Sequence[str] | None = ...,
+            include_obfuscation: bool | None = ...,
+            **options: Unpack[RequestOptions],
+        ) -> Coroutine[Any, Any, AsyncRun[ResponseStreamEvent, ModelResponse]]: ...
+        def retrieve(self, response_id: str, **given: Any) -> Any: ...
+
+
+class SyncResponses(_Responses, Blocking):
+    """`client.responses`: `create`, `stream`, and what the server keeps."""
+
+    @property
+    def create(self) -> SyncCreateResponse:
+        """The task `create_response`."""
+        found: SyncCreateResponse = self._client.create_response
+        return found
+
+    @property
+    def stream(self) -> Callable[..., Run[ResponseStreamEvent, ModelResponse]]:
+        """`create_response.stream`: the response as a run of events."""
+        return self.create.stream
+
+    @property
+    def input_items(self) -> SyncInputItems:
+        """What responses were made of."""
+        return SyncInputItems(self)
+
+    if TYPE_CHECKING:
+
+        @overload
+        def retrieve(
+            self,
+            response_id: str,
+            *,
+            stream: Literal[False] = ...,
+            include: Sequence[str] | None = ...,
+            **options: Unpack[RequestOptions],
+        ) -> ModelResponse: ...
+        @overload
+        def retrieve(
+            self,
+            response_id: str,
+            *,
+            stream: Literal[True],
+            starting_after: int | None = ...,
+            include: Sequence[str] | None = ...,
+            include_obfuscation: bool | None = ...,
+            **options: Unpack[RequestOptions],
+        ) -> Run[ResponseStreamEvent, ModelResponse]: ...
+        def retrieve(self, response_id: str, **given: Any) -> Any: ...

@@ -1,0 +1,276 @@
+"""OpenAI's Responses dialect: the request, the answer, and the events of a stream.
+
+A response ends as "completed", as "incomplete", which is a result that says so, as "failed", which is the error of its
+code, or as "cancelled". Anything else is a cut. Nothing here knows a provider's name or maps a model.
+
+https://platform.openai.com/docs/api-reference/responses
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Final
+from urllib.parse import urlencode, urlsplit, urlunsplit
+
+import msgspec
+
+from ..errors import DecodeError, HeadwaterError, JobFailedError, UnexpectedContentError
+from ..protocol.flow import END, Call, End, Flow, Reply, Request, Send, Stream
+from ..protocol.framing import EVENT_STREAM, Frame
+from ..protocol.json_text import UNREADABLE, dumps, has_halves, loads
+from ..responses.decode import decode
+from ..responses.json_decoder import convert, loads_for
+from ..responses.refusal import EXCERPT_BYTES, error_in_body
+from ..tasks.model_response import IN_WORK, ModelResponse, ResponseItemList
+from ..tasks.response_events import (
+    KINDS,
+    ResponseOtherEvent,
+    ResponseStatusEvent,
+    ResponseStreamEvent,
+)
+from ..tasks.response_fold import AT_THE_END, ResponseFold
+from ..tasks.responses import wire_input
+from . import unrequested_stream
+from .bodies import get, model_of, parameters, post
+from .jobs import segment
+from .openai_chat import unusual
+
+EVENT_MEMBER: Final = b'"sequence_number"'
+"""What only the events of a stream have."""
+_ENDS: Final = {"completed", "incomplete", "failed", "cancelled"}
+
+
+class _Typed(msgspec.Struct):
+    """What says of an object which event it is, or that it is a whole response."""
+
+    type: Any = None
+    object: Any = None
+
+
+_typed: Final = msgspec.json.Decoder(_Typed).decode
+_decoders: Final = {name: msgspec.json.Decoder(kind).decode for name, kind in KINDS.items()}
+
+
+def response_flow(call: Call, url: str) -> Flow[ModelResponse]:
+    """A response, whole or streamed, at this URL."""
+    request = _request(url, call)
+    if call.stream:
+        answer: ModelResponse = yield stream_of(request, ResponseFold())
+        return answer
+    reply: Reply = yield Send(request)
+    fold = ResponseFold()
+    found = unrequested_stream.read_unrequested(
+        reply, whole_response, partial(decode_response_event, fold), lambda: fold, piece=EVENT_MEMBER
+    )
+    if fold.failure is not None:
+        raise with_partial(fold.failure, found)
+    return check_status(found)
+
+
+def stream_of(request: Request, fold: ResponseFold, **more: Any) -> Stream[ResponseStreamEvent, ModelResponse]:
+    """The step that hands a response over in events, gathered by this fold."""
+    decode_event = partial(decode_response_event, fold)
+    return Stream(request=request, framing="sse", decode=decode_event, fold=lambda: fold, **more)
+
+
+def _request(url: str, call: Call) -> Request:
+    # The model first, so that proxies can route on the body's start.
+    body: dict[str, Any] = {"model": model_of(call), **parameters(call)}
+    if "input" in body:
+        body["input"] = wire_input(body["input"])
+    if call.stream:
+        body["stream"] = True
+    body.update(call.extra)
+    request = post(url, body, stream=call.stream)
+    is_job = bool(body.get("background"))  # it would be paid for twice
+    return msgspec.structs.replace(request, resend=False) if is_job else request
+
+
+def whole_response(reply: Reply) -> ModelResponse:
+    """A whole answer. Raises `UnexpectedContentError` for JSON that is no response."""
+    response = read_response(reply)
+    if not response.output and response.status is None and b'"response"' not in reply.body:
+        error = UnexpectedContentError("the server answered with JSON that is no response")
+        error.body = reply.body[:EXCERPT_BYTES]
+        raise error
+    return response
+
+
+def read_response(reply: Reply) -> ModelResponse:
+    """The answer as a response, also one that failed, whose `error` is its own. Raises as `decode` does."""
+    body = reply.body
+    if b'"response"' in body and b'"error"' in body:
+        try:
+            value = loads_for(body, ModelResponse)
+        except UNREADABLE:
+            return decode(reply, ModelResponse)
+        if isinstance(value, dict) and value.get("object") == "response" and value.get("error"):
+            response = convert(value, ModelResponse)
+            vars(response)["_body"] = body
+            return response
+    return decode(reply, ModelResponse)
+
+
+def check_status(response: ModelResponse) -> ModelResponse:
+    """The response, unless it failed or was cancelled: raises that error, with the response as its `partial`."""
+    error = failure_of(response)
+    if error is not None:
+        raise with_partial(error, response)
+    return response
+
+
+def with_partial(error: HeadwaterError, response: ModelResponse) -> HeadwaterError:
+    """The error with what had come."""
+    error.partial = response
+    return error
+
+
+def failure_of(response: ModelResponse) -> HeadwaterError | None:
+    """Why the response came to no good end, by the code that it says; None where it did, or is not at its end."""
+    if response.status == "cancelled":
+        error: HeadwaterError = JobFailedError(f"the response {response.id} was cancelled")
+        error.__dict__["code"] = "cancelled"
+        return error
+    if response.status != "failed" and not (response.error and response.status not in _ENDS | IN_WORK):
+        return None
+    said = response.error or {"code": "server_error", "message": "the response failed"}
+    return error_in_body(dumps({"error": said}), event="error")
+
+
+def decode_response_event(fold: ResponseFold, frame: Frame) -> ResponseStreamEvent | End | None:
+    """An event of a response's stream. The usual case comes first: the frame has its type's name.
+
+    Raises the error that the event is, or `MalformedEventError`.
+    """
+    if fold.failure is not None:
+        raise fold.failure
+    data = frame.data
+    event: ResponseStreamEvent | End | None = _strict(data, frame.event) or _other_event(frame)
+    if event is None or isinstance(event, End):
+        return event
+    event._body = data  # type: ignore[union-attr]
+    if type(event) is ResponseStatusEvent:
+        event.response.part_of(data, "response")
+        if event.type in AT_THE_END:
+            fold.failure = failure_of(_ended(event))
+    return event
+
+
+def _strict(data: bytes, name: str) -> Any:
+    """The event of this type, where it is as it should be; else None."""
+    decoder = _decoders.get(name)
+    if decoder is None:
+        return None
+    try:
+        return decoder(data)
+    except UNREADABLE:
+        return None
+
+
+def _ended(event: ResponseStatusEvent) -> ModelResponse:
+    """The response of an event that ends a stream, which has the status that the event has."""
+    response = event.response
+    if response.status in (None, *IN_WORK):
+        response.status = event.type.removeprefix("response.")
+    return response
+
+
+def _other_event(frame: Frame) -> Any:
+    """An event without its name or with an odd member, a whole response, an end marker, or an error."""
+    text = frame.data.strip()
+    if not text or text.strip(b"\"'[] ").upper() == b"DONE":
+        return END if text else None
+    typed = _typed_members(text)
+    name = typed.type if isinstance(typed.type, str) else frame.event
+    kind = KINDS.get(name)
+    if kind is None and not name.startswith("response."):
+        error = error_in_body(text, event="error" if "error" in (name, frame.event) else "")
+        if error is not None:
+            raise error
+        if typed.object == "response":
+            return _of_whole(text)
+    if name != frame.event and (event := _strict(text, name)) is not None:
+        return event
+    try:
+        return _read(text, kind or ResponseOtherEvent, name)
+    except (*UNREADABLE, DecodeError) as failure:
+        unusual(frame if kind is None else msgspec.structs.replace(frame, event=""), failure)
+        return None
+
+
+def _typed_members(text: bytes) -> _Typed:
+    try:
+        return _typed(text)
+    except UNREADABLE:
+        pass
+    try:
+        return msgspec.convert(loads(text, halves=True, replace=True), _Typed)
+    except UNREADABLE:
+        return _Typed()
+
+
+def _read(text: bytes, kind: type[Any], name: str) -> Any:
+    """The event as far as it can be read, with halves of characters that the fold joins."""
+    value = loads(text, halves=True, replace=True) if has_halves(text) else loads_for(text, kind)
+    if value is None or value == {}:
+        return None
+    if isinstance(value, dict):
+        value = {**value, "type": name}
+    return convert(value, kind)
+
+
+def _of_whole(text: bytes) -> ResponseStatusEvent:
+    """The event that a whole response is, of a server that does not stream it."""
+    value = loads_for(text, ModelResponse)
+    status = value.get("status") if isinstance(value, dict) else None
+    name = f"response.{status if status in _ENDS | IN_WORK else 'completed'}"
+    return convert({"type": name, "response": value}, ResponseStatusEvent)
+
+
+# Responses that the server keeps
+
+
+def retrieve(call: Call, url: str, id_: str, query: tuple[tuple[str, str], ...]) -> Flow[ModelResponse]:
+    """The response of this id, as it is now: one that failed as well."""
+    reply: Reply = yield Send(get(_place(url, id_, query=query), auth="provider"))
+    return read_response(reply)
+
+
+def retrieve_events(call: Call, url: str, id_: str, query: tuple[tuple[str, str], ...]) -> Flow[ModelResponse]:
+    """The events of a response in the background, from the first or behind the one that the query names."""
+    request = get(_place(url, id_, query=(("stream", "true"), *query)), auth="provider")
+    answer: ModelResponse = yield stream_of(msgspec.structs.replace(request, headers=_EVENTS), ResponseFold())
+    return answer
+
+
+def cancel(call: Call, url: str, id_: str) -> Flow[ModelResponse]:
+    """End a response in the background: the response as it is then."""
+    reply: Reply = yield Send(cancelling(url, id_))
+    return read_response(reply)
+
+
+def delete(call: Call, url: str, id_: str) -> Flow[None]:
+    """Have the server forget a response."""
+    yield Send(Request(method="DELETE", url=_place(url, id_), headers={"accept": "application/json"}))
+
+
+def input_items(call: Call, url: str, id_: str, query: tuple[tuple[str, str], ...]) -> Flow[ResponseItemList]:
+    """What a response was made of, a page of it."""
+    reply: Reply = yield Send(get(_place(url, id_, "input_items", query=query), auth="provider"))
+    return decode(reply, ResponseItemList)
+
+
+def cancelling(url: str, id_: str) -> Request:
+    """The request that ends a response in the background."""
+    return Request(method="POST", url=_place(url, id_, "cancel"), headers={"accept": "application/json"})
+
+
+_EVENTS: Final = {"accept": EVENT_STREAM}
+
+
+def _place(url: str, id_: str, *more: str, query: tuple[tuple[str, str], ...] = ()) -> str:
+    """The URL of a response, and of what belongs to it; the query of the server's own URL stays."""
+    parts = urlsplit(url)
+    path = "/".join([parts.path, segment(id_), *more])
+    asked = "&".join(filter(None, [parts.query, urlencode(query)]))
+    return urlunsplit(parts._replace(path=path, query=asked))
