@@ -105,6 +105,7 @@ def no_ambient_settings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytes
         if upper.endswith(("_API_KEY", "_PROXY", "_TOKEN", "FAL_KEY")) or upper.startswith(("HF_", "HUGGING_FACE")):
             monkeypatch.delenv(name)
     monkeypatch.delenv("HEADWATER_PROVIDER", raising=False)
+    monkeypatch.delenv("HEADWATER_LOG", raising=False)
     monkeypatch.setenv("HF_HOME", str(tmp_path_factory.getbasetemp() / "no-hugging-face-home"))
 
 

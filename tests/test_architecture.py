@@ -66,10 +66,11 @@ FLOORS: tuple[dict[str, Room], ...] = (
         "transport": Room("anyio httpx httptools certifi truststore", unseen="tasks"),
         "engine": Room("anyio msgspec"),
     },
-    # the bridge from blocking code; how much a provider may be sent
+    # the bridge from blocking code; how much a provider may be sent; who is told what calls do
     {
         "blocking": Room("anyio sniffio", unseen="providers transport"),
         "throttle": Room("anyio", unseen="providers transport"),
+        "telemetry": Room(unseen="providers transport"),
     },
     # many calls at once; a chat whose model calls tools; machines that are started and given back
     {

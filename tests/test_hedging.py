@@ -223,6 +223,24 @@ async def test_a_first_that_fails_leaves_the_second_to_answer(driver: Driver) ->
     assert [attempt.status for attempt in out.facts.attempts] == [500, None]
 
 
+async def test_a_first_that_answers_after_all_is_taken_at_once(driver: Driver) -> None:
+    second_asked = threading.Event()
+
+    async def answer_late(request: httpx.Request) -> httpx.Response:
+        await anyio.to_thread.run_sync(second_asked.wait, LONG)
+        return await answer(request)
+
+    async def hang_there(request: httpx.Request) -> httpx.Response:
+        second_asked.set()
+        return await hang(request)
+
+    server = Server(answer_late, hang_there)
+    async with client_of(driver, server, provider=two(), timeout=LONG) as client:
+        out = await client.chat_completion(QUESTION)
+    assert [attempt.cancelled for attempt in out.facts.attempts] == [False, True]
+    assert server.cancelled == [SECOND]
+
+
 async def test_both_fail_and_the_firsts_error_is_raised(driver: Driver) -> None:
     second_asked = threading.Event()
     fail_late = failing_after(second_asked, 503)

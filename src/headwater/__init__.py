@@ -7,14 +7,16 @@ any I/O. The rooms, each importing only those above it:
     tasks                           what can be asked: one declaration each
     providers, transport            who answers, as flows; the wire
     engine                          how a call runs: deadlines, retries, failover, cancellation
+    telemetry                       the log and OpenTelemetry, which observe what the engine tells
     blocking, throttle, mapper      the bridge from blocking code; how much a provider may be sent; many calls at once
     conversation                    a chat in which the model calls tools
     endpoints                       machines of Hugging Face's that one user pays for: launched, waited for, given back
     client                          the two clients
     batch, mcp, emulator, cli, integrations    built on all of it (the emulator on nothing)
     testing                         a transport without a network, for tests of programs that use this
-The public names are those of this page, of `headwater.batch`, `headwater.emulator`, `headwater.integrations` and
-`headwater.testing`; what lies in other modules may move. `headwater.errors` draws the tree of errors.
+The public names are those of this page, of `headwater.batch`, `headwater.emulator`, `headwater.integrations`,
+`headwater.telemetry` and `headwater.testing`; what lies in other modules may move. `headwater.errors` draws the tree
+of errors.
 Names are loaded when they are first used: importing this loads neither httpx, Pillow nor ssl.
 """
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     import httpx
 
+    from ..engine.observer import Observer
     from ..protocol.timeout import Timeout
     from ..protocol.transport import Transport
 
@@ -67,6 +68,7 @@ class BaseClient(Tasks, ServerInfo):
         input_policy: InputPolicy = DEFAULT_POLICY,
         max_response_bytes: int | None = None,
         done_ends_stream: bool = False,
+        observer: Observer | Sequence[Observer] | None = None,
     ) -> None:
         """Make a client; nothing is sent, started or loaded.
 
@@ -106,6 +108,7 @@ class BaseClient(Tasks, ServerInfo):
                 downloaded by URL has `InputPolicy.limit`.
             done_ends_stream: Take `[DONE]` for the end of a whole text that no finish reason came with, for servers
                 that send none; everywhere else such a stream counts as cut.
+            observer: Who is told what calls do: a callable that takes an `ObserverEvent`, or a list of them.
 
         Raises:
             InvalidParameterError: Two arguments say two things: `token` and `api_key`, a URL and `provider`.
@@ -138,6 +141,7 @@ class BaseClient(Tasks, ServerInfo):
             "input_policy": input_policy,
             "max_response_bytes": max_response_bytes,
             "done_ends_stream": done_ends_stream,
+            "observer": observer,
         }
         self._core = ClientCore({name: None if is_not_given(value) else value for name, value in given.items()})
 
@@ -167,6 +171,7 @@ class BaseClient(Tasks, ServerInfo):
         "max_response_bytes", "The most bytes of an answer, and of an event."
     )
     done_ends_stream: Option[bool] = Option("done_ends_stream", "Whether `[DONE]` alone ends a whole stream.")
+    observer: Option[Observer | Sequence[Observer] | None] = Option("observer", "Who is told what calls do.")
     input_policy: Option[InputPolicy] = Option("input_policy", "What inputs may be.")
 
     def __repr__(self) -> str:

@@ -7,6 +7,7 @@ that is bound to it, a map or a batch, has the core, and no client.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
@@ -20,9 +21,11 @@ from ..engine.engine import Engine
 from ..engine.facts import CallRequest, Destination
 from ..engine.failover import Order
 from ..engine.input_policy import InputPolicy
+from ..engine.observer import CURRENT_TOOL, ObservedCall, ObservedConversation, Observer, ObserverEvent
 from ..engine.retry import Retries
 from ..engine.run import AsyncRun
 from ..engine.throttle import Throttle
+from ..engine.watch import LOGGER, Watch
 from ..errors import InvalidParameterError
 from ..protocol.events import Job
 from ..protocol.flow import Flow, TaskFlow
@@ -35,9 +38,20 @@ from .call_options import OwnOptions, taken
 from .keys import is_url
 from .route import settings_by_route
 from .router import Router
-from .settings import ALIASES, HIDDEN, Settings, bytes_of, cookie_of, opened, retry_count, seconds_of, secret_of
+from .settings import (
+    ALIASES,
+    HIDDEN,
+    Settings,
+    bytes_of,
+    cookie_of,
+    observers_of,
+    opened,
+    retry_count,
+    seconds_of,
+    secret_of,
+)
 
-_KEEPS_ENGINE: Final = frozenset({"done_ends_stream", "hedge_after", "retries", "timeout"})
+_KEEPS_ENGINE: Final = frozenset({"done_ends_stream", "hedge_after", "observer", "retries", "timeout"})
 """Options after whose change all that is known of providers still holds."""
 _OF_TRANSPORTS: Final = frozenset({"proxies", "trust_env", "http2", "transport", "verify", "ssl_context"})
 """Options after whose change connections cannot be shared."""
@@ -93,6 +107,9 @@ class ClientCore:
         self.timeout = Timeout.of(given["timeout"])
         self.retries = Retries(most=retries)
         self.hedge_after = seconds_of(given["hedge_after"])
+        self.observers = observers_of(given["observer"])
+        if "HEADWATER_LOG" in os.environ:
+            set_up_logging()
         self.transports = transports or Transports(
             proxies=given["proxies"],
             trust_env=given["trust_env"],
@@ -168,9 +185,10 @@ class ClientCore:
             show = _text_of if declaration is text.text_generation and not given.get("details") else None
             return await self.start(declaration, given, stream=True, show=show).start()
         request = self._task_request(declaration, given)
+        watch = self._watch(request)
         if request.hedge_after is not None:
-            return await AsyncRun(self.engine, request).result()
-        return await CallDriver(self.engine, request).result()  # nobody looks at its run
+            return await AsyncRun(self.engine, request, watch).result()
+        return await CallDriver(self.engine, request, watch=watch).result()  # nobody looks at its run
 
     def stream(self, declaration: Declaration[Any, Any, Any], args: tuple[Any, ...], kwargs: Any) -> AsyncRun[Any, Any]:
         """The call of a task as a run."""
@@ -185,13 +203,16 @@ class ClientCore:
         show: Callable[[Any], Any] | None = None,
         throttle: Throttle | None = None,
         order: Order | None = None,
+        parent: ObservedConversation | None = None,
     ) -> AsyncRun[Any, Any]:
         """The run of a task with these arguments, which `declaration.bind` gave.
 
         `show` makes what is handed over of an event. `throttle` is asked before each attempt. `order` is the one in
-        which the providers are asked, in place of the engine's.
+        which the providers are asked, in place of the engine's. `parent`: the conversation that makes the call, where
+        somebody observes it.
         """
-        return AsyncRun(self.engine, self._task_request(declaration, given, stream, show, throttle, order))
+        request = self._task_request(declaration, given, stream, show, throttle, order)
+        return AsyncRun(self.engine, request, self._watch(request, parent))
 
     def _task_request(
         self,
@@ -210,6 +231,7 @@ class ClientCore:
         return CallRequest(
             task=task,
             destination=partial(self.router.to, task, model),
+            model=model,
             extra=given.pop("extra_body", {}),
             wanted=given.pop("wanted", None),
             typed=typed,
@@ -245,9 +267,10 @@ class ClientCore:
             task,
             lambda _: self.router.for_flow(task, model, flow, at_hub=at_hub),
             taken(dict(given)),
+            model=model,
             throttle=throttle,
         )
-        return AsyncRun(self.engine, request)
+        return AsyncRun(self.engine, request, self._watch(request))
 
     def on_endpoints(
         self,
@@ -272,7 +295,8 @@ class ClientCore:
                 credentials=there.credentials.guarding(guarded),
             )
 
-        return AsyncRun(self.engine, self._request(task, destination, taken(dict(given))))
+        request = self._request(task, destination, taken(dict(given)))
+        return AsyncRun(self.engine, request, self._watch(request))
 
     def at_endpoint(self, url: str, model: str, token: Secret | None) -> ClientCore:
         """A core for an Inference Endpoint, with this one's options and connections."""
@@ -291,9 +315,35 @@ class ClientCore:
         """The run of a job that was submitted before; `elements`: how a task's result is handed over, by its name."""
         job = _job_of(job)
         request = self._request(
-            job.task, lambda _: self.router.for_job(job), taken({"timeout": timeout}), elements=elements(job.task)
+            job.task,
+            lambda _: self.router.for_job(job),
+            taken({"timeout": timeout}),
+            model=job.model,
+            elements=elements(job.task),
         )
-        return AsyncRun(self.engine, request)
+        return AsyncRun(self.engine, request, self._watch(request))
+
+    # -- who is told of them
+
+    @property
+    def listeners(self) -> tuple[Observer, ...]:
+        """Who is told of calls: the client's observers, and the log where its level is on."""
+        return (*self.observers, logged) if LOGGER.isEnabledFor(logging.INFO) else self.observers
+
+    def _watch(self, request: CallRequest, parent: ObservedConversation | None = None) -> Watch | None:
+        """What tells those who observe of the call; None where nobody does."""
+        listeners = self.listeners
+        if not listeners:
+            return None
+        call = ObservedCall(
+            task=request.task,
+            model=request.model or self.router.model,
+            parameters={**request.parameters, **request.extra},
+            streams=request.stream,
+            providers=tuple(request.failover.names) if request.failover is not None else self.router.named,
+            parent=parent or CURRENT_TOOL.get(),
+        )
+        return Watch(call, listeners)
 
     def _request(
         self, task: str, there: Callable[[int], Awaitable[Destination]], options: OwnOptions, **more: Any
@@ -319,6 +369,20 @@ def core_of(client: Any) -> ClientCore:
     """The core of a client, for the package's own use."""
     core: ClientCore = client._core
     return core
+
+
+def set_up_logging() -> None:
+    """Do what the environment says of the log."""
+    from ..telemetry.log import set_up_log
+
+    set_up_log()
+
+
+def logged(event: ObserverEvent) -> None:
+    """Write what an event says into the log."""
+    from ..telemetry.log import log_event
+
+    log_event(event)
 
 
 def _text_of(event: text.TextGenerationStreamOutput) -> str:

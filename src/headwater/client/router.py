@@ -45,6 +45,18 @@ class Router:
         self._made: dict[tuple[str, str | None, int], Destination] = {}
         self.names = tuple(each.name for each in settings)
 
+    @property
+    def model(self) -> str | None:
+        """The model of calls that name none, as far as that is known before anybody is asked."""
+        named = {target.settings.model or target.settings.provider_model for target in self._targets}
+        found = named.pop() if len(named) == 1 else None
+        return None if is_url(found) else found
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The provider that the client was given, where it is one."""
+        return tuple(target.settings.provider for target in self._targets if target.settings.provider is not None)
+
     def to(self, task: str, model: str | None, index: int = 0) -> Destination | Awaitable[Destination]:
         """Where this task goes with the call's own model (None: the client's), at that place of the list; at once where
         that was settled before.

@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from ..auth.secret import Opaque, Secret, check_headers, mask
+from ..engine.observer import Observer
 from ..errors import InvalidParameterError
 from ..protocol.timeout import Timeout
 from ..protocol.transport import Transport
@@ -89,6 +90,14 @@ def seconds_of(hedge_after: object) -> float | None:
     if isinstance(hedge_after, bool) or not isinstance(hedge_after, int | float) or not 0 < hedge_after < inf:
         raise InvalidParameterError("hedge_after must be a number of seconds above 0, or None")
     return float(hedge_after)
+
+
+def observers_of(given: object) -> tuple[Observer, ...]:
+    """Who is told of a client's calls: a callable, or several in a list."""
+    listed = () if given is None else tuple(given) if isinstance(given, list | tuple) else (given,)
+    if not all(map(callable, listed)):
+        raise InvalidParameterError("observer must be a callable that takes an event, or a list of them")
+    return listed
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):

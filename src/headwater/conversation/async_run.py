@@ -28,6 +28,7 @@ from anyio import Event, current_time
 from msgspec.structs import replace
 
 from ..engine.driver import another_reader, was_left
+from ..engine.observer import ObservedConversation, Observer
 from ..engine.run import AsyncRun
 from ..errors import (
     ConversationLimitError,
@@ -53,6 +54,7 @@ from .state import ConversationState, revived
 from .tool import Tool, tools_by_name
 from .tool_call import ToolCallState, answers, calls_of
 from .tool_group import Approve, ToolGroup, called
+from .watch import ConversationWatch
 
 ToolMode: TypeAlias = Literal["native", "prompted", "constrained"]
 ConversationOutcome: TypeAlias = Literal["answered", "paused", "error", "cancelled"]
@@ -66,10 +68,20 @@ class ChatCaller(Protocol):
 
     timeout: Timeout
 
+    @property
+    def listeners(self) -> tuple[Observer, ...]:
+        """Who is told of calls."""
+        ...
+
     def start(
-        self, declaration: Declaration[Any, Any, Any], given: dict[str, Any], *, stream: bool
+        self,
+        declaration: Declaration[Any, Any, Any],
+        given: dict[str, Any],
+        *,
+        stream: bool,
+        parent: ObservedConversation | None = None,
     ) -> AsyncRun[Any, Any]:
-        """The run of a task."""
+        """The run of a task; `parent`: the conversation that makes the call, where it is observed."""
         ...
 
 
@@ -132,6 +144,7 @@ class AsyncConversation:
         self._deadline: float | None = None
         self._timeout = Timeout.of(settings.parameters.get("timeout") or caller.timeout)
         self.outcome: ConversationOutcome | None = None
+        self._watch = ConversationWatch(caller.listeners, settings.parameters, messages) if caller.listeners else None
 
     # -- what is known about it
 
@@ -255,12 +268,15 @@ class AsyncConversation:
             raise
         finally:
             self._is_read = False
+            self._tell_end()
 
     async def _advance(self) -> None:
         """Read on in the model's answer, or perform what it called."""
         if self._deadline is None:
             total = self._timeout.total
             self._deadline = FOREVER if total is None else current_time() + total
+            if self._watch is not None:
+                self._watch.begin(tuple(self._settings.tools))
         if self._calls:
             await self._perform()
         elif self._settings.stream:
@@ -291,7 +307,8 @@ class AsyncConversation:
         given["timeout"] = replace(self._timeout, total=None if left == FOREVER else left)
         if settings.stream:
             given.setdefault("stream_options", {"include_usage": True})
-        return self._caller.start(chat_completion, chat_completion.bind((), given), stream=settings.stream)
+        bound, parent = chat_completion.bind((), given), self._watch.conversation if self._watch is not None else None
+        return self._caller.start(chat_completion, bound, stream=settings.stream, parent=parent)
 
     def _request(self) -> dict[str, Any]:
         """The messages and the tools of the next call of the model."""
@@ -373,6 +390,7 @@ class AsyncConversation:
             at_once=settings.tools_at_once,
             timeout=settings.tool_timeout,
             redact=self._redact,
+            watch=self._watch,
         )
         self._idle = Event()
         try:
@@ -434,6 +452,10 @@ class AsyncConversation:
             self._give_up_calls()
         self._waiting.clear()
 
+    def _tell_end(self) -> None:
+        if self._watch is not None and self.outcome is not None:
+            self._watch.end(self.outcome, self.partial, self._failure)
+
     def _give_up_calls(self) -> None:
         for call in self._calls:
             call.given_up()
@@ -448,6 +470,7 @@ class AsyncConversation:
             await self._call.close()
         if reader is not None:
             await reader.wait()
+        self._tell_end()
 
     aclose = close
 

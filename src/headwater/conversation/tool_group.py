@@ -26,6 +26,7 @@ from anyio import (
     move_on_after,
 )
 
+from ..engine.observer import ObservedTool
 from ..errors import DecodeError, InvalidParameterError, ToolError
 from ..protocol.transport import FOREVER
 from .events import ToolCalled, ToolReturned
@@ -33,6 +34,7 @@ from .thread import ThreadCall
 from .tool import Tool
 from .tool_answer import ToolContent, content_of, problem_of
 from .tool_call import ToolCallState, value_of
+from .watch import ConversationWatch
 
 Approve: TypeAlias = Callable[[ToolCalled], bool | str | Awaitable[bool | str | None] | None]
 
@@ -41,7 +43,8 @@ class ToolGroup:
     """The calls of one turn. `left`: whether they were given up.
 
     `at_once`: how many run at the same time; `timeout`: the seconds of each whose tool has no limit of its own;
-    `redact` takes a call's credentials out of an error's text before the model is told.
+    `redact` takes a call's credentials out of an error's text before the model is told. `watch` tells those who observe
+    the conversation.
     """
 
     def __init__(
@@ -53,7 +56,9 @@ class ToolGroup:
         at_once: int,
         timeout: float | None,
         redact: Callable[[str], str],
+        watch: ConversationWatch | None = None,
     ) -> None:
+        self._watch = watch
         self.calls = calls
         self._returned: dict[str, ToolReturned] = {}
         self._tools = tools
@@ -158,9 +163,13 @@ class ToolGroup:
         thread: ThreadCall | None = None
         value: Any = None
         began = 0.0
+        observed: ObservedTool | None = None
         try:
             async with free:
                 call.begun, began = True, current_time()
+                if self._watch is not None:
+                    arguments = called(call, self._turn).arguments
+                    observed = self._watch.begin_tool(call.name, call.id, tool.description, arguments, self._turn)
                 with move_on_after(seconds) as limit:
                     if tool.is_async:
                         value = await work()
@@ -175,6 +184,9 @@ class ToolGroup:
                     self._succeed(call, began, value, await content_of(value))
         except BaseException as error:  # noqa: BLE001 - told to the model, or raised where the group is waited for
             self._fail(call, began, thread, error)
+        finally:
+            if observed is not None and self._watch is not None and call.id in self._returned:
+                self._watch.end_tool(observed, self._returned[call.id])
 
     def _succeed(self, call: ToolCallState, began: float, value: Any, content: ToolContent) -> None:
         text = self._redact(content.text) if content.is_error else content.text

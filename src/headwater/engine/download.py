@@ -96,8 +96,9 @@ class Download:
                 progress = await self._read(self._body or await self._begin())
                 self._left = 0
                 return progress
-            except ResponseTooLargeError:
+            except ResponseTooLargeError as error:
                 await self.close()
+                self._exchange.fail_attempt(error)
                 raise ResponseTooLargeError(
                     f"the result has more than {self._limit:.0f} bytes: save(path) of its run writes it straight to a"
                     " file, and InputPolicy(limit=...) raises the limit in memory",
@@ -139,6 +140,7 @@ class Download:
         return hasattr(self._incoming, "kept") if self._body is not None else self._way is None or self._way.pending
 
     async def _begin(self) -> ResponseBody:
+        self._exchange.begin_attempt(self._step.request, "download")
         way = self._way = self._way or Redirects(self._exchange, self._step.request, is_result=True)
         incoming = self._incoming = await way.answer()
         self._way = None
@@ -165,6 +167,7 @@ class Download:
         if not body.size:
             raise UnexpectedContentError("the result is empty")
         self._over = True
+        self._exchange.end_attempt()
         return self._tell(body) if body.size > self._told else None
 
     def _tell(self, body: ResponseBody) -> Transferred:

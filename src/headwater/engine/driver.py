@@ -17,6 +17,7 @@ end.
 from __future__ import annotations
 
 import os
+import sys
 import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
@@ -71,9 +72,11 @@ from .facts import NO_FLOW, UNPREPARED, CallRequest, Destination, Facts, Outcome
 from .failover import Candidate
 from .failures import besides, incomplete_stream
 from .load import IN_THREAD_BYTES, Files, load
+from .observer import CallOutcome
 from .requester import Requester, WaitsForModel
 from .retry import LONGEST_WAIT_BEFORE_FAILOVER_SECONDS, is_worth_another_provider
 from .stream import Events
+from .watch import Watch
 
 if TYPE_CHECKING:
     from .save import SavedFile
@@ -138,13 +141,17 @@ class CallDriver:
     _download: Download | None = None
     _released: Event | None = None
 
-    def __init__(self, engine: Engine, request: CallRequest, files: Files | None = None) -> None:
+    def __init__(
+        self, engine: Engine, request: CallRequest, files: Files | None = None, watch: Watch | None = None
+    ) -> None:
         self.failover = request.failover
         self._request = request
         self._timeout = request.timeout
         self._elements = request.elements
         self.files = files
         self.requester = Requester(engine, request.throttle)
+        if watch is not None:
+            self.requester.watch = watch
         if request.tells_of_loading:
             self.requester.tells_of_loading = True
         self.waiting: list[Any] = []
@@ -223,7 +230,7 @@ class CallDriver:
         """Whether the call goes on after this, at another provider. Else it has ended, or stands where it stood."""
         if not isinstance(error, HeadwaterError):
             if not (isinstance(error, get_cancelled_exc_class()) and self.can_resume()):
-                await self.abandon()
+                await self.abandon(error)
             return False
         if self.state == "closed":  # by somebody else, meanwhile
             raise was_left() from error
@@ -280,6 +287,8 @@ class CallDriver:
         if failover is not None and self.candidate is None:
             self.candidate = failover.next()
         candidate = self.candidate
+        if requester.watch is not None:
+            self._tell_of_beginning(requester.watch)
         try:
             there = self._request.destination(0 if candidate is None else candidate.index)
             if not isinstance(there, Destination):
@@ -306,7 +315,9 @@ class CallDriver:
         failover, candidate, requester = self.failover, self.candidate, self.requester
         if failover is None or candidate is None:
             return False
-        failover.failed(candidate, error, begun=self.first_at is not None)
+        open_for, watch = failover.failed(candidate, error, begun=self.first_at is not None), requester.watch
+        if open_for and watch is not None:
+            watch.move_breaker(candidate.name, "open", open_for, requester.elapsed)
         if self.first_at is not None:
             return False
         requester.note(error)
@@ -318,6 +329,8 @@ class CallDriver:
             return False
         if not isinstance(error, CallError) and not requester.engine.retry_budget(following.name).take(error):
             return False  # nothing of a call that was not sent has to be paid for
+        if watch is not None:
+            watch.fail_over(candidate.name, following.name, error, requester.elapsed)
         self.candidate = following
         requester.deadlines = Deadlines(self._timeout, requester.deadlines.began, requester.now())
         self.state, self._step, self.events, self._on_cancel = "new", None, None, None
@@ -528,6 +541,8 @@ class CallDriver:
         if self.first_at is None:
             self.first_at = self.requester.now()
             self.requester.deadlines.first = FOREVER  # it has come: what a job's polls take is the total's affair
+            if self.requester.watch is not None:
+                self.requester.watch.first_event(self.plan.provider, self.requester.elapsed)
 
     # -- ending it
 
@@ -545,10 +560,14 @@ class CallDriver:
         elif self._released is not None and not self._released.is_set():
             await self._released.wait()
 
-    async def abandon(self) -> None:
-        """Leave it, though nothing is known of how its provider did."""
+    async def abandon(self, error: BaseException | None = None) -> None:
+        """Leave it, though nothing is known of how its provider did; `error`: what its reading has ended with."""
         self.state = "closed"
-        await self._release("cancelled")
+        try:
+            await self._release("cancelled")
+        finally:
+            if self.requester.watch is not None:
+                self.tell_of_end(error)
 
     def put_back(self, event: Any) -> None:
         """Have this event be the next one, though it was read."""
@@ -560,6 +579,8 @@ class CallDriver:
         if self._failure is not None:
             self._failure.attempts = tuple(attempts)
         self._attach()
+        if self.requester.watch is not None and self.state not in ("new", "open"):
+            self.tell_of_end()
 
     def _finish(self) -> None:
         self.state = "done"
@@ -571,6 +592,8 @@ class CallDriver:
         self._attach()
         if self._elements is not None:
             self._hand_over()
+        if self.requester.watch is not None:
+            self.tell_of_end()
 
     def _hand_over(self) -> None:
         """Have the parts of a result that came in one be the last events. One that goes to a file is not all here."""
@@ -583,7 +606,9 @@ class CallDriver:
 
     def _worked(self) -> None:
         if self.failover is not None and self.candidate is not None:
-            self.failover.worked(self.candidate, stay=not self.hedged)
+            closes, watch = self.failover.worked(self.candidate, stay=not self.hedged), self.requester.watch
+            if closes and watch is not None:
+                watch.move_breaker(self.candidate.name, "closed", 0.0, self.requester.elapsed)
 
     def _attach(self) -> None:
         if isinstance(self._result, Output):
@@ -598,7 +623,47 @@ class CallDriver:
             error.partial = without_secrets(self.events.fold.result(), self.plan.credentials.redact)
             error.events_received = self.events.count
         self.requester.describe(error, self._ended_at)
-        await self._release("truncated" if isinstance(error, IncompleteStreamError) else "error")
+        try:
+            await self._release("truncated" if isinstance(error, IncompleteStreamError) else "error")
+        finally:
+            if self.requester.watch is not None:
+                self.tell_of_end()
+
+    # -- for whoever watches
+
+    def _tell_of_beginning(self, watch: Watch) -> None:
+        """Tell that the call begins, or that it turns to a provider whose breaker was open."""
+        watch.begin()
+        if self.candidate is not None and self.candidate.is_probe:
+            self.candidate.is_probe = False
+            watch.move_breaker(self.candidate.name, "half-open", 0.0, self.requester.elapsed)
+
+    def tell_of_end(self, error: BaseException | None = None) -> None:
+        """Tell how the call has ended, unless it is one of a race, which goes on; `error`: what has ended its reading.
+
+        A run that nobody holds any more was left, too.
+        """
+        watch = self.requester.watch
+        if watch is None or self.on_request is not None:
+            return
+        outcome: CallOutcome = "success"
+        if self.state == "failed":
+            outcome, error = "error", self._failure
+        elif self.state != "done":
+            outcome, error = _left_by(error)
+        left_job = self.outcome if self.outcome in ("detached", "unknown") else None
+        events = self.events.count if self.events is not None else 0
+        watch.end(
+            outcome,
+            self.facts,
+            self.value,
+            error,
+            events=events,
+            left_job=left_job,
+            seconds=self.requester.elapsed,
+        )
+
+    # -- letting go
 
     async def _release(self, outcome: Outcome) -> None:
         """Give back what the run holds; say how it was left. Whoever comes second waits for whoever was first: Ctrl-C
@@ -615,6 +680,8 @@ class CallDriver:
             self._released.set()
 
     async def _let_go(self) -> None:
+        if self.requester.watch is not None:
+            self.requester.watch.give_up_attempt(self.requester.elapsed)
         await self.requester.leave()
         events, step, download = self.events or self.requester.opened, self._on_cancel, self._download
         self._on_cancel = self._download = None
@@ -638,6 +705,20 @@ class CallDriver:
         except (HeadwaterError, InferenceTimeoutError):
             return "unknown"
         return "cancelled"
+
+
+def _left_by(error: BaseException | None) -> tuple[CallOutcome, BaseException | None]:
+    """How a call was left that had no end of its own; `error`: what came out of its reading."""
+    if isinstance(error, Exception) and not isinstance(error, get_cancelled_exc_class()):
+        return "error", error
+    cause = sys.exception() if error is None else error
+    if cause is None or isinstance(cause, Exception | GeneratorExit):
+        try:
+            cancelled = cause is not None and isinstance(cause, get_cancelled_exc_class())
+        except RuntimeError:  # no event loop runs any more
+            cancelled = False
+        return ("cancelled" if cancelled else "left"), None
+    return "cancelled", None
 
 
 def another_reader() -> CallError:

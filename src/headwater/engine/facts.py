@@ -84,7 +84,7 @@ class Destination(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CallRequest(msgspec.Struct, kw_only=True):
-    """The arguments of one call, whoever performs it. `task` is its name on the Hub.
+    """The arguments of one call, whoever performs it. `task` is its name on the Hub, and `model` what the call names.
 
     `destination(index)` says where the call goes from that place in the caller's list, at once where that is known, and
     `failover` who may be asked in turn (default: the first one alone). `parameters` are the task's own, `extra` what
@@ -97,6 +97,7 @@ class CallRequest(msgspec.Struct, kw_only=True):
 
     task: str
     destination: Callable[[int], Destination | Awaitable[Destination]]
+    model: str | None = None
     parameters: dict[str, Any] = {}
     extra: dict[str, Any] = {}
     wanted: Wanted | None = None

@@ -98,36 +98,46 @@ class Breaker:
         self._epoch += 1
         return self._epoch
 
-    def worked(self, ticket: int) -> None:
-        """A call with this ticket was answered."""
+    def worked(self, ticket: int) -> bool:
+        """A call with this ticket was answered; whether that has closed it."""
         if ticket not in (self._epoch, _LAST_RESORT_TICKET):
-            return
-        if self.seconds:
+            return False
+        closes = self.seconds > 0
+        if closes:
             self.seconds = 0.0
             self._epoch += 1
         self.failures = 0
+        return closes
 
-    def failed(self, ticket: int, now: float, asked: float | None = None) -> None:
-        """A call with this ticket failed by the provider's fault; `asked`: the seconds that it wants to be left."""
+    def failed(self, ticket: int, now: float, asked: float | None = None) -> float:
+        """A call with this ticket failed by the provider's fault; `asked`: the seconds that it wants to be left.
+
+        The seconds for which that has opened it, 0 where it has not.
+        """
         if ticket != self._epoch:
-            return
+            return 0.0
         self.failures += 1
         if self.seconds or self.failures >= FAILURES_TO_OPEN:
             longer = max(FIRST_OPEN_SECONDS, 2 * self.seconds, asked or 0.0)
             self.seconds = min(longer, LONGEST_OPEN_SECONDS)
             self.until = now + self.seconds
             self._epoch += 1
+            return self.seconds
+        return 0.0
 
 
 class Candidate:
-    """One provider's turn in a call: its place in the list, its name, and the ticket by which it is judged."""
+    """One provider's turn in a call: its place in the list, its name, and the ticket by which it is judged.
 
-    __slots__ = ("index", "name", "ticket")
+    `is_probe`: its breaker was open, and this is the call that finds out."""
 
-    def __init__(self, index: int, name: str, ticket: int) -> None:
+    __slots__ = ("index", "is_probe", "name", "ticket")
+
+    def __init__(self, index: int, name: str, ticket: int, *, is_probe: bool = False) -> None:
         self.index = index
         self.name = name
         self.ticket = ticket
+        self.is_probe = is_probe
 
 
 class Health:
@@ -162,9 +172,10 @@ class Health:
         """The first of those that are left whose breaker lets a call through."""
         with self._lock:
             for index in left:
-                ticket = self.breaker(names[index]).enter(self._now())
+                breaker = self.breaker(names[index])
+                ticket = breaker.enter(self._now())
                 if ticket is not None:
-                    return Candidate(index, names[index], ticket)
+                    return Candidate(index, names[index], ticket, is_probe=breaker.seconds > 0)
             return None
 
     def is_any_ready(self, names: Sequence[str], left: Sequence[int]) -> bool:
@@ -176,15 +187,18 @@ class Health:
         index = min(left, key=lambda index: self.breaker(names[index]).until)
         return Candidate(index, names[index], _LAST_RESORT_TICKET)
 
-    def worked(self, candidate: Candidate) -> None:
-        """The provider answered to the end."""
+    def worked(self, candidate: Candidate) -> bool:
+        """The provider answered to the end; whether that has closed its breaker."""
         with self._lock:
-            self.breaker(candidate.name).worked(candidate.ticket)
+            return self.breaker(candidate.name).worked(candidate.ticket)
 
-    def failed(self, candidate: Candidate, asked: float | None = None) -> None:
-        """The provider failed, and by its own fault; `asked`: the seconds that it wants to be left."""
+    def failed(self, candidate: Candidate, asked: float | None = None) -> float:
+        """The provider failed, and by its own fault; `asked`: the seconds that it wants to be left.
+
+        The seconds for which that has opened its breaker, 0 where it has not.
+        """
         with self._lock:
-            self.breaker(candidate.name).failed(candidate.ticket, self._now(), asked)
+            return self.breaker(candidate.name).failed(candidate.ticket, self._now(), asked)
 
     def stay(self, key: Hashable, candidate: Candidate) -> None:
         """Stay with the provider that has answered this task and model, or with the first of the list again."""
@@ -233,17 +247,20 @@ class FailoverPlan:
         """Whether there is another one to turn to, whose breaker is not open."""
         return bool(self._left) and self._health.is_any_ready(self.names, self._left or ())
 
-    def worked(self, candidate: Candidate, *, stay: bool) -> None:
-        """The call was answered in this turn; `stay`: and the client stays there."""
-        self._health.worked(candidate)
+    def worked(self, candidate: Candidate, *, stay: bool) -> bool:
+        """The call was answered in this turn; `stay`: and the client stays there. Whether that has closed a breaker."""
+        closes = self._health.worked(candidate)
         if stay and self._order is None:
             self._health.stay(self._key, candidate)
+        return closes
 
-    def failed(self, candidate: Candidate, error: HeadwaterError, *, begun: bool) -> None:
-        """The turn ended with this failure; `begun`: after its first event."""
-        if is_the_providers(error, begun=begun):
-            self._health.failed(candidate, error.retry_after)
+    def failed(self, candidate: Candidate, error: HeadwaterError, *, begun: bool) -> float:
+        """The turn ended with this failure; `begun`: after its first event.
 
-    def late(self, candidate: Candidate) -> None:
-        """A second attempt, at another provider, was faster."""
-        self._health.failed(candidate)
+        The seconds for which that has opened the provider's breaker, 0 where it has not.
+        """
+        return self._health.failed(candidate, error.retry_after) if is_the_providers(error, begun=begun) else 0.0
+
+    def late(self, candidate: Candidate) -> float:
+        """A second attempt, at another provider, was faster; the seconds for which that has opened the breaker."""
+        return self._health.failed(candidate)

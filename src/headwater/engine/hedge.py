@@ -97,12 +97,14 @@ class Hedge:
         self._first = self._chosen = Racer(self.winner)
         self._decided, self._scope = anyio.Event(), CancelScope()
         self.winner.requester.start(self._request.timeout)
+        if self.winner.requester.watch is not None:
+            self.winner.requester.watch.begin()
         try:
             await self._race()
         except BaseException as error:
             self._conclude()
             if not (isinstance(error, get_cancelled_exc_class()) and self.winner.can_resume()):
-                await self.winner.abandon()
+                await self.winner.abandon(error)
             raise
         self._conclude()
         if self._chosen.failure is not None and not self.left:
@@ -166,7 +168,7 @@ class Hedge:
 
     def _on_end(self, racer: Racer) -> None:
         """Decide the race, if this attempt's delivery, failure or cancellation does."""
-        if racer.event is not None and self._chosen.event is None:
+        if racer.event is not None and not self._decided.is_set():
             self._chosen = racer
             self._decided.set()
         elif self._first.over and (self._second is None or self._second.over):
@@ -211,6 +213,9 @@ class Hedge:
         driver.candidate, driver.hedged = candidate, True
         driver.requester.now = first.requester.now
         driver.requester.deadlines = Deadlines(self._request.timeout, first.requester.deadlines.began)
+        if first.requester.watch is not None:
+            driver.requester.watch = first.requester.watch.beside()
+            first.requester.watch.hedge(candidate.name if candidate else first.plan.provider, first.requester.elapsed)
         self._second = racer = Racer(driver)
         return racer
 
@@ -223,4 +228,6 @@ class Hedge:
             return
         other = second.driver.candidate
         if other is not None and other.index != candidate.index:
-            failover.late(candidate)
+            open_for, watch = failover.late(candidate), self._first.driver.requester.watch
+            if open_for and watch is not None:
+                watch.move_breaker(candidate.name, "open", open_for, self._first.driver.requester.elapsed)

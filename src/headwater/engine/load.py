@@ -178,7 +178,7 @@ async def load(requester: Requester, step: Load, kind: SourceKind | None) -> Loa
     while True:
         tries += 1
         try:
-            return await _input(requester, step)
+            return await _told_of(requester, step)
         except TransportError as error:
             await _as_input(step, requester.wait_again(error, tries, _plain(step.source), budget=_INPUTS))
         except ProviderError as error:
@@ -194,6 +194,18 @@ async def _as_input(step: Load, wait: Awaitable[None]) -> None:
         raise
     except HeadwaterError as error:
         raise _no_input(step, error) from error
+
+
+async def _told_of(requester: Requester, step: Load) -> Loaded:
+    """The input, and whoever observes the call is told of its request."""
+    requester.begin_attempt(_plain(step.source), "input")
+    try:
+        loaded = await _input(requester, step)
+    except HeadwaterError as error:
+        requester.fail_attempt(error)
+        raise
+    requester.end_attempt()
+    return loaded
 
 
 async def _input(requester: Requester, step: Load) -> Loaded:

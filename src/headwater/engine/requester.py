@@ -32,10 +32,12 @@ from .event_loop import running_loop
 from .facts import UNPREPARED, Plan, Timings
 from .failures import close_shielded, empty_stream, read_refusal
 from .multipart import UploadBody
+from .observer import RequestKind, WaitReason
 from .openings import is_another, other_media
 from .retry import Raise, RetryBudget, decide
 from .stream import Events
 from .throttle import AttemptPermit, Throttle
+from .watch import Watch
 
 T = TypeVar("T")
 A = TypeVar("A")
@@ -61,7 +63,7 @@ class WaitsForModel(Exception):  # noqa: N818 - from the requester to the driver
 
 class Requester:
     """The requests of one call. `watcher` is told when the call waits for a model to load; with `tells_of_loading` the
-    call's reader is, too."""
+    call's reader is, too. `watch` tells those who observe the call."""
 
     # What a call begins with, and what most never have, is the class's, so that beginning one costs less.
     loop: object = None
@@ -81,6 +83,7 @@ class Requester:
     _unanswered = 0  # questions in a row whose waiting was cancelled, and that had to be asked anew
     watcher: Callable[[Loading], object] | None = None
     tells_of_loading = False
+    watch: Watch | None = None
 
     def __init__(self, engine: Engine, throttle: Throttle | None = None) -> None:
         self.engine, self.throttle = engine, throttle
@@ -180,7 +183,9 @@ class Requester:
         """Wait before the next try; raises the error where there is none. With `started` the try is recorded."""
         if started is not None:
             self._record(tries, started, 0.0, error)
-        await self.sleep(self._again(error, tries, request, self.engine.retry_budget(budget or self._plan.provider)))
+        self.fail_attempt(error)
+        seconds = self._again(error, tries, request, self.engine.retry_budget(budget or self._plan.provider))
+        await self.sleep(seconds, "retry", error)
 
     def note(self, error: HeadwaterError) -> None:
         """Record a failure that was none of a request's own: a missing key, an answer that cannot be read."""
@@ -199,6 +204,8 @@ class Requester:
     async def send_within(self, request: Request, seconds: float) -> Reply:
         """The answer to one try of at most so many seconds."""
         tries, limit = Tries(made=1, started=self.now()), self.now() + seconds
+        if self.watch is not None:
+            self.begin_attempt(request)
         try:
             with CancelScope(deadline=min(limit, self.deadlines.total)):
                 reply = await self._answer(request)
@@ -216,21 +223,29 @@ class Requester:
 
     async def once(self, request: Request) -> None:
         """One try, whose answer nobody reads, with no deadline of its own: it may be sent because the call's passed."""
-        incoming = self.record_response(await self._transmitted(request))
-        if not 200 <= incoming.status < 300:
-            raise await self.refusal(request, incoming)
+        self.begin_attempt(request, "cancel")
         try:
-            body = ResponseBody(incoming, self.engine.bound(request.limit))
-            while await body.read():
-                pass
-        except BaseException:
-            await close_shielded(incoming)
+            incoming = self.record_response(await self._transmitted(request))
+            if not 200 <= incoming.status < 300:
+                raise await self.refusal(request, incoming)
+            try:
+                body = ResponseBody(incoming, self.engine.bound(request.limit))
+                while await body.read():
+                    pass
+            except BaseException:
+                await close_shielded(incoming)
+                raise
+        except HeadwaterError as error:
+            self.fail_attempt(error)
             raise
+        self.end_attempt()
 
-    async def sleep(self, seconds: float) -> None:
+    async def sleep(self, seconds: float, reason: WaitReason = "job", error: HeadwaterError | None = None) -> None:
         """Wait, under the total deadline; one that was cancelled goes on until its own moment."""
         if self._awake_at is None:
             self._awake_at = self.now() + (seconds if self.engine.real_waits else 0)
+            if self.watch is not None:
+                self._tell_wait(reason, seconds, error)
         try:
             await self._bounded("total", anyio.sleep(max(0.0, self._awake_at - self.now())))
         except HeadwaterError:
@@ -246,6 +261,42 @@ class Requester:
         finally:
             self.tells_of_loading = told
 
+    # -- for whoever watches
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the call began; 0 where no event loop runs any more."""
+        try:
+            return self.now() - self.deadlines.began
+        except RuntimeError:
+            return 0.0
+
+    def begin_attempt(self, request: Request, kind: RequestKind = "request") -> None:
+        """Tell that this is about to be sent."""
+        if self.watch is not None:
+            plan = self._plan
+            self.watch.begin_attempt(request, kind, plan.provider, plan.credentials.redact, self.elapsed)
+
+    def end_attempt(self, attempt: Attempt | None = None, *, reads_on: bool = False) -> None:
+        """Tell how the request that was sent has ended; None: it was answered."""
+        if self.watch is not None:
+            error = None if attempt is None else attempt.error
+            status = (self.status or None) if error is None else attempt.status if attempt is not None else None
+            request_id = self.request_id if error is None else error.request_id
+            self.watch.end_attempt(attempt, status, request_id, self.elapsed, reads_on=reads_on)
+
+    def fail_attempt(self, error: HeadwaterError) -> None:
+        """Tell what the request that was sent has failed with."""
+        if self.watch is not None:
+            self.mask(error)
+            self.watch.fail_attempt(error, self.elapsed)
+
+    def _tell_wait(self, reason: WaitReason, seconds: float | None, error: HeadwaterError | None) -> None:
+        assert self.watch is not None
+        if type(error) is ModelLoadingError:
+            reason = "model loading"
+        self.watch.wait(reason, seconds, self._plan.provider, error, self.elapsed)
+
     # -- attempts
 
     async def _retrying(self, request: Request, send: Callable[[A], Awaitable[T]], argument: A) -> T:
@@ -255,12 +306,14 @@ class Requester:
                 tries.permit = await self._admission(self.throttle)
             tries.made += 1
             tries.started = self.now()
+            if self.watch is not None:
+                self.begin_attempt(request)
             try:
                 answer = await send(argument)
             except HeadwaterError as error:
                 failure = error
             else:
-                self._on_answer(tries)
+                self._on_answer(tries, reads_on=type(argument) is Stream)
                 return answer
             self._on_failure(tries, failure)
             budget = None if tries.is_held_back else self.engine.retry_budget(self._plan.provider)
@@ -279,20 +332,25 @@ class Requester:
         if self.tells_of_loading:
             raise WaitsForModel(event)
 
-    def _on_answer(self, tries: Tries) -> None:
-        """Tell the throttle, the retry budget and the record of a try that was answered."""
+    def _on_answer(self, tries: Tries, *, reads_on: bool = False) -> None:
+        """Tell the throttle, the retry budget and the record of a try that was answered; `reads_on`: with a stream."""
         if tries.permit is not None:
             tries.permit.answered(self.headers, self.now() - tries.started)
         budget = self.engine.retry_budgets.get(self._plan.provider)
         if budget is not None and tries.made == 1:  # one that nobody has asked for is full
             budget.succeed()
-        if not self.attempts or self.attempts[-1].error is not None:
+        is_recorded = not self.attempts or self.attempts[-1].error is not None
+        if is_recorded:
             self._record(tries.made, tries.started, tries.waited, None)
+        if self.watch is not None:
+            self.end_attempt(self.attempts[-1] if is_recorded else None, reads_on=reads_on)
 
     def _on_failure(self, tries: Tries, error: HeadwaterError) -> None:
         """Tell the record and the throttle of a try that failed."""
         self._take_hint(error)
         self._record(tries.made, tries.started, tries.waited, error)
+        if self.watch is not None:
+            self.end_attempt(self.attempts[-1])
         tries.is_held_back = tries.permit is not None and tries.permit.failed(error, self.now() - tries.started)
         tries.held_back += tries.is_held_back
 
@@ -300,7 +358,11 @@ class Requester:
         """Leave to make the next try; where it is waited for the call's total runs."""
         provider = self._plan.provider
         permit = throttle.ready(provider)
-        return await self._bounded("total", throttle.admit(provider)) if permit is None else permit
+        if permit is not None:
+            return permit
+        if self.watch is not None:
+            self._tell_wait("throttle", None, None)
+        return await self._bounded("total", throttle.admit(provider))
 
     def _take_hint(self, error: HeadwaterError) -> None:
         """Where nobody had a clock when the refusal was read, as inside a 200 answer."""
@@ -312,7 +374,7 @@ class Requester:
         assert self._paused is not None
         tries = self._paused
         try:
-            await self.sleep(tries.waited)
+            await self.sleep(tries.waited, "retry", self.attempts[-1].error if self.attempts else None)
         except HeadwaterError:
             self._paused = None
             raise
@@ -348,13 +410,14 @@ class Requester:
             self._reading.incoming.drop()
 
     def _record(self, tries: int, started: float, waited: float, error: HeadwaterError | None) -> None:
-        status = error.status if isinstance(error, ProviderError) else None
-        seconds = self.now() - started
         if error is not None:
             self.mask(error)
-        self.attempts.append(
-            Attempt(self._plan.provider, tries, started - self.deadlines.began, seconds, error, status, waited)
-        )
+        self.attempts.append(self._tried(tries, started, waited, error))
+
+    def _tried(self, tries: int, started: float, waited: float, error: HeadwaterError | None) -> Attempt:
+        status = error.status if isinstance(error, ProviderError) else None
+        began, seconds = started - self.deadlines.began, self.now() - started
+        return Attempt(self._plan.provider, tries, began, seconds, error, status, waited)
 
     def _again(self, error: HeadwaterError, tries: int, request: Request, budget: RetryBudget | None) -> float:
         """Seconds to wait before the next try; raises the error where there is none."""
@@ -433,6 +496,8 @@ class Requester:
         if going is None:
             going = build_request(request, self._plan.credentials, self.deadlines.limits.connect)
             going.loop, going.kept, self.upload = self.loop, True, None
+            if self.watch is not None:
+                self._add_headers(self.watch, going)
         try:
             incoming = await self.transport(going.url).send(going)
         except BaseException:
@@ -487,6 +552,8 @@ class Requester:
         self.upload = going.body if isinstance(going.body, UploadBody) else None
         if self._plan.sleepers:
             self._ask_to_be_held(going)
+        if self.watch is not None:
+            self._add_headers(self.watch, going)
         return self.transport(going.url).send(going)
 
     def _ask_to_be_held(self, going: TransportRequest) -> None:
@@ -501,6 +568,13 @@ class Requester:
         if going.url.origin in plan.sleepers and plan.retries.until_loaded and seconds >= 1 and not is_named:
             going.headers = [*going.headers, (SCALE_UP, str(int(min(seconds, MOST_HELD_SECONDS))))]
             going.head = None  # it is shared by the requests that have no such header
+
+    def _add_headers(self, watch: Watch, going: TransportRequest) -> None:
+        """Let the request carry what an observer wants to go with it."""
+        if watch.added:
+            names = {name for name, _ in watch.added}
+            going.headers = [pair for pair in going.headers if pair[0].lower() not in names] + [*watch.added]
+            going.head = None  # it is shared by the requests that have none of these
 
     # -- bodies
 

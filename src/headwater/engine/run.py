@@ -18,6 +18,7 @@ from ..protocol.flow import END
 from .driver import CallDriver, another_reader, was_left
 from .engine import Engine
 from .facts import CallRequest, Facts, Outcome, Timings
+from .watch import Watch
 
 if TYPE_CHECKING:
     from .hedge import Hedge
@@ -40,8 +41,8 @@ class AsyncRun(Generic[E, R]):
 
     _hedge: Hedge | None = None
 
-    def __init__(self, engine: Engine, request: CallRequest) -> None:
-        self._driver = CallDriver(engine, request)
+    def __init__(self, engine: Engine, request: CallRequest, watch: Watch | None = None) -> None:
+        self._driver = CallDriver(engine, request, watch=watch)
         self._show = request.show
         if request.hedge_after is not None:
             from .hedge import Hedge
@@ -255,6 +256,7 @@ class AsyncRun(Generic[E, R]):
         driver = getattr(self, "_driver", None)
         if driver is not None and driver.state == "open" and not driver.is_forked:
             driver.requester.drop()
+            driver.tell_of_end()
         events = None if driver is None else driver.events or driver.requester.opened
         if events is None or driver is None or driver.state != "open" or driver.is_forked or events.over:
             return
