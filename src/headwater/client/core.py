@@ -107,9 +107,7 @@ class ClientCore:
         self.timeout = Timeout.of(given["timeout"])
         self.retries = Retries(most=retries)
         self.hedge_after = seconds_of(given["hedge_after"])
-        self.observers = observers_of(given["observer"])
-        if "HEADWATER_LOG" in os.environ:
-            set_up_logging()
+        self.observers = _observers(given["observer"])
         self.transports = transports or Transports(
             proxies=given["proxies"],
             trust_env=given["trust_env"],
@@ -332,8 +330,7 @@ class ClientCore:
 
     def _watch(self, request: CallRequest, parent: ObservedConversation | None = None) -> Watch | None:
         """What tells those who observe of the call; None where nobody does."""
-        listeners = self.listeners
-        if not listeners:
+        if not self.observers and not LOGGER.isEnabledFor(logging.INFO):
             return None
         call = ObservedCall(
             task=request.task,
@@ -343,7 +340,7 @@ class ClientCore:
             providers=tuple(request.failover.names) if request.failover is not None else self.router.named,
             parent=parent or CURRENT_TOOL.get(),
         )
-        return Watch(call, listeners)
+        return Watch(call, self.listeners)
 
     def _request(
         self, task: str, there: Callable[[int], Awaitable[Destination]], options: OwnOptions, **more: Any
@@ -371,11 +368,13 @@ def core_of(client: Any) -> ClientCore:
     return core
 
 
-def set_up_logging() -> None:
-    """Do what the environment says of the log."""
-    from ..telemetry.log import set_up_log
+def _observers(given: object) -> tuple[Observer, ...]:
+    """Who is told of a client's calls; the log is set up as the environment says."""
+    if "HEADWATER_LOG" in os.environ:
+        from ..telemetry.log import set_up_log
 
-    set_up_log()
+        set_up_log()
+    return observers_of(given)
 
 
 def logged(event: ObserverEvent) -> None:

@@ -412,12 +412,11 @@ class Requester:
     def _record(self, tries: int, started: float, waited: float, error: HeadwaterError | None) -> None:
         if error is not None:
             self.mask(error)
-        self.attempts.append(self._tried(tries, started, waited, error))
-
-    def _tried(self, tries: int, started: float, waited: float, error: HeadwaterError | None) -> Attempt:
         status = error.status if isinstance(error, ProviderError) else None
-        began, seconds = started - self.deadlines.began, self.now() - started
-        return Attempt(self._plan.provider, tries, began, seconds, error, status, waited)
+        seconds = self.now() - started
+        self.attempts.append(
+            Attempt(self._plan.provider, tries, started - self.deadlines.began, seconds, error, status, waited)
+        )
 
     def _again(self, error: HeadwaterError, tries: int, request: Request, budget: RetryBudget | None) -> float:
         """Seconds to wait before the next try; raises the error where there is none."""
