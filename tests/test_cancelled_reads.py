@@ -508,6 +508,54 @@ async def test_an_answer_that_its_transport_loses_is_not_asked_for_without_end(
     assert transport.unfinished() == []
 
 
+async def test_a_transport_that_waits_in_a_nursery(
+    anyio_backend: Any, loop_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """trio's nurseries hand a cancellation on in a group, which is a cancellation all the same."""
+    monkeypatch.setenv("HEADWATER_TEST_MODE", "1")
+    said = [50.0, 50.0]  # what the first questions wait for
+
+    def respond(request: Any) -> ScriptedResponse:
+        if request.method == "POST":
+            return ScriptedResponse(job_said("queued"))
+        if request.url.endswith("/v.mp4"):
+            return ScriptedResponse(b"\0\0\0\x20ftypisom" + bytes(500), content_type="video/mp4")
+        later = said.pop(0) if said else 0.0
+        return ScriptedResponse(job_said("completed", "https://api.together.xyz/v.mp4"), head=(later,) if later else ())
+
+    transport = Nursed(MemoryTransport(respond), loop_name)
+    client = AsyncInferenceClient(provider="together", api_key="k", model_mapping={"m": "m"}, transport=transport)
+    run = client.text_to_video.stream("hi", model="m")
+    assert type(await anext(run)) is Submitted
+    with anyio.fail_after(30):
+        found, cancelled = await impatient(run, by_move_on_after, 0.02)
+    assert cancelled >= 2 and isinstance(found[-1], Media)
+
+
+class Nursed:
+    """A transport that sends from a task of a group of the loop's own."""
+
+    def __init__(self, inner: MemoryTransport, loop_name: str) -> None:
+        self.inner, self.loop_name = inner, loop_name
+
+    async def send(self, request: Any) -> Any:
+        answers: list[Any] = []
+
+        async def go() -> None:
+            answers.append(await self.inner.send(request))
+
+        if self.loop_name == "trio":
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(go)
+        else:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(go())
+        return answers[0]
+
+    async def aclose(self) -> None:
+        await self.inner.aclose()
+
+
 # two at once
 
 

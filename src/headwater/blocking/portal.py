@@ -23,9 +23,10 @@ from concurrent.futures import Future
 from typing import Any, Generic, TypeVar
 
 import anyio
-from anyio import Event, get_cancelled_exc_class
+from anyio import Event
 from anyio.lowlevel import current_token
 
+from ..engine.event_loop import is_cancellation
 from ..errors import CallError, ClosedError, cancelled_elsewhere
 
 try:
@@ -357,7 +358,7 @@ class PortalCall(Generic[T]):
 def _is_cancelled(error: BaseException) -> bool:
     if isinstance(error, Exception | GeneratorExit):  # the latter's where its loop is gone, so that nobody can be asked
         return isinstance(error, GeneratorExit)
-    return isinstance(error, get_cancelled_exc_class())
+    return is_cancellation(error)
 
 
 def _forget_after_fork() -> None:

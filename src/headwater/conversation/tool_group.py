@@ -22,10 +22,10 @@ from anyio import (
     create_task_group,
     current_effective_deadline,
     current_time,
-    get_cancelled_exc_class,
     move_on_after,
 )
 
+from ..engine.event_loop import is_cancellation
 from ..engine.observer import ObservedTool
 from ..errors import DecodeError, InvalidParameterError, ToolError
 from ..protocol.transport import FOREVER
@@ -194,7 +194,7 @@ class ToolGroup:
         self._tell(call, began, value=value.value if isinstance(value, ToolContent) else value)
 
     def _fail(self, call: ToolCallState, began: float, thread: ThreadCall | None, error: BaseException) -> None:
-        if isinstance(error, get_cancelled_exc_class()) and current_effective_deadline() == -FOREVER:
+        if is_cancellation(error) and current_effective_deadline() == -FOREVER:
             if call.begun:
                 call.given_up()
                 self._tell(call, began, thread)

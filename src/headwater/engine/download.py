@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 from typing import Final, Protocol
 
-from anyio import current_time, get_cancelled_exc_class, to_thread
+from anyio import current_time, to_thread
 
 from ..errors import (
     HeadwaterError,
@@ -24,6 +24,7 @@ from ..protocol.transport import TransportResponse
 from ..responses.refusal import error_in_body
 from . import load
 from .body import ResponseBody
+from .event_loop import is_cancellation
 from .failures import close_shielded
 from .openings import other_media
 from .redirects import VAGUE, Redirects, content_type, is_page
@@ -107,7 +108,7 @@ class Download:
             except HeadwaterError as error:
                 await self._again(error, started)
             except BaseException as error:
-                if not (isinstance(error, get_cancelled_exc_class()) and self._lasts()):
+                if not (is_cancellation(error) and self._lasts()):
                     self._left += 1
                     await self.close()
                 raise

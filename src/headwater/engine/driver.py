@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import anyio
 import anyio.to_thread
-from anyio import CancelScope, Event, get_cancelled_exc_class
+from anyio import CancelScope, Event
 from msgspec.structs import replace
 
 from ..auth.redaction import without_secrets
@@ -68,6 +68,7 @@ from ..tasks.output import Output
 from .deadlines import Deadlines
 from .download import Download, fetch
 from .engine import Engine
+from .event_loop import is_cancellation
 from .facts import NO_FLOW, UNPREPARED, CallRequest, Destination, Facts, Outcome, Plan, Timings
 from .failover import Candidate
 from .failures import besides, incomplete_stream
@@ -229,7 +230,7 @@ class CallDriver:
     async def _survives(self, error: BaseException) -> bool:
         """Whether the call goes on after this, at another provider. Else it has ended, or stands where it stood."""
         if not isinstance(error, HeadwaterError):
-            if not (isinstance(error, get_cancelled_exc_class()) and self.can_resume()):
+            if not (is_cancellation(error) and self.can_resume()):
                 await self.abandon(error)
             return False
         if self.state == "closed":  # by somebody else, meanwhile

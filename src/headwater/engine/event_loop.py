@@ -1,4 +1,4 @@
-"""Which event loop runs, as its own token, and its clock."""
+"""Which event loop runs, as its own token, and its clock; what its cancellations are."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from anyio import get_cancelled_exc_class
 from anyio.lowlevel import current_token
 
 if TYPE_CHECKING:
@@ -36,3 +37,11 @@ def running_loop() -> RunningLoop:
     if "trio" not in sys.modules:
         _asyncio[:] = [token.backend_class]
     return RunningLoop(token.native_token, getattr(token.native_token, "time", token.backend_class.current_time))
+
+
+def is_cancellation(error: BaseException) -> bool:
+    """Whether this is the running task's cancellation. A nursery of trio's, such as one in a caller's transport or
+    function, hands it on in a group."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(map(is_cancellation, error.exceptions))
+    return isinstance(error, get_cancelled_exc_class())

@@ -27,7 +27,7 @@ from functools import partial
 from typing import Any
 
 import anyio
-from anyio import CancelScope, create_task_group, get_cancelled_exc_class, move_on_after
+from anyio import CancelScope, create_task_group, move_on_after
 from msgspec.structs import replace
 
 from ..errors import Attempt
@@ -35,6 +35,7 @@ from ..protocol.flow import END, Request
 from .deadlines import Deadlines
 from .driver import CallDriver
 from .engine import Engine
+from .event_loop import is_cancellation
 from .facts import CallRequest
 from .load import Files
 
@@ -103,7 +104,7 @@ class Hedge:
             await self._race()
         except BaseException as error:
             self._conclude()
-            if not (isinstance(error, get_cancelled_exc_class()) and self.winner.can_resume()):
+            if not (is_cancellation(error) and self.winner.can_resume()):
                 await self.winner.abandon(error)
             raise
         self._conclude()

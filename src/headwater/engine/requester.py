@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 
 import anyio
 import msgspec
-from anyio import CancelScope, current_time, get_cancelled_exc_class
+from anyio import CancelScope, current_time
 
 from ..auth.credentials import Credentials
 from ..errors import Attempt, HeadwaterError, ModelLoadingError, ProviderError
@@ -28,7 +28,7 @@ from .build_request import build_request
 from .cache import play
 from .deadlines import Deadlines, Phase
 from .engine import Engine
-from .event_loop import running_loop
+from .event_loop import is_cancellation, running_loop
 from .facts import UNPREPARED, Plan, Timings
 from .failures import close_shielded, empty_stream, read_refusal
 from .multipart import UploadBody
@@ -462,7 +462,7 @@ class Requester:
                 reading.pieces.append(piece)
             reading.body.check_end()
         except BaseException as error:
-            if reading.lasts and isinstance(error, get_cancelled_exc_class()):
+            if reading.lasts and is_cancellation(error):
                 self._reading, self._question = reading, request  # the rest is still to come
             else:
                 self._unanswered += 1
@@ -513,7 +513,7 @@ class Requester:
             if event is None:
                 raise await empty_stream(self._plan, events, self._reading_until())
         except BaseException as error:
-            if events.lasts and isinstance(error, get_cancelled_exc_class()):
+            if events.lasts and is_cancellation(error):
                 self.opened = events  # its first event is still to come
             else:
                 await close_shielded(events.incoming)

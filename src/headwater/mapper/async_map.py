@@ -13,10 +13,11 @@ from collections.abc import AsyncIterable, Iterable
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
-from anyio import create_task_group, get_cancelled_exc_class
+from anyio import create_task_group
 from anyio.abc import TaskGroup
 
 from ..engine.driver import process
+from ..engine.event_loop import is_cancellation
 from ..errors import CallError, ClosedError, ForkedClientError
 from ..throttle.settings import ThrottleSettings
 from .inputs import Feed
@@ -63,7 +64,7 @@ class AsyncMap(Generic[R]):
         assert self._group is not None
         self._closed = True
         self._workers.close()
-        if isinstance(error, get_cancelled_exc_class()):
+        if error is not None and is_cancellation(error):
             await self._group.__aexit__(kind, error, trace)
         else:  # an exception of the caller's comes out as it is, in no group
             await self._group.__aexit__(None, None, None)

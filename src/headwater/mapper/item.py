@@ -11,8 +11,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol, Self
 
 import msgspec
-from anyio import current_effective_deadline, current_time, get_cancelled_exc_class
+from anyio import current_effective_deadline, current_time
 
+from ..engine.event_loop import is_cancellation
 from ..engine.facts import Timings
 from ..engine.failover import Order
 from ..engine.run import AsyncRun
@@ -158,7 +159,7 @@ async def _outcome(call: Callable[[], Awaitable[Any]]) -> ItemOutcome:
 
 def uncancelled(error: BaseException) -> BaseException:
     """The error; a cancellation that is none of the map's own is made one, and the map's own is raised."""
-    if isinstance(error, Exception) or not isinstance(error, get_cancelled_exc_class()):
+    if isinstance(error, Exception) or not is_cancellation(error):
         return error
     if current_effective_deadline() == -FOREVER:
         raise error

@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any, Final, Self, overload
 
 import anyio
 import anyio.to_thread
-from anyio import Event, create_task_group, current_time, fail_after, get_cancelled_exc_class
+from anyio import Event, create_task_group, current_time, fail_after
 from anyio.abc import TaskGroup, TaskStatus
 
 from ..blocking.portal import call, spawn
 from ..conversation.tool import Tool
 from ..conversation.tool_answer import ToolContent
+from ..engine.event_loop import is_cancellation
 from ..errors import CallError, HeadwaterError, InvalidParameterError, ToolError
 from ..transport.transports import Transports
 from .results import content_of_result
@@ -104,7 +105,7 @@ class McpTools(Sequence[Tool[..., Any]]):
         assert self._group is not None
         self._stop.set()
         self._group.cancel_scope.deadline = current_time() + LEAVE_SECONDS
-        if isinstance(error, get_cancelled_exc_class()):
+        if error is not None and is_cancellation(error):
             await self._group.__aexit__(type(error), error, error.__traceback__)
         else:  # an exception of the caller's comes out as it is, in no group
             await self._group.__aexit__(None, None, None)
