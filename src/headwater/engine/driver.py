@@ -710,12 +710,12 @@ class CallDriver:
 
 def _left_by(error: BaseException | None) -> tuple[CallOutcome, BaseException | None]:
     """How a call was left that had no end of its own; `error`: what came out of its reading."""
-    if isinstance(error, Exception) and not isinstance(error, get_cancelled_exc_class()):
+    if isinstance(error, Exception) and not is_cancellation(error):
         return "error", error
     cause = sys.exception() if error is None else error
     if cause is None or isinstance(cause, Exception | GeneratorExit):
         try:
-            cancelled = cause is not None and isinstance(cause, get_cancelled_exc_class())
+            cancelled = cause is not None and is_cancellation(cause)
         except RuntimeError:  # no event loop runs any more
             cancelled = False
         return ("cancelled" if cancelled else "left"), None
