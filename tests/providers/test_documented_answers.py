@@ -89,6 +89,19 @@ ANSWERS = {
     "llamacpp": chat({"content": TEXT}, timings={"predicted_per_second": 41.5}, system_fingerprint="b7000"),
     # https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html
     "vllm": chat({"content": TEXT, "tool_calls": []}, {"stop_reason": None}, prompt_logprobs=None),
+    # https://huggingface.co/docs/text-generation-inference/messages_api
+    "tgi": chat({"content": TEXT}, {"logprobs": None}, system_fingerprint="3.3.4-native"),
+    # https://learn.microsoft.com/azure/ai-foundry/openai/reference
+    "azure": chat(
+        {"content": TEXT, "refusal": None, "annotations": []},
+        {"content_filter_results": {"hate": {"filtered": False, "severity": "safe"}}},
+        prompt_filter_results=[{"prompt_index": 0, "content_filter_results": {}}],
+        system_fingerprint="fp_1",
+    ),
+    # https://developers.cloudflare.com/workers-ai/configuration/open-ai-compatibility
+    "cloudflare": chat({"content": TEXT, "tool_calls": []}, usage={**USAGE, "prompt_tokens_details": {}}),
+    # https://docs.databricks.com/aws/en/machine-learning/model-serving/score-foundation-models
+    "databricks": chat({"content": [{"type": "reasoning", "summary": []}, {"type": "text", "text": TEXT}]}),
     # https://docs.sglang.ai/basic_usage/openai_api_completions.html
     "sglang": chat({"content": TEXT, "reasoning_content": None}, {"matched_stop": 2}, metadata={"weight_version": "1"}),
 }

@@ -5,6 +5,7 @@ A new row is tested by what every row must do, and needs no line here.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -58,6 +59,10 @@ DOCUMENTED = {
     "llamacpp": "http://127.0.0.1:8080/v1/chat/completions",
     "vllm": "http://127.0.0.1:8000/v1/chat/completions",
     "sglang": "http://127.0.0.1:30000/v1/chat/completions",
+    "tgi": "http://127.0.0.1:8080/v1/chat/completions",
+    "azure": "https://RESOURCE.openai.azure.com/openai/v1/chat/completions",
+    "cloudflare": "https://api.cloudflare.com/client/v4/accounts/ACCOUNT/ai/v1/chat/completions",
+    "databricks": "https://WORKSPACE.cloud.databricks.com/serving-endpoints/chat/completions",
 }
 """Where a chat goes by the vendors' documentation, which the rows link to."""
 ROUTES = {
@@ -68,6 +73,7 @@ ROUTES = {
 }
 """The end of a URL in OpenAI's dialect; a prompt may go as a chat."""
 KEY_HEADERS = {
+    "azure": KeyHeader("api-key", ""),
     "black-forest-labs": KeyHeader("x-key", ""),
     "clarifai": KeyHeader("authorization", "Key"),
     "fal-ai": KeyHeader("authorization", "Key"),
@@ -79,7 +85,13 @@ ANSWER = {
     "choices": [{"index": 0, "message": {"role": "assistant", "content": "Ho"}, "text": "Ho", "finish_reason": "stop"}],
     "data": [{"embedding": [1.0, 2.0], "index": 0}],
 }
-IN_OPENAI = [(row.name, task) for row in ROWS if row.name != "hf-inference" for task in ROUTES if task in row.tasks]
+IN_OPENAI = [
+    (row.name, task)
+    for row in ROWS
+    if row.name != "hf-inference"
+    for task in ROUTES
+    if task in row.tasks and (row.name, task) != ("tgi", TEXT)  # which is its own dialect's
+]
 AT_HF_INFERENCE = [
     (TEXT, "", {"generated_text": "Ho"}),
     (FEATURES, "/pipeline/feature-extraction", [[1.0, 2.0]]),
@@ -117,6 +129,8 @@ def test_every_task_of_a_row_is_at_one_prefix(name: str, task: str) -> None:
     assert played.request.url.removeprefix(f"{prefix}/") in ROUTES[task]
     check_post(played, played.request.url)
     assert next(iter(played.body)) == "model" and played.body["model"] == "org/m"
+    if row.place is not None:  # it is at no place of the router's
+        return
     routed = asked(name, task, f"{ROUTER_URL}/{name}", routed=True)
     check_post(routed, f"{ROUTER_URL}/{name}{played.request.url.removeprefix(row.base)}")
 
@@ -128,6 +142,7 @@ def test_a_row_is_sound(name: str) -> None:
     assert base.scheme == "https" or (row.keyless and is_loopback(base.host))
     assert not row.base.endswith("/") and not row.prefix.endswith("/") and row.prefix[:1] in {"", "/"}
     assert bool(row.keys) is not row.keyless and all(key.isupper() for key in row.keys)
+    assert (row.place is not None) is bool(re.search(r"[A-Z]{5}", row.base))
     assert row.name == name and row.tasks and row.resume.keys() <= row.tasks.keys()
     assert row.key_header.name == row.key_header.name.lower()
 
@@ -148,7 +163,9 @@ def test_what_is_special_about_some() -> None:
 
 
 def test_a_name_that_is_none_gets_the_nearest_and_all() -> None:
-    with pytest.raises(UnknownProviderError, match=r"'togehter'; did you mean 'together'\? There are .*auto, base"):
+    with pytest.raises(
+        UnknownProviderError, match=r"'togehter'; did you mean 'together'\? There are .*auto, azure, base"
+    ):
         provider("togehter")
     with pytest.raises(UnknownProviderError, match=r"'q'; there are"):
         flow_for("q", CHAT)

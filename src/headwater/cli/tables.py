@@ -70,6 +70,10 @@ def _special(row: Provider) -> dict[str, Any]:
     told["models"] = "by their names on the Hub, or its own" if row.routed else "by its own names"
     if row.key_header != BEARER:
         told["sends its key as"] = f"{row.key_header.name}: {row.key_header.scheme} KEY".replace(":  ", ": ")
+    if row.tokens is not None:
+        told["sends tokens as"] = f"authorization: Bearer TOKEN, where that begins with {row.tokens}"
+    if row.place is not None:
+        told["is where"] = f"{' or '.join(row.place.variables)} says, or --base-url"
     if row.headers:
         told["further headers"] = [f"{name}: {value}" for name, value in row.headers.items()]
     if row.resume:

@@ -20,7 +20,7 @@ from ..protocol.transport import quoted_url
 from ..providers import provider
 from ..providers.bodies import get
 from ..providers.model_ids import Entry, card_of
-from ..providers.urls import CHAT, at_model, openai_url
+from ..providers.urls import CHAT, at_model, beneath, openai_url
 from ..responses.decode import decode
 from ..tasks.lenient_types import Needed, Unneeded
 from ..tasks.output import Output
@@ -168,7 +168,7 @@ def models(call: Call) -> Flow[ModelList]:
     elif call.routed:
         url = f"{call.base.removesuffix('/' + call.provider)}/v1/models"
     else:
-        url = f"{call.base}{provider(call.provider).prefix}/models"
+        url = beneath(call.base, f"{provider(call.provider).prefix}/models")
     found = decode((yield Send(get(url, auth="provider"))), _Models).data
     kept = [model for model in found if not call.routed or _is_served(model, call.provider)]
     return ModelList(data=[ModelInfo(id=m.id, object=m.object, created=m.created, owned_by=m.owned_by) for m in kept])

@@ -15,9 +15,15 @@ from ..auth.credentials import BEARER, Credentials, KeyHeader
 from ..auth.environment import ambient, hugging_face_token
 from ..auth.hosts import HUB_URL, is_hugging_face_url, is_loopback
 from ..auth.secret import Secret, secrets_in_query
-from ..errors import InsecureCredentialError, InvalidCredentialError, MissingCredentialError
+from ..errors import (
+    InsecureCredentialError,
+    InvalidCredentialError,
+    InvalidParameterError,
+    MissingCredentialError,
+)
 from ..protocol.url import Url, parse_url
 from ..providers import Provider
+from ..providers.account_place import AccountPlace
 from .settings import Settings
 
 
@@ -102,6 +108,17 @@ class Keys:
             raise _missing(row)
         return key, True
 
+    def place_of(self, row: Provider, place: AccountPlace) -> str:
+        """Where this provider is for the caller's account. Raises `InvalidParameterError` where nobody says it."""
+        named = self._settings.base_url or _first_set(place.variables)
+        if named is None:
+            raise InvalidParameterError(
+                f"{row.name} is at a URL of each account's own: set {' or '.join(place.variables)}, or give base_url="
+            )
+        base = place.base_of(named, _first_set(place.versions))
+        self._check_secure(parse_url(base))
+        return base
+
     # -- what goes along
 
     async def for_hub(self) -> Secret | None:
@@ -157,6 +174,11 @@ class Keys:
             hub_token=hub_token,
             others=tuple(secrets_in_query(url)),
         )
+
+
+def _first_set(variables: tuple[str, ...]) -> str | None:
+    """What the first of these variables holds that is set. They name places, and hold no secret."""
+    return next((value for name in variables if (value := os.environ.get(name, "").strip())), None)
 
 
 def _missing(row: Provider) -> MissingCredentialError:

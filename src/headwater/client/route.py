@@ -36,7 +36,8 @@ class Route(msgspec.Struct, frozen=True):
 
         provider=["together", Route("groq", model="llama-3.1-8b-instant", api_key=...)]
 
-    `provider`: its name; or `base_url`: the URL of a server of your own; or `endpoint`: an Inference Endpoint, by
+    `provider`: its name; or `base_url`: the URL of a server of your own (with the providers azure, cloudflare and
+    databricks, where that is for your account); or `endpoint`: an Inference Endpoint, by
     "name" or "namespace/name", which is looked up, and asked for the model that it has. `model`: the model's id there,
     in place of the client's, for calls that name none of their own; or `model_mapping`: ids there by what the call
     names. `token` or `api_key`: the key for this place alone; a provider without one has the client's, or its
@@ -70,7 +71,8 @@ class Route(msgspec.Struct, frozen=True):
             msgspec.structs.force_setattr(self, "base_url", mask(self.base_url))
         for name in ("token", "api_key"):
             msgspec.structs.force_setattr(self, name, secret_of(getattr(self, name)))
-        if [self.provider, self.base_url, self.endpoint].count(None) != 2:
+        places = [self.provider, self.base_url, self.endpoint]
+        if places.count(None) != (1 if is_placed(self.provider) and self.base_url is not None else 2):
             raise InvalidParameterError("a Route has a provider, a base_url or an endpoint, one of them")
         if self.token is not None and self.api_key is not None:
             raise InvalidParameterError("Route: give token or api_key, not both: they are two names for one thing")
@@ -108,13 +110,20 @@ def settings_by_route(given: Settings, named: object, transports: Transports) ->
     routes = _routes(named)
     if not routes:
         return (given,)
-    if given.base_url is not None or is_url(given.model):
+    is_own_place = len(routes) == 1 and is_placed(routes[0].provider) and routes[0].base_url is None
+    if (given.base_url is not None and not is_own_place) or is_url(given.model):
         raise InvalidParameterError(URL_AND_PROVIDER)
     if len(routes) == 1:
-        return (_settings_of(given, routes[0], transports, routes[0].key or given.key),)
+        there = _settings_of(given, routes[0], transports, routes[0].key or given.key)
+        return (msgspec.structs.replace(there, base_url=given.base_url) if given.base_url is not None else there,)
     _check_shared(given, routes)
     names: Counter[str] = Counter()
     return tuple(_settings_of(given, route, transports, _key(given, route), _called(route, names)) for route in routes)
+
+
+def is_placed(name: object) -> bool:
+    """Whether a provider of this name is at a place of each account's own, which a URL beside it says."""
+    return isinstance(name, str) and name in PROVIDERS and PROVIDERS[name].place is not None
 
 
 def check_url(url: str) -> None:

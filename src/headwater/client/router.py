@@ -119,7 +119,7 @@ class RouteTarget:
         if s.endpoint is not None:
             return await self._to_endpoint(task, s.endpoint, model or s.model, flow)
         url = model if is_url(model) else s.base_url or (s.model if is_url(s.model) else None)
-        if url is not None:
+        if url is not None and s.provider is None:
             own = None if is_url(model) else model
             named = None if is_url(model) else own or (None if is_url(s.model) else s.model) or s.provider_model
             return await self._to_url(task, url, named, flow, own=own)
@@ -177,7 +177,9 @@ class RouteTarget:
         flow = flow or flow_for(row.name, task)
         base = inference_url() if row is HF_INFERENCE else None
         key, routed = await self._keys.for_provider(row, None if base is None else parse_url(base))
-        if base is None:
+        if base is None and row.place is not None:
+            base = self._keys.place_of(row, row.place)
+        elif base is None:
             base = row.base if not routed or row.name == "auto" else f"{ROUTER_URL}/{row.name}"
         return Destination(
             provider=row.name,
@@ -189,7 +191,7 @@ class RouteTarget:
                 key,
                 await self._keys.for_hub(),
                 billed=routed,
-                key_header=BEARER if routed else row.key_header,
+                key_header=BEARER if routed or key is None else row.header_of(key.reveal()),
                 static=row.headers,
             ),
             base=base,

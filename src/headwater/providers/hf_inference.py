@@ -24,7 +24,7 @@ from .openai_chat import ChatDialect
 from .response_format import json_object_value
 from .urls import at_model
 
-_CHAT: Final = ChatDialect(response_format=json_object_value, schema=TGI)
+CHAT_DIALECT: Final = ChatDialect(response_format=json_object_value, schema=TGI)
 _RECOMMENDED_FOR: Final = {"chat-completion": "text-generation", "embeddings": "feature-extraction"}
 """Tasks without recommendations of their own on the Hub."""
 _DAY: Final = 86400.0
@@ -75,7 +75,7 @@ def _tasks(hub: str) -> Flow[dict[str, _Task]]:
 def chat_completion(call: Call) -> Flow[Any]:
     """A chat at the model's own route."""
     url = at_model(call.base, "/models/", call.model or "", "/v1/chat/completions")
-    return (yield from openai_chat.chat(call, url, _CHAT))
+    return (yield from openai_chat.chat(call, url, CHAT_DIALECT))
 
 
 def text_generation(call: Call) -> Flow[Any]:

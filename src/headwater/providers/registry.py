@@ -10,7 +10,7 @@ secret.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ from ..auth.hosts import ROUTER_URL
 from ..protocol.flow import Call, Flow, ResumeFlow, TaskFlow, TaskFlowAtURL
 from ..schema.rules import CEREBRAS, COHERE, DESCRIBED, FIREWORKS, GEMINI, LOCAL, PERPLEXITY, PLAIN_STRICT, XAI
 from . import (
+    azure,
     black_forest_labs,
     custom_server,
     fal,
@@ -36,10 +37,12 @@ from . import (
     replicate,
     rerank,
     responses_route,
+    tgi,
     together,
     wavespeed,
     zai,
 )
+from .account_place import AccountPlace, at_host, azure_base, in_template
 from .bodies import STEPS
 from .model_ids import mapped, mapped_if_routed
 from .openai_chat import ChatDialect
@@ -63,6 +66,10 @@ from .urls import (
     TRANSLATIONS,
 )
 
+_OPENAI_IMAGES: Final = ImageDialect(
+    sized=True,
+    dropped=frozenset({"negative_prompt", "num_inference_steps", "guidance_scale", "scheduler", "seed"}),
+)
 _OTHER_SPELLING: Final = frozenset({"reasoning_content"})
 _UNMAPPED: Final = {"rerank": mapped_if_routed}
 """How models are named for tasks that Hugging Face maps no models of."""
@@ -78,7 +85,8 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     it. `routed`: whether Hugging Face's router takes calls for it, at `{router}/{name}` in place of `base`. `keyless`:
     whether it answers without a key, as a server on this machine does. `resume`:
     by the task's name, how a job that was submitted before is watched to its end. `origins`: further places of its
-    own, beside `base`, that take its key where that is used.
+    own, beside `base`, that take its key where that is used. `place`: where it is for one account, of which `base` is
+    an example. `tokens`: what begins those of its own keys that are sent as Bearer, whatever `key_header` says.
     """
 
     name: str
@@ -92,6 +100,12 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     keyless: bool = False
     resume: Mapping[str, ResumeFlow] = {}
     origins: tuple[str, ...] = ()
+    place: AccountPlace | None = None
+    tokens: str | None = None
+
+    def header_of(self, key: str) -> KeyHeader:
+        """How this key of its own is sent."""
+        return BEARER if self.tokens is not None and key.startswith(self.tokens) else self.key_header
 
 
 def row(
@@ -117,10 +131,13 @@ def row(
     key_header: KeyHeader = BEARER,
     headers: Mapping[str, str] = {},
     origins: tuple[str, ...] = (),
+    place: AccountPlace | None = None,
+    tokens: str | None = None,
+    at: Callable[[str, TaskFlowAtURL], TaskFlow] | None = None,
     hub: bool = True,
 ) -> Provider:
     """A provider: what it does in OpenAI's dialect, and further `tasks` in its own. `hub`: mapped and routed by
-    Hugging Face. `prompt_as_chat`: text generation by its chats."""
+    Hugging Face. `prompt_as_chat`: text generation by its chats. `at`: how a route becomes a URL of its."""
     openai: dict[str, tuple[str, TaskFlowAtURL]] = {}
     if chat is not None:
         openai["chat-completion"] = CHAT, partial(openai_chat.chat, dialect=chat)
@@ -139,9 +156,10 @@ def row(
         openai["moderation"] = MODERATIONS, partial(openai_moderations.moderate, dialect=moderation)
     if ranks is not None:
         openai["rerank"] = RERANK, partial(rerank.rerank, dialect=ranks)
-    flows = {task: _at_route(f"{prefix}/{route}", flow) for task, (route, flow) in openai.items()} | dict(tasks)
+    at = at or _at_route
+    flows = {task: at(f"{prefix}/{route}", flow) for task, (route, flow) in openai.items()} | dict(tasks)
     if responses:
-        flows["responses"] = _at_route(f"{prefix}/{RESPONSES}", responses_route.respond)
+        flows["responses"] = at(f"{prefix}/{RESPONSES}", responses_route.respond)
     return Provider(
         name=name,
         base=base,
@@ -153,6 +171,8 @@ def row(
         routed=hub,
         resume=resume,
         origins=origins,
+        place=place,
+        tokens=tokens,
     )
 
 
@@ -528,6 +548,58 @@ ROWS: Final = (
         embeddings_dropped=_TEI_ONLY,
         hub=False,
     ),
+    # https://learn.microsoft.com/azure/foundry/openai/api-version-lifecycle
+    # https://learn.microsoft.com/azure/ai-foundry/openai/reference: keys go as `api-key`, tokens of Entra as Bearer
+    row(
+        "azure",
+        "https://RESOURCE.openai.azure.com/openai/v1",
+        "AZURE_OPENAI_API_KEY",
+        "AZURE_OPENAI_AD_TOKEN",
+        prefix="",
+        completions=True,
+        embeddings=True,
+        embeddings_dropped=_TEI_ONLY,
+        images=_OPENAI_IMAGES,
+        edits=True,
+        speech=SpeechDialect(dropped=GENERATION, voices={"": "alloy"}),
+        transcription=TranscriptionDialect(),
+        translation=TranscriptionDialect(grained=False),
+        key_header=KeyHeader("api-key", scheme=""),
+        tokens="eyJ",  # as every JSON web token begins
+        place=AccountPlace(
+            variables=("AZURE_OPENAI_ENDPOINT",),
+            versions=("AZURE_OPENAI_API_VERSION", "OPENAI_API_VERSION"),
+            base_of=azure_base,
+        ),
+        at=azure.at_deployment,
+        hub=False,
+    ),
+    # https://developers.cloudflare.com/workers-ai/configuration/open-ai-compatibility
+    row(
+        "cloudflare",
+        "https://api.cloudflare.com/client/v4/accounts/ACCOUNT/ai",
+        "CLOUDFLARE_API_TOKEN",
+        embeddings=True,
+        embeddings_dropped=_TEI_ONLY,
+        place=AccountPlace(
+            variables=("CLOUDFLARE_ACCOUNT_ID",),
+            base_of=in_template("https://api.cloudflare.com/client/v4/accounts/{}/ai", "/v1"),
+        ),
+        hub=False,
+    ),
+    # https://docs.databricks.com/aws/en/machine-learning/model-serving/query-chat-models
+    # https://docs.databricks.com/aws/en/machine-learning/foundation-model-apis/api-reference
+    row(
+        "databricks",
+        "https://WORKSPACE.cloud.databricks.com",
+        "DATABRICKS_TOKEN",
+        prefix="/serving-endpoints",
+        completions=True,
+        embeddings=True,
+        embeddings_dropped=_TEI_ONLY,
+        place=AccountPlace(variables=("DATABRICKS_HOST",), base_of=at_host("/serving-endpoints")),
+        hub=False,
+    ),
     # https://docs.ollama.com/api/openai-compatibility
     local("ollama", 11434),
     # https://lmstudio.ai/docs/developer/openai-compat
@@ -538,4 +610,16 @@ ROWS: Final = (
     local("vllm", 8000, rerank.EVERY_FIELD),
     # https://docs.sglang.ai/basic_usage/openai_api_completions.html
     local("sglang", 30000, rerank.EVERY_FIELD),
+    # https://huggingface.co/docs/text-generation-inference/quicktour, whose port on the machine is 8080
+    # https://huggingface.co/docs/text-generation-inference/messages_api
+    msgspec.structs.replace(
+        row(
+            "tgi",
+            "http://127.0.0.1:8080",
+            chat=hf_inference.CHAT_DIALECT,
+            tasks={"text-generation": _at_route("", tgi.generate)},
+            hub=False,
+        ),
+        keyless=True,
+    ),
 )

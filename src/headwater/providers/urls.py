@@ -92,7 +92,7 @@ def openai_url(url: str, route: str) -> str:
 def beneath(url: str, route: str) -> str:
     """The URL with this path behind its own."""
     parts = urlsplit(url)
-    return urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/{route}"))
+    return urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/{route.lstrip('/')}"))
 
 
 def speaks_openai(url: str) -> bool:
