@@ -76,12 +76,15 @@ if TYPE_CHECKING:
     from .client.route import Route as Route
     from .client.sync_client import InferenceClient as InferenceClient
     from .conversation.async_run import AsyncConversation as AsyncConversation
+    from .conversation.async_run import AsyncParsedConversation as AsyncParsedConversation
     from .conversation.events import ConversationResult as ConversationResult
+    from .conversation.events import ParsedConversationResult as ParsedConversationResult
     from .conversation.events import ToolCalled as ToolCalled
     from .conversation.events import ToolReturned as ToolReturned
     from .conversation.events import TurnEnded as TurnEnded
     from .conversation.state import ConversationState as ConversationState
     from .conversation.sync_run import Conversation as Conversation
+    from .conversation.sync_run import ParsedConversation as ParsedConversation
     from .conversation.tool import Tool as Tool
     from .conversation.tool import tool as tool
     from .conversation.tool_answer import ToolContent as ToolContent
@@ -341,10 +344,10 @@ _MODULES: dict[str, str] = {
     "client.responses": "AsyncInputItems AsyncResponses SyncInputItems SyncResponses",
     "client.route": "Route",
     "client.sync_client": "InferenceClient",
-    "conversation.async_run": "AsyncConversation",
-    "conversation.events": "ConversationResult ToolCalled ToolReturned TurnEnded",
+    "conversation.async_run": "AsyncConversation AsyncParsedConversation",
+    "conversation.events": "ConversationResult ParsedConversationResult ToolCalled ToolReturned TurnEnded",
     "conversation.state": "ConversationState",
-    "conversation.sync_run": "Conversation",
+    "conversation.sync_run": "Conversation ParsedConversation",
     "conversation.tool": "Tool tool",
     "conversation.tool_answer": "ToolContent",
     "endpoints.types": "CatalogModel CatalogRecipe EndpointHardware EndpointInfo",

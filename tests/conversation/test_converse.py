@@ -10,6 +10,7 @@ import threading
 from typing import Any
 
 import anyio
+import msgspec
 import pytest
 from support.drivers import Driver, on_one_loop
 
@@ -17,7 +18,9 @@ from headwater import (
     ChatCompletionStreamOutput,
     ConversationLimitError,
     ConversationState,
+    InferenceClient,
     InferenceTimeoutError,
+    InvalidAnswerError,
     InvalidParameterError,
     Timeout,
     ToolCalled,
@@ -416,19 +419,47 @@ async def test_what_is_wrong_is_said_at_once(
     assert len(headwater_emulator.requests) == before
 
 
-def test_its_parameters_are_a_chats() -> None:
-    from typing import get_type_hints
+class Weather(msgspec.Struct):
+    city: str
+    degrees: float
 
-    from headwater.conversation.parameters import TurnParameters
-    from headwater.tasks.chat import ChatParameters
 
-    theirs, ours = get_type_hints(ChatParameters), get_type_hints(TurnParameters)
-    another = {
-        "n",
-        "tools",
-        "stream_options",
-        "on_invalid",
-        "max_tries",
-        "token_budget",
-    }  # a conversation's own, or none
-    assert {name: kind for name, kind in theirs.items() if name not in another} == ours
+@pytest.mark.parametrize("stream", [False, True])
+async def test_the_last_answer_is_a_value_of_a_type(driver: Driver, headwater_emulator: Any, stream: bool) -> None:
+    """What the model says beside its calls need be none."""
+    said = {"content": "I add first.", "tool_calls": [("add", {"a": 1, "b": 2})]}
+    headwater_emulator.script("m", said, '{"city": "Rome", "degrees": 3}')
+    async with driver.client(base_url=f"{headwater_emulator}/v1") as client:
+        run = client.converse(ASKED, tools=[add], model="m", response_format=Weather, stream=stream)
+        parts = []
+        async with run:
+            async for _ in run:
+                parts.append(run.partial.parsed)
+            result = await run.result()
+    assert result.parsed == Weather("Rome", 3.0)
+    assert result.message.parsed == result.parsed
+    assert result.transcript[-1] == {"role": "assistant", "content": '{"city": "Rome", "degrees": 3}'}
+    assert parts[-1] == result.parsed
+    assert headwater_emulator.requests[-1].json["response_format"]["json_schema"]["name"] == "Weather"
+
+
+async def test_a_last_answer_that_is_none_is_asked_for_again_and_counted(
+    driver: Driver, headwater_emulator: Any
+) -> None:
+    headwater_emulator.script("m", [("add", {"a": 1, "b": 2})], "rain", '{"city": "Rome", "degrees": 3}')
+    async with driver.client(base_url=f"{headwater_emulator}/v1") as client:
+        options = {"tools": [add], "model": "m", "response_format": Weather, "stream": False}
+        result = await client.converse(ASKED, on_invalid="ask again", **options).result()
+        assert result.parsed.city == "Rome"
+        assert result.usage.total_tokens > sum(turn.usage.total_tokens for turn in result.turns)
+        headwater_emulator.script("m", [("add", {"a": 1, "b": 2})], "rain")
+        with pytest.raises(InvalidAnswerError) as caught:
+            await client.converse(ASKED, **options).result()
+    assert caught.value.partial.transcript[-1]["role"] == "tool"
+    assert caught.value.text == "rain"
+
+
+@pytest.mark.parametrize("mode", ["prompted", "constrained"])
+def test_a_type_needs_the_servers_own_calls(mode: Any) -> None:
+    with InferenceClient(base_url="http://model.test/v1") as client, pytest.raises(InvalidParameterError, match=mode):
+        client.converse(ASKED, tools=[add], response_format=Weather, tool_mode=mode)

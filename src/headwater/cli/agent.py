@@ -111,7 +111,8 @@ def _answer(
             elif isinstance(event, ToolReturned):
                 aside.end()
                 say(f"{event.name}: {_beginning(event.content)}")
-        return run.transcript
+        transcript: list[Any] = run.transcript
+        return transcript
 
 
 class Approval:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping, Sequence
-from types import TracebackType
+from types import TracebackType, UnionType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack, overload
 
 from ..engine.run import AsyncRun
@@ -17,8 +17,8 @@ from .post import CUSTOM, AsyncStreamedResponse, Response, request_flow_and_opti
 from .task_table import elements_reader
 
 if TYPE_CHECKING:
-    from ..conversation.async_run import AsyncConversation
-    from ..conversation.parameters import ConversationParameters
+    from ..conversation.async_run import AsyncConversation, AsyncParsedConversation
+    from ..conversation.parameters import ConversationParameters, TypedConversationParameters
     from ..conversation.state import ConversationState
     from ..conversation.tool import AnyTool
     from ..mapper.async_map import AsyncMap
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .responses import AsyncResponses
 
 R = TypeVar("R")
+T = TypeVar("T")
 
 
 class AsyncInferenceClient(BaseClient, Asynchronous):
@@ -193,12 +194,38 @@ class AsyncInferenceClient(BaseClient, Asynchronous):
         settings = ThrottleSettings(concurrency, requests_per_minute, tokens_per_minute, parameters)
         return AsyncMap(work, inputs, settings, ordered=ordered, fails_fast=fails_fast(on_error))
 
+    @overload
+    def converse(
+        self,
+        messages: Messages | ConversationState | str | bytes,
+        *,
+        tools: Sequence[AnyTool] = ...,
+        **parameters: Unpack[ConversationParameters],
+    ) -> AsyncConversation: ...
+    @overload
+    def converse(
+        self,
+        messages: Messages | ConversationState | str | bytes,
+        *,
+        response_format: type[T],
+        tools: Sequence[AnyTool] = ...,
+        **parameters: Unpack[TypedConversationParameters],
+    ) -> AsyncParsedConversation[T]: ...
+    @overload
+    def converse(
+        self,
+        messages: Messages | ConversationState | str | bytes,
+        *,
+        response_format: UnionType,
+        tools: Sequence[AnyTool] = ...,
+        **parameters: Unpack[TypedConversationParameters],
+    ) -> AsyncParsedConversation[Any]: ...
     def converse(
         self,
         messages: Messages | ConversationState | str | bytes,
         *,
         tools: Sequence[AnyTool] = (),
-        **parameters: Unpack[ConversationParameters],
+        **parameters: Any,
     ) -> AsyncConversation:
         """Hold a conversation in which the model may call tools, until it has answered: a run.
 
@@ -224,6 +251,8 @@ class AsyncInferenceClient(BaseClient, Asynchronous):
                 `tool_mode`: "native"; "prompted" for servers without tools, which are told of them in words;
                 "constrained" the same, with a JSON schema that such an answer must follow ("native").
                 `stream`: whether the answers come in chunks (True).
+                A `response_format` that is a type makes the last message a value of it: `result.parsed`; `on_invalid`,
+                `max_tries` and `token_budget` go with it. It needs the tools' mode "native".
 
         Raises:
             InvalidParameterError: A tool has no schema, or an argument is wrong; nothing was sent.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from types import TracebackType
+from types import TracebackType, UnionType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack, overload
 
 from ..blocking.portal import call, let_go
@@ -18,9 +18,9 @@ from .post import CUSTOM, Response, StreamedResponse, request_flow_and_options
 from .task_table import elements_reader
 
 if TYPE_CHECKING:
-    from ..conversation.parameters import ConversationParameters
+    from ..conversation.parameters import ConversationParameters, TypedConversationParameters
     from ..conversation.state import ConversationState
-    from ..conversation.sync_run import Conversation
+    from ..conversation.sync_run import Conversation, ParsedConversation
     from ..conversation.tool import AnyTool
     from ..mapper.sync_map import SyncMap
     from ..media.source import File
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .responses import SyncResponses
 
 R = TypeVar("R")
+T = TypeVar("T")
 
 
 class InferenceClient(BaseClient, Blocking):
@@ -213,21 +214,48 @@ class InferenceClient(BaseClient, Blocking):
         fast = fails_fast(on_error)
         return SyncMap(lambda feed: AsyncMap(work, feed, settings, ordered=ordered, fails_fast=fast), inputs)
 
+    @overload
+    def converse(
+        self,
+        messages: Messages | ConversationState | str | bytes,
+        *,
+        tools: Sequence[AnyTool] = ...,
+        **parameters: Unpack[ConversationParameters],
+    ) -> Conversation: ...
+    @overload
+    def converse(
+        self,
+        messages: Messages | ConversationState | str | bytes,
+        *,
+        response_format: type[T],
+        tools: Sequence[AnyTool] = ...,
+        **parameters: Unpack[TypedConversationParameters],
+    ) -> ParsedConversation[T]: ...
+    @overload
+    def converse(
+        self,
+        messages: Messages | ConversationState | str | bytes,
+        *,
+        response_format: UnionType,
+        tools: Sequence[AnyTool] = ...,
+        **parameters: Unpack[TypedConversationParameters],
+    ) -> ParsedConversation[Any]: ...
     def converse(
         self,
         messages: Messages | ConversationState | str | bytes,
         *,
         tools: Sequence[AnyTool] = (),
-        **parameters: Unpack[ConversationParameters],
+        **parameters: Any,
     ) -> Conversation:
         """Hold a conversation in which the model may call tools, until it has answered: a run.
 
         It is `AsyncInferenceClient.converse`. Synchronous tools, and `approve`, run in threads of their own.
         """
-        from ..conversation.async_run import conversation
-        from ..conversation.sync_run import Conversation
+        from ..conversation.async_run import AsyncParsedConversation, conversation
+        from ..conversation.sync_run import Conversation, ParsedConversation
 
-        return Conversation(conversation(core_of(self), messages, tools, parameters))
+        run = conversation(core_of(self), messages, tools, parameters)
+        return ParsedConversation(run) if isinstance(run, AsyncParsedConversation) else Conversation(run)
 
     def close(self) -> None:
         """Give back the idle connections."""

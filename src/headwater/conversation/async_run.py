@@ -21,7 +21,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Final, Literal, Protocol, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Protocol, Self, TypeAlias, TypeVar
 
 import msgspec
 from anyio import Event, current_time
@@ -38,6 +38,7 @@ from ..errors import (
     UnexpectedContentError,
 )
 from ..protocol.flow import END
+from ..protocol.json_value import is_object
 from ..protocol.timeout import Timeout
 from ..protocol.transport import FOREVER
 from ..tasks.chat import chat_completion, wire_messages
@@ -48,13 +49,24 @@ from ..tasks.chat_types import (
     ChatCompletionStreamOutput,
 )
 from ..tasks.declaration import Declaration, given_of
+from ..tasks.parsed_types import ParsedChatCompletion
 from . import prompted
-from .events import ConversationEvent, ConversationResult, ToolCalled, ToolReturned, TurnEnded, added
+from .events import (
+    ConversationEvent,
+    ConversationResult,
+    ParsedConversationResult,
+    ToolCalled,
+    ToolReturned,
+    TurnEnded,
+    added,
+)
 from .state import ConversationState, revived
 from .tool import Tool, tools_by_name
 from .tool_call import ToolCallState, answers, calls_of
 from .tool_group import Approve, ToolGroup, called
 from .watch import ConversationWatch
+
+T = TypeVar("T")
 
 ToolMode: TypeAlias = Literal["native", "prompted", "constrained"]
 ConversationOutcome: TypeAlias = Literal["answered", "paused", "error", "cancelled"]
@@ -112,6 +124,16 @@ class ConversationSettings(msgspec.Struct, frozen=True, kw_only=True):
             raise InvalidParameterError("tool_mode must be 'native', 'prompted' or 'constrained'")
         if self.parameters.get("n") not in (None, 1):
             raise InvalidParameterError("a conversation has one answer in each turn: n must be 1")
+        if self.is_typed and self.tools and self.tool_mode != "native":
+            raise InvalidParameterError(
+                f"tool_mode={self.tool_mode!r} reads calls from the model's text: an answer of a type needs 'native'"
+            )
+
+    @property
+    def is_typed(self) -> bool:
+        """Whether the model's answer is to be a value of a type."""
+        wanted = self.parameters.get("response_format")
+        return wanted is not None and not is_object(wanted)
 
 
 class AsyncConversation:
@@ -187,7 +209,8 @@ class AsyncConversation:
         answer = None if self._call is None else self._call.partial
         message = answer.choices[0].message if answer is not None and answer.choices else self._last_message()
         ended: Any = self.outcome if self.outcome in ("answered", "paused") else "left"
-        return ConversationResult(
+        kind: Any = ParsedConversationResult if self._settings.is_typed else ConversationResult
+        found: ConversationResult = kind(
             message=message,
             transcript=self.transcript,
             usage=self._usage,
@@ -196,6 +219,7 @@ class AsyncConversation:
             pending=self.pending,
             state=self.state,
         )
+        return found
 
     def _last_message(self) -> ChatCompletionOutputMessage | None:
         last = [message for message in self._messages if isinstance(message, ChatCompletionOutputMessage)]
@@ -367,8 +391,8 @@ class AsyncConversation:
             self.outcome = "answered"
 
     def _count(self, answer: ChatCompletionOutput) -> None:
-        self._usage = added(self._usage, answer.usage)
-        usage = answer.usage
+        usage = answer.total_usage if isinstance(answer, ParsedChatCompletion) else answer.usage
+        self._usage = added(self._usage, usage)
         if usage is not None and usage.total_tokens is not None:
             self._spent += usage.total_tokens
         elif usage is not None and usage.prompt_tokens is not None:
@@ -483,6 +507,17 @@ class AsyncConversation:
         await self.close()
 
 
+class AsyncParsedConversation(AsyncConversation, Generic[T]):
+    """A conversation whose answer is a value of a type: `parsed` of its result, and of its `partial` so far."""
+
+    if TYPE_CHECKING:
+
+        @property
+        def partial(self) -> ParsedConversationResult[T]: ...
+
+        async def result(self) -> ParsedConversationResult[T]: ...
+
+
 def _explain_cut(calls: Sequence[ToolCallState]) -> None:
     for call in calls:
         if call.problem is not None:
@@ -498,9 +533,10 @@ def conversation(caller: ChatCaller, given: Any, tools: Any, options: Mapping[st
     named = {name: value for name, value in given_of(options).items() if name in ConversationSettings.__struct_fields__}
     parameters = {name: value for name, value in given_of(options).items() if name not in named}
     settings = ConversationSettings(tools=tools_by_name(tools), parameters=parameters, **named)
+    kind: type[AsyncConversation] = AsyncParsedConversation if settings.is_typed else AsyncConversation
     if not isinstance(given, ConversationState):
         chat_completion.bind((), {"messages": given, **parameters})
-        return AsyncConversation(caller, list(given), ConversationState(messages=[]), settings)
+        return kind(caller, list(given), ConversationState(messages=[]), settings)
     chat_completion.bind((), {"messages": given.transcript, **parameters})
     state = ConversationState.from_json(given.to_json())  # the run changes it
-    return AsyncConversation(caller, revived(state.messages), state, settings)
+    return kind(caller, revived(state.messages), state, settings)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar, cast
 
 import msgspec
 
 from ..engine.facts import Facts
 from ..tasks.chat_types import ChatCompletionOutputMessage, ChatCompletionOutputUsage, ChatCompletionStreamOutput
+from ..tasks.parsed_types import ParsedChatCompletionMessage, parsed_value
 from .state import ConversationState
 from .tool_call import ToolOutcome
+
+T = TypeVar("T")
 
 
 class ToolCalled(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -83,6 +86,19 @@ class ConversationResult(msgspec.Struct, kw_only=True):
     def text(self) -> str:
         """The text of the last message."""
         return "" if self.message is None else self.message.content or ""
+
+
+class ParsedConversationResult(ConversationResult, Generic[T]):
+    """What a conversation has come to whose answer is a value of a type."""
+
+    if TYPE_CHECKING:
+        message: ParsedChatCompletionMessage[T] | None  # pyright: ignore[reportIncompatibleVariableOverride]
+
+    @property
+    def parsed(self) -> T:
+        """The last message's value. Of a conversation that is not over, what has come of it; None where the last
+        message calls tools, and before anything has come."""
+        return cast("T", None if self.message is None else parsed_value(self.message))
 
 
 def added(total: ChatCompletionOutputUsage, more: ChatCompletionOutputUsage | None) -> ChatCompletionOutputUsage:

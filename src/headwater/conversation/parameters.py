@@ -1,53 +1,15 @@
-"""The parameters of a conversation: a chat's, less those that it sets itself, and its own.
-
-A test compares the former with the chat's: a parameter that is new there is added here.
-"""
+"""The parameters of a conversation: those of a chat's turn, and its own."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from ..tasks.chat import LogitBias, ResponseFormat, ToolChoice
-from ..tasks.declaration import CallOptions
+from ..tasks.chat import ResponseFormat, TurnParameters
+from ..tasks.typed_options import TypedAnswerOptions
 from .async_run import ToolMode
 from .tool_group import Approve
 
 
-class TurnParameters(CallOptions, total=False):
-    """What each call of the model is given; what each means says `chat_completion`."""
-
-    model: str | None
-    frequency_penalty: float | None
-    logit_bias: LogitBias | None
-    logprobs: bool | None
-    max_tokens: int | None
-    presence_penalty: float | None
-    response_format: ResponseFormat | None
-    seed: int | None
-    stop: str | list[str] | None
-    temperature: float | None
-    tool_choice: ToolChoice | None
-    tool_prompt: str | None
-    top_logprobs: int | None
-    top_p: float | None
-    reasoning_effort: str | None
-    max_completion_tokens: int | None
-    parallel_tool_calls: bool | None
-    service_tier: str | None
-    store: bool | None
-    metadata: dict[str, str] | None
-    user: str | None
-    modalities: list[str] | None
-    audio: dict[str, Any] | None
-    prediction: dict[str, Any] | None
-    verbosity: str | None
-    web_search_options: dict[str, Any] | None
-    prompt_cache_key: str | None
-    safety_identifier: str | None
-
-
-class ConversationParameters(TurnParameters, total=False):
-    """What a conversation takes by name; what each means says `converse`."""
+class TypedConversationParameters(TurnParameters, TypedAnswerOptions, total=False):
+    """What a conversation takes by name beside a `response_format` that is a type; what each means says `converse`."""
 
     max_turns: int | None
     budget: int | None
@@ -57,3 +19,9 @@ class ConversationParameters(TurnParameters, total=False):
     tools_at_once: int | None
     tool_mode: ToolMode | None
     stream: bool | None
+
+
+class ConversationParameters(TypedConversationParameters, total=False):
+    """The same, with another `response_format`."""
+
+    response_format: ResponseFormat | None

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
 
 from ..blocking.run import Run
 from ..engine.run import AsyncRun
 from ..tasks.chat_types import ChatCompletionOutputUsage
 from .async_run import AsyncConversation, ConversationOutcome
-from .events import ConversationEvent, ConversationResult, ToolCalled, TurnEnded
+from .events import ConversationEvent, ConversationResult, ParsedConversationResult, ToolCalled, TurnEnded
 from .state import ConversationState
+
+T = TypeVar("T")
 
 
 class Conversation:
@@ -86,3 +88,14 @@ class Conversation:
     def outcome(self) -> ConversationOutcome | None:
         """How it ended; None before that."""
         return self._conversation.outcome
+
+
+class ParsedConversation(Conversation, Generic[T]):
+    """A conversation whose answer is a value of a type: `parsed` of its result, and of its `partial` so far."""
+
+    if TYPE_CHECKING:
+
+        @property
+        def partial(self) -> ParsedConversationResult[T]: ...
+
+        def result(self) -> ParsedConversationResult[T]: ...

@@ -12,6 +12,7 @@ of the same call: under its one deadline, at the same provider, and within a bud
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final, Literal, TypeAlias
 
@@ -144,7 +145,9 @@ class TypedCall:
         """The values of an answer; None where it is to be asked for again. Raises `InvalidAnswerError`."""
         values: dict[int, Any] = {}
         for place, part in enumerate(parts_of(answer)):
-            if part.is_call:
+            if part.is_call:  # what it says besides need be no value
+                with suppress(DecodeError):
+                    values[place] = FoundValue(self._wanted.codec.decode(part.text))
                 continue
             try:
                 values[place] = FoundValue(self._value(part))
@@ -268,7 +271,7 @@ def parts_of(answer: Any) -> list[PartOfAnswer]:
             text=choice.message.content or "",
             finish=choice.finish_reason,
             refusal=choice.message.refusal,
-            is_call=bool(choice.message.tool_calls) and not choice.message.content,
+            is_call=bool(choice.message.tool_calls),
         )
         for choice in answer.choices
     ]

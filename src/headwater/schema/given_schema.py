@@ -35,7 +35,7 @@ class GivenSchema(NamedSchema):
         self.schema: dict[str, Any] = _in_newest_words(schema)
         title = schema.get("title")
         self.name = identifier(title if isinstance(title, str) and title else name)
-        self._validator = _validator(schema, name)
+        self._validator = _validator(dict(schema), name)
         self._fitted: dict[SchemaRules, FittedSchema] = {}
 
     def __repr__(self) -> str:
@@ -108,7 +108,7 @@ def _step(place: str | int) -> str:
     return f".{place}" if _PLAIN_NAME.fullmatch(place) else f"[{place!r}]"
 
 
-def _validator(schema: Mapping[str, Any], name: str) -> Any:
+def _validator(schema: dict[str, Any], name: str) -> Any:
     """What validates by the schema: by the draft that it names, and the newest where it names none."""
     try:
         from jsonschema.exceptions import SchemaError

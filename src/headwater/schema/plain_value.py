@@ -27,8 +27,8 @@ def plain_value(value: Any) -> Any:
         return _of_struct(value)
     if isinstance(value, Mapping):
         return {str(plain_value(name)): plain_value(each) for name, each in value.items()}
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return {name: plain_value(getattr(value, name)) for name in value._fields}
+    if isinstance(value, tuple) and (names := getattr(value, "_fields", None)) is not None:
+        return {name: plain_value(getattr(value, name)) for name in names}
     if isinstance(value, list | tuple | set | frozenset):
         return [plain_value(each) for each in value]
     if callable(dump := getattr(value, "model_dump", None)):  # pydantic's

@@ -186,23 +186,20 @@ def _without_nulls(value: Any) -> Any:
     return [_without_nulls(item) for item in value] if isinstance(value, list) else value
 
 
-class UntypedChatParameters(CallOptions, total=False):
-    """The parameters of `chat_completion` but the messages, `stream`, `response_format` and what goes with a type."""
+class TurnParameters(CallOptions, total=False):
+    """The parameters of `chat_completion` that a turn of a conversation has as well."""
 
     model: str | None
     frequency_penalty: float | None
     logit_bias: LogitBias | None
     logprobs: bool | None
     max_tokens: int | None
-    n: int | None
     presence_penalty: float | None
     seed: int | None
     stop: str | list[str] | None
-    stream_options: StreamOptions | None
     temperature: float | None
     tool_choice: ToolChoice | None
     tool_prompt: str | None
-    tools: Tools | None
     top_logprobs: int | None
     top_p: float | None
     reasoning_effort: str | None
@@ -219,6 +216,14 @@ class UntypedChatParameters(CallOptions, total=False):
     web_search_options: dict[str, Any] | None
     prompt_cache_key: str | None
     safety_identifier: str | None
+
+
+class UntypedChatParameters(TurnParameters, total=False):
+    """The parameters of `chat_completion` but the messages, `stream`, `response_format` and what goes with a type."""
+
+    n: int | None
+    stream_options: StreamOptions | None
+    tools: Tools | None
 
 
 class TypedChatParameters(UntypedChatParameters, TypedAnswerOptions, total=False):
