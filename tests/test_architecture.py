@@ -50,11 +50,10 @@ FLOORS: tuple[dict[str, Room], ...] = (
     },
     # steps, frames, requests, URLs
     {"protocol": Room("msgspec", unseen="resolver")},
-    # keys; types as JSON schemas; the one room that is for tests of programs
+    # keys; types as JSON schemas
     {
         "auth": Room("msgspec", unseen="resolver"),
         "schema": Room("json_repair jsonschema msgspec referencing", unseen="resolver"),
-        "testing": Room("anyio msgspec", unseen="resolver"),
     },
     # what an answer means; inputs and results that are images, sounds and videos
     {"responses": Room("msgspec", unseen="resolver"), "media": Room("msgspec PIL numpy", unseen="auth resolver")},
@@ -88,6 +87,7 @@ FLOORS: tuple[dict[str, Room], ...] = (
     {
         "cli": Room("anyio msgspec cyclopts rich", unseen="transport"),
         "integrations": Room("anyio httpx httpx2 msgspec numpy starlette"),
+        "testing": Room("anyio msgspec pytest", unseen="client providers resolver tasks"),
     },
     # the front page, and programs
     {

@@ -104,6 +104,11 @@ class Secret:
         """Whether it is a Hugging Face token, which the router takes (https://huggingface.co/docs/hub/security-tokens)."""
         return self._value.startswith("hf_")
 
+    @property
+    def spellings(self) -> tuple[str, ...]:
+        """The texts by which it is known, longest first: itself, as JSON, URLs, HTML, base64 write it, and its end."""
+        return self._needles
+
     def redact(self, text: str) -> str:
         """The text with every spelling of this secret masked, and the beginning of one at which the text was cut."""
         for needle in self._needles:
@@ -185,9 +190,14 @@ def guard_proxy(proxy: str) -> None:
 
 def redact_all(text: str) -> str:
     """The text without any secret that this process knows: for loggers, which do not know whose call they tell of."""
-    for secret in list(_live_secrets.values()):
+    for secret in live_secrets():
         text = secret.redact(text)
     return text
+
+
+def live_secrets() -> list[Secret]:
+    """All secrets that this process knows now, the passwords of proxies among them."""
+    return list(_live_secrets.values())
 
 
 def _spellings(value: str) -> tuple[str, ...]:
@@ -247,6 +257,15 @@ def secrets_in(headers: Iterable[tuple[str, str]]) -> Iterator[Secret]:
 def secrets_in_query(url: str) -> Iterator[Secret]:
     """What is a credential in a URL's query, by its name or because nothing else is that long; as it is and decoded."""
     for name, _, value in (part.partition("=") for part in urlsplit(url).query.split("&")):
-        looks = len(value) >= _LONG and not _SAYS_WHAT.search(name.lower())
-        if looks or _HOLDS_SECRET.search(name.lower()) or name.lower() in _SHORT_NAMES:
+        if is_secret_name(name) or is_like_secret(name, value):
             yield from (Secret(text) for text in {value, unquote(value)} if _SENDABLE.match(text))
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether what stands in a query under this name is a credential."""
+    return bool(_HOLDS_SECRET.search(name.lower())) or name.lower() in _SHORT_NAMES
+
+
+def is_like_secret(name: str, value: str) -> bool:
+    """Whether what stands in a query under another name is long enough to be one, and says nothing else."""
+    return len(value) >= _LONG and not _SAYS_WHAT.search(name.lower())

@@ -74,7 +74,7 @@ class ClientCore:
 
     `given`: all of the constructor's arguments; secrets among them are hidden. Of another core's `transports` and
     `engine` what is given is shared; `real_waits` False lets waiting take no time (default: unless the environment has
-    `HEADWATER_TEST_MODE`). Raises as the clients' constructors do.
+    `HEADWATER_TEST_MODE`, or answers are replayed at once). Raises as the clients' constructors do.
     """
 
     def __init__(
@@ -122,8 +122,12 @@ class ClientCore:
             self.transports.for_url,
             policy=policy,
             largest=given["max_response_bytes"],
-            real_waits=not os.environ.get("HEADWATER_TEST_MODE") if real_waits is None else real_waits,
+            real_waits=self._waits() if real_waits is None else real_waits,
         )
+
+    def _waits(self) -> bool:
+        """Whether backoff and polling take their time."""
+        return not (os.environ.get("HEADWATER_TEST_MODE") or self.transports.instant)
 
     @property
     def providers(self) -> tuple[str, ...]:

@@ -32,6 +32,7 @@ from msgspec.structs import replace
 
 from ..errors import Attempt
 from ..protocol.flow import END, Request
+from ..protocol.transport import RACE
 from .deadlines import Deadlines
 from .driver import CallDriver
 from .engine import Engine
@@ -114,6 +115,7 @@ class Hedge:
     async def _race(self) -> None:
         assert self._request.hedge_after is not None
         self._engine.hedge_budget.called()
+        entered = RACE.set(self)
         try:
             with self._scope:
                 async with create_task_group() as group:
@@ -125,6 +127,7 @@ class Hedge:
                     await self._decided.wait()
                     group.cancel_scope.cancel()
         finally:
+            RACE.reset(entered)
             for racer in (self._first, self._second):
                 if racer is not None and (racer is not self._chosen or self.left):
                     await racer.driver.close()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import AsyncIterable
+from contextvars import ContextVar
 from typing import Final, Protocol
 from urllib.parse import quote
 
@@ -22,6 +23,8 @@ _AROUND = "".join(map(chr, range(0x21)))
 _PARTS = re.compile(r"((?:[A-Za-z][A-Za-z0-9+.-]*:)?//|)((?<=//)[^/?#]*|)(.*)", re.DOTALL)
 FOREVER: Final = math.inf
 """A moment that never comes."""
+RACE: Final[ContextVar[object]] = ContextVar("headwater_race", default=None)
+"""The race that the requests of this task belong to, where a call and its hedge run beside each other."""
 
 
 class ReadDeadline(Exception):  # noqa: N818 - between a transport and the engine, which knows what to call it

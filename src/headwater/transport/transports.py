@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import InvalidParameterError
 from ..protocol.transport import Transport
 from ..protocol.url import Url
+from .interposer import Interposer, MakeTransport, interposer
 from .pool import Pool
 from .proxied_pool import ProxiedPool
 from .proxies import proxies_by_scheme, proxy_for
@@ -23,7 +24,8 @@ class Transports:
     """A client's transports, each made when the first request needs it.
 
     `proxies`: a proxy's URL, or one by scheme; without it the environment's, unless `trust_env` is False. `verify`,
-    `ssl_context`: see `Trust`. `given`: what the caller has to send with, which brings all of that itself.
+    `ssl_context`: see `Trust`. `given`: what the caller has to send with, which brings all of that itself. `beside`:
+    transports of the same client, made before.
 
     Raises `InvalidParameterError` for what cannot be used, or would be without effect.
     """
@@ -36,14 +38,19 @@ class Transports:
         verify: object = None,
         ssl_context: object = None,
         given: httpx.AsyncBaseTransport | Transport | None = None,
+        beside: Transports | None = None,
     ) -> None:
+        self._interposer: Interposer | None = interposer() if beside is None else beside._interposer
         self._proxies = proxies_by_scheme(proxies)
         self._trust_env = trust_env
         self._trust = Trust(verify, ssl_context)
         self._given = given
         if given is not None and (self._proxies or verify is not None or ssl_context is not None):
             raise InvalidParameterError("transport= brings proxies and certificates of its own: give them to it")
-        self._made: dict[str | None, Transport] = {} if given is None else {None: _adapted(given)}
+        self._made: dict[str | None, Transport] = {}
+        if given is not None:
+            theirs = _adapted(given)
+            self._made[None] = self._interposed(lambda: theirs)
         self._by_route: dict[tuple[object, ...], Transports] = {}
         self._plain = given is None and not self._proxies and not (trust_env and _proxy_variables())
 
@@ -62,7 +69,12 @@ class Transports:
         made = self._by_route.get(key)
         if made is None:
             made = Transports(
-                proxies=proxy, trust_env=self._trust_env, verify=verify, ssl_context=ssl_context, given=self._given
+                proxies=proxy,
+                trust_env=self._trust_env,
+                verify=verify,
+                ssl_context=ssl_context,
+                given=self._given,
+                beside=self,
             )
             if proxy is None:
                 made._proxies, made._plain = self._proxies, self._plain
@@ -80,8 +92,16 @@ class Transports:
     def _get(self, proxy: str | None) -> Transport:
         made = self._made.get(proxy)
         if made is None:
-            made = self._made[proxy] = self._make(proxy)
+            made = self._made[proxy] = self._interposed(lambda: self._make(proxy))
         return made
+
+    @property
+    def instant(self) -> bool:
+        """Whether answers come without a network and at once, so that waiting before a request is of no use."""
+        return self._interposer is not None and self._interposer.instant
+
+    def _interposed(self, make: MakeTransport) -> Transport:
+        return make() if self._interposer is None else self._interposer.around(make)
 
     def _make(self, proxy: str | None) -> Transport:
         pool = Pool(ssl_context=self._trust, proxy=None if proxy is None else Proxy(proxy))
