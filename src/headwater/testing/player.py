@@ -20,12 +20,12 @@ from anyio import current_time
 from anyio.lowlevel import checkpoint
 
 from .. import errors
-from ..auth.secret import live_secrets, secrets_in, secrets_in_query
+from ..auth.secret import Secret
 from ..errors import ConnectionLostError, HeadwaterError
 from ..protocol.transport import FOREVER, RACE, ReadDeadline, TransportRequest
 from .cassette_format import CassetteError, RecordedExchange, ReplayMoment
 from .request_form import RequestForm, difference, form_of, whole_body
-from .scrubber import Scrubber
+from .scrubber import Scrubber, secrets_now
 
 ROUNDED_SECONDS: Final = 0.01
 """By how much a recorded silence may be short of the patience that ended it."""
@@ -44,6 +44,7 @@ class Player:
         self._name = name
         self._ignore = tuple(ignore)
         self._lock = threading.Lock()
+        self._scrubber: tuple[frozenset[Secret], Scrubber] = frozenset(), Scrubber(())
         self._exchanges = exchanges
         self._begun: set[int] = set()
         self._left: dict[str, list[RecordedExchange]] = defaultdict(list)
@@ -71,8 +72,7 @@ class Player:
         """The exchange that this request is answered from."""
         if not self.is_open:
             raise CassetteError(f"{self._name} is closed: a client that was made inside its block replays nothing more")
-        secrets = [*live_secrets(), *secrets_in((name.lower(), value) for name, value in request.headers)]
-        form = form_of(request, body, Scrubber([*secrets, *secrets_in_query(str(request.url))]))
+        form = form_of(request, body, self._scrubber_of(request))
         key = form.key(self._ignore)
         with self._lock:
             left = self._left.get(key)
@@ -81,6 +81,15 @@ class Player:
                 self._begun.add(id(exchange))
                 return exchange
         raise CassetteError(self._mismatch(form, key))
+
+    def _scrubber_of(self, request: TransportRequest) -> Scrubber:
+        """The one of the request before, where no secret has come or gone since: to make one takes a while."""
+        secrets = frozenset(secrets_now(request))
+        known, scrubber = self._scrubber
+        if known != secrets:
+            scrubber = Scrubber(secrets)
+            self._scrubber = secrets, scrubber
+        return scrubber
 
     def _mismatch(self, form: RequestForm, key: str) -> str:
         asked = f"{form.method} {form.url}"

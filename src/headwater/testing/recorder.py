@@ -14,14 +14,14 @@ from typing import Any, Final
 import msgspec
 from anyio import current_time
 
-from ..auth.secret import Secret, live_secrets, secrets_in, secrets_in_query
+from ..auth.secret import Secret
 from ..engine.codings import Unpack, coding_of
 from ..errors import ConnectionLostError, HeadwaterError
 from ..protocol.transport import RACE, ReadDeadline, Transport, TransportRequest, TransportResponse
 from .cassette_format import RecordedExchange, RecordedPiece, ReplayMoment
 from .player import Player
 from .request_form import form_of, whole_body
-from .scrubber import Scrubber
+from .scrubber import Scrubber, secrets_now
 
 KNOWN_FACTS: Final = ("sent", "phase", "proxy", "status", "limit", "retryable")
 """What an error of a transport's may know besides its message."""
@@ -75,19 +75,18 @@ class LiveExchange:
 
     def whole(self, *, surplus: bool) -> None:
         """Its body has ended."""
-        self.end, self.surplus, self.is_over, self._ended = "whole", surplus, True, self._event()
+        self._ended, self.end, self.surplus, self.is_over = self._event(), "whole", surplus, True
 
     def failed(self, error: HeadwaterError) -> None:
         """The transport has raised this."""
+        self._ended, self.is_over = self._event(), True
         self.end = "reset" if isinstance(error, ConnectionLostError) else "error"
         facts = {name: value for name, value in vars(error).items() if name in KNOWN_FACTS}
         self._error = {"error": type(error).__name__, "message": error.message, **facts}
-        self.is_over, self._ended = True, self._event()
 
     def _event(self, data: bytes = b"") -> _Event:
         after, self._begun_beside = self._begun_beside, []
-        if not self.is_over:
-            self.end = "left"
+        self.end = "left"  # unless more is heard of it
         return _Event(current_time() - self._began, after, data)
 
     def written(self, scrubber: Scrubber) -> RecordedExchange:
@@ -158,9 +157,7 @@ class Recording:
         source = inner.pick(request, body) if isinstance(inner, Player) else None
         exchange = LiveExchange(request, body, source)
         with self._lock:
-            self._secrets.update(live_secrets())
-            self._secrets.update(secrets_in((name.lower(), value) for name, value in request.headers))
-            self._secrets.update(secrets_in_query(str(request.url)))
+            self._secrets.update(secrets_now(request))
             for other in self._live:
                 if exchange.race is not None and other.race is exchange.race and not other.is_over:
                     other.begins_beside(exchange)

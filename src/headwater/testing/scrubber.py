@@ -14,8 +14,10 @@ import hashlib
 import re
 from collections.abc import Iterable
 from typing import Any, Final
+from urllib.parse import unquote
 
-from ..auth.secret import MASK, Secret, is_like_secret, is_secret_name
+from ..auth.secret import MASK, Secret, is_like_secret, is_secret_name, live_secrets, secrets_in
+from ..protocol.transport import TransportRequest
 
 _LEAST: Final = 6
 """Characters of the shortest key that is looked for in bodies."""
@@ -78,6 +80,14 @@ class Scrubber:
         if isinstance(value, dict):
             return {self.text(key): self.value(inner, key) for key, inner in value.items()}
         return [self.value(inner) for inner in value] if isinstance(value, list) else value
+
+
+def secrets_now(request: TransportRequest) -> list[Secret]:
+    """What this process knows for secrets, and what a request has in its headers and its query under such a name."""
+    query = [part.partition("=") for part in request.url.target.partition("?")[2].split("&")]
+    pairs = [(name.lower(), value) for name, value in request.headers]
+    pairs += [(name.lower(), text) for name, _, value in query for text in {value, unquote(value)}]
+    return [*live_secrets(), *secrets_in(pairs)]
 
 
 def _is_word(secret: Secret) -> bool:
