@@ -5,6 +5,7 @@ What is recorded here comes of scripts and of the emulator; a replay has no netw
 
 from __future__ import annotations
 
+import argparse
 import base64
 import gzip
 import json
@@ -32,6 +33,7 @@ from headwater import (
     ConnectError,
     ConnectionLostError,
     HeadwaterError,
+    IncompleteStreamError,
     InferenceClient,
     InferenceTimeoutError,
     InputPolicy,
@@ -40,6 +42,8 @@ from headwater import (
     emulator,
 )
 from headwater.auth.secret import guard_proxy
+from headwater.emulator import faults
+from headwater.emulator.__main__ import serving
 from headwater.emulator.server import Emulator
 from headwater.protocol.events import Transferred
 from headwater.protocol.transport import TransportRequest
@@ -903,3 +907,80 @@ def test_the_fixture_has_a_file_for_each_test(headwater_cassette: Cassette) -> N
     assert headwater_cassette.path == folder / "test_the_fixture_has_a_file_for_each_test.jsonl"
     with InferenceClient(base_url=URL) as client:
         assert client.chat_completion(MESSAGES).choices[0].message.content == "from a file"
+
+
+# served over sockets
+
+
+def tape_of(path: Path, **script: Any) -> Path:
+    sent = MemoryTransport.in_turn(streamed(*WHOLE, **script))
+    with cassette(path, "record"), InferenceClient(base_url="https://model.test", transport=sent) as client:
+        client.chat_completion.stream(MESSAGES, model="m").result()
+    return path
+
+
+@pytest.mark.parametrize("headers", [{}, {"content-length": str(sum(map(len, WHOLE)))}], ids=["chunked", "length"])
+def test_a_recording_is_served_and_cut_at_every_byte(headers: dict[str, str], tmp_path: Path) -> None:
+    """None of the cuts is taken for the end: but for the last, behind which is nothing that says more."""
+    path = tape_of(tmp_path / "stream.jsonl", headers=headers)
+    size = sum(map(len, WHOLE))
+    with faults.running(cassette=path) as server:
+
+        def read(at: str) -> str:
+            with InferenceClient(base_url=at, api_key=SECRET, retries=0) as client:
+                return str(client.chat_completion.stream(MESSAGES, model="m").result().choices[0].message.content)
+
+        assert read(server.at("recorded")) == read(server.at("recorded")) == "Héllo"
+        assert read(server.at("recorded", cut=size)) == "Héllo"
+        for cut in range(0, size, 5):
+            with pytest.raises(HeadwaterError) as caught:
+                read(server.at("recorded", cut=cut, how=("reset", "close")[cut % 2]))
+            partial = caught.value.partial
+            assert "Héllo".startswith("" if partial is None else partial.choices[0].message.content or "")
+        with (
+            pytest.raises(HeadwaterError, match="no such request"),
+            InferenceClient(base_url=server.at("recorded")) as c,
+        ):
+            c.chat_completion(MESSAGES, model="m")
+
+
+def test_a_served_recording_ends_as_it_ended_and_leads_to_itself(tmp_path: Path) -> None:
+    """Also where a link is cut by two pieces; a job's result is at a host that was recorded."""
+    link = json.dumps({"next": "https://cdn.test/a.png?sig=0123456789abcdef", "other": "https://cdn.test.example/b"})
+    found, picture = "https://model.test/list", b"\x89PNG\r\n\x1a\n"
+
+    def respond(request: SentRequest) -> ScriptedResponse:
+        if "cdn.test" in request.url:
+            return ScriptedResponse(picture, content_type="image/png")
+        if "cut" in request.url:
+            return ScriptedResponse(b'{"half": ', ConnectionLostError("cut"))
+        return ScriptedResponse(link[:15].encode(), link[15:].encode(), headers={"location": "https://cdn.test/"})
+
+    path = tmp_path / "job.jsonl"
+    with cassette(path, "record"), InferenceClient(transport=MemoryTransport(respond), retries=0) as client:
+        assert client.post(json={}, model=found).content == link.encode()
+        client.post(json={}, model="https://cdn.test/a.png?sig=0123456789abcdef")
+        with pytest.raises(ConnectionLostError):
+            client.post(json={}, model="https://model.test/cut")
+    with faults.running(cassette=path) as server, InferenceClient(retries=0) as client:
+        base = server.at("recorded")
+        answered = client.post(json={}, model=f"{base}/list")
+        said = json.loads(answered.content)
+        assert (said["next"][: len(base) + 1], said["other"]) == (f"{base}/", "https://cdn.test.example/b")
+        assert answered.headers["location"] == f"{base}/"
+        assert client.post(json={}, model=said["next"]).content == picture
+        with pytest.raises(ConnectionLostError):
+            client.post(json={}, model=f"{base}/cut")
+
+
+def test_the_command_serves_a_recording(tmp_path: Path) -> None:
+    path = tape_of(tmp_path / "stream.jsonl")
+    options = argparse.Namespace(cassette=str(path), cut=99, how="end", port=0)
+    with serving(options) as url, InferenceClient(base_url=url, retries=0) as client:
+        assert url.endswith("/recorded~cut=99~how=end")
+        with pytest.raises(IncompleteStreamError):
+            client.chat_completion.stream(MESSAGES, model="m").result()
+    for wrong in (b"", b"{}\n", path.read_bytes().rpartition(b'{"end"')[0]):
+        path.write_bytes(wrong)
+        with pytest.raises(ValueError, match=r"cassette|whole"), serving(options):
+            pass

@@ -6,9 +6,11 @@
 The first path segment names the fault and its parameters (`/sse_reset~n=5/v1/chat/completions`), the rest of
 the path and the body choose the dialect. The right answer is the text `w0 w1 ... w9 `. Every fault takes an
 `id`: where one acts on the first requests only, a segment with another `id` has a count of its own.
+A server that runs with a cassette answers from it at `/recorded` (`running`).
 Refuses: TLS, HTTP/2, any address but loopback.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,6 +18,7 @@ from headwater.emulator.fault_server import bodies as bodies
 from headwater.emulator.fault_server import replies as replies
 from headwater.emulator.fault_server import streams as streams
 from headwater.emulator.fault_server.answers import TEXT, WORDS
+from headwater.emulator.fault_server.recorded import CassettePlayer
 from headwater.emulator.fault_server.server import Fault, FaultServer
 from headwater.emulator.fault_server.wire import ConnectionRecord, Request
 
@@ -162,9 +165,19 @@ def _usage(name: str, fault: Fault) -> str:
 
 
 @contextmanager
-def running() -> Iterator[FaultServer]:
-    """A fault server on two random ports of 127.0.0.1; leaving ends its threads and sockets."""
-    server = FaultServer(FAULTS)
+def running(*, cassette: str | os.PathLike[str] | None = None, port: int = 0) -> Iterator[FaultServer]:
+    """A fault server on two random ports of 127.0.0.1; leaving ends its threads and sockets.
+
+    `cassette` is a file that `headwater.testing.cassette` has recorded: the server has the fault `recorded` then, whose
+    answers are those of the file: `server.at("recorded")`, or `server.at("recorded", cut=400)` for answers that end
+    before that byte. `port`: the first port, where it matters.
+
+    Raises ValueError for what is no cassette, OSError for a file or a port that cannot be had.
+    """
+    faults = dict(FAULTS)
+    if cassette is not None:
+        faults["recorded"] = Fault(CassettePlayer(cassette).play, "what was recorded, cut before byte `cut` by `how`")
+    server = FaultServer(faults, port)
     server.start()
     try:
         yield server

@@ -42,9 +42,11 @@ class Fault(NamedTuple):
 class FaultOrigin:
     """One listening port. `forced` is the fault of every request, whatever its path says."""
 
-    def __init__(self, faults: Mapping[str, Fault], other_url: str = "", forced: str | None = None) -> None:
+    def __init__(
+        self, faults: Mapping[str, Fault], other_url: str = "", forced: str | None = None, port: int = 0
+    ) -> None:
         self.log = Log()
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
+        self.listener = socket.create_server(("127.0.0.1", port), backlog=1024)
         self.listener.setblocking(False)
         self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
         self._faults = faults
@@ -140,10 +142,14 @@ class FaultServer:
     Times in the logs are `time.monotonic()`. Everything here may be used from any thread.
     """
 
-    def __init__(self, faults: Mapping[str, Fault]) -> None:
+    def __init__(self, faults: Mapping[str, Fault], port: int = 0) -> None:
         self._faults = faults
         self._other = FaultOrigin(faults, forced="ok")
-        self._origin = FaultOrigin(faults, other_url=self._other.url)
+        try:
+            self._origin = FaultOrigin(faults, other_url=self._other.url, port=port)
+        except OSError:
+            self._other.listener.close()
+            raise
         self.url = self._origin.url
         self.other_url = self._other.url
         # Bound and never listening: the port stays ours, and connecting to it is refused.
