@@ -28,14 +28,14 @@ from headwater import (
     InvalidParameterError,
     Timeout,
 )
+from headwater.batch.request_line import tasks_by_name
 
 pytestmark = [pytest.mark.anyio, pytest.mark.dealt]
 
 SERVER = "http://127.0.0.1:1/v1"
 KEY = "sk-own-key-000000000000000"
 MESSAGES = [{"role": "user", "content": "Hi"}]
-_NAMED = {"embeddings": "create_embedding", "edit-image": "edit_image", "moderation": "create_moderation"}
-METHODS = {task: _NAMED.get(task, task.replace("-", "_")) for task in ARGUMENTS}
+METHODS = {task: tasks_by_name()[task].method for task in ARGUMENTS}
 MODELS = {"object": "list", "data": [{"id": "a"}, {"id": "b"}]}
 KINDS: list[Any] = [AsyncInferenceClient, InferenceClient]
 

@@ -15,6 +15,7 @@ from PIL.Image import Image
 from support.drivers import Driver
 from support.provider_task_pairs import (
     ARGUMENTS,
+    IN_MESSAGES,
     KEYLESS,
     MORE,
     NOT_ROUTED,
@@ -104,7 +105,8 @@ async def test_at_a_url(driver: Driver, everywhere: Emulator) -> None:
         for task in tasks_of("url"):
             for place in places_of(task):
                 there = client.with_options(base_url=f"{everywhere}{place}")
-                await check(there, everywhere, place, task, Place(place, KEY))
+                own = (OWN_KEYS["anthropic"],) if task in IN_MESSAGES else ()
+                await check(there, everywhere, place, task, Place(place, KEY, beside=own))
 
 
 def chosen_for(task: str) -> str | None:
@@ -159,6 +161,7 @@ class Place(NamedTuple):
     path: str
     key: str
     sent: tuple[str, str] = BEARER
+    beside: tuple[tuple[str, str], ...] = ()
 
     def check(self, requests: list[RecordedRequest]) -> None:
         """Every request is here and has the key; what is elsewhere has none, but that the Hub gets its own token."""
@@ -167,7 +170,7 @@ class Place(NamedTuple):
         for request in asked:
             assert request.path.startswith(self.path)
             assert request.carries(self.key)
-            assert credentials_of(request) == dict([self.sent])
+            assert credentials_of(request) == dict([self.sent, *self.beside])
         for request in requests:
             if request.path.startswith(KEYLESS):
                 assert credentials_of(request) == {}

@@ -70,7 +70,7 @@ def test_every_example_runs(
         return httpx_adapter.adapted(rewriting)
 
     monkeypatch.setattr(transports, "Pool", make)
-    for name in ("TOGETHER_API_KEY", "REPLICATE_API_TOKEN", "FAL_KEY"):
+    for name in ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "TOGETHER_API_KEY", "REPLICATE_API_TOKEN", "FAL_KEY"):
         monkeypatch.setenv(name, "key-of-a-test")
     monkeypatch.chdir(tmp_path)
     if page == "docs/endpoints.md":

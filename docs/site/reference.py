@@ -27,13 +27,15 @@ OPENAI = {
     "create_response": "client.responses.create",
     "create_embedding": "client.embeddings.create",
     "create_moderation": "client.moderations.create",
+    "create_message": "client.messages.create",
+    "count_message_tokens": "client.messages.count_tokens",
     "text_to_image": "client.images.generate",
     "edit_image": "client.images.edit",
     "text_to_speech": "client.audio.speech.create",
     "audio_translation": "client.audio.translations.create",
     "automatic_speech_recognition": "client.audio.transcriptions.create",
 }
-"""OpenAI's spelling of a task, where it has one."""
+"""OpenAI's spelling of a task, where it has one, or Anthropic's."""
 JOB_EVENTS = "Submitted", "Queued", "Started", "Progress", "Transferred"
 
 
@@ -88,7 +90,8 @@ def _prose(doc: str) -> str:
 
 
 def _spellings(method: str, name: str) -> str:
-    openai = f"In OpenAI's spelling `{OPENAI[method]}(...)`; at" if method in OPENAI else "At"
+    whose = "Anthropic's" if name in ("messages", "count-tokens") else "OpenAI's"
+    openai = f"In {whose} spelling `{OPENAI[method]}(...)`; at" if method in OPENAI else "At"
     return f"{openai} the command `headwater {name}`."
 
 

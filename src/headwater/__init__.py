@@ -161,6 +161,7 @@ if TYPE_CHECKING:
     from .errors import UnknownProviderError as UnknownProviderError
     from .errors import UnprocessableEntityError as UnprocessableEntityError
     from .errors import UnsupportedModelError as UnsupportedModelError
+    from .errors import UnsupportedParameterError as UnsupportedParameterError
     from .errors import UnsupportedTaskError as UnsupportedTaskError
     from .errors import ValidationError as ValidationError
     from .mapper.results import MapResult as MapResult
@@ -238,6 +239,12 @@ if TYPE_CHECKING:
     from .tasks.language import TokenClassificationOutputElement as TokenClassificationOutputElement
     from .tasks.language import TranslationOutput as TranslationOutput
     from .tasks.language import TranslationTruncationStrategy as TranslationTruncationStrategy
+    from .tasks.message_types import ContentBlock as ContentBlock
+    from .tasks.message_types import Message as Message
+    from .tasks.message_types import MessageDelta as MessageDelta
+    from .tasks.message_types import MessageStreamEvent as MessageStreamEvent
+    from .tasks.message_types import MessageTokensCount as MessageTokensCount
+    from .tasks.message_types import MessageUsage as MessageUsage
     from .tasks.model_response import ModelResponse as ModelResponse
     from .tasks.model_response import ResponseCodeInterpreterCall as ResponseCodeInterpreterCall
     from .tasks.model_response import ResponseContentPart as ResponseContentPart
@@ -367,7 +374,8 @@ _MODULES: dict[str, str] = {
         "ModelLoadingError NotFoundError OpenAIError OverloadedError PaymentRequiredError PermissionDeniedError "
         "ProtocolError ProviderError ProxyError RateLimitError RedirectError ResponseTooLargeError ServerError "
         "TLSError TextGenerationError ToolError TransportError UnexpectedContentError UnknownError "
-        "UnknownProviderError UnprocessableEntityError UnsupportedModelError UnsupportedTaskError ValidationError"
+        "UnknownProviderError UnprocessableEntityError UnsupportedModelError UnsupportedParameterError "
+        "UnsupportedTaskError ValidationError"
     ),
     "mapper.results": "MapResult",
     "mcp.agent": "Agent MCPClient",
@@ -409,6 +417,7 @@ _MODULES: dict[str, str] = {
         "ResponseMcpApprovalRequest ResponseMcpCall ResponseMcpListTools ResponseOtherItem ResponseOutputItem "
         "ResponseOutputMessage ResponseReasoningItem ResponseUsage ResponseWebSearchCall"
     ),
+    "tasks.message_types": ("ContentBlock Message MessageDelta MessageStreamEvent MessageTokensCount MessageUsage"),
     "tasks.multimodal": "DocumentQuestionAnsweringOutputElement VisualQuestionAnsweringOutputElement",
     "tasks.output": "Output json_default",
     "tasks.parameters": "GenerationParameters TargetSize",

@@ -3,6 +3,7 @@
     HeadwaterError
     ├── CallError                    ours: nothing was sent
     │   ├── InvalidParameterError    a wrong, unknown or missing argument
+    │   │   └── UnsupportedParameterError   one that this provider has no word for; another may
     │   ├── UnknownProviderError, UnsupportedTaskError, UnsupportedModelError, MissingModelError
     │   ├── MissingCredentialError, InvalidCredentialError, InsecureCredentialError
     │   ├── InputError               a file, path or URL that cannot be read
@@ -137,6 +138,10 @@ class CallError(HeadwaterError):
 
 class InvalidParameterError(CallError, ValueError):
     """An argument is missing, unknown, of the wrong type or out of range."""
+
+
+class UnsupportedParameterError(InvalidParameterError):
+    """The provider has nothing by which this argument could be said; another one may, and is asked where there is."""
 
 
 class UnknownProviderError(CallError, ValueError):

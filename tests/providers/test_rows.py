@@ -73,6 +73,7 @@ ROUTES = {
 }
 """The end of a URL in OpenAI's dialect; a prompt may go as a chat."""
 KEY_HEADERS = {
+    "anthropic": KeyHeader("x-api-key", ""),
     "azure": KeyHeader("api-key", ""),
     "black-forest-labs": KeyHeader("x-key", ""),
     "clarifai": KeyHeader("authorization", "Key"),
@@ -88,7 +89,7 @@ ANSWER = {
 IN_OPENAI = [
     (row.name, task)
     for row in ROWS
-    if row.name != "hf-inference"
+    if row.name not in {"anthropic", "hf-inference"}
     for task in ROUTES
     if task in row.tasks and (row.name, task) != ("tgi", TEXT)  # which is its own dialect's
 ]
@@ -158,6 +159,7 @@ def test_what_is_special_about_some() -> None:
     assert provider("together").headers == {} and provider("together").key_header == BEARER
     assert set(SERVER.tasks) == {
         *(CHAT, TEXT, FEATURES, CREATE, "audio-translation", "edit-image", "moderation", "rerank", "responses"),
+        *("count-tokens", "messages"),
         *AT_URL,
     }
 

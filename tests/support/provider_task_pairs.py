@@ -19,6 +19,7 @@ ARGUMENTS: Final[dict[str, dict[str, Any]]] = {
     "audio-translation": {"audio": WAV},
     "automatic-speech-recognition": {"audio": WAV},
     "chat-completion": {"messages": [{"role": "user", "content": "how deep is the river"}], "max_tokens": 8},
+    "count-tokens": {"messages": [{"role": "user", "content": "how deep is the river"}]},
     "depth-estimation": {"image": PNG},
     "document-question-answering": {"image": PNG, "question": "how much?"},
     "embeddings": {"input": ["a", "b"]},
@@ -32,6 +33,7 @@ ARGUMENTS: Final[dict[str, dict[str, Any]]] = {
     "image-to-image": {"image": PNG, "prompt": "a cat"},
     "image-to-text": {"image": PNG},
     "image-to-video": {"image": PNG, "prompt": "a cat"},
+    "messages": {"messages": [{"role": "user", "content": "how deep is the river"}], "max_tokens": 8},
     "moderation": {"input": ["how nice", "violence"]},
     "object-detection": {"image": PNG},
     "question-answering": {"question": "who?", "context": "it was the river"},
@@ -74,8 +76,11 @@ NAMED: Final = {
 """Models that the emulator has for a task under another name than the task's."""
 
 ROUTER_ONLY: Final = frozenset({"auto", "hf-inference"})
-NOT_ROUTED: Final = frozenset({"jina", "mistral", "openai", "url"})
+NOT_ROUTED: Final = frozenset({"anthropic", "jina", "mistral", "openai", "url"})
+IN_MESSAGES: Final = frozenset({"count-tokens", "messages"})
+"""What is asked in Anthropic's dialect, where a key goes in its own header, and as a Bearer beside."""
 OWN_KEYS: Final = {
+    "anthropic": ("x-api-key", "***"),
     "black-forest-labs": ("x-key", "***"),
     "clarifai": ("authorization", "Key ***"),
     "fal-ai": ("authorization", "Key ***"),
@@ -91,7 +96,7 @@ MORE: Final[dict[tuple[str, str], dict[str, Any]]] = {
 KEYLESS: Final = ("/cdn/", "/direct/black-forest-labs/v1/get_result")
 """What is asked for without a credential: results, and BFL's jobs at the address that BFL names."""
 
-AT_V1: Final = frozenset(
+AT_V1: Final = IN_MESSAGES | frozenset(
     {"audio-translation", "chat-completion", "embeddings", "feature-extraction", "edit-image", "moderation"}
 )
 AT_BOTH: Final = frozenset(

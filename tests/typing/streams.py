@@ -19,6 +19,9 @@ from headwater import (
     InferenceClient,
     JobEvent,
     Media,
+    Message,
+    MessageStreamEvent,
+    MessageTokensCount,
     Run,
 )
 from headwater.tasks import (
@@ -34,6 +37,7 @@ from headwater.tasks import (
     zero_shot,
 )
 
+ASKED = [{"role": "user", "content": "a"}]
 SOUND, IMAGE, TABLE = b"RIFF", b"PNG", {"a": ["1"]}
 
 
@@ -147,6 +151,9 @@ def asynchronous(client: AsyncInferenceClient) -> None:
     )
     assert_type(client.feature_extraction.stream("a"), AsyncRun[NDArray[numpy.float32], NDArray[numpy.float32]])
     assert_type(client.create_embedding.stream("a"), AsyncRun[embeddings.EmbeddingOutput, CreateEmbeddingResponse])
+    assert_type(client.create_message.stream(ASKED, max_tokens=9), AsyncRun[MessageStreamEvent, Message])
+    assert_type(client.messages.stream(ASKED, max_tokens=9), AsyncRun[MessageStreamEvent, Message])
+    assert_type(client.count_message_tokens.stream(ASKED), AsyncRun[MessageTokensCount, MessageTokensCount])
 
 
 def blocking(client: InferenceClient) -> None:
@@ -251,3 +258,6 @@ def blocking(client: InferenceClient) -> None:
     )
     assert_type(client.feature_extraction.stream("a"), Run[NDArray[numpy.float32], NDArray[numpy.float32]])
     assert_type(client.create_embedding.stream("a"), Run[embeddings.EmbeddingOutput, CreateEmbeddingResponse])
+    assert_type(client.create_message.stream(ASKED, max_tokens=9), Run[MessageStreamEvent, Message])
+    assert_type(client.messages.stream(ASKED, max_tokens=9), Run[MessageStreamEvent, Message])
+    assert_type(client.count_message_tokens.stream(ASKED), Run[MessageTokensCount, MessageTokensCount])

@@ -16,10 +16,17 @@ from .secret import PROXY_SECRETS, Masked, Secret, secrets_in
 
 
 class KeyHeader(NamedTuple):
-    """How a key is sent: in the header of this name, after its scheme (none where that is "")."""
+    """How a key is sent: in the header of this name, after its scheme (none where that is ""). `is_bearer`: as a Bearer
+    beside, for servers of which nobody knows which of the two they read."""
 
     name: str = "authorization"
     scheme: str = "Bearer"
+    is_bearer: bool = False
+
+    def headers(self, key: Secret) -> dict[str, str]:
+        """The headers with a key."""
+        sent: dict[str, str] = {self.name: Masked(f"{self.scheme} {key.reveal()}".strip())}
+        return sent | BEARER.headers(key) if self.is_bearer else sent
 
 
 BEARER: Final = KeyHeader()
@@ -29,10 +36,11 @@ class Credentials:
     """What may be added to a call's requests, and where.
 
     `headers` (the caller's own, and cookies) and the provider's key go to `origins`; the Hub's token to `hub_origin`.
-    Nothing goes anywhere else. `others`: secrets that are sent in another way, and masked as well.
+    Nothing goes anywhere else. `others`: secrets that are sent in another way, and masked as well. `usual`: headers
+    that a provider wants on every request; a request's own stand over them.
     """
 
-    __slots__ = ("_provider", "heads", "hub_header", "hub_origin", "key", "origins", "query", "secrets")
+    __slots__ = ("_provider", "heads", "hub_header", "hub_origin", "key", "origins", "query", "secrets", "usual")
 
     def __init__(
         self,
@@ -41,6 +49,7 @@ class Credentials:
         key: Secret | None = None,
         key_header: KeyHeader = BEARER,
         headers: tuple[tuple[str, str], ...] = (),
+        usual: Mapping[str, str] = {},
         hub_origin: str = "",
         hub_token: Secret | None = None,
         others: tuple[Secret, ...] = (),
@@ -48,13 +57,14 @@ class Credentials:
         self.origins = origins
         self.key = key
         self.hub_origin = hub_origin
-        self.hub_header = {BEARER.name: Masked(f"{BEARER.scheme} {hub_token.reveal()}")} if hub_token else {}
+        self.usual = usual
+        self.hub_header = BEARER.headers(hub_token) if hub_token else {}
         self.secrets = (*(s for s in (key, hub_token) if s is not None), *secrets_in(headers), *others)
         self.query: tuple[tuple[str, str], ...] = ()
         self.heads: dict[tuple[str, ...], RequestHead] = {}  # of requests that were built, by what tells them apart
         self._provider: dict[str, str] = {}
         if key is not None:
-            self._provider[key_header.name] = Masked(f"{key_header.scheme} {key.reveal()}".strip())
+            self._provider.update(key_header.headers(key))
         self._provider.update((name, Masked(value)) for name, value in headers)
 
     def for_request(self, request: Request, origin: str) -> Mapping[str, str]:
@@ -64,6 +74,10 @@ class Credentials:
         if request.auth == "hub" and origin == self.hub_origin:
             return self.hub_header
         return {}
+
+    def usual_for(self, request: Request, origin: str) -> Mapping[str, str]:
+        """What this request has where neither it nor the caller says otherwise."""
+        return self.usual if request.auth == "provider" and origin in self.origins else {}
 
     def with_more(self, headers: tuple[tuple[str, str], ...], query: tuple[tuple[str, str], ...]) -> Credentials:
         """Credentials with one call's own headers and query (names, and their encoded pairs), which go where keys go.

@@ -38,7 +38,7 @@ from ..client.openai_types import (
 )
 from ..client.task_table import Tasks
 from ..errors import InvalidParameterError, UnsupportedTaskError
-from ..tasks import audio, chat, embeddings, image_generation, moderation, passages, responses
+from ..tasks import audio, chat, embeddings, image_generation, messages, moderation, passages, responses
 from ..tasks.declaration import Declaration
 from .input_file import Item
 from .lines import as_custom_id, members_of, nearest_name, not_finite
@@ -57,7 +57,7 @@ PASSTHROUGH_PATHS: Final = frozenset(
 """OpenAI's and vLLM's paths that are no task of ours."""
 
 
-STREAMED: Final = frozenset({"chat-completion", "responses", "text-generation"})
+STREAMED: Final = frozenset({"chat-completion", "messages", "responses", "text-generation"})
 """The tasks that a line may want streamed."""
 
 _ANSWER_TYPES: Final = {"chat-completion": "response_format", "text-generation": "grammar"}
@@ -302,6 +302,7 @@ def _popped(body: dict[str, Any], *names: str) -> list[Any]:
 
 _URLS: Final[dict[str, tuple[Declaration[..., Any, Any], Form, Callable[[dict[str, Any]], dict[str, Any]]]]] = {
     "/v1/chat/completions": (chat.chat_completion, "openai", _taken(chat.chat_completion)),
+    "/v1/messages": (messages.create_message, "openai", _taken(messages.create_message)),
     "/v1/responses": (responses.create_response, "openai", _taken(responses.create_response)),
     "/v1/embeddings": (embeddings.create_embedding, "openai", _taken(embeddings.create_embedding)),
     "/v1/images/generations": (image_generation.text_to_image, "images", _image),

@@ -11,6 +11,7 @@ from ..tasks import embeddings, moderation
 from .bound_task import Asynchronous, AsyncTask, namespace
 from .constructor import BaseClient
 from .core import core_of
+from .messages import AsyncMessages
 from .openai import AsyncAudio, AsyncCompletions, AsyncImages, AsyncModels, Chat, CreateNamespace
 from .overloads import AsyncChat
 from .post import CUSTOM, AsyncStreamedResponse, Response, request_flow_and_options
@@ -82,6 +83,11 @@ class AsyncInferenceClient(BaseClient, Asynchronous):
         from .responses import AsyncResponses
 
         return AsyncResponses(self)
+
+    @namespace
+    def messages(self) -> AsyncMessages:
+        """Anthropic's spelling: `client.messages.create(...)`, `.stream(...)`, `.count_tokens(...)`."""
+        return AsyncMessages(self.create_message, self.count_message_tokens)
 
     @namespace
     def endpoints(self) -> AsyncEndpoints[Self]:

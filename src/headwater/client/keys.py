@@ -153,7 +153,7 @@ class Keys:
         url: str = "",
     ) -> Credentials:
         """What a call may add to its requests, on these origins and at the Hub; a key in the `url` is masked too."""
-        headers = dict(static or {}) | dict(self._settings.headers)
+        headers = dict(self._settings.headers)
         bill_to = self._settings.bill_to
         if bill_to is not None and not billed:
             warnings.warn(
@@ -170,6 +170,7 @@ class Keys:
             key=key,
             key_header=key_header,
             headers=tuple(headers.items()),
+            usual=static or {},
             hub_origin=parse_url(hub_url()).origin,
             hub_token=hub_token,
             others=tuple(secrets_in_query(url)),

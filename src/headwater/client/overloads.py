@@ -1,4 +1,4 @@
-"""The types of the three tasks whose plain call can also stream (`stream=True`), and be a value of a type.
+"""The types of the tasks whose plain call can also stream (`stream=True`), or be a value of a type.
 
 The overloads here are the only ones written by hand: the flags, and a type in `response_format` or `grammar`, pick the
 type of what comes back. No call is prepared or performed here.
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from ..engine.run import AsyncRun
     from ..tasks.chat import ChatParameters, Messages, TypedChatParameters
     from ..tasks.chat_types import ChatCompletionOutput, ChatCompletionStreamOutput
+    from ..tasks.message_types import Message, MessageStreamEvent
+    from ..tasks.messages import MessageParameters, MessageParams
     from ..tasks.model_response import ModelResponse
     from ..tasks.parsed_types import ParsedChatCompletion, ParsedText, ParsedTextGeneration
     from ..tasks.response_events import ResponseStreamEvent
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
     Chunks: TypeAlias = AsyncRun[ChatCompletionStreamOutput, ChatCompletionOutput]
     SyncChunks: TypeAlias = Run[ChatCompletionStreamOutput, ChatCompletionOutput]
+    MessageEvents: TypeAlias = AsyncRun[MessageStreamEvent, Message]
+    SyncMessageEvents: TypeAlias = Run[MessageStreamEvent, Message]
     ResponseEvents: TypeAlias = AsyncRun[ResponseStreamEvent, ModelResponse]
     SyncResponseEvents: TypeAlias = Run[ResponseStreamEvent, ModelResponse]
     Text: TypeAlias = str | TextGenerationOutput
@@ -386,6 +390,54 @@ class ResponseTask(Task[..., Any, Any]):
         def __get__(self, client: Any, owner: type[Any]) -> Any: ...
 
 
+class AsyncCreateMessage(AsyncTask[..., Any, Any]):
+    """`create_message` of `AsyncInferenceClient`."""
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __call__(
+            self, messages: MessageParams, *, max_tokens: int, stream: No = ..., **parameters: Unpack[MessageParameters]
+        ) -> Coroutine[Any, Any, Message]: ...
+        @overload
+        def __call__(
+            self, messages: MessageParams, *, max_tokens: int, stream: Yes, **parameters: Unpack[MessageParameters]
+        ) -> Coroutine[Any, Any, MessageEvents]: ...
+        @overload
+        def __call__(
+            self, messages: MessageParams, *, max_tokens: int, stream: bool, **parameters: Unpack[MessageParameters]
+        ) -> Coroutine[Any, Any, Message | MessageEvents]: ...
+        def __call__(self, *args: Any, **parameters: Any) -> Any: ...
+
+        def stream(
+            self, messages: MessageParams, *, max_tokens: int, **parameters: Unpack[MessageParameters]
+        ) -> MessageEvents: ...
+
+
+class SyncCreateMessage(SyncTask[..., Any, Any]):
+    """`create_message` of `InferenceClient`."""
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __call__(
+            self, messages: MessageParams, *, max_tokens: int, stream: No = ..., **parameters: Unpack[MessageParameters]
+        ) -> Message: ...
+        @overload
+        def __call__(
+            self, messages: MessageParams, *, max_tokens: int, stream: Yes, **parameters: Unpack[MessageParameters]
+        ) -> SyncMessageEvents: ...
+        @overload
+        def __call__(
+            self, messages: MessageParams, *, max_tokens: int, stream: bool, **parameters: Unpack[MessageParameters]
+        ) -> Message | SyncMessageEvents: ...
+        def __call__(self, *args: Any, **parameters: Any) -> Any: ...
+
+        def stream(
+            self, messages: MessageParams, *, max_tokens: int, **parameters: Unpack[MessageParameters]
+        ) -> SyncMessageEvents: ...
+
+
 class ChatTask(Task[..., Any, Any]):
     """The row of `chat_completion`."""
 
@@ -399,6 +451,22 @@ class ChatTask(Task[..., Any, Any]):
         def __get__(self, client: Asynchronous, owner: type[Any]) -> AsyncChat: ...
         @overload
         def __get__(self, client: Blocking, owner: type[Any]) -> SyncChat: ...
+        def __get__(self, client: Any, owner: type[Any]) -> Any: ...
+
+
+class MessageTask(Task[..., Any, Any]):
+    """The row of `create_message`."""
+
+    bound_types = (AsyncCreateMessage, SyncCreateMessage)
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __get__(self, client: None, owner: type[Any]) -> Self: ...
+        @overload
+        def __get__(self, client: Asynchronous, owner: type[Any]) -> AsyncCreateMessage: ...
+        @overload
+        def __get__(self, client: Blocking, owner: type[Any]) -> SyncCreateMessage: ...
         def __get__(self, client: Any, owner: type[Any]) -> Any: ...
 
 

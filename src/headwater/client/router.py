@@ -25,6 +25,7 @@ from ..protocol.events import Job
 from ..protocol.flow import TaskFlow
 from ..protocol.url import parse_url
 from ..providers import Provider, flow_for, provider
+from ..providers.custom_server import key_header_at
 from ..providers.registry import HF_INFERENCE
 from .keys import Keys, hub_url, inference_url, is_url
 from .route import URL_AND_PROVIDER
@@ -159,7 +160,9 @@ class RouteTarget:
             name=self.settings.name or "url",
             requested_model=named,
             flow=flow or flow_for("url", task),
-            credentials=self._keys.credentials({parsed.origin}, key, None, billed=billed, url=url),
+            credentials=self._keys.credentials(
+                {parsed.origin}, key, None, billed=billed, url=url, key_header=key_header_at(url, task)
+            ),
             base=url.rstrip("/"),
             hub=hub_url(),
             model=self._there(named, own),

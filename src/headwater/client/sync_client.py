@@ -12,6 +12,7 @@ from ..tasks import embeddings, moderation
 from .bound_task import Blocking, SyncTask, namespace
 from .constructor import BaseClient
 from .core import core_of
+from .messages import SyncMessages
 from .openai import Chat, CreateNamespace, SyncAudio, SyncCompletions, SyncImages, SyncModels
 from .overloads import SyncChat
 from .post import CUSTOM, Response, StreamedResponse, request_flow_and_options
@@ -83,6 +84,11 @@ class InferenceClient(BaseClient, Blocking):
         from .responses import SyncResponses
 
         return SyncResponses(self)
+
+    @namespace
+    def messages(self) -> SyncMessages:
+        """Anthropic's spelling: `client.messages.create(...)`, `.stream(...)`, `.count_tokens(...)`."""
+        return SyncMessages(self.create_message, self.count_message_tokens)
 
     @namespace
     def endpoints(self) -> SyncEndpoints[Self]:

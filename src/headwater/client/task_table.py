@@ -11,6 +11,7 @@ from ..tasks import (
     embeddings,
     image_generation,
     language,
+    messages,
     moderation,
     multimodal,
     passages,
@@ -22,7 +23,7 @@ from ..tasks import (
     zero_shot,
 )
 from .bound_task import Task
-from .overloads import ChatTask, ResponseTask, TextTask
+from .overloads import ChatTask, MessageTask, ResponseTask, TextTask
 
 
 class Tasks:
@@ -61,6 +62,8 @@ class Tasks:
     """
     feature_extraction = Task(embeddings.feature_extraction)
     create_embedding = Task(embeddings.create_embedding)
+    create_message = MessageTask(messages.create_message)
+    count_message_tokens = Task(messages.count_message_tokens)
     create_moderation = Task(moderation.create_moderation)
 
     audio_classification = Task(audio.audio_classification)

@@ -13,6 +13,9 @@ What it speaks, each dialect in a file of its own:
   ``/chat/completions``, ``/completions``, ``/embeddings``, ``/models``, ``/moderations``, ``/audio/transcriptions``,
   ``/audio/translations``, ``/audio/speech``, ``/images/generations`` or ``/images/edits``, under whatever prefix a
   vendor or a router gives it. Errors have the shape of the vendor that the path belongs to (``vendors``).
+* Anthropic (``anthropic``): every path that ends in ``/messages``, and ``/messages/count_tokens``. It refuses what
+  Anthropic refuses: uses of tools without their results, and the other way round, thinking that was changed, a first
+  message of the assistant's (``anthropic_checks``).
 * reranking (``rerank``): every path that ends in ``/v1/rerank`` or ``/v2/rerank``; TEI's ``POST /rerank``.
 * OpenAI's Responses API (``responses``): every path that ends in ``/responses``, and of what is stored
   ``/responses/{id}``, ``.../cancel``, ``.../input_items``; in the background, and as a stream behind any of its events.
@@ -45,6 +48,9 @@ over and over; usage counts words; ids are hashes of the request. The name of th
 * the name of a task, ``text-to-image`` and the like: a model for that task; else ``embed``, ``e5``, ``bge``,
   ``minilm`` or ``sentence``: an embedding model; ``base`` or ``gpt2``: a text-generation model without chat; so do
   some well-known names (``offers``); all others chat. hf-inference and the Hub's lookups go by this.
+
+* ``stop-WORD``: a message of Anthropic's ends with this ``stop_reason``; ``redacted``: its thinking has a block that
+  nobody reads.
 
 ``url.script("m", [("add", {"a": 1, "b": 2})], "It is 3.")`` has the model ``m`` say these turns in its chats: call a
 tool, then answer. Calls of tools that the messages after them do not answer are refused, as OpenAI refuses them.

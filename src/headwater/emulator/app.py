@@ -20,6 +20,7 @@ from starlette.types import Receive, Scope, Send
 from . import places, secrets
 from .answer_sender import AnswerSender, EventPace
 from .dialects import (
+    anthropic,
     black_forest_labs,
     cdn,
     fal,
@@ -59,6 +60,7 @@ DIALECTS: tuple[Dialect, ...] = (
     pictures.DIALECT,
     moderations.DIALECT,
     rerank.DIALECT,
+    anthropic.DIALECT,
     openai.DIALECT,
     openai_text.DIALECT,
     responses.DIALECT,

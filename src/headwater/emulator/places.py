@@ -32,6 +32,7 @@ HOSTS = {
     "api.hyperbolic.xyz": "hyperbolic",
     "api.studio.nebius.ai": "nebius",
     "api.groq.com": "groq",
+    "api.anthropic.com": "anthropic",
     "api.openai.com": "openai",
     "inference.baseten.co": "baseten",
     "api.cerebras.ai": "cerebras",
@@ -76,6 +77,8 @@ SCHEMES = {"fal-ai": ("key",), "clarifai": ("key", "bearer")}
 KEYLESS = re.compile(r"^/hf-inference/|^/black-forest-labs/v1/get_result$|^/replicate/v1/streams/")
 """What is served without a credential."""
 
+MESSAGES = re.compile(r"/messages(/count_tokens)?$")
+"""What reads a key in Anthropic's own header, and Bearer as well where it is not Anthropic."""
 PREFIX = re.compile(r"^/(direct|routed)/([a-z0-9-]+)(/.*)$")
 
 
@@ -118,6 +121,10 @@ def keyless_provider(call: DialectRequest) -> bool:
 def credential(call: DialectRequest) -> str | None:
     """The key in the header and under the scheme that the vendor reads; the router reads Bearer alone."""
     direct = call.place.mode == "direct"
+    if MESSAGES.search(call.path) and call.headers.get("x-api-key"):
+        return call.headers["x-api-key"]
+    if direct and call.place.provider == "anthropic":
+        return None
     if direct and call.place.provider == "black-forest-labs":
         return call.headers.get("x-key") or None
     schemes = SCHEMES.get(call.place.provider, ("bearer",)) if direct else ("bearer",)

@@ -55,6 +55,7 @@ def _head(request: Request, credentials: Credentials, content_type: str | None) 
         "accept": "*/*",
         "accept-encoding": "identity" if request.headers.get("accept") == EVENT_STREAM else "gzip, deflate",
         **({"content-type": content_type} if content_type else {}),
+        **credentials.usual_for(request, url.origin),
         **request.headers,
         **credentials.for_request(request, url.origin),
     }

@@ -477,6 +477,8 @@ class CallDriver:
 
     async def _read(self, events: Events) -> Any:
         """Read the stream's next event; None at its end. The clock of its silence runs meanwhile, and only then."""
+        if events.last is not None and events.has_last():
+            return None
         requester = self.requester
         now, deadlines = requester.now, requester.deadlines
         begun, event = now(), None

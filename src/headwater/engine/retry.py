@@ -29,6 +29,7 @@ from ..errors import (
     ModelLoadingError,
     ProviderError,
     TransportError,
+    UnsupportedParameterError,
 )
 
 LONGEST_WAIT_SECONDS: Final = 60.0
@@ -111,12 +112,13 @@ def is_worth_another_provider(error: HeadwaterError, left: float = 0.0) -> bool:
     """Whether another provider may succeed where this one failed: not where the call itself is wrong or too late.
 
     A request that one provider refuses (400, 413, 422) may suit another: they differ in what they take, and how much.
-    An answer that is none of the type that was asked for was paid for; whether to ask again is the caller's to say.
+    So may a parameter that one has no word for. An answer that is none of the type that was asked for was paid for;
+    whether to ask again is the caller's to say.
     `left`: the seconds that the call still has for its first event, where the limit that passed was this provider's.
     """
     if isinstance(error, InferenceTimeoutError):
         return error.phase == "connect" or left > 0
-    return not isinstance(error, _OF_THE_CALL)
+    return isinstance(error, UnsupportedParameterError) or not isinstance(error, _OF_THE_CALL)
 
 
 def is_overload(error: HeadwaterError) -> bool:

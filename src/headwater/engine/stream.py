@@ -34,7 +34,8 @@ READ_ERRORS: Final = (HeadwaterError, *UNREADABLE)
 
 class Events:
     """`over`: no more frames will come. `ended`: by its end marker. `failure`: what stopped it. `count`: events
-    taken. `size`: decoded bytes so far. `lasts`: whether a cancelled read loses nothing, and another may follow."""
+    taken. `size`: decoded bytes so far. `last`: as the step has it. `lasts`: whether a cancelled read loses nothing,
+    and another may follow."""
 
     __slots__ = (
         "_add",
@@ -48,6 +49,7 @@ class Events:
         "failure",
         "fold",
         "incoming",
+        "last",
         "lasts",
         "over",
         "size",
@@ -61,6 +63,7 @@ class Events:
         self.fold: Fold[Any, Any] = step.fold()
         self._add = self.fold.add
         self._finish = step.finish
+        self.last = step.last
         self._decode = step.decode
         body = ResponseBody(incoming, float("inf"))
         self._body = None if body.plain else body
@@ -76,6 +79,13 @@ class Events:
         """Whether `receive` raises `ReadDeadline` when it would wait past this moment."""
         wait_until = getattr(self.incoming, "wait_until", None)
         return wait_until is not None and wait_until(moment)
+
+    def has_last(self) -> bool:
+        """Whether the event has been taken that ends the stream by its own word; then it is over."""
+        if self.last is None or not self.last(self.fold):
+            return False
+        self.ended = self.over = True
+        return True
 
     @property
     def whole(self) -> bool:

@@ -154,7 +154,8 @@ class Stream(msgspec.Struct, Generic[E, R], frozen=True, kw_only=True, gc=False)
     `whole`: an answer of JSON or plain text, of a server that does not stream this, is one frame; its `event` is the
     media type. A "body" is neither JSON nor a page, "bytes" are whatever comes. `then`: given the fold of a stream that
     has ended whole, the flow that goes on from it, whose result is the run's; None where nothing does. It raises what
-    the call is to fail with.
+    the call is to fail with. `last`: given the fold, whether the event that ends such a stream by its own word has been
+    taken, so that nothing more is waited for; None for streams that have none, or an end marker in its place.
     """
 
     request: Request
@@ -164,6 +165,7 @@ class Stream(msgspec.Struct, Generic[E, R], frozen=True, kw_only=True, gc=False)
     finish: Literal["marked", "closed"] = "marked"
     whole: bool = False
     then: Callable[[Any], Flow[Any] | None] | None = None
+    last: Callable[[Any], bool] | None = None
 
 
 class End:

@@ -2,6 +2,7 @@
 
     registry             one row for each provider: base, prefix, keys, and the flow of each task
     openai_*             OpenAI's dialect, a file for each of its routes; response_format: one parameter's spellings
+    anthropic_messages   Anthropic's Messages; anthropic_chat: chats in them, by a translation out and in
     tgi                  text-generation-inference's dialect
     unrequested_stream   a whole answer that came as a stream, in either
     pipeline             the dialect of hf-inference and Inference Endpoints; pipeline_results: how its answers are read

@@ -15,10 +15,11 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from ..auth.credentials import BEARER, KeyHeader
 from ..errors import ProviderError
 from ..protocol.flow import Call, Flow, TaskFlow, TaskFlowAtURL
 from ..schema.rules import LOCAL, NamedSchema
-from . import openai_embeddings, pipeline, rerank, tgi
+from . import anthropic_chat, anthropic_messages, openai_embeddings, pipeline, rerank, tgi
 from .openai_chat import ChatDialect, chat
 from .openai_completions import complete
 from .openai_images import ImageDialect, edit, text_to_image
@@ -33,6 +34,7 @@ from .urls import (
     EDITS,
     EMBEDDINGS,
     IMAGES,
+    MESSAGES,
     MODERATIONS,
     RERANK,
     RESPONSES,
@@ -41,6 +43,7 @@ from .urls import (
     TRANSLATIONS,
     beneath,
     has_path,
+    names_messages,
     openai_url,
     speaks_openai,
 )
@@ -52,6 +55,7 @@ https://github.com/ollama/ollama/blob/main/openai/openai.go, https://github.com/
 _DIALECT: Final = ChatDialect(schema=LOCAL, unfinished=UNFINISHED)
 _IMAGES: Final = ImageDialect(sized=True)
 _NAMED_TWICE: Final = msgspec.structs.replace(_DIALECT, response_format=json_schema_beside)
+_EITHER_HEADER: Final = anthropic_messages.KEY_HEADER._replace(is_bearer=True)
 _NOT_KNOWN: Final = frozenset({400, 422})
 _TRANSCRIPTION: Final = "automatic-speech-recognition"
 _TEI_RERANK: Final = re.compile(r"(?<!/v\d)/rerank/?\Z")
@@ -70,14 +74,22 @@ def complete_text(call: Call, url: str) -> Flow[Any]:
     return (yield from complete(call, url, _DIALECT))
 
 
+def _chat(call: Call, url: str) -> Flow[Any]:
+    """A chat in OpenAI's dialect, but where the URL is that of Anthropic's Messages, which it is put into then."""
+    given = call.url or call.base
+    return anthropic_chat.message_chat(call, given) if names_messages(given) else chat(call, url, _DIALECT)
+
+
 _OPENAI: Final[Mapping[str, tuple[str, TaskFlowAtURL]]] = {
     _TRANSCRIPTION: (TRANSCRIPTIONS, partial(transcribe, dialect=TranscriptionDialect(streams=True))),
     "audio-translation": (TRANSLATIONS, partial(transcribe, dialect=TranscriptionDialect(streams=True, grained=False))),
-    "chat-completion": (CHAT, partial(chat, dialect=_DIALECT)),
+    "chat-completion": (CHAT, _chat),
+    "count-tokens": (MESSAGES, anthropic_messages.count_message_tokens),
     "embeddings": (EMBEDDINGS, openai_embeddings.create),
     "feature-extraction": (EMBEDDINGS, openai_embeddings.embed),
     "edit-image": (EDITS, partial(edit, dialect=_IMAGES)),
     "image-to-image": (EDITS, partial(edit, dialect=_IMAGES)),
+    "messages": (MESSAGES, anthropic_messages.create_message),
     "moderation": (MODERATIONS, partial(moderate, dialect=ModerationDialect())),
     "responses": (RESPONSES, respond),
     "text-generation": (COMPLETIONS, complete_text),
@@ -139,6 +151,15 @@ def _rerank(call: Call) -> Flow[Any]:
         if refused.status not in _NO_SUCH_ROUTE or speaks_openai(url):
             raise
     return (yield from rerank.rerank(call, beneath(url, RERANK), rerank.TEI_RANKS))
+
+
+def key_header_at(url: str, task: str) -> KeyHeader:
+    """How the key for a server's own URL is sent: for Anthropic's Messages as Anthropic has it, and as a Bearer beside
+    unless it is Anthropic, for some servers that speak them read the one and some the other."""
+    if task not in anthropic_messages.TASKS and not names_messages(url):
+        return BEARER
+    host = urlsplit(url).hostname or ""
+    return anthropic_messages.KEY_HEADER if f".{host}".endswith(".anthropic.com") else _EITHER_HEADER
 
 
 TASKS: Final[Mapping[str, TaskFlow]] = {

@@ -27,6 +27,7 @@ from ..schema.rules import STRICT, NamedSchema, SchemaRules
 from ..tasks.chat import wire_messages, wire_tool_choice
 from ..tasks.chat_fold import ChatFold
 from ..tasks.chat_types import ChatCompletionOutput, ChatCompletionStreamOutput, kept
+from ..tasks.content_blocks import MEMBER, without_blocks
 from . import unrequested_stream
 from .bodies import model_of, parameters, post
 from .response_format import Rewrite, json_schema_format
@@ -36,6 +37,7 @@ T = TypeVar("T")
 ERROR: Final = b'"error"'
 PIECE: Final = b'"delta"'
 """What only the chunks of a chat have."""
+_BLOCKS: Final = f'"{MEMBER}"'.encode()
 _chunk: Final = msgspec.json.Decoder(ChatCompletionStreamOutput).decode
 _FRAME: Final = frozenset(ChatCompletionStreamOutput.__struct_fields__)
 
@@ -128,8 +130,10 @@ def _request(url: str, call: Call, dialect: ChatDialect) -> Request:
     for name in dialect.dropped:
         body.pop(name, None)
     text = encoded_plain(body)
+    if text is not None and text.find(_BLOCKS) >= 0:
+        text = None
     if text is None and "messages" not in call.extra:
-        body["messages"] = wire_messages(body["messages"], dialect.unsent)
+        body["messages"] = without_blocks(wire_messages(body["messages"], dialect.unsent))
     return post(url, body if text is None else text, stream=call.stream)
 
 

@@ -21,6 +21,8 @@ from ..auth.hosts import ROUTER_URL
 from ..protocol.flow import Call, Flow, ResumeFlow, TaskFlow, TaskFlowAtURL
 from ..schema.rules import CEREBRAS, COHERE, DESCRIBED, FIREWORKS, GEMINI, LOCAL, PERPLEXITY, PLAIN_STRICT, XAI
 from . import (
+    anthropic_chat,
+    anthropic_messages,
     azure,
     black_forest_labs,
     custom_server,
@@ -126,6 +128,8 @@ def row(
     moderation: ModerationDialect | None = None,
     ranks: RerankDialect | None = None,
     responses: bool = False,
+    messages: str | None = None,
+    counts: bool = False,
     tasks: Mapping[str, TaskFlow] = {},
     resume: Mapping[str, ResumeFlow] = {},
     key_header: KeyHeader = BEARER,
@@ -137,7 +141,8 @@ def row(
     hub: bool = True,
 ) -> Provider:
     """A provider: what it does in OpenAI's dialect, and further `tasks` in its own. `hub`: mapped and routed by
-    Hugging Face. `prompt_as_chat`: text generation by its chats. `at`: how a route becomes a URL of its."""
+    Hugging Face. `prompt_as_chat`: text generation by its chats. `messages`: the path of Anthropic's Messages behind
+    the base, and `counts` whether it counts their tokens. `at`: how a route becomes a URL of its."""
     openai: dict[str, tuple[str, TaskFlowAtURL]] = {}
     if chat is not None:
         openai["chat-completion"] = CHAT, partial(openai_chat.chat, dialect=chat)
@@ -160,6 +165,7 @@ def row(
     flows = {task: at(f"{prefix}/{route}", flow) for task, (route, flow) in openai.items()} | dict(tasks)
     if responses:
         flows["responses"] = at(f"{prefix}/{RESPONSES}", responses_route.respond)
+    flows |= _messages(messages, counts=counts)
     return Provider(
         name=name,
         base=base,
@@ -201,11 +207,21 @@ def _media(
     return found
 
 
-def local(name: str, port: int, ranks: RerankDialect | None = None) -> Provider:
-    """A server on this machine, at its usual port, which wants no key: what it does in OpenAI's dialect."""
+def _messages(path: str | None, *, counts: bool) -> dict[str, TaskFlow]:
+    """What is done in Anthropic's Messages at this path."""
+    if path is None:
+        return {}
+    found = {"messages": _at_route(path, anthropic_messages.create_message)}
+    return found | ({"count-tokens": _at_route(path, anthropic_messages.count_message_tokens)} if counts else {})
+
+
+def local(name: str, port: int, ranks: RerankDialect | None = None, *, counts: bool = False) -> Provider:
+    """A server on this machine, at its usual port, which wants no key: what it does in OpenAI's dialect, and in
+    Anthropic's Messages; `counts`: whether it counts their tokens."""
     chat = ChatDialect(schema=LOCAL, unfinished=custom_server.UNFINISHED)
     texts = {"text-generation": _at_route(f"/v1/{COMPLETIONS}", custom_server.complete_text)}
     base = f"http://127.0.0.1:{port}"
+    texts |= _messages("/v1/messages", counts=counts)
     made = row(name, base, chat=chat, embeddings=True, ranks=ranks, responses=True, tasks=texts, hub=False)
     return msgspec.structs.replace(made, keyless=True)
 
@@ -231,6 +247,20 @@ SERVER: Final = Provider(name="url", base="", tasks=custom_server.TASKS, routed=
 
 ROWS: Final = (
     HF_INFERENCE,
+    # https://platform.claude.com/docs/en/api/overview: its keys go as `x-api-key`, and every request names a version
+    # https://platform.claude.com/docs/en/api/messages
+    row(
+        "anthropic",
+        "https://api.anthropic.com",
+        "ANTHROPIC_API_KEY",
+        chat=None,
+        tasks={"chat-completion": _at_route("/v1/messages", anthropic_chat.message_chat)},
+        key_header=anthropic_messages.KEY_HEADER,
+        headers={"anthropic-version": anthropic_messages.API_VERSION},
+        messages="/v1/messages",
+        counts=True,
+        hub=False,
+    ),
     # https://docs.baseten.co/development/model-apis/overview
     row("baseten", "https://inference.baseten.co", "BASETEN_API_KEY"),
     # https://docs.bfl.ai/quick_start/generating_images: its own keys go as `X-Key`
@@ -478,22 +508,32 @@ ROWS: Final = (
         embeddings_dropped=_TEI_ONLY,
         hub=False,
     ),
-    # https://api-docs.deepseek.com/api/create-chat-completion
+    # https://api-docs.deepseek.com/api/create-chat-completion, https://api-docs.deepseek.com/guides/anthropic_api
     row(
         "deepseek",
         "https://api.deepseek.com",
         "DEEPSEEK_API_KEY",
         prefix="",
         chat=ChatDialect(response_format=described, schema=DESCRIBED),
+        messages="/anthropic/v1/messages",
         hub=False,
     ),
     # https://docs.x.ai/docs/api-reference#chat-completions, https://docs.x.ai/docs/api-reference#create-new-response
     row("xai", "https://api.x.ai", "XAI_API_KEY", chat=ChatDialect(schema=XAI), responses=True, hub=False),
     # https://openrouter.ai/docs/api-reference/chat-completion
     # https://openrouter.ai/docs/api-reference/responses/overview
-    row("openrouter", "https://openrouter.ai", "OPENROUTER_API_KEY", prefix="/api/v1", responses=True, hub=False),
-    # https://platform.moonshot.ai/docs/api/chat
-    row("moonshot", "https://api.moonshot.ai", "MOONSHOT_API_KEY", hub=False),
+    # https://openrouter.ai/docs/api/api-reference/anthropic-messages/create-messages
+    row(
+        "openrouter",
+        "https://openrouter.ai",
+        "OPENROUTER_API_KEY",
+        prefix="/api/v1",
+        responses=True,
+        messages="/api/v1/messages",
+        hub=False,
+    ),
+    # https://platform.moonshot.ai/docs/api/chat, https://platform.moonshot.ai/docs/guide/agent-support
+    row("moonshot", "https://api.moonshot.ai", "MOONSHOT_API_KEY", messages="/anthropic/v1/messages", hub=False),
     # https://docs.perplexity.ai/api-reference/chat-completions-post
     row(
         "perplexity",
@@ -505,7 +545,8 @@ ROWS: Final = (
         hub=False,
     ),
     # https://platform.minimax.io/docs/api-reference/text-openai-api
-    row("minimax", "https://api.minimax.io", "MINIMAX_API_KEY", hub=False),
+    # https://platform.minimax.io/docs/api-reference/text-anthropic-api
+    row("minimax", "https://api.minimax.io", "MINIMAX_API_KEY", messages="/anthropic/v1/messages", hub=False),
     # https://www.alibabacloud.com/help/en/model-studio/compatibility-of-openai-with-dashscope: keys are a region's,
     # and this is the one that the documentation names first; other regions are a `base_url`
     row(
@@ -538,12 +579,13 @@ ROWS: Final = (
         embeddings_dropped=_TEI_ONLY,
         hub=False,
     ),
-    # https://vercel.com/docs/ai-gateway/openai-compat
+    # https://vercel.com/docs/ai-gateway/openai-compat, https://vercel.com/docs/ai-gateway/anthropic-compat
     row(
         "vercel",
         "https://ai-gateway.vercel.sh",
         "AI_GATEWAY_API_KEY",
         "VERCEL_OIDC_TOKEN",
+        messages="/v1/messages",
         embeddings=True,
         embeddings_dropped=_TEI_ONLY,
         hub=False,
@@ -600,16 +642,17 @@ ROWS: Final = (
         place=AccountPlace(variables=("DATABRICKS_HOST",), base_of=at_host("/serving-endpoints")),
         hub=False,
     ),
-    # https://docs.ollama.com/api/openai-compatibility
+    # https://docs.ollama.com/api/openai-compatibility, https://docs.ollama.com/api/anthropic-compatibility
     local("ollama", 11434),
-    # https://lmstudio.ai/docs/developer/openai-compat
+    # https://lmstudio.ai/docs/developer/openai-compat, https://lmstudio.ai/docs/developer/anthropic-compat
     local("lmstudio", 1234),
     # https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md
-    local("llamacpp", 8080, rerank.EVERY_FIELD),
+    local("llamacpp", 8080, rerank.EVERY_FIELD, counts=True),
     # https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html
-    local("vllm", 8000, rerank.EVERY_FIELD),
+    local("vllm", 8000, rerank.EVERY_FIELD, counts=True),
     # https://docs.sglang.ai/basic_usage/openai_api_completions.html
-    local("sglang", 30000, rerank.EVERY_FIELD),
+    # https://docs.sglang.io/docs/basic_usage/anthropic_api
+    local("sglang", 30000, rerank.EVERY_FIELD, counts=True),
     # https://huggingface.co/docs/text-generation-inference/quicktour, whose port on the machine is 8080
     # https://huggingface.co/docs/text-generation-inference/messages_api
     msgspec.structs.replace(

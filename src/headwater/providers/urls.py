@@ -5,7 +5,7 @@ It refuses ids that are not plain segments. It looks nothing up, and never drops
 The rules for a server's own URL (OpenAI's dialect) by its path, slashes at the end dropped:
 `.../chat/completions`, `.../completions`, `.../embeddings`, `.../images/generations`, `.../images/edits`,
 `.../audio/speech`, `.../audio/transcriptions`, `.../audio/translations`, `.../moderations`, `.../rerank`,
-`.../responses` is the route, or its sibling for another task;
+`.../responses`, `.../messages` is the route, or its sibling for another task;
 `.../v1` (or any version) takes the route, and so does `.../v1beta/openai`, a version before `openai`;
 anything else, and no path at all, takes `/v1` and the route.
 """
@@ -30,6 +30,7 @@ EDITS: Final = "images/edits"
 TRANSLATIONS: Final = "audio/translations"
 MODERATIONS: Final = "moderations"
 RERANK: Final = "rerank"
+MESSAGES: Final = "messages"
 
 _MOST_SEGMENTS: Final = 6
 _SEGMENT: Final = re.compile(r"[@A-Za-z0-9][A-Za-z0-9_.@-]{0,95}")
@@ -47,6 +48,7 @@ _ROUTES: Final = (
         MODERATIONS,
         RERANK,
         RESPONSES,
+        MESSAGES,
     ),
 )
 _ROUTE: Final = re.compile(rf"/({'|'.join(_ROUTES)})\Z")
@@ -99,6 +101,11 @@ def speaks_openai(url: str) -> bool:
     """Whether the URL's path alone says that the server speaks OpenAI's dialect."""
     path = urlsplit(url).path.rstrip("/")
     return bool(_ROUTE.search(path) or _VERSIONED.search(path))
+
+
+def names_messages(url: str) -> bool:
+    """Whether the URL is that of Anthropic's Messages, so that the server may speak nothing else."""
+    return urlsplit(url).path.rstrip("/").endswith(f"/{MESSAGES}")
 
 
 def is_result_url(place: str) -> bool:

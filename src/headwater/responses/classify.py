@@ -166,6 +166,7 @@ _WORDS: Final = tuple(
         ("permission|forbidden|access_?denied", 403),
         ("(^|_)image(_|$)|residency_?mismatch", 400),  # of an input, in OpenAI's responses
         ("not_?found", 404),
+        ("too_?large", 413),
         ("billing|payment|arrear|insufficient_?balance", 402),
         (_MODERATED.pattern, 400),
         ("invalid|validation|bad_?request", 400),

@@ -240,6 +240,26 @@ class OpenOutput(Output):
         return {k: v for k, v in sent.items() if k not in self.__struct_fields__} if isinstance(sent, dict) else {}
 
 
+class SparseOutput(OpenOutput, omit_defaults=True):
+    """An output of one of several kinds, whose keys, dict and JSON are without the fields that say nothing, as those of
+    the other kinds do."""
+
+    def keys(self) -> tuple[str, ...]:
+        """The names of the fields that say something, and of what the server sent beyond the fields."""
+        said = [
+            name for name in self.__struct_fields__ if getattr(self, name) not in (None, "") or self._was_sent(name)
+        ]
+        return (*said, *self.undeclared())
+
+    def items(self) -> list[tuple[str, Any]]:
+        """Those names with what they stand for."""
+        return [(name, self[name]) for name in self.keys()]
+
+    def _was_sent(self, name: str) -> bool:
+        sent = self.sent()
+        return isinstance(sent, dict) and name in sent
+
+
 def _complete(plain: dict[str, Any], output: Any, sent: Any, unset: bool = True) -> None:
     """Put into an output's dict what its fields do not hold, all the way down. `unset`: leave fields that are None."""
     if isinstance(sent, dict):
@@ -248,7 +268,8 @@ def _complete(plain: dict[str, Any], output: Any, sent: Any, unset: bool = True)
     if isinstance(output, OpenOutput) and output.held:
         plain.update(output.held)
     for name in output.__struct_fields__:
-        inner, value = plain[name], getattr(output, name)
+        inner: Any
+        inner, value = plain.get(name), getattr(output, name)
         below = sent.get(name) if isinstance(sent, dict) else None
         if isinstance(value, Output):
             _complete(inner, value, below, unset)
@@ -257,7 +278,7 @@ def _complete(plain: dict[str, Any], output: Any, sent: Any, unset: bool = True)
             for plain_item, item, part in zip(inner, value, parts, strict=True):
                 _complete(plain_item, item, part, unset)
         elif value is None and not unset:
-            del plain[name]
+            plain.pop(name, None)
 
 
 def _trim(plain: dict[str, Any], output: Output, sent: Any, *, nones: bool, defaults: bool) -> None:
@@ -267,7 +288,7 @@ def _trim(plain: dict[str, Any], output: Output, sent: Any, *, nones: bool, defa
         below = sent.get(name) if isinstance(sent, dict) else None
         is_unset = defaults and not (isinstance(sent, dict) and name in sent) and _is_default(value, field)
         if (nones and value is None) or is_unset:
-            del plain[name]
+            plain.pop(name, None)
         elif isinstance(value, Output):
             _trim(plain[name], value, below, nones=nones, defaults=defaults)
         elif isinstance(value, list):

@@ -1,0 +1,33 @@
+"""Anthropic's names between a client and our tasks: `client.messages`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..tasks.message_types import MessageTokensCount
+from .bound_task import AsyncTask, SyncTask
+from .overloads import AsyncCreateMessage, SyncCreateMessage
+
+
+class AsyncMessages:
+    """`client.messages` of `AsyncInferenceClient`."""
+
+    def __init__(self, create: AsyncCreateMessage, count_tokens: AsyncTask[..., Any, MessageTokensCount]) -> None:
+        self.create = create
+        """The task `create_message`; with `stream=True` its run."""
+        self.stream = create.stream
+        """The same call as a run: `async with client.messages.stream(...) as run`."""
+        self.count_tokens = count_tokens
+        """The task `count_message_tokens`."""
+
+
+class SyncMessages:
+    """`client.messages` of `InferenceClient`."""
+
+    def __init__(self, create: SyncCreateMessage, count_tokens: SyncTask[..., Any, MessageTokensCount]) -> None:
+        self.create = create
+        """The task `create_message`; with `stream=True` its run."""
+        self.stream = create.stream
+        """The same call as a run: `with client.messages.stream(...) as run`."""
+        self.count_tokens = count_tokens
+        """The task `count_message_tokens`."""

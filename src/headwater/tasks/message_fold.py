@@ -1,0 +1,192 @@
+"""Folds the events of a streamed message into the message that the plain call returns.
+
+Linear in the number of events: pieces are kept in lists and joined when the result is asked for. A delta adds to the
+block of its index, whatever its type: texts and lists go on where they were, anything else takes the place of what was
+there. Counts of tokens are those so far: the last that are said are those of the message. Only "message_stop" ends it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from ..protocol.json_text import UNREADABLE, loads
+from .message_types import ContentBlock, Message, MessageDelta, MessageStreamEvent, message_of
+from .surrogates import TextPieces, repair_all_surrogates
+
+_TYPES: Final = {
+    "text_delta": "text",
+    "citations_delta": "text",
+    "thinking_delta": "thinking",
+    "signature_delta": "thinking",
+    "input_json_delta": "tool_use",
+}
+"""The type of a block whose beginning did not come, by its first delta."""
+_OF_EVENT: Final = frozenset(MessageStreamEvent.__struct_fields__)
+
+
+class _Block:
+    """One block so far: `members` as they came, and of those that grow the pieces."""
+
+    __slots__ = ("_json", "_texts", "members")
+
+    def __init__(self, members: dict[str, Any]) -> None:
+        self.members = members
+        self._texts: dict[str, TextPieces] = {}
+        self._json: TextPieces | None = None
+
+    def take_text(self, name: str, piece: str) -> str:
+        """Have a text go on; what can be shown of the piece now."""
+        known = self._texts.get(name)
+        if known is None:
+            known = self._texts[name] = TextPieces()
+            before = self.members.get(name)
+            if isinstance(before, str):
+                known.take(before)
+        return known.take(piece)
+
+    def take_json(self, piece: str) -> str:
+        """Have the arguments go on; what can be shown of the piece now."""
+        self._json = self._json or TextPieces()
+        return self._json.take(piece)
+
+    def take(self, name: str, value: Any) -> None:
+        """Take any other member of a delta."""
+        known = self.members.get(name)
+        if isinstance(value, str) and isinstance(known, str | None):
+            self.take_text(name, value)
+            self.members.setdefault(name, "")
+        elif isinstance(value, list) and isinstance(known, list):
+            self.members[name] = [*known, *value]
+        elif value is not None:
+            self.members[name] = value
+
+    def cite(self, citation: Any) -> None:
+        """Take a citation."""
+        known = self.members.get("citations")
+        self.members["citations"] = [*(known if isinstance(known, list) else []), citation]
+
+    def result(self) -> dict[str, Any]:
+        """The block as a plain answer has it."""
+        members = {**self.members, **{name: text.whole() for name, text in self._texts.items()}}
+        if self._json is not None and (text := self._json.whole().strip()):
+            members["input"] = _arguments(text)
+        return members
+
+
+def _arguments(text: str) -> Any:
+    """The arguments that a model has written; the text itself, where it is no JSON, or was cut."""
+    try:
+        return loads(text.encode())
+    except UNREADABLE:
+        return text
+
+
+class MessageFold:
+    """Gathers a message's events. A whole message in their place is one as well."""
+
+    __slots__ = ("_blocks", "_ended", "_message", "_usage")
+
+    def __init__(self) -> None:
+        self._message: dict[str, Any] = {}
+        self._blocks: dict[int, _Block] = {}
+        self._usage: dict[str, Any] = {}
+        self._ended = False
+
+    def add(self, event: MessageStreamEvent) -> None:
+        """Take the next event; its cost does not grow with what came before."""
+        kind = event.type
+        if kind == "content_block_delta":
+            if event.delta is not None:
+                self._take_delta(event, event.delta)
+            return
+        sent = event.raw
+        sent = sent if isinstance(sent, dict) else {}
+        if kind == "content_block_start":
+            self._begin(event, sent.get("content_block"))
+        elif kind == "message_start":
+            self._take_message(sent.get("message"))
+        elif kind == "message_delta":
+            delta = sent.get("delta")
+            self._take_members(delta if isinstance(delta, dict) else {})
+            self._take_usage(sent.get("usage"))
+            self._take_members({name: value for name, value in sent.items() if name not in _OF_EVENT})
+        elif kind == "message_stop":
+            self._take_members({name: value for name, value in sent.items() if name not in _OF_EVENT})
+            self._ended = True
+        elif kind == "message":
+            self._take_message(sent)
+            self._ended = bool(self._message.get("stop_reason"))
+
+    def _take_message(self, sent: Any) -> None:
+        if not isinstance(sent, dict):
+            return
+        self._message = dict(sent)
+        self._take_usage(sent.get("usage"))
+        parts = sent.get("content")
+        for index, part in enumerate(parts if isinstance(parts, list) else []):
+            if isinstance(part, dict):
+                self._blocks[index] = _Block(part)
+
+    def _take_members(self, members: dict[str, Any]) -> None:
+        for name, value in members.items():
+            if value is not None and name != "type":
+                self._message[name] = value
+            else:
+                self._message.setdefault(name, value)
+
+    def _take_usage(self, usage: Any) -> None:
+        if isinstance(usage, dict):
+            self._usage |= {
+                name: value for name, value in usage.items() if value is not None or name not in self._usage
+            }
+
+    def _begin(self, event: MessageStreamEvent, sent: Any) -> None:
+        index = len(self._blocks) if event.index is None else event.index
+        self._blocks[index] = _Block(dict(sent) if isinstance(sent, dict) else {"type": ""})
+
+    def _block(self, event: MessageStreamEvent) -> _Block:
+        """The block that a delta is for: that of its index, or without one the last."""
+        index = event.index
+        if index is None:
+            index = max(self._blocks, default=0)
+        known = self._blocks.get(index)
+        if known is None:
+            known = self._blocks[index] = _Block({"type": _TYPES.get(event.delta.type if event.delta else "", "")})
+        return known
+
+    def _take_delta(self, event: MessageStreamEvent, delta: MessageDelta) -> None:
+        block = self._block(event)
+        if delta.text is not None and delta.type == "text_delta":  # as nearly all are
+            delta.text = block.take_text("text", delta.text)
+        elif delta.thinking is not None and delta.type == "thinking_delta":
+            delta.thinking = block.take_text("thinking", delta.thinking)
+        elif delta.partial_json is not None:
+            delta.partial_json = block.take_json(delta.partial_json)
+        elif delta.citation is not None:
+            block.cite(delta.citation)
+        else:
+            sent = event.raw
+            members = sent.get("delta") if isinstance(sent, dict) else None
+            for name, value in (members if isinstance(members, dict) else {}).items():
+                if name != "type":
+                    block.take(name, value)
+
+    def complete(self, *, marked: bool = False) -> bool:
+        """Whether the message has said that it is whole."""
+        return self._ended
+
+    @property
+    def is_whole_answer(self) -> bool:
+        """Whether it came in one, as a plain answer does."""
+        return self._ended
+
+    def block(self, index: int) -> ContentBlock | None:
+        """A block as far as it has come; None where it has not begun."""
+        known = self._blocks.get(index)
+        return None if known is None else message_of({"content": [known.result()]}).content[0]
+
+    def result(self) -> Message:
+        """The message as far as it has come."""
+        blocks = [self._blocks[index].result() for index in sorted(self._blocks)]
+        told = {**self._message, "content": blocks, **({"usage": self._usage} if self._usage else {})}
+        return message_of(repair_all_surrogates(told))
