@@ -57,8 +57,8 @@ FLOORS: tuple[dict[str, Room], ...] = (
     },
     # what an answer means; inputs and results that are images, sounds and videos
     {"responses": Room("msgspec", unseen="resolver"), "media": Room("msgspec PIL numpy", unseen="auth resolver")},
-    # what can be asked
-    {"tasks": Room("msgspec numpy pydantic_core")},
+    # what can be asked; what it costs
+    {"tasks": Room("msgspec numpy pydantic_core"), "cost": Room("msgspec", unseen="auth media resolver")},
     # who answers; the wire; how a call runs: none knows another
     {
         "providers": Room("msgspec"),

@@ -88,6 +88,10 @@ if TYPE_CHECKING:
     from .conversation.tool import Tool as Tool
     from .conversation.tool import tool as tool
     from .conversation.tool_answer import ToolContent as ToolContent
+    from .cost.budget import Budget as Budget
+    from .cost.price import Cost as Cost
+    from .cost.price import Price as Price
+    from .cost.usage import CountedTokens as CountedTokens
     from .endpoints.types import CatalogModel as CatalogModel
     from .endpoints.types import CatalogRecipe as CatalogRecipe
     from .endpoints.types import EndpointHardware as EndpointHardware
@@ -105,6 +109,7 @@ if TYPE_CHECKING:
     from .errors import Attempt as Attempt
     from .errors import AuthenticationError as AuthenticationError
     from .errors import BadRequestError as BadRequestError
+    from .errors import BudgetExceededError as BudgetExceededError
     from .errors import CallError as CallError
     from .errors import ClosedError as ClosedError
     from .errors import ConflictError as ConflictError
@@ -112,6 +117,7 @@ if TYPE_CHECKING:
     from .errors import ConnectionLostError as ConnectionLostError
     from .errors import ContentFilterFinishReasonError as ContentFilterFinishReasonError
     from .errors import ContentRefusedError as ContentRefusedError
+    from .errors import ConversationBudgetError as ConversationBudgetError
     from .errors import ConversationLimitError as ConversationLimitError
     from .errors import DecodeError as DecodeError
     from .errors import EmptyAnswerError as EmptyAnswerError
@@ -158,6 +164,7 @@ if TYPE_CHECKING:
     from .errors import TruncatedAnswerError as TruncatedAnswerError
     from .errors import UnexpectedContentError as UnexpectedContentError
     from .errors import UnknownError as UnknownError
+    from .errors import UnknownPriceError as UnknownPriceError
     from .errors import UnknownProviderError as UnknownProviderError
     from .errors import UnprocessableEntityError as UnprocessableEntityError
     from .errors import UnsupportedModelError as UnsupportedModelError
@@ -181,6 +188,10 @@ if TYPE_CHECKING:
     from .protocol.events import Submitted as Submitted
     from .protocol.events import Transferred as Transferred
     from .protocol.timeout import Timeout as Timeout
+    from .providers.model_offers import ModelOffer as ModelOffer
+    from .providers.model_offers import OfferPricing as OfferPricing
+    from .responses.quota import RateLimit as RateLimit
+    from .responses.quota import RateLimits as RateLimits
     from .tasks.audio import AudioClassificationOutputElement as AudioClassificationOutputElement
     from .tasks.audio import AudioClassificationOutputTransform as AudioClassificationOutputTransform
     from .tasks.audio import AudioToAudioOutputElement as AudioToAudioOutputElement
@@ -358,6 +369,9 @@ _MODULES: dict[str, str] = {
     "conversation.tool": "Tool tool",
     "conversation.tool_answer": "ToolContent",
     "endpoints.types": "CatalogModel CatalogRecipe EndpointHardware EndpointInfo",
+    "cost.budget": "Budget",
+    "cost.price": "Cost Price",
+    "cost.usage": "CountedTokens",
     "engine.facts": "Facts Timings",
     "engine.input_policy": "InputPolicy",
     "engine.run": "AsyncRun",
@@ -366,6 +380,7 @@ _MODULES: dict[str, str] = {
         "TruncatedAnswerError RefusedAnswerError LengthFinishReasonError ContentFilterFinishReasonError "
         "APIConnectionError APIError APIResponseValidationError APIStatusError APITimeoutError Attempt "
         "AuthenticationError BadRequestError CallError ClosedError ConflictError ConnectError ConnectionLostError "
+        "BudgetExceededError ConversationBudgetError UnknownPriceError "
         "ContentRefusedError ConversationLimitError DecodeError ErrorResponse ForkedClientError GenerationError "
         "HeadwaterError HfHubHTTPError IncompleteGenerationError IncompleteStreamError InferenceEndpointError "
         "InferenceEndpointTimeoutError InferenceTimeoutError "
@@ -384,6 +399,8 @@ _MODULES: dict[str, str] = {
     "media.media": "Media",
     "protocol.events": "EndpointState Job JobEvent Loading Progress Queued Started Submitted Transferred",
     "protocol.timeout": "Timeout",
+    "providers.model_offers": "ModelOffer OfferPricing",
+    "responses.quota": "RateLimit RateLimits",
     "tasks.audio": (
         "AudioClassificationOutputElement AudioClassificationOutputTransform AudioToAudioOutputElement "
         "AutomaticSpeechRecognitionOutput AutomaticSpeechRecognitionOutputChunk TextToSpeechEarlyStoppingEnum"

@@ -7,6 +7,7 @@
     │   ├── UnknownProviderError, UnsupportedTaskError, UnsupportedModelError, MissingModelError
     │   ├── MissingCredentialError, InvalidCredentialError, InsecureCredentialError
     │   ├── InputError               a file, path or URL that cannot be read
+    │   ├── UnknownPriceError        a budget of dollars, and a call whose price nobody knows
     │   └── ClosedError              the client or the run was closed
     │       └── ForkedClientError    in a forked child, a stream of its parent's
     ├── TransportError               the network's; it and the timeout are APIConnectionErrors
@@ -28,7 +29,9 @@
     │   └── ResponseTooLargeError    over a limit of ours
     ├── InferenceTimeoutError        a deadline of the caller's (also a builtin TimeoutError)
     ├── IncompleteStreamError        a stream that stopped before it said that it was complete
+    ├── BudgetExceededError          what may be spent is spent: the call, or what would have followed, was not sent
     ├── ConversationLimitError       a conversation that came to its limit of turns or tokens
+    │   └── ConversationBudgetError  of tokens (a BudgetExceededError, too)
     └── ToolError                    a tool's, which tells the model so
 
 A CallError about an argument's value is a builtin ValueError as well. The names of OpenAI's and Hugging Face's clients
@@ -174,6 +177,10 @@ class InsecureCredentialError(CallError, ValueError):
 
 class InputError(CallError):
     """An input cannot be read: a missing path, a text-mode file, a URL that does not answer with a file."""
+
+
+class UnknownPriceError(CallError, ValueError):
+    """A budget of dollars refuses a call whose price is not known: give `prices=`, or `Budget(unknown="free")`."""
 
 
 class ClosedError(CallError):
@@ -452,6 +459,16 @@ class IncompleteStreamError(HeadwaterError):
     retryable = True
 
 
+class BudgetExceededError(HeadwaterError):
+    """What a budget allows is spent, and nothing was sent; a map or a batch begins nothing more.
+
+    `spent`: US dollars, and `spent_tokens`: tokens, that were counted when it was refused.
+    """
+
+    spent: float = 0.0
+    spent_tokens: int = 0
+
+
 class ConversationLimitError(HeadwaterError):
     """A conversation came to a limit of its caller's before the model had answered: `limit` is "max_turns" or "budget".
 
@@ -459,6 +476,10 @@ class ConversationLimitError(HeadwaterError):
     """
 
     limit: str = ""
+
+
+class ConversationBudgetError(ConversationLimitError, BudgetExceededError):
+    """A conversation's `budget` of tokens is used up: no further turn was begun."""
 
 
 class ToolError(HeadwaterError):

@@ -16,7 +16,7 @@ import httpx
 import pytest
 from support.batch_server import Server, check_complete, request, results, serving, text_for, write_requests
 
-from headwater import AsyncInferenceClient, InferenceClient, Route
+from headwater import AsyncInferenceClient, Budget, InferenceClient, Route
 from headwater.batch import runner
 from headwater.batch.file_lock import JournalError
 from headwater.batch.journal import DiskFile
@@ -436,6 +436,28 @@ async def test_records_tell_their_run_and_what_they_cost(server: Server, paths: 
     first, second = sorted({fact["run"] for fact in facts})
     assert [fact["spend"] for fact in facts if fact["run"] == first] == [pytest.approx(50e-6)] * 3
     assert [fact["spend"] for fact in facts if fact["run"] == second] == [None] * 2
+
+
+async def test_a_spent_budget_leaves_the_rest_for_another_run(server: Server, paths: tuple[Path, Path]) -> None:
+    write_requests(paths[0], range(60))
+    budget = Budget(usd=500e-6)  # ten records of 50
+    summary = await run(server, paths, prices={"m": (1.0, 2.0)}, budget=budget, concurrency=4)
+    assert summary.stopped == "budget" and summary.reason is not None and "BudgetExceededError" in summary.reason
+    assert summary.failed == 0 and 10 <= summary.done <= 13 and summary.left == 60 - summary.done
+    assert summary.spend == pytest.approx(budget.spent) == pytest.approx(50e-6 * summary.done)
+    assert server.asked.total() == summary.done
+    again = await run(server, paths, prices={"m": (1.0, 2.0)}, budget=Budget(usd=1))
+    assert (again.done, again.left, again.stopped) == (60, 0, None)
+    assert again.spend == pytest.approx(60 * 50e-6)
+    check_complete(paths[1], 60)
+
+
+async def test_the_clients_own_prices_tell_the_spend(server: Server, paths: tuple[Path, Path]) -> None:
+    write_requests(paths[0], range(3))
+    async with AsyncInferenceClient(base_url=server.url, prices={"m": (1.0, 2.0)}) as client:
+        summary = await runner.run_batch(client, *paths)
+    assert summary.spend == pytest.approx(3 * 50e-6)
+    assert [line["headwater"]["spend"] for line in results(paths[1])] == [pytest.approx(50e-6)] * 3
 
 
 @pytest.mark.parametrize("given", ["1", "1,2,3", "m=a,b", "-1,2", "nan,1", ""])

@@ -149,6 +149,9 @@ class Records:
         if run is not None:
             meta.attempts, meta.provider, meta.model = len(run.attempts), run.provider, run.model or meta.model
             meta.answered, meta.first_event = run.timings.answered, run.timings.first_event
+            if self._caller.account is not None:
+                cost = run.facts.cost
+                meta.spend = None if cost is None else cost.usd
         meta.seconds = time.monotonic() - began
         meta.in_flight, meta.limit = throttle.scheduler.in_flight, throttle.scheduler.limit
         try:

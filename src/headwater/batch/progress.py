@@ -12,14 +12,14 @@ from typing import Final, Literal, Protocol, TypeAlias
 
 import msgspec
 
+from ..cost.price import Price, PriceTable, found_in, price_names, prices_in
+from ..cost.usage import CountedTokens
 from ..errors import InvalidParameterError
 from .record import RecordMeta
 
 RATE_WINDOW_SECONDS: Final = 30.0
 """Seconds that the rate is taken over."""
-Prices: TypeAlias = Mapping[str, tuple[float, float]]
-"""What a million tokens in and a million out cost, by "provider/model", by model, by provider, or by "" for all."""
-Stopped: TypeAlias = Literal["drained", "stopped", "gave_up"]
+Stopped: TypeAlias = Literal["drained", "stopped", "gave_up", "budget"]
 
 
 class BatchStarted(msgspec.Struct, tag_field="event", tag="started", frozen=True):
@@ -87,8 +87,9 @@ class GaveUp(msgspec.Struct, tag_field="event", tag="gave_up", frozen=True):
 
 class BatchSummary(msgspec.Struct, tag_field="event", tag="finished", frozen=True):
     """What a run leaves. `done`, `failed`, `left`: records in all, those of earlier runs included; `stopped`: whether
-    it was told to stop, and how, or gave up, and then `reason` is the error that was everybody's; `torn`: bytes of an
-    unfinished record that were cut at its start; tokens, `spend`: of all records; `errors`: of this run, by class."""
+    it was told to stop, and how, or gave up, and then `reason` is the error that was everybody's, or had spent its
+    budget ("budget"), and then it is what that allows; `torn`: bytes of an unfinished record that were cut at its
+    start; tokens, `spend`: of all records; `errors`: of this run, by class."""
 
     input: str
     output: str
@@ -111,10 +112,12 @@ Event: TypeAlias = BatchStarted | BatchProgress | RecordFailed | Draining | Gave
 
 
 class Count:
-    """Counts records, tokens and money."""
+    """Counts records, tokens and money. `prices`: what tokens cost; `is_priced`: records say themselves what they
+    cost."""
 
-    def __init__(self, prices: Prices | None) -> None:
-        self._prices = prices
+    def __init__(self, prices: PriceTable | None, *, is_priced: bool = False) -> None:
+        self._prices = None if prices is None else prices_in(prices)
+        self._is_priced = is_priced or prices is not None
         self.total = self.done = self.failed = 0
         self.input_tokens = self.output_tokens = 0
         self.spend = 0.0
@@ -132,7 +135,7 @@ class Count:
     @property
     def spent(self) -> float | None:
         """What all has cost; None without prices."""
-        return None if self._prices is None else self.spend
+        return self.spend if self._is_priced else None
 
     def add(self, meta: RecordMeta) -> None:
         """Take a record that is in the output."""
@@ -144,11 +147,14 @@ class Count:
         self.output_tokens += meta.output_tokens or 0
         if self._prices:
             self.spend += cost(self._prices, meta)
+        elif self._is_priced:
+            self.spend += meta.spend or 0.0
 
     def stamp(self, meta: RecordMeta) -> None:
         """Note what a record of this run cost, and which run that is."""
         meta.run = self._started
-        meta.spend = cost(self._prices, meta) if self._prices else None
+        if self._prices:
+            meta.spend = cost(self._prices, meta)
 
     def drop_failed(self) -> None:
         """Forget those that failed: they are asked again. What they cost stays spent."""
@@ -223,21 +229,18 @@ class PricedUsage(Protocol):
     def output_tokens(self) -> int | None: ...
 
 
-def cost(prices: Prices, used: PricedUsage) -> float:
+def cost(prices: Mapping[str, Price], used: PricedUsage) -> float:
     """What a record cost."""
-    for name in (f"{used.provider}/{used.model}", used.model, used.provider, ""):
-        if name is not None and name in prices:
-            into, out = prices[name]
-            return ((used.input_tokens or 0) * into + (used.output_tokens or 0) * out) / 1e6
-    return 0.0
+    price = found_in(prices, price_names(used.provider, used.model))
+    return 0.0 if price is None else price.of(CountedTokens(used.input_tokens, used.output_tokens))
 
 
-def read_prices(given: list[str]) -> Prices:
+def read_prices(given: list[str]) -> dict[str, Price | tuple[float, float]]:
     """Prices as a command line has them: "IN,OUT" for all, or "NAME=IN,OUT" for a model, a provider, or both.
 
     Raises `InvalidParameterError`.
     """
-    prices: dict[str, tuple[float, float]] = {}
+    prices: dict[str, Price | tuple[float, float]] = {}
     for text in given:
         name, _, pair = text.rpartition("=")
         try:

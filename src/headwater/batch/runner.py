@@ -21,7 +21,7 @@ from anyio import CancelScope, to_thread
 
 from ..blocking.portal import call
 from ..client.core import core_of
-from ..errors import InputError, InvalidParameterError
+from ..errors import BudgetExceededError, InputError, InvalidParameterError
 from ..mapper.async_map import AsyncMap
 from ..mapper.results import Stats
 from ..schema.codec import codec_of
@@ -31,7 +31,7 @@ from .give_up import FAILURES_IN_A_ROW, NO_KEY_ERRORS, GiveUpRule
 from .input_file import Blocks, InputIndex, InterruptedBatchError, Items, is_same_file
 from .journal import Journal, OpenJournal
 from .perform import Records, tokens_of_line
-from .progress import BatchStarted, BatchSummary, Count, Draining, Event, GaveUp, Prices, RecordFailed, Stopped
+from .progress import BatchStarted, BatchSummary, Count, Draining, Event, GaveUp, RecordFailed, Stopped
 from .record import RecordMeta
 from .result_line import MediaFolder
 from .resume import EarlierRuns
@@ -42,6 +42,8 @@ from .writer import JournalWriter
 if TYPE_CHECKING:
     from ..client.async_client import AsyncInferenceClient
     from ..client.sync_client import InferenceClient
+    from ..cost.budget import Budget
+    from ..cost.price import PriceTable
 
 PROGRESS_SECONDS: Final = 1.0
 """Seconds between two `BatchProgress` events."""
@@ -63,7 +65,8 @@ async def run_batch(
     answer_type: Any = None,
     retry_failed: bool = False,
     give_up_after: int | None = FAILURES_IN_A_ROW,
-    prices: Prices | None = None,
+    prices: PriceTable | None = None,
+    budget: Budget | int | None = None,
     media_folder: str | os.PathLike[str] | None = None,
     watch: Callable[[Event], object] | None = None,
     every: float = PROGRESS_SECONDS,
@@ -91,7 +94,10 @@ async def run_batch(
         retry_failed: First take the records that failed out of the output, so that they are sent again.
         give_up_after: Begin no more records once so many in a row failed alike, in a way that no other would escape:
             a wrong key, model or address, a server that is gone; theirs are left to be done again. None: go on.
-        prices: What tokens cost, by model or provider.
+        prices: What tokens cost, by model or provider; where it is not given, what the client's prices say.
+        budget: A `Budget`, or a number of tokens, that the records of this run spend besides the client's. Once it is
+            spent no more are begun, those under way are finished, and the summary's `stopped` is "budget": the same
+            call with another budget goes on.
         media_folder: Where images, sounds and videos go: "NAME.media" beside the output if not given.
         watch: Gets what is to be told, in the event loop's thread, which it must not block.
         every: Seconds between two `BatchProgress` events.
@@ -111,11 +117,14 @@ async def run_batch(
         codec_of(answer_type)
     if timeout is not None:
         client = client.with_options(timeout=timeout)
+    core = core_of(client)
+    if budget is not None:
+        core = (core if prices is None else core.with_options(prices=prices)).with_budget(budget)
     settings = ThrottleSettings(concurrency, requests_per_minute, tokens_per_minute, {}, tokens_of_line)
-    output = Path(output)
+    output, count = Path(output), Count(prices, is_priced=core.account is not None)
     folder = MediaFolder(Path(media_folder) if media_folder else output.with_suffix(".media"), output)
-    records = Records(core_of(client), model, folder, stream=stream, types=types or {}, answer_type=answer_type)
-    batch = Batch(Path(input), output, settings, records, Count(prices))
+    records = Records(core, model, folder, stream=stream, types=types or {}, answer_type=answer_type)
+    batch = Batch(Path(input), output, settings, records, count)
     batch.ordered, batch.retry_failed, batch.give_up_after = ordered, retry_failed, give_up_after
     batch.watch, batch.every = watch, every
     return await batch.run(catch_signals=catch_signals)
@@ -155,6 +164,7 @@ class Batch:
         self._paths = (str(source), str(output))
         self._stopped: Stopped | None = None
         self._failure: Exception | None = None
+        self._refusal: BudgetExceededError | None = None
         self._results: AsyncMap[Any] | None = None
         self._torn = 0
         self._failures: dict[int, RecordFailed] = {}
@@ -177,6 +187,7 @@ class Batch:
             raise self._failure
         stopped = self._stopped if self._count.left else None
         cause = self._give_up_rule.cause if stopped == "gave_up" else None
+        cause = self._refusal if stopped == "budget" else cause
         reason = f"{type(cause).__name__}: {cause}" if cause else None
         summary = self._count.summary(self._paths, self._torn, stopped, reason)
         self._tell(summary)
@@ -285,6 +296,11 @@ class Batch:
         async def store(custom_id: str, members: bytes, meta: RecordMeta, error: Exception | None) -> None:
             if isinstance(error, JournalError):  # a result's own file could not be written
                 raise self._fail(error)
+            if isinstance(error, BudgetExceededError):  # the record is left, for a run that has more to spend
+                self._refusal = error
+                if self._stopped is None:
+                    self._stop_taking("budget")
+                return
             if error is not None:
                 told = RecordFailed(meta.index + 1, custom_id, type(error).__name__, str(error))
                 self._failures[meta.index] = told
@@ -308,6 +324,8 @@ class Batch:
                     results.stop_taking()
                 async for _ in results:
                     pass
+        except BudgetExceededError as error:
+            self._refusal = error
         finally:
             items.close()
 

@@ -17,6 +17,7 @@ from ..batch.runner import run_batch
 from ..batch.spool import STANDARD_INPUT
 from ..client.async_client import AsyncInferenceClient
 from ..client.core import core_of
+from ..cost.budget import Budget
 from ..errors import InputError, InvalidParameterError
 from . import connection
 from .answer_type import answer_type, answer_types
@@ -27,6 +28,7 @@ from .terminal import is_terminal, say
 
 SOME_FAILED: Final = 3
 GAVE_UP: Final = 4
+SPENT: Final = 5
 STOPPED: Final = 130
 
 _SWITCHES: Final = ("ordered", "stream", "retry_failed")
@@ -70,6 +72,12 @@ _OPTIONS: Final = (
         metavar="[NAME=]IN,OUT",
     ),
     option(
+        "budget",
+        float,
+        "Dollars after which no more records are begun, by --prices or the list of Hugging Face's router.",
+        metavar="USD",
+    ),
+    option(
         "media_folder", str, 'The folder for images, sounds and videos; "NAME.media" beside the output if not given.'
     ),
     option("untrusted", bool, "The lines come from others: read no file of this machine that one of them names."),
@@ -98,7 +106,8 @@ def run_batch_command(source: str, output: str, **given: Any) -> int:
     input since. Ctrl-C ends the taking of records and waits for those under way; a second one ends at once. Where all
     records fail alike (a wrong key or model, a server that is gone) it stops, and leaves them to be done again.
 
-    Exit codes: 0 every record succeeded, 3 some failed, 4 it stopped because all failed alike, 130 stopped by Ctrl-C
+    Exit codes: 0 every record succeeded, 3 some failed, 4 it stopped because all failed alike, 5 the budget is
+    spent, 130 stopped by Ctrl-C
     or SIGTERM, 1 the output cannot be written, is damaged or in another run's hands, 2 wrong usage, or an input that
     is no JSON lines or was changed.
     """
@@ -117,6 +126,7 @@ def run_batch_command(source: str, output: str, **given: Any) -> int:
         options["answer_type"] = options["types"][given["schema"]] = answer_type(given["schema"])
     options["concurrency"] = _concurrency(given.get("concurrency"))
     options["prices"] = read_prices(given["prices"]) if given.get("prices") else None
+    options["budget"] = None if given.get("budget") is None else Budget(usd=given["budget"])
     client = AsyncInferenceClient(**core_of(connection.client_for(given)).arguments)
     summary: BatchSummary | None = None
     ended: JournalError | None = None
@@ -182,5 +192,5 @@ def _end(summary: BatchSummary, again: str) -> int:
     if summary.failed:
         say(f"{counted(summary.failed)} failed; send them again with: {again} --retry-failed")
     if summary.left:
-        return GAVE_UP if gave_up else STOPPED
+        return GAVE_UP if gave_up else SPENT if summary.stopped == "budget" else STOPPED
     return SOME_FAILED if summary.failed else 0

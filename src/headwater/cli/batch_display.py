@@ -119,7 +119,13 @@ def _started(event: BatchStarted) -> str:
 
 
 def _finished(event: BatchSummary) -> str:
-    ended = {None: "", "drained": "stopped: ", "stopped": "stopped at once: ", "gave_up": "gave up: "}[event.stopped]
+    ended = {
+        None: "",
+        "drained": "stopped: ",
+        "stopped": "stopped at once: ",
+        "gave_up": "gave up: ",
+        "budget": "the budget is spent: ",
+    }[event.stopped]
     told = f"{ended}{event.done} of {counted(event.total)} done, {event.failed} failed, {event.left} left"
     told += f"; {event.seconds:.1f} s, {_short(event.rate)} a second"
     if event.input_tokens or event.output_tokens:

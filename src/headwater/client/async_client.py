@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ..conversation.parameters import ConversationParameters, TypedConversationParameters
     from ..conversation.state import ConversationState
     from ..conversation.tool import AnyTool
+    from ..cost.budget import Budget
     from ..mapper.async_map import AsyncMap
     from ..media.source import File
     from ..protocol.events import Job
@@ -176,6 +177,7 @@ class AsyncInferenceClient(BaseClient, Asynchronous):
         requests_per_minute: float | None = None,
         tokens_per_minute: float | None = None,
         timeout: Timeout | float | None = None,
+        budget: Budget | int | None = None,
     ) -> AsyncMap[R]:
         """Make this call for each input, many at once: `async with client.map(...) as results: async for r in results`.
 
@@ -187,7 +189,9 @@ class AsyncInferenceClient(BaseClient, Asynchronous):
         results in the order of the inputs, of which some more are kept then. `on_error`: "collect" gives a failed
         item as a result with an `error`; "raise" cancels the rest and raises it. `requests_per_minute` and
         `tokens_per_minute` are spent evenly, for each provider. `timeout`: of each item, from when it is begun
-        (default: the client's).
+        (default: the client's). `budget`: a `Budget`, or a number of tokens, that the items spend besides the client's;
+        once it is spent no more inputs are taken, what is in flight is delivered, and the map ends with
+        `BudgetExceededError`.
 
         When a provider refuses or is away, all workers wait for it together. Results are `MapResult`s.
         Raises `InvalidParameterError` for an argument that is wrong; a wrong input is that item's error.
@@ -196,7 +200,7 @@ class AsyncInferenceClient(BaseClient, Asynchronous):
         from ..mapper.item import work_of
         from ..throttle.settings import ThrottleSettings, fails_fast
 
-        work = work_of(call, parameters, timeout, asynchronous=self.asynchronous)
+        work = work_of(call, parameters, timeout, budget, asynchronous=self.asynchronous)
         settings = ThrottleSettings(concurrency, requests_per_minute, tokens_per_minute, parameters)
         return AsyncMap(work, inputs, settings, ordered=ordered, fails_fast=fails_fast(on_error))
 
@@ -248,7 +252,7 @@ class AsyncInferenceClient(BaseClient, Asynchronous):
                 conversation; what somebody takes to allow a call is not counted. Besides:
                 `max_turns`: the most answers of the model (8).
                 `budget`: tokens, after which no further turn is begun; where the server counts none, one is counted
-                for each 4 bytes of JSON (no limit).
+                for each 4 bytes of JSON (no limit). A `Budget` is spent besides the client's.
                 `approve`: asked before each call, with its `ToolCalled`, sync or async: True allows it, False or a text
                 that says why refuses it, None leaves it undecided, and the conversation pauses.
                 `approval_timeout`: the seconds that this may take, after which the call is refused (no limit).
@@ -263,6 +267,7 @@ class AsyncInferenceClient(BaseClient, Asynchronous):
         Raises:
             InvalidParameterError: A tool has no schema, or an argument is wrong; nothing was sent.
             ConversationLimitError: `max_turns` or `budget` is used up; `partial` is the result so far.
+            BudgetExceededError: A budget is spent; `partial` is the result so far.
             HeadwaterError: A call of the model failed, as `chat_completion` does; `partial` is the result so far.
         """
         from ..conversation.async_run import conversation

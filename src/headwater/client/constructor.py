@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from ..auth.secret import Secret
 from ..engine.input_policy import DEFAULT_POLICY, InputPolicy
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     import httpx
 
+    from ..cost.budget import Budget
+    from ..cost.price import PriceTable
     from ..engine.observer import Observer
     from ..protocol.timeout import Timeout
     from ..protocol.transport import Transport
@@ -69,6 +71,8 @@ class BaseClient(Tasks, ServerInfo):
         max_response_bytes: int | None = None,
         done_ends_stream: bool = False,
         observer: Observer | Sequence[Observer] | None = None,
+        prices: PriceTable | Literal["router"] | Sequence[PriceTable | Literal["router"]] | None = None,
+        budget: Budget | int | Sequence[Budget | int] | None = None,
     ) -> None:
         """Make a client; nothing is sent, started or loaded.
 
@@ -109,6 +113,11 @@ class BaseClient(Tasks, ServerInfo):
             done_ends_stream: Take `[DONE]` for the end of a whole text that no finish reason came with, for servers
                 that send none; everywhere else such a stream counts as cut.
             observer: Who is told what calls do: a callable that takes an `ObserverEvent`, or a list of them.
+            prices: What models cost, for `facts.cost` and for budgets: a table such as `{"model": Price(0.1, 0.4)}`,
+                "router" for what Hugging Face's router lists, or several of both, of which the first that knows counts.
+                Where it is not given, "router" if a budget is in dollars, else nothing.
+            budget: A `Budget`, a number of tokens, or several, which the calls of this client spend together: once one
+                is spent, a call raises `BudgetExceededError` and sends nothing.
 
         Raises:
             InvalidParameterError: Two arguments say two things: `token` and `api_key`, a URL and `provider`.
@@ -142,6 +151,8 @@ class BaseClient(Tasks, ServerInfo):
             "max_response_bytes": max_response_bytes,
             "done_ends_stream": done_ends_stream,
             "observer": observer,
+            "prices": prices,
+            "budget": budget,
         }
         self._core = ClientCore({name: None if is_not_given(value) else value for name, value in given.items()})
 
@@ -172,6 +183,8 @@ class BaseClient(Tasks, ServerInfo):
     )
     done_ends_stream: Option[bool] = Option("done_ends_stream", "Whether `[DONE]` alone ends a whole stream.")
     observer: Option[Observer | Sequence[Observer] | None] = Option("observer", "Who is told what calls do.")
+    prices: Option[Any] = Option("prices", "What models cost, as it was given.")
+    budget: Option[Budget | int | Sequence[Budget | int] | None] = Option("budget", "What the calls spend together.")
     input_policy: Option[InputPolicy] = Option("input_policy", "What inputs may be.")
 
     def __repr__(self) -> str:

@@ -11,7 +11,7 @@ import logging
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -51,7 +51,14 @@ from .settings import (
     secret_of,
 )
 
-_KEEPS_ENGINE: Final = frozenset({"done_ends_stream", "hedge_after", "observer", "retries", "timeout"})
+if TYPE_CHECKING:
+    from ..cost.budget import Budget
+    from ..cost.meter import Account, CallMeter
+    from .around import Around
+
+_KEEPS_ENGINE: Final = frozenset(
+    {"budget", "done_ends_stream", "hedge_after", "observer", "prices", "retries", "timeout"}
+)
 """Options after whose change all that is known of providers still holds."""
 _OF_TRANSPORTS: Final = frozenset({"proxies", "trust_env", "http2", "transport", "verify", "ssl_context"})
 """Options after whose change connections cannot be shared."""
@@ -108,6 +115,7 @@ class ClientCore:
         self.retries = Retries(most=retries)
         self.hedge_after = seconds_of(given["hedge_after"])
         self.observers = _observers(given["observer"])
+        self.account = _account_of(given["prices"], given["budget"])
         self.transports = transports or Transports(
             proxies=given["proxies"],
             trust_env=given["trust_env"],
@@ -148,6 +156,13 @@ class ClientCore:
         core = ClientCore(given, self.transports, engine, real_waits=self.engine.real_waits)
         is_same = self.settings.is_endpoint and core.settings.base_url == self.settings.base_url
         return core._of_endpoint() if is_same else core
+
+    def with_budget(self, budget: Budget | int | None) -> ClientCore:
+        """The same, whose calls spend this budget besides its own."""
+        if budget is None:
+            return self
+        own = () if self.account is None else self.account.budgets
+        return self.with_options(budget=(*own, budget))
 
     def set_options(self, **changes: Any) -> None:
         """Change some of the arguments in place; calls that are under way go on as they were begun."""
@@ -230,6 +245,9 @@ class ClientCore:
         options = taken(given, len(names))
         typed = None if OF_TYPED_ANSWERS.isdisjoint(given) else typed_flow_of(given)
         task, model = declaration.name, given.pop("model", None)
+        account, around, meter = self.account, None, None
+        if account is not None or "tools" in given or "response_format" in given:
+            around, meter = self._around(task, given, several=len(names) > 1, stream=stream, typed=typed is not None)
         return CallRequest(
             task=task,
             destination=partial(self.router.to, task, model),
@@ -246,10 +264,29 @@ class ClientCore:
             failover=self.engine.failover_plan(names, (task, model), order) if len(names) > 1 else None,
             hedge_after=self.hedge_after,
             throttle=throttle,
+            around=around,
+            meter=meter,
             show=show,
             elements=declaration.elements if stream else None,
             tells_of_loading=stream and self.hedge_after is None and "JobEvent" in declaration.events,
         )
+
+    def _around(
+        self, task: str, given: dict[str, Any], *, several: bool, stream: bool, typed: bool
+    ) -> tuple[Around | None, CallMeter | None]:
+        """What is done around the flows of a call with these arguments, and who counts its cost."""
+        from .around import Around, needs_of
+
+        may_choose = several or self.arguments["provider"] in (None, "auto")
+        needs = needs_of(task, given, typed=typed) if may_choose else ()
+        if self.account is None:
+            return Around(needs=needs) if needs else None, None
+        from ..cost.meter import CallMeter
+
+        if stream and task == "chat-completion":
+            given.setdefault("stream_options", {"include_usage": True})
+        meter = CallMeter(self.account, given)
+        return Around(needs=needs, meter=meter), meter
 
     def custom(
         self,
@@ -359,6 +396,15 @@ class ClientCore:
             retries=self.retries,
             **more,
         )
+
+
+def _account_of(prices: Any, budget: Any) -> Account | None:
+    """The account of a client with these arguments; what counts is loaded by the first that has one."""
+    if prices is None and budget is None:
+        return None
+    from ..cost.meter import account_of
+
+    return account_of(prices, budget)
 
 
 def finished(flow: Flow[Any], finish: Callable[[Any], Any]) -> Flow[Any]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ..conversation.state import ConversationState
     from ..conversation.sync_run import Conversation, ParsedConversation
     from ..conversation.tool import AnyTool
+    from ..cost.budget import Budget
     from ..mapper.sync_map import SyncMap
     from ..media.source import File
     from ..protocol.events import Job
@@ -178,6 +179,7 @@ class InferenceClient(BaseClient, Blocking):
         requests_per_minute: float | None = ...,
         tokens_per_minute: float | None = ...,
         timeout: Timeout | float | None = ...,
+        budget: Budget | int | None = ...,
     ) -> SyncMap[R]: ...
     @overload
     def map(
@@ -192,6 +194,7 @@ class InferenceClient(BaseClient, Blocking):
         requests_per_minute: float | None = ...,
         tokens_per_minute: float | None = ...,
         timeout: Timeout | float | None = ...,
+        budget: Budget | int | None = ...,
     ) -> SyncMap[R]: ...
     def map(
         self,
@@ -205,6 +208,7 @@ class InferenceClient(BaseClient, Blocking):
         requests_per_minute: float | None = None,
         tokens_per_minute: float | None = None,
         timeout: Timeout | float | None = None,
+        budget: Budget | int | None = None,
     ) -> SyncMap[Any]:
         """Make this call for each input, many at once: `with client.map(...) as results: for r in results`.
 
@@ -215,7 +219,7 @@ class InferenceClient(BaseClient, Blocking):
         from ..mapper.sync_map import SyncMap
         from ..throttle.settings import ThrottleSettings, fails_fast
 
-        work = work_of(call, parameters, timeout, asynchronous=self.asynchronous)
+        work = work_of(call, parameters, timeout, budget, asynchronous=self.asynchronous)
         settings = ThrottleSettings(concurrency, requests_per_minute, tokens_per_minute, parameters)
         fast = fails_fast(on_error)
         return SyncMap(lambda feed: AsyncMap(work, feed, settings, ordered=ordered, fails_fast=fast), inputs)

@@ -27,10 +27,12 @@ import msgspec
 from anyio import Event, current_time
 from msgspec.structs import replace
 
+from ..cost.budget import Budget
 from ..engine.driver import another_reader, was_left
 from ..engine.observer import ObservedConversation, Observer
 from ..engine.run import AsyncRun
 from ..errors import (
+    ConversationBudgetError,
     ConversationLimitError,
     HeadwaterError,
     InferenceTimeoutError,
@@ -94,6 +96,10 @@ class ChatCaller(Protocol):
         parent: ObservedConversation | None = None,
     ) -> AsyncRun[Any, Any]:
         """The run of a task; `parent`: the conversation that makes the call, where it is observed."""
+        ...
+
+    def with_budget(self, budget: Budget | int | None) -> Self:
+        """The caller whose calls spend this budget besides its own."""
         ...
 
 
@@ -363,7 +369,8 @@ class AsyncConversation:
         )
 
     def _limit(self, name: str, why: str) -> ConversationLimitError:
-        error = ConversationLimitError(f"{why}; its state goes on with client.converse(error.partial.state, ...)")
+        kind = ConversationBudgetError if name == "budget" else ConversationLimitError
+        error = kind(f"{why}; its state goes on with client.converse(error.partial.state, ...)")
         error.limit = name
         return error
 
@@ -532,6 +539,9 @@ def conversation(caller: ChatCaller, given: Any, tools: Any, options: Mapping[st
     given = ConversationState.from_json(given) if isinstance(given, str | bytes) else given
     named = {name: value for name, value in given_of(options).items() if name in ConversationSettings.__struct_fields__}
     parameters = {name: value for name, value in given_of(options).items() if name not in named}
+    if isinstance(budget := named.get("budget"), Budget):
+        del named["budget"]
+        caller = caller.with_budget(budget)
     settings = ConversationSettings(tools=tools_by_name(tools), parameters=parameters, **named)
     kind: type[AsyncConversation] = AsyncParsedConversation if settings.is_typed else AsyncConversation
     if not isinstance(given, ConversationState):

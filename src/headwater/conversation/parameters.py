@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..cost.budget import Budget
 from ..tasks.chat import ResponseFormat, TurnParameters
 from ..tasks.typed_options import TypedAnswerOptions
 from .async_run import ToolMode
@@ -12,7 +13,7 @@ class TypedConversationParameters(TurnParameters, TypedAnswerOptions, total=Fals
     """What a conversation takes by name beside a `response_format` that is a type; what each means says `converse`."""
 
     max_turns: int | None
-    budget: int | None
+    budget: int | Budget | None
     approve: Approve | None
     approval_timeout: float | None
     tool_timeout: float | None

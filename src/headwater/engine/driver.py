@@ -53,6 +53,7 @@ from ..protocol.flow import (
     Load,
     Loaded,
     OnCancel,
+    PassOver,
     Reply,
     Request,
     Send,
@@ -80,6 +81,8 @@ from .stream import Events
 from .watch import Watch
 
 if TYPE_CHECKING:
+    from ..cost.meter import CallMeter
+    from ..cost.price import Cost
     from .save import SavedFile
 
 RELEASE_SECONDS: Final = 2.0
@@ -130,6 +133,8 @@ class CallDriver:
     first_at: float | None = None
     file: SavedFile | None = None
     on_request: Callable[[Request], None] | None = None
+    meter: CallMeter | None = None
+    cost: Cost | None = None
     _ended_at: float | None = None
     _is_in_thread = False
     _process: object = None
@@ -153,6 +158,8 @@ class CallDriver:
         self.requester = Requester(engine, request.throttle)
         if watch is not None:
             self.requester.watch = watch
+        if request.meter is not None:
+            self.meter = request.meter
         if request.tells_of_loading:
             self.requester.tells_of_loading = True
         self.waiting: list[Any] = []
@@ -169,6 +176,8 @@ class CallDriver:
             requester.headers,
             requester.timings(self.first_at, self._ended_at),
             self.hedged,
+            self.cost,
+            plan.cached,
         )
 
     @property
@@ -458,6 +467,8 @@ class CallDriver:
             return await self.requester.cached(step, self._perform)
         elif type(step) is TrustOrigin:
             self._trust(step)
+        elif type(step) is PassOver:
+            self.requester.pass_over(step.provider, step.error)
         return None
 
     def _trust(self, step: TrustOrigin) -> None:
@@ -592,11 +603,37 @@ class CallDriver:
         self.outcome = "complete"
         if self.failover is not None:
             self._worked()
+        if self.meter is not None:
+            self._settle(self.meter, self.value())
         self._attach()
         if self._elements is not None:
             self._hand_over()
         if self.requester.watch is not None:
             self.tell_of_end()
+
+    def _settle(self, meter: CallMeter, answer: Any, failure: HeadwaterError | None = None) -> None:
+        """Have the meter count what the call came to, once."""
+        from ..cost.meter import CallEnd
+
+        self.meter = None
+        if answer is None and failure is not None:
+            answer = failure.partial
+        bought = answer is not None or self.job is not None or self._may_cost(failure)
+        usage = getattr(failure, "usage", None)
+        end = CallEnd(answer, self.requester.headers, usage, bought=bought, kept=self.plan.cached)
+        self.cost = meter.settle(self.plan.provider, end)
+
+    def _may_cost(self, failure: HeadwaterError | None) -> bool:
+        """Whether a call that brought nothing may have to be paid for: its provider took it, as far as is known."""
+        if self.state == "done":
+            return True
+        if failure is None:
+            return isinstance(self._step, Send | Stream)
+        if isinstance(failure, TransportError):
+            return failure.sent
+        if isinstance(failure, InferenceTimeoutError):
+            return failure.phase != "connect"
+        return isinstance(failure, DecodeError | IncompleteStreamError)
 
     def _hand_over(self) -> None:
         """Have the parts of a result that came in one be the last events. One that goes to a file is not all here."""
@@ -675,6 +712,9 @@ class CallDriver:
             await self._released.wait()
             return
         self._released = Event()
+        if self.meter is not None:
+            came = self.events.fold.result() if self.events is not None and self.events.count else None
+            self._settle(self.meter, came, self._failure)
         left = outcome == "cancelled" or isinstance(self._failure, InferenceTimeoutError)
         self.outcome = "detached" if left and self.job is not None else outcome
         try:

@@ -4,7 +4,7 @@ what is known when it is over (facts)."""
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import msgspec
 
@@ -17,6 +17,11 @@ from ..protocol.url import Url
 from .failover import FailoverPlan
 from .retry import Retries
 from .throttle import Throttle
+
+if TYPE_CHECKING:
+    from ..cost.meter import CallMeter
+    from ..cost.price import Cost
+    from ..responses.quota import RateLimits
 
 Outcome: TypeAlias = Literal["complete", "error", "truncated", "cancelled", "detached", "unknown"]
 """How a run ended. `cancelled`: left early, and the far side knows; `detached`: left early, its job goes on;
@@ -37,7 +42,8 @@ class Plan(msgspec.Struct, kw_only=True):
 
     `flow` is let go of once its stream, which is its last step, is open. `timeout`: the call's limits; `own`: those of
     this provider alone, in their place. `transport`: what carries its requests, where it has one of its own.
-    `sleepers`: origins of servers that scale to zero. The defaults are a call that was not prepared yet.
+    `sleepers`: origins of servers that scale to zero. `cached`: the answer was kept from an earlier call. The defaults
+    are a call that was not prepared yet.
     """
 
     task: str
@@ -51,6 +57,7 @@ class Plan(msgspec.Struct, kw_only=True):
     keys: tuple[str, ...] = ()
     transport: Callable[[Url], Transport] | None = None
     sleepers: frozenset[str] = NOBODY
+    cached: bool = False
 
 
 UNPREPARED: Final = Plan(task="")
@@ -91,8 +98,9 @@ class CallRequest(msgspec.Struct, kw_only=True):
     else its body has, `wanted` what OpenAI's words ask for, `typed` makes of a provider's flow one whose result is of a
     type; `headers` and `query` go with its requests besides the
     client's. `hedge_after`: the seconds after which a second attempt is worth its price. `throttle` holds the attempts
-    back. `show` makes of an event what the caller sees, and `elements` are the events that are handed over, at its end,
-    of a result that came in one. `tells_of_loading`: its reader takes `Loading` for an event.
+    back. `around` makes of a provider's flow what is asked and done before and after it; `meter` counts what the call
+    costs. `show` makes of an event what the caller sees, and `elements` are the events that are handed over, at its
+    end, of a result that came in one. `tells_of_loading`: its reader takes `Loading` for an event.
     """
 
     task: str
@@ -110,6 +118,8 @@ class CallRequest(msgspec.Struct, kw_only=True):
     failover: FailoverPlan | None = None
     hedge_after: float | None = None
     throttle: Throttle | None = None
+    around: Callable[[TaskFlow, Destination], TaskFlow] | None = None
+    meter: CallMeter | None = None
     show: Callable[[Any], Any] | None = None
     elements: Callable[[Any], list[Any]] | None = None
     tells_of_loading: bool = False
@@ -133,11 +143,12 @@ class CallRequest(msgspec.Struct, kw_only=True):
             wanted=self.wanted,
         )
         credentials = there.credentials
+        flow = there.flow if self.around is None else self.around(there.flow, there)
         return Plan(
             task=self.task,
             provider=there.name,
             model=there.requested_model,
-            flow=there.flow(call) if self.typed is None else self.typed(there.flow, call),
+            flow=flow(call) if self.typed is None else self.typed(flow, call),
             credentials=credentials.with_more(self.headers, self.query) if self.headers or self.query else credentials,
             keys=there.keys,
             timeout=self.timeout,
@@ -160,7 +171,11 @@ class Facts(msgspec.Struct, frozen=True):
     """How a result came about; `headers` are the answer's, by lower-case name.
 
     `hedged`: whether a second attempt was started beside a slow first one. `attempts` has both, and says of the one
-    that was given up that it was `cancelled`, and after how many seconds.
+    that was given up that it was `cancelled`, and after how many seconds. A provider that was passed over, because it
+    is said to lack what the call needs, is among them with the number 0.
+
+    `cost`: what the call cost, where its price is known; None where the client has no prices, and for what was not
+    made. `cached`: the answer is one that the client's cache had kept.
     """
 
     provider: str
@@ -170,3 +185,12 @@ class Facts(msgspec.Struct, frozen=True):
     headers: dict[str, str]
     timings: Timings
     hedged: bool = False
+    cost: Cost | None = None
+    cached: bool = False
+
+    @property
+    def limits(self) -> RateLimits:
+        """The rate limits that the answer's headers tell of; read when this is asked for."""
+        from ..responses.quota import rate_limits
+
+        return rate_limits(self.headers)

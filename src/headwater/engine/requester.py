@@ -195,6 +195,11 @@ class Requester:
         elif last is None or last.error is not error:
             self._record(0, self.now(), 0.0, error)
 
+    def pass_over(self, provider: str, error: Exception) -> None:
+        """Record that a provider was not asked, and why."""
+        began = self.now() - self.deadlines.began
+        self.attempts.append(Attempt(provider, 0, began, 0.0, error))  # type: ignore[arg-type]
+
     # -- steps
 
     def send(self, request: Request) -> Awaitable[Reply]:

@@ -18,6 +18,7 @@ from typing import ClassVar, Final
 import msgspec
 
 from ..errors import (
+    BudgetExceededError,
     ClosedError,
     ConnectError,
     ContentRefusedError,
@@ -38,7 +39,14 @@ LONGEST_WAIT_BEFORE_FAILOVER_SECONDS: Final = 2.0
 """The same where there is another provider to turn to."""
 
 
-_OF_THE_CALL: Final = (InvalidParameterError, InputError, ContentRefusedError, ClosedError, InvalidAnswerError)
+_OF_THE_CALL: Final = (
+    InvalidParameterError,
+    InputError,
+    ContentRefusedError,
+    ClosedError,
+    InvalidAnswerError,
+    BudgetExceededError,
+)
 """What another provider would not do better, or not for nothing."""
 _OVERLOAD: Final = frozenset({429, 502, 503, 529})
 _NOT_TAKEN: Final = frozenset({425, 429, 503, 529})

@@ -99,8 +99,13 @@ class AsyncMap(Generic[R]):
         if self._workers.failure is not None:
             raise self._workers.failure
         if self._workers.is_over:
-            raise StopAsyncIteration
+            raise self._workers.refusal or StopAsyncIteration
         await self._workers.news()
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether a budget has refused an input, so that no more are taken."""
+        return self._workers.refusal is not None
 
     @property
     def room(self) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import msgspec
 from anyio import current_effective_deadline, current_time
@@ -23,6 +23,9 @@ from ..protocol.transport import FOREVER
 from ..tasks.declaration import Bound, Declaration, given_of
 from ..tasks.output import Output
 from ..throttle.scheduler import ItemThrottle
+
+if TYPE_CHECKING:
+    from ..cost.budget import Budget
 
 
 class Caller(Protocol):
@@ -47,6 +50,10 @@ class Caller(Protocol):
 
     def with_options(self, **changes: Any) -> Self:
         """The caller with other options."""
+        ...
+
+    def with_budget(self, budget: Budget | int | None) -> Self:
+        """The caller whose calls spend this budget besides its own."""
         ...
 
 
@@ -74,12 +81,15 @@ def item_arguments(item: Any, parameters: Mapping[str, Any]) -> tuple[tuple[Any,
 class TaskItem:
     """How the inputs of a client's task are performed."""
 
-    def __init__(self, task: Bound[Any, Any, Any], stream: bool, parameters: Mapping[str, Any], timeout: Any) -> None:
+    def __init__(
+        self, task: Bound[Any, Any, Any], stream: bool, parameters: Mapping[str, Any], timeout: Any, budget: Any = None
+    ) -> None:
         self._declaration = task.declaration
         self._stream = stream
         self._parameters = parameters
         caller: Caller = task.caller
-        self._caller = caller if timeout is None else caller.with_options(timeout=timeout)
+        caller = caller if timeout is None else caller.with_options(timeout=timeout)
+        self._caller = caller if budget is None else caller.with_budget(budget)
         self.providers = self._caller.providers
 
     def performer(self, throttle: ItemThrottle) -> Performer:
@@ -177,7 +187,7 @@ def own(error: BaseException) -> Exception:
 Work = TaskItem | FunctionItem
 
 
-def work_of(call: Any, parameters: Mapping[str, Any], timeout: Any, *, asynchronous: bool) -> Work:
+def work_of(call: Any, parameters: Mapping[str, Any], timeout: Any, budget: Any = None, *, asynchronous: bool) -> Work:
     """What is to be done with each input of a map, of an asynchronous client or a blocking one.
 
     Raises `InvalidParameterError` for what cannot be called for an input.
@@ -191,9 +201,11 @@ def work_of(call: Any, parameters: Mapping[str, Any], timeout: Any, *, asynchron
     if isinstance(task, Bound):
         if task.asynchronous is not asynchronous:
             raise InvalidParameterError("map takes tasks of its own kind of client: async with async, sync with sync")
-        return TaskItem(task, stream, parameters, timeout)
+        return TaskItem(task, stream, parameters, timeout, budget)
     if not asynchronous:
         raise InvalidParameterError("map takes a task of this client, such as client.chat_completion, or its .stream")
     if not callable(call):
         raise InvalidParameterError("map takes a task of the client, or an async function")
+    if budget is not None:
+        raise InvalidParameterError("budget is for the client's own tasks; give it to the client that a function uses")
     return FunctionItem(task, parameters, timeout)

@@ -134,12 +134,13 @@ class SyncMap(Generic[R]):
             raise self._host.failure
         await self._put()  # what an interrupted call has left
         try:
-            while not results.has_results and not (feed.hungry and not self._last):
+            while not results.has_results and not (feed.hungry and not self._last and not results.is_spent):
                 await results.news()
         except StopAsyncIteration:
             return 0
         self._local.extend(results.batch())
-        return max(1, results.room) if feed.hungry and not self._last and not self._local else 0
+        wants = feed.hungry and not self._last and not results.is_spent
+        return max(1, results.room) if wants and not self._local else 0
 
     async def _put(self) -> None:
         self._feed.put([self._read_ahead.popleft() for _ in range(len(self._read_ahead))], last=self._last)

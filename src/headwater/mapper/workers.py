@@ -35,6 +35,7 @@ from anyio import CancelScope, Event, create_task_group, current_time, sleep_for
 from anyio.abc import TaskGroup
 from anyio.lowlevel import current_token
 
+from ..errors import BudgetExceededError
 from ..protocol.transport import FOREVER
 from ..throttle.scheduler import ONLY, ItemThrottle, Scheduler
 from ..throttle.settings import ThrottleSettings
@@ -92,7 +93,8 @@ class Window:
 
 
 class Workers(Generic[R]):
-    """The working half of a map. `ready`: results that the caller has not read; `failure`: what has ended it."""
+    """The working half of a map. `ready`: results that the caller has not read; `failure`: what has ended it;
+    `refusal`: why it takes no more, and ends once what is in flight is delivered."""
 
     def __init__(
         self,
@@ -116,6 +118,7 @@ class Workers(Generic[R]):
         self._read_at = self._quiet_until = 0.0
         self.ready: deque[MapResult[R]] = deque()
         self.failure: BaseException | None = None
+        self.refusal: BudgetExceededError | None = None
         self._early: dict[int, MapResult[R]] = {}
         self._news: Event | None = None
         self._idle: deque[Event] = deque()
@@ -333,6 +336,9 @@ class Workers(Generic[R]):
             if self._fails_fast:
                 self._end(result.error)
                 return
+            if isinstance(result.error, BudgetExceededError) and self.refusal is None:
+                self.refusal = result.error
+                self.stop_reading()
         if not self._ordered:
             self.ready.append(result)
         else:

@@ -227,7 +227,14 @@ class Cached(msgspec.Struct, frozen=True):
     seconds: float = 600.0
 
 
-Step: TypeAlias = Send | Stream[Any, Any] | Load | Fetch | Sleep | Emit | OnCancel | Cached | TrustOrigin
+class PassOver(msgspec.Struct, frozen=True):
+    """Have it among the call's attempts that this provider was not asked, because of this error."""
+
+    provider: str
+    error: Exception
+
+
+Step: TypeAlias = Send | Stream[Any, Any] | Load | Fetch | Sleep | Emit | OnCancel | Cached | TrustOrigin | PassOver
 Flow: TypeAlias = Generator[Step, Any, R]
 
 

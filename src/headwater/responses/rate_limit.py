@@ -73,12 +73,13 @@ def _read(name: str, headers: Mapping[str, str], now: float) -> Iterator[tuple[s
         return
     what = str(match["what"])
     key = match["before"] or match["after"] or "requests"
-    value = _reset(text, now) if what == "reset" else parse_number(text.split(",")[0].split(";")[0])
+    value = seconds_until(text, now) if what == "reset" else parse_number(text.split(",")[0].split(";")[0])
     if value is not None:
         yield f"{key}{name.removeprefix('x-').count('-minute')}", what, value
 
 
-def _reset(text: str, now: float) -> float | None:
+def seconds_until(text: str, now: float) -> float | None:
+    """Seconds until a reset that is named as a number, a duration, epoch seconds or a date; None for anything else."""
     seconds = parse_reset(text, now)
     if seconds is None and "T" in text:
         try:

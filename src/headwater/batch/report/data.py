@@ -13,8 +13,9 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 
+from ...cost.price import PriceTable, prices_in
 from ...protocol.json_text import UNREADABLE
-from ..progress import Prices, cost
+from ..progress import cost
 from ..usage import TokenUsage, usage_in
 from .histogram import BoundedNames, Spread, Timeline, shorten
 
@@ -87,8 +88,8 @@ MOST_RUNS: Final = 1000
 class RunData:
     """Everything that a report shows. `prices`: what tokens cost, of records that do not say what they cost."""
 
-    def __init__(self, prices: Prices | None = None) -> None:
-        self._prices = prices
+    def __init__(self, prices: PriceTable | None = None) -> None:
+        self._prices = None if prices is None else prices_in(prices)
         self.spend: float | None = None
         self.models: Counter[str] = Counter()
         self.asked: Counter[str] = Counter()

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import msgspec
 
+from ...cost.price import PriceTable
 from ...errors import InputError
-from ..progress import Prices
 from .data import NO_RESPONSE, RunData
 
 
@@ -27,7 +27,7 @@ class Report(msgspec.Struct, frozen=True):
     data: RunData
 
 
-def make(path: str | os.PathLike[str], *, prices: Prices | None = None) -> Report:
+def make(path: str | os.PathLike[str], *, prices: PriceTable | None = None) -> Report:
     """The report of a file of results, as `headwater batch`, OpenAI's Batch API or vLLM's `run-batch` write it.
 
     `prices`: what tokens cost, by model or provider, as `run_batch` takes them; not needed where the run was told them.
@@ -51,7 +51,7 @@ def make(path: str | os.PathLike[str], *, prices: Prices | None = None) -> Repor
     return Report(page(data, title, pictures), plots.png(shown, title, heading(data), figures), data)
 
 
-def read_run(path: str | os.PathLike[str], *, prices: Prices | None = None) -> RunData:
+def read_run(path: str | os.PathLike[str], *, prices: PriceTable | None = None) -> RunData:
     """The figures of a file of results. Raises `InputError` where it cannot be read, or no line of it is a result."""
     try:
         with Path(path).open("rb") as lines:

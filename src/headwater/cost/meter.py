@@ -1,0 +1,209 @@
+"""What one client's calls cost: where their prices are looked for, and whose budgets they spend.
+
+A client that has prices or a budget has an `Account`, and each of its calls a `CallMeter`, which is asked before the
+call goes to a provider, and told how it ended. The clients without have neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from ..errors import UnknownPriceError
+from .budget import Budget, budgets_of
+from .price import NOTHING_SPENT, Cost, Price, PriceSource, found_in, price_names, prices_in
+from .usage import CountedTokens, tokens_of
+
+CHOSEN: Final = "x-inference-provider"
+"""The header in which Hugging Face's router says whom it chose."""
+BYTES_PER_TOKEN: Final = 4
+"""By which tokens are estimated that the server did not count."""
+_SAID: Final = frozenset({"content", "reasoning", "arguments", "generated_text", "text", "input", "refusal"})
+"""Members of an answer that hold what the model wrote."""
+
+
+class KnownPrice(NamedTuple):
+    """A price, who told it, and whether it is but the dearest of those that it may be."""
+
+    price: Price
+    source: PriceSource = "table"
+    estimated: bool = False
+
+
+class Account:
+    """Where a client's prices are looked for, in turn, and the budgets that its calls spend.
+
+    `prices`: "router", for what Hugging Face's router lists; a table; or several of both, of which the first that knows
+    a price counts. None: "router", where a budget of dollars is to be held. Raises `InvalidParameterError`.
+    """
+
+    def __init__(self, prices: Any = None, budget: Any = None) -> None:
+        self.budgets: tuple[Budget, ...] = budgets_of(budget)
+        if prices is None:
+            prices = "router" if any(each.usd is not None for each in self.budgets) else ()
+        listed = prices if isinstance(prices, list | tuple) else (prices,)
+        self._tables = tuple(None if each == "router" else prices_in(each) for each in listed)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is asked of it."""
+        return not self._tables and not self.budgets
+
+    @property
+    def asks_router(self) -> bool:
+        """Whether the router's list is one of the places."""
+        return None in self._tables
+
+    def price(
+        self, names: tuple[str | None, ...], offers: Mapping[str, Price], chosen: str | None
+    ) -> KnownPrice | None:
+        """The price of what has these names in a table, and these offers at the router, which `chosen` won."""
+        for table in self._tables:
+            if table is not None:
+                if (price := found_in(table, names)) is not None:
+                    return KnownPrice(price)
+            elif chosen is not None and chosen in offers:
+                return KnownPrice(offers[chosen], "router")
+            elif offers and chosen is None:
+                dearest = max(offers.values(), key=lambda price: price.input + price.output)
+                return KnownPrice(dearest, "router", estimated=len(offers) > 1)
+        return None
+
+
+class Place(NamedTuple):
+    """Where a call goes: the names of its provider and of its model, the narrowest first. `chooses`: it is the router,
+    which chooses the provider."""
+
+    providers: tuple[str, ...]
+    models: tuple[str | None, ...]
+    chooses: bool = False
+
+
+class CallEnd(NamedTuple):
+    """How a call ended. `answer`: its result, or what came of it; `usage`: where the failure knows more of the tokens.
+    `headers` are the answer's. `bought`: whether something may have to be paid for. `kept`: the answer was one that a
+    cache had kept."""
+
+    answer: Any
+    headers: Mapping[str, str]
+    usage: Any = None
+    bought: bool = True
+    kept: bool = False
+
+
+class CallMeter:
+    """Counts one call, whichever providers it turns to. `given`: the task's arguments, for estimates."""
+
+    def __init__(self, account: Account, given: Mapping[str, Any]) -> None:
+        self.account = account
+        self._given = given
+        self._places: dict[str, tuple[Place, Mapping[str, Price]]] = {}
+        self._begun = False
+
+    def knows_price(self, place: Place, offers: Mapping[str, Price] = {}) -> bool:
+        """Whether the price there is known before the call is made."""
+        return self._price(place, offers, None) is not None
+
+    def enter(self, name: str, place: Place, offers: Mapping[str, Price] = {}) -> None:
+        """Let the call be made at this place, which facts call by `name`.
+
+        Raises `BudgetExceededError` where a budget is spent, `UnknownPriceError` where one has to know what it costs.
+        """
+        budgets = self.account.budgets
+        if any(each.needs_prices for each in budgets) and not self.knows_price(place, offers):
+            what = place.models[0] if place.models and place.models[0] else "the model"
+            raise UnknownPriceError(
+                f"nobody knows the price of {what} at {place.providers[0]}, and the budget is in dollars: give prices="
+                f'{{"{what}": Price(input=..., output=...)}}, or Budget(..., unknown="free"); nothing was sent'
+            )
+        for each in budgets:
+            each.check(begun=self._begun)
+        if not self._begun:
+            for each in budgets:
+                each.enter()
+        self._begun = True
+        self._places[name] = place, offers
+
+    def settle(self, name: str, end: CallEnd) -> Cost | None:
+        """What the call came to, which is taken from the budgets; None where nobody knows, or it was not made."""
+        if end.kept:
+            return NOTHING_SPENT
+        found = self._places.get(name)
+        if found is None or not end.bought:
+            return None
+        place, offers = found
+        tokens = tokens_of({"usage": msgspec.to_builtins(end.usage)} if end.usage is not None else end.answer)
+        known = self._price(place, offers, end.headers.get(CHOSEN))
+        whole = self._filled(tokens, end.answer) if known is None or known.price.counts_tokens else tokens
+        cost = None
+        if known is not None:
+            guessed = known.estimated or whole != tokens
+            cost = Cost(
+                usd=known.price.of(whole), price=known.price, tokens=whole, estimated=guessed, source=known.source
+            )
+        for each in self.account.budgets:
+            each.add(cost, whole)
+        return cost
+
+    def _price(self, place: Place, offers: Mapping[str, Price], chosen: str | None) -> KnownPrice | None:
+        if place.chooses:
+            providers = place.providers if chosen is None else (chosen, *place.providers)
+        else:
+            providers, chosen = place.providers, place.providers[0]
+        names = (name for provider in providers for model in place.models for name in price_names(provider, model)[:1])
+        others = (*(model for model in place.models if model), *providers, "")
+        return self.account.price((*names, *others), offers, chosen)
+
+    def _filled(self, tokens: CountedTokens, answer: Any) -> CountedTokens:
+        """The tokens, estimated where they were not told."""
+        if tokens.input is not None and tokens.output is not None:
+            return tokens
+        into = tokens.input if tokens.input is not None else _tokens_in(self._given)
+        out = tokens.output if tokens.output is not None else _tokens_in(list(_said(_plain(answer))))
+        return msgspec.structs.replace(tokens, input=into, output=out)
+
+
+def _plain(answer: Any) -> Any:
+    if answer is None or isinstance(answer, str):
+        return {"text": answer or ""}
+    try:
+        return msgspec.to_builtins(answer, enc_hook=lambda value: None)
+    except (TypeError, ValueError):
+        return None
+
+
+def _said(value: Any) -> Iterator[str]:
+    """The texts of an answer that a model wrote."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            if isinstance(inner, str):
+                if name in _SAID:
+                    yield inner
+            else:
+                yield from _said(inner)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _said(each)
+
+
+def _tokens_in(value: Any) -> int:
+    """A token for every few bytes of the texts in a value; data URLs are no text."""
+    return -(-_bytes_in(value) // BYTES_PER_TOKEN)
+
+
+def _bytes_in(value: Any) -> int:
+    if isinstance(value, str):
+        return 0 if value.startswith("data:") else len(value.encode(errors="replace"))
+    if isinstance(value, Mapping):
+        return sum(_bytes_in(each) for each in value.values())
+    if isinstance(value, msgspec.Struct):
+        return _bytes_in(msgspec.structs.asdict(value))
+    return sum(_bytes_in(each) for each in value) if isinstance(value, list | tuple) else 0
+
+
+def account_of(prices: Any, budget: Any) -> Account | None:
+    """The account of a client with these arguments; None where it has none. Raises `InvalidParameterError`."""
+    account = Account(prices, budget)
+    return None if account.is_idle else account

@@ -1,0 +1,507 @@
+"""What calls cost, in facts and in budgets: tables, the router's list, every way in which usage is told, and in which
+a call can end."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+import pytest
+from support.drivers import Driver
+
+from headwater import (
+    Budget,
+    BudgetExceededError,
+    ConversationLimitError,
+    Cost,
+    CountedTokens,
+    HeadwaterError,
+    InferenceClient,
+    InvalidParameterError,
+    Price,
+    ServerError,
+    UnknownPriceError,
+)
+from headwater.cost.usage import counted_tokens, tokens_of
+from headwater.testing import FOREVER, MemoryTransport, ScriptedResponse, SentRequest
+
+pytestmark = pytest.mark.anyio
+
+MESSAGES = [{"role": "user", "content": "Say hello, would you?"}]
+URL = "https://model.test/v1"
+ROUTER = "https://router.huggingface.co"
+TOKEN = "hf_0123456789abcdefghij"
+USAGE = {"prompt_tokens": 1000, "completion_tokens": 500, "total_tokens": 1500}
+TABLE = {"m": Price(input=1.0, output=2.0)}
+"""At which USAGE is 0.002 dollars."""
+
+
+def answer(usage: Any = USAGE, text: str = "hello") -> dict[str, Any]:
+    message = {"role": "assistant", "content": text}
+    body = {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
+    return body if usage is None else {**body, "usage": usage}
+
+
+def chunks(text: str = "hello", *, end: bool = True) -> list[dict[str, Any]]:
+    return [
+        {"choices": [{"index": 0, "delta": {"content": text}, "finish_reason": None}]},
+        *([{"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}] if end else []),
+    ]
+
+
+def always(make: Callable[[], ScriptedResponse]) -> MemoryTransport:
+    return MemoryTransport(lambda _: make())
+
+
+def server(usage: Any = USAGE) -> MemoryTransport:
+    return always(lambda: ScriptedResponse.json(answer(usage)))
+
+
+def offer(provider: str, into: float, out: float, **more: Any) -> dict[str, Any]:
+    return {"provider": provider, "status": "live", "pricing": {"input": into, "output": out}, **more}
+
+
+def router(offers: list[dict[str, Any]], chosen: str | None = "groq", listed: int = 200) -> MemoryTransport:
+    """Hugging Face's router: its list has one model, and it says whom it chose."""
+
+    def respond(request: SentRequest) -> ScriptedResponse:
+        if request.url == f"{ROUTER}/v1/models":
+            return ScriptedResponse.json({"data": [{"id": "org/m", "providers": offers}]}, status=listed)
+        return ScriptedResponse.json(answer(), headers={} if chosen is None else {"x-inference-provider": chosen})
+
+    return MemoryTransport(respond)
+
+
+def paths(transport: MemoryTransport) -> list[str]:
+    return [f"{each.method} {each.url.partition('//')[2].partition('/')[2]}" for each in transport.requests]
+
+
+# usage
+
+COUNTS = {
+    "openai, cached and thought": (
+        {
+            **USAGE,
+            "prompt_tokens_details": {"cached_tokens": 400},
+            "completion_tokens_details": {"reasoning_tokens": 9},
+        },
+        CountedTokens(1000, 500, cached=400, reasoning=9),
+    ),
+    "thoughts counted beside": (
+        {
+            "prompt_tokens": 10,
+            "completion_tokens": 5,
+            "total_tokens": 22,
+            "completion_tokens_details": {"reasoning_tokens": 7},
+        },
+        CountedTokens(10, 12, reasoning=7),
+    ),
+    "responses": (
+        {
+            "input_tokens": 10,
+            "output_tokens": 5,
+            "input_tokens_details": {"cached_tokens": 4},
+            "output_tokens_details": {"reasoning_tokens": 2},
+        },
+        CountedTokens(10, 5, cached=4, reasoning=2),
+    ),
+    "messages, where those cached are beside": (
+        {"input_tokens": 10, "output_tokens": 5, "cache_read_input_tokens": 100, "cache_creation_input_tokens": 40},
+        CountedTokens(150, 5, cached=100, cache_write=40),
+    ),
+    "deepseek": ({**USAGE, "prompt_cache_hit_tokens": 300}, CountedTokens(1000, 500, cached=300)),
+    "embeddings": ({"prompt_tokens": 8, "total_tokens": 8}, CountedTokens(8, 0)),
+    "half": ({"prompt_tokens": 8}, CountedTokens(8, None)),
+    "odd": ({"prompt_tokens": "8", "completion_tokens": -1, "prompt_tokens_details": []}, CountedTokens()),
+    "none": (None, CountedTokens()),
+}
+
+
+@pytest.mark.parametrize(("usage", "expected"), COUNTS.values(), ids=COUNTS)
+def test_usage_in_one_form(usage: Any, expected: CountedTokens) -> None:
+    assert counted_tokens(usage) == expected
+    assert tokens_of({"usage": usage}) == expected
+
+
+def test_a_price_by_kinds_of_tokens() -> None:
+    tokens = CountedTokens(1000, 500, cached=400, cache_write=100, reasoning=200)
+    assert Price(1, 2).of(tokens) == pytest.approx((1000 * 1 + 500 * 2) / 1e6)
+    dear = Price(1, 2, cached=0.1, cache_write=1.25, reasoning=3, call=0.5)
+    assert dear.of(tokens) == pytest.approx(0.5 + (500 * 1 + 400 * 0.1 + 100 * 1.25 + 300 * 2 + 200 * 3) / 1e6)
+    assert Price(call=0.04).of(CountedTokens()) == 0.04
+
+
+WRONG: list[Any] = [-1, float("nan"), float("inf"), True, "1"]
+
+
+@pytest.mark.parametrize("dollars", WRONG)
+def test_a_price_is_a_number(dollars: Any) -> None:
+    with pytest.raises(InvalidParameterError):
+        Price(output=dollars)
+
+
+# facts
+
+
+async def test_the_cost_is_in_facts_whole_and_streamed(driver: Driver) -> None:
+    def respond(request: SentRequest) -> ScriptedResponse:
+        if not request.json().get("stream"):
+            return ScriptedResponse.json(answer())
+        asked = request.json()["stream_options"]["include_usage"]
+        return ScriptedResponse.events(*chunks(), *([{"choices": [], "usage": USAGE}] if asked else []))
+
+    async with driver.client(base_url=URL, prices=TABLE, transport=MemoryTransport(respond)) as client:
+        whole = (await client.chat_completion(MESSAGES, model="m")).facts.cost
+        assert whole == Cost(usd=0.002, price=TABLE["m"], tokens=CountedTokens(1000, 500))
+        async with client.chat_completion.stream(MESSAGES, model="m") as run:
+            assert run.facts.cost is None
+            result = await run.result()
+        assert result.facts.cost == run.facts.cost == whole
+        assert (await client.chat_completion(MESSAGES, model="other")).facts.cost is None
+        unpriced = client.with_options(prices=None)
+        assert (await unpriced.chat_completion(MESSAGES, model="m")).facts.cost is None
+
+
+NAMES: dict[str, Any] = {
+    "url/m": {"url/m": (1, 2), "m": (9, 9), "url": (9, 9), "": (9, 9)},
+    "m": {"other/m": (9, 9), "m": (1, 2), "url": (9, 9), "": (9, 9)},
+    "url": {"x": (9, 9), "url": (1, 2), "": (9, 9)},
+    "all": {"": (1, 2)},
+    "in turn": [{"x": (9, 9)}, {"m": (1, 2)}, {"m": (9, 9)}],
+}
+
+
+@pytest.mark.dealt
+@pytest.mark.parametrize("prices", NAMES.values(), ids=NAMES)
+async def test_the_narrowest_name_counts(driver: Driver, prices: Any) -> None:
+    async with driver.client(base_url=URL, prices=prices, transport=server()) as client:
+        assert (await client.chat_completion(MESSAGES, model="m")).facts.cost.usd == pytest.approx(0.002)
+
+
+@pytest.mark.parametrize("prices", ["routers", {"m": 3}, {"m": (1, 2, 3)}, {1: (1, 2)}, {"m": ("a", 1)}, [3]])
+def test_prices_that_are_none(prices: Any) -> None:
+    with pytest.raises(InvalidParameterError):
+        InferenceClient(base_url=URL, prices=prices)
+
+
+async def test_what_is_not_counted_is_estimated_and_said_so(driver: Driver) -> None:
+    async with driver.client(base_url=URL, prices=TABLE, transport=server(None)) as client:
+        cost = (await client.chat_completion(MESSAGES, model="m")).facts.cost
+    assert cost.estimated
+    assert cost.tokens.output == 2  # "hello", at four bytes a token
+    assert cost.tokens.input >= 5
+
+
+@pytest.mark.dealt
+async def test_a_price_of_the_call_needs_no_tokens(driver: Driver) -> None:
+    sound = b"RIFF" + bytes(40)
+    options: dict[str, Any] = {"base_url": "https://model.test", "prices": {"": Price(call=0.04)}}
+    transport = always(lambda: ScriptedResponse(sound, content_type="audio/wav"))
+    async with driver.client(transport=transport, **options) as client, client.text_to_speech.stream("a") as run:
+        assert await run.result() == sound
+        assert run.facts.cost == Cost(usd=0.04, price=Price(call=0.04))
+
+
+# the router's list
+
+
+@pytest.mark.dealt
+@pytest.mark.parametrize(
+    ("provider", "model", "chosen", "usd", "estimated"),
+    [
+        ("auto", "org/m", "groq", 0.002, False),
+        ("auto", "org/m:cheapest", "together", 0.004, False),
+        ("auto", "org/m", None, 0.004, True),
+        ("auto", "org/m:groq", None, 0.002, False),
+        ("auto", "org/other", "groq", None, None),
+        ("groq", "org/m", None, 0.002, False),
+    ],
+)
+async def test_the_router_tells_prices(
+    driver: Driver, provider: str, model: str, chosen: str | None, usd: float | None, estimated: bool | None
+) -> None:
+    transport = router([offer("groq", 1, 2), offer("together", 2, 4), offer("gone", 90, 90, status="error")], chosen)
+    options = {"provider": provider, "model_mapping": {"org/m": "m"}} if provider != "auto" else {"provider": provider}
+    async with driver.client(token=TOKEN, prices="router", transport=transport, **options) as client:
+        costs = [(await client.chat_completion(MESSAGES, model=model)).facts.cost for _ in range(2)]
+    for cost in costs:
+        if usd is None:
+            assert cost is None
+        else:
+            assert (cost.usd, cost.estimated, cost.source) == (pytest.approx(usd), estimated, "router")
+    assert paths(transport).count("GET v1/models") == 1
+
+
+@pytest.mark.dealt
+async def test_a_users_own_table_comes_before_the_router(driver: Driver) -> None:
+    transport = router([offer("groq", 9, 9)])
+    prices = [{"org/m": (1, 2)}, "router"]
+    async with driver.client(provider="auto", token=TOKEN, prices=prices, transport=transport) as client:
+        cost = (await client.chat_completion(MESSAGES, model="org/m")).facts.cost
+    assert (cost.usd, cost.source) == (0.002, "table")
+    assert "GET v1/models" not in paths(transport)
+
+
+@pytest.mark.dealt
+async def test_a_list_that_cannot_be_had_costs_no_call(driver: Driver) -> None:
+    transport = router([offer("groq", 1, 2)], listed=404)
+    async with driver.client(provider="auto", token=TOKEN, prices="router", transport=transport) as client:
+        assert (await client.chat_completion(MESSAGES, model="org/m")).facts.cost is None
+        with pytest.raises(UnknownPriceError):
+            await client.with_options(budget=Budget(usd=1)).chat_completion(MESSAGES, model="org/m")
+
+
+# budgets
+
+
+async def test_a_spent_budget_sends_nothing(driver: Driver) -> None:
+    transport, budget = server(), Budget(usd=0.004)
+    async with driver.client(base_url=URL, model="m", prices=TABLE, budget=budget, transport=transport) as client:
+        await client.chat_completion(MESSAGES)
+        assert (budget.spent, budget.left, budget.is_spent) == (0.002, 0.002, False)
+        await client.chat_completion(MESSAGES)
+        with pytest.raises(BudgetExceededError) as caught:
+            await client.chat_completion(MESSAGES)
+        with pytest.raises(BudgetExceededError):
+            await client.chat_completion.stream(MESSAGES).result()
+        assert (caught.value.spent, caught.value.spent_tokens, caught.value.retryable) == (0.004, 3000, False)
+        assert (budget.spent, budget.left, budget.begun, budget.is_spent) == (0.004, 0.0, 2, True)
+        await client.with_options(budget=None).chat_completion(MESSAGES)
+    assert len(transport.requests) == 3
+
+
+async def test_other_limits_and_several_budgets(driver: Driver) -> None:
+    transport, calls = server(), Budget(calls=3)
+    async with driver.client(base_url=URL, budget=[calls, 2000], transport=transport) as client:
+        await client.chat_completion(MESSAGES)
+        await client.chat_completion(MESSAGES)
+        with pytest.raises(BudgetExceededError, match="tokens"):
+            await client.chat_completion(MESSAGES)
+        others = client.with_options(budget=calls)
+        await others.chat_completion(MESSAGES)
+        with pytest.raises(BudgetExceededError, match="calls"):
+            await others.chat_completion(MESSAGES)
+    assert (calls.begun, len(transport.requests)) == (3, 3)
+
+
+async def test_calls_without_a_known_price(driver: Driver) -> None:
+    transport, free = server(), Budget(usd=1, unknown="free")
+    async with driver.client(base_url=URL, model="x", prices=TABLE, transport=transport) as client:
+        with pytest.raises(UnknownPriceError, match="x"):
+            await client.with_options(budget=Budget(usd=1)).chat_completion(MESSAGES)
+        assert transport.requests == []
+        await client.with_options(budget=free).chat_completion(MESSAGES)
+    assert (free.spent, free.unpriced, free.spent_tokens) == (0.0, 1, 1500)
+
+
+def refused() -> ScriptedResponse:
+    return ScriptedResponse.json({"error": {"message": "no"}}, status=500)
+
+
+def cut() -> ScriptedResponse:
+    return ScriptedResponse.events(*chunks("x" * 400, end=False), last=None)
+
+
+ENDS: dict[str, tuple[Callable[[], ScriptedResponse], bool]] = {
+    "refused": (refused, False),
+    "cut": (cut, True),
+    "unreadable": (lambda: ScriptedResponse(b"{", content_type="application/json"), True),
+}
+
+
+@pytest.mark.dealt
+@pytest.mark.parametrize(("make", "costs"), ENDS.values(), ids=ENDS)
+async def test_what_a_failed_call_comes_to(driver: Driver, make: Any, costs: bool) -> None:
+    budget = Budget(usd=1)
+    options: dict[str, Any] = {"prices": TABLE, "budget": budget, "retries": 0}
+    async with driver.client(base_url=URL, model="m", transport=always(make), **options) as client:
+        run = client.chat_completion.stream(MESSAGES)
+        with pytest.raises(HeadwaterError):
+            await run.result()
+    assert (budget.spent > 0) is costs
+    assert budget.estimated == costs
+    assert budget.begun == 1
+
+
+async def test_a_stream_that_is_left_costs_what_came(driver: Driver) -> None:
+    budget = Budget(usd=1)
+    transport = always(lambda: ScriptedResponse(b"data: %b\n\n" % CHUNK, FOREVER, content_type="text/event-stream"))
+    async with driver.client(base_url=URL, model="m", prices=TABLE, budget=budget, transport=transport) as client:
+        run = client.chat_completion.stream(MESSAGES)
+        async for _ in run:
+            break
+        await run.close()
+    assert budget.spent == pytest.approx((budget.spent_tokens - 100 + 2 * 100) / 1e6)
+    assert budget.estimated == 1
+
+
+CHUNK = b'{"choices":[{"index":0,"delta":{"content":"%b"},"finish_reason":null}]}' % (b"x" * 400)
+
+
+def test_sums_are_exact_and_many_threads_may_spend() -> None:
+    budget = Budget(usd=1)
+    tenth = Cost(usd=0.1, price=Price(call=0.1))
+    for _ in range(9):
+        budget.enter()
+        budget.add(tenth, CountedTokens())
+    assert not budget.is_spent
+    budget.enter()
+    budget.add(tenth, CountedTokens())
+    assert budget.spent == 1.0 and budget.left == 0.0
+    with pytest.raises(BudgetExceededError):
+        budget.enter()
+
+
+@pytest.mark.parametrize("dollars", [None, *WRONG])
+def test_a_budget_is_a_limit(dollars: Any) -> None:
+    with pytest.raises(InvalidParameterError):
+        Budget(dollars)
+
+
+def test_a_budget_knows_two_ways_with_unknown_prices() -> None:
+    way: Any = "maybe"
+    with pytest.raises(InvalidParameterError):
+        Budget(1, unknown=way)
+
+
+@pytest.mark.parametrize("budget", [0, 1.5, "5", True, [object()]])
+def test_what_is_no_budget(budget: Any) -> None:
+    with pytest.raises(InvalidParameterError):
+        InferenceClient(base_url=URL, budget=budget)
+
+
+def test_a_budget_is_one_thing() -> None:
+    budget = Budget(usd=1)
+    assert copy.copy(budget) is budget and copy.deepcopy([budget])[0] is budget
+    assert InferenceClient(base_url=URL, budget=budget).budget is budget
+    with pytest.raises(TypeError, match="one process"):
+        pickle.dumps(budget)
+    assert "1" in repr(budget)
+
+
+async def test_many_calls_at_once_spend_one_budget(driver: Driver) -> None:
+    """A limit of calls is exact; one of dollars is passed by what is under way alone."""
+    transport, calls, money = server(), Budget(calls=20), Budget(usd=0.01)
+    async with driver.client(base_url=URL, model="m", prices=TABLE, transport=transport) as client:
+        outcomes = [await_all(client, calls, driver), await_all(client, money, driver)]
+        counts = [await outcome for outcome in outcomes]
+    assert counts[0] == 20
+    assert calls.begun == 20
+    assert 5 <= counts[1] <= 40 and money.begun == counts[1]
+    assert money.spent == pytest.approx(0.002 * counts[1])
+
+
+async def await_all(client: Any, budget: Budget, driver: Driver) -> int:
+    """How many of forty calls at once were let in."""
+    spender, worked = client.with_options(budget=budget), []
+
+    async def one() -> None:
+        with contextlib.suppress(BudgetExceededError):
+            worked.append(await spender.chat_completion(MESSAGES))
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(40):
+            tasks.start_soon(one)
+    return len(worked)
+
+
+async def test_a_budget_stops_a_failover_and_no_provider_is_blamed(driver: Driver) -> None:
+    transport = always(lambda: ScriptedResponse.json(answer()))
+    budget = Budget(calls=1)
+    options: dict[str, Any] = {"provider": ["together", "groq"], "token": TOKEN, "model_mapping": {"m": "m"}}
+    async with driver.client("m", budget=budget, transport=transport, **options) as client:
+        await client.chat_completion(MESSAGES)
+        with pytest.raises(BudgetExceededError):
+            await client.chat_completion(MESSAGES)
+    assert len(transport.requests) == 1
+
+
+@pytest.mark.dealt
+async def test_a_call_that_turns_to_another_provider_is_one_call(driver: Driver) -> None:
+    def respond(request: SentRequest) -> ScriptedResponse:
+        return refused() if "together" in request.url else ScriptedResponse.json(answer())
+
+    budget = Budget(usd=1, calls=1)
+    options: dict[str, Any] = {"provider": ["together", "groq"], "token": TOKEN, "model_mapping": {"m": "m"}}
+    prices = {"together": Price(100, 100), "groq": Price(1, 2)}
+    transport = MemoryTransport(respond)
+    async with driver.client("m", budget=budget, prices=prices, retries=0, transport=transport, **options) as client:
+        facts = (await client.chat_completion(MESSAGES)).facts
+    assert (facts.provider, facts.cost.usd, budget.begun, budget.spent) == ("groq", 0.002, 1, 0.002)
+
+
+# maps, conversations
+
+
+async def test_a_map_stops_when_its_budget_is_spent(driver: Driver) -> None:
+    if driver.blocking:
+        pytest.skip("the blocking map has its own test")
+    transport, budget, read = server(), Budget(usd=0.01), []
+
+    def inputs() -> Any:
+        for number in range(1000):
+            read.append(number)
+            yield MESSAGES
+
+    async with driver.client(base_url=URL, model="m", prices=TABLE, transport=transport) as client:
+        got = []
+        with pytest.raises(BudgetExceededError):
+            async with client.map(client.chat_completion, inputs(), concurrency=2, budget=budget) as results:
+                async for result in results:
+                    got.append(result)
+    worked = [result for result in got if result.error is None]
+    assert len(transport.requests) == len(worked) == budget.begun
+    assert 5 <= len(worked) <= 7
+    assert len(got) - len(worked) <= 2 and all(isinstance(r.error, BudgetExceededError) for r in got if r.error)
+    assert len(read) <= 10
+
+
+def test_a_blocking_map_stops_too() -> None:
+    transport, budget = server(), Budget(calls=5)
+    client = InferenceClient(base_url=URL, transport=transport)
+    got = []
+    with (
+        pytest.raises(BudgetExceededError),
+        client.map(client.chat_completion, [MESSAGES] * 100, concurrency=2, budget=budget) as results,
+    ):
+        for result in results:
+            got.append(result)
+    assert len(transport.requests) == 5 == sum(result.error is None for result in got)
+    client.close()
+
+
+async def test_a_budget_that_just_suffices_ends_no_map(driver: Driver) -> None:
+    if driver.blocking:
+        pytest.skip("as above")
+    async with driver.client(base_url=URL, transport=server()) as client:
+        async with client.map(client.chat_completion, [MESSAGES] * 3, budget=Budget(calls=3)) as results:
+            assert len([result async for result in results]) == 3
+        with pytest.raises(InvalidParameterError, match="budget"):
+            client.map(client_function, [1], budget=5)
+
+
+async def client_function(value: int) -> int:
+    return value
+
+
+async def test_a_conversation_spends_a_budget_and_the_clients(driver: Driver) -> None:
+    transport, budget = server(), Budget(usd=0.002)
+    async with driver.client(base_url=URL, model="m", prices=TABLE, transport=transport) as client:
+        async with client.converse(MESSAGES, budget=budget, stream=False) as run:
+            await run.result()
+        with pytest.raises(BudgetExceededError):
+            async with client.converse(MESSAGES, budget=budget, stream=False) as run:
+                await run.result()
+    assert budget.spent == 0.002 and len(transport.requests) == 1
+
+
+def test_one_error_says_that_a_conversation_has_used_up_its_tokens() -> None:
+    import headwater
+
+    assert issubclass(headwater.ConversationBudgetError, ConversationLimitError)
+    assert issubclass(headwater.ConversationBudgetError, BudgetExceededError)
+    assert not issubclass(BudgetExceededError, ServerError)

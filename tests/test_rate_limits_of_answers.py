@@ -1,0 +1,150 @@
+"""The limits that an answer tells of, as `facts.limits` has them, in every vendor's spelling."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from support.drivers import Driver
+
+from headwater import RateLimit, RateLimits
+from headwater.responses.quota import rate_limits
+from headwater.testing import MemoryTransport, ScriptedResponse
+
+NOON = "Fri, 15 Jan 2027 08:00:00 GMT"  # 1_800_000_000
+REQUESTS, TOKENS = "requests", "tokens"
+
+
+def one(unit: str, name: str = "", **parts: float) -> RateLimit:
+    return RateLimit(unit=unit, name=name, **parts)
+
+
+SPELLINGS: dict[str, tuple[dict[str, str], list[RateLimit]]] = {
+    "openai": (
+        {
+            "x-ratelimit-limit-requests": "600",
+            "x-ratelimit-remaining-requests": "599",
+            "x-ratelimit-reset-requests": "1m1.5s",
+            "x-ratelimit-limit-tokens": "400000",
+            "x-ratelimit-remaining-tokens": "399973",
+            "x-ratelimit-reset-tokens": "6ms",
+        },
+        [one(REQUESTS, limit=600, remaining=599, reset=61.5), one(TOKENS, limit=400000, remaining=399973, reset=0.006)],
+    ),
+    "anthropic": (
+        {
+            "date": NOON,
+            "anthropic-ratelimit-requests-limit": "50",
+            "anthropic-ratelimit-requests-remaining": "49",
+            "anthropic-ratelimit-requests-reset": "2027-01-15T08:00:30Z",
+            "anthropic-ratelimit-input-tokens-limit": "40000",
+            "anthropic-ratelimit-input-tokens-remaining": "39000",
+            "anthropic-ratelimit-output-tokens-remaining": "8000",
+        },
+        [
+            one(REQUESTS, limit=50, remaining=49, reset=30),
+            one("input-tokens", limit=40000, remaining=39000),
+            one("output-tokens", remaining=8000),
+        ],
+    ),
+    "hugging face": (
+        {"ratelimit": '"api";r=499;t=55', "ratelimit-policy": '"fixed window";"api";q=500;w=300'},
+        [one(REQUESTS, "api", limit=500, remaining=499, reset=55, window=300)],
+    ),
+    "the IETF's draft, two policies": (
+        {
+            "ratelimit": '"burst";r=9;t=3, "day";r=99;t=7200',
+            "ratelimit-policy": '"burst";q=10;w=5,"day";q=100;w=86400',
+        },
+        [
+            one(REQUESTS, "burst", limit=10, remaining=9, reset=3, window=5),
+            one(REQUESTS, "day", limit=100, remaining=99, reset=7200, window=86400),
+        ],
+    ),
+    "the IETF's draft, another unit, and a name with a comma": (
+        {"ratelimit": '"a, b";r=1;t=2', "ratelimit-policy": '"a, b";q=5;qu="content-bytes"'},
+        [one("content-bytes", "a, b", limit=5, remaining=1, reset=2)],
+    ),
+    "the IETF's older drafts": (
+        {"ratelimit": "limit=100, remaining=99, reset=30", "ratelimit-policy": "100;w=60"},
+        [one(REQUESTS, limit=100, remaining=99, reset=30, window=60)],
+    ),
+    "three headers, with a quota policy": (
+        {"ratelimit-limit": "100, 100;w=60", "ratelimit-remaining": "9", "ratelimit-reset": "5"},
+        [one(REQUESTS, limit=100, remaining=9, reset=5)],
+    ),
+    "github": (
+        {
+            "date": NOON,
+            "x-ratelimit-limit": "5000",
+            "x-ratelimit-used": "10",
+            "x-ratelimit-reset": "1800000020",
+            "x-ratelimit-resource": "core",
+        },
+        [one(REQUESTS, "core", limit=5000, remaining=4990, reset=20)],
+    ),
+    "cerebras, by the day and the minute": (
+        {
+            "x-ratelimit-limit-requests-day": "216000",
+            "x-ratelimit-remaining-requests-day": "215977",
+            "x-ratelimit-reset-requests-day": "24588.03",
+            "x-ratelimit-limit-tokens-minute": "160000",
+        },
+        [
+            one(REQUESTS, "day", limit=216000, remaining=215977, reset=24588.03, window=86400),
+            one(TOKENS, "minute", limit=160000, window=60),
+        ],
+    ),
+    "together": (
+        {"x-ratelimit-limit": "60", "x-tokenlimit-limit": "5000", "x-tokenlimit-remaining": "4000"},
+        [one(REQUESTS, limit=60), one(TOKENS, limit=5000, remaining=4000)],
+    ),
+    "fireworks": ({"x-ratelimit-limit-tokens-prompt": "60000"}, [one(TOKENS, "prompt", limit=60000)]),
+    "the same twice": (
+        {"ratelimit-remaining": "8", "x-ratelimit-remaining": "8", "x-ratelimit-limit": "9"},
+        [one(REQUESTS, limit=9, remaining=8)],
+    ),
+    "garbage": (
+        {"x-ratelimit-remaining": "nan", "x-ratelimit-reset": "-1", "x-ratelimit": "false", "ratelimit": '";r='},
+        [],
+    ),
+    "nothing": ({"content-type": "application/json"}, []),
+}
+
+
+@pytest.mark.parametrize(("headers", "expected"), SPELLINGS.values(), ids=SPELLINGS)
+def test_a_spelling_with_all_that_it_tells(headers: dict[str, str], expected: list[RateLimit]) -> None:
+    assert list(rate_limits(headers)) == expected
+
+
+def test_a_point_in_time_without_a_date_counts_from_now() -> None:
+    headers = {"x-ratelimit-remaining": "1", "x-ratelimit-reset": str(time.time() + 1000)}
+    reset = rate_limits(headers).all[0].reset
+    assert reset is not None and 900 < reset <= 1000
+    assert rate_limits({**headers, "x-ratelimit-reset": "1800000020"}, now=1_800_000_000.0).all[0].reset == 20
+
+
+def test_many_limits_are_not_read_for_ever() -> None:
+    assert len(rate_limits({f"x-ratelimit-limit-tokens-{n}": "1" for n in range(5000)})) <= 32
+
+
+def test_by_units_it_is_the_one_with_least_left() -> None:
+    tight, wide = one(REQUESTS, "minute", limit=10, remaining=1), one(REQUESTS, "day", limit=1000, remaining=900)
+    limits = RateLimits((wide, tight, one(TOKENS, limit=5), one("input-tokens", remaining=3)))
+    assert limits.requests == tight and limits.input_tokens == one("input-tokens", remaining=3)
+    assert limits.tokens == one(TOKENS, limit=5) and limits.output_tokens is None
+    assert bool(limits) and not RateLimits()
+
+
+@pytest.mark.anyio
+async def test_facts_have_them(driver: Driver) -> None:
+    answer: dict[str, Any] = {"choices": [{"index": 0, "message": {"content": "hi"}, "finish_reason": "stop"}]}
+    headers = {"X-RateLimit-Limit-Requests": "60", "X-RateLimit-Remaining-Requests": "59"}
+    transport = MemoryTransport(lambda _: ScriptedResponse.json(answer, headers=headers))
+    async with driver.client(base_url="https://model.test/v1", transport=transport) as client:
+        facts = (await client.chat_completion([{"role": "user", "content": "hi"}])).facts
+        assert facts.limits.requests == RateLimit(unit="requests", limit=60, remaining=59)
+        async with client.chat_completion.stream([{"role": "user", "content": "hi"}]) as run:
+            await run.result()
+            assert run.facts.limits == facts.limits
