@@ -107,26 +107,15 @@ def run_batch_command(source: str, output: str, **given: Any) -> int:
     records fail alike (a wrong key or model, a server that is gone) it stops, and leaves them to be done again.
 
     Exit codes: 0 every record succeeded, 3 some failed, 4 it stopped because all failed alike, 5 the budget is
-    spent, 130 stopped by Ctrl-C
-    or SIGTERM, 1 the output cannot be written, is damaged or in another run's hands, 2 wrong usage, or an input that
-    is no JSON lines or was changed.
+    spent, 130 stopped by Ctrl-C or SIGTERM, 1 the output cannot be written, is damaged or in another run's hands, 2
+    wrong usage, or an input that is no JSON lines or was changed.
     """
     if output == DASH:
         raise InputError("the output must be a file, not standard output: what is piped away cannot be gone on with")
     source = str(STANDARD_INPUT) if source == DASH else source
     if source == str(STANDARD_INPUT) and is_terminal(sys.stdin):
         say("reading requests from the terminal; end with Ctrl-D")
-    again = _again(source, output, given)
-    options: dict[str, Any] = {name: bool(given.get(name)) for name in _SWITCHES}
-    options |= {name: given.get(name) for name in _VALUES}
-    if given.get("keep_going"):
-        options["give_up_after"] = None
-    options["types"] = answer_types(given.get("types") or ())
-    if given.get("schema"):
-        options["answer_type"] = options["types"][given["schema"]] = answer_type(given["schema"])
-    options["concurrency"] = _concurrency(given.get("concurrency"))
-    options["prices"] = read_prices(given["prices"]) if given.get("prices") else None
-    options["budget"] = None if given.get("budget") is None else Budget(usd=given["budget"])
+    again, options = _again(source, output, given), _options(given)
     client = AsyncInferenceClient(**core_of(connection.client_for(given)).arguments)
     summary: BatchSummary | None = None
     ended: JournalError | None = None
@@ -152,6 +141,21 @@ def run_batch_command(source: str, output: str, **given: Any) -> int:
         say(f"the results until then are in {output}; once it can be written, go on with: {again}")
         return 1
     return _end(summary, again)
+
+
+def _options(given: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of `run_batch` that the command line has."""
+    options: dict[str, Any] = {name: bool(given.get(name)) for name in _SWITCHES}
+    options |= {name: given.get(name) for name in _VALUES}
+    if given.get("keep_going"):
+        options["give_up_after"] = None
+    options["types"] = answer_types(given.get("types") or ())
+    if given.get("schema"):
+        options["answer_type"] = options["types"][given["schema"]] = answer_type(given["schema"])
+    options["concurrency"] = _concurrency(given.get("concurrency"))
+    options["prices"] = read_prices(given["prices"]) if given.get("prices") else None
+    options["budget"] = None if given.get("budget") is None else Budget(usd=given["budget"])
+    return options
 
 
 def _concurrency(given: str | None) -> Any:

@@ -104,11 +104,13 @@ def fit(call: Call, needs: Sequence[Need]) -> Flow[Call]:
 
     Raises `UnsupportedModelError` where the call's own provider lacks it, or all do.
     """
+    named, _, suffix = (call.hub_id or call.model or "").partition(":")
+    if "/" not in named:  # it is no model of the Hub's
+        return call
     try:
         offers: tuple[ModelOffer, ...] = yield from offers_of(call)
     except HeadwaterError:
         return call
-    named, _, suffix = (call.model or call.hub_id or "").partition(":")
     own = ("" if suffix in ("", *POLICIES) else suffix) if chooses(call.provider) else call.provider
     if own:
         lacking = next((offer for offer in offers if offer.provider == own and offer.lacks(needs)), None)
