@@ -397,6 +397,12 @@ def emulated() -> Any:
         yield url
 
 
+def test_what_is_nested_as_no_value_is_cannot_be_repaired() -> None:
+    transport = MemoryTransport.in_turn(whole('{"what":' + "[" * 50_000))
+    with InferenceClient(base_url=URL, transport=transport) as client, pytest.raises(InvalidAnswerError):
+        client.chat_completion(ASKED, response_format=Line, on_invalid="repair")
+
+
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("refusal", [None, 400, 422])
 @pytest.mark.dealt

@@ -5,12 +5,15 @@ The emulator refuses what OpenAI refuses: a call that no message answers, an ans
 
 from __future__ import annotations
 
+import functools
 import json
 import threading
-from typing import Any
+from collections.abc import AsyncIterator, Iterator
+from typing import Annotated, Any
 
 import anyio
 import msgspec
+import pydantic
 import pytest
 from support.drivers import Driver, on_one_loop
 
@@ -23,6 +26,7 @@ from headwater import (
     InvalidAnswerError,
     InvalidParameterError,
     Timeout,
+    Tool,
     ToolCalled,
     ToolContent,
     ToolError,
@@ -417,6 +421,66 @@ async def test_what_is_wrong_is_said_at_once(
         with pytest.raises(InvalidParameterError, match=named):
             client.converse(**{"messages": ASKED, "model": "m", "tools": [add], **changes})
     assert len(headwater_emulator.requests) == before
+
+
+def counts() -> Iterator[int]:
+    """Count."""
+    yield from (1, 2)
+
+
+async def counts_slowly() -> AsyncIterator[int]:
+    """Count."""
+    for each in (1, 2):
+        yield each
+
+
+def half() -> str:
+    """Say half a character."""
+    return "a\ud83d"
+
+
+def opaque() -> object:
+    """Return what has no form in JSON."""
+    return Opaque()
+
+
+class Opaque:
+    def __str__(self) -> str:
+        return "opaque"
+
+
+class Adder:
+    """An object that is called."""
+
+    def __call__(self, a: Annotated[int, "The number."], b: Annotated[int, pydantic.Field(ge=2)] = 2) -> int:
+        return a + b
+
+
+@pytest.mark.dealt
+@pytest.mark.parametrize(
+    ("function", "arguments", "told"),
+    [
+        (counts, {}, "[1,2]"),
+        (counts_slowly, {}, "[1,2]"),
+        (half, {}, "a\ufffd"),
+        (opaque, {}, "opaque"),
+        (Adder(), {"a": 1}, "3"),
+        (functools.partial(add.function, b=3), {"a": 1}, "4"),
+    ],
+)
+async def test_odd_functions_are_tools(
+    driver: Driver, headwater_emulator: Any, function: Any, arguments: dict[str, Any], told: str
+) -> None:
+    headwater_emulator.script("m", [(Tool(function).name, arguments)], "Done.")
+    async with driver.client(base_url=f"{headwater_emulator}/v1") as client:
+        result = await client.converse(ASKED, tools=[function], model="m").result()
+    assert (result.turns[0].returned[0].content, result.text) == (told, "Done.")
+
+
+def test_what_annotations_say_of_a_parameter_is_told() -> None:
+    members = Tool(Adder()).parameters["properties"]
+    assert members["a"] == {"type": "integer", "description": "The number."}
+    assert members["b"] == {"type": "integer", "minimum": 2, "default": 2}
 
 
 class Weather(msgspec.Struct):

@@ -13,7 +13,23 @@ from typing import Annotated, Any
 import msgspec
 import pytest
 from msgspec import Meta
-from support.typed_cases import CASES, Cat, Dog, Invoice, Line, Movie, Node, Pair, Person, Point, Renamed, expected
+from support.typed_cases import (
+    CASES,
+    Bounded,
+    Cat,
+    Dog,
+    Invoice,
+    Line,
+    Movie,
+    Node,
+    Numbers,
+    Page,
+    Pair,
+    Person,
+    Point,
+    Renamed,
+    expected,
+)
 
 from headwater.errors import DecodeError, InvalidParameterError
 from headwater.schema.arguments import arguments_of
@@ -126,6 +142,15 @@ def test_a_schema_has_what_the_server_knows(kind: Any, text: str, value: Any, ru
             assert schema
 
 
+def test_what_others_say_of_a_member_is_in_the_schema() -> None:
+    members = codec_of(Bounded).fitted(STRICT).schema["properties"]
+    assert members["age"] == {"type": "integer", "minimum": 18, "description": "In years."}
+    assert (members["names"]["minItems"], members["names"]["maxItems"]) == (1, 2)
+    assert members["note"]["description"] == "For the kitchen."
+    assert "made" not in members
+    assert codec_of(Bounded).decode('{"age":20,"names":["a"],"made":7}').made == 3
+
+
 def test_what_no_schema_can_promise_is_not_promised() -> None:
     assert codec_of(Invoice).fitted(STRICT).strict
     assert not codec_of(dict[str, int]).fitted(STRICT).strict
@@ -195,6 +220,14 @@ def codec_of_local(kind: Any) -> dict[str, Any]:
         (Renamed, '{"firstName":"A","nick":"B"}', "$"),
         (Movie, "{}", "$"),
         (tuple[int, Pair], '[1,{"left":1},3]', "$"),
+        (Pair, '[1,"b",3]', "$"),
+        (Cat | Dog, '{"lives":1}', "$"),
+        (Page[float], '{"items":[1,NaN],"more":false}', "$.items[1]"),
+        (Page[float], '{"items":[1e400],"more":false}', "$.items[0]"),
+        (Numbers, '{"value":["a"]}', "$[0]"),
+        (Bounded, '{"age":17,"names":["a"]}', "$.age"),
+        (Bounded, '{"age":20,"names":[]}', "$.names"),
+        (Annotated[dict[str, Pair], Meta(min_length=1)], "{}", "$"),
         (Node, '{"name":"a","below":[{"name":"b","below":[{"name":3}]}]}', "$.below[0].below[0].name"),
     ],
 )

@@ -7,6 +7,7 @@ import datetime
 import enum
 from typing import Annotated, Any, Generic, Literal, NamedTuple, NewType, NotRequired, TypedDict, TypeVar
 
+import annotated_types
 import attrs
 import msgspec
 import pydantic
@@ -103,6 +104,20 @@ class Person(pydantic.BaseModel):
     friends: list[Person] = []
 
 
+class Numbers(pydantic.RootModel[list[int]]):
+    """A model that is no object."""
+
+
+@dataclasses.dataclass
+class Bounded:
+    """Its bounds are said in another library's words, and some words are nobody's."""
+
+    age: Annotated[int, pydantic.Field(ge=18, description="In years.")]
+    names: Annotated[list[str], annotated_types.Len(1, 2)]
+    note: Annotated[str, "For the kitchen."] = ""
+    made: int = dataclasses.field(init=False, default=3)
+
+
 @dataclasses.dataclass
 class Mixed:
     person: Person
@@ -129,6 +144,8 @@ CASES: tuple[tuple[Any, str, Any], ...] = (
     (Pair, '{"left":1,"right":"b"}', Pair(1, "b")),
     (Holder, '{"pair":{"left":1},"either":{"weight":2}}', Holder(Pair(1), Crate(2.0))),
     (Person, '{"name":"N","address":{"street":"S","no":2},"friends":[{"name":"F"}]}', None),
+    (Numbers, "[1,2]", Numbers([1, 2])),
+    (Bounded, '{"age":20,"names":["a"],"note":"n"}', Bounded(20, ["a"], "n")),
     (Mixed, '{"person":{"name":"N"},"points":{"a":{"x":1}}}', Mixed(Person(name="N"), {"a": Point(1)})),
     (list[Line], '[{"what":"w","amount":1},{"what":"v","amount":2}]', [Line("w", 1.0), Line("v", 2.0)]),
     (list[Person], '[{"name":"N"}]', [Person(name="N")]),

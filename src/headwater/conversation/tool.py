@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property, update_wrapper
 from typing import Any, Final, Generic, ParamSpec, TypeAlias, TypeVar, overload
 
 from ..errors import InvalidParameterError
 from ..protocol.json_value import is_object
-from ..schema.arguments import arguments_of
+from ..schema.arguments import arguments_of, function_name
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -59,7 +59,7 @@ class Tool(Generic[P, R]):
         self.repeatable = repeatable
         self._schema = parameters
         self._description = description
-        self.name = name or str(getattr(function, "__name__", ""))
+        self.name = name or function_name(function)
         if not _NAME.match(self.name):
             raise InvalidParameterError(
                 f"a tool needs a name of 1 to 64 letters, digits, dashes and underscores, not {self.name!r}"
@@ -141,13 +141,12 @@ class Tool(Generic[P, R]):
         return tuple(parameter.name for parameter in parameters if parameter.kind is parameter.POSITIONAL_ONLY)
 
     def perform(self, arguments: dict[str, Any]) -> Any:
-        """Call the function with arguments by name."""
+        """Call the function with arguments by name. What a generator gives is a list."""
         call: Any = self.function
-        if not self._positional:
-            return call(**arguments)
         given = dict(arguments)
         first = [given.pop(name) for name in self._positional if name in given]
-        return call(*first, **given)
+        value = call(*first, **given)
+        return list(value) if isinstance(value, Iterator) and not hasattr(value, "read") else value
 
 
 AnyTool: TypeAlias = Tool[..., Any] | Callable[..., Any]

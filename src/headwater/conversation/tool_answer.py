@@ -12,13 +12,15 @@ from typing import Any, Final
 
 import msgspec
 from anyio import to_thread
+from msgspec import MsgspecError
 
 from ..errors import HeadwaterError, ToolError
 from ..media.images import encode_image
 from ..media.media import Media
 from ..media.source import kind_of
-from ..protocol.json_value import json_value
+from ..protocol.json_value import UnsayableError, json_value
 from ..tasks.output import to_json
+from ..tasks.surrogates import repair_surrogates
 from .tool_call import MAX_PROBLEM
 
 MAX_CONTENT: Final = 1024 * 1024
@@ -94,12 +96,13 @@ def _told(value: Any) -> str:
     for encode in (to_json, lambda given: msgspec.json.encode(json_value(given))):
         try:
             return encode(value).decode()
-        except (TypeError, ValueError, OverflowError, RecursionError, HeadwaterError, msgspec.MsgspecError):
+        except (TypeError, ValueError, OverflowError, RecursionError, HeadwaterError, UnsayableError, MsgspecError):
             continue
     return str(value)
 
 
 def _bounded(text: str) -> str:
+    text = repair_surrogates(text)  # half a character cannot be sent
     if len(text) <= MAX_CONTENT:
         return text
     return f"{text[:MAX_CONTENT]}\n(the answer has {len(text)} characters; the rest was left out)"
@@ -109,4 +112,4 @@ def problem_of(error: BaseException) -> str:
     """What a model is told of a tool's error: the text of a `ToolError`, else the class and the text."""
     text = str(error)
     told = text if isinstance(error, ToolError) and text else f"{type(error).__name__}: {text}".removesuffix(": ")
-    return f"Error: {told[:MAX_PROBLEM]}"
+    return f"Error: {repair_surrogates(told[:MAX_PROBLEM])}"

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -172,11 +173,10 @@ class ToolGroup:
                     observed = self._watch.begin_tool(call.name, call.id, tool.description, arguments, self._turn)
                 with move_on_after(seconds) as limit:
                     if tool.is_async:
-                        value = await work()
+                        value = await _whole(await work())
                     else:
                         thread = ThreadCall(work)
-                        value = await thread.result()
-                        value = await value if inspect.isawaitable(value) else value
+                        value = await _whole(await thread.result())
                 if limit.cancelled_caught:
                     call.answer("timed out", f"Error: it had not ended after {seconds:g} s.")
                     self._tell(call, began, thread)
@@ -251,3 +251,12 @@ def called(call: ToolCallState, turn: int) -> ToolCalled:
     """The call as its reader sees it."""
     arguments = call.arguments if call.problem is not None or call.kind == "custom" else value_of(call)
     return ToolCalled(id=call.id, name=call.name, arguments=arguments, turn=turn)
+
+
+async def _whole(value: Any) -> Any:
+    """What a function has come to: of a coroutine its result, of an asynchronous generator a list of its items."""
+    found = await value if inspect.isawaitable(value) else value
+    if not inspect.isasyncgen(found):
+        return found
+    async with aclosing(found) as items:
+        return [each async for each in items]

@@ -37,7 +37,7 @@ def encoded(value: Any, what: str = "a parameter") -> bytes:
     """The value as JSON text. Raises `InvalidParameterError` for what JSON cannot say, with its place."""
     try:
         return _encode(value if is_plain(value) else json_value(value))
-    except _Unsayable as error:
+    except UnsayableError as error:
         place = "".join(reversed(error.steps)).removeprefix(".")
         raise InvalidParameterError(
             f"{what} cannot be sent as JSON: {f'{place}: ' if place else ''}{error.reason}"
@@ -99,11 +99,11 @@ def json_value(value: Any) -> Any:
     if kind is float:
         if math.isfinite(value):
             return value
-        raise _Unsayable(f"JSON has no {value}")
+        raise UnsayableError(f"JSON has no {value}")
     return json_value(_of_another_type(value))
 
 
-class _Unsayable(Exception):  # noqa: N818 - it is made an error of the library's with its place
+class UnsayableError(Exception):
     """A value that JSON has no form for; `steps` lead to it, the last one first."""
 
     def __init__(self, reason: str) -> None:
@@ -117,7 +117,7 @@ def _member(value: Any, step: str) -> Any:
         return value
     try:
         return json_value(value)
-    except _Unsayable as error:
+    except UnsayableError as error:
         error.steps.append(step)
         raise
 
@@ -129,7 +129,7 @@ def _name(name: Any) -> Any:
     plain = _of_another_type(name) if name is not None and not isinstance(name, float | tuple) else name
     if type(plain) is str or type(plain) is int:
         return plain
-    raise _Unsayable(f"a {type(name).__name__} is no name of a member")
+    raise UnsayableError(f"a {type(name).__name__} is no name of a member")
 
 
 def _of_another_type(value: Any) -> Any:
@@ -158,12 +158,12 @@ def _of_another_type(value: Any) -> Any:
     if isinstance(value, uuid.UUID):
         return str(value)
     if isinstance(value, bytes | bytearray | memoryview):
-        raise _Unsayable(f"{type(value).__name__} is no text: decode it, or send base64 of it")
+        raise UnsayableError(f"{type(value).__name__} is no text: decode it, or send base64 of it")
     if isinstance(value, Iterator):
-        raise _Unsayable(f"a {type(value).__name__} can be read once only: give a list")
+        raise UnsayableError(f"a {type(value).__name__} can be read once only: give a list")
     if isinstance(value, Iterable) and not hasattr(value, "read"):
         return list(value)
-    raise _Unsayable(f"a {type(value).__name__} has no form in JSON")
+    raise UnsayableError(f"a {type(value).__name__} has no form in JSON")
 
 
 def _of_struct(value: msgspec.Struct) -> Any:

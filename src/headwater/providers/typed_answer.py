@@ -180,11 +180,10 @@ class TypedCall:
             raise _wrong(InvalidAnswerError, error.message, part.text, error.path) from None
 
     def _repaired(self, text: str, error: DecodeError) -> Any:
-        for each in candidates(text):
-            try:
-                return self._wanted.codec.decode(each)
-            except DecodeError:
-                continue
+        with suppress(RecursionError):  # of a text that is nested as no value is
+            for each in candidates(text):
+                with suppress(DecodeError):
+                    return self._wanted.codec.decode(each)
         raise _wrong(InvalidAnswerError, f"{error.message}, also when it is repaired", text, error.path) from None
 
     def _described(self, error: InvalidAnswerError, answer: Any) -> InvalidAnswerError:

@@ -28,7 +28,7 @@ class Arguments(NamedSchema):
     """
 
     def __init__(self, function: Callable[..., Any], without: frozenset[str] = frozenset()) -> None:
-        self.name = identifier(getattr(function, "__name__", type(function).__name__))
+        self.name = identifier(function_name(function))
         self.description, said = _documented(function)
         self.tree = _members(function, self.name, without, said)
         self._fitted: dict[SchemaRules, FittedSchema] = {}
@@ -79,6 +79,12 @@ class Arguments(NamedSchema):
     @property
     def _what(self) -> str:
         return f"call of {self.name}"
+
+
+def function_name(function: Callable[..., Any]) -> str:
+    """The function's own name: of a partial that of its function, of an object that of its class."""
+    named: Any = getattr(function, "func", function)
+    return str(getattr(named, "__name__", type(named).__name__))
 
 
 def arguments_of(function: Callable[..., Any], without: frozenset[str] = frozenset()) -> Arguments:

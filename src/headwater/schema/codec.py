@@ -14,7 +14,7 @@ import msgspec
 
 from ..errors import DecodeError
 from ..protocol.json_text import UNREADABLE, loads
-from .conversion import Mismatch, converted, foreign_value, is_native
+from .conversion import Mismatch, check_finite, converted, foreign_value, is_native
 from .json_schema import schema_of
 from .partial import PartialReader, ValueReader
 from .rules import WRAPPER, FittedSchema, NamedSchema, SchemaRules, fitted
@@ -53,10 +53,12 @@ class Codec(NamedSchema, Generic[T]):
         """The type's JSON schema, by no provider's rules."""
         return schema_of(self.tree)
 
-    @property
+    @cached_property
     def is_object(self) -> bool:
         """Whether its JSON is never wrapped in an object."""
-        return isinstance(self.tree, ObjectOf | MapOf | TupleOf | Foreign)
+        if isinstance(self.tree, Foreign):  # it may stand for anything
+            return not self.fitted(SchemaRules()).wrapped
+        return isinstance(self.tree, ObjectOf | MapOf | TupleOf)
 
     def fitted(self, rules: SchemaRules) -> FittedSchema:
         """The schema as a provider wants it, made once. Raises `InvalidParameterError` for one that it cannot have."""
@@ -108,6 +110,7 @@ class Codec(NamedSchema, Generic[T]):
             pass
         try:
             value = loads(data)
+            check_finite(value)
         except UNREADABLE as error:
             raise Mismatch(f"no JSON: {error}") from None
         return self._converted(value)

@@ -6,6 +6,8 @@ for NamedTuples, unions of several classes without a tag, pydantic's dataclasses
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -46,8 +48,15 @@ def is_native(kind: Any, tree: Node) -> bool:
 
 def _is_as_msgspec_has_it(node: Node) -> bool:
     if isinstance(node, ObjectOf):
-        return not node.positional and not hasattr(node.kind, "__pydantic_validator__")
+        return not node.positional and not hasattr(node.kind, "__pydantic_validator__") and not _sets_more(node.make)
+    if isinstance(node, Leaf | ArrayOf | TupleOf | MapOf | OneOf) and node.translated:
+        return False
     return not isinstance(node, TupleOf) or not node.metas
+
+
+def _sets_more(kind: Any) -> bool:
+    """Whether msgspec sets fields that the class does not take: of its own, which are no members of the answer."""
+    return dataclasses.is_dataclass(kind) and not all(each.init for each in dataclasses.fields(kind))
 
 
 def _nodes(tree: Node) -> list[Node]:
@@ -130,12 +139,16 @@ def _list(value: Any) -> list[Any]:
 
 def _items(node: ArrayOf, value: Any) -> Any:
     made = [_below(node.item, each, f"[{n}]") for n, each in enumerate(_list(value))]
-    for meta in node.metas:
-        if meta.min_length is not None and len(made) < meta.min_length:
-            raise Mismatch(f"Expected `array` of length >= {meta.min_length}")
-        if meta.max_length is not None and len(made) > meta.max_length:
-            raise Mismatch(f"Expected `array` of length <= {meta.max_length}")
+    _check_length(node, len(made), "array")
     return _made(node.make, made)
+
+
+def _check_length(node: ArrayOf | MapOf, length: int, kind: str) -> None:
+    for meta in node.metas:
+        if meta.min_length is not None and length < meta.min_length:
+            raise Mismatch(f"Expected `{kind}` of length >= {meta.min_length}")
+        if meta.max_length is not None and length > meta.max_length:
+            raise Mismatch(f"Expected `{kind}` of length <= {meta.max_length}")
 
 
 def _places(node: TupleOf, value: Any) -> Any:
@@ -157,6 +170,7 @@ def _table(node: MapOf, value: Any) -> dict[Any, Any]:
     for name, each in _object_of(value).items():
         key = name if node.key is str else _native(name, node.key, strict=False)
         found[key] = _below(node.value, each, f"[{name!r}]")
+    _check_length(node, len(found), "object")
     return found
 
 
@@ -164,6 +178,10 @@ def _option(node: OneOf, value: Any) -> Any:
     """The first option that the value is, those whose members it has being asked first."""
     failures: list[Mismatch] = []
     for option in sorted(node.options, key=lambda each: distance(each, value)):
+        tag = option.tag if isinstance(option, ObjectOf) and isinstance(value, dict) else None
+        if tag is not None and tag[0] not in value:  # by which it would be told from the others
+            failures.append(Mismatch(f"Object missing required field `{tag[0]}`"))
+            continue
         try:
             return converted(option, value)
         except Mismatch as error:
@@ -193,6 +211,8 @@ def distance(node: Node, value: Any) -> int:
 
 def _object(node: ObjectOf, value: Any) -> Any:
     if node.positional and isinstance(value, list):
+        if len(value) > len(node.members) and hasattr(node.make, "_fields"):  # of a NamedTuple
+            raise Mismatch(f"Expected `array` of at most length {len(node.members)}, got {len(value)}")
         value = {each.key: item for each, item in zip(node.members, value, strict=False)}
     given = _object_of(value)
     if node.tag is not None and given.get(node.tag[0], node.tag[1]) != node.tag[1]:
@@ -238,6 +258,19 @@ def foreign_mismatch(error: Exception) -> Mismatch:
         return Mismatch(f"{first['msg']}{more}", place)
     except (AttributeError, LookupError, TypeError):
         return Mismatch(str(error))
+
+
+def check_finite(value: Any) -> None:
+    """Raise `Mismatch` for a number that JSON does not have, with its place."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise Mismatch(f"{value} is no number that JSON has")
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, each in items:
+        try:
+            check_finite(each)
+        except Mismatch as error:
+            error.steps.append(f".{name}" if isinstance(name, str) else f"[{name}]")
+            raise
 
 
 def json_kind(value: Any) -> str:

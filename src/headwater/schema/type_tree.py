@@ -51,9 +51,13 @@ _PRESENCE: Final = frozenset({"NotRequired", "ReadOnly", "Required"})
 
 @dataclass(eq=False)
 class Leaf:
-    """A text, number, truth value, null, date, enum or Literal, as msgspec reads it, or a union of such."""
+    """A text, number, truth value, null, date, enum or Literal, as msgspec reads it, or a union of such.
+
+    `translated`, here and below: it has bounds that are said in another library's words, which msgspec does not know.
+    """
 
     kind: Any
+    translated: bool = False
 
 
 @dataclass(eq=False)
@@ -71,6 +75,7 @@ class ArrayOf:
     make: Callable[[list[Any]], Any]
     item: Node
     metas: tuple[Meta, ...] = ()
+    translated: bool = False
 
 
 @dataclass(eq=False)
@@ -80,6 +85,7 @@ class TupleOf:
     kind: Any
     places: list[Node]
     metas: tuple[Meta, ...] = ()
+    translated: bool = False
 
 
 @dataclass(eq=False)
@@ -90,6 +96,7 @@ class MapOf:
     key: Any
     value: Node
     metas: tuple[Meta, ...] = ()
+    translated: bool = False
 
 
 @dataclass(eq=False)
@@ -99,6 +106,7 @@ class OneOf:
     kind: Any
     options: list[Node]
     metas: tuple[Meta, ...] = ()
+    translated: bool = False
 
 
 @dataclass(eq=False)
@@ -244,12 +252,33 @@ def is_foreign(kind: Any) -> bool:
 
 
 def describing(metas: Iterable[Any]) -> str | None:
-    """The description among what a type is annotated with: a `Meta`'s, or a plain text."""
+    """The description among what a type is annotated with: a `Meta`'s or another's, or a plain text."""
     found: str | None = None
     for meta in metas:
-        said = meta.description if isinstance(meta, Meta) else meta
-        found = said if isinstance(said, str) else found
+        for said in (meta, getattr(meta, "description", None), getattr(meta, "documentation", None)):
+            found = said if isinstance(said, str) else found
     return found
+
+
+_BOUNDS: Final = ("gt", "ge", "lt", "le", "multiple_of", "min_length", "max_length", "pattern")
+
+
+def _meta(said: Any) -> Meta | None:
+    """What a type is annotated with, as a `Meta`: others' bounds are known by the names that they share.
+
+    https://github.com/annotated-types/annotated-types, https://docs.pydantic.dev/latest/concepts/fields/
+    """
+    if isinstance(said, Meta):
+        return said
+    parts = [said, *(said.metadata if isinstance(getattr(said, "metadata", None), list) else ())]
+    bounds: dict[str, Any] = {
+        name: value
+        for part in parts
+        for name in _BOUNDS
+        if isinstance(value := getattr(part, name, None), int | float | str) and not isinstance(value, bool)
+    }
+    described = describing((said,))
+    return Meta(**bounds, description=described) if bounds else None
 
 
 def documentation(kind: Any) -> str | None:
@@ -280,9 +309,12 @@ class _Reader:
                 plain = plain.__value__
             else:
                 break
-        kind = Annotated[(plain, *[m for m in metas if isinstance(m, Meta)])] if metas else plain
-        found = self._plain(plain, kind, tuple(m for m in metas if isinstance(m, Meta)), place)
+        ours = tuple(meta for each in metas if (meta := _meta(each)) is not None)
+        kind = Annotated[(plain, *ours)] if ours else plain
+        found = self._plain(plain, kind, ours, place)
         self._check_constraints(found, kind, place)
+        if isinstance(found, Leaf | ArrayOf | TupleOf | MapOf | OneOf):
+            found.translated = any(not any(each is meta for meta in metas) for each in ours)
         return found
 
     def _plain(self, plain: Any, kind: Any, metas: tuple[Meta, ...], place: str) -> Node:
