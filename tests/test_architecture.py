@@ -62,7 +62,7 @@ FLOORS: tuple[dict[str, Room], ...] = (
     # who answers; the wire; how a call runs: none knows another
     {
         "providers": Room("msgspec"),
-        "transport": Room("anyio httpx httptools certifi truststore", unseen="tasks"),
+        "transport": Room("anyio h2 hpack httpx httptools certifi truststore", unseen="tasks"),
         "engine": Room("anyio msgspec"),
     },
     # the bridge from blocking code; how much a provider may be sent; who is told what calls do

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ..engine.observer import Observer
     from ..protocol.timeout import Timeout
     from ..protocol.transport import Transport
+    from ..transport.transports import Http2
 
 
 _OF_OTHERS = frozenset({"default_query", "http_client", "organization", "project", "session"})
@@ -61,7 +62,7 @@ class BaseClient(Tasks, ServerInfo):
         trust_env: bool = True,
         verify: str | os.PathLike[str] | bool | None = None,
         ssl_context: ssl.SSLContext | None = None,
-        http2: bool = False,
+        http2: Http2 = False,
         transport: httpx.AsyncBaseTransport | Transport | None = None,
         model_mapping: Mapping[str, str] | None = None,
         retries: int | None = None,
@@ -98,7 +99,8 @@ class BaseClient(Tasks, ServerInfo):
             verify: A file or folder of certificates that are trusted besides the system's; False is refused.
             ssl_context: In place of the system's certificates and `verify`: a context of your own, with a client's
                 certificate for instance.
-            http2: Refused if it is True: HTTP/2 is not spoken.
+            http2: Whether servers may choose HTTP/2, over https; "prior-knowledge" speaks it over plain http as well,
+                without asking. Needs the extra `http2`.
             transport: Any `httpx.AsyncBaseTransport` to send with.
             model_mapping: Provider's model ids by Hub id, in place of a look-up.
             retries: Further tries after a failure that may pass; 2 where it is not given.
@@ -122,6 +124,7 @@ class BaseClient(Tasks, ServerInfo):
         Raises:
             InvalidParameterError: Two arguments say two things: `token` and `api_key`, a URL and `provider`.
             InvalidCredentialError: A key or header cannot be sent.
+            ImportError: HTTP/2 is wanted, and its extra is not installed.
         """
         # What a traceback that shows locals would show is hidden before anything here can fail.
         token, api_key = concealed(token), concealed(api_key)
@@ -171,7 +174,7 @@ class BaseClient(Tasks, ServerInfo):
     trust_env: Option[bool] = Option("trust_env", "Whether proxies are also taken from the environment.")
     verify: Option[str | os.PathLike[str] | bool | None] = Option("verify", "What is trusted besides the system's.")
     ssl_context: Option[ssl.SSLContext | None] = Option("ssl_context", "The TLS context, if one was given.")
-    http2: Option[bool] = Option("http2", "False: HTTP/2 is not spoken.")
+    http2: Option[Http2] = Option("http2", "Whether servers may choose HTTP/2.")
     transport: Option[httpx.AsyncBaseTransport | Transport | None] = Option("transport", "What was given to send with.")
     model_mapping: Option[Mapping[str, str]] = Option("model_mapping", "Provider's model ids by Hub id.")
     retries: Option[int] = Option("retries", "Further tries after a failure that may pass.")

@@ -63,11 +63,6 @@ _KEEPS_ENGINE: Final = frozenset(
 _OF_TRANSPORTS: Final = frozenset({"proxies", "trust_env", "http2", "transport", "verify", "ssl_context"})
 """Options after whose change connections cannot be shared."""
 
-NO_HTTP2: Final = (
-    "http2=True is refused: HTTP/2 is not spoken here. What httpx has for it does not end a stream that is left, and"
-    " lets one call's cancellation break others; HTTP/1.1 keeps as many connections as there are calls at once"
-)
-
 
 def masked(changes: dict[str, Any]) -> dict[str, Any]:
     """The arguments, in which a traceback that shows locals shows no secret."""
@@ -94,8 +89,6 @@ class ClientCore:
     ) -> None:
         if given["base_url"] is not None and is_url(given["model"]):
             raise InvalidParameterError("model is a URL, and so is base_url: give one of them, or model as a name")
-        if given["http2"]:
-            raise InvalidParameterError(NO_HTTP2)
         policy, retries = given["input_policy"], retry_count(given["retries"])
         if not isinstance(policy, InputPolicy):
             raise InvalidParameterError("input_policy must be an InputPolicy")
@@ -121,6 +114,7 @@ class ClientCore:
             trust_env=given["trust_env"],
             verify=given["verify"],
             ssl_context=given["ssl_context"],
+            http2=given["http2"],
             given=given["transport"],
         )
         self.router = Router(settings_by_route(self.settings, given["provider"], self.transports))

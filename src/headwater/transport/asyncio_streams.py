@@ -104,6 +104,10 @@ class AsyncioSockets:
         """A connected socket as a stream."""
         return AsyncioStream(self, raw)
 
+    def wakeup(self) -> AsyncioWakeup:
+        """A wait for what others read."""
+        return AsyncioWakeup(self.loop)
+
     async def readable(self, raw: socket.socket) -> None:
         """Wait until there is something to read."""
         await self._once(raw, select.EPOLLIN, None)
@@ -160,6 +164,40 @@ class _Once:
 
     def expire(self, now: float) -> float:
         """Nothing: the wait has a timer of its own."""
+        return FOREVER
+
+
+class AsyncioWakeup:
+    """One task's wait for news that come on a socket which it shares with others (a `Wakeup`)."""
+
+    __slots__ = ("_loop", "_waiting", "until")
+
+    def __init__(self, loop: EventLoop) -> None:
+        self.until = FOREVER
+        self._loop = loop
+        self._waiting: Future | None = None
+
+    async def wait(self) -> None:
+        """Sleep until it is woken; raises `ReadDeadline`."""
+        self._waiting = self._loop.create_future()
+        try:
+            await self._waiting
+        finally:
+            self._waiting = None
+
+    def wake(self) -> None:
+        """There is news."""
+        if self._waiting is not None:
+            _wake(self._waiting)
+
+    def expire(self, now: float) -> float:
+        """End a wait that has lasted until its moment; the moment of one that goes on, else `FOREVER`."""
+        waiting = self._waiting
+        if waiting is None or waiting.done():
+            return FOREVER
+        if now < self.until:
+            return self.until
+        waiting.set_exception(ReadDeadline())
         return FOREVER
 
 

@@ -45,13 +45,15 @@ _WORDS = {
 
 class ConnectTarget(NamedTuple):
     """Where a connection leads. `trust`: what verifies, and `context` what it has made. `address`: an IP address to
-    connect to, where the host was looked up before; TLS still wants the host's name. `proxy`: what is on the way."""
+    connect to, where the host was looked up before; TLS still wants the host's name. `proxy`: what is on the way.
+    `http2`: whether a server may choose HTTP/2."""
 
     url: Url
     trust: Trust = SYSTEM
     context: ssl.SSLContext | None = None
     address: str | None = None
     proxy: Proxy | None = None
+    http2: bool = False
 
     @property
     def hop(self) -> tuple[str, int]:
@@ -93,12 +95,17 @@ async def dial(
             stream = await _open(sockets, await _prepared(target))
     if stream is None:
         assert seconds is not None
-        through = "" if target.proxy is None else f" through the proxy {target.proxy.place}"
-        error = InferenceTimeoutError(f"no connection to {_place(target.url)}{through} within {seconds:g} s")
-        error.phase = "connect"
-        error.elapsed = seconds
-        raise error
+        raise connect_timed_out(target, seconds)
     return stream
+
+
+def connect_timed_out(target: ConnectTarget, seconds: float) -> InferenceTimeoutError:
+    """The error for a connection that was not there in time."""
+    through = "" if target.proxy is None else f" through the proxy {target.proxy.place}"
+    error = InferenceTimeoutError(f"no connection to {_place(target.url)}{through} within {seconds:g} s")
+    error.phase = "connect"
+    error.elapsed = seconds
+    return error
 
 
 def sockets_of(loop: Any) -> AsyncioSockets | TrioSockets | None:
@@ -148,7 +155,7 @@ async def _open(sockets: AsyncioSockets | TrioSockets | None, target: ConnectTar
             return await _secure_within(sockets.attach(raw), context, url.host)
         secure = await sockets.secure(raw, context, url.host)
     try:
-        check_protocol(_place(url), secure.selected_alpn_protocol())
+        check_protocol(_place(url), secure.selected_alpn_protocol(), http2=target.http2)
     except TLSError:
         secure.close()
         raise

@@ -23,6 +23,7 @@ import select
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Final, Protocol
 
 from anyio import BrokenResourceError
@@ -42,6 +43,27 @@ class Watcher(Protocol):
 
     def event(self, events: int) -> None:
         """The epoll: something has come."""
+        ...
+
+    def expire(self, now: float) -> float:
+        """End a wait that has lasted until its moment; the moment of one that goes on, else `FOREVER`."""
+        ...
+
+
+class Wakeup(Protocol):
+    """One task's wait for news that come on a socket which it shares with others: whoever reads it wakes the task.
+
+    `until`: the moment past which it does not wait.
+    """
+
+    until: float
+
+    async def wait(self) -> None:
+        """Sleep until it is woken, by what is read from now on; raises `ReadDeadline`. Cancelled, it loses nothing."""
+        ...
+
+    def wake(self) -> None:
+        """There is news; nothing where nobody waits."""
         ...
 
     def expire(self, now: float) -> float:
@@ -111,6 +133,14 @@ class EpollPoller:
         """Tell it what comes."""
         self.epoll.register(descriptor, events)
         self.watchers[descriptor] = watcher
+
+    def replace(self, watcher: Watcher, descriptor: int) -> None:
+        """Tell it from now on, in place of who was told before."""
+        self.watchers[descriptor] = watcher
+
+    def ask_again(self, descriptor: int, events: int = READ_EVENTS) -> None:
+        """Have the epoll tell what there is already, as if it came now; with `EPOLLOUT`, also when more can be sent."""
+        self.epoll.modify(descriptor, events)
 
     def remove(self, descriptor: int) -> None:
         """Stop to tell what comes: the socket is about to be closed."""
@@ -203,6 +233,17 @@ class EpollSocket:
                 data = data[self.raw.send(data) :]
             except WOULD_BLOCK:
                 await drain()
+
+    def send_now(self, data: bytearray) -> int:
+        """Send of this what goes without waiting, and say how much; raises `OSError` for a connection that is broken.
+
+        What was not sent comes first the next time: TLS may have taken it in already.
+        """
+        sent = 0
+        with suppress(*WOULD_BLOCK):
+            while sent < len(data):
+                sent += self.raw.send(data[sent : sent + READ_BYTES])
+        return sent
 
     def readable(self) -> bool:
         """Whether something has come, an end included."""

@@ -3,7 +3,7 @@
     Pool ──▶ LoopConnections (one an event loop) ──▶ Origin (one a scheme, host and port) ──▶ Connection
 
 One pool serves any number of event loops, one after another or in several threads; a connection never leaves
-the loop that it was made in. No HTTP/2, no redirects, and no retries but one: a request that met a kept
+the loop that it was made in. No HTTP/2 (`http2_pool`), no redirects, and no retries but one: a request that met a kept
 connection just as the server closed it.
 
 The rules of an origin:
@@ -28,9 +28,9 @@ import math
 import os
 import time
 from collections import OrderedDict, deque
-from collections.abc import AsyncGenerator, Callable, Hashable
+from collections.abc import AsyncGenerator, Callable, Hashable, Sized
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from anyio import Event
 from anyio.lowlevel import current_token
@@ -44,6 +44,7 @@ from .tls import Trust
 if TYPE_CHECKING:
     import ssl
 
+    from .anyio_streams import ByteStream
     from .asyncio_streams import AsyncioSockets
     from .proxy import Proxy
     from .trio_streams import TrioSockets
@@ -71,6 +72,45 @@ class PoolCounts(NamedTuple):
     waiting: int
     open: int
     idle: int
+
+
+class OpenConnection(Protocol):
+    """What ends with its event loop."""
+
+    def close(self) -> None:
+        """Close at once, in the event loop's own thread. Idempotent."""
+        ...
+
+    def disown(self) -> None:
+        """In a forked child: it is the parent's."""
+        ...
+
+
+class OriginConnections(Protocol):
+    """The connections to one origin, whatever is spoken there: the slots in use, who waits for one, what is idle."""
+
+    @property
+    def active(self) -> int:
+        """How many requests have a slot."""
+        ...
+
+    @property
+    def idle(self) -> Sized:
+        """The connections that nobody uses."""
+        ...
+
+    @property
+    def waiters(self) -> Sized:
+        """Who waits for a slot."""
+        ...
+
+    def trim(self) -> None:
+        """Close what has been idle for too long, or is too much."""
+        ...
+
+    def close_idle(self) -> None:
+        """Close every idle connection."""
+        ...
 
 
 class Origin:
@@ -172,7 +212,8 @@ class LoopConnections:
     is lost before its loop closes the generator itself, once its last connection is closed (`_end_if_done`). A loop
     that ends in another way (`loop.close()` alone) leaves its connections to the collector (`discard`).
 
-    `token`: the event loop's own; `sockets`: what waits for sockets in it. `registry`: where the pool finds this
+    `token`: the event loop's own; `sockets`: what waits for sockets in it; `others`: the origins whose connections are
+    of another kind than HTTP/1.1's. `registry`: where the pool finds this
     object, until the loop has ended.
     """
 
@@ -183,6 +224,7 @@ class LoopConnections:
         "limits",
         "open",
         "origins",
+        "others",
         "pid",
         "retired",
         "sockets",
@@ -201,7 +243,8 @@ class LoopConnections:
         self.limits = limits
         self.pid = os.getpid()
         self.origins: dict[Hashable, Origin] = {}
-        self.open: set[Connection] = set()
+        self.others: dict[Hashable, OriginConnections] = {}
+        self.open: set[OpenConnection] = set()
         self.retired = False
         self._ended = False
         self._registry = registry
@@ -220,12 +263,13 @@ class LoopConnections:
 
     def sweep(self) -> None:
         """Let go of what is too old, at every origin; called when something new is made."""
-        for key, origin in list(self.origins.items()):
-            origin.trim()
-            if not (origin.active or origin.idle):
-                del self.origins[key]
+        for origins in (self.origins, self.others):
+            for key, origin in list(origins.items()):
+                origin.trim()
+                if not (origin.active or origin.idle):
+                    del origins[key]
 
-    def close(self, connection: Connection) -> None:
+    def close(self, connection: OpenConnection) -> None:
         """Close a connection at once."""
         self.open.discard(connection)
         connection.close()
@@ -233,7 +277,7 @@ class LoopConnections:
 
     def close_idle(self) -> None:
         """Close every idle connection."""
-        for origin in list(self.origins.values()):
+        for origin in [*self.origins.values(), *self.others.values()]:
             origin.close_idle()
 
     def retire(self) -> None:
@@ -348,7 +392,7 @@ class Pool:
     ) -> None:
         self._loops: dict[object, LoopConnections] = {}
         self._limits = PoolLimits(max_connections or math.inf, max_idle, idle_timeout)
-        self._trust = ssl_context if isinstance(ssl_context, Trust) else Trust(None, ssl_context)
+        self.trust = ssl_context if isinstance(ssl_context, Trust) else Trust(None, ssl_context)
         self.proxy = proxy
         self.dials = proxy is None or proxy.wants_address
         """Whether it connects to `TransportRequest.address` where there is one: not where a proxy looks hosts up."""
@@ -379,6 +423,19 @@ class Pool:
             _leave(request, origin, connection, error)
             raise
 
+    def connections(self, request: TransportRequest) -> LoopConnections:
+        """Its part in the running event loop."""
+        return self._loops.get(request.loop or current_token().native_token) or self._begin()
+
+    def keep(self, stream: ByteStream, loop: LoopConnections, request: TransportRequest) -> None:
+        """Take an idle connection to this request's origin that somebody else has made."""
+        address = request.address
+        origin = loop.origin(request.url.origin if address is None else (request.url.origin, address))
+        connection = Connection(stream, origin)
+        connection.idle_since = time.monotonic()
+        loop.open.add(connection)
+        origin.idle.append(connection)
+
     async def _go_on(self, request: TransportRequest) -> Answer:
         """Wait again for an answer; by its connection, whichever pool that is of."""
         pending, request.pending = request.pending, None
@@ -392,7 +449,7 @@ class Pool:
     def counts(self) -> PoolCounts:
         """How much it has to do, and how many connections for that; event loops that have ended do not count."""
         loops = list(self._loops.values())
-        origins = [origin for loop in loops for origin in list(loop.origins.values())]
+        origins = [origin for loop in loops for origin in [*list(loop.origins.values()), *list(loop.others.values())]]
         return PoolCounts(
             loops=len(loops),
             active=sum(origin.active for origin in origins),
@@ -413,7 +470,7 @@ class Pool:
     async def _connect(self, origin: Origin, request: TransportRequest) -> Connection:
         loop = origin.loop
         loop.sweep()
-        target = ConnectTarget(request.url, self._trust, address=request.address, proxy=self.proxy)
+        target = ConnectTarget(request.url, self.trust, address=request.address, proxy=self.proxy)
         stream = await dial(loop.sockets, target, request.connect_timeout)
         connection = Connection(stream, origin)
         loop.open.add(connection)

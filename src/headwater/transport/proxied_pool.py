@@ -6,21 +6,25 @@ to be the proxy's own is its refusal. Everything else is between the origin and 
 
 from __future__ import annotations
 
-from ..protocol.transport import TransportRequest
-from .http11 import Answer
-from .pool import Pool
+from typing import TYPE_CHECKING
+
+from ..protocol.transport import TransportRequest, TransportResponse
+
+if TYPE_CHECKING:
+    from .http2_pool import Http2Pool
+    from .pool import Pool
 
 
 class ProxiedPool:
     """A `Transport` through the proxy of its pool, which keeps connections for each origin."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool | Http2Pool) -> None:
         assert pool.proxy is not None
         self._proxy = pool.proxy
         self._pool = pool
         self.dials = pool.dials
 
-    async def send(self, request: TransportRequest) -> Answer:
+    async def send(self, request: TransportRequest) -> TransportResponse:
         """Send a request; the answer once its head is there (see `Transport.send`). Raises `ProxyError` besides."""
         proxy = self._proxy
         if not proxy.forwards(request.url):

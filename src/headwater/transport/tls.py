@@ -60,7 +60,7 @@ class Trust:
     Raises `InvalidParameterError` for both at once, for False, and for what is neither.
     """
 
-    __slots__ = ("_verify", "context")
+    __slots__ = ("_given", "_offers", "_verify", "context")
 
     def __init__(self, verify: object = None, ssl_context: object = None) -> None:
         if ssl_context is not None and not isinstance(ssl_context, ssl.SSLContext):
@@ -74,17 +74,28 @@ class Trust:
         if ssl_context is not None and verify is not None:
             raise InvalidParameterError("give verify or ssl_context, not both: a context says whom it trusts")
         self._verify: Any = None if verify is True else verify
+        self._given = ssl_context
+        self._offers = False
         self.context: ssl.SSLContext | None = ssl_context
+
+    def offering_http2(self) -> Trust:
+        """The same, whose context offers HTTP/2 beside HTTP/1.1; a caller's own context offers what it offers."""
+        offering = Trust(self._verify, self._given)
+        offering._offers = True
+        return offering
 
     def make(self) -> ssl.SSLContext:
         """The context; takes some 20 ms the first time. Raises `TLSError` where certificates cannot be read."""
         with _MAKING:  # a thousand first connections at once would make as many
             if self.context is None:
-                if self._verify is None:
+                if self._verify is None and not self._offers:
                     self.context = default_context()
                 else:
                     context = _system_context()
-                    _add(context, self._verify, "verify")
+                    if self._verify is not None:
+                        _add(context, self._verify, "verify")
+                    if self._offers:
+                        context.set_alpn_protocols(["h2", "http/1.1"])
                     self.context = context
             return self.context
 
@@ -192,7 +203,10 @@ def refused_afterwards(error: BaseException) -> TLSError | None:
     return None
 
 
-def check_protocol(place: str, chosen: str | None) -> None:
+def check_protocol(place: str, chosen: str | None, *, http2: bool = False) -> None:
     """Raise `TLSError` where a caller's context has offered what is not spoken here."""
-    if chosen not in (None, "http/1.1", "http/1.0"):
-        raise TLSError(f"{place} speaks {chosen}, which the ssl_context offers; HTTP/1.1 is spoken: set no ALPN in it")
+    if chosen not in (None, "http/1.1", "http/1.0") and not (http2 and chosen == "h2"):
+        raise TLSError(
+            f"{place} speaks {chosen}, which the ssl_context offers; HTTP/1.1 is spoken: set no ALPN in it, or give"
+            " http2=True for h2"
+        )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from ..errors import InvalidParameterError
 from ..protocol.transport import Transport
@@ -19,15 +20,23 @@ from .tls import Trust
 if TYPE_CHECKING:
     import httpx
 
+    from .http2_pool import Http2Pool
+
+
+Http2: TypeAlias = bool | Literal["prior-knowledge"]
+"""Whether HTTP/2 is offered to servers; or whether it is spoken over plain http as well, without asking."""
+PRIOR_KNOWLEDGE: Final = "prior-knowledge"
+
 
 class Transports:
     """A client's transports, each made when the first request needs it.
 
     `proxies`: a proxy's URL, or one by scheme; without it the environment's, unless `trust_env` is False. `verify`,
-    `ssl_context`: see `Trust`. `given`: what the caller has to send with, which brings all of that itself. `beside`:
-    transports of the same client, made before.
+    `ssl_context`: see `Trust`. `http2`: whether servers may choose HTTP/2. `given`: what the caller has to send with,
+    which brings all of that itself. `beside`: transports of the same client, made before.
 
-    Raises `InvalidParameterError` for what cannot be used, or would be without effect.
+    Raises `InvalidParameterError` for what cannot be used, or would be without effect, and `ImportError` where HTTP/2
+    is wanted and its extra is not installed.
     """
 
     def __init__(
@@ -37,16 +46,20 @@ class Transports:
         trust_env: bool = True,
         verify: object = None,
         ssl_context: object = None,
+        http2: Http2 = False,
         given: httpx.AsyncBaseTransport | Transport | None = None,
         beside: Transports | None = None,
     ) -> None:
         self._interposer: Interposer | None = interposer() if beside is None else beside._interposer
+        self._http2 = _http2_choice(http2)
         self._proxies = proxies_by_scheme(proxies)
         self._trust_env = trust_env
         self._trust = Trust(verify, ssl_context)
         self._given = given
-        if given is not None and (self._proxies or verify is not None or ssl_context is not None):
-            raise InvalidParameterError("transport= brings proxies and certificates of its own: give them to it")
+        if given is not None and (self._proxies or verify is not None or ssl_context is not None or http2):
+            raise InvalidParameterError(
+                "transport= brings proxies, certificates and HTTP/2 of its own: give them to it"
+            )
         self._made: dict[str | None, Transport] = {}
         if given is not None:
             theirs = _adapted(given)
@@ -73,6 +86,7 @@ class Transports:
                 trust_env=self._trust_env,
                 verify=verify,
                 ssl_context=ssl_context,
+                http2=False if self._given is not None else self._http2,
                 given=self._given,
                 beside=self,
             )
@@ -105,7 +119,12 @@ class Transports:
 
     def _make(self, proxy: str | None) -> Transport:
         pool = Pool(ssl_context=self._trust, proxy=None if proxy is None else Proxy(proxy))
-        return pool if proxy is None else ProxiedPool(pool)
+        made: Pool | Http2Pool = pool
+        if self._http2:
+            from .http2_pool import Http2Pool
+
+            made = Http2Pool(pool, prior_knowledge=self._http2 == PRIOR_KNOWLEDGE)
+        return made if proxy is None else ProxiedPool(made)
 
     async def aclose(self) -> None:
         """Close what is idle in the running event loop."""
@@ -113,6 +132,16 @@ class Transports:
             await made.aclose()
         for of_route in list(self._by_route.values()):
             await of_route.aclose()
+
+
+def _http2_choice(given: object) -> Http2:
+    if given in (None, False):
+        return False
+    if given is not True and given != PRIOR_KNOWLEDGE:
+        raise InvalidParameterError(f'http2 must be True, False or "{PRIOR_KNOWLEDGE}"')
+    if find_spec("h2") is None:
+        raise ImportError('http2=True needs h2: pip install "headwater[http2]"', name="h2")
+    return True if given is True else "prior-knowledge"
 
 
 def _adapted(given: Any) -> Transport:

@@ -19,7 +19,7 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Awaitable
-from typing import Any
+from typing import Any, Protocol
 
 import trio
 from anyio import BrokenResourceError
@@ -33,14 +33,37 @@ from .happy_eyeballs import HostCache
 from .sockets import Address
 
 
+class Awaited(Protocol):
+    """What a leader looks at each time that the epoll has had news."""
+
+    closed: bool
+    may_read: bool
+    until: float
+
+    def read_now(self) -> bytes | None:
+        """What has come, None where nothing has."""
+        ...
+
+
+class Sleeper(Protocol):
+    """Who leads or follows. `delivered`: what a follower is woken with."""
+
+    @property
+    def socket(self) -> Awaited:
+        """What it waits for."""
+        ...
+
+    delivered: bytes | Exception | None
+
+
 class TrioSockets:
     """The sockets of one event loop."""
 
     def __init__(self) -> None:
         self.poller = EpollPoller(self._set_alarm)
         self.hosts = HostCache()
-        self._followers: dict[TrioStream, Task] = {}
-        self._leader: TrioStream | None = None
+        self._followers: dict[Sleeper, Task] = {}
+        self._leader: Sleeper | None = None
         self._scope: trio.CancelScope | None = None
 
     async def connect(self, address: Address, seconds: float | None = None) -> socket.socket:
@@ -55,14 +78,18 @@ class TrioSockets:
         """A connected socket as a stream."""
         return TrioStream(self, raw)
 
-    def follow(self, stream: TrioStream) -> bool:
+    def wakeup(self) -> TrioWakeup:
+        """A wait for what others read."""
+        return TrioWakeup(self)
+
+    def follow(self, stream: Sleeper) -> bool:
         """Whether this stream becomes a follower, whose task is to sleep next: somebody else leads."""
         if self._leader is None or self._leader is stream:
             return False
         self._followers[stream] = current_task()
         return True
 
-    async def lead(self, stream: TrioStream) -> bytes:
+    async def lead(self, stream: Sleeper) -> bytes:
         """Watch the epoll for all, until this stream's own bytes come, b"" at its end; raises `BROKEN`, `ReadDeadline`.
 
         Whichever of these ends the lead, and cancellation too, it is handed to a follower.
@@ -73,7 +100,7 @@ class TrioSockets:
         finally:
             self._hand_over()
 
-    async def _lead(self, stream: TrioStream) -> bytes:
+    async def _lead(self, stream: Sleeper) -> bytes:
         poller, own = self.poller, stream.socket
         while not own.closed:
             with trio.CancelScope(deadline=poller.alarm_at) as self._scope:
@@ -91,20 +118,20 @@ class TrioSockets:
                     raise ReadDeadline
         return b""
 
-    def is_follower(self, stream: TrioStream) -> bool:
+    def is_follower(self, stream: Sleeper) -> bool:
         """Whether this stream's task sleeps until its bytes are delivered."""
         return stream in self._followers
 
-    def wake_follower(self, stream: TrioStream, delivered: bytes | Exception | None) -> None:
+    def wake_follower(self, stream: Sleeper, delivered: bytes | Exception | None) -> None:
         """Wake a follower's task with what has come, or with its failure; None: it is the leader now."""
         stream.delivered = delivered
         reschedule(self._followers.pop(stream))
 
-    def leave(self, stream: TrioStream) -> None:
+    def leave(self, stream: Sleeper) -> None:
         """Take a follower out: its task was cancelled."""
         self._followers.pop(stream, None)
 
-    def wake(self, stream: TrioStream) -> None:
+    def wake(self, stream: Sleeper) -> None:
         """Wake who waits for a stream that is closed."""
         if stream in self._followers:
             self.wake_follower(stream, b"")
@@ -140,6 +167,61 @@ class TrioSockets:
     def disown(self) -> None:
         """In a forked child: let go of the parent's epoll."""
         self.poller.disown()
+
+
+class TrioWakeup:
+    """One task's wait for news that come on a socket which it shares with others (a `Wakeup`).
+
+    Whoever leads has the epoll tell the watcher of that socket, which reads it and wakes whom its news are for. Who
+    waits leads or follows as a stream does: to the leader it looks like a socket with nothing to read, which is
+    `closed` once the wait is over.
+    """
+
+    __slots__ = ("_sockets", "closed", "delivered", "may_read", "until")
+
+    def __init__(self, sockets: TrioSockets) -> None:
+        self.until = FOREVER
+        self.closed = self.may_read = False
+        self.delivered: bytes | Exception | None = None
+        self._sockets = sockets
+
+    @property
+    def socket(self) -> Awaited:
+        """Itself."""
+        return self
+
+    def read_now(self) -> bytes | None:
+        """Nothing: whoever reads the socket puts it elsewhere."""
+        return None
+
+    async def wait(self) -> None:
+        """Sleep until it is woken; raises `ReadDeadline`."""
+        self.closed = False
+        while self._sockets.follow(self):
+            await wait_task_rescheduled(self._abort)
+            delivered, self.delivered = self.delivered, None
+            if isinstance(delivered, Exception):
+                raise delivered
+            if delivered is not None:
+                return
+        await self._sockets.lead(self)
+
+    def wake(self) -> None:
+        """There is news."""
+        self.closed = True
+        self._sockets.wake(self)
+
+    def expire(self, now: float) -> float:
+        """End a wait that has lasted until its moment; the moment of one that goes on, else `FOREVER`."""
+        if now < self.until:
+            return self.until
+        if self._sockets.is_follower(self):
+            self._sockets.wake_follower(self, ReadDeadline())
+        return FOREVER
+
+    def _abort(self, _: Any) -> Abort:
+        self._sockets.leave(self)
+        return Abort.SUCCEEDED
 
 
 class TrioStream:
