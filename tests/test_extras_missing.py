@@ -32,6 +32,7 @@ except Exception as error:
         ("starlette", "from headwater import emulator; emulator.running()", "emulator"),
         ("uvicorn", "from headwater import emulator; emulator.running()", "emulator"),
         ("mcp", "from headwater import mcp_tools; mcp_tools(['a']).__enter__()", "mcp"),
+        ("h2", "from headwater import InferenceClient; InferenceClient(http2=True)", "http2"),
         ("json_repair", "from headwater.schema.repair import mended; mended('{')", "repair"),
         ("jsonschema", "from headwater.schema.given_schema import GivenSchema; GivenSchema({}, 'a')", "cli"),
         ("matplotlib", "from headwater.batch.report.make import make; make('/dev/null')", "report"),

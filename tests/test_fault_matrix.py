@@ -20,6 +20,8 @@ import anyio.to_thread
 import httpx
 import pytest
 from support.drivers import Driver
+from support.http2_gateway import gateway_to
+from support.http2_server import Http2Server, serving_http2
 from support.proxy_server import ProxyServer, proxying
 
 import headwater
@@ -362,11 +364,49 @@ async def test_a_cell_through_a_proxy(
     assert len(proxy.asked) > before
 
 
-async def meet(cell: tuple[Row, str], driver: Driver, server: faults.FaultServer, **options: Any) -> str:
-    """Meet the fault, and check what comes of it; its place in the server's URL."""
+NOT_OVER_HTTP2 = {
+    *("stale_keepalive", "huge_headers", "endless_headers", "length_twice", "garbage_head"),
+    *("length_too_short", "length_short_by_one", "s500_endless_body"),
+}
+"""Faults that a stream cannot have, or not through a gateway: they are a connection's, or of the bytes of a head."""
+CELLS_OVER_HTTP2 = [
+    (row, kind)
+    for row, kind in CELLS
+    if (row in ROWS or kind == "unary") and kind != "binary" and row.fault not in NOT_OVER_HTTP2 and not row.parameters
+]
+
+
+@pytest.fixture(scope="module")
+def gateway(server: faults.FaultServer) -> Iterator[Http2Server]:
+    with serving_http2(gateway_to(int(server.url.rpartition(":")[2]))) as found:
+        yield found
+
+
+@pytest.mark.dealt
+@pytest.mark.parametrize("cell", CELLS_OVER_HTTP2, ids=named)
+async def test_a_cell_over_http2(
+    cell: tuple[Row, str],
+    driver: Driver,
+    server: faults.FaultServer,
+    gateway: Http2Server,
+    monkeypatch: pytest.MonkeyPatch,
+    right: list[str],
+) -> None:
+    monkeypatch.setenv("HEADWATER_TEST_MODE", "1")
+    before = gateway.requests
+    right.append(await meet(cell, driver, server, at=gateway.url, http2="prior-knowledge"))
+    assert gateway.requests > before
+
+
+async def meet(
+    cell: tuple[Row, str], driver: Driver, server: faults.FaultServer, at: str | None = None, **options: Any
+) -> str:
+    """Meet the fault, and check what comes of it; its place in the server's URL. `at`: of what stands before it."""
     row, kind = cell
-    name = "-".join([driver.name, kind, *(options["proxies"].partition(":")[0] for _ in options)])
+    name = "-".join([driver.name, kind, *(str(value).partition(":")[0] for value in options.values())])
     url = server.at(row.fault, **row.parameters, id=name)
+    if at is not None:
+        url = url.replace(server.url, at)
     outcome: str | BaseException
     options |= {"timeout": row.timeout, "max_response_bytes": row.most, "api_key": CANARY}
     async with driver.client(base_url=f"{url}/v1", **options) as client:

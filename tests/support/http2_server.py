@@ -53,11 +53,8 @@ class ServedStream:
             size = min(len(view), h2.local_flow_control_window(self.id) - (padding or 0), h2.max_outbound_frame_size)
             if size > 0 or not view:
                 last = size == len(view)
-                self._say(
-                    lambda h2, size=size, last=last: h2.send_data(
-                        self.id, view[:size].tobytes(), end_stream=ended and last, pad_length=padding
-                    )
-                )
+                h2.send_data(self.id, view[:size].tobytes(), end_stream=ended and last, pad_length=padding)
+                self.connection.flush()
                 view = view[max(size, 0) :]
                 await self.connection.drained()
                 if last:
@@ -148,11 +145,12 @@ class ServedConnection(asyncio.Protocol):
                 self.h2.acknowledge_received_data(event.flow_controlled_length or 0, event.stream_id)
         elif isinstance(event, h2.events.StreamEnded) and stream is not None:
             stream.whole.set()
-        elif isinstance(event, h2.events.StreamReset) and stream is not None:
-            stream.left = int(event.error_code)
+        elif isinstance(event, h2.events.StreamReset):
             self.server.resets.append(int(event.error_code))
-            stream.whole.set()
-            stream.moved.set()
+            if stream is not None:
+                stream.left = int(event.error_code)
+                stream.whole.set()
+                stream.moved.set()
         elif isinstance(event, h2.events.WindowUpdated | h2.events.RemoteSettingsChanged):
             for each in [stream] if stream is not None else list(self.streams.values()):
                 each.moved.set()
@@ -218,8 +216,9 @@ class Http2Server:
         return asyncio.run_coroutine_threadsafe(do(), self.loop).result(20)
 
     def stop(self) -> None:
-        self.loop.call_soon_threadsafe(self._stopping.set)
-        self._thread.join(20)
+        if self._thread.is_alive():
+            self.loop.call_soon_threadsafe(self._stopping.set)
+            self._thread.join(20)
         for failure in self.failures:
             raise failure
 

@@ -162,8 +162,6 @@ def test_a_transport_brings_its_own() -> None:
     for given in ({"verify": "ca.pem"}, {"ssl_context": context}, {"proxies": "http://p"}, {"proxy": "http://p"}):
         with pytest.raises(InvalidParameterError, match="transport= brings"):
             AsyncInferenceClient(transport=Pool(), **given)
-    with pytest.raises(InvalidParameterError, match="HTTP/2 is not spoken"):
-        AsyncInferenceClient(http2=True)
 
 
 async def test_a_clients_certificate(driver: Driver, serve: Any, authority: trustme.CA, bundle: Path) -> None:

@@ -622,6 +622,7 @@ class Http2Connection:
         """A stream has ended because of what was wrong with its answer."""
         stream = self.streams.get(event.stream_id)
         if stream is not None:
+            stream.on_data(event.data)
             stream.fail(event.failure)
             self._end(stream)
 

@@ -172,10 +172,11 @@ class Http2Origin:
         """A stream has ended, or the server takes more of them."""
         if connection.settled and not connection.closing:
             self.most_streams = max(1, connection.most)
+        if connection.is_idle():
+            connection.idle_since = time.monotonic()
         if self.waiters:
             self._serve()
         if connection.is_idle() and not connection.closed:
-            connection.idle_since = time.monotonic()
             if connection.closing or self.loop.retired:
                 self.loop.close(connection)
             self.trim()
@@ -237,8 +238,8 @@ class Http2Origin:
 class Http2Pool:
     """A `Transport` over HTTP/2 where the server chooses it, and over its `Pool` where not.
 
-    `prior_knowledge`: whether plain http is HTTP/2 as well, as the caller knows of the server. Without epoll, and within
-    the TLS of a proxy, HTTP/1.1 is offered alone.
+    `prior_knowledge`: whether plain http is HTTP/2 as well, as the caller knows of the server. Without epoll, and
+    within the TLS of a proxy, HTTP/1.1 is offered alone.
     """
 
     def __init__(self, pool: Pool, *, prior_knowledge: bool = False) -> None:

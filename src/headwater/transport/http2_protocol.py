@@ -22,7 +22,7 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from ..errors import HeadwaterError, ProtocolError, ResponseTooLargeError
+from ..errors import ConnectionLostError, HeadwaterError, ProtocolError, ResponseTooLargeError
 from .log_filters import install
 from .response_parser import MAX_HEAD_BYTES
 
@@ -31,7 +31,7 @@ try:
     from h2.config import H2Configuration
     from h2.connection import ConnectionState, H2Connection
     from h2.errors import ErrorCodes
-    from h2.exceptions import DenialOfServiceError, StreamClosedError
+    from h2.exceptions import DenialOfServiceError, InvalidBodyLengthError, StreamClosedError
     from h2.exceptions import ProtocolError as H2Error
     from h2.settings import SettingCodes, Settings
     from hpack.struct import HeaderTuple, NeverIndexedHeaderTuple
@@ -56,6 +56,7 @@ MAX_IDLE_FRAMES: Final = 10_000
 DATA, HEADERS, RST_STREAM, GOAWAY, CONTINUATION = 0, 1, 3, 7, 9
 HEAD_BYTES: Final = 9
 END_HEADERS: Final = 4
+PADDED: Final = 8
 GOAWAY_BYTES: Final = 17
 CANCEL: Final = int(ErrorCodes.CANCEL)
 REFUSED_STREAM: Final = int(ErrorCodes.REFUSED_STREAM)
@@ -69,10 +70,11 @@ Frame: TypeAlias = tuple[int, int, bytes]
 
 
 class StreamBroken(NamedTuple):
-    """A stream ends because of what is wrong with its answer."""
+    """A stream ends because of what is wrong with its answer, after this `data`."""
 
     stream_id: int
     failure: HeadwaterError
+    data: bytes = b""
 
 
 class CountedConnection(H2Connection):
@@ -216,6 +218,11 @@ class Http2Protocol:
         del self._sent[-GOAWAY_BYTES:]
         self.h2.state_machine.state = ConnectionState.CLIENT_OPEN
         self.reset(stream_id, int(ErrorCodes.PROTOCOL_ERROR))
+        if isinstance(error, InvalidBodyLengthError):
+            data = _unpadded(frame)
+            rest = max(0, error.expected_length - error.actual_length + len(data))
+            cut = error.actual_length < error.expected_length
+            return StreamBroken(stream_id, _cut() if cut else _overlong(error), data[:rest])
         return StreamBroken(stream_id, ProtocolError(f"the server's answer is not HTTP/2: {_words(error)}"))
 
     def _frames(self, data: bytes) -> Iterator[Frame]:
@@ -232,7 +239,7 @@ class Http2Protocol:
                 if end > size:
                     break
                 if kind in (HEADERS, CONTINUATION):
-                    self._block += length
+                    self._block += HEAD_BYTES + length
                     self._block_of = 0 if flags & END_HEADERS else stream_id
                     self._block = 0 if flags & END_HEADERS else self._block
                 frame, start = incoming[start:end], end
@@ -290,6 +297,21 @@ def _words(error: H2Error) -> str:
     if isinstance(error, StreamClosedError):
         return "a frame for a stream that has ended"
     return str(error)[:200] or type(error).__name__
+
+
+def _cut() -> ConnectionLostError:
+    return ConnectionLostError("the answer ended before the length that it announced")
+
+
+def _overlong(error: InvalidBodyLengthError) -> ProtocolError:
+    return ProtocolError(f"the server's answer is longer than the {error.expected_length} bytes that it announced")
+
+
+def _unpadded(frame: bytes) -> bytes:
+    """The bytes of a frame of data."""
+    if frame[4] & PADDED:
+        return frame[HEAD_BYTES + 1 : len(frame) - frame[HEAD_BYTES]]
+    return frame[HEAD_BYTES:]
 
 
 def _without_resets(data: bytes) -> bytes:

@@ -33,7 +33,7 @@ from .happy_eyeballs import HostCache
 from .sockets import Address
 
 
-class Awaited(Protocol):
+class Watched(Protocol):
     """What a leader looks at each time that the epoll has had news."""
 
     closed: bool
@@ -49,7 +49,7 @@ class Sleeper(Protocol):
     """Who leads or follows. `delivered`: what a follower is woken with."""
 
     @property
-    def socket(self) -> Awaited:
+    def socket(self) -> Watched:
         """What it waits for."""
         ...
 
@@ -186,7 +186,7 @@ class TrioWakeup:
         self._sockets = sockets
 
     @property
-    def socket(self) -> Awaited:
+    def socket(self) -> Watched:
         """Itself."""
         return self
 

@@ -1,0 +1,976 @@
+"""HTTP/2 on the pool: streams share connections, and each is left, cut, slowed down and timed on its own."""
+
+from __future__ import annotations
+
+import gc
+import random
+import ssl
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import pytest
+import trustme
+from h2.errors import ErrorCodes
+from h2.settings import SettingCodes
+from hyperframe.frame import ContinuationFrame, DataFrame, GoAwayFrame, HeadersFrame, PingFrame
+from support.drivers import Driver
+from support.http2_server import Http2Server, ServedStream, pieces
+from support.proxy_server import proxying
+
+from headwater import AsyncInferenceClient, InferenceTimeoutError, InvalidParameterError, Timeout
+from headwater.errors import (
+    ConnectError,
+    ConnectionLostError,
+    InputError,
+    ProtocolError,
+    ResponseTooLargeError,
+)
+from headwater.protocol.transport import ReadDeadline, TransportRequest
+from headwater.protocol.url import parse_url
+from headwater.transport import connect, tls
+from headwater.transport.http2_pool import Http2Pool
+from headwater.transport.pool import Pool
+
+pytestmark = pytest.mark.anyio
+
+MESSAGES = [{"role": "user", "content": "hi"}]
+PATIENCE = 20.0
+STREAM_WINDOW = 512 * 1024
+CHUNK = b'data: {"choices": [{"index": 0, "delta": {"content": "x"}}]}\n\n'
+WHOLE = b'{"choices": [{"index": 0, "finish_reason": "stop", "message": {"content": "yes"}}]}'
+
+
+@pytest.fixture
+def serve_http2() -> Iterator[Callable[..., Http2Server]]:
+    servers: list[Http2Server] = []
+
+    def start(answer: Any, context: ssl.SSLContext | None = None, **more: Any) -> Http2Server:
+        servers.append(Http2Server(answer, context, **more))
+        return servers[-1]
+
+    yield start
+    gc.collect()
+    for server in servers:
+        server.stop()
+
+
+def pool_of(**more: Any) -> tuple[Http2Pool, Pool]:
+    own = Pool(**more)
+    return Http2Pool(own, prior_knowledge=True), own
+
+
+def outgoing(server: Http2Server, path: str = "/", method: str = "POST", body: Any = b"hello", **more: Any) -> Any:
+    headers = [("X-Test", "1"), ("Authorization", "Bearer of-nobody-at-all")]
+    return TransportRequest(method=method, url=parse_url(server.url + path), headers=headers, body=body, **more)
+
+
+async def read(answer: Any) -> bytes:
+    body = b""
+    while piece := await answer.receive():
+        body += piece
+    return body
+
+
+async def echo(stream: ServedStream) -> None:
+    body = await stream.request()
+    stream.head(("content-length", str(len(body))))
+    await stream.data(body, ended=True)
+
+
+async def hold(stream: ServedStream) -> None:
+    """A head and a piece, and then nothing until the client has left."""
+    await stream.request()
+    stream.head()
+    await stream.data(b"first")
+    await stream.gone()
+
+
+async def until(done: Callable[[], bool]) -> None:
+    with anyio.fail_after(PATIENCE):
+        while not done():
+            await anyio.sleep(0.005)
+
+
+# streams and connections
+
+
+async def test_requests_share_a_connection(serve_http2: Any) -> None:
+    server = serve_http2(echo)
+    pool, own = pool_of()
+
+    async def ask(number: int) -> None:
+        assert await read(await pool.send(outgoing(server, body=b"%d" % number))) == b"%d" % number
+
+    async with anyio.create_task_group() as group:
+        for number in range(100):
+            group.start_soon(ask, number)
+    assert (len(server.connections), server.requests) == (1, 100)
+    assert (own.counts().active, own.counts().open, own.counts().idle) == (0, 1, 1)
+    await pool.aclose()
+    await until(lambda: server.open == 0)
+
+
+@pytest.mark.parametrize(("limit", "connections"), [(None, 12), (2, 2), (1, 1)])
+async def test_who_finds_no_stream_free(serve_http2: Any, limit: int | None, connections: int) -> None:
+    """A further connection, where the limits let it; else a turn, in the order in which they came."""
+    came: list[bytes] = []
+    order: list[bytes] = []
+
+    async def answer(stream: ServedStream) -> None:
+        order.append(await stream.request())
+        stream.head()
+        await stream.data(b"ok", ended=True)
+
+    server = serve_http2(answer, most=1)
+    pool, own = pool_of(max_connections=limit)
+
+    async def ask(number: int) -> None:
+        came.append(b"%d" % number)
+        assert await read(await pool.send(outgoing(server, body=came[-1]))) == b"ok"
+
+    await ask(0)
+    async with anyio.create_task_group() as group:
+        for number in range(1, 13):
+            group.start_soon(ask, number)
+    assert 1 < len(server.connections) <= connections or limit == len(server.connections) == 1
+    assert limit != 1 or order == came
+    assert (own.counts().active, own.counts().waiting) == (0, 0)
+
+
+async def test_settings_say_how_many(serve_http2: Any) -> None:
+    """A server that takes more, or fewer, is believed; one that takes none is waited for, and not asked again."""
+    server = serve_http2(hold, most=2)
+    pool, own = pool_of(max_connections=1)
+    answers: list[Any] = []
+
+    async def ask() -> None:
+        answers.append(await pool.send(outgoing(server)))
+
+    def most(number: int) -> None:
+        (connection,) = server.connections
+        connection.h2.update_settings({SettingCodes.MAX_CONCURRENT_STREAMS: number})
+        connection.flush()
+
+    async with anyio.create_task_group() as group:
+        for _ in range(5):
+            group.start_soon(ask)
+        await until(lambda: len(answers) == 2)
+        await anyio.wait_all_tasks_blocked()
+        assert (own.counts().waiting, server.requests) == (3, 2)
+        server.call(lambda: most(4))
+        await until(lambda: len(answers) == 4)
+        server.call(lambda: most(0))
+        await until(lambda: server.connections[0].h2.local_settings.max_concurrent_streams == 0)
+        await answers.pop().aclose()
+        await until(lambda: len(server.resets) == 1)
+        await anyio.wait_all_tasks_blocked()
+        assert (own.counts().waiting, server.requests) == (1, 4)
+        server.call(lambda: most(100))
+        await until(lambda: len(answers) == 4)
+    for answer in answers:
+        await answer.aclose()
+    assert len(server.connections) == 1
+
+
+async def test_a_cancelled_waiter_passes_its_place_on(serve_http2: Any) -> None:
+    server = serve_http2(hold, most=1)
+    pool, own = pool_of(max_connections=1)
+    first = await pool.send(outgoing(server))
+    done: list[str] = []
+
+    async def ask(name: str, scope: anyio.CancelScope) -> None:
+        with scope:
+            answer = await pool.send(outgoing(server))
+            done.append(name)
+            await answer.aclose()
+
+    scopes = [anyio.CancelScope() for _ in range(3)]
+    async with anyio.create_task_group() as group:
+        for name, scope in zip("abc", scopes, strict=True):
+            group.start_soon(ask, name, scope)
+            await anyio.wait_all_tasks_blocked()
+        scopes[1].cancel()  # while waiting
+        await anyio.wait_all_tasks_blocked()
+        closing = first.aclose()
+        with pytest.raises(StopIteration):
+            closing.send(None)
+        scopes[0].cancel()  # just as it was handed the place
+    assert (done, own.counts().active, own.counts().waiting) == (["c"], 0, 0)
+
+
+async def test_who_connects_is_cancelled(serve_http2: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another one of those who wait connects."""
+    from headwater.transport import http2_pool
+
+    server = serve_http2(echo)
+    pool, own = pool_of()
+    dial, asked = connect.dial, anyio.Event()
+
+    async def slowly(*where: Any) -> Any:
+        if not asked.is_set():
+            asked.set()
+            await anyio.sleep_forever()
+        return await dial(*where)
+
+    monkeypatch.setattr(http2_pool, "dial", slowly)
+    bodies: list[bytes] = []
+
+    async def ask() -> None:
+        bodies.append(await read(await pool.send(outgoing(server))))
+
+    async with anyio.create_task_group() as group, anyio.create_task_group() as first:
+        first.start_soon(ask)
+        await asked.wait()
+        for _ in range(5):
+            group.start_soon(ask)
+        await anyio.wait_all_tasks_blocked()
+        first.cancel_scope.cancel()
+    assert (bodies, len(server.connections), own.counts().active) == ([b"hello"] * 5, 1, 0)
+
+
+async def test_a_connection_that_fails_is_everybodys(serve_http2: Any) -> None:
+    server = serve_http2(echo)
+    asked = outgoing(server)
+    server.stop()
+    pool, own = pool_of()
+    failed: list[str] = []
+
+    async def ask() -> None:
+        with pytest.raises(ConnectError, match="connection refused") as caught:
+            await pool.send(asked)
+        failed.append(type(caught.value).__name__)
+
+    async with anyio.create_task_group() as group:
+        for _ in range(20):
+            group.start_soon(ask)
+    assert (len(failed), own.counts().active, own.counts().waiting) == (20, 0, 0)
+
+
+# what is left
+
+
+async def test_a_stream_that_is_left_is_reset(serve_http2: Any) -> None:
+    server = serve_http2(hold)
+    pool, own = pool_of()
+    answer, other = [await pool.send(outgoing(server)) for _ in range(2)]
+    assert await answer.receive() == b"first"
+    await answer.aclose()
+    await answer.aclose()
+    await until(lambda: server.resets == [ErrorCodes.CANCEL])
+    with pytest.raises(ConnectionLostError, match="closed before its end"):
+        await answer.receive()
+    assert await other.receive() == b"first"
+    await other.aclose()
+    assert (own.counts().active, own.counts().open, server.open) == (0, 1, 1)
+
+
+@pytest.mark.crowd
+async def test_thousands_of_left_streams_cost_no_window(serve_http2: Any) -> None:
+    """30 MB for nobody, of which the connection's window is a part: what is late is given back."""
+
+    async def flood(stream: ServedStream) -> None:
+        await stream.request()
+        stream.head()
+        if stream.headers[":path"] == "/whole":
+            await stream.data(b"y" * 300_000, ended=True)
+        await stream.data(b"x" * 30_000)
+        await stream.gone()
+
+    server = serve_http2(flood)
+    pool, own = pool_of(max_connections=1)
+
+    async def leave() -> None:
+        answer = await pool.send(outgoing(server))
+        if server.requests % 2:
+            await answer.receive()
+        await answer.aclose()
+
+    for _ in range(20):
+        async with anyio.create_task_group() as group:
+            for _ in range(50):
+                group.start_soon(leave)
+    assert len(await read(await pool.send(outgoing(server, "/whole")))) == 300_000
+    await until(lambda: len(server.resets) == 1000)
+    assert (set(server.resets), len(server.connections)) == ({ErrorCodes.CANCEL}, 1)
+    assert (own.counts().active, own.counts().idle) == (0, 1)
+
+
+@pytest.mark.crowd
+async def test_a_storm_of_cancels(serve_http2: Any) -> None:
+    """At any moment, once or twice: no place is lost, and nobody else's call fails."""
+
+    async def slowly(stream: ServedStream) -> None:
+        body = await stream.request()
+        stream.head()
+        for start in range(0, len(body), 2000):
+            await stream.data(body[start : start + 2000])
+        await stream.data(b"", ended=True)
+
+    server = serve_http2(slowly, most=7)
+    pool, own = pool_of(max_connections=3)
+    dice = random.Random(7)
+    whole = 0
+
+    async def ask(scope: anyio.CancelScope | None, size: int) -> None:
+        nonlocal whole
+        with scope or anyio.CancelScope():
+            assert len(await read(await pool.send(outgoing(server, body=b"z" * size)))) == size
+            whole += 1
+
+    for _ in range(12):
+        async with anyio.create_task_group() as group:
+            scopes = [anyio.CancelScope() for _ in range(40)]
+            for scope in scopes:
+                group.start_soon(ask, scope, dice.choice((1, 2000, 100_000, 7)))
+            for _ in range(3):
+                group.start_soon(ask, None, 1000)
+            for scope in dice.sample(scopes, 36):
+                for _ in range(dice.choice((1, 2))):
+                    scope.cancel()
+                    if dice.random() < 0.5:
+                        await anyio.sleep(dice.random() * 0.002)
+    assert whole >= 12 * 3
+    left = own.counts()
+    assert (left.active, left.waiting) == (0, 0)
+    assert left.open == left.idle <= 3
+    async with anyio.create_task_group() as group:
+        for _ in range(21):
+            group.start_soon(ask, None, 1000)
+    assert own.counts().active == 0
+
+
+async def test_a_drop_from_anywhere(serve_http2: Any) -> None:
+    server = serve_http2(hold, most=1)
+    pool, own = pool_of(max_connections=1)
+    answer = await pool.send(outgoing(server))
+    async with anyio.create_task_group() as group:
+
+        async def next_one() -> None:
+            await (await pool.send(outgoing(server))).aclose()
+
+        group.start_soon(next_one)
+        await anyio.wait_all_tasks_blocked()
+        await anyio.to_thread.run_sync(answer.drop)
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        await pool.send(outgoing(server))
+        gc.collect()
+    assert ["neither read whole nor closed" in str(warning.message) for warning in seen] == [True]
+    await until(lambda: own.counts().active == 0)
+    await until(lambda: len(server.resets) == 3)
+
+
+def test_nothing_needs_closing(serve_http2: Any, backend: dict[str, Any]) -> None:
+    server = serve_http2(hold)
+    pool, own = pool_of()
+    kept: list[Any] = []
+
+    async def main() -> None:
+        kept.append(await pool.send(outgoing(server)))
+        assert server.open == 1
+
+    anyio.run(main, **backend)
+    kept[0].drop()
+    limit = threading.Event()
+    for _ in range(1000):
+        if server.open:
+            limit.wait(0.01)
+    assert (server.open, own.counts().loops) == (0, 0)
+
+
+async def test_a_lost_pool_lets_its_answers_end(serve_http2: Any) -> None:
+    go = threading.Event()
+
+    async def answer(stream: ServedStream) -> None:
+        await stream.request()
+        stream.head()
+        await stream.data(b"hello")
+        while not go.is_set():
+            await anyio.sleep(0.01)
+        await stream.data(b"world", ended=True)
+
+    server = serve_http2(answer)
+    answer_of_lost = await pool_of()[0].send(outgoing(server))
+    gc.collect()
+    go.set()
+    assert await read(answer_of_lost) == b"helloworld"
+    await until(lambda: server.open == 0)
+
+
+# what the server says
+
+
+async def test_a_slow_reader_holds_up_nobody(serve_http2: Any) -> None:
+    sent: dict[str, int] = {}
+
+    async def flood(stream: ServedStream) -> None:
+        path = stream.headers[":path"]
+        stream.head()
+        for number in range(200):
+            sent[path] = number
+            await stream.data(b"%05d" % number * 2000)
+        await stream.data(b"", ended=True)
+
+    server = serve_http2(flood)
+    pool, _ = pool_of()
+    slow = await pool.send(outgoing(server, "/slow"))
+    for _ in range(3):
+        assert len(await read(await pool.send(outgoing(server, "/fast")))) == 2_000_000
+    stopped = sent["/slow"]
+    assert stopped * 10_000 <= STREAM_WINDOW + 10_000
+    body = await read(slow)
+    assert body == b"".join(b"%05d" % number * 2000 for number in range(200))
+    assert len(server.connections) == 1
+
+
+async def test_goaway(serve_http2: Any) -> None:
+    """Streams that the server has taken go on; those after the last are sent again; nothing new goes there."""
+    asked: list[bytes] = []
+
+    async def answer(stream: ServedStream) -> None:
+        body = await stream.request()
+        asked.append(body)
+        if body == b"first":
+            stream.head()
+            await stream.data(b"half")
+            while not go.is_set():
+                await anyio.sleep(0.01)
+            await stream.data(b"whole", ended=True)
+        elif len(server.connections) == 1:
+            stream.connection.raw(GoAwayFrame(0, last_stream_id=1, error_code=0).serialize())
+        else:
+            await echo_body(stream, body)
+
+    async def echo_body(stream: ServedStream, body: bytes) -> None:
+        stream.head()
+        await stream.data(body, ended=True)
+
+    go = threading.Event()
+    server: Http2Server = serve_http2(answer)
+    pool, own = pool_of()
+    first = await pool.send(outgoing(server, body=b"first"))
+    assert await first.receive() == b"half"
+    second = await pool.send(outgoing(server, body=b"second", resend=False))
+    assert await read(second) == b"second"
+    go.set()
+    assert await read(first) == b"whole"
+    assert asked == [b"first", b"second", b"second"]
+    assert (len(server.connections), own.counts().active, own.counts().open) == (2, 0, 1)
+
+
+async def test_a_goaway_that_asks_for_calm(serve_http2: Any) -> None:
+    async def answer(stream: ServedStream) -> None:
+        stream.connection.raw(GoAwayFrame(0, last_stream_id=0, error_code=ErrorCodes.ENHANCE_YOUR_CALM).serialize())
+
+    server = serve_http2(answer)
+    pool, own = pool_of()
+    with pytest.raises(ConnectionLostError, match="ENHANCE_YOUR_CALM") as caught:
+        await pool.send(outgoing(server))
+    assert (caught.value.sent, caught.value.retryable, server.requests, own.counts().active) == (False, True, 1, 0)
+
+
+@pytest.mark.parametrize("times", [1, 100])
+async def test_a_refused_stream_goes_out_again(serve_http2: Any, times: int) -> None:
+    async def answer(stream: ServedStream) -> None:
+        if server.requests <= times:
+            stream.reset(ErrorCodes.REFUSED_STREAM)
+        else:
+            await echo(stream)
+
+    server: Http2Server = serve_http2(answer)
+    pool, own = pool_of()
+    if times == 1:
+        assert await read(await pool.send(outgoing(server, resend=False))) == b"hello"
+        assert server.requests == 2
+    else:
+        with pytest.raises(ConnectionLostError, match="REFUSED_STREAM") as caught:
+            await pool.send(outgoing(server))
+        assert (caught.value.sent, server.requests) == (False, 4)
+    assert (len(server.connections), own.counts().active) == (1, 0)
+
+
+async def test_a_reset_stream(serve_http2: Any) -> None:
+    """Before the answer and in the middle of it; the others go on."""
+
+    async def answer(stream: ServedStream) -> None:
+        await stream.request()
+        if stream.headers[":path"] == "/half":
+            stream.head()
+            await stream.data(b"half")
+        if stream.headers[":path"] != "/":
+            stream.reset(ErrorCodes.INTERNAL_ERROR)
+        else:
+            await echo(stream)
+
+    server = serve_http2(answer)
+    pool, _ = pool_of()
+    with pytest.raises(ConnectionLostError, match=r"INTERNAL_ERROR\) before") as caught:
+        await pool.send(outgoing(server, "/none"))
+    assert caught.value.sent
+    half = await pool.send(outgoing(server, "/half"))
+    assert await half.receive() == b"half"
+    for _ in range(2):
+        with pytest.raises(ConnectionLostError, match=r"INTERNAL_ERROR\) in the middle"):
+            await half.receive()
+    assert await read(await pool.send(outgoing(server))) == b"hello"
+    assert len(server.connections) == 1
+
+
+@pytest.mark.parametrize("how", ["goaway", "close"])
+async def test_an_idle_connection_that_has_ended_is_not_used(serve_http2: Any, how: str) -> None:
+    server = serve_http2(echo)
+    pool, _ = pool_of()
+    for number in range(3):
+        assert await read(await pool.send(outgoing(server, resend=False))) == b"hello"
+        assert len(server.connections) == number + 1
+        connection = server.connections[-1]
+        frame = GoAwayFrame(0, last_stream_id=2**31 - 1).serialize()
+        server.call(lambda c=connection, f=frame: c.raw(f) if how == "goaway" else c.transport.close())
+        if how == "close":
+            await until(lambda: server.open == 0)
+
+
+async def test_a_kept_connection_that_closes_on_the_request(serve_http2: Any) -> None:
+    async def answer(stream: ServedStream) -> None:
+        await stream.request()
+        if stream.id == 3:
+            stream.connection.transport.abort()
+        else:
+            await echo(stream)
+
+    server = serve_http2(answer)
+    pool, _ = pool_of()
+    for _ in range(2):
+        assert await read(await pool.send(outgoing(server))) == b"hello"
+    assert len(server.connections) == 2
+    with pytest.raises(ConnectionLostError, match="before the answer"):
+        await pool.send(outgoing(server, resend=False))
+
+
+async def test_pings_and_settings_are_answered(serve_http2: Any) -> None:
+    """Also those that came while nobody waited for anything."""
+    server = serve_http2(echo)
+    pool, _ = pool_of()
+    await read(await pool.send(outgoing(server)))
+    (connection,) = server.connections
+
+    def ping() -> None:
+        connection.h2.ping(b"12345678")
+        connection.h2.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: 100_000})
+        connection.flush()
+
+    server.call(ping)
+    assert await read(await pool.send(outgoing(server, body=b"y" * 90_000))) == b"y" * 90_000
+    assert connection.h2.local_settings.initial_window_size == 100_000
+
+
+async def test_http11_is_required(serve_http2: Any, serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def answer(stream: ServedStream) -> None:
+        stream.reset(ErrorCodes.HTTP_1_1_REQUIRED)
+
+    server = serve_http2(answer)
+    pool, own = pool_of()
+    taken: list[TransportRequest] = []
+
+    async def send(request: TransportRequest) -> Any:
+        taken.append(request)
+        raise ConnectError("taken")
+
+    monkeypatch.setattr(own, "send", send)
+    for _ in range(2):
+        with pytest.raises(ConnectError, match="taken"):
+            await pool.send(outgoing(server, resend=False))
+    assert (server.requests, len(taken)) == (1, 2)
+
+
+# heads and bodies
+
+
+async def test_interim_heads_and_trailers(serve_http2: Any) -> None:
+    async def answer(stream: ServedStream) -> None:
+        for _ in range(int(stream.headers[":path"][1:])):
+            stream.head(("x-early", "1"), status=103)
+        stream.head(("x-odd", "a"), ("x-odd", " b "), ("connection", "keep-alive"), status=201)
+        await stream.data(b"ok", padding=200)
+        await stream.data(b"", padding=255)
+        stream._say(lambda h2: h2.send_headers(stream.id, [("x-sum", "1")], end_stream=True))
+
+    server = serve_http2(answer)
+    pool, _ = pool_of()
+    answered = await pool.send(outgoing(server, "/16", "GET", b""))
+    assert (answered.status, answered.headers, await read(answered)) == (201, {"x-odd": "a, b"}, b"ok")
+    with pytest.raises(ResponseTooLargeError, match="over 16 interim answers"):
+        await pool.send(outgoing(server, "/17"))
+    assert len(server.connections) == 1
+
+
+async def test_answers_without_a_body(serve_http2: Any) -> None:
+    async def answer(stream: ServedStream) -> None:
+        status = {"HEAD": 200, "GET": 304, "POST": 204}[stream.headers[":method"]]
+        stream.head(("content-length", "7"), status=status, ended=True)
+
+    server = serve_http2(answer)
+    pool, _ = pool_of()
+    for method, status in (("POST", 204), ("GET", 304), ("HEAD", 200)):
+        answered = await pool.send(outgoing(server, method=method, body=b""))
+        assert (answered.status, answered.ready(), await read(answered)) == (status, True, b"")
+
+
+async def test_what_is_wrong_with_one_answer_is_its_own_affair(serve_http2: Any) -> None:
+    async def answer(stream: ServedStream) -> None:
+        path = stream.headers[":path"]
+        await stream.request()
+        if path == "/short":
+            stream.head(("content-length", "10"))
+            await stream.data(b"short", ended=True)
+        elif path == "/long":
+            stream.head(("content-length", "5"))
+            await stream.data(b"hello")
+            await stream.data(b" world", ended=True)
+        elif path == "/none":
+            stream.head(("content-length", "5"), ended=True)
+        elif path == "/twice":
+            stream.head(("content-length", "5"), ("content-length", "6"))
+        elif path == "/status":
+            stream.head(status=99)
+        else:
+            await hold(stream)
+
+    server = serve_http2(answer)
+    pool, own = pool_of()
+    other = await pool.send(outgoing(server))
+    for path, error in (
+        ("/short", ConnectionLostError),
+        ("/long", ProtocolError),
+        ("/none", ConnectionLostError),
+        ("/twice", ProtocolError),
+        ("/status", ProtocolError),
+    ):
+        with pytest.raises((ConnectionLostError, ProtocolError)) as caught:
+            await read(await pool.send(outgoing(server, path)))
+        assert isinstance(caught.value, error), path
+    assert await other.receive() == b"first"
+    await other.aclose()
+    assert (len(server.connections), own.counts().active) == (1, 0)
+
+
+def bombs() -> dict[str, Callable[[ServedStream], bytes]]:
+    def endless(stream: ServedStream) -> bytes:
+        more = [ContinuationFrame(stream.id, data=b"\x00\x01a\x7f\x80\x7d" + b"b" * 252).serialize()] * 3000
+        return HeadersFrame(stream.id, data=b"\x88").serialize() + b"".join(more)
+
+    def many(stream: ServedStream) -> bytes:
+        more = [ContinuationFrame(stream.id, data=b"").serialize()] * 30_000
+        return HeadersFrame(stream.id, data=b"\x88").serialize() + b"".join(more)
+
+    def expanding(stream: ServedStream) -> bytes:
+        large = b"\x40\x01a\x7f\xa1\x1e" + b"b" * 4000  # into the table, and then by its number
+        return HeadersFrame(stream.id, data=b"\x88" + large + b"\xbe" * 10_000, flags=["END_HEADERS"]).serialize()
+
+    def garbage(stream: ServedStream) -> bytes:
+        return HeadersFrame(stream.id, data=b"\xff" * 50, flags=["END_HEADERS"]).serialize()
+
+    return {
+        "endless": endless,
+        "many": many,
+        "expanding": expanding,
+        "garbage": garbage,
+        "between": lambda stream: HeadersFrame(stream.id, data=b"\x88").serialize() + PingFrame(0).serialize(),
+        "alone": lambda stream: ContinuationFrame(stream.id, data=b"\x88", flags=["END_HEADERS"]).serialize(),
+        "pings": lambda _: PingFrame(0, opaque_data=b"12345678").serialize() * 12_000,
+        "empty": lambda stream: (
+            HeadersFrame(stream.id, data=b"\x88", flags=["END_HEADERS"]).serialize()
+            + DataFrame(stream.id).serialize() * 12_000
+        ),
+        "large": lambda _: b"\x10\x00\x00\x00\x00\x00\x00\x00\x01",
+        "text": lambda _: b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n",
+    }
+
+
+@pytest.mark.dealt
+@pytest.mark.parametrize("bomb", bombs())
+async def test_what_no_server_may_send(serve_http2: Any, bomb: str) -> None:
+    """A typed error, soon, and without a lot of memory; the next call has a new connection."""
+
+    async def answer(stream: ServedStream) -> None:
+        if stream.headers[":path"] == "/":
+            await echo(stream)
+        else:
+            stream.connection.raw(bombs()[bomb](stream))
+            await stream.gone()
+
+    server = serve_http2(answer)
+    pool, own = pool_of()
+    with pytest.raises((ResponseTooLargeError, ProtocolError)), anyio.fail_after(PATIENCE):
+        await read(await pool.send(outgoing(server, "/bomb")))
+    assert (own.counts().active, own.counts().open) == (0, 0)
+    assert await read(await pool.send(outgoing(server))) == b"hello"
+
+
+async def test_headers_that_are_too_long_end_one_stream(serve_http2: Any) -> None:
+    async def answer(stream: ServedStream) -> None:
+        if stream.headers[":path"] == "/long":
+            stream.head(*[(f"x-{number}", "y" * 1000) for number in range(110)])
+            await stream.gone()
+        await echo(stream)
+
+    server = serve_http2(answer)
+    pool, _ = pool_of()
+    with pytest.raises(ResponseTooLargeError):
+        await pool.send(outgoing(server, "/long"))
+    assert await read(await pool.send(outgoing(server))) == b"hello"
+    assert len(server.connections) == 1
+
+
+async def test_what_cannot_be_sent(serve_http2: Any) -> None:
+    server = serve_http2(echo)
+    pool, own = pool_of()
+    for value in ("a\r\nb", "a\0b", "a\u0416"):
+        asked = outgoing(server)
+        asked.headers = [("Authorization", value)]
+        with pytest.raises(InvalidParameterError) as caught:
+            await pool.send(asked)
+        assert value not in str(caught.value)
+    assert own.counts().active == 0
+
+
+# uploads
+
+
+async def test_a_large_body_obeys_the_windows(serve_http2: Any) -> None:
+    server = serve_http2(echo, settings={SettingCodes.INITIAL_WINDOW_SIZE: 20_000})
+    pool, _ = pool_of()
+    large = random.Random(3).randbytes(700_000)
+    assert await read(await pool.send(outgoing(server, body=large))) == large
+    assert await read(await pool.send(outgoing(server, body=pieces(b"hel", b"", b"lo"), length=5))) == b"hello"
+    assert await read(await pool.send(outgoing(server, body=pieces(large[:300_000], large[300_000:])))) == large
+    assert len(server.connections) == 1
+
+
+async def test_a_body_that_nobody_takes(serve_http2: Any) -> None:
+    """It waits, can be cancelled, and holds up no other stream that has room left."""
+    server = serve_http2(echo, reads=False)
+    pool, own = pool_of()
+    with anyio.move_on_after(0.1) as scope:
+        await pool.send(outgoing(server, body=b"x" * 1_000_000))
+    assert scope.cancelled_caught
+    assert await read(await pool.send(outgoing(server, method="GET", body=b""))) == b""
+    assert (server.resets, own.counts().active, len(server.connections)) == ([ErrorCodes.CANCEL], 0, 1)
+
+
+@pytest.mark.parametrize("length", [3, 9])
+async def test_bodies_of_another_length(serve_http2: Any, length: int) -> None:
+    server = serve_http2(hold)
+    pool, own = pool_of()
+    with pytest.raises(InputError):
+        await pool.send(outgoing(server, body=pieces(b"hel", b"lo"), length=length))
+    assert own.counts().active == 0
+
+
+@pytest.mark.parametrize("made", [lambda: b"x" * 5_000_000, lambda: pieces(*[b"x" * 50_000] * 100)])
+async def test_a_refusal_before_the_body_was_read(serve_http2: Any, made: Callable[[], Any]) -> None:
+    async def answer(stream: ServedStream) -> None:
+        stream.head(status=413)
+        await stream.data(b"too large", ended=True)
+
+    server = serve_http2(answer, reads=False)
+    pool, own = pool_of()
+    answered = await pool.send(outgoing(server, body=made()))
+    assert (answered.status, await read(answered)) == (413, b"too large")
+    await until(lambda: server.resets == [ErrorCodes.CANCEL])
+    assert (own.counts().active, own.counts().idle) == (0, 1)
+
+
+# time
+
+
+async def test_reads_are_timed_and_can_be_cancelled(serve_http2: Any) -> None:
+    server = serve_http2(hold)
+    pool, _ = pool_of()
+    answer: Any = await pool.send(outgoing(server))
+    answer.kept = True
+    assert await answer.receive() == b"first"
+    for _ in range(3):
+        with anyio.move_on_after(0.01):
+            await answer.receive()
+    assert server.resets == []
+    assert answer.wait_until(anyio.current_time() + 0.05)
+    with pytest.raises(ReadDeadline):
+        await answer.receive()
+    await answer.aclose()
+    await until(lambda: server.resets == [ErrorCodes.CANCEL])
+
+
+async def test_a_request_whose_wait_is_cancelled_is_waited_for_again(serve_http2: Any) -> None:
+    go = threading.Event()
+
+    async def answer(stream: ServedStream) -> None:
+        while not go.is_set():
+            await anyio.sleep(0.01)
+        await echo(stream)
+
+    server = serve_http2(answer)
+    pool, own = pool_of()
+    asked = outgoing(server, kept=True)
+    for _ in range(3):
+        with anyio.move_on_after(0.02):
+            await pool.send(asked)
+        assert asked.pending is not None
+    go.set()
+    assert await read(await pool.send(asked)) == b"hello"
+    assert server.requests == 1
+    go.clear()
+    again = outgoing(server, kept=True)
+    with anyio.move_on_after(0.05):
+        await pool.send(again)
+    assert again.pending is not None
+    again.pending.close()
+    await until(lambda: server.resets == [ErrorCodes.CANCEL])
+    assert own.counts().active == 0
+
+
+# clients
+
+
+async def chat(stream: ServedStream) -> None:
+    """Chats; a stream is not ended, until it is left."""
+    asked = await stream.request()
+    if b'"stream":true' in asked.replace(b" ", b""):
+        stream.head(("content-type", "text/event-stream"))
+        await stream.data(CHUNK)
+        await stream.gone()
+    else:
+        stream.head(("content-type", "application/json"))
+        await stream.data(WHOLE, ended=True)
+
+
+@pytest.fixture(scope="module")
+def contexts() -> tuple[ssl.SSLContext, ssl.SSLContext, trustme.CA]:
+    """A server's that takes HTTP/2, and one that takes HTTP/1.1 alone."""
+    authority = trustme.CA()
+    both, old = (ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER) for _ in range(2))
+    for context, offers in ((both, ["h2", "http/1.1"]), (old, ["http/1.1"])):
+        authority.issue_cert("localhost").configure_cert(context)
+        context.set_alpn_protocols(offers)
+    return both, old, authority
+
+
+async def said(client: Any) -> str:
+    out = await client.chat_completion(MESSAGES)
+    text: str = out.choices[0].message.content
+    return text
+
+
+async def test_a_client_over_tls(driver: Driver, serve_http2: Any, contexts: Any, tmp_path: Any) -> None:
+    both, _, authority = contexts
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    server = serve_http2(chat, both)
+    async with driver.client(base_url=f"{server.url}/v1", verify=tmp_path / "ca.pem", http2=True) as client:
+        for _ in range(3):
+            async with client.chat_completion.stream(MESSAGES) as run:
+                async for chunk in run:
+                    assert chunk.choices[0].delta.content == "x"
+                    break
+            assert await said(client) == "yes"
+        limits = Timeout(idle=0.2)
+        with pytest.raises(InferenceTimeoutError) as caught:
+            async with client.with_options(timeout=limits, retries=0).chat_completion.stream(MESSAGES) as run:
+                async for _ in run:
+                    pass
+        assert caught.value.phase == "idle"
+    assert len(server.connections) == 1
+    await until(lambda: server.resets == [ErrorCodes.CANCEL] * 4)
+
+
+@pytest.mark.dealt
+@pytest.mark.parametrize("scheme", ["http", "socks5"])
+async def test_through_a_proxy(driver: Driver, serve_http2: Any, contexts: Any, tmp_path: Any, scheme: str) -> None:
+    both, _, authority = contexts
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    server = serve_http2(chat, both)
+    options = {"base_url": f"{server.url}/v1", "verify": tmp_path / "ca.pem", "http2": True}
+    with proxying(("me", "mys3lf-at-the-proxy")) as proxy:
+        async with driver.client(**options, proxies=proxy.url(scheme)) as client:
+            for _ in range(3):
+                assert await said(client) == "yes"
+        assert (len(proxy.asked), len(server.connections), server.requests) == (1, 1, 3)
+
+
+async def test_a_server_that_chooses_http11(serve: Any, contexts: Any, tmp_path: Any) -> None:
+    _, old, authority = contexts
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+
+    def script(peer: Any) -> None:
+        assert peer.sock.selected_alpn_protocol() == "http/1.1"
+        while peer.request():
+            peer.answer(WHOLE, "Content-Type: application/json")
+
+    server = serve(script, old)
+    base = f"https://localhost:{server.port}/v1"
+    async with AsyncInferenceClient(base_url=base, verify=tmp_path / "ca.pem", http2=True) as client:
+        async with anyio.create_task_group() as group:
+            for _ in range(10):
+                group.start_soon(said, client)
+        before = server.accepted
+        assert await said(client) == "yes"
+        assert server.accepted == before <= 10
+
+
+async def test_plain_http_is_http11_unless_it_is_known(driver: Driver, serve: Any, serve_http2: Any) -> None:
+    def script(peer: Any) -> None:
+        while peer.request():
+            peer.answer(WHOLE, "Content-Type: application/json")
+
+    old = serve(script)
+    async with driver.client(base_url=f"http://127.0.0.1:{old.port}/v1", http2=True) as client:
+        assert await said(client) == "yes"
+    new = serve_http2(chat)
+    async with driver.client(base_url=f"{new.url}/v1", http2="prior-knowledge") as client:
+        assert await said(client) == "yes"
+
+
+async def test_others_contexts_stay_as_they_are(serve: Any, contexts: Any, tmp_path: Any) -> None:
+    both, _, authority = contexts
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    shared = tls.Trust()
+    ours, offering = [await anyio.to_thread.run_sync(each.make) for each in (shared, shared.offering_http2())]
+    assert ours is await anyio.to_thread.run_sync(tls.default_context) is not offering
+    chosen: list[str | None] = []
+
+    def script(peer: Any) -> None:
+        chosen.append(peer.sock.selected_alpn_protocol())
+        while peer.request():
+            peer.answer(WHOLE, "Content-Type: application/json")
+
+    server = serve(script, both)
+    base = f"https://localhost:{server.port}/v1"
+    async with AsyncInferenceClient(base_url=base, verify=tmp_path / "ca.pem") as client:
+        assert await said(client) == "yes"
+    assert chosen == ["http/1.1"]
+
+
+def test_what_is_no_choice() -> None:
+    with pytest.raises(InvalidParameterError, match="http2 must be"):
+        AsyncInferenceClient(http2="yes")  # type: ignore[arg-type]
+    with pytest.raises(InvalidParameterError, match="transport= brings"):
+        AsyncInferenceClient(http2=True, transport=Pool())
+
+
+async def test_without_epoll_it_is_not_offered(serve: Any, choose_form: Any, contexts: Any, tmp_path: Any) -> None:
+    both, _, authority = contexts
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    choose_form("anyio")
+
+    def script(peer: Any) -> None:
+        assert peer.sock.selected_alpn_protocol() == "http/1.1"
+        while peer.request():
+            peer.answer(WHOLE, "Content-Type: application/json")
+
+    server = serve(script, both)
+    base = f"https://localhost:{server.port}/v1"
+    async with AsyncInferenceClient(base_url=base, verify=tmp_path / "ca.pem", http2=True) as client:
+        assert await said(client) == "yes"
