@@ -63,6 +63,9 @@ class ServedStream:
                 self.moved.clear()
                 await self.moved.wait()
 
+    def trailers(self, *fields: tuple[str, str]) -> None:
+        self._say(lambda h2: h2.send_headers(self.id, list(fields), end_stream=True))
+
     def reset(self, code: int) -> None:
         self._say(lambda h2: h2.reset_stream(self.id, code))
 

@@ -597,7 +597,7 @@ async def test_interim_heads_and_trailers(serve_http2: Any) -> None:
         stream.head(("x-odd", "a"), ("x-odd", " b "), ("connection", "keep-alive"), status=201)
         await stream.data(b"ok", padding=200)
         await stream.data(b"", padding=255)
-        stream._say(lambda h2: h2.send_headers(stream.id, [("x-sum", "1")], end_stream=True))
+        stream.trailers(("x-sum", "1"))
 
     server = serve_http2(answer)
     pool, _ = pool_of()

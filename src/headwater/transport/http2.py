@@ -371,7 +371,11 @@ class Http2Connection:
         except InvalidParameterError:
             self.owner.on_room(self)
             raise
-        stream_id = self._protocol.begin(headers, ended=not body and isinstance(body, bytes))
+        try:
+            stream_id = self._protocol.begin(headers, ended=not body and isinstance(body, bytes))
+        except ProtocolError as error:
+            self._fail(error)
+            raise NotProcessedError("the connection takes no more requests") from None
         self.streams[stream_id] = stream = Http2Stream(self, stream_id, request)
         self.asked += 1
         self.closing = self.closing or stream_id >= LAST_STREAM_ID
@@ -434,7 +438,11 @@ class Http2Connection:
 
     def _read(self) -> None:
         """Read what is there, and hand it to its streams."""
-        for _ in range(READS_AT_ONCE):
+        reads = 0
+        while not self.closed:
+            if reads >= READS_AT_ONCE and not self._has_records():
+                self._ask_again()
+                return
             try:
                 data = self.socket.read_now()
             except BrokenResourceError as error:
@@ -445,14 +453,12 @@ class Http2Connection:
             if not data:
                 self._lose(None)
                 return
+            reads += 1
             self._take(data)
-            if self.closed:
-                return
-        while isinstance(self.socket.raw, ssl.SSLSocket) and self.socket.raw.pending():
-            self._take(self.socket.read_now() or b"")
-            if self.closed:
-                return
-        self._ask_again()
+
+    def _has_records(self) -> bool:
+        """Whether TLS holds what the epoll does not see."""
+        return isinstance(self.socket.raw, ssl.SSLSocket) and self.socket.raw.pending() > 0
 
     def _take(self, data: bytes) -> None:
         self.reads += 1
@@ -463,6 +469,8 @@ class Http2Connection:
                     handler(self, event)
         except (ProtocolError, ResponseTooLargeError) as error:
             self._fail(error)
+        except Exception as error:  # noqa: BLE001 - whoever reads for others raises nothing to them
+            self._fail(ProtocolError(f"the server's HTTP/2 cannot be read: {type(error).__name__}"))
 
     def flush(self) -> None:
         """Send what can be sent now; the epoll says when there is room for more."""

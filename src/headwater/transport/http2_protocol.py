@@ -32,7 +32,7 @@ try:
     from h2.connection import ConnectionState, H2Connection
     from h2.errors import ErrorCodes
     from h2.exceptions import DenialOfServiceError, InvalidBodyLengthError, StreamClosedError
-    from h2.exceptions import ProtocolError as H2Error
+    from h2.exceptions import ProtocolError as H2ProtocolError
     from h2.settings import SettingCodes, Settings
     from hpack.struct import HeaderTuple, NeverIndexedHeaderTuple
 except ModuleNotFoundError as missing:
@@ -136,12 +136,15 @@ class Http2Protocol:
         return data
 
     def begin(self, headers: Iterable[tuple[str, str]], *, ended: bool) -> int:
-        """Open a stream with a request's headers, of which names are in lower case; its id."""
+        """Open a stream with a request's headers, of which names are in lower case; its id. Raises `ProtocolError`."""
         stream_id = self.h2.get_next_available_stream_id()
         said = [HeaderTuple(*pair) if pair[0] in _INDEXED else NeverIndexedHeaderTuple(*pair) for pair in headers]
         self.h2.live = len(self.streams)
         self._idle_frames = 0
-        self.h2.send_headers(stream_id, said, end_stream=ended)
+        try:
+            self.h2.send_headers(stream_id, said, end_stream=ended)
+        except H2ProtocolError:  # its traceback would show the headers
+            raise ProtocolError("no stream of HTTP/2 can be begun") from None
         return stream_id
 
     def room(self, stream_id: int) -> int:
@@ -155,17 +158,17 @@ class Http2Protocol:
 
     def reset(self, stream_id: int, code: int = CANCEL) -> None:
         """Tell the server that nobody waits for this answer any more."""
-        with suppress(H2Error):
+        with suppress(H2ProtocolError):
             self.h2.reset_stream(stream_id, code)
 
     def acknowledge(self, stream_id: int, size: int) -> None:
         """The stream's reader has taken so many bytes: the server may send more."""
-        with suppress(H2Error, KeyError):
+        with suppress(H2ProtocolError, KeyError):
             self.h2.increment_flow_control_window(size, stream_id)
 
     def say_goodbye(self) -> None:
         """The connection is about to be closed."""
-        with suppress(H2Error):
+        with suppress(H2ProtocolError):
             self.h2.close_connection()
 
     @property
@@ -183,7 +186,7 @@ class Http2Protocol:
                 self._sent += self.h2.data_to_send()
             try:
                 happened: list[Any] = self.h2.receive_data(frame)
-            except H2Error as error:
+            except H2ProtocolError as error:
                 happened = [self._survived(error, kind, stream_id, frame)]
             if kind == GOAWAY:
                 self.h2.state_machine.state = ConnectionState.CLIENT_OPEN
@@ -208,7 +211,7 @@ class Http2Protocol:
             self.h2.increment_flow_control_window(self._owed)
             self._owed = 0
 
-    def _survived(self, error: H2Error, kind: int, stream_id: int, frame: bytes) -> StreamBroken:
+    def _survived(self, error: H2ProtocolError, kind: int, stream_id: int, frame: bytes) -> StreamBroken:
         """The end of one stream, where that is enough; raises what ends the connection."""
         # Without a cause it is about what the frame said, once all of it, HPACK too, had been read.
         of_stream = kind in (DATA, HEADERS, CONTINUATION) and error.__cause__ is None and stream_id in self.h2.streams
@@ -283,17 +286,17 @@ def padding(event: events.DataReceived) -> int:
     return (event.flow_controlled_length or 0) - len(event.data or b"")
 
 
-def _is_about_windows(error: H2Error) -> bool:
+def _is_about_windows(error: H2ProtocolError) -> bool:
     return int(error.error_code) == int(ErrorCodes.FLOW_CONTROL_ERROR)
 
 
-def _failure(error: H2Error) -> HeadwaterError:
+def _failure(error: H2ProtocolError) -> HeadwaterError:
     if isinstance(error, DenialOfServiceError):
         return too_much_head()
     return ProtocolError(f"the server does not speak HTTP/2 as it should: {_words(error)}")
 
 
-def _words(error: H2Error) -> str:
+def _words(error: H2ProtocolError) -> str:
     if isinstance(error, StreamClosedError):
         return "a frame for a stream that has ended"
     return str(error)[:200] or type(error).__name__

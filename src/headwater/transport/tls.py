@@ -88,15 +88,12 @@ class Trust:
         """The context; takes some 20 ms the first time. Raises `TLSError` where certificates cannot be read."""
         with _MAKING:  # a thousand first connections at once would make as many
             if self.context is None:
-                if self._verify is None and not self._offers:
-                    self.context = default_context()
+                if self._verify is None:
+                    self.context = _http2_context() if self._offers else default_context()
                 else:
                     context = _system_context()
-                    if self._verify is not None:
-                        _add(context, self._verify, "verify")
-                    if self._offers:
-                        context.set_alpn_protocols(["h2", "http/1.1"])
-                    self.context = context
+                    _add(context, self._verify, "verify")
+                    self.context = _offering(context) if self._offers else context
             return self.context
 
 
@@ -112,6 +109,16 @@ def default_context() -> ssl.SSLContext:
     Raises `TLSError` where the variables name what cannot be read.
     """
     return _system_context()
+
+
+@lru_cache(maxsize=1)
+def _http2_context() -> ssl.SSLContext:
+    return _offering(_system_context())
+
+
+def _offering(context: ssl.SSLContext) -> ssl.SSLContext:
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    return context
 
 
 def _system_context() -> ssl.SSLContext:
