@@ -22,7 +22,7 @@ def gateway_to(port: int) -> Callable[[ServedStream], Awaitable[None]]:
     """What an `Http2Server` answers with: what the server at this port does."""
 
     async def answer(stream: ServedStream) -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        reader, writer = await _connected(port)
         passing = asyncio.ensure_future(_Passing(stream).run(reader, writer))
         leaving = asyncio.ensure_future(stream.gone())
         try:
@@ -37,6 +37,17 @@ def gateway_to(port: int) -> Callable[[ServedStream], Awaitable[None]]:
             writer.close()
 
     return answer
+
+
+async def _connected(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection; one that nobody waits for any more is closed."""
+    connecting = asyncio.ensure_future(asyncio.open_connection("127.0.0.1", port))
+    try:
+        return await asyncio.shield(connecting)
+    except asyncio.CancelledError:
+        with contextlib.suppress(OSError, asyncio.CancelledError):
+            (await connecting)[1].close()
+        raise
 
 
 class _Passing:

@@ -50,6 +50,7 @@ from .http2_protocol import (
 )
 from .http11 import SEND_BYTES, closed_early
 from .response_parser import MAX_HEAD_BYTES, MAX_INTERIM_HEADS
+from .sockets import READ_BYTES
 from .tls import refused_afterwards
 
 READS_AT_ONCE: Final = 8
@@ -244,21 +245,35 @@ class Http2Stream:
                 raise self.failure
             await self.wait()
 
+    def has_some(self) -> bool:
+        """Whether `take` has something."""
+        return bool(self._inbox)
+
     def ready(self) -> bool:
         """Whether `take` has something, or never will."""
         return bool(self._inbox) or self.over
 
     def take(self) -> bytes:
-        """What has come of the body since; the server may send as much again."""
+        """What has come of the body since, as much as one read of a socket gives; the server may send as much again."""
         inbox = self._inbox
         if not inbox:
             return b""
-        data = inbox[0] if len(inbox) == 1 else b"".join(inbox)
-        inbox.clear()
+        size = number = 0
+        while number < len(inbox) and size < READ_BYTES:
+            size += len(inbox[number])
+            number += 1
+        data = inbox[0] if number == 1 else b"".join(inbox[:number])
+        del inbox[:number]
         self._taken += len(data)
         if self._taken >= STREAM_WINDOW_BYTES // 2 and not self.over:
             self.connection.give_back(self, self._taken)
             self._taken = 0
+        return data
+
+    def take_all(self) -> bytes:
+        """All that has come of the body."""
+        data = b"".join(self._inbox)
+        self._inbox.clear()
         return data
 
     def wait_until(self, moment: float) -> bool:
@@ -769,23 +784,25 @@ class Http2Answer:
 
     def at_once(self) -> bytes | None:
         """All of the body, where it is there; None for any other."""
-        return self._stream.take() if self._stream.answer_done else None
+        return self._stream.take_all() if self._stream.answer_done else None
 
     async def receive(self) -> bytes:
         """The next piece of the body, b"" at its end. Raises `ConnectionLostError`, `ProtocolError`,
         `ResponseTooLargeError`. A cancelled `receive` leaves the stream, unless the answer is `kept`."""
         stream = self._stream
-        while not (piece := stream.take()):
-            if stream.failure is not None:
-                raise stream.failure
-            if stream.answer_done:
-                return b""
-            try:
+        try:
+            if stream.has_some():
+                await checkpoint()  # before anything is taken: a flood leaves turns for the others
+            while not (piece := stream.take()):
+                if stream.over:
+                    break
                 await stream.wait()
-            except BaseException as error:
-                if not self.kept or isinstance(error, Exception):
-                    stream.leave()
-                raise
+        except BaseException as error:
+            if not self.kept or isinstance(error, Exception):
+                stream.leave()
+            raise
+        if not piece and stream.failure is not None:
+            raise stream.failure
         return piece
 
     def ready(self) -> bool:
