@@ -69,7 +69,7 @@ FLOORS: tuple[dict[str, Room], ...] = (
     {
         "blocking": Room("anyio sniffio", unseen="providers transport"),
         "throttle": Room("anyio", unseen="providers transport"),
-        "telemetry": Room(unseen="providers transport"),
+        "telemetry": Room("msgspec opentelemetry", unseen="providers transport"),
     },
     # many calls at once; a chat whose model calls tools; machines that are started and given back
     {

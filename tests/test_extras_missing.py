@@ -35,6 +35,7 @@ except Exception as error:
         ("h2", "from headwater import InferenceClient; InferenceClient(http2=True)", "http2"),
         ("json_repair", "from headwater.schema.repair import mended; mended('{')", "repair"),
         ("jsonschema", "from headwater.schema.given_schema import GivenSchema; GivenSchema({}, 'a')", "cli"),
+        ("opentelemetry", "from headwater.telemetry import OpenTelemetryObserver", "otel"),
         ("matplotlib", "from headwater.batch.report.make import make; make('/dev/null')", "report"),
     ],
 )

@@ -505,6 +505,11 @@ class AsyncConversation:
 
     aclose = close
 
+    def __del__(self) -> None:
+        watch = getattr(self, "_watch", None)
+        if watch is not None:  # else a conversation that nobody ended would have no end
+            watch.end("cancelled", self.partial, None)
+
     async def __aenter__(self) -> Self:
         return self
 

@@ -2,6 +2,7 @@
 used.
 
 AsyncInferenceClient(observer=...)      any callable that takes an event
+OpenTelemetryObserver()                 one that makes spans and metrics of them (the extra `otel`)
 HEADWATER_LOG=debug                     the same events in the log, with the logger `headwater`
 """
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from ..engine.observer import ToolEnded as ToolEnded
     from ..engine.observer import WaitBegun as WaitBegun
     from ..engine.used_tokens import UsedTokens as UsedTokens
+    from .otel import OpenTelemetryObserver as OpenTelemetryObserver
 
 _MODULES: Final = {
     "..engine.observer": (
@@ -39,6 +41,7 @@ _MODULES: Final = {
         " ToolEnded WaitBegun"
     ),
     "..engine.used_tokens": "UsedTokens",
+    ".otel": "OpenTelemetryObserver",
 }
 _HOMES: Final = {name: module for module, names in _MODULES.items() for name in names.split()}
 __all__ = [
@@ -58,6 +61,7 @@ __all__ = [
     "ObservedTool",
     "Observer",
     "ObserverEvent",
+    "OpenTelemetryObserver",
     "ToolBegun",
     "ToolEnded",
     "UsedTokens",
