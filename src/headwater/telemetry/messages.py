@@ -45,7 +45,7 @@ def tool_definitions(call: ObservedCall) -> str | None:
     return _text([{"type": one.get("type", "function"), **(one.get("function") or one)} for one in plain])
 
 
-def as_text(value: Any) -> str:
+def argument_text(value: Any) -> str:
     """Any value as JSON; a text as it is."""
     return value if isinstance(value, str) else _text(value)
 

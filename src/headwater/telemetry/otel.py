@@ -244,7 +244,7 @@ class OpenTelemetryObserver:
         if tool.description:
             attributes["gen_ai.tool.description"] = tool.description
         if self._captures:
-            attributes["gen_ai.tool.call.arguments"] = messages.as_text(tool.arguments)
+            attributes["gen_ai.tool.call.arguments"] = messages.argument_text(tool.arguments)
         name = genai.span_name("execute_tool", tool.name)
         span = self._tracer.start_span(name, self._context_of(tool.parent), SpanKind.INTERNAL, attributes)
         self._around[tool] = span
