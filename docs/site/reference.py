@@ -230,6 +230,8 @@ OUTPUTS = {
     "headwater.tasks.parsed_types": "Typed answers",
     "headwater.tasks.text": "Text",
     "headwater.tasks.embeddings": "Embeddings",
+    "headwater.tasks.moderation": "Moderation",
+    "headwater.tasks.image_generation": "Images in a stream",
     "headwater.media.media": "Sounds and videos",
     "headwater.tasks.vision": "Images",
     "headwater.tasks.audio": "Audio",

@@ -57,6 +57,8 @@ if TYPE_CHECKING:
     from .client.hub import ModelList as ModelList
     from .client.hub import ModelStatus as ModelStatus
     from .client.legacy import InferenceApi as InferenceApi
+    from .client.local_servers import async_local_servers as async_local_servers
+    from .client.local_servers import local_servers as local_servers
     from .client.openai_types import CompletionChoice as CompletionChoice
     from .client.openai_types import CompletionOutput as CompletionOutput
     from .client.openai_types import CompletionUsage as CompletionUsage
@@ -188,6 +190,7 @@ if TYPE_CHECKING:
     from .protocol.events import Submitted as Submitted
     from .protocol.events import Transferred as Transferred
     from .protocol.timeout import Timeout as Timeout
+    from .providers.local_signs import LocalServer as LocalServer
     from .providers.model_offers import ModelOffer as ModelOffer
     from .providers.model_offers import OfferPricing as OfferPricing
     from .responses.quota import RateLimit as RateLimit
@@ -354,6 +357,7 @@ _MODULES: dict[str, str] = {
     ),
     "client.hub": "ModelInfo ModelList ModelStatus",
     "client.legacy": "InferenceApi",
+    "client.local_servers": "async_local_servers local_servers",
     "client.openai_types": (
         "CompletionChoice CompletionOutput CompletionUsage GeneratedImage ImagesResponse ImagesUsage SpeechOutput "
         "TranscriptionSegment TranscriptionVerbose"
@@ -399,6 +403,7 @@ _MODULES: dict[str, str] = {
     "media.media": "Media",
     "protocol.events": "EndpointState Job JobEvent Loading Progress Queued Started Submitted Transferred",
     "protocol.timeout": "Timeout",
+    "providers.local_signs": "LocalServer",
     "providers.model_offers": "ModelOffer OfferPricing",
     "responses.quota": "RateLimit RateLimits",
     "tasks.audio": (

@@ -27,6 +27,7 @@ _BATCH: Final = "batch"
 _ENDPOINTS: Final = "endpoints"
 _MCP: Final = "mcp"
 _AGENT: Final = "agent"
+_LOCAL: Final = "local"
 _NAMES: Final = {"chat-completion": ("chat", "chat-completion")}
 
 
@@ -98,11 +99,12 @@ def app(first: str | None = None) -> App:
         result_action="return_value",
     )
     if first not in _TABLES:
-        is_task = first not in (_BATCH, _ENDPOINTS, _MCP, _AGENT) and _add_tasks(made, first)
+        is_task = first not in (_BATCH, _ENDPOINTS, _MCP, _AGENT, _LOCAL) and _add_tasks(made, first)
         if not is_task:
             _add_batch(made)
             _add_endpoints(made)
             _add_mcp(made)
+            _add_local(made)
     made.command(tables.providers)
     made.command(tables.tasks)
     return made
@@ -134,6 +136,12 @@ def _add_mcp(made: App) -> None:
 
     made.command(mcp_command(), name=_MCP)
     made.command(agent_command(), name=_AGENT)
+
+
+def _add_local(made: App) -> None:
+    from .local import local
+
+    made.command(local, name=_LOCAL)
 
 
 def _add_tasks(made: App, first: str | None) -> bool:

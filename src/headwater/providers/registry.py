@@ -215,7 +215,7 @@ def _messages(path: str | None, *, counts: bool) -> dict[str, TaskFlow]:
     return found | ({"count-tokens": _at_route(path, anthropic_messages.count_message_tokens)} if counts else {})
 
 
-def local(name: str, port: int, ranks: RerankDialect | None = None, *, counts: bool = False) -> Provider:
+def on_this_machine(name: str, port: int, ranks: RerankDialect | None = None, *, counts: bool = False) -> Provider:
     """A server on this machine, at its usual port, which wants no key: what it does in OpenAI's dialect, and in
     Anthropic's Messages; `counts`: whether it counts their tokens."""
     chat = ChatDialect(schema=LOCAL, unfinished=custom_server.UNFINISHED)
@@ -643,16 +643,16 @@ ROWS: Final = (
         hub=False,
     ),
     # https://docs.ollama.com/api/openai-compatibility, https://docs.ollama.com/api/anthropic-compatibility
-    local("ollama", 11434),
+    on_this_machine("ollama", 11434),
     # https://lmstudio.ai/docs/developer/openai-compat, https://lmstudio.ai/docs/developer/anthropic-compat
-    local("lmstudio", 1234),
+    on_this_machine("lmstudio", 1234),
     # https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md
-    local("llamacpp", 8080, rerank.EVERY_FIELD, counts=True),
+    on_this_machine("llamacpp", 8080, rerank.EVERY_FIELD, counts=True),
     # https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html
-    local("vllm", 8000, rerank.EVERY_FIELD, counts=True),
+    on_this_machine("vllm", 8000, rerank.EVERY_FIELD, counts=True),
     # https://docs.sglang.ai/basic_usage/openai_api_completions.html
     # https://docs.sglang.io/docs/basic_usage/anthropic_api
-    local("sglang", 30000, rerank.EVERY_FIELD, counts=True),
+    on_this_machine("sglang", 30000, rerank.EVERY_FIELD, counts=True),
     # https://huggingface.co/docs/text-generation-inference/quicktour, whose port on the machine is 8080
     # https://huggingface.co/docs/text-generation-inference/messages_api
     msgspec.structs.replace(
