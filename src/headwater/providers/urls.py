@@ -103,6 +103,7 @@ def speaks_openai(url: str) -> bool:
     return bool(_ROUTE.search(path) or _VERSIONED.search(path))
 
 
+@lru_cache(maxsize=1024)
 def names_messages(url: str) -> bool:
     """Whether the URL is that of Anthropic's Messages, so that the server may speak nothing else."""
     return urlsplit(url).path.rstrip("/").endswith(f"/{MESSAGES}")
