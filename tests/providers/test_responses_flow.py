@@ -351,3 +351,15 @@ def test_an_end_marker_alone_is_no_end(marker: bytes) -> None:
 def test_the_types_cover_each_other() -> None:
     assert set(KINDS.values()) == set(get_args(ResponseStreamEvent)) - {ResponseOtherEvent}
     assert ResponseOtherItem in get_args(ResponseOutputItem)
+
+
+def test_a_cut_at_every_byte_is_none_in_silence() -> None:
+    told = emulated("words-3", input="add it", tools=ASKED["tools"][:2], reasoning={"effort": "minimal"})
+    body = written(*({**one, "response": RESPONSE} if "response" in one else one for one in told))
+    end = body.rindex(b"event: response.completed")
+    whole_one, _ = fold_of(body)
+    for at in range(len(body)):
+        fold, events = fold_of(body[:at])
+        assert [one.type for one in events] == [one["type"] for one in told[: len(events)]]
+        assert fold.complete() == (len(events) == len(told)) and (at > end or not fold.complete())
+        assert fold.failure is None and len(fold.result().output) <= len(whole_one.result().output)

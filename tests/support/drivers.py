@@ -116,6 +116,26 @@ class BlockingEndpoints:
         return BlockingLease(self.endpoints.running(*args, **kwargs))
 
 
+class BlockingResponses:
+    """`client.responses` of the sync client in the async client's words."""
+
+    def __init__(self, responses: Any) -> None:
+        self.responses = responses
+
+    def __getattr__(self, name: str) -> Any:
+        return BlockingTask(getattr(self.responses, name))
+
+    def stream(self, *args: Any, **kwargs: Any) -> BlockingRun:
+        return BlockingRun(self.responses.stream(*args, **kwargs))
+
+    def wait(self, *args: Any, **kwargs: Any) -> BlockingRun:
+        return BlockingRun(self.responses.wait(*args, **kwargs))
+
+    @property
+    def input_items(self) -> Any:
+        return SimpleNamespace(list=BlockingTask(self.responses.input_items.list))
+
+
 class BlockingClient:
     """The sync client in the async client's words."""
 
@@ -140,6 +160,10 @@ class BlockingClient:
     @property
     def endpoints(self) -> BlockingEndpoints:
         return BlockingEndpoints(self.client.endpoints)
+
+    @property
+    def responses(self) -> BlockingResponses:
+        return BlockingResponses(self.client.responses)
 
     @property
     def chat(self) -> Any:

@@ -20,6 +20,7 @@ from .core import core_of
 if TYPE_CHECKING:
     from ..blocking.run import Run
     from ..engine.run import AsyncRun
+    from ..protocol.events import JobEvent
     from ..tasks.model_response import ModelResponse, ResponseItemList
     from ..tasks.response_events import ResponseStreamEvent
     from .overloads import AsyncCreateResponse, SyncCreateResponse
@@ -31,17 +32,18 @@ Query = tuple[tuple[str, str], ...]
 def _at(flow: Callable[..., Flow[Any]], *given: Any) -> TaskFlow:
     """The flow at the place where the call's server has its responses."""
 
+    def at_url(call: Call, url: str) -> Flow[Any]:
+        return flow(call, url, *given)
+
     def placed(call: Call) -> Flow[Any]:
-        return flow(call, _url_of(call), *given)
+        if call.url is not None:
+            return at_url(call, openai_url(call.url, RESPONSES))
+        flow_for(call.provider, _TASK)
+        row = provider(call.provider)
+        route = f"{row.prefix}/{RESPONSES}"
+        return at_url(call, call.base + route) if row.at is None else row.at(route, at_url)(call)
 
     return placed
-
-
-def _url_of(call: Call) -> str:
-    if call.url is not None:
-        return openai_url(call.url, RESPONSES)
-    flow_for(call.provider, _TASK)
-    return f"{call.base}{provider(call.provider).prefix}/{RESPONSES}"
 
 
 def _run(responses: _Responses, flow: TaskFlow, options: RequestOptions) -> AsyncRun[Any, Any]:
@@ -101,6 +103,13 @@ async def _cancel(responses: _Responses, /, response_id: str, **options: Unpack[
 
     found: ModelResponse = await _run(responses, _at(openai_responses.cancel, _checked(response_id)), options).result()
     return found
+
+
+def _wait(responses: _Responses, response: ModelResponse | str, options: RequestOptions) -> AsyncRun[Any, Any]:
+    from ..providers import openai_responses
+
+    id_ = _checked(response if isinstance(response, str) else response.id)
+    return _run(responses, _at(openai_responses.watched_response, id_), options)
 
 
 async def _delete(responses: _Responses, /, response_id: str, **options: Unpack[RequestOptions]) -> None:
@@ -175,6 +184,16 @@ class AsyncResponses(_Responses, Asynchronous):
         """What responses were made of."""
         return AsyncInputItems(self)
 
+    def wait(
+        self, response: ModelResponse | str, **options: Unpack[RequestOptions]
+    ) -> AsyncRun[JobEvent, ModelResponse]:
+        """A response that was created in the background, or its id, as a run that ends when it is over.
+
+        It hands over `Queued` and `Started`; `run.job` can be taken up by another process, `client.resume(job)`.
+        Leaving it ends the waiting, and not the response. Raises the error of a response that failed.
+        """
+        return _wait(self, response, options)
+
     if TYPE_CHECKING:
 
         @overload
@@ -218,6 +237,16 @@ class SyncResponses(_Responses, Blocking):
     def input_items(self) -> SyncInputItems:
         """What responses were made of."""
         return SyncInputItems(self)
+
+    def wait(self, response: ModelResponse | str, **options: Unpack[RequestOptions]) -> Run[JobEvent, ModelResponse]:
+        """A response that was created in the background, or its id, as a run that ends when it is over.
+
+        It hands over `Queued` and `Started`; `run.job` can be taken up by another process, `client.resume(job)`.
+        Leaving it ends the waiting, and not the response. Raises the error of a response that failed.
+        """
+        from ..blocking.run import Run
+
+        return Run(_wait(self, response, options))
 
     if TYPE_CHECKING:
 

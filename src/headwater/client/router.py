@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Awaitable
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -22,11 +22,11 @@ from ..endpoints.route import at_endpoint
 from ..engine.facts import NOBODY, Destination
 from ..errors import InvalidCredentialError, InvalidParameterError, MissingCredentialError, UnsupportedTaskError
 from ..protocol.events import Job
-from ..protocol.flow import TaskFlow
+from ..protocol.flow import Call, Flow, ResumeFlow, TaskFlow
 from ..protocol.url import parse_url
 from ..providers import Provider, flow_for, provider
 from ..providers.custom_server import key_header_at
-from ..providers.registry import HF_INFERENCE
+from ..providers.registry import HF_INFERENCE, SERVER
 from .keys import Keys, hub_url, inference_url, is_url
 from .route import URL_AND_PROVIDER
 from .settings import Settings
@@ -90,17 +90,32 @@ class Router:
 
         Raises `UnsupportedTaskError` for a job that cannot be taken up again.
         """
-        row = provider(job.provider)
+        row = SERVER if job.provider == SERVER.name else provider(job.provider)
         take_up = row.resume.get(job.task)
         if take_up is None:
             raise UnsupportedTaskError(f"{row.name} has no jobs of {job.task} that could be taken up again")
+        if row is SERVER:
+            return await self._for_job_at_url(job, partial(_resumed, take_up, job))
         target = next((each for each in self._targets if each.settings.provider == row.name), None)
         target = target or RouteTarget(_of_no_list(self._targets[0].settings))
-        found = await target.to_provider(job.task, row, job.model, lambda call: take_up(call, job))
+        found = await target.to_provider(job.task, row, job.model, partial(_resumed, take_up, job))
         if found.routed != job.routed:
             wanted = "a Hugging Face token" if job.routed else f"{row.name}'s own key"
             raise InvalidCredentialError(f"this job was submitted with {wanted}, and only that finds it again")
         return found
+
+    async def _for_job_at_url(self, job: Job, flow: TaskFlow) -> Destination:
+        """Where a job of a server's own URL is: the job does not say where, for its URL may hold a secret."""
+        found = await self._targets[0].destination(job.task, None, flow)
+        if found.url is None:
+            raise InvalidParameterError(
+                "this job is of a server at a URL: resume it with a client that has the same base_url"
+            )
+        return found
+
+
+def _resumed(take_up: ResumeFlow, job: Job, call: Call) -> Flow[Any]:
+    return take_up(call, job)
 
 
 class RouteTarget:

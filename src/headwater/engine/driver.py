@@ -128,7 +128,7 @@ class CallDriver:
     candidate: Candidate | None = None
     plan = UNPREPARED
     hedged = False
-    job: Job | None = None
+    submitted: Job | None = None
     outcome: Outcome | None = None
     first_at: float | None = None
     file: SavedFile | None = None
@@ -143,6 +143,7 @@ class CallDriver:
     _failure: HeadwaterError | None = None
     _on_cancel: OnCancel | None = None
     _then: Callable[[Any], Flow[Any] | None] | None = None
+    _rejoin: Callable[[Any], Flow[Any] | None] | None = None
     _result: Any = None
     _download: Download | None = None
     _released: Event | None = None
@@ -179,6 +180,12 @@ class CallDriver:
             self.cost,
             plan.cached,
         )
+
+    @property
+    def job(self) -> Job | None:
+        """The job that the provider has taken, as it can be taken up again from here on."""
+        told: Job | None = getattr(self.events.fold, "job", None) if self.events is not None else None
+        return told or self.submitted
 
     @property
     def timings(self) -> Timings:
@@ -364,7 +371,7 @@ class CallDriver:
                 value = await self.requester.send(step.request)
             elif type(step) is Stream:
                 self.events, first = await self.requester.open(step)
-                self._then = step.then
+                self._then, self._rejoin = step.then, step.rejoin
                 self._note_event()
                 # It is the flow's last step, and nobody else is asked any more: what that took would be kept, and
                 # looked at by the collector, for as long as the stream lasts.
@@ -454,7 +461,7 @@ class CallDriver:
             self.waiting.append(step.event)
             self._note_event()
             if type(step.event) is Submitted:
-                self.job = step.event.job
+                self.submitted = step.event.job
         elif type(step) is OnCancel:
             self._on_cancel = step if step.request else None
         elif type(step) is Load:
@@ -526,17 +533,30 @@ class CallDriver:
             await events.drain()
             error = incomplete_stream(self.plan, events, events.failure) if events.failure is not None else None
         if error is not None:
+            if await self._rejoins(events, error):
+                return
             raise error
         if self._then is None or not self._goes_on(self._then(events.fold)):
             self._finish()
         if events.strays:
             warnings.warn(f"the answer is whole{besides(self.plan, events)}", stacklevel=2)
 
+    async def _rejoins(self, events: Events, error: HeadwaterError) -> bool:
+        """Whether the call goes on with what the server still has of a stream that was cut; not without any retries."""
+        if self._rejoin is None or not isinstance(error, IncompleteStreamError) or not self.plan.retries.most:
+            return False
+        flow = self._rejoin(events.fold)
+        if flow is None:
+            return False
+        self.submitted = self.job
+        await events.close()
+        return self._goes_on(flow)
+
     def _goes_on(self, flow: Flow[Any] | None) -> bool:
         """Whether the call goes on with this flow, after a stream that was whole: then the first step is taken."""
         if flow is None:
             return False
-        self.plan.flow, self.events, self._then = flow, None, None
+        self.plan.flow, self.events, self._then, self._rejoin = flow, None, None, None
         self._advance(flow.send, None)
         return True
 
@@ -718,15 +738,17 @@ class CallDriver:
         left = outcome == "cancelled" or isinstance(self._failure, InferenceTimeoutError)
         self.outcome = "detached" if left and self.job is not None else outcome
         try:
-            await self._let_go()
+            await self._let_go(left)
         finally:
             self._released.set()
 
-    async def _let_go(self) -> None:
+    async def _let_go(self, left: bool) -> None:
         if self.requester.watch is not None:
             self.requester.watch.give_up_attempt(self.requester.elapsed)
         await self.requester.leave()
         events, step, download = self.events or self.requester.opened, self._on_cancel, self._download
+        if left and self.events is not None and (told := getattr(self.events.fold, "on_cancel", None)) is not None:
+            step = OnCancel(told)  # what was cut goes on, to be taken up again
         self._on_cancel = self._download = None
         if events is None and step is None and download is None:
             return

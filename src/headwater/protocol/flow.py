@@ -126,7 +126,8 @@ class TrustOrigin(msgspec.Struct, frozen=True):
 class Fold(Protocol[E_contra, R_co]):
     """Gathers a stream's events into what the plain call returns.
 
-    One with a `failure` that is not None says what the run is to fail with, once its events were handed over.
+    One with a `failure` that is not None says what the run is to fail with, once its events were handed over. One with
+    a `job` says which goes on at the server when the stream is cut, and its `on_cancel` what ends that.
     """
 
     def add(self, event: E_contra) -> None:
@@ -156,6 +157,7 @@ class Stream(msgspec.Struct, Generic[E, R], frozen=True, kw_only=True, gc=False)
     has ended whole, the flow that goes on from it, whose result is the run's; None where nothing does. It raises what
     the call is to fail with. `last`: given the fold, whether the event that ends such a stream by its own word has been
     taken, so that nothing more is waited for; None for streams that have none, or an end marker in its place.
+    `rejoin`: the same of a stream that was cut, for a server that still has the rest of it.
     """
 
     request: Request
@@ -166,6 +168,7 @@ class Stream(msgspec.Struct, Generic[E, R], frozen=True, kw_only=True, gc=False)
     whole: bool = False
     then: Callable[[Any], Flow[Any] | None] | None = None
     last: Callable[[Any], bool] | None = None
+    rejoin: Callable[[Any], Flow[Any] | None] | None = None
 
 
 class End:

@@ -17,7 +17,8 @@ import msgspec
 
 from ..auth.credentials import BEARER, KeyHeader
 from ..errors import ProviderError
-from ..protocol.flow import Call, Flow, TaskFlow, TaskFlowAtURL
+from ..protocol.events import Job
+from ..protocol.flow import Call, Flow, ResumeFlow, TaskFlow, TaskFlowAtURL
 from ..schema.rules import LOCAL, NamedSchema
 from . import anthropic_chat, anthropic_messages, openai_embeddings, pipeline, rerank, tgi
 from .openai_chat import ChatDialect, chat
@@ -27,7 +28,7 @@ from .openai_moderations import ModerationDialect, moderate
 from .openai_speech import SpeechDialect, text_to_speech
 from .openai_transcription import TEXT_FORMATS, TranscriptionDialect, transcribe
 from .response_format import json_schema_beside
-from .responses_route import respond
+from .responses_route import follow_response, respond
 from .urls import (
     CHAT,
     COMPLETIONS,
@@ -167,3 +168,10 @@ TASKS: Final[Mapping[str, TaskFlow]] = {
     "rerank": _rerank,
 }
 """The flow of each task at a server's own URL."""
+
+
+def _resumed_response(call: Call, job: Job) -> Flow[Any]:
+    return follow_response(call, openai_url(call.url or call.base, RESPONSES), job)
+
+
+RESUME: Final[Mapping[str, ResumeFlow]] = {"responses": _resumed_response}

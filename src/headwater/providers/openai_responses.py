@@ -14,8 +14,9 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 
 import msgspec
 
-from ..errors import DecodeError, HeadwaterError, JobFailedError, UnexpectedContentError
-from ..protocol.flow import END, Call, End, Flow, Reply, Request, Send, Stream
+from ..errors import DecodeError, HeadwaterError, JobFailedError, ProviderError, UnexpectedContentError
+from ..protocol.events import Job, Queued, Started, Submitted
+from ..protocol.flow import END, Call, Emit, End, Flow, OnCancel, Reply, Request, Send, Sleep, Stream
 from ..protocol.framing import EVENT_STREAM, Frame
 from ..protocol.json_text import UNREADABLE, dumps, has_halves, loads
 from ..responses.decode import decode
@@ -32,7 +33,7 @@ from ..tasks.response_fold import AT_THE_END, ResponseFold
 from ..tasks.responses import wire_input
 from . import unrequested_stream
 from .bodies import get, model_of, parameters, post
-from .jobs import segment
+from .jobs import job_of, segment
 from .openai_chat import unusual
 
 EVENT_MEMBER: Final = b'"sequence_number"'
@@ -55,7 +56,8 @@ def response_flow(call: Call, url: str) -> Flow[ModelResponse]:
     """A response, whole or streamed, at this URL."""
     request = _request(url, call)
     if call.stream:
-        answer: ModelResponse = yield stream_of(request, ResponseFold())
+        step = stream_of(request, ResponseFold()) if request.resend else BackgroundResponse(call, url).created(request)
+        answer: ModelResponse = yield step
         return answer
     reply: Reply = yield Send(request)
     fold = ResponseFold()
@@ -70,7 +72,12 @@ def response_flow(call: Call, url: str) -> Flow[ModelResponse]:
 def stream_of(request: Request, fold: ResponseFold, **more: Any) -> Stream[ResponseStreamEvent, ModelResponse]:
     """The step that hands a response over in events, gathered by this fold."""
     decode_event = partial(decode_response_event, fold)
-    return Stream(request=request, framing="sse", decode=decode_event, fold=lambda: fold, **more)
+    return Stream(request=request, framing="sse", decode=decode_event, fold=lambda: fold, last=_is_last, **more)
+
+
+def _is_last(fold: Any) -> bool:
+    """Whether the event that ends the stream was taken: nothing more is waited for."""
+    return bool(fold.complete())
 
 
 def _request(url: str, call: Call) -> Request:
@@ -258,6 +265,125 @@ def input_items(call: Call, url: str, id_: str, query: tuple[tuple[str, str], ..
     """What a response was made of, a page of it."""
     reply: Reply = yield Send(get(_place(url, id_, "input_items", query=query), auth="provider"))
     return decode(reply, ResponseItemList)
+
+
+class BackgroundResponse:
+    """A response in the background and its stream, which goes on where it was cut.
+
+    The server is asked for the events behind the newest one; as often as that brings any, and else a few times. Where
+    it numbers none, or has no stream of the response, it is asked how the response is until that is over.
+    """
+
+    def __init__(self, call: Call, url: str) -> None:
+        self._call = call
+        self._url = url
+        self._fold = ResponseFold(self._job)
+        self._tries = 0
+
+    def _job(self, id_: str, last: int | None) -> tuple[Job, Request]:
+        state = {"stream": "true", **({} if last is None else {"starting_after": str(last)})}
+        return job_of(self._call, id_, **state), cancelling(self._url, id_)
+
+    def created(self, request: Request) -> Stream[ResponseStreamEvent, ModelResponse]:
+        """The step that begins the response."""
+        return stream_of(request, self._fold, rejoin=self._rejoin)
+
+    def resumed(self, job: Job) -> Flow[ModelResponse]:
+        """What goes on with a response that was begun before, behind the event that its job names."""
+        after = job.state.get("starting_after", "")
+        self._fold.last = int(after) if after.isdigit() else None
+        yield OnCancel(cancelling(self._url, job.id))
+        if "stream" not in job.state:
+            return (yield from self.watched(job))
+        yield Emit(Submitted(job))
+        self._fold.id = job.id
+        return (yield from self._followed())
+
+    def watched(self, job: Job) -> Flow[ModelResponse]:
+        """The response once it is over; how it is meanwhile is handed over."""
+        self._fold.id = job.id
+        yield Emit(Submitted(job))
+        return (yield from self._polled(tells=True))
+
+    def _rejoin(self, fold: Any) -> Flow[ModelResponse] | None:
+        """What goes on with a stream that was cut, where anything is known of its response."""
+        self._tries += 1
+        is_hopeless = self._tries > _MOST_TRIES and not self._fold.is_over
+        return None if is_hopeless or not self._fold.id else self._rejoined()
+
+    def _rejoined(self) -> Flow[ModelResponse]:
+        if self._fold.is_over:  # nothing was cut but the connection behind it
+            return self._fold.result()
+        yield OnCancel(cancelling(self._url, self._fold.id))
+        if self._tries > 1:
+            yield Sleep(_PAUSE_SECONDS * 2**self._tries)
+        try:
+            if self._fold.last is None:
+                return (yield from self._polled())
+            return (yield from self._followed())
+        except HeadwaterError as error:
+            yield OnCancel(None)  # it goes on, and may be taken up again
+            error.partial = error.partial or self._fold.result()
+            raise
+
+    def _followed(self) -> Flow[ModelResponse]:
+        """The events behind the newest one; what the server sends of those before it is passed over."""
+        last = self._fold.last
+        query = (("stream", "true"), *((("starting_after", str(last)),) if last is not None else ()))
+        request = Request(
+            method="GET", url=_place(self._url, self._fold.id, query=query), headers={"accept": EVENT_STREAM}
+        )
+        step = stream_of(request, self._fold, rejoin=self._rejoin)
+        try:
+            answer: ModelResponse = yield msgspec.structs.replace(step, decode=partial(self._decode_following, last))
+        except UnexpectedContentError:  # there is none behind the newest one
+            return (yield from self._polled())
+        except ProviderError as refused:
+            if refused.status not in _NO_STREAM:
+                raise
+            return (yield from self._polled())
+        return answer
+
+    def _decode_following(self, last: int | None, frame: Frame) -> ResponseStreamEvent | End | None:
+        event = decode_response_event(self._fold, frame)
+        if event is None or isinstance(event, End):
+            return event
+        number = event.sequence_number
+        if last is not None and number is not None and number <= last:
+            return None
+        self._tries = 0
+        return event
+
+    def _polled(self, *, tells: bool = False) -> Flow[ModelResponse]:
+        """The response once it is over. `tells`: hand over how it is meanwhile."""
+        told = None
+        while True:
+            response = read_response((yield Send(get(_place(self._url, self._fold.id), auth="provider"))))
+            if response.is_over:
+                yield OnCancel(None)
+                return check_status(response)
+            if tells and response.status != told:
+                told = response.status
+                yield Emit(Queued() if told == "queued" else Started())
+            yield Sleep(_POLL_SECONDS)
+
+
+_MOST_TRIES: Final = 5
+"""How often in a row a stream is taken up again that brings no event."""
+_PAUSE_SECONDS: Final = 0.25
+_POLL_SECONDS: Final = 1.0
+_NO_STREAM: Final = frozenset({400, 405, 422, 501})
+"""What servers say that do not stream a response anew, or not this one."""
+
+
+def resumed_response(call: Call, url: str, job: Job) -> Flow[ModelResponse]:
+    """A response in the background that was begun before, watched to its end."""
+    return BackgroundResponse(call, url).resumed(job)
+
+
+def watched_response(call: Call, url: str, id_: str) -> Flow[ModelResponse]:
+    """A response by its id, once it is over: its states are told meanwhile. Leaving this does not end it."""
+    return BackgroundResponse(call, url).watched(job_of(call, id_))
 
 
 def cancelling(url: str, id_: str) -> Request:

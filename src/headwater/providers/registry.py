@@ -88,7 +88,8 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     whether it answers without a key, as a server on this machine does. `resume`:
     by the task's name, how a job that was submitted before is watched to its end. `origins`: further places of its
     own, beside `base`, that take its key where that is used. `place`: where it is for one account, of which `base` is
-    an example. `tokens`: what begins those of its own keys that are sent as Bearer, whatever `key_header` says.
+    an example. `tokens`: what begins those of its own keys that are sent as Bearer, whatever `key_header` says. `at`:
+    how a flow is performed at a route of OpenAI's dialect there.
     """
 
     name: str
@@ -104,6 +105,7 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     origins: tuple[str, ...] = ()
     place: AccountPlace | None = None
     tokens: str | None = None
+    at: Callable[[str, TaskFlowAtURL], TaskFlow] | None = None
 
     def header_of(self, key: str) -> KeyHeader:
         """How this key of its own is sent."""
@@ -165,6 +167,7 @@ def row(
     flows = {task: at(f"{prefix}/{route}", flow) for task, (route, flow) in openai.items()} | dict(tasks)
     if responses:
         flows["responses"] = at(f"{prefix}/{RESPONSES}", responses_route.respond)
+        resume = {**resume, "responses": responses_route.resumed_by(partial(at, f"{prefix}/{RESPONSES}"))}
     flows |= _messages(messages, counts=counts)
     return Provider(
         name=name,
@@ -179,6 +182,7 @@ def row(
         origins=origins,
         place=place,
         tokens=tokens,
+        at=at,
     )
 
 
@@ -242,7 +246,7 @@ HF_INFERENCE: Final = Provider(
     keys=("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"),
 )
 
-SERVER: Final = Provider(name="url", base="", tasks=custom_server.TASKS, routed=False)
+SERVER: Final = Provider(name="url", base="", tasks=custom_server.TASKS, resume=custom_server.RESUME, routed=False)
 """Whoever answers at a URL of the user's own."""
 
 ROWS: Final = (

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from ..protocol.flow import Call, Flow
+from ..protocol.events import Job
+from ..protocol.flow import Call, Flow, ResumeFlow, TaskFlow, TaskFlowAtURL
 
 
 def respond(call: Call, url: str) -> Flow[Any]:
@@ -12,3 +14,19 @@ def respond(call: Call, url: str) -> Flow[Any]:
     from . import openai_responses
 
     return (yield from openai_responses.response_flow(call, url))
+
+
+def follow_response(call: Call, url: str, job: Job) -> Flow[Any]:
+    """A response in the background that was begun before, watched to its end."""
+    from . import openai_responses
+
+    return (yield from openai_responses.resumed_response(call, url, job))
+
+
+def resumed_by(placed: Callable[[TaskFlowAtURL], TaskFlow]) -> ResumeFlow:
+    """How a response in the background is watched by a provider; `placed`: a flow at the URL of its responses."""
+
+    def resumed(call: Call, job: Job) -> Flow[Any]:
+        return placed(lambda call, url: follow_response(call, url, job))(call)
+
+    return resumed

@@ -8,9 +8,12 @@ waits or refuses an event.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from ..errors import HeadwaterError
+from ..protocol.events import Job
+from ..protocol.flow import Request
 from .model_response import ModelResponse, items_of
 from .response_events import (
     ResponseAnnotationEvent,
@@ -131,15 +134,17 @@ class ResponseFold:
     """Gathers a response's events.
 
     `failure`: why the response came to no good end, where the server said so. `id`: the response's, once it was said.
-    `last`: the newest sequence number.
+    `last`: the newest sequence number. `background`: makes of the two the job that a response in the background is, and
+    the request that ends it.
     """
 
-    __slots__ = ("_append", "_final", "_items", "_last_key", "_response", "failure", "id", "last")
+    __slots__ = ("_append", "_background", "_final", "_items", "_last_key", "_response", "failure", "id", "last")
 
-    def __init__(self) -> None:
+    def __init__(self, background: Callable[[str, int | None], tuple[Job, Request]] | None = None) -> None:
         self.failure: HeadwaterError | None = None
         self.id = ""
         self.last: int | None = None
+        self._background = background
         self._response: ModelResponse | None = None
         self._final: ModelResponse | None = None
         self._items: list[_Item] = []
@@ -152,6 +157,17 @@ class ResponseFold:
         return self._final is not None
 
     is_whole_answer = is_over
+
+    @property
+    def job(self) -> Job | None:
+        """The response as a job that can be taken up again behind the newest event; None for one that is none."""
+        return self._background(self.id, self.last)[0] if self._background is not None and self.id else None
+
+    @property
+    def on_cancel(self) -> Request | None:
+        """What ends a response in the background that is not over."""
+        known = self._background is not None and self.id and not self.is_over
+        return self._background(self.id, self.last)[1] if known and self._background is not None else None
 
     def add(self, event: ResponseStreamEvent) -> None:
         """Take the next event. Nearly all are pieces of one text, and are taken here."""
