@@ -45,7 +45,7 @@ from headwater.auth.secret import guard_proxy
 from headwater.emulator import faults
 from headwater.emulator.__main__ import serving
 from headwater.emulator.server import Emulator
-from headwater.protocol.events import Transferred
+from headwater.protocol.events import Started, Transferred
 from headwater.protocol.transport import TransportRequest
 from headwater.protocol.url import parse_url
 from headwater.testing import FOREVER, Cassette, CassetteError, MemoryTransport, ScriptedResponse, SentRequest, cassette
@@ -371,6 +371,68 @@ async def test_many_at_once_make_the_same_file_on_every_loop(
         for number in reversed(range(64)):
             await client.chat_completion([{"role": "user", "content": str(number // 2)}], model="m")
     assert timeless(other) == timeless(path)
+
+
+FAULTS = [
+    "ok",
+    "fin_before_response",
+    "garbage_head",
+    "s500_burst",
+    "s200_html",
+    "redirect_loop",
+    "sse_reset",
+    "sse_stall",
+    "sse_trunc_chunk",
+    "sse_clean_end_early",
+    "sse_done_left_open",
+    "sse_bad_utf8",
+    "sse_error_event",
+    "length_short_by_one",
+    "gzip_corrupt",
+    "gzip_truncated",
+    "hang_before_headers",
+]
+
+
+@pytest.mark.dealt
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_what_broke_breaks_again(
+    fault: str, driver: Driver, tmp_path: Path, barred: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over real sockets, by the project's own pool."""
+    monkeypatch.setenv("HEADWATER_TEST_MODE", "1")
+    hangs = fault == "hang_before_headers"  # a deadline close to the next try's would decide by chance
+    timeout = Timeout(idle=0.05, first_event=0.05 if hangs else None)
+
+    async def both(driver: Driver, options: dict[str, Any]) -> tuple[Seen, str]:
+        url = f"{server.at(fault, id=tmp_path.name)}/v1"
+        async with driver.client(base_url=url, api_key=KEY, retries=int(not hangs), timeout=timeout) as client:
+            streamed = await seen(client.chat_completion.stream(MESSAGES, model="m"))
+            try:
+                return streamed, repr(await client.chat_completion(MESSAGES, model="m"))
+            except HeadwaterError as error:
+                return streamed, shown(error)
+
+    with faults.running() as server:
+        await same_thrice(driver, tmp_path, both, {}, barred)
+
+
+async def test_a_job_that_was_left_is_cancelled_again(
+    driver: Driver, tmp_path: Path, barred: Callable[[], None], everywhere: Emulator
+) -> None:
+    async def leave(driver: Driver, options: dict[str, Any]) -> str:
+        own = {"transport": emulator.rewriting(everywhere)} if options else {}
+        async with driver.client("org/text-to-video", provider="fal-ai", api_key=KEY, **own) as client:
+            run = client.text_to_video.stream("forever waves")
+            async with run:
+                async for each in run:
+                    if isinstance(each, Started):
+                        break
+            return str(run.outcome)
+
+    outcome, path = await same_thrice(driver, tmp_path, leave, {"transport": everywhere}, barred)
+    assert outcome == "cancelled"
+    assert '"method": "PUT"' in path.read_text(encoding="utf-8")
 
 
 # which requests are the same

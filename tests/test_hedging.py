@@ -166,6 +166,27 @@ async def test_with_one_provider_the_same_is_asked_again(driver: Driver) -> None
     assert (len(server.asked), len(server.cancelled)) == (2, 1)
 
 
+@pytest.mark.parametrize("kind", ["plain", "stream"])
+async def test_a_first_that_answers_beside_a_silent_second_is_taken_at_once(driver: Driver, kind: str) -> None:
+    both: list[anyio.Event] = []
+
+    async def wait_for_the_second(request: httpx.Request) -> httpx.Response:
+        both.append(anyio.Event())
+        await both[0].wait()
+        return await answer(request)
+
+    async def be_silent(request: httpx.Request) -> httpx.Response:
+        both[0].set()
+        return await hang(request)
+
+    server = Server(wait_for_the_second, be_silent)
+    async with client_of(driver, server, provider=two()) as client:
+        text, (won, lost) = await ask(client, kind)
+    assert text == "Hello"
+    assert (server.asked, server.cancelled) == ([FIRST, SECOND], [SECOND])
+    assert (won.provider, won.cancelled, lost.cancelled) == ("http://127.0.0.1:1", False, True)
+
+
 async def test_a_first_that_is_in_time_is_alone(driver: Driver) -> None:
     server = Server(answer)
     async with client_of(driver, server, hedge_after=LONG) as client:

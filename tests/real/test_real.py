@@ -8,6 +8,7 @@ import base64
 import json
 import os
 import shutil
+import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -22,6 +23,7 @@ from support.drivers import BlockingClient, Driver, in_thread
 
 from headwater import Timeout
 from headwater.errors import InferenceTimeoutError, InvalidRequestError, NotFoundError, ProviderError, RateLimitError
+from headwater.testing import cassette
 
 if "HEADWATER_REAL" not in os.environ:
     pytest.skip("real servers are installed and run by `nox -s real`", allow_module_level=True)
@@ -220,6 +222,30 @@ class TestLlama:
             asked = SHORT | {"max_tokens": 96, "response_format": wanted}
             out = await client.chat_completion(MESSAGES, **asked)
         assert set(json.loads(out.choices[0].message.content)) == set(properties)
+
+    async def test_a_stream_is_recorded_and_replayed(
+        self, driver: Driver, llama: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """To the same chunks and facts, and to a file that a recording of the replay is as well, without the server."""
+
+        async def tell() -> tuple[list[str], str, dict[str, str], list[int | None]]:
+            async with client_of(driver, llama) as client:
+                run = client.chat_completion.stream(MESSAGES, **SHORT, logprobs=True)
+                async with run:
+                    chunks = [repr(chunk) async for chunk in run]
+                    result = repr(await run.result())
+                facts = run.facts
+                return chunks, result, facts.headers, [attempt.status for attempt in facts.attempts]
+
+        first, second = tmp_path / "llama.jsonl", tmp_path / "again.jsonl"
+        async with cassette(first, "record"):
+            told = await tell()
+        monkeypatch.setattr(socket.socket, "connect", None)
+        monkeypatch.setattr(socket.socket, "connect_ex", None)
+        async with cassette(first, "replay"), cassette(second, "record"):
+            assert await tell() == told
+        assert second.read_bytes() == first.read_bytes()
+        assert len(told[0]) > SHORT["max_tokens"]
 
     async def test_a_deadline_stops_the_server_too(self, driver: Driver, llama: str) -> None:
         """If it went on, both of its slots would be busy for longer than the last call waits."""

@@ -227,7 +227,10 @@ class Recorder:
 
 
 class RecordedAnswer:
-    """An answer whose pieces are taken note of as they are read."""
+    """An answer whose pieces are taken note of as they are read.
+
+    It has no `at_once`: whether a body came with its head is the moment's, and a replay would read it otherwise.
+    """
 
     def __init__(self, answer: TransportResponse, exchange: LiveExchange) -> None:
         self._answer = answer
@@ -269,16 +272,6 @@ class RecordedAnswer:
                 exchange.waited()
             raise
         self._note(data)
-        return data
-
-    def at_once(self) -> bytes | None:
-        """All of it, where it came with the head."""
-        take = getattr(self._answer, "at_once", None)
-        data: bytes | None = take() if take is not None else None
-        if data is not None:
-            if data:
-                self._note(data)
-            self._note(b"")
         return data
 
     def _note(self, data: bytes) -> None:
