@@ -260,6 +260,9 @@ def test_every_tool_has_a_name_that_servers_take() -> None:
         ([["a"], ["b"]], {"env": {"A": "b"}}, InvalidParameterError),
         ([["a"]], {"allow": "add"}, InvalidParameterError),
         (["http://a.example/mcp"], {"headers": {"authorization": "Bearer b"}}, InsecureCredentialError),
+        (["http://a.example/mcp"], {"auth": httpx.BasicAuth("a", "b")}, InsecureCredentialError),
+        (["https://a.example/mcp"], {"auth": "a-token"}, InvalidParameterError),
+        ([["a"]], {"auth": httpx.BasicAuth("a", "b")}, InvalidParameterError),
     ],
 )
 def test_what_is_wrong_is_said_at_once(servers: Any, options: Any, error: type[Exception]) -> None:
@@ -321,3 +324,77 @@ async def test_a_server_that_is_not_there_is_an_error() -> None:
     with pytest.raises(ToolError, match=f"127.0.0.1:{port}"):
         async with mcp_tools(f"http://127.0.0.1:{port}/mcp", connect_timeout=5):
             pytest.fail("it is not there")
+
+
+@pytest.mark.dealt
+@pytest.mark.parametrize("kind", ["http", "sse"])
+async def test_an_oauth_provider_asks_its_server_without_the_headers(
+    driver: Driver, http_server: Any, kind: Any
+) -> None:
+    """mcp's own provider, through the pool; the old transport has no such server here, and is refused with the key."""
+    from mcp.client.auth.extensions.client_credentials import ClientCredentialsOAuthProvider
+    from support.mcp_http_server import authorizing
+
+    with authorizing() as server:
+        http_server.authorization = server.url
+        provider = ClientCredentialsOAuthProvider(
+            http_server.url, Tokens(), "client-id", "client-secret", issuer=server.url
+        )
+        target = McpServer(http_server.url, headers={"x-own": "of the server alone"}, auth=provider, kind=kind)
+        if kind == "sse":
+            with pytest.raises(ToolError):
+                async with entered(driver, target, connect_timeout=10):
+                    pytest.fail("it speaks the newer transport alone")
+        else:
+            async with entered(driver, target, connect_timeout=20) as tools:
+                assert [made.name for made in tools] == ["add", "picture", "hangs"]
+        assert len(server.seen) == 2
+        assert not any("x-own" in headers for headers in server.seen)
+    assert http_server.seen[-1]["authorization"] == KEY["authorization"]
+    assert http_server.seen[-1]["x-own"] == "of the server alone"
+
+
+@on_one_loop("asyncio")
+async def test_who_authorizes_is_asked_over_https_or_here() -> None:
+    import httpx2
+
+    from headwater.mcp.pool_transport import McpTransport
+    from headwater.protocol.url import parse_url
+
+    asked: list[str] = []
+
+    def transport_for(url: Any) -> Any:
+        asked.append(url.origin)
+        raise LookupError
+
+    for server, other, may in (
+        ("https://a.test/mcp", "https://b.test/token", True),
+        ("https://a.test/mcp", "http://b.test/token", False),
+        ("https://a.test/mcp", "http://127.0.0.1:9/token", False),
+        ("http://127.0.0.1:8/mcp", "http://127.0.0.1:9/token", True),
+    ):
+        for asks_others in (True, False):
+            asked.clear()
+            carrier = McpTransport(parse_url(server), [], transport_for, asks_others=asks_others)
+            with pytest.raises((LookupError, httpx2.LocalProtocolError)):
+                await carrier.handle_async_request(httpx2.Request("POST", other))
+            assert bool(asked) is (may and asks_others)
+
+
+class Tokens:
+    """Keeps what a provider was given."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, Any] = {}
+
+    async def get_tokens(self) -> Any:
+        return self.kept.get("tokens")
+
+    async def set_tokens(self, tokens: Any) -> None:
+        self.kept["tokens"] = tokens
+
+    async def get_client_info(self) -> Any:
+        return self.kept.get("client")
+
+    async def set_client_info(self, client_info: Any) -> None:
+        self.kept["client"] = client_info

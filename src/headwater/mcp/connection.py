@@ -103,11 +103,12 @@ async def _transport(server: McpServer, transports: Transports, log: ProcessLog,
     if server.url is None:
         yield process_streams(server, log)
         return
-    carrier = McpTransport(server.url, list(server.headers), transports.for_url(server.url))
+    asks_others = server.auth is not None
+    carrier = McpTransport(server.url, list(server.headers), transports.for_url, asks_others=asks_others)
     limits = httpx2.Timeout(seconds, read=None)
 
     def make(headers: Any = None, timeout: Any = None, auth: Any = None) -> httpx2.AsyncClient:
-        return httpx2.AsyncClient(transport=carrier, timeout=limits, headers=headers, trust_env=False)
+        return httpx2.AsyncClient(transport=carrier, timeout=limits, headers=headers, auth=server.auth, trust_env=False)
 
     if server.kind == "sse":
         yield sse_client(str(server.url), httpx_client_factory=make)

@@ -247,6 +247,7 @@ def mcp_tools(
     allow: Sequence[str] | None = None,
     headers: Mapping[str, str] | None = None,
     env: Mapping[str, str] | None = None,
+    auth: Any = None,
     timeout: float | None = 60.0,
     connect_timeout: float = 30.0,
     proxies: str | Mapping[str, str] | None = None,
@@ -262,6 +263,8 @@ def mcp_tools(
         allow: The tools that may be called, by name; all where it is not given.
         headers: Of the only server, a URL: sent to its origin, and nowhere else.
         env: Of the only server, a command: variables of its process, which sees no key of this one's.
+        auth: Of the only server, a URL: an `httpx2.Auth`, such as the OAuth providers of `mcp.client.auth`. What it
+            asks of an authorization server is part of the time to connect.
         timeout: Seconds that one call may take.
         connect_timeout: Seconds that starting, connecting to and asking a server for its tools may take.
         proxies: A proxy URL, or one by scheme, for servers that are URLs.
@@ -269,11 +272,11 @@ def mcp_tools(
 
     Raises:
         InvalidParameterError: An argument is wrong. Entered: `allow` names a tool that there is not.
-        InsecureCredentialError: Headers would go over plain http to another machine.
+        InsecureCredentialError: Headers or a token would go over plain http to another machine.
         ToolError: Entered: a server cannot be started or reached, or gives no list of tools.
         ImportError: Entered: the extra is not installed.
     """
-    found = servers_of(servers, {"headers": headers, "env": env})
+    found = servers_of(servers, {"headers": headers, "env": env, "auth": auth})
     if isinstance(allow, str):
         raise InvalidParameterError("allow must be a list of names")
     transports = Transports(proxies=proxies, trust_env=trust_env)

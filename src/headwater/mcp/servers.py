@@ -32,7 +32,9 @@ class McpServer:
     """An MCP server: a URL (streamable HTTP), or a command whose process speaks over its standard streams.
 
     `headers` go to that URL's origin and nowhere else, `env` to that process, which sees besides only what a program
-    needs to run (`PATH`, `HOME`, ...), and no key of this process's. `name` is what its tools are prefixed with where
+    needs to run (`PATH`, `HOME`, ...), and no key of this process's. `auth` is an `httpx2.Auth` of the URL, such as the
+    OAuth providers of the package `mcp`: what it asks of an authorization server goes there without the headers, over
+    https, or on this machine where the server is on it as well. `name` is what its tools are prefixed with where
     they collide, `allow` its tools that may be called. `kind` "sse" is the HTTP transport of 2024.
     """
 
@@ -43,13 +45,14 @@ class McpServer:
         name: str | None = None,
         headers: Mapping[str, str] | None = None,
         env: Mapping[str, str] | None = None,
+        auth: Any = None,
         cwd: str | os.PathLike[str] | None = None,
         kind: ServerKind | None = None,
         allow: Sequence[str] | None = None,
         allow_insecure: bool = False,
     ) -> None:
-        """Raises `InvalidParameterError` for what is neither a URL nor a command, and for headers of a command;
-        `InsecureCredentialError` for headers over plain http to another machine."""
+        """Raises `InvalidParameterError` for what is neither a URL nor a command, and for headers or `auth` of a
+        command; `InsecureCredentialError` for these over plain http to another machine."""
         is_url = isinstance(target, str)
         if not is_url and (not target or not all(isinstance(part, str) for part in target)):
             raise InvalidParameterError('an MCP server is a URL, or a command as a list: ["command", "argument"]')
@@ -58,16 +61,21 @@ class McpServer:
         self.kind: ServerKind = kind or ("http" if is_url else "stdio")
         if (self.kind == "stdio") is is_url:
             raise InvalidParameterError(f"a server of kind {self.kind!r} is not {'a URL' if is_url else 'a command'}")
-        if (is_url and env) or (not is_url and headers):
-            raise InvalidParameterError("headers are a URL's, env is a command's")
+        if (is_url and env) or (not is_url and (headers or auth)):
+            raise InvalidParameterError("headers and auth are a URL's, env is a command's")
+        if auth is not None and not callable(getattr(auth, "async_auth_flow", None)):
+            raise InvalidParameterError(f"auth is an httpx2.Auth, not {type(auth).__name__}; a key is a header")
+        self.auth = auth
         self.headers = check_headers(headers)
         self.env = dict(env or {})
         self.cwd = cwd
         self.allow = allow
         self.name = name or self._own_name()
-        if self.headers and self.url is not None and not allow_insecure and not _is_safe(self.url):
+        is_secret = bool(self.headers) or auth is not None
+        if is_secret and self.url is not None and not allow_insecure and not is_safe(self.url):
             raise InsecureCredentialError(
-                f"headers would go in plain http to {self.url.host}; use https, or allow_insecure=True"
+                f"{'headers' if self.headers else 'a token'} would go in plain http to {self.url.host}; use https, or"
+                " allow_insecure=True"
             )
 
     def __repr__(self) -> str:
@@ -105,8 +113,14 @@ def prefix_of(name: str) -> str:
     return re.sub(r"[^a-zA-Z0-9_-]+", "_", name).strip("_")[:24] or "mcp"
 
 
-def _is_safe(url: Url) -> bool:
-    if url.scheme == "https" or url.host == "localhost":
+def is_safe(url: Url) -> bool:
+    """Whether what is secret may go there: over https, or within this machine."""
+    return url.scheme == "https" or is_here(url)
+
+
+def is_here(url: Url) -> bool:
+    """Whether the URL is this machine's own."""
+    if url.host == "localhost":
         return True
     try:
         return ipaddress.ip_address(url.host).is_loopback
