@@ -42,6 +42,7 @@ from .http2_protocol import (
     REFUSED_STREAM,
     STREAM_WINDOW_BYTES,
     Http2Protocol,
+    Piece,
     StreamBroken,
     code_name,
     events,
@@ -130,6 +131,7 @@ class Http2Stream:
         "_received",
         "_size",
         "_taken",
+        "_window",
         "answer_done",
         "bodiless",
         "connection",
@@ -155,6 +157,7 @@ class Http2Stream:
         self._inbox: list[bytes] = []
         self._interim = self._size = self._received = self._taken = 0
         self._expected: int | None = None
+        self._window = STREAM_WINDOW_BYTES
 
     @property
     def over(self) -> bool:
@@ -209,6 +212,8 @@ class Http2Stream:
         length = headers.get("content-length", "")
         if length.isdecimal() and not self.bodiless and self.status not in (204, 304):
             self._expected = int(length[:20])
+        elif not length:
+            self.connection.read_directly(self)
         return None
 
     def on_data(self, data: bytes) -> None:
@@ -217,6 +222,17 @@ class Http2Stream:
             self._received += len(data)
             self._inbox.append(data)
             self.news.wake()
+
+    def on_piece(self, piece: Piece) -> None:
+        """A piece of the body that `h2` has not counted."""
+        self._window -= piece.size
+        if self._window < 0:
+            raise ProtocolError("the server sends more than it may")
+        padded = piece.size - len(piece.data)
+        if padded:
+            self._window += padded
+            self.connection.give_back(self, padded)
+        self.on_data(piece.data)
 
     def on_end(self) -> None:
         """The answer's end."""
@@ -266,6 +282,7 @@ class Http2Stream:
         del inbox[:number]
         self._taken += len(data)
         if self._taken >= STREAM_WINDOW_BYTES // 2 and not self.over:
+            self._window += self._taken
             self.connection.give_back(self, self._taken)
             self._taken = 0
         return data
@@ -418,6 +435,10 @@ class Http2Connection:
         self.flush()
         return sent
 
+    def read_directly(self, stream: Http2Stream) -> None:
+        """Read the pieces of this stream's answer without `h2`: they only have to be counted."""
+        self._protocol.direct.add(stream.id)
+
     def give_back(self, stream: Http2Stream, size: int) -> None:
         """The stream's reader has taken so many bytes."""
         if stream.id in self.streams:
@@ -435,6 +456,7 @@ class Http2Connection:
             stream.fail(failure)
 
     def _end(self, stream: Http2Stream) -> None:
+        self._protocol.direct.discard(stream.id)
         if self.streams.pop(stream.id, None) is not None:
             self.owner.on_room(self)
 
@@ -593,6 +615,12 @@ class Http2Connection:
             if padded := padding(event):
                 self._protocol.acknowledge(event.stream_id, padded)
 
+    def on_piece(self, piece: Piece) -> None:
+        """A piece of a body that `h2` has not seen."""
+        stream = self.streams.get(piece.stream_id)
+        if stream is not None:
+            stream.on_piece(piece)
+
     def on_ended(self, event: events.StreamEnded) -> None:
         """An answer's end; a request of which something is left is ended as well."""
         stream = self.streams.get(event.stream_id)
@@ -654,6 +682,7 @@ _HANDLERS: Final[dict[type, Callable[[Http2Connection, Any], None]]] = {
     events.ResponseReceived: Http2Connection.on_response,
     events.TrailersReceived: Http2Connection.on_response,
     events.InformationalResponseReceived: Http2Connection.on_interim,
+    Piece: Http2Connection.on_piece,
     events.DataReceived: Http2Connection.on_data,
     events.StreamEnded: Http2Connection.on_ended,
     events.StreamReset: Http2Connection.on_reset,
