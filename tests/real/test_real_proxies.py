@@ -229,12 +229,16 @@ def nginx(folder: Path, origin: int, identity: Path, buffering: str) -> Iterator
         yield found
 
 
+@pytest.mark.parametrize("http2", [False, True], ids=["http11", "http2"])
 @pytest.mark.parametrize("buffering", ["on", "off"])
-async def test_behind_nginx(driver: Driver, buffering: str, authority: tuple[Path, Path], tmp_path: Path) -> None:
-    """TLS, gzip, an offer of HTTP/2; the first token at once, and a stream that is left is seen upstream."""
+async def test_behind_nginx(
+    driver: Driver, buffering: str, http2: bool, authority: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """TLS, gzip, HTTP/2 offered or chosen; the first token at once, and a stream that is left is seen upstream."""
     certificates, identity = authority
     with serving() as origin, nginx(tmp_path, origin, identity, buffering) as port:
-        async with driver.client(base_url=f"https://localhost:{port}/v1", verify=certificates) as client:
+        base_url = f"https://localhost:{port}/v1"
+        async with driver.client(base_url=base_url, verify=certificates, http2=http2) as client:
             out = await client.chat_completion(MESSAGES, max_tokens=10_000)
             assert out.choices[0].message.content == "yes" * 10_000
             Origin.left.clear()
@@ -245,13 +249,17 @@ async def test_behind_nginx(driver: Driver, buffering: str, authority: tuple[Pat
             assert await anyio.to_thread.run_sync(Origin.left.wait, PATIENCE)
 
 
-async def test_nginx_closes_idle_connections(anyio_backend: Any, authority: tuple[Path, Path], tmp_path: Path) -> None:
+@pytest.mark.parametrize("http2", [False, True], ids=["http11", "http2"])
+async def test_nginx_closes_idle_connections(
+    anyio_backend: Any, http2: bool, authority: tuple[Path, Path], tmp_path: Path
+) -> None:
     """Thousands of calls at gaps about the limit at which nginx closes: none fails."""
     certificates, identity = authority
     rand = random.Random(11)
     left = iter(range(CALLS))
     with serving() as origin, nginx(tmp_path, origin, identity, "on") as port:
-        async with AsyncInferenceClient(base_url=f"https://localhost:{port}/v1", verify=certificates) as client:
+        base_url = f"https://localhost:{port}/v1"
+        async with AsyncInferenceClient(base_url=base_url, verify=certificates, http2=http2) as client:
 
             async def work() -> None:
                 for _ in left:
