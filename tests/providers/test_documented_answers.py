@@ -139,3 +139,25 @@ def test_mistrals_name_of_a_seed() -> None:
     asked = call("chat-completion", "mistral", parameters={"seed": 7}, base=provider("mistral").base, model="m")
     body = play(flow_for("mistral", "chat-completion")(asked), reply(ANSWERS["mistral"])).body
     assert body["random_seed"] == 7 and "seed" not in body
+
+
+@pytest.mark.parametrize("name", ["mistral", "deepseek", "perplexity"])
+def test_the_limit_of_tokens_has_one_name(name: str) -> None:
+    """Mistral refuses the other with a 422, and a server that passes it over would write on and on."""
+    asked = call("chat-completion", name, parameters={"max_completion_tokens": 7}, base=provider(name).base, model="m")
+    body = play(flow_for(name, "chat-completion")(asked), reply(ANSWERS[name])).body
+    assert body["max_tokens"] == 7 and "max_completion_tokens" not in body
+
+
+def test_what_mistral_refuses_of_a_stream_and_of_another_servers_answer() -> None:
+    told = {"content": TEXT, "reasoning_content": "Norway", "refusal": None}
+    answer = (
+        play(flow_for("xai", "chat-completion")(call("chat-completion", "xai", model="m")), reply(chat(told)))
+        .result.choices[0]
+        .message
+    )
+    given = {"messages": [answer], "stream_options": {"include_usage": True}, "store": False}
+    asked = call("chat-completion", "mistral", parameters=given, base=provider("mistral").base, model="m")
+    body = play(flow_for("mistral", "chat-completion")(asked), reply(ANSWERS["mistral"])).body
+    assert body["messages"] == [{"role": "assistant", "content": TEXT}]
+    assert body.keys() == {"model", "messages", "stream"}

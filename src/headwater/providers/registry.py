@@ -73,6 +73,9 @@ _OPENAI_IMAGES: Final = ImageDialect(
     dropped=frozenset({"negative_prompt", "num_inference_steps", "guidance_scale", "scheduler", "seed"}),
 )
 _OTHER_SPELLING: Final = frozenset({"reasoning_content"})
+_THOUGHTS: Final = frozenset({"reasoning", "reasoning_content", "reasoning_details"})
+_FEWER_NAMES: Final = {"max_completion_tokens": "max_tokens"}
+"""Of those whose documentation has one name for the limit of tokens, and no other."""
 _UNMAPPED: Final = {"rerank": mapped_if_routed}
 """How models are named for tasks that Hugging Face maps no models of."""
 _TEI_ONLY: Final = frozenset({"normalize", "prompt_name", "truncate", "truncation_direction"})
@@ -502,11 +505,18 @@ ROWS: Final = (
     ),
     # https://docs.mistral.ai/api/endpoint/classifiers: a model is required, and what is moderated is text
     # https://docs.mistral.ai/api/endpoint/chat: a seed is `random_seed`, and unknown fields are refused
+    # Its usage comes with every stream, and `stream_options` is refused: https://github.com/dnakov/anon-kode/issues/53
+    # The limit is `max_tokens` alone: https://github.com/mistralai/platform-docs-public/issues/7
+    # Another's thoughts are refused in a history: https://github.com/charmbracelet/crush/issues/1590
     row(
         "mistral",
         "https://api.mistral.ai",
         "MISTRAL_API_KEY",
-        chat=ChatDialect(renamed={"seed": "random_seed"}),
+        chat=ChatDialect(
+            renamed={"seed": "random_seed", **_FEWER_NAMES},
+            dropped=frozenset({"store", "stream_options"}),
+            unsent=_THOUGHTS | {"refusal", "annotations"},
+        ),
         moderation=ModerationDialect(model="mistral-moderation-latest", texts_only=True),
         embeddings=True,
         embeddings_dropped=_TEI_ONLY,
@@ -518,7 +528,7 @@ ROWS: Final = (
         "https://api.deepseek.com",
         "DEEPSEEK_API_KEY",
         prefix="",
-        chat=ChatDialect(response_format=described, schema=DESCRIBED),
+        chat=ChatDialect(response_format=described, schema=DESCRIBED, renamed=_FEWER_NAMES),
         messages="/anthropic/v1/messages",
         hub=False,
     ),
@@ -545,7 +555,7 @@ ROWS: Final = (
         "PERPLEXITY_API_KEY",
         "PPLX_API_KEY",
         prefix="",
-        chat=ChatDialect(schema=PERPLEXITY),
+        chat=ChatDialect(schema=PERPLEXITY, renamed=_FEWER_NAMES),
         hub=False,
     ),
     # https://platform.minimax.io/docs/api-reference/text-openai-api
