@@ -156,9 +156,7 @@ class CallDriver:
         self._timeout = request.timeout
         self._elements = request.elements
         self.files = files
-        self.requester = Requester(engine, request.throttle)
-        if watch is not None:
-            self.requester.watch = watch
+        self.requester = Requester(engine, request.throttle, watch)
         if request.meter is not None:
             self.meter = request.meter
         if request.tells_of_loading:

@@ -83,10 +83,9 @@ class Requester:
     _unanswered = 0  # questions in a row whose waiting was cancelled, and that had to be asked anew
     watcher: Callable[[Loading], object] | None = None
     tells_of_loading = False
-    watch: Watch | None = None
 
-    def __init__(self, engine: Engine, throttle: Throttle | None = None) -> None:
-        self.engine, self.throttle = engine, throttle
+    def __init__(self, engine: Engine, throttle: Throttle | None = None, watch: Watch | None = None) -> None:
+        self.engine, self.throttle, self.watch = engine, throttle, watch
         self.now: Callable[[], float] = current_time
         self.attempts: list[Attempt] = []
         self.headers: dict[str, str] = {}

@@ -74,6 +74,14 @@ class _Story:
         self.context = trace.set_span_in_context(span)
         self.attempts: dict[int, Span] = {}
 
+    def tell(self, attributes: genai.Attributes) -> None:
+        """Have these on the call's span; those that it has already cost nothing more."""
+        known = self.attributes
+        news = {name: value for name, value in attributes.items() if known.get(name) != value}
+        if news:
+            known.update(news)
+            self.span.set_attributes(news)
+
 
 class OpenTelemetryObserver:
     """Tells OpenTelemetry of a client's calls: `AsyncInferenceClient(observer=OpenTelemetryObserver())`.
@@ -152,7 +160,7 @@ class OpenTelemetryObserver:
             attributes |= _said(input=messages.input_messages(call), definitions=messages.tool_definitions(call))
         name = genai.span_name(str(attributes["gen_ai.operation.name"]), call.model)
         span = self._tracer.start_span(name, self._context_of(call.parent), SpanKind.CLIENT, self._in_words(attributes))
-        self._calls[call] = _Story(span, attributes)
+        self._calls[call] = _Story(span, dict(attributes))
 
     def _attempt_begun(self, event: AttemptBegun) -> None:
         story = self._calls.get(event.call)
@@ -161,10 +169,8 @@ class OpenTelemetryObserver:
         attributes = genai.attempt_attributes(event)
         span = self._tracer.start_span(event.method, story.context, SpanKind.CLIENT, attributes)
         story.attempts[event.number] = span
-        for name in ("server.address", "server.port"):
-            if event.kind == "request" and name in attributes:
-                story.attributes[name] = attributes[name]
-                story.span.set_attribute(name, attributes[name])
+        if event.kind == "request":
+            story.tell({name: attributes[name] for name in _SERVER if name in attributes})
         if event.origin in self._origins and event.kind == "request":
             propagate.inject(event.headers, trace.set_span_in_context(span))
 
@@ -203,11 +209,11 @@ class OpenTelemetryObserver:
             span.end()
         if self._captures:
             attributes |= _said(output=messages.output_messages(event.result or getattr(event.error, "partial", None)))
-        story.span.set_attributes(self._in_words(attributes))
+        story.tell(self._in_words(attributes))
         if event.outcome == "error":
             story.span.set_status(Status(StatusCode.ERROR, str(event.error)))
         story.span.end()
-        self._instruments.record(event, story.attributes | attributes)
+        self._instruments.record(event, story.attributes)
 
     # -- conversations and their tools
 
@@ -289,13 +295,13 @@ OLD_ATTRIBUTES: Final = {
     "gen_ai.usage.cache_creation.input_tokens": "gen_ai.usage.cache_write.input_tokens",
 }
 """Names that the conventions had, and those that they have."""
+_SERVER: Final = ("server.address", "server.port")
 _SHARED: Final = (
     "gen_ai.operation.name",
     "gen_ai.provider.name",
     "gen_ai.request.model",
     "gen_ai.response.model",
-    "server.address",
-    "server.port",
+    *_SERVER,
 )
 
 
