@@ -19,6 +19,8 @@ from headwater import (
     MapResult,
     ModelInfo,
     ModelList,
+    ModelResponse,
+    ResponseTextDeltaEvent,
     TextGenerationOutput,
     TextGenerationStreamOutput,
     Timeout,
@@ -140,3 +142,15 @@ async def mistakes(client: AsyncInferenceClient) -> None:
     await client.feature_extraction("a", normalise=True)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     print(client.chat_completion(MESSAGES).choices)  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
     AsyncInferenceClient(modle="m")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+
+
+async def responses(client: AsyncInferenceClient) -> None:
+    assert_type(await client.responses.create("Hi"), ModelResponse)
+    run = client.responses.stream("Hi", background=True)
+    assert_type(await run.result(), ModelResponse)
+    async for event in run:
+        if event.type == "response.output_text.delta":
+            assert_type(event, ResponseTextDeltaEvent)
+    assert_type(await client.responses.retrieve("r"), ModelResponse)
+    assert_type(await (await client.responses.retrieve("r", stream=True, starting_after=1)).result(), ModelResponse)
+    assert_type(await client.responses.wait("r").result(), ModelResponse)

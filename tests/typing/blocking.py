@@ -19,6 +19,8 @@ from headwater import (
     JobEvent,
     MapResult,
     ModelList,
+    ModelResponse,
+    ResponseTextDeltaEvent,
     Run,
     TextGenerationOutput,
     TextGenerationStreamOutput,
@@ -115,3 +117,14 @@ def images(client: InferenceClient) -> None:
     assert_type(ranked.results[0].score, float)
     found = client.moderations.create("a").results[0]
     assert_type(found.categories.hate_threatening, bool)
+
+
+def responses(client: InferenceClient) -> None:
+    assert_type(client.responses.create("Hi"), ModelResponse)
+    for event in client.responses.create("Hi", stream=True):
+        if event.type == "response.output_text.delta":
+            assert_type(event, ResponseTextDeltaEvent)
+    assert_type(client.responses.stream("Hi").result(), ModelResponse)
+    assert_type(client.responses.retrieve("r"), ModelResponse)
+    assert_type(client.responses.wait("r").result(), ModelResponse)
+    assert_type(client.responses.cancel("r"), ModelResponse)

@@ -9,7 +9,7 @@ https://platform.openai.com/docs/api-reference/responses-streaming
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal, TypeAlias, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args, get_type_hints
 
 import msgspec
 
@@ -38,13 +38,17 @@ class ResponseOutputItemEvent(OpenOutput):
     """An item of the output has begun, or is whole."""
 
     type: Literal["response.output_item.added", "response.output_item.done"]
-    item: Any = None
+    if TYPE_CHECKING:
+        item: ResponseOutputItem
+    else:
+        item: Any = None
     output_index: int | None = None
     sequence_number: int | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.item, msgspec.Struct):
-            self.item: ResponseOutputItem = item_of(self.item) if isinstance(self.item, dict) else ResponseOtherItem()
+        sent: Any = self.item
+        if not isinstance(sent, msgspec.Struct):
+            self.item = item_of(sent) if isinstance(sent, dict) else ResponseOtherItem()
 
 
 class ResponseContentPartEvent(OpenOutput):
@@ -282,13 +286,21 @@ class ResponseSteerEvent(OpenOutput):
 
 
 class ResponseOtherEvent(OpenOutput):
-    """An event of a type that is not known here: all of its members are there under their names, `event["item"]`."""
+    """An event of a type that is not known here: all of its members are there under their names, `event["item"]`.
 
-    type: Nullable[str] = ""
+    Its `type` is the text that the server sent; to type checkers, `isinstance` tells this class.
+    """
+
+    if TYPE_CHECKING:
+        type: Literal["another"]  # so that a comparison tells the other classes apart
+    else:
+        type: Nullable[str] = ""
     sequence_number: int | None = None
 
-    def __post_init__(self) -> None:
-        self.type = self.type or ""
+    if not TYPE_CHECKING:
+
+        def __post_init__(self) -> None:
+            self.type = self.type or ""
 
 
 ResponseStreamEvent: TypeAlias = (
