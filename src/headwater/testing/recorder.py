@@ -195,7 +195,7 @@ class Recorder:
         if exchange is None:
             exchange, source = await self._recording.begin(request, self._inner)
             _ask_for_plain(request)
-        self._drop_other_address(request, exchange)
+        self._drop_other_address(request)
         try:
             if source is not None and isinstance(self._inner, Player):
                 answer: TransportResponse = await self._inner.play(request, source)
@@ -215,7 +215,7 @@ class Recorder:
         exchange.head(answer)
         return RecordedAnswer(answer, exchange)
 
-    def _drop_other_address(self, request: TransportRequest, exchange: LiveExchange) -> None:
+    def _drop_other_address(self, request: TransportRequest) -> None:
         """A host's addresses are tried one after the other, and the last one's answer is the request's."""
         tried = self._tried.pop(id(request), None)
         if tried is not None and tried.request is request:
@@ -238,15 +238,7 @@ class RecordedAnswer:
         self._is_closed = False
         self.status = answer.status
         self.headers = answer.headers
-
-    @property
-    def surplus(self) -> bool:
-        """See `TransportResponse`."""
-        return self._answer.surplus
-
-    @surplus.setter
-    def surplus(self, value: bool) -> None:
-        self._answer.surplus = value
+        self.surplus = answer.surplus
 
     @property
     def kept(self) -> bool:
@@ -271,6 +263,7 @@ class RecordedAnswer:
             if self._listens() and (isinstance(error, ReadDeadline) or not isinstance(error, Exception)):
                 exchange.waited()
             raise
+        self.surplus = self._answer.surplus
         self._note(data)
         return data
 
@@ -280,7 +273,7 @@ class RecordedAnswer:
         if data:
             self._exchange.piece(data)
         else:
-            self._exchange.whole(surplus=self._answer.surplus)
+            self._exchange.whole(surplus=self.surplus)
 
     def _listens(self) -> bool:
         return not self._is_closed and not self._exchange.is_over
