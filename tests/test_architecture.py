@@ -58,7 +58,11 @@ FLOORS: tuple[dict[str, Room], ...] = (
     # what an answer means; inputs and results that are images, sounds and videos
     {"responses": Room("msgspec", unseen="resolver"), "media": Room("msgspec PIL numpy", unseen="auth resolver")},
     # what can be asked; what it costs
-    {"tasks": Room("msgspec numpy pydantic_core"), "cost": Room("msgspec", unseen="auth media resolver")},
+    {
+        "tasks": Room("msgspec numpy pydantic_core"),
+        "cost": Room("msgspec", unseen="auth media resolver"),
+        "cache": Room("anyio msgspec", unseen="resolver"),
+    },
     # who answers; the wire; how a call runs: none knows another
     {
         "providers": Room("msgspec"),

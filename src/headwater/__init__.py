@@ -30,6 +30,8 @@ from ._version import __version__ as __version__
 if TYPE_CHECKING:
     from .auth.secret import Secret as Secret
     from .blocking.run import Run as Run
+    from .cache.store import Cache as Cache
+    from .cache.store import CacheInfo as CacheInfo
     from .client.async_client import AsyncInferenceClient as AsyncInferenceClient
     from .client.endpoints import AsyncEndpoint as AsyncEndpoint
     from .client.endpoints import AsyncEndpointLease as AsyncEndpointLease
@@ -112,6 +114,7 @@ if TYPE_CHECKING:
     from .errors import AuthenticationError as AuthenticationError
     from .errors import BadRequestError as BadRequestError
     from .errors import BudgetExceededError as BudgetExceededError
+    from .errors import CacheError as CacheError
     from .errors import CallError as CallError
     from .errors import ClosedError as ClosedError
     from .errors import ConflictError as ConflictError
@@ -373,6 +376,7 @@ _MODULES: dict[str, str] = {
     "conversation.tool": "Tool tool",
     "conversation.tool_answer": "ToolContent",
     "endpoints.types": "CatalogModel CatalogRecipe EndpointHardware EndpointInfo",
+    "cache.store": "Cache CacheInfo",
     "cost.budget": "Budget",
     "cost.price": "Cost Price",
     "cost.usage": "CountedTokens",
@@ -384,7 +388,7 @@ _MODULES: dict[str, str] = {
         "TruncatedAnswerError RefusedAnswerError LengthFinishReasonError ContentFilterFinishReasonError "
         "APIConnectionError APIError APIResponseValidationError APIStatusError APITimeoutError Attempt "
         "AuthenticationError BadRequestError CallError ClosedError ConflictError ConnectError ConnectionLostError "
-        "BudgetExceededError ConversationBudgetError UnknownPriceError "
+        "BudgetExceededError CacheError ConversationBudgetError UnknownPriceError "
         "ContentRefusedError ConversationLimitError DecodeError ErrorResponse ForkedClientError GenerationError "
         "HeadwaterError HfHubHTTPError IncompleteGenerationError IncompleteStreamError InferenceEndpointError "
         "InferenceEndpointTimeoutError InferenceTimeoutError "

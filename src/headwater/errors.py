@@ -7,6 +7,7 @@
     │   ├── UnknownProviderError, UnsupportedTaskError, UnsupportedModelError, MissingModelError
     │   ├── MissingCredentialError, InvalidCredentialError, InsecureCredentialError
     │   ├── InputError               a file, path or URL that cannot be read
+    │   ├── CacheError               a file that is to hold answers, and is another program's, newer, or damaged
     │   ├── UnknownPriceError        a budget of dollars, and a call whose price nobody knows
     │   └── ClosedError              the client or the run was closed
     │       └── ForkedClientError    in a forked child, a stream of its parent's
@@ -181,6 +182,10 @@ class InputError(CallError):
 
 class UnknownPriceError(CallError, ValueError):
     """A budget of dollars refuses a call whose price is not known: give `prices=`, or `Budget(unknown="free")`."""
+
+
+class CacheError(CallError):
+    """The file of a `Cache` is none: another program's, a newer release's, or damaged. It is left as it is."""
 
 
 class ClosedError(CallError):

@@ -118,6 +118,11 @@ class Credentials:
         query = "&".join([*kept, *(text for _, text in self.query if text)])
         return url.at(f"{path}?{query}" if query else path)
 
+    def identity(self, *, without_secrets: bool) -> tuple[tuple[str, str], ...]:
+        """What these add to a request to the provider, for telling callers apart; `without_secrets`: each is masked."""
+        found = [*self._provider.items(), *self.query]
+        return tuple(sorted((name, self.redact(str(text)) if without_secrets else str(text)) for name, text in found))
+
     def clean(self, headers: dict[str, str]) -> dict[str, str]:
         """An answer's headers without any secret of this call, for people to look at."""
         together = "\n".join(headers.values())

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
+from ..cache.store import Cache
 from ..cost.meter import CallMeter, Place
 from ..cost.price import Price
 from ..engine.facts import Destination
@@ -25,10 +26,14 @@ _CHAT: Final = "chat-completion"
 
 
 class Around(msgspec.Struct, frozen=True, kw_only=True):
-    """What one call has around its flows. `needs`: what its provider must have, where another one could be asked."""
+    """What one call has around its flows. `needs`: what its provider must have, where another one could be asked.
+    `cache`: where its answer is kept; `headers` and `query`: its own, which tell it from others."""
 
     meter: CallMeter | None = None
     needs: tuple[Need, ...] = ()
+    cache: Cache | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    query: tuple[tuple[str, str], ...] = ()
 
     def __call__(self, flow: TaskFlow, there: Destination) -> TaskFlow:
         """The flow with it."""
@@ -37,12 +42,19 @@ class Around(msgspec.Struct, frozen=True, kw_only=True):
     def _flow(self, flow: TaskFlow, there: Destination, call: Call) -> Flow[Any]:
         if self.needs and is_at_router(there.base):
             call = yield from fit(call, self.needs)
-        if self.meter is not None:
-            yield from self._enter(self.meter, there, call)
-        return (yield from flow(call))
+        if self.cache is None:
+            yield from self._enter(there, call)
+            return (yield from flow(call))
+        from ..cache.tape import Recorder
 
-    def _enter(self, meter: CallMeter, there: Destination, call: Call) -> Flow[None]:
+        identity = self.cache.identity(there.credentials.with_more(self.headers, self.query))
+        return (yield from Recorder(self.cache, identity, partial(self._enter, there, call)).flow(flow(call)))
+
+    def _enter(self, there: Destination, call: Call) -> Flow[None]:
         """Have the budgets let the call in, with the router's prices where those count."""
+        meter = self.meter
+        if meter is None:
+            return
         place, offers = place_of(there, call), _NO_OFFERS
         if meter.account.asks_router and is_at_router(there.base) and not meter.knows_price(place):
             try:

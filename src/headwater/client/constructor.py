@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     import httpx
 
+    from ..cache.store import Cache
     from ..cost.budget import Budget
     from ..cost.price import PriceTable
     from ..engine.observer import Observer
@@ -74,6 +75,7 @@ class BaseClient(Tasks, ServerInfo):
         observer: Observer | Sequence[Observer] | None = None,
         prices: PriceTable | Literal["router"] | Sequence[PriceTable | Literal["router"]] | None = None,
         budget: Budget | int | Sequence[Budget | int] | None = None,
+        cache: Cache | None = None,
     ) -> None:
         """Make a client; nothing is sent, started or loaded.
 
@@ -120,6 +122,7 @@ class BaseClient(Tasks, ServerInfo):
                 Where it is not given, "router" if a budget is in dollars, else nothing.
             budget: A `Budget`, a number of tokens, or several, which the calls of this client spend together: once one
                 is spent, a call raises `BudgetExceededError` and sends nothing.
+            cache: A `Cache`, which keeps the answers to requests that repeat.
 
         Raises:
             InvalidParameterError: Two arguments say two things: `token` and `api_key`, a URL and `provider`.
@@ -156,6 +159,7 @@ class BaseClient(Tasks, ServerInfo):
             "observer": observer,
             "prices": prices,
             "budget": budget,
+            "cache": cache,
         }
         self._core = ClientCore({name: None if is_not_given(value) else value for name, value in given.items()})
 
@@ -188,6 +192,7 @@ class BaseClient(Tasks, ServerInfo):
     observer: Option[Observer | Sequence[Observer] | None] = Option("observer", "Who is told what calls do.")
     prices: Option[Any] = Option("prices", "What models cost, as it was given.")
     budget: Option[Budget | int | Sequence[Budget | int] | None] = Option("budget", "What the calls spend together.")
+    cache: Option[Cache | None] = Option("cache", "What keeps answers.")
     input_policy: Option[InputPolicy] = Option("input_policy", "What inputs may be.")
 
     def __repr__(self) -> str:

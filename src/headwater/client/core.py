@@ -52,12 +52,13 @@ from .settings import (
 )
 
 if TYPE_CHECKING:
+    from ..cache.store import Cache
     from ..cost.budget import Budget
     from ..cost.meter import Account, CallMeter
     from .around import Around
 
 _KEEPS_ENGINE: Final = frozenset(
-    {"budget", "done_ends_stream", "hedge_after", "observer", "prices", "retries", "timeout"}
+    {"budget", "cache", "done_ends_stream", "hedge_after", "observer", "prices", "retries", "timeout"}
 )
 """Options after whose change all that is known of providers still holds."""
 _OF_TRANSPORTS: Final = frozenset({"proxies", "trust_env", "http2", "transport", "verify", "ssl_context"})
@@ -108,6 +109,7 @@ class ClientCore:
         self.retries = Retries(most=retries)
         self.hedge_after = seconds_of(given["hedge_after"])
         self.observers = _observers(given["observer"])
+        self.cache: Cache | None = _cache_of(given["cache"])
         self.account = _account_of(given["prices"], given["budget"])
         self.transports = transports or Transports(
             proxies=given["proxies"],
@@ -239,9 +241,9 @@ class ClientCore:
         options = taken(given, len(names))
         typed = None if OF_TYPED_ANSWERS.isdisjoint(given) else typed_flow_of(given)
         task, model = declaration.name, given.pop("model", None)
-        account, around, meter = self.account, None, None
-        if account is not None or "tools" in given or "response_format" in given:
-            around, meter = self._around(task, given, several=len(names) > 1, stream=stream, typed=typed is not None)
+        around, meter = None, None
+        if self.account is not None or self.cache is not None or "tools" in given or "response_format" in given:
+            around, meter = self._around(task, given, options, stream=stream, typed=typed is not None)
         return CallRequest(
             task=task,
             destination=partial(self.router.to, task, model),
@@ -266,21 +268,25 @@ class ClientCore:
         )
 
     def _around(
-        self, task: str, given: dict[str, Any], *, several: bool, stream: bool, typed: bool
+        self, task: str, given: dict[str, Any], options: OwnOptions, *, stream: bool, typed: bool
     ) -> tuple[Around | None, CallMeter | None]:
         """What is done around the flows of a call with these arguments, and who counts its cost."""
         from .around import Around, needs_of
 
-        may_choose = several or self.arguments["provider"] in (None, "auto")
+        may_choose = len(self.router.names) > 1 or self.arguments["provider"] in (None, "auto")
         needs = needs_of(task, given, typed=typed) if may_choose else ()
-        if self.account is None:
-            return Around(needs=needs) if needs else None, None
-        from ..cost.meter import CallMeter
+        meter, cache = None, self.cache
+        if self.account is not None:
+            from ..cost.meter import CallMeter
 
-        if stream and task == "chat-completion":
-            given.setdefault("stream_options", {"include_usage": True})
-        meter = CallMeter(self.account, given)
-        return Around(needs=needs, meter=meter), meter
+            if stream and task == "chat-completion":
+                given.setdefault("stream_options", {"include_usage": True})
+            meter = CallMeter(self.account, given)
+        if cache is not None and not cache.repeats(task, given):
+            cache = None
+        if meter is None and cache is None and not needs:
+            return None, None
+        return Around(needs=needs, meter=meter, cache=cache, headers=options.headers, query=options.query), meter
 
     def custom(
         self,
@@ -390,6 +396,17 @@ class ClientCore:
             retries=self.retries,
             **more,
         )
+
+
+def _cache_of(given: Any) -> Cache | None:
+    """A client's cache. Raises `InvalidParameterError` for what is none."""
+    if given is None:
+        return None
+    from ..cache.store import Cache
+
+    if not isinstance(given, Cache):
+        raise InvalidParameterError("cache must be a Cache, such as Cache('answers.sqlite')")
+    return given
 
 
 def _account_of(prices: Any, budget: Any) -> Account | None:

@@ -54,6 +54,10 @@ from ..protocol.flow import (
     Loaded,
     OnCancel,
     PassOver,
+    Recall,
+    Recalled,
+    Remember,
+    Replay,
     Reply,
     Request,
     Send,
@@ -142,7 +146,7 @@ class CallDriver:
     _step: Step | None = None
     _failure: HeadwaterError | None = None
     _on_cancel: OnCancel | None = None
-    _then: Callable[[Any], Flow[Any] | None] | None = None
+    _then: Callable[[Any], Flow[Any] | Remember | None] | None = None
     _rejoin: Callable[[Any], Flow[Any] | None] | None = None
     _result: Any = None
     _download: Download | None = None
@@ -270,7 +274,9 @@ class CallDriver:
             return self.requester.resumes(question=question)
         if isinstance(step, Fetch):
             return self._download is None or self._download.resumes
-        return isinstance(step, Sleep | Cached) or (isinstance(step, Load) and kind_of(step.source) != "file")
+        return isinstance(step, Sleep | Cached | Recall | Remember | Replay) or (
+            isinstance(step, Load) and kind_of(step.source) != "file"
+        )
 
     def _over(self) -> End:
         """What is read of a call that has ended. Raises what it has failed with, `ClosedError` where it was left."""
@@ -367,8 +373,12 @@ class CallDriver:
         try:
             if type(step) is Send and step.within is None:
                 value = await self.requester.send(step.request)
-            elif type(step) is Stream:
-                self.events, first = await self.requester.open(step)
+            elif type(step) is Stream or isinstance(step, Replay):
+                if isinstance(step, Replay):
+                    self.events, first = await self.requester.replay(step)
+                    step = step.stream
+                else:
+                    self.events, first = await self.requester.open(step)
                 self._then, self._rejoin = step.then, step.rejoin
                 self._note_event()
                 # It is the flow's last step, and nobody else is asked any more: what that took would be kept, and
@@ -472,9 +482,25 @@ class CallDriver:
             return await self.requester.cached(step, self._perform)
         elif type(step) is TrustOrigin:
             self._trust(step)
+        elif type(step) is Recall:
+            return await self._recall(step)
+        elif type(step) is Remember:
+            await self._remember(step)
         elif type(step) is PassOver:
             self.requester.pass_over(step.provider, step.error)
         return None
+
+    async def _recall(self, step: Recall) -> Recalled:
+        """What is kept for a request; where there is something the call is one that asks nobody."""
+        found = await self.requester.before_end(step.store.recall(step.request, step.identity))
+        if found.tape is not None:
+            self.plan.cached = True
+            self.requester.headers = found.tape.headers
+        return found
+
+    async def _remember(self, step: Remember) -> None:
+        """Keep what the call brought. It was paid for: no deadline fails it now."""
+        await step.store.remember(step.key, step.tape, self.requester.headers, self.plan.credentials.redact)
 
     def _trust(self, step: TrustOrigin) -> None:
         url, plan = parse_url(step.url), self.plan
@@ -534,7 +560,11 @@ class CallDriver:
             if await self._rejoins(events, error):
                 return
             raise error
-        if self._then is None or not self._goes_on(self._then(events.fold)):
+        following = None if self._then is None else self._then(events.fold)
+        if isinstance(following, Remember):
+            await self._perform(following)
+            following = None
+        if not self._goes_on(following):
             self._finish()
         if events.strays:
             warnings.warn(f"the answer is whole{besides(self.plan, events)}", stacklevel=2)
@@ -663,7 +693,7 @@ class CallDriver:
             self.first_at = self._ended_at
 
     def _worked(self) -> None:
-        if self.failover is not None and self.candidate is not None:
+        if self.failover is not None and self.candidate is not None and not self.plan.cached:
             closes, watch = self.failover.worked(self.candidate, stay=not self.hedged), self.requester.watch
             if closes and watch is not None:
                 watch.move_breaker(self.candidate.name, "closed", 0.0, self.requester.elapsed)

@@ -6,9 +6,9 @@ from collections.abc import Callable, Hashable, Sequence
 
 from ..protocol.transport import Transport
 from ..protocol.url import Url
-from .cache import Cache
 from .failover import FailoverPlan, Health, Order
 from .input_policy import DEFAULT_POLICY, InputPolicy
+from .look_ups import LookUps
 from .retry import HedgeBudget, RetryBudget
 
 
@@ -43,7 +43,7 @@ class Engine:
         self.policy = policy
         self.largest = largest
         self.real_waits = real_waits
-        self.cache = Cache()
+        self.cache = LookUps()
         self.retry_budgets: dict[str, RetryBudget] = {}
         self.hedge_budget = HedgeBudget()
         self.health = Health()

@@ -4,6 +4,7 @@ what is known when it is over (facts)."""
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import msgspec
@@ -143,12 +144,14 @@ class CallRequest(msgspec.Struct, kw_only=True):
             wanted=self.wanted,
         )
         credentials = there.credentials
-        flow = there.flow if self.around is None else self.around(there.flow, there)
+        flow = there.flow if self.typed is None else partial(self.typed, there.flow)
+        if self.around is not None:
+            flow = self.around(flow, there)
         return Plan(
             task=self.task,
             provider=there.name,
             model=there.requested_model,
-            flow=flow(call) if self.typed is None else self.typed(flow, call),
+            flow=flow(call),
             credentials=credentials.with_more(self.headers, self.query) if self.headers or self.query else credentials,
             keys=there.keys,
             timeout=self.timeout,

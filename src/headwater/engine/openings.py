@@ -16,6 +16,7 @@ from ..protocol.framing import EVENT_STREAM, BodyFraming, Frame, Framing, JSONLi
 from ..protocol.transport import TransportResponse
 from ..responses.message import is_html
 from .codings import is_text
+from .stored_answer import StoredAnswer
 
 _BLANK: Final = b"\xef\xbb\xbf \t\r\n"
 _FIELD: Final = re.compile(rb"(?:data|event|id|retry|error)[ \t]*(?::|[\r\n])|:", re.IGNORECASE)
@@ -39,6 +40,8 @@ def media_type(incoming: TransportResponse) -> str:
 
 def framing_of(step: Stream[Any, Any], incoming: TransportResponse, limit: int) -> Framing:
     """What cuts the answer's body into frames of at most `limit` bytes; the body's first bytes may settle it."""
+    if isinstance(incoming, StoredAnswer):
+        return incoming.framing
     if step.framing == "bytes":
         return BodyFraming(incoming.headers.get("content-type", ""))
     if step.framing == "json-lines":

@@ -17,7 +17,7 @@ from anyio import CancelScope, current_time
 from ..auth.credentials import Credentials
 from ..errors import Attempt, HeadwaterError, ModelLoadingError, ProviderError
 from ..protocol.events import Loading
-from ..protocol.flow import Cached, Reply, Request, Step, Stream
+from ..protocol.flow import Cached, Replay, Reply, Request, Step, Stream
 from ..protocol.timeout import DEFAULT_TIMEOUT, Timeout
 from ..protocol.transport import FOREVER, ReadDeadline, Transport, TransportRequest, TransportResponse
 from ..protocol.url import Url
@@ -25,16 +25,17 @@ from ..responses.decode import unreadable
 from ..responses.refusal import REQUEST_IDS, error_alone, redacted, set_retry_after, without_frame
 from .body import ResponseBody
 from .build_request import build_request
-from .cache import play
 from .deadlines import Deadlines, Phase
 from .engine import Engine
 from .event_loop import is_cancellation, running_loop
 from .facts import UNPREPARED, Plan, Timings
 from .failures import close_shielded, empty_stream, read_refusal
+from .look_ups import play
 from .multipart import UploadBody
 from .observer import RequestKind, WaitReason
 from .openings import is_another, other_media
 from .retry import Raise, RetryBudget, decide
+from .stored_answer import StoredAnswer
 from .stream import Events
 from .throttle import AttemptPermit, Throttle
 from .watch import Watch
@@ -224,6 +225,11 @@ class Requester:
     def open(self, step: Stream[Any, Any]) -> Awaitable[tuple[Events, Any]]:
         """A stream and its first event; tried again until that has come."""
         return self._retrying(step.request, self._open, step)
+
+    async def replay(self, step: Replay) -> tuple[Events, Any]:
+        """A stream that was kept, and its first event; nobody is asked."""
+        events = Events(step.stream, StoredAnswer(step.stored), self.engine.bound(step.stream.request.limit))
+        return events, await events.first()
 
     async def once(self, request: Request) -> None:
         """One try, whose answer nobody reads, with no deadline of its own: it may be sent because the call's passed."""

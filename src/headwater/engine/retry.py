@@ -19,6 +19,7 @@ import msgspec
 
 from ..errors import (
     BudgetExceededError,
+    CacheError,
     ClosedError,
     ConnectError,
     ContentRefusedError,
@@ -46,6 +47,7 @@ _OF_THE_CALL: Final = (
     ClosedError,
     InvalidAnswerError,
     BudgetExceededError,
+    CacheError,
 )
 """What another provider would not do better, or not for nothing."""
 _OVERLOAD: Final = frozenset({429, 502, 503, 529})

@@ -166,7 +166,7 @@ class Stream(msgspec.Struct, Generic[E, R], frozen=True, kw_only=True, gc=False)
     fold: Callable[[], Fold[E, R]]
     finish: Literal["marked", "closed"] = "marked"
     whole: bool = False
-    then: Callable[[Any], Flow[Any] | None] | None = None
+    then: Callable[[Any], Flow[Any] | Remember | None] | None = None
     last: Callable[[Any], bool] | None = None
     rejoin: Callable[[Any], Flow[Any] | None] | None = None
 
@@ -230,6 +230,55 @@ class Cached(msgspec.Struct, frozen=True):
     seconds: float = 600.0
 
 
+class StoredFrames(msgspec.Struct, frozen=True):
+    """A stream that was kept: its frames, each to come by itself. `document`: it was one JSON document."""
+
+    frames: tuple[Frame, ...]
+    document: bool = False
+
+
+class Replay(msgspec.Struct, frozen=True):
+    """Hand a stream over that was kept, as `Stream` does with one that comes; always a flow's last step, too."""
+
+    stream: Stream[Any, Any]
+    stored: StoredFrames
+
+
+class Recalled(msgspec.Struct, frozen=True):
+    """What is kept for a request: its `key` (None: such a request cannot be kept) and its `tape`, if there is one."""
+
+    key: bytes | None
+    tape: Any = None
+
+
+class AnswerStore(Protocol):
+    """Keeps what calls brought."""
+
+    async def recall(self, request: Request, identity: bytes) -> Recalled:
+        """What is kept for this request by whoever has this identity."""
+        ...
+
+    async def remember(self, key: bytes, tape: Any, headers: Mapping[str, str], redact: Callable[[str], str]) -> None:
+        """Keep this, with some of the last answer's headers, unless `redact` finds a secret in it."""
+        ...
+
+
+class Recall(msgspec.Struct, frozen=True):
+    """Be resumed with what is kept for this request, `Recalled`."""
+
+    store: AnswerStore
+    request: Request
+    identity: bytes
+
+
+class Remember(msgspec.Struct, frozen=True):
+    """Have this kept under the key."""
+
+    store: AnswerStore
+    key: bytes
+    tape: Any
+
+
 class PassOver(msgspec.Struct, frozen=True):
     """Have it among the call's attempts that this provider was not asked, because of this error."""
 
@@ -237,7 +286,21 @@ class PassOver(msgspec.Struct, frozen=True):
     error: Exception
 
 
-Step: TypeAlias = Send | Stream[Any, Any] | Load | Fetch | Sleep | Emit | OnCancel | Cached | TrustOrigin | PassOver
+Step: TypeAlias = (
+    Send
+    | Stream[Any, Any]
+    | Load
+    | Fetch
+    | Sleep
+    | Emit
+    | OnCancel
+    | Cached
+    | TrustOrigin
+    | PassOver
+    | Recall
+    | Remember
+    | Replay
+)
 Flow: TypeAlias = Generator[Step, Any, R]
 
 

@@ -19,7 +19,7 @@ MAX_ENTRIES: Final = 1024
 """Entries; the oldest goes first."""
 
 
-class Cache:
+class LookUps:
     """Values by key, each with the time (anyio's clock does not do: loops differ) after which it is stale."""
 
     __slots__ = ("_asking", "_values")
