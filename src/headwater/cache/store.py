@@ -211,7 +211,7 @@ class Cache:
 
     def _recall(self, request: Request, identity: bytes) -> Recalled:
         try:
-            key = _digest((LAYOUT, identity, described(request)))
+            key = _digest((LAYOUT, identity, request_terms(request)))
         except (OSError, TypeError):  # of an input that can be read once
             return Recalled(None)
         try:
@@ -364,16 +364,16 @@ async def _in_thread(function: Callable[..., T], *args: Any) -> T:
     return await to_thread.run_sync(function, *args, limiter=limiter, abandon_on_cancel=True)
 
 
-def described(request: Request) -> Any:
+def request_terms(request: Request) -> Any:
     """A request as plain values, the same for all that ask the same; files by their content.
 
     Raises `OSError` and `TypeError` for a body that cannot be read twice.
     """
     headers = sorted((name.lower(), value) for name, value in request.headers.items())
-    return request.method, request.url, headers, _described(request.body)
+    return request.method, request.url, headers, _body_terms(request.body)
 
 
-def _described(body: Any) -> Any:
+def _body_terms(body: Any) -> Any:
     if isinstance(body, bytes | bytearray | memoryview):
         try:
             return "json", json.dumps(json.loads(bytes(body)), sort_keys=True)
@@ -388,7 +388,7 @@ def _described(body: Any) -> Any:
 
 def _part(part: Part) -> Any:
     data = part.data
-    return part.name, part.filename, part.mime_type, _described(data)
+    return part.name, part.filename, part.mime_type, _body_terms(data)
 
 
 def _content(loaded: Loaded) -> str:

@@ -36,7 +36,7 @@ from ..protocol.flow import (
 )
 from ..protocol.framing import Frame
 
-HEADERS: Final = ("content-type", "x-request-id", "request-id", "x-inference-provider")
+HEADERS_KEPT: Final = ("content-type", "x-request-id", "request-id", "x-inference-provider")
 """The headers of an answer that are kept with it: what names it, and says what it is."""
 
 
@@ -77,7 +77,7 @@ class Tape(msgspec.Struct, frozen=True, array_like=True):
     headers: dict[str, str] = {}
 
 
-class Recorder:
+class TapeRecorder:
     """Notes what one call brings. `ask` gives the flow that lets the call be made where nothing is kept for it."""
 
     def __init__(self, store: AnswerStore, identity: bytes, ask: Callable[[], Flow[None]]) -> None:
@@ -158,7 +158,7 @@ class Recorder:
 
 
 def headers_kept(headers: Mapping[str, str]) -> dict[str, str]:
-    return {name: headers[name] for name in HEADERS if name in headers}
+    return {name: headers[name] for name in HEADERS_KEPT if name in headers}
 
 
 def replayed(flow: Flow[Any], step: Step, parts: list[Stored], place: int) -> Flow[Any]:

@@ -45,10 +45,10 @@ class Around(msgspec.Struct, frozen=True, kw_only=True):
         if self.cache is None:
             yield from self._enter(there, call)
             return (yield from flow(call))
-        from ..cache.tape import Recorder
+        from ..cache.tape import TapeRecorder
 
         identity = self.cache.identity(there.credentials.with_more(self.headers, self.query))
-        return (yield from Recorder(self.cache, identity, partial(self._enter, there, call)).flow(flow(call)))
+        return (yield from TapeRecorder(self.cache, identity, partial(self._enter, there, call)).flow(flow(call)))
 
     def _enter(self, there: Destination, call: Call) -> Flow[None]:
         """Have the budgets let the call in, with the router's prices where those count."""

@@ -374,11 +374,8 @@ class CallDriver:
             if type(step) is Send and step.within is None:
                 value = await self.requester.send(step.request)
             elif type(step) is Stream or isinstance(step, Replay):
-                if isinstance(step, Replay):
-                    self.events, first = await self.requester.replay(step)
-                    step = step.stream
-                else:
-                    self.events, first = await self.requester.open(step)
+                asked = self.requester
+                self.events, first = await (asked.replay(step) if isinstance(step, Replay) else asked.open(step))
                 self._then, self._rejoin = step.then, step.rejoin
                 self._note_event()
                 # It is the flow's last step, and nobody else is asked any more: what that took would be kept, and

@@ -243,6 +243,16 @@ class Replay(msgspec.Struct, frozen=True):
     stream: Stream[Any, Any]
     stored: StoredFrames
 
+    @property
+    def then(self) -> Callable[[Any], Flow[Any] | Remember | None] | None:
+        """What follows it, as it does the stream."""
+        return self.stream.then
+
+    @property
+    def rejoin(self) -> None:
+        """It is not cut."""
+        return None
+
 
 class Recalled(msgspec.Struct, frozen=True):
     """What is kept for a request: its `key` (None: such a request cannot be kept) and its `tape`, if there is one."""
