@@ -308,7 +308,7 @@ def proxies(session: nox.Session) -> None:
 @nox.session
 def parity(session: nox.Session) -> None:
     """The same calls by headwater and by huggingface_hub: pairs that ask the same, otherwise on purpose, missing; and
-    openai's client against the emulator."""
+    openai's and Anthropic's clients against the emulator."""
     install(session, "tests", "parity")
     session.run("pytest", "tests/parity", *session.posargs)
 

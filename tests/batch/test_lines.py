@@ -64,6 +64,12 @@ def test_an_extra_body_and_unknown_fields_go_together() -> None:
     [
         ("/v1/embeddings", {"input": ["a"]}, "create_embedding", {"input": ["a"]}),
         (
+            "/v1/messages",
+            {"messages": [{"role": "user", "content": "a"}], "max_tokens": 9, "top_a": 1},
+            "create_message",
+            {"messages": [{"role": "user", "content": "a"}], "max_tokens": 9, "extra_body": {"top_a": 1}},
+        ),
+        (
             "/v1/images/edits",
             {"image": ["a.png", "b.png"], "prompt": "p", "size": "auto"},
             "edit_image",

@@ -78,7 +78,7 @@ KEYLESS = re.compile(r"^/hf-inference/|^/black-forest-labs/v1/get_result$|^/repl
 """What is served without a credential."""
 
 MESSAGES = re.compile(r"/messages(/count_tokens)?$")
-"""What reads a key in Anthropic's own header, and Bearer as well where it is not Anthropic."""
+"""What reads a key in Anthropic's own header, and as a Bearer."""
 PREFIX = re.compile(r"^/(direct|routed)/([a-z0-9-]+)(/.*)$")
 
 
@@ -121,10 +121,9 @@ def keyless_provider(call: DialectRequest) -> bool:
 def credential(call: DialectRequest) -> str | None:
     """The key in the header and under the scheme that the vendor reads; the router reads Bearer alone."""
     direct = call.place.mode == "direct"
-    if MESSAGES.search(call.path) and call.headers.get("x-api-key"):
+    anthropic = MESSAGES.search(call.path) or call.place.provider == "anthropic"
+    if anthropic and call.headers.get("x-api-key"):
         return call.headers["x-api-key"]
-    if direct and call.place.provider == "anthropic":
-        return None
     if direct and call.place.provider == "black-forest-labs":
         return call.headers.get("x-key") or None
     schemes = SCHEMES.get(call.place.provider, ("bearer",)) if direct else ("bearer",)

@@ -146,20 +146,20 @@ class ChatOfMessageFold:
         self._message = Message(content=[])
         self._calls: dict[int, int] = {}
 
-    def add(self, chunk: ChatCompletionStreamOutput) -> None:
+    def add(self, event: ChatCompletionStreamOutput) -> None:
         """Take the next chunk."""
-        event: MessageStreamEvent = vars(chunk).pop("_told")
-        self._fold.add(event)
-        if event.message is not None:
-            self._message = event.message
-        chunk.id, chunk.model = self._message.id, self._message.model
-        choice = self._choice_of(event)
+        told: MessageStreamEvent = vars(event).pop("_told")
+        self._fold.add(told)
+        if told.message is not None:
+            self._message = told.message
+        event.id, event.model = self._message.id, self._message.model
+        choice = self._choice_of(told)
         if choice is None:
-            chunk.hold({_EVENT: event.raw})
+            event.hold({_EVENT: told.raw})
             return
-        chunk.choices = [choice]
-        if event.type in {"message", "message_delta"}:
-            chunk.usage = chat_usage(self._fold.result().usage)
+        event.choices = [choice]
+        if told.type in {"message", "message_delta"}:
+            event.usage = chat_usage(self._fold.result().usage)
 
     def _choice_of(self, event: MessageStreamEvent) -> ChatCompletionStreamOutputChoice | None:
         """What an event says in a chat; None where a chat has no word for it."""

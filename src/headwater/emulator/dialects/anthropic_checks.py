@@ -73,6 +73,8 @@ PICTURES = ("image/jpeg", "image/png", "image/gif", "image/webp")
 ID = re.compile(r"[a-zA-Z0-9_-]+")
 NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
 LEAST_BUDGET = 1024
+NEWER = "2026-10-21"
+"""https://platform.claude.com/docs/en/api/versioning"""
 
 
 def refuse(call: DialectRequest, status: int, message: str) -> RefusedError:
@@ -96,8 +98,9 @@ def checked(call: DialectRequest, fields: Mapping[str, str] = FIELDS) -> dict[st
     """The fields that are not null, each of its type, of a request that Anthropic would take."""
     if not call.headers.get("anthropic-version"):
         raise wrong(call, "anthropic-version: header is required")
-    if call.headers["anthropic-version"] not in {"2023-01-01", "2023-06-01"}:
-        raise wrong(call, f"anthropic-version: {call.headers['anthropic-version']!r} is not a valid version")
+    version = call.headers["anthropic-version"]
+    if version not in {"2023-01-01", "2023-06-01", NEWER}:
+        raise wrong(call, f"anthropic-version: {version!r} is not a valid version")
     given: dict[str, Any] = {name: value for name, value in call.json.items() if value is not None}
     for name in ("model", "max_tokens", "messages"):
         if name in fields and name not in given:
@@ -112,7 +115,20 @@ def checked(call: DialectRequest, fields: Mapping[str, str] = FIELDS) -> dict[st
     check_thinking(call, given)
     check_format(call, given)
     check_messages(call, given)
+    if version == NEWER:
+        check_newer(call, given)
     return given
+
+
+def check_newer(call: DialectRequest, given: Mapping[str, Any]) -> None:
+    """What the newer version of the API takes no more."""
+    for name in ("temperature", "top_p", "top_k"):
+        if name in given:
+            raise wrong(call, f"{name}: Extra inputs are not permitted")
+    for number, message in enumerate(given["messages"]):
+        for at, block in enumerate(message["content"] if isinstance(message["content"], list) else []):
+            if message["role"] == "user" and block["type"] == "text" and block.get("citations"):
+                raise wrong(call, f"messages.{number}.content.{at}.text.citations: Extra inputs are not permitted")
 
 
 def check_numbers(call: DialectRequest, given: Mapping[str, Any]) -> None:
