@@ -102,7 +102,8 @@ def serving(answers: dict[str, Any]) -> Iterator[tuple[int, list[Any]]]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, *_: object) -> None: ...
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - its name there
+            """Nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=lambda: server.serve_forever(poll_interval=0.02))
