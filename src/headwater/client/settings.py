@@ -94,7 +94,7 @@ def seconds_of(hedge_after: object) -> float | None:
 
 def observers_of(given: object) -> tuple[Observer, ...]:
     """Who is told of a client's calls: a callable, or several in a list."""
-    listed = () if given is None else tuple(given) if isinstance(given, list | tuple) else (given,)
+    listed: tuple[Any, ...] = () if given is None else tuple(given) if isinstance(given, list | tuple) else (given,)
     if not all(map(callable, listed)):
         raise InvalidParameterError("observer must be a callable that takes an event, or a list of them")
     return listed

@@ -51,7 +51,7 @@ class Transports:
         beside: Transports | None = None,
     ) -> None:
         self._interposer: Interposer | None = interposer() if beside is None else beside._interposer
-        self._http2 = _http2_choice(http2)
+        self._http2: Http2 = _http2_choice(http2)
         self._proxies = proxies_by_scheme(proxies)
         self._trust_env = trust_env
         self._trust = Trust(verify, ssl_context)

@@ -24,7 +24,7 @@ from ..wire import (
     post,
 )
 from . import checks, messages, scripts, words
-from .vendors import Complaint, refusal
+from .vendors import COUNTS_EVERY_STREAM, Complaint, refusal, vendor
 
 THOUGHTS = {"minimal": 1, "low": 4, "medium": 8, "high": 16, "xhigh": 32}
 """Words of reasoning for each ``reasoning_effort``; "none" and no effort give none."""
@@ -148,7 +148,7 @@ def chunks(
     call: DialectRequest, given: Mapping[str, Any], choices: Sequence[ChatChoice], usage: dict[str, Any]
 ) -> Iterator[bytes]:
     """The events of a stream; several choices take turns, token by token."""
-    counted = bool((given.get("stream_options") or {}).get("include_usage"))
+    counted = bool((given.get("stream_options") or {}).get("include_usage")) or vendor(call.path) in COUNTS_EVERY_STREAM
     head = envelope(call, "chat.completion.chunk")
     tail: dict[str, Any] = {"usage": None} if counted else {}
     for steps in itertools.zip_longest(*(deltas(given, choice) for choice in choices)):

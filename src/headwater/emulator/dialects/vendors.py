@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from ..wire import RefusedError, WholeAnswer
 
@@ -55,6 +56,10 @@ PREFIXES = (
 )
 
 CODES = {400: "invalid_value", 401: "invalid_api_key", 404: "model_not_found", 413: "request_too_large"}
+
+
+COUNTS_EVERY_STREAM: Final = frozenset({"mistral"})
+"""Who tells the usage of a stream without being asked: https://docs.mistral.ai/api/#tag/chat."""
 
 
 def vendor(path: str) -> str:
