@@ -81,17 +81,19 @@ def test_items_go_back_with_all_that_the_server_gave() -> None:
         assert played.body["input"] == [*output, answer]
 
 
-def test_nulls_of_an_item_stay_behind() -> None:
-    item: dict[str, Any] = {
-        "type": "reasoning",
-        "id": "rs_1",
-        "summary": [],
-        "content": None,
-        "encrypted_content": None,
-    }
-    assert play(asked(input=whole(output=[item]).output), reply(RESPONSE)).body["input"] == [
-        {"type": "reasoning", "id": "rs_1", "summary": []}
+def test_nulls_of_an_item_are_the_servers_own() -> None:
+    """Of the members that it did not send none goes back, and those that it sent as null do so."""
+    items: list[dict[str, Any]] = [
+        {"type": "code_interpreter_call", "id": "ci_1", "code": "1", "container_id": "c", "outputs": None},
+        {"type": "reasoning", "id": "rs_1", "summary": [], "content": None},
+        {**MESSAGE, "content": [{**MESSAGE["content"][0], "logprobs": None}]},
     ]
+    for response in (whole(output=items), streamed(BEGUN, *(item_done(n, one) for n, one in enumerate(items))).result):
+        assert play(asked(input=response.output), reply(RESPONSE)).body["input"] == items
+
+
+def item_done(index: int, item: dict[str, Any]) -> bytes:
+    return event("response.output_item.done", output_index=index, item=item)
 
 
 # -- whole answers

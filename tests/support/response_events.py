@@ -27,8 +27,9 @@ MESSAGE: Final[dict[str, Any]] = {
     "role": "assistant",
     "content": [{"type": "output_text", "text": "Hello", "annotations": []}],
 }
+NUMBER: Final = {"type": "object", "properties": {"a": {"type": "integer"}}}
 TOOLS: Final[list[dict[str, Any]]] = [
-    {"type": "function", "name": "add", "parameters": {"type": "object", "properties": {"a": {"type": "integer"}}}},
+    {"type": "function", "name": "add", "strict": False, "parameters": NUMBER},
     {"type": "custom", "name": "shout"},
     {"type": "web_search"},
     {"type": "file_search", "vector_store_ids": ["vs_1"]},

@@ -224,13 +224,30 @@ def item_of(sent: dict[str, Any]) -> ResponseOutputItem:
         item = convert(said, _KINDS.get(sent.get("type"), ResponseOtherItem))
     except msgspec.ValidationError:
         item = ResponseOtherItem(type=str(sent.get("type") or ""))
-    item.hold({name: value for name, value in sent.items() if name not in item.__struct_fields__})
+    _keep(item, sent)
     for name in ("content", "summary"):
         parts, given = getattr(item, name, None), said.get(name)
         if isinstance(parts, list) and isinstance(given, list) and len(parts) == len(given):
             for part, one in zip(parts, given, strict=True):
-                part.hold({k: v for k, v in one.items() if k not in part.__struct_fields__})
+                _keep(part, one)
     return item
+
+
+def _keep(output: OpenOutput, sent: dict[str, Any]) -> None:
+    """Remember what no field holds, and which fields were sent as null: those go back so."""
+    output.hold({name: value for name, value in sent.items() if name not in output.__struct_fields__})
+    vars(output)["_nulls"] = frozenset(name for name, value in sent.items() if value is None)
+
+
+def sent_members(output: OpenOutput) -> dict[str, Any]:
+    """An item or a part as the server sent it, with what was changed since: without the fields that it did not send."""
+    nulls = output.__dict__.get("_nulls", frozenset())
+    plain = {name: value for name, value in output.to_dict().items() if value is not None or name in nulls}
+    for name in ("content", "summary"):
+        parts = getattr(output, name, None)
+        if isinstance(parts, list):
+            plain[name] = [sent_members(part) for part in parts]
+    return plain
 
 
 _TEXT: Final = {"type": "output_text"}

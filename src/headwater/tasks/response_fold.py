@@ -14,7 +14,7 @@ from typing import Any, Final
 from ..errors import HeadwaterError
 from ..protocol.events import Job
 from ..protocol.flow import Request
-from .model_response import ModelResponse, items_of
+from .model_response import ModelResponse, items_of, sent_members
 from .response_events import (
     ResponseAnnotationEvent,
     ResponseContentPartEvent,
@@ -221,8 +221,7 @@ class ResponseFold:
         self._append, self._last_key = part.append, None if part.pieces.half else key
 
     def _add_item(self, event: ResponseOutputItemEvent) -> None:
-        sent = event.item.to_dict()
-        sent = {name: value for name, value in sent.items() if value is not None}
+        sent = sent_members(event.item)
         is_whole = event.type == "response.output_item.done"
         id_, index = event.item.id or "", event.output_index
         item = self._known(id_, index)
@@ -236,7 +235,7 @@ class ResponseFold:
 
     def _add_part(self, event: ResponseContentPartEvent) -> None:
         is_summary = event.type.startswith("response.reasoning_summary_part")
-        sent = {name: value for name, value in event.part.to_dict().items() if value is not None}
+        sent = sent_members(event.part)
         kind = "reasoning" if is_summary or sent.get("type") == "reasoning_text" else "message"
         item = self._item(event.item_id, event.output_index, kind)
         index = event.summary_index if is_summary else event.content_index

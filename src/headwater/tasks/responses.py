@@ -65,30 +65,21 @@ def _check_input(given: Any) -> str | None:
 
 
 def wire_input(given: Any) -> Any:
-    """The input as it is sent. An item of an answer goes back as the server gave it, with what no field holds; null
-    members, which some servers refuse, are left out of it."""
+    """The input as it is sent. An item of an answer goes back as the server gave it, with what no field holds, and
+    nulls where it gave those: some servers refuse a null that is not theirs, some want theirs back."""
     return [_wire_item(item) for item in given] if isinstance(given, list | tuple) else given
 
 
 def _wire_item(item: Any) -> Any:
     if isinstance(item, OpenOutput):
-        return _sent(item.to_dict())
+        from .model_response import sent_members
+
+        return sent_members(item)
     if isinstance(item, msgspec.Struct):
-        return _sent(msgspec.to_builtins(item))
+        return {name: value for name, value in msgspec.to_builtins(item).items() if value is not None}
     if isinstance(item, dict) and isinstance(item.get("content"), list | tuple):
         return {**item, "content": [_wire_item(part) for part in item["content"]]}
     return item
-
-
-def _sent(members: dict[str, Any]) -> dict[str, Any]:
-    """The members that are not null, of the item and of its parts; below them null says something."""
-    found = {name: value for name, value in members.items() if value is not None}
-    for name in ("content", "summary"):
-        if isinstance(parts := found.get(name), list):
-            found[name] = [
-                {k: v for k, v in part.items() if v is not None} if isinstance(part, dict) else part for part in parts
-            ]
-    return found
 
 
 class ResponseParameters(CallOptions, total=False):

@@ -122,7 +122,7 @@ def structured(call: DialectRequest, given: Mapping[str, Any], text: str) -> str
 
 def message(call: DialectRequest, given: Mapping[str, Any], said: list[str], seed: str, status: str) -> dict[str, Any]:
     text = "".join(said)
-    part: dict[str, Any] = {"type": "output_text", "text": text, "annotations": []}
+    part: dict[str, Any] = {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
     if any((tool.get("type") or "").startswith("web_search") for tool in given.get("tools") or ()):
         part["annotations"] = [
             {"type": "url_citation", "url": "https://river.example", "title": "River", "start_index": 0, "end_index": 1}
@@ -256,7 +256,7 @@ def part_events(item: Mapping[str, Any], at: Mapping[str, Any]) -> Iterator[dict
             event, around = kind, "content_part"
             if kind == "summary_text":
                 event, around = "reasoning_summary_text", "reasoning_summary_part"
-            begun = {**part, member: "", **({"annotations": []} if "annotations" in part else {})}
+            begun = {**part, member: "", **{name: [] for name in ("annotations", "logprobs") if name in part}}
             yield {"type": f"response.{around}.added", **place, "part": begun}
             scores: dict[str, Any] = {"logprobs": []} if kind == "output_text" else {}
             for token in words.pieces(part[member]):

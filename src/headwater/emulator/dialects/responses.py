@@ -82,8 +82,10 @@ def events(call: DialectRequest, job: EmulatedJob) -> list[dict[str, Any]]:
     call = replace(call, model=job.model)
     head = envelope(job)
     made = response_output.output(call, job.sent, job.id)
+    first = "queued" if job.sent.get("background") else "in_progress"
     told: list[dict[str, Any]] = [
-        {"type": f"response.{step}", "response": head | {"status": step}} for step in begun(job)
+        {"type": f"response.{step}", "response": head | {"status": first if step == "created" else step}}
+        for step in begun(job)
     ]
     for index, item in enumerate(made.items):
         told += response_output.item_events(item, index)
@@ -140,7 +142,7 @@ def envelope(job: EmulatedJob) -> dict[str, Any]:
         "top_p": given.get("top_p", 1.0),
         "truncation": given.get("truncation", "disabled"),
         "usage": None,
-        "user": given.get("user"),
+        **({"user": given["user"]} if "user" in given else {}),
         "metadata": given.get("metadata", {}),
     }
 
