@@ -27,6 +27,7 @@ _BATCH: Final = "batch"
 _ENDPOINTS: Final = "endpoints"
 _MCP: Final = "mcp"
 _AGENT: Final = "agent"
+_MODELS: Final = "models"
 _LOCAL: Final = "local"
 _NAMES: Final = {"chat-completion": ("chat", "chat-completion")}
 
@@ -99,11 +100,12 @@ def app(first: str | None = None) -> App:
         result_action="return_value",
     )
     if first not in _TABLES:
-        is_task = first not in (_BATCH, _ENDPOINTS, _MCP, _AGENT, _LOCAL) and _add_tasks(made, first)
+        is_task = first not in (_BATCH, _ENDPOINTS, _MCP, _AGENT, _LOCAL, _MODELS) and _add_tasks(made, first)
         if not is_task:
             _add_batch(made)
             _add_endpoints(made)
             _add_mcp(made)
+            _add_models(made)
             _add_local(made)
     made.command(tables.providers)
     made.command(tables.tasks)
@@ -128,6 +130,12 @@ def _add_endpoints(made: App) -> None:
     for name, function in commands().items():
         endpoints.command(function, name=name)
     made.command(endpoints)
+
+
+def _add_models(made: App) -> None:
+    from .models import models_command
+
+    made.command(models_command(), name=_MODELS)
 
 
 def _add_mcp(made: App) -> None:

@@ -19,7 +19,7 @@ from ..auth.secret import Opaque, Secret, TextSecret, check_headers, mask
 from ..engine.driver import CallDriver
 from ..engine.engine import Engine
 from ..engine.facts import CallRequest, Destination
-from ..engine.failover import Order
+from ..engine.failover import Order, in_their_order
 from ..engine.input_policy import InputPolicy
 from ..engine.observer import CURRENT_TOOL, ObservedCall, ObservedConversation, Observer, ObserverEvent
 from ..engine.retry import Retries
@@ -244,6 +244,8 @@ class ClientCore:
         around, meter = None, None
         if self.account is not None or self.cache is not None or "tools" in given or "response_format" in given:
             around, meter = self._around(task, given, options, stream=stream, typed=typed is not None)
+            if around is not None and around.needs:
+                order = order or in_their_order  # who was passed over is no reason to stay with another
         return CallRequest(
             task=task,
             destination=partial(self.router.to, task, model),

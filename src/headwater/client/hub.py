@@ -20,10 +20,11 @@ from ..protocol.transport import quoted_url
 from ..providers import provider
 from ..providers.bodies import get
 from ..providers.model_ids import Entry, card_of
+from ..providers.model_offers import ModelOffer
 from ..providers.urls import CHAT, at_model, beneath, openai_url
 from ..responses.decode import decode
 from ..tasks.lenient_types import Needed, Unneeded
-from ..tasks.output import Output
+from ..tasks.output import OpenOutput, Output
 
 MODELS_PER_PAGE: Final = 1000
 MOST_PAGES: Final = 20
@@ -45,13 +46,21 @@ class ModelStatus(Output):
     providers: list[str] = msgspec.field(default_factory=list)
 
 
-class ModelInfo(Output):
-    """A model that a server has (OpenAI's `/v1/models`)."""
+class ModelInfo(OpenOutput):
+    """A model that a server has (OpenAI's `/v1/models`), with all that the server says of it.
+
+    `providers`: who offers it through Hugging Face's router, at which price and with what; None at other servers.
+    """
 
     id: str
     object: Unneeded[str] = "model"
-    created: int | None = None
-    owned_by: str | None = None
+    created: Unneeded[int | None] = None
+    owned_by: Unneeded[str | None] = None
+    providers: Unneeded[list[ModelOffer] | None] = None
+
+    def offer(self, provider: str) -> ModelOffer | None:
+        """The offer of this provider; None where there is none."""
+        return next((offer for offer in self.providers or () if offer.provider == provider), None)
 
 
 class ModelList(Output):
@@ -149,18 +158,6 @@ def _route(call: Call, route: str) -> str:
     return at_model(call.base, "/models/", call.hub_id, route)
 
 
-class _Offer(msgspec.Struct):
-    provider: Unneeded[str] = ""
-
-
-class _Routed(ModelInfo):
-    providers: list[_Offer] | None = None
-
-
-class _Models(msgspec.Struct):
-    data: list[_Routed]
-
-
 def models(call: Call) -> Flow[ModelList]:
     """The models that the client's server, provider or router has."""
     if call.url is not None:
@@ -169,10 +166,14 @@ def models(call: Call) -> Flow[ModelList]:
         url = f"{call.base.removesuffix('/' + call.provider)}/v1/models"
     else:
         url = beneath(call.base, f"{provider(call.provider).prefix}/models")
-    found = decode((yield Send(get(url, auth="provider"))), _Models).data
-    kept = [model for model in found if not call.routed or _is_served(model, call.provider)]
-    return ModelList(data=[ModelInfo(id=m.id, object=m.object, created=m.created, owned_by=m.owned_by) for m in kept])
+    reply = yield Send(get(url, auth="provider"))
+    found = decode(reply, ModelList)
+    for place, model in enumerate(found.data):
+        model.part_of(reply.body, "data", place)
+    if call.routed:
+        found.data = [model for model in found.data if _is_served(model, call.provider)]
+    return found
 
 
-def _is_served(model: _Routed, provider: str) -> bool:
+def _is_served(model: ModelInfo, provider: str) -> bool:
     return provider == "auto" or not model.providers or any(offer.provider == provider for offer in model.providers)

@@ -77,6 +77,11 @@ def is_the_providers(error: HeadwaterError, *, begun: bool) -> bool:
     return isinstance(error, _PROVIDER_FAULTS) and not isinstance(error, ModelLoadingError)
 
 
+def in_their_order(names: Sequence[str]) -> Sequence[int]:
+    """The list's own order, whoever worked last."""
+    return range(len(names))
+
+
 class Breaker:
     """One provider's: `seconds` is how long it is open for, 0 while it is closed; `until` when it may be probed."""
 
