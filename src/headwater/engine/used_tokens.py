@@ -6,7 +6,6 @@ https://docs.claude.com/en/api/messages (cache_read_input_tokens, beside input_t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
@@ -68,4 +67,4 @@ def _count(owner: Any, name: str) -> int | None:
 
 
 def _member(owner: Any, name: str) -> Any:
-    return owner.get(name) if isinstance(owner, Mapping) else getattr(owner, name, None)
+    return owner.get(name) if isinstance(owner, dict) else getattr(owner, name, None)

@@ -213,4 +213,4 @@ def usage_attributes(usage: UsedTokens | None) -> Attributes:
 
 
 def _member(owner: Any, name: str) -> Any:
-    return owner.get(name) if isinstance(owner, Mapping) else getattr(owner, name, None)
+    return owner.get(name) if isinstance(owner, dict) else getattr(owner, name, None)
