@@ -41,7 +41,7 @@ from headwater import (
     Timeout,
     emulator,
 )
-from headwater.auth.secret import guard_proxy
+from headwater.auth.secret import Secret, guard_proxy
 from headwater.emulator import faults
 from headwater.emulator.__main__ import serving
 from headwater.emulator.server import Emulator
@@ -51,6 +51,7 @@ from headwater.protocol.url import parse_url
 from headwater.testing import FOREVER, Cassette, CassetteError, MemoryTransport, ScriptedResponse, SentRequest, cassette
 from headwater.testing.fixtures import headwater_cassette as headwater_cassette
 from headwater.testing.fixtures import headwater_cassette_path as headwater_cassette_path
+from headwater.testing.scrubber import Scrubber
 
 pytestmark = pytest.mark.anyio
 
@@ -1046,3 +1047,10 @@ def test_the_command_serves_a_recording(tmp_path: Path) -> None:
         path.write_bytes(wrong)
         with pytest.raises(ValueError, match=r"cassette|whole"), serving(options):
             pass
+
+
+def test_a_keys_end_that_is_a_number_is_left_where_it_is_no_key() -> None:
+    scrubber = Scrubber([Secret("hw-cassette-key-17000000"), Secret("hw-cassette-password")])
+    said = b'{"created": 1700000000, "content": "Give me a password."}'
+    assert scrubber.blank(said) == said
+    assert scrubber.blank(b'{"content": "hw-cassette-key-17000000"}') == b'{"content": "' + b"*" * 24 + b'"}'

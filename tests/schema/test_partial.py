@@ -43,7 +43,7 @@ def values_of(schema: Mapping[str, Any], defs: Mapping[str, Any], depth: int = 0
                 return st.tuples(*[values_of(each, defs, depth) for each in places]).map(list)
             least, most = schema.get("minItems", 0), 3 if depth < 3 else 0
             inner = values_of(schema["items"], defs, depth + 1)
-            return st.lists(inner, min_size=least, max_size=max(least, most))
+            return st.lists(inner, min_size=least, max_size=min(max(least, most), schema.get("maxItems", most)))
         case "string" if schema.get("format") == "date":
             return st.dates().map(str)
         case "string":

@@ -30,11 +30,11 @@ def gateway_to(port: int) -> Callable[[ServedStream], Awaitable[None]]:
             if passing.done():
                 passing.result()
         finally:
+            writer.transport.abort()  # before anything is waited for, which may be cancelled
+            writer.close()
             for task in (passing, leaving):
                 task.cancel()
             await asyncio.gather(passing, leaving, return_exceptions=True)
-            writer.transport.abort()
-            writer.close()
 
     return answer
 
@@ -45,9 +45,13 @@ async def _connected(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWri
     try:
         return await asyncio.shield(connecting)
     except asyncio.CancelledError:
-        with contextlib.suppress(OSError, asyncio.CancelledError):
-            (await connecting)[1].close()
+        connecting.add_done_callback(_close)
         raise
+
+
+def _close(connecting: asyncio.Future[tuple[asyncio.StreamReader, asyncio.StreamWriter]]) -> None:
+    if not connecting.cancelled() and connecting.exception() is None:
+        connecting.result()[1].close()
 
 
 class _Passing:

@@ -48,7 +48,13 @@ class Scrubber:
     """Masks these secrets, and what looks like one."""
 
     def __init__(self, secrets: Iterable[Secret]) -> None:
-        found = {text for secret in secrets if not _is_word(secret) for text in secret.spellings}
+        found = {
+            text
+            for secret in secrets
+            if not _is_word(secret)
+            for text in secret.spellings
+            if text == secret.reveal() or not _is_common(text)
+        }
         needles = sorted((text.encode("utf-8", "surrogatepass") for text in found), key=lambda raw: (-len(raw), raw))
         self._known = re.compile(b"|".join(map(re.escape, needles))) if needles else None
 
@@ -88,6 +94,11 @@ def secrets_now(request: TransportRequest) -> list[Secret]:
     pairs = [(name.lower(), value) for name, value in request.headers]
     pairs += [(name.lower(), text) for name, _, value in query for text in {value, unquote(value)}]
     return [*live_secrets(), *secrets_in(pairs)]
+
+
+def _is_common(text: str) -> bool:
+    """Whether a key's end, by which it is known as well, is a word or a number, as answers are full of them."""
+    return len(text) <= _WORD and (text.isalpha() or text.isdigit())
 
 
 def _is_word(secret: Secret) -> bool:

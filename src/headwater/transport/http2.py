@@ -20,7 +20,7 @@ import ssl
 import warnings
 from collections.abc import AsyncGenerator, AsyncIterable, Callable
 from contextlib import suppress
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from anyio import BrokenResourceError, CancelScope, create_task_group
 from anyio.lowlevel import checkpoint
@@ -34,7 +34,6 @@ from ..errors import (
     ResponseTooLargeError,
 )
 from ..protocol.transport import FOREVER, ReadDeadline, TransportRequest
-from .epoll import READ_EVENTS, EpollSocket, Wakeup
 from .http2_protocol import (
     CANCEL,
     ENHANCE_YOUR_CALM,
@@ -53,6 +52,9 @@ from .http11 import SEND_BYTES, closed_early
 from .response_parser import MAX_HEAD_BYTES, MAX_INTERIM_HEADS
 from .sockets import READ_BYTES
 from .tls import refused_afterwards
+
+if TYPE_CHECKING:
+    from .epoll import EpollSocket, Wakeup
 
 READS_AT_ONCE: Final = 8
 """Reads of the socket after which the event loop has a turn for others."""
@@ -533,6 +535,8 @@ class Http2Connection:
 
     def _ask_again(self) -> None:
         if not self.closed:
+            from .epoll import READ_EVENTS  # which is loaded where there is epoll alone
+
             events = READ_EVENTS | (select.EPOLLOUT if self._unsent else 0)
             self.socket.poller.ask_again(self.socket.raw.fileno(), events)
 
