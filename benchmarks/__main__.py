@@ -44,8 +44,8 @@ How
     included. `read in` is at best 19 to 20 s: longer, the client was saturated. Who cannot open them all in
     time is reported with how many were.
     Delays (delay_N, rate_N): the server writes the time into each chunk, spread evenly over the streams, straight to
-    the sockets; client and server have a core each and share a clock. `written/s` is what the server reached. A
-    client whose p99 has passed 50 ms is not asked for the next rate.
+    the sockets, and ends them one after another when all is said; client and server have a core each and share a
+    clock. `written/s` is what the server reached. A client whose p99 has passed 50 ms is not asked for the next rate.
     Queues (calls_N, threads_32): openai and huggingface_hub under an `asyncio.Semaphore`, the others by that
     many tasks. No input is taken after 6 s of a round, so that slow clients do fewer calls; not with `--full`.
     Over TLS all trust the same new authority, which SSL_CERT_FILE names, and resume no session: a warm-up

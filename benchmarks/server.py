@@ -46,6 +46,7 @@ PATH = re.compile(
 )
 MAX_TOKENS = re.compile(rb'"max_tokens":\s*(\d+)')
 SPIN = 0.0003  # seconds; how late a sleep may end
+ENDING = 1.0  # seconds over which timed streams end
 MOMENT = 1.0  # seconds between the last stream's opening and the second event of the first
 STREAM_HEAD = (
     b"HTTP/1.1 200 OK\r\ndate: Mon, 01 Jan 2029 00:00:00 GMT\r\nserver: load\r\n"
@@ -96,7 +97,8 @@ class Tally:
     def _pace(self, plan: Plan) -> None:
         """Write every stamped event at its time, with nothing between the clock and the socket: the loop stands still.
 
-        What a full socket does not take is kept, with its old time, and goes before the next.
+        What a full socket does not take is kept, with its old time, and goes before the next. The streams end one after
+        another once all is said: that many at once would be a load of its own.
         """
         streams = [(connection, bytearray()) for connection in self.crowd]
         self.crowd.clear()
@@ -109,6 +111,9 @@ class Tally:
                 kept += b"%b%019d%b" % (before, time.perf_counter_ns(), behind)
                 connection.write_now(kept)
         for connection, kept in streams:
+            kept += wire.stream_end()
+            wait_until(due)
+            due += ENDING / len(streams)
             connection.transport.write(bytes(kept))
             connection._stream_over()
             connection._answered()

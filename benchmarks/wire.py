@@ -58,7 +58,7 @@ def frames(chunks: int) -> list[bytes]:
     """The events of a stream, each as one chunk of a chunked HTTP body; the last one ends the body."""
     events = [event(index, last=index == chunks - 1) for index in range(chunks)]
     built = [_http_chunk(data) for data in events]
-    built[-1] += _http_chunk(b"data: [DONE]\n\n") + b"0\r\n\r\n"
+    built[-1] += stream_end()
     return built
 
 
@@ -71,8 +71,13 @@ def stamped(*, last: bool) -> tuple[bytes, bytes]:
     """What comes before and behind the stamp of an event whose text is the time at which it was written."""
     before, _, behind = event(0, last=last).replace(_json(token(0)), b'"' + STAMP.encode() + b'"').partition(b"0" * 19)
     size = len(before) + len(STAMP) + len(behind)
-    end = _http_chunk(b"data: [DONE]\n\n") + b"0\r\n\r\n" if last else b""
-    return b"%x\r\n%b" % (size, before), behind + b"\r\n" + end
+    return b"%x\r\n%b" % (size, before), behind + b"\r\n"
+
+
+@functools.cache
+def stream_end() -> bytes:
+    """The end marker, and the end of a body in chunks."""
+    return _http_chunk(b"data: [DONE]\n\n") + b"0\r\n\r\n"
 
 
 @functools.cache
