@@ -31,11 +31,6 @@ MOST = 1.5
 CHUNKS = 10
 STREAMS = (512, 10_000)
 TAKEN = 100
-LOOPS: dict[str, dict[str, Any]] = {
-    "asyncio": {"backend": "asyncio"},
-    "uvloop": {"backend": "asyncio", "backend_options": {"use_uvloop": True}},
-    "trio": {"backend": "trio"},
-}
 CHUNK = b'data: {"id":"1","choices":[{"index":0,"delta":{"content":"a few words "}}]}\n\n'
 LAST = b'data: {"id":"1","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
 
@@ -207,7 +202,7 @@ def measured(folder: Path, loop: str, streams: int, http2: bool) -> dict[str, fl
 def main() -> None:
     """Measure, and print the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.http2")
-    parser.add_argument("--loop", action="append", choices=LOOPS)
+    parser.add_argument("--loop", action="append", choices=machine.LOOPS)
     parser.add_argument("--streams", action="append", type=int)
     parser.add_argument("--check", action="store_true")
     asked = parser.parse_args()
@@ -216,7 +211,7 @@ def main() -> None:
     print(f"{'':>8} {'streams':>8} {'':>9} {'begin, us':>10} {'chunk, us':>10} {'KiB each':>9} {'handshakes':>11}")
     worst = 0.0
     with tempfile.TemporaryDirectory() as folder:
-        for loop in asked.loop or LOOPS:
+        for loop in asked.loop or machine.LOOPS:
             for streams in asked.streams or STREAMS:
                 rows = [measured(Path(folder), loop, streams, http2) for http2 in (False, True)]
                 for name, row, each in zip(("HTTP/1.1", "HTTP/2"), rows, (1, TAKEN), strict=True):
@@ -235,6 +230,6 @@ if __name__ == "__main__":
             asyncio.run(serve(*sys.argv[2:4]))
     elif sys.argv[1:2] == ["--measure"]:
         name, port, authority, http2, streams = sys.argv[2:]
-        print(json.dumps(anyio.run(measure, int(port), authority, http2 == "1", int(streams), **LOOPS[name])))
+        print(json.dumps(anyio.run(measure, int(port), authority, http2 == "1", int(streams), **machine.LOOPS[name])))
     else:
         main()

@@ -7,7 +7,14 @@ import ssl
 import sys
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
+LOOPS: dict[str, dict[str, Any]] = {
+    "asyncio": {"backend": "asyncio"},
+    "uvloop": {"backend": "asyncio", "backend_options": {"use_uvloop": True}},
+    "trio": {"backend": "trio"},
+}
+"""The event loops, as `anyio.run` takes them."""
 PACKAGES = (
     "headwater",
     "anyio",

@@ -27,11 +27,6 @@ from headwater import AsyncInferenceClient
 MOST = 1.25
 AT_ONCE = (64, 512)
 ROUNDS = 5
-LOOPS: dict[str, dict[str, Any]] = {
-    "asyncio": {"backend": "asyncio"},
-    "uvloop": {"backend": "asyncio", "backend_options": {"use_uvloop": True}},
-    "trio": {"backend": "trio"},
-}
 
 
 class Relay(asyncio.Protocol):
@@ -169,7 +164,7 @@ async def compared(plain: str, secure: str, port: int, calls: int) -> dict[tuple
 def main() -> int:
     """Measure, print, and judge where that is asked for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.proxies", description=__doc__)
-    parser.add_argument("--loop", nargs="+", choices=LOOPS, default=list(LOOPS))
+    parser.add_argument("--loop", nargs="+", choices=machine.LOOPS, default=list(machine.LOOPS))
     parser.add_argument("--calls", type=int, default=2000, help="in one round")
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--relay", action="store_true", help=argparse.SUPPRESS)
@@ -191,7 +186,7 @@ def main() -> int:
         machine.pin(ours)
         for name in asked.loop:
             where = (next(servers.plain), next(servers.secure), port, asked.calls)
-            found = anyio.run(compared, *where, **LOOPS[name])
+            found = anyio.run(compared, *where, **machine.LOOPS[name])
             for (way, at_once), cost in found.items():
                 direct = found[f"{way.partition(',')[0]}, direct", at_once]
                 worst = max(worst, cost / direct)

@@ -11,11 +11,9 @@ from typing import Any, Final
 
 import msgspec
 
+from ..cost.usage import token_count
 from ..protocol.json_text import UNREADABLE
 from ..responses.json_decoder import decode_json
-
-_MOST_TOKENS: Final = 10**11
-"""A count above this is nonsense."""
 
 
 class TokenUsage(msgspec.Struct, gc=False):
@@ -29,21 +27,15 @@ class TokenUsage(msgspec.Struct, gc=False):
 
     def tokens(self) -> tuple[int | None, int | None]:
         """Tokens in and out, each None where it is not told; embeddings tell the total in place of what came out."""
-        into = _count(self.prompt_tokens)
+        into = token_count(self.prompt_tokens)
         if into is None:
-            into = _count(self.input_tokens)
-        out = _count(self.completion_tokens)
+            into = token_count(self.input_tokens)
+        out = token_count(self.completion_tokens)
         if out is None:
-            out = _count(self.output_tokens)
-        if out is None and into is not None and (total := _count(self.total_tokens)) is not None:
+            out = token_count(self.output_tokens)
+        if out is None and into is not None and (total := token_count(self.total_tokens)) is not None:
             out = max(0, total - into)
         return into, out
-
-
-def _count(value: Any) -> int | None:
-    if type(value) is int:
-        return value if 0 <= value <= _MOST_TOKENS else None
-    return int(value) if isinstance(value, float) and 0 <= value <= _MOST_TOKENS else None
 
 
 class _AnswerUsage(msgspec.Struct, gc=False):

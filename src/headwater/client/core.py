@@ -21,11 +21,10 @@ from ..engine.engine import Engine
 from ..engine.facts import CallRequest, Destination
 from ..engine.failover import Order, in_their_order
 from ..engine.input_policy import InputPolicy
-from ..engine.observer import CURRENT_TOOL, ObservedCall, ObservedConversation, Observer, ObserverEvent
+from ..engine.logger import LOGGER
 from ..engine.retry import Retries
 from ..engine.run import AsyncRun
 from ..engine.throttle import Throttle
-from ..engine.watch import LOGGER, Watch
 from ..errors import InvalidParameterError
 from ..protocol.events import Job
 from ..protocol.flow import Flow, TaskFlow
@@ -55,6 +54,8 @@ if TYPE_CHECKING:
     from ..cache.store import Cache
     from ..cost.budget import Budget
     from ..cost.meter import Account, CallMeter
+    from ..engine.observer import ObservedConversation, Observer, ObserverEvent
+    from ..engine.watch import Watch
     from .around import Around
 
 _KEEPS_ENGINE: Final = frozenset(
@@ -375,6 +376,9 @@ class ClientCore:
         """What tells those who observe of the call; None where nobody does."""
         if not self.observers and not LOGGER.isEnabledFor(logging.INFO):
             return None
+        from ..engine.observer import CURRENT_TOOL, ObservedCall
+        from ..engine.watch import Watch
+
         call = ObservedCall(
             task=request.task,
             model=request.model or self.router.model,

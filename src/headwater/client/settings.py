@@ -7,17 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from math import inf
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from ..auth.secret import Opaque, Secret, check_headers, mask
-from ..engine.observer import Observer
 from ..errors import InvalidParameterError
 from ..protocol.timeout import Timeout
 from ..protocol.transport import Transport
 from ..protocol.url import Url
 from ..tasks.declaration import is_not_given
+
+if TYPE_CHECKING:
+    from ..engine.observer import Observer
 
 ALIASES: Final = {"api_key": "token", "max_retries": "retries", "default_headers": "headers", "proxy": "proxies"}
 """OpenAI's names of the client's arguments, and the arguments."""

@@ -50,7 +50,7 @@ def tokens_of(answer: Any) -> CountedTokens:
     if usage is not None:
         return counted_tokens(_plain(usage))
     details = getattr(answer, "details", None)
-    generated = _count(getattr(details, "generated_tokens", None))
+    generated = token_count(getattr(details, "generated_tokens", None))
     if generated is None:
         return NOT_COUNTED
     prefill = getattr(details, "prefill", None)
@@ -102,10 +102,11 @@ def _details(usage: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
 
 
 def _first(place: Mapping[str, Any], *names: str) -> int | None:
-    return next((number for name in names if (number := _count(place.get(name))) is not None), None)
+    return next((number for name in names if (number := token_count(place.get(name))) is not None), None)
 
 
-def _count(value: Any) -> int | None:
+def token_count(value: Any) -> int | None:
+    """A number of tokens as a server wrote it; None for what is no count."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return int(value) if 0 <= value <= _MOST_TOKENS else None

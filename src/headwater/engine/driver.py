@@ -78,16 +78,16 @@ from .facts import NO_FLOW, UNPREPARED, CallRequest, Destination, Facts, Outcome
 from .failover import Candidate
 from .failures import besides, incomplete_stream
 from .load import IN_THREAD_BYTES, Files, load
-from .observer import CallOutcome
 from .requester import Requester, WaitsForModel
 from .retry import LONGEST_WAIT_BEFORE_FAILOVER_SECONDS, is_worth_another_provider
 from .stream import Events
-from .watch import Watch
 
 if TYPE_CHECKING:
     from ..cost.meter import CallMeter
     from ..cost.price import Cost
+    from .observer import CallOutcome
     from .save import SavedFile
+    from .watch import Watch
 
 RELEASE_SECONDS: Final = 2.0
 """Seconds that releasing a run may take: telling the provider to cancel, closing a connection."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import anyio
 import msgspec
@@ -32,13 +32,15 @@ from .facts import UNPREPARED, Plan, Timings
 from .failures import close_shielded, empty_stream, read_refusal
 from .look_ups import play
 from .multipart import UploadBody
-from .observer import RequestKind, WaitReason
 from .openings import is_another, other_media
 from .retry import Raise, RetryBudget, decide
 from .stored_answer import StoredAnswer
 from .stream import Events
 from .throttle import AttemptPermit, Throttle
-from .watch import Watch
+
+if TYPE_CHECKING:
+    from .observer import RequestKind, WaitReason
+    from .watch import Watch
 
 T = TypeVar("T")
 A = TypeVar("A")

@@ -18,10 +18,10 @@ from ..protocol.flow import END
 from .driver import CallDriver, another_reader, was_left
 from .engine import Engine
 from .facts import CallRequest, Facts, Outcome, Timings
-from .watch import Watch
 
 if TYPE_CHECKING:
     from .hedge import Hedge
+    from .watch import Watch
 
 E = TypeVar("E")
 R = TypeVar("R")

@@ -6,12 +6,11 @@ https://docs.claude.com/en/api/messages (cache_read_input_tokens, beside input_t
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
-_MOST_TOKENS: Final = 10**11
-"""A count above this is nonsense."""
+from ..cost.usage import token_count
 
 
 class UsedTokens(msgspec.Struct, frozen=True, gc=False):
@@ -60,10 +59,7 @@ def _first(usage: Any, *names: str) -> int | None:
 
 
 def _count(owner: Any, name: str) -> int | None:
-    value = _member(owner, name)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _MOST_TOKENS:
-        return None
-    return int(value)
+    return token_count(_member(owner, name))
 
 
 def _member(owner: Any, name: str) -> Any:

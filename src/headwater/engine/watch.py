@@ -6,15 +6,15 @@ once.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from ..auth.secret import check_headers
 from ..errors import Attempt, HeadwaterError
 from ..protocol.flow import Request
 from ..protocol.url import parse_url
 from .facts import Facts
+from .logger import LOGGER
 from .observer import (
     AttemptBegun,
     AttemptEnded,
@@ -35,15 +35,13 @@ from .observer import (
 )
 from .used_tokens import used_tokens
 
-LOGGER: Final = logging.getLogger("headwater")
-
 
 def tell(observers: Sequence[Observer], event: ObserverEvent) -> None:
     """Tell them all; what one raises is logged, and harms nobody."""
     for observer in observers:
         try:
             observer(event)
-        except Exception:
+        except Exception:  # noqa: BLE001 - it is another's code, and what it raises is in the log
             name = getattr(observer, "__qualname__", type(observer).__qualname__)
             LOGGER.exception("the observer %s failed at %s; the call goes on", name, type(event).__name__)
 

@@ -12,14 +12,12 @@ https://platform.claude.com/docs/en/api/errors
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
 
-from ..auth.credentials import KeyHeader
 from ..errors import MalformedEventError
-from ..protocol.flow import END, Call, End, Flow, Reply, Request, Send, Stream, TaskFlowAtURL
+from ..protocol.flow import END, Call, End, Flow, Reply, Request, Send, Stream
 from ..protocol.framing import DONE, Frame
 from ..protocol.json_text import UNREADABLE, loads
 from ..responses.decode import decode
@@ -28,13 +26,10 @@ from ..responses.message import one_line
 from ..responses.refusal import EXCERPT_BYTES, error_in_body
 from ..tasks.message_fold import MessageFold
 from ..tasks.message_types import Message, MessageStreamEvent, MessageTokensCount, kept_message
-from ..tasks.messages import wire_conversation
+from ..tasks.messages import API_VERSION, wire_conversation
 from . import unrequested_stream
 from .bodies import model_of, parameters, post
 
-KEY_HEADER: Final = KeyHeader("x-api-key", scheme="")
-API_VERSION: Final = "2023-06-01"
-"""https://platform.claude.com/docs/en/api/versioning"""
 MESSAGE_PIECE: Final = b'"message_start"'
 """What only the events of a message have."""
 _ERROR: Final = b'"error"'
@@ -143,7 +138,3 @@ def _is_readable(event: MessageStreamEvent, sent: dict[str, Any]) -> bool:
     """Whether what a known event says was read: an odd delta or block that is left out would be lost in silence."""
     parts = (("delta", event.delta), ("content_block", event.content_block), ("message", event.message))
     return event.type not in _EVENTS or all(part is not None or sent.get(name) is None for name, part in parts)
-
-
-TASKS: Final[Mapping[str, TaskFlowAtURL]] = {"messages": create_message, "count-tokens": count_message_tokens}
-"""The flow of each task at the URL of the messages."""

@@ -20,7 +20,8 @@ from ..errors import ProviderError
 from ..protocol.events import Job
 from ..protocol.flow import Call, Flow, ResumeFlow, TaskFlow, TaskFlowAtURL
 from ..schema.rules import LOCAL, NamedSchema
-from . import anthropic_chat, anthropic_messages, openai_embeddings, pipeline, rerank, tgi
+from . import openai_embeddings, pipeline, rerank, tgi
+from .messages_route import KEY_HEADER, MESSAGES_TASKS, message_at, message_chat_at, token_count_at
 from .openai_chat import ChatDialect, chat
 from .openai_completions import complete
 from .openai_images import ImageDialect, edit, text_to_image
@@ -56,7 +57,7 @@ https://github.com/ollama/ollama/blob/main/openai/openai.go, https://github.com/
 _DIALECT: Final = ChatDialect(schema=LOCAL, unfinished=UNFINISHED)
 _IMAGES: Final = ImageDialect(sized=True)
 _NAMED_TWICE: Final = msgspec.structs.replace(_DIALECT, response_format=json_schema_beside)
-_EITHER_HEADER: Final = anthropic_messages.KEY_HEADER._replace(is_bearer=True)
+_EITHER_HEADER: Final = KEY_HEADER._replace(is_bearer=True)
 _NOT_KNOWN: Final = frozenset({400, 422})
 _TRANSCRIPTION: Final = "automatic-speech-recognition"
 _TEI_RERANK: Final = re.compile(r"(?<!/v\d)/rerank/?\Z")
@@ -78,19 +79,19 @@ def complete_text(call: Call, url: str) -> Flow[Any]:
 def _chat(call: Call, url: str) -> Flow[Any]:
     """A chat in OpenAI's dialect, but where the URL is that of Anthropic's Messages, which it is put into then."""
     given = call.url or call.base
-    return anthropic_chat.message_chat(call, given) if names_messages(given) else chat(call, url, _DIALECT)
+    return message_chat_at(call, given) if names_messages(given) else chat(call, url, _DIALECT)
 
 
 _OPENAI: Final[Mapping[str, tuple[str, TaskFlowAtURL]]] = {
     _TRANSCRIPTION: (TRANSCRIPTIONS, partial(transcribe, dialect=TranscriptionDialect(streams=True))),
     "audio-translation": (TRANSLATIONS, partial(transcribe, dialect=TranscriptionDialect(streams=True, grained=False))),
     "chat-completion": (CHAT, _chat),
-    "count-tokens": (MESSAGES, anthropic_messages.count_message_tokens),
+    "count-tokens": (MESSAGES, token_count_at),
     "embeddings": (EMBEDDINGS, openai_embeddings.create),
     "feature-extraction": (EMBEDDINGS, openai_embeddings.embed),
     "edit-image": (EDITS, partial(edit, dialect=_IMAGES)),
     "image-to-image": (EDITS, partial(edit, dialect=_IMAGES)),
-    "messages": (MESSAGES, anthropic_messages.create_message),
+    "messages": (MESSAGES, message_at),
     "moderation": (MODERATIONS, partial(moderate, dialect=ModerationDialect())),
     "responses": (RESPONSES, respond),
     "text-generation": (COMPLETIONS, complete_text),
@@ -157,10 +158,10 @@ def _rerank(call: Call) -> Flow[Any]:
 def key_header_at(url: str, task: str) -> KeyHeader:
     """How the key for a server's own URL is sent: for Anthropic's Messages as Anthropic has it, and as a Bearer beside
     unless it is Anthropic, for some servers that speak them read the one and some the other."""
-    if task not in anthropic_messages.TASKS and not names_messages(url):
+    if task not in MESSAGES_TASKS and not names_messages(url):
         return BEARER
     host = urlsplit(url).hostname or ""
-    return anthropic_messages.KEY_HEADER if f".{host}".endswith(".anthropic.com") else _EITHER_HEADER
+    return KEY_HEADER if f".{host}".endswith(".anthropic.com") else _EITHER_HEADER
 
 
 TASKS: Final[Mapping[str, TaskFlow]] = {

@@ -20,14 +20,14 @@ from ..auth.credentials import BEARER, KeyHeader
 from ..auth.hosts import ROUTER_URL
 from ..protocol.flow import Call, Flow, ResumeFlow, TaskFlow, TaskFlowAtURL
 from ..schema.rules import CEREBRAS, COHERE, DESCRIBED, FIREWORKS, GEMINI, LOCAL, PERPLEXITY, PLAIN_STRICT, XAI
+from ..tasks.messages import API_VERSION
 from . import (
-    anthropic_chat,
-    anthropic_messages,
     azure,
     black_forest_labs,
     custom_server,
     fal,
     hf_inference,
+    messages_route,
     novita,
     openai_chat,
     openai_completions,
@@ -218,8 +218,8 @@ def _messages(path: str | None, *, counts: bool) -> dict[str, TaskFlow]:
     """What is done in Anthropic's Messages at this path."""
     if path is None:
         return {}
-    found = {"messages": _at_route(path, anthropic_messages.create_message)}
-    return found | ({"count-tokens": _at_route(path, anthropic_messages.count_message_tokens)} if counts else {})
+    found = {"messages": _at_route(path, messages_route.message_at)}
+    return found | ({"count-tokens": _at_route(path, messages_route.token_count_at)} if counts else {})
 
 
 def on_this_machine(name: str, port: int, ranks: RerankDialect | None = None, *, counts: bool = False) -> Provider:
@@ -261,9 +261,9 @@ ROWS: Final = (
         "https://api.anthropic.com",
         "ANTHROPIC_API_KEY",
         chat=None,
-        tasks={"chat-completion": _at_route("/v1/messages", anthropic_chat.message_chat)},
-        key_header=anthropic_messages.KEY_HEADER,
-        headers={"anthropic-version": anthropic_messages.API_VERSION},
+        tasks={"chat-completion": _at_route("/v1/messages", messages_route.message_chat_at)},
+        key_header=messages_route.KEY_HEADER,
+        headers={"anthropic-version": API_VERSION},
         messages="/v1/messages",
         counts=True,
         hub=False,

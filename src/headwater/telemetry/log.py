@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable
 from typing import Any, Final
 
+from ..engine.logger import LOGGER
 from ..engine.observer import (
     AttemptBegun,
     AttemptEnded,
@@ -27,7 +28,6 @@ from ..engine.observer import (
     ToolEnded,
     WaitBegun,
 )
-from ..engine.watch import LOGGER
 
 VARIABLE: Final = "HEADWATER_LOG"
 LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
