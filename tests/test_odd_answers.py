@@ -8,8 +8,9 @@ from typing import Any
 import numpy
 import pytest
 from support.drivers import Driver
+from support.provider_task_pairs import ARGUMENTS
 
-from headwater import UnexpectedContentError
+from headwater import DecodeError, UnexpectedContentError
 from headwater.testing import EVENT_STREAM, MemoryTransport, ScriptedResponse
 
 pytestmark = [pytest.mark.anyio, pytest.mark.dealt]
@@ -91,3 +92,69 @@ async def test_an_answer_without_choices_is_none(driver: Driver, body: bytes) ->
             await client.chat_completion(MESSAGES)
     assert caught.value.body == body
     assert len(caught.value.attempts) == 1
+
+
+EMPTY: dict[str, tuple[str, ...]] = {
+    "audio-classification": ("[]", "[[]]"),
+    "audio-to-audio": ("[]",),
+    "document-question-answering": ("[]",),
+    "fill-mask": ("[]",),
+    "image-classification": ("[]",),
+    "image-segmentation": ("[]",),
+    "object-detection": ("[]", "[[]]"),
+    "question-answering": ("[]",),
+    "text-classification": ("[]", "[[]]"),
+    "token-classification": ("[]",),
+    "video-classification": ("[]",),
+    "visual-question-answering": ("[]",),
+    "zero-shot-classification": ("[]", '{"labels": [], "scores": []}'),
+    "zero-shot-image-classification": ("[]",),
+    "zero-shot-object-detection": ("[]",),
+}
+
+
+@pytest.mark.parametrize(("task", "body"), [(task, body) for task, bodies in EMPTY.items() for body in bodies])
+async def test_a_stream_of_an_empty_list_hands_it_over(driver: Driver, task: str, body: str) -> None:
+    method = task.replace("-", "_")
+    async with driver.client(base_url="http://127.0.0.1:9", transport=answering(body.encode())) as client:
+        async with getattr(client, method).stream(**ARGUMENTS[task]) as run:
+            assert [event async for event in run] == [[]]
+            assert await run.result() == []
+            assert run.facts.timings.first_event is not None
+        assert await getattr(client, method)(**ARGUMENTS[task]) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "task", "body", "event"),
+    [
+        ("", "text-generation", '{"generated_text": ""}', ""),
+        ("/v1", "text-generation", '{"choices": [{"text": "", "finish_reason": "stop"}]}', ""),
+        ("", "automatic-speech-recognition", '{"text": ""}', None),
+        ("/v1", "automatic-speech-recognition", '{"text": "", "segments": []}', None),
+        ("/v1", "audio-translation", '{"text": ""}', None),
+        ("", "image-to-text", '[{"generated_text": ""}]', None),
+        ("", "translation", '[{"translation_text": ""}]', None),
+        ("/v1", "chat-completion", '{"choices": [{"message": {"content": ""}, "finish_reason": "stop"}]}', None),
+    ],
+)
+async def test_a_stream_of_an_empty_text_hands_it_over(
+    driver: Driver, path: str, task: str, body: str, event: str | None
+) -> None:
+    at = f"http://127.0.0.1:9{path}"
+    async with driver.client(base_url=at, model="m", transport=answering(body.encode())) as client:
+        async with getattr(client, task.replace("-", "_")).stream(**ARGUMENTS[task]) as run:
+            assert len([each async for each in run]) == 1
+        if event is not None:
+            async with await client.text_generation("a", stream=True) as run:
+                assert [each async for each in run] == [event]
+
+
+@pytest.mark.parametrize("body", ['{"data": []}', "[]", "[[]]", '{"data": [{"embedding": []}]}', '{"embeddings": []}'])
+async def test_no_vector_for_a_text_is_no_answer(driver: Driver, body: str) -> None:
+    for path, names in (("", ["feature_extraction"]), ("/v1", ["feature_extraction", "create_embedding"])):
+        at = f"http://127.0.0.1:9{path}"
+        async with driver.client(base_url=at, model="m", transport=answering(body.encode())) as client:
+            for ask in [getattr(client, name) for name in names]:
+                for asked in ("a", ["a"]):
+                    with pytest.raises(DecodeError):
+                        await ask(asked)

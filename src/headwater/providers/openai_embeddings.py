@@ -35,7 +35,9 @@ def create(call: Call, url: str, dropped: frozenset[str] = frozenset()) -> Flow[
     """OpenAI's own spelling, answered as it is."""
     body = _body(call, dropped)
     answer = decode((yield Send(post(url, body))), CreateEmbeddingResponse)
-    _check_count(len(answer.data), _count(body.get("input")))
+    _check(answer.data, _count(body.get("input")))
+    if not all(row.embedding for row in answer.data):
+        raise DecodeError("a vector without a number came")
     return answer
 
 
@@ -50,10 +52,12 @@ def _count(inputs: Any) -> int | None:
     return len(inputs) if isinstance(inputs, list) and not any(isinstance(each, int) for each in inputs[:1]) else None
 
 
-def _check_count(came: int, sent: int | None) -> None:
-    """Refuse an answer that has another number of vectors: nobody could tell whose they are."""
-    if sent is not None and came != sent:
-        raise DecodeError(f"{sent} inputs were sent, and {came} vectors came")
+def _check(vectors: Any, sent: int | None) -> None:
+    """Refuse an answer that has another number of vectors, for nobody could tell whose they are; or none."""
+    came = len(vectors)
+    if came != sent and (sent is not None or not came):
+        what = "an input was" if sent is None else f"{sent} inputs were"
+        raise DecodeError(f"{what} sent, and {came} vectors came")
 
 
 def _vectors(reply: Reply, sent: int | None) -> Any:
@@ -63,7 +67,9 @@ def _vectors(reply: Reply, sent: int | None) -> Any:
     try:
         found = decode_vectors(body)
         if not len(found) or hasattr(found[0], "__len__"):  # and not one vector alone
-            _check_count(len(found), sent)
+            _check(found, sent)
+            if not len(found[0]):
+                raise DecodeError("a vector without a number came")
         return found
     except DecodeError as failure:
         if "json" in reply.content_type and body.strip():

@@ -72,7 +72,7 @@ def _languages(given: Mapping[str, Any]) -> str | None:
     return None
 
 
-@task("text-classification", events=TextClassificationOutputElement)
+@Declare[TextClassificationOutputElement | list[TextClassificationOutputElement]]("text-classification")
 def text_classification(
     text: str,
     *,
@@ -98,7 +98,7 @@ def text_classification(
     raise NotImplementedError
 
 
-@task("token-classification", events=TokenClassificationOutputElement)
+@Declare[TokenClassificationOutputElement | list[TokenClassificationOutputElement]]("token-classification")
 def token_classification(
     text: str,
     *,

@@ -30,7 +30,7 @@ class QuestionAnsweringOutputElement(Output):
     end: Nullable[int] = NOT_SAID
 
 
-@task("question-answering", events=QuestionAnsweringOutputElement)
+@Declare[QuestionAnsweringOutputElement | list[QuestionAnsweringOutputElement]]("question-answering")
 def question_answering(
     question: str,
     context: str,
