@@ -21,7 +21,6 @@ from headwater import (
     ChatCompletionStreamOutput,
     ConversationLimitError,
     ConversationState,
-    InferenceClient,
     InferenceTimeoutError,
     InvalidAnswerError,
     InvalidParameterError,
@@ -521,9 +520,3 @@ async def test_a_last_answer_that_is_none_is_asked_for_again_and_counted(
             await client.converse(ASKED, **options).result()
     assert caught.value.partial.transcript[-1]["role"] == "tool"
     assert caught.value.text == "rain"
-
-
-@pytest.mark.parametrize("mode", ["prompted", "constrained"])
-def test_a_type_needs_the_servers_own_calls(mode: Any) -> None:
-    with InferenceClient(base_url="http://model.test/v1") as client, pytest.raises(InvalidParameterError, match=mode):
-        client.converse(ASKED, tools=[add], response_format=Weather, tool_mode=mode)

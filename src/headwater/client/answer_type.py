@@ -24,6 +24,10 @@ def typed_flow_of(given: dict[str, Any]) -> Callable[[TaskFlow, Call], Flow[Any]
     from ..schema.codec import codec_of
 
     options = {each: given.pop(each) for each in OPTIONS & given.keys()}
-    given[name] = codec_of(given[name])
-    wanted = AnswerType(codec=given[name], parameter=name, details=bool(given.get("details")), **options)
+    codec = given[name] = codec_of(given[name])
+    if not hasattr(codec, "decode"):  # a schema alone: whoever gave it reads what comes
+        return None
+    if not codec.is_sent:
+        del given[name]
+    wanted = AnswerType(codec=codec, parameter=name, details=bool(given.get("details")), **options)
     return partial(typed_flow, wanted)

@@ -21,6 +21,7 @@ from ..errors import HeadwaterError
 from ..protocol.flow import Call, Flow, TaskFlow
 from ..providers.model_ids import POLICIES
 from ..providers.model_offers import ModelOffer, Need, chooses, fit, is_at_router, offers_of
+from ..schema.rules import NamedSchema
 
 _CHAT: Final = "chat-completion"
 
@@ -89,13 +90,13 @@ def _priced(offers: tuple[ModelOffer, ...], place: Place) -> Mapping[str, Price]
     return known
 
 
-def needs_of(task: str, given: Mapping[str, Any], *, typed: bool) -> tuple[Need, ...]:
-    """What a chat with these arguments wants that not every provider has. `typed`: its answer has a type."""
+def needs_of(task: str, given: Mapping[str, Any]) -> tuple[Need, ...]:
+    """What a chat with these arguments wants that not every provider has."""
     if task != _CHAT:
         return ()
     needs: list[Need] = ["tools"] if given.get("tools") else []
     form = given.get("response_format")
     kind = form.get("type") if isinstance(form, Mapping) else getattr(form, "type", None)
-    if typed or kind == "json_schema":
+    if isinstance(form, NamedSchema) or kind == "json_schema":
         needs.append("structured output")
     return tuple(needs)

@@ -262,7 +262,7 @@ class AsyncInferenceClient(BaseClient, Asynchronous):
                 "constrained" the same, with a JSON schema that such an answer must follow ("native").
                 `stream`: whether the answers come in chunks (True).
                 A `response_format` that is a type makes the last message a value of it: `result.parsed`; `on_invalid`,
-                `max_tries` and `token_budget` go with it. It needs the tools' mode "native".
+                `max_tries` and `token_budget` go with it.
 
         Raises:
             InvalidParameterError: A tool has no schema, or an argument is wrong; nothing was sent.

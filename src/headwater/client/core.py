@@ -244,7 +244,7 @@ class ClientCore:
         task, model = declaration.name, given.pop("model", None)
         around, meter = None, None
         if self.account is not None or self.cache is not None or "tools" in given or "response_format" in given:
-            around, meter = self._around(task, given, options, stream=stream, typed=typed is not None)
+            around, meter = self._around(task, given, options, stream=stream)
             if around is not None and around.needs:
                 order = order or in_their_order  # who was passed over is no reason to stay with another
         return CallRequest(
@@ -271,13 +271,13 @@ class ClientCore:
         )
 
     def _around(
-        self, task: str, given: dict[str, Any], options: OwnOptions, *, stream: bool, typed: bool
+        self, task: str, given: dict[str, Any], options: OwnOptions, *, stream: bool
     ) -> tuple[Around | None, CallMeter | None]:
         """What is done around the flows of a call with these arguments, and who counts its cost."""
         from .around import Around, needs_of
 
         may_choose = len(self.router.names) > 1 or self.arguments["provider"] in (None, "auto")
-        needs = needs_of(task, given, typed=typed) if may_choose else ()
+        needs = needs_of(task, given) if may_choose else ()
         meter, cache = None, self.cache
         if self.account is not None:
             from ..cost.meter import CallMeter

@@ -66,6 +66,7 @@ from .state import ConversationState, revived
 from .tool import Tool, tools_by_name
 from .tool_call import ToolCallState, answers, calls_of
 from .tool_group import Approve, ToolGroup, called
+from .turn_schema import answer_of_text, turn_form
 from .watch import ConversationWatch
 
 T = TypeVar("T")
@@ -130,10 +131,11 @@ class ConversationSettings(msgspec.Struct, frozen=True, kw_only=True):
             raise InvalidParameterError("tool_mode must be 'native', 'prompted' or 'constrained'")
         if self.parameters.get("n") not in (None, 1):
             raise InvalidParameterError("a conversation has one answer in each turn: n must be 1")
-        if self.is_typed and self.tools and self.tool_mode != "native":
-            raise InvalidParameterError(
-                f"tool_mode={self.tool_mode!r} reads calls from the model's text: an answer of a type needs 'native'"
-            )
+
+    @property
+    def is_native(self) -> bool:
+        """Whether calls are the server's affair, and are not read from the model's text."""
+        return self.tool_mode == "native" or not self.tools
 
     @property
     def is_typed(self) -> bool:
@@ -343,18 +345,17 @@ class AsyncConversation:
     def _request(self) -> dict[str, Any]:
         """The messages and the tools of the next call of the model."""
         settings = self._settings
-        if settings.tool_mode == "native" or not settings.tools:
+        if settings.is_native:
             own = settings.parameters.get("tool_choice")
             is_forced = own is not None and own not in ("auto", "none")
-            choice = {"tool_choice": "auto"} if is_forced and self._turns and settings.tools else {}
+            chosen = {"tool_choice": "auto"} if is_forced and self._turns and settings.tools else {}
             tools = [tool.definition for tool in settings.tools.values()]
-            return {"messages": self._messages, **choice, **({"tools": tools} if tools else {})}
-        request: dict[str, Any] = {"messages": prompted.messages_in_words(self.transcript, settings.tools)}
-        if settings.tool_mode == "constrained":
-            choice = settings.parameters.get("tool_choice", "auto")
-            form = prompted.response_format(settings.tools, choice, is_first=not self._turns)
-            request["response_format"] = form
-        return {**request, "tool_choice": None, "parallel_tool_calls": None}
+            return {"messages": self._messages, **chosen, **({"tools": tools} if tools else {})}
+        choice, several = (settings.parameters.get(name) for name in ("tool_choice", "parallel_tool_calls"))
+        wishes = prompted.wishes_of(choice, several, is_first=not self._turns)
+        form, told = turn_form(settings.tools, settings.parameters.get("response_format"), wishes, settings.tool_mode)
+        messages = prompted.messages_in_words(self.transcript, settings.tools, wishes, told)
+        return {"messages": messages, "response_format": form, "tool_choice": None, "parallel_tool_calls": None}
 
     def _time_left(self) -> float:
         assert self._deadline is not None
@@ -381,8 +382,7 @@ class AsyncConversation:
             raise UnexpectedContentError("the model answered without a single choice")
         choice, number = answer.choices[0], self._turns_before + len(self._turns) + 1
         tools = self._settings.tools
-        native = self._settings.tool_mode == "native"
-        message = choice.message if native else prompted.read(choice.message, tools)
+        message = choice.message if self._settings.is_native else answer_of_text(choice.message, tools)
         self._redact, facts, self._call = self._call.redact, self._call.facts, None
         self._count(answer)
         self._calls = calls_of(message, tools, number)

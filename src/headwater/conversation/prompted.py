@@ -20,6 +20,9 @@ from typing import Any, Final
 
 import msgspec
 
+from ..protocol.json_value import json_value
+from ..schema.rules import WRAPPER
+from ..tasks.chat import wire_tool_choice
 from ..tasks.chat_types import (
     ChatCompletionOutputFunctionDefinition,
     ChatCompletionOutputMessage,
@@ -27,25 +30,63 @@ from ..tasks.chat_types import (
 )
 from .tool import Tool
 
-_INTRODUCTION: Final = """You can call these tools:
-
-{tools}
-
-Answer with one JSON object and nothing else. To call one tool or several:
-{{"tool_calls": [{{"name": "...", "arguments": {{...}}}}]}}
-To give your final answer:
-{{"answer": "..."}}
-What the tools return comes in the next message."""
+CALLS: Final = "tool_calls"
+ANSWER: Final = "answer"
+"""The members of the object that an answer is to be."""
+_CALL: Final = '{"name": "...", "arguments": {...}}'
 _MOST_OBJECTS: Final = 32
 _TAGGED: Final = re.compile(r"<tool_call>\s*(.*?)\s*(?:</tool_call>|\Z)", re.DOTALL)
 _ARGUMENTS: Final = ("arguments", "parameters", "args")
 
 
-def messages_in_words(messages: Sequence[Mapping[str, Any]], tools: Mapping[str, Tool[..., Any]]) -> list[Any]:
+class Wishes(msgspec.Struct, frozen=True, kw_only=True):
+    """What a turn may come to: calls of `tools` (all where it is None), one or `several`, or the final answer."""
+
+    may_call: bool = True
+    may_answer: bool = True
+    tools: frozenset[str] | None = None
+    several: bool = True
+
+
+def wishes_of(choice: Any, several: bool | None, *, is_first: bool) -> Wishes:
+    """What the caller's `tool_choice` and `parallel_tool_calls` let a turn come to. "required" and tools' names hold
+    for the first turn, "none" for all.
+
+    https://platform.openai.com/docs/api-reference/chat/create#chat-create-tool_choice
+    """
+    plain = json_value(wire_tool_choice(choice))
+    if plain == "none":
+        return Wishes(may_call=False)
+    tools, forced = None, plain == "required"
+    if isinstance(plain, Mapping):
+        allowed = plain.get("allowed_tools")
+        given = allowed.get("tools", ()) if isinstance(allowed, Mapping) else (plain,)
+        tools = frozenset(filter(None, map(_call_name, given))) or None
+        forced = tools is not None and (not isinstance(allowed, Mapping) or allowed.get("mode") == "required")
+    if not is_first:
+        return Wishes(several=several is not False)
+    return Wishes(may_answer=not forced, tools=tools, several=several is not False)
+
+
+class TextTurn(msgspec.Struct, kw_only=True):
+    """What a text comes to: `calls`, or the final answer, `content`, which is `answer` where the text has it in its
+    place. `value`: what that is by its type."""
+
+    calls: list[ChatCompletionOutputToolCall] = []
+    content: str | None = None
+    answer: Any = msgspec.UNSET
+    value: Any = None
+
+
+def messages_in_words(
+    messages: Sequence[Mapping[str, Any]],
+    tools: Mapping[str, Tool[..., Any]],
+    wishes: Wishes,
+    answer: Mapping[str, Any] | None = None,
+) -> list[Any]:
     """The conversation as a server without tools takes it: the tools in the first message, calls and answers as
-    text."""
-    told = "\n".join(_tool_in_words(tool) for tool in tools.values())
-    introduction = _INTRODUCTION.format(tools=told)
+    text. `answer`: the schema of the final answer, where that is more than a text."""
+    introduction = _introduction(tools, wishes, answer)
     found: list[dict[str, Any]] = []
     first = messages[0] if messages else {}
     if first.get("role") in ("system", "developer") and isinstance(first.get("content"), str):
@@ -72,6 +113,23 @@ def messages_in_words(messages: Sequence[Mapping[str, Any]], tools: Mapping[str,
     return found
 
 
+def _introduction(tools: Mapping[str, Tool[..., Any]], wishes: Wishes, answer: Mapping[str, Any] | None) -> str:
+    named = [tool for tool in tools.values() if wishes.tools is None or tool.name in wishes.tools]
+    told = ["You can call these tools:", "", *map(_tool_in_words, named), ""] if wishes.may_call else []
+    told.append("Answer with one JSON object and nothing else.")
+    if wishes.may_call:
+        told.append("To call one tool or several:" if wishes.several else "To call one tool:")
+        told.append(f'{{"{CALLS}": [{_CALL}]}}')
+    if wishes.may_answer:
+        told.append("To give your final answer:" if wishes.may_call else "Call no tool, and give your final answer:")
+        told.append(f'{{"{ANSWER}": ...}}' if answer is not None else f'{{"{ANSWER}": "..."}}')
+        if answer is not None:
+            told.append(f"where the answer follows this JSON schema: {json.dumps(answer, ensure_ascii=False)}")
+    else:
+        told.append("Call a tool now.")
+    return "\n".join([*told, "What the tools return comes in the next message."])
+
+
 def _tool_in_words(tool: Tool[..., Any]) -> str:
     schema = json.dumps(tool.parameters, ensure_ascii=False)
     return f"- {tool.name}: {tool.description or 'no description'} Arguments, as a JSON schema: {schema}"
@@ -93,55 +151,34 @@ def _calls_in_words(message: Mapping[str, Any]) -> str:
     return json.dumps({"tool_calls": calls}, ensure_ascii=False)
 
 
-def response_format(tools: Mapping[str, Tool[..., Any]], choice: Any, *, is_first: bool) -> dict[str, Any]:
-    """The schema of an answer: calls of the tools, or the final answer.
-
-    `choice` is the caller's `tool_choice`: "required" and a tool's name hold for the first turn, "none" for all.
-    """
-    named = choice.get("function", {}).get("name") if isinstance(choice, Mapping) else None
-    calls = [
-        {
-            "type": "object",
-            "properties": {"name": {"type": "string", "enum": [tool.name]}, "arguments": tool.parameters},
-            "required": ["name", "arguments"],
-            "additionalProperties": False,
-        }
-        for tool in tools.values()
-        if named is None or not is_first or tool.name == named
-    ]
-    item = calls[0] if len(calls) == 1 else {"anyOf": calls}
-    called = _object("tool_calls", {"type": "array", "items": item, "minItems": 1, "maxItems": 8})
-    said = _object("answer", {"type": "string"})
-    if choice == "none":
-        schema = said
-    elif is_first and (choice == "required" or named is not None):
-        schema = called
-    else:
-        schema = {"anyOf": [called, said]}
-    return {"type": "json_schema", "json_schema": {"name": "turn", "schema": schema}}
-
-
-def _object(name: str, schema: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "object", "properties": {name: schema}, "required": [name], "additionalProperties": False}
-
-
-def read(message: ChatCompletionOutputMessage, tools: Container[str]) -> ChatCompletionOutputMessage:
-    """The message with the calls that its text makes, or with the answer that it is. An object that only looks like a
-    call is one if there is such a tool."""
-    if message.tool_calls or message.function_call is not None:
+def message_of_turn(turn: TextTurn, message: ChatCompletionOutputMessage) -> ChatCompletionOutputMessage:
+    """The message as what its text comes to."""
+    if turn.calls:
+        return ChatCompletionOutputMessage(content=None, reasoning=message.reasoning, tool_calls=turn.calls)
+    if turn.content == (message.content or ""):
         return message
-    text = message.content or ""
-    values = list(_objects(text))
+    return ChatCompletionOutputMessage(content=turn.content, reasoning=message.reasoning)
+
+
+def read_text(text: str, tools: Container[str]) -> TextTurn:
+    """What a text comes to. An object that only looks like a call is one if there is such a tool."""
+    values = [_unwrapped(value) for value in _objects(text)]
     is_marked = bool(_TAGGED.search(text))
     calls = [call for value in values for call in _calls(value, None if is_marked else tools)]
     if calls:
-        return ChatCompletionOutputMessage(content=None, reasoning=message.reasoning, tool_calls=calls)
+        return TextTurn(calls=calls)
     for value in values:
-        if isinstance(value, dict) and value.keys() == {"answer"}:
-            answer = value["answer"]
+        if isinstance(value, dict) and ANSWER in value and value.keys() <= {ANSWER, CALLS}:
+            answer = value[ANSWER]
             said = answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False)
-            return ChatCompletionOutputMessage(content=said, reasoning=message.reasoning)
-    return message
+            return TextTurn(content=said, answer=answer)
+    return TextTurn(content=text)
+
+
+def _unwrapped(value: Any) -> Any:
+    """The object that stands in another for servers that want no choice at the root of a schema."""
+    inner = value.get(WRAPPER) if isinstance(value, dict) and len(value) == 1 else None
+    return inner if isinstance(inner, dict) else value
 
 
 def _objects(text: str) -> Iterator[Any]:

@@ -270,7 +270,7 @@ def parts_of(answer: Any) -> list[PartOfAnswer]:
             text=choice.message.content or "",
             finish=choice.finish_reason,
             refusal=choice.message.refusal,
-            is_call=bool(choice.message.tool_calls),
+            is_call=bool(choice.message.tool_calls or choice.message.function_call),
         )
         for choice in answer.choices
     ]

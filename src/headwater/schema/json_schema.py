@@ -30,6 +30,8 @@ from .type_tree import (
 )
 
 _PREFIX: Final = "#/$defs/"
+_OLD_PREFIX: Final = "#/definitions/"
+_DEFINING: Final = ("definitions", "$defs")
 _JSON_TYPES: Final[Mapping[type, str]] = {bool: "boolean", int: "integer", float: "number", str: "string"}
 _BOUNDS_OF_ARRAYS: Final = (("min_length", "minItems"), ("max_length", "maxItems"))
 _BOUNDS_OF_OBJECTS: Final = (("min_length", "minProperties"), ("max_length", "maxProperties"))
@@ -122,13 +124,45 @@ class _Writer:
         return {"$ref": _PREFIX + name}
 
     def _free(self, wanted: str) -> str:
-        """A name for a definition that none has yet."""
-        name = base = re.sub(r"[^A-Za-z0-9_-]+", "_", wanted).strip("_") or "Type"
-        number = 1
-        while name in self.defs:
-            number += 1
-            name = f"{base}_{number}"
-        return name
+        return _free(wanted, self.defs)
+
+
+def hoisted(schema: Mapping[str, Any], defs: dict[str, Any]) -> dict[str, Any]:
+    """The schema as a part of another one: what it defines is added to that one's `defs`, under names that are free."""
+    own = {name: each for word in _DEFINING for name, each in (schema.get(word) or {}).items()}
+    plain = {name: each for name, each in schema.items() if name not in _DEFINING and not name.startswith("$s")}
+    renamed: dict[str, str] = {}
+    for name in own:
+        renamed[name] = _free(name, defs)
+        defs[renamed[name]] = {}
+    if _points_to_root(schema):  # which is a definition then
+        root = _free("Root", defs)
+        defs[root] = _repointed(plain, renamed, root)
+        plain = {"$ref": "#"}
+    else:
+        root = ""
+    for name, each in own.items():
+        defs[renamed[name]] = _repointed(each, renamed, root)
+    found: dict[str, Any] = _repointed(plain, renamed, root)
+    return found
+
+
+def _points_to_root(schema: Any) -> bool:
+    if isinstance(schema, list):
+        return any(map(_points_to_root, schema))
+    if not isinstance(schema, Mapping):
+        return False
+    return schema.get("$ref") == "#" or any(map(_points_to_root, schema.values()))
+
+
+def _free(wanted: str, defs: Mapping[str, Any]) -> str:
+    """A name for a definition that none has yet."""
+    name = base = re.sub(r"[^A-Za-z0-9_-]+", "_", wanted).strip("_") or "Type"
+    number = 1
+    while name in defs:
+        number += 1
+        name = f"{base}_{number}"
+    return name
 
 
 def _leaf(node: Leaf) -> dict[str, Any]:
@@ -170,16 +204,20 @@ def _bounds(metas: tuple[Meta, ...], named: tuple[tuple[str, str], ...]) -> dict
     return schema
 
 
-def _repointed(schema: Any, renamed: Mapping[str, str]) -> Any:
+def _repointed(schema: Any, renamed: Mapping[str, str], root: str = "") -> Any:
+    """The schema with the definitions that it points to under other names; `root`: the root's."""
     if isinstance(schema, list):
-        return [_repointed(each, renamed) for each in schema]
-    if not isinstance(schema, dict):
+        return [_repointed(each, renamed, root) for each in schema]
+    if not isinstance(schema, Mapping):
         return schema
-    found = {name: _repointed(value, renamed) for name, value in schema.items()}
+    found = {name: _repointed(value, renamed, root) for name, value in schema.items()}
     reference = found.get("$ref")
-    if isinstance(reference, str) and reference.startswith(_PREFIX):
-        name = reference.removeprefix(_PREFIX)
-        found["$ref"] = _PREFIX + renamed.get(name, name)
+    if isinstance(reference, str):
+        prefix, _, name = reference.rpartition("/")
+        if f"{prefix}/" in (_PREFIX, _OLD_PREFIX):
+            found["$ref"] = _PREFIX + renamed.get(name, name)
+        elif reference == "#" and root:
+            found["$ref"] = _PREFIX + root
     return found
 
 

@@ -135,9 +135,13 @@ class FittedSchema(msgspec.Struct, frozen=True):
 
 
 class NamedSchema:
-    """What has a name and a schema for any server, such as a type: in a call's parameters, for a dialect to write."""
+    """What has a name and a schema for any server, such as a type: in a call's parameters, for a dialect to write.
+
+    `is_sent`: whether servers are told it; else the model is, in words.
+    """
 
     name: str
+    is_sent: bool = True
 
     def fitted(self, rules: SchemaRules) -> FittedSchema:
         """The schema as a provider wants it, made once.

@@ -157,11 +157,20 @@ def parsed_chat(
     made: ParsedChatCompletion[Any] = _as(ParsedChatCompletion, answer)
     made.choices = [_as(ParsedChoice, choice) for choice in answer.choices]
     for place, choice in enumerate(made.choices):
-        choice.message = _as(ParsedChatCompletionMessage, choice.message)
-        if place in values:
-            vars(choice.message)["_value"] = values[place]
+        choice.message = parsed_message(choice.message, values.get(place))
     if tries:
         vars(made)["_tries"] = tries
+    return made
+
+
+def parsed_message(
+    message: ChatCompletionOutputMessage, value: FoundValue | ValueSoFar | None
+) -> ParsedChatCompletionMessage[Any]:
+    """The message with its value, if it has one."""
+    made: ParsedChatCompletionMessage[Any] = _as(ParsedChatCompletionMessage, message)
+    vars(made).pop("_value", None)
+    if value is not None:
+        vars(made)["_value"] = value
     return made
 
 
