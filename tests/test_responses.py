@@ -171,6 +171,32 @@ async def test_what_is_kept_is_asked_for_by_its_id(driver: Driver) -> None:
 
 
 @pytest.mark.dealt
+@pytest.mark.parametrize(
+    ("settings", "url"),
+    [
+        ({"provider": "perplexity"}, "https://api.perplexity.ai/v1/responses/r"),
+        ({"provider": "auto"}, "https://router.huggingface.co/v1/responses/r"),
+        (
+            {"provider": "azure", "base_url": "https://r.openai.azure.com"},
+            "https://r.openai.azure.com/openai/v1/responses/r",
+        ),
+        (
+            {"provider": "azure", "base_url": "https://r.openai.azure.com?api-version=1"},
+            "https://r.openai.azure.com/openai/responses/r?api-version=1",
+        ),
+    ],
+)
+async def test_what_a_provider_keeps_is_where_it_was_made(driver: Driver, settings: dict[str, str], url: str) -> None:
+    transport = MemoryTransport(lambda _: ScriptedResponse(json.dumps({**RESPONSE, "status": "completed"}).encode()))
+    key = "hf_of_a_test" if settings["provider"] == "auto" else "key-of-a-test"
+    async with driver.client(transport=transport, api_key=key, **settings) as client:
+        await client.responses.retrieve("r")
+        await client.responses.cancel("r")
+    path, mark, query = url.partition("?")
+    assert [one.url for one in transport.requests] == [url, f"{path}/cancel{mark}{query}"]
+
+
+@pytest.mark.dealt
 async def test_who_has_no_responses_says_so(driver: Driver) -> None:
     async with driver.client(provider="together", api_key="key-of-theirs") as client:
         for asked in (client.responses.create("Hi", model="m"), client.responses.retrieve("r")):

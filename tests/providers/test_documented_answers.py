@@ -161,3 +161,19 @@ def test_what_mistral_refuses_of_a_stream_and_of_another_servers_answer() -> Non
     body = play(flow_for("mistral", "chat-completion")(asked), reply(ANSWERS["mistral"])).body
     assert body["messages"] == [{"role": "assistant", "content": TEXT}]
     assert body.keys() == {"model", "messages", "stream"}
+
+
+@pytest.mark.parametrize(
+    ("name", "switch"),
+    [
+        *((name, {"thinking": {"type": "disabled"}}) for name in ("deepseek", "minimax", "moonshot")),
+        ("dashscope", {"enable_thinking": False}),
+        ("xai", {"reasoning_effort": "none"}),
+    ],
+)
+def test_how_each_is_told_not_to_think(name: str, switch: dict[str, Any]) -> None:
+    for effort, wanted in (("none", switch), ("high", {"reasoning_effort": "high"})):
+        given = {"reasoning_effort": effort}
+        asked = call("chat-completion", name, parameters=given, base=provider(name).base, model="m")
+        body = play(flow_for(name, "chat-completion")(asked), reply(ANSWERS[name])).body
+        assert {key: value for key, value in body.items() if key not in {"messages", "model", "stream"}} == wanted

@@ -65,6 +65,26 @@ DOCUMENTED = {
     "databricks": "https://WORKSPACE.cloud.databricks.com/serving-endpoints/chat/completions",
 }
 """Where a chat goes by the vendors' documentation, which the rows link to."""
+RESPONSES_AT = {
+    "auto": "https://router.huggingface.co/v1/responses",
+    "azure": "https://RESOURCE.openai.azure.com/openai/v1/responses",
+    "cloudflare": "https://api.cloudflare.com/client/v4/accounts/ACCOUNT/ai/v1/responses",
+    "dashscope": "https://dashscope-intl.aliyuncs.com/compatible-mode/v1/responses",
+    "databricks": "https://WORKSPACE.cloud.databricks.com/serving-endpoints/responses",
+    "deepseek": "https://api.deepseek.com/responses",
+    "llamacpp": "http://127.0.0.1:8080/v1/responses",
+    "lmstudio": "http://127.0.0.1:1234/v1/responses",
+    "minimax": "https://api.minimax.io/v1/responses",
+    "ollama": "http://127.0.0.1:11434/v1/responses",
+    "openai": "https://api.openai.com/v1/responses",
+    "openrouter": "https://openrouter.ai/api/v1/responses",
+    "perplexity": "https://api.perplexity.ai/v1/responses",
+    "sglang": "http://127.0.0.1:30000/v1/responses",
+    "vercel": "https://ai-gateway.vercel.sh/v1/responses",
+    "vllm": "http://127.0.0.1:8000/v1/responses",
+    "xai": "https://api.x.ai/v1/responses",
+}
+"""Who has OpenAI's Responses, and where, by the same."""
 ROUTES = {
     CHAT: {"chat/completions"},
     TEXT: {"completions", "chat/completions"},
@@ -113,6 +133,31 @@ def check_post(played: Played, url: str) -> None:
 @pytest.mark.parametrize("name", DOCUMENTED)
 def test_a_chat_goes_where_the_vendor_documents_it(name: str) -> None:
     check_post(asked(name, CHAT, provider(name).base), DOCUMENTED[name])
+
+
+@pytest.mark.parametrize("name", RESPONSES_AT)
+def test_a_response_goes_where_the_vendor_documents_it(name: str) -> None:
+    answer = {"object": "response", "status": "completed", "output": []}
+    check_post(asked(name, "responses", provider(name).base, answer), RESPONSES_AT[name])
+
+
+def test_nobody_else_has_responses() -> None:
+    assert {"auto", *(row.name for row in ROWS if "responses" in row.tasks)} == RESPONSES_AT.keys()
+    assert {row.name for row in ROWS if "responses" in row.resume} == RESPONSES_AT.keys() - {"auto"}
+
+
+@pytest.mark.parametrize(
+    ("base", "url"),
+    [
+        ("/openai?api-version=2025-04-01-preview", "/openai/responses?api-version=2025-04-01-preview"),
+        ("/openai/deployments/d?api-version=1", "/openai/responses?api-version=1"),
+    ],
+)
+def test_azures_responses_are_the_resources(base: str, url: str) -> None:
+    answer = {"object": "response", "status": "completed", "output": []}
+    check_post(
+        asked("azure", "responses", f"https://r.openai.azure.com{base}", answer), f"https://r.openai.azure.com{url}"
+    )
 
 
 @pytest.mark.parametrize(("task", "route", "answer"), AT_HF_INFERENCE)

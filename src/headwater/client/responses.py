@@ -40,7 +40,7 @@ def _at(flow: Callable[..., Flow[Any]], *given: Any) -> TaskFlow:
             return at_url(call, openai_url(call.url, RESPONSES))
         flow_for(call.provider, _TASK)
         row = provider(call.provider)
-        route = f"{row.prefix}/{RESPONSES}"
+        route = row.responses or f"{row.prefix}/{RESPONSES}"
         return at_url(call, call.base + route) if row.at is None else row.at(route, at_url)(call)
 
     return placed

@@ -31,6 +31,7 @@ def auto(rows: Mapping[str, Provider]) -> Provider:
         base=ROUTER_URL,
         tasks={**tasks, "chat-completion": _chat, "responses": _responses},
         keys=HF_INFERENCE.keys,
+        responses=f"/v1/{RESPONSES}",
     )
 
 

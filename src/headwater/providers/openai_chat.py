@@ -44,9 +44,10 @@ _FRAME: Final = frozenset(ChatCompletionStreamOutput.__struct_fields__)
 
 class ChatDialect(msgspec.Struct, frozen=True, kw_only=True):
     """Where a provider's chats depart from OpenAI's: how it wants `response_format`, what it takes of JSON Schema in
-    it (`schema`), the parameters that it calls otherwise (`renamed`) and that it refuses (`dropped`), the members of an
-    answer that it refuses as history (`unsent`), and the `system_fingerprint`s of servers that may end a whole answer
-    without a finish reason (`unfinished`): everywhere else such an end is a cut."""
+    it (`schema`), the parameters that it calls otherwise (`renamed`) and that it refuses (`dropped`), what it has in
+    place of `reasoning_effort="none"` (`unthinking`), the members of an answer that it refuses as history (`unsent`),
+    and the `system_fingerprint`s of servers that may end a whole answer without a finish reason (`unfinished`):
+    everywhere else such an end is a cut."""
 
     response_format: Rewrite | None = None
     renamed: dict[str, str] = {}
@@ -54,6 +55,7 @@ class ChatDialect(msgspec.Struct, frozen=True, kw_only=True):
     dropped: frozenset[str] = frozenset()
     unfinished: frozenset[str] = frozenset()
     unsent: frozenset[str] = frozenset()
+    unthinking: dict[str, Any] = {}
 
 
 PLAIN: Final = ChatDialect()
@@ -126,6 +128,9 @@ def _request(url: str, call: Call, dialect: ChatDialect) -> Request:
             body[theirs] = body.pop(name)
     if dialect.response_format is not None:
         dialect.response_format(body)
+    if dialect.unthinking and body.get("reasoning_effort") == "none":
+        del body["reasoning_effort"]
+        body.update(dialect.unthinking)
     body.update(call.extra)
     for name in dialect.dropped:
         body.pop(name, None)

@@ -76,6 +76,7 @@ _OTHER_SPELLING: Final = frozenset({"reasoning_content"})
 _THOUGHTS: Final = frozenset({"reasoning", "reasoning_content", "reasoning_details"})
 _FEWER_NAMES: Final = {"max_completion_tokens": "max_tokens"}
 """Of those whose documentation has one name for the limit of tokens, and no other."""
+_UNTHOUGHT: Final = {"thinking": {"type": "disabled"}}
 _UNMAPPED: Final = {"rerank": mapped_if_routed}
 """How models are named for tasks that Hugging Face maps no models of."""
 _TEI_ONLY: Final = frozenset({"normalize", "prompt_name", "truncate", "truncation_direction"})
@@ -92,7 +93,8 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     by the task's name, how a job that was submitted before is watched to its end. `origins`: further places of its
     own, beside `base`, that take its key where that is used. `place`: where it is for one account, of which `base` is
     an example. `tokens`: what begins those of its own keys that are sent as Bearer, whatever `key_header` says. `at`:
-    how a flow is performed at a route of OpenAI's dialect there.
+    how a flow is performed at a route of OpenAI's dialect there. `responses`: the route of what it keeps of OpenAI's
+    Responses.
     """
 
     name: str
@@ -109,6 +111,7 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     place: AccountPlace | None = None
     tokens: str | None = None
     at: Callable[[str, TaskFlowAtURL], TaskFlow] | None = None
+    responses: str | None = None
 
     def header_of(self, key: str) -> KeyHeader:
         """How this key of its own is sent."""
@@ -132,7 +135,7 @@ def row(
     translation: TranscriptionDialect | None = None,
     moderation: ModerationDialect | None = None,
     ranks: RerankDialect | None = None,
-    responses: bool = False,
+    responses: bool | str = False,
     messages: str | None = None,
     counts: bool = False,
     tasks: Mapping[str, TaskFlow] = {},
@@ -146,7 +149,8 @@ def row(
     hub: bool = True,
 ) -> Provider:
     """A provider: what it does in OpenAI's dialect, and further `tasks` in its own. `hub`: mapped and routed by
-    Hugging Face. `prompt_as_chat`: text generation by its chats. `messages`: the path of Anthropic's Messages behind
+    Hugging Face. `prompt_as_chat`: text generation by its chats. `responses`: whether it has OpenAI's Responses, or
+    their path behind the base where that is not behind the prefix. `messages`: the path of Anthropic's Messages behind
     the base, and `counts` whether it counts their tokens. `at`: how a route becomes a URL of its."""
     openai: dict[str, tuple[str, TaskFlowAtURL]] = {}
     if chat is not None:
@@ -168,9 +172,10 @@ def row(
         openai["rerank"] = RERANK, partial(rerank.rerank, dialect=ranks)
     at = at or _at_route
     flows = {task: at(f"{prefix}/{route}", flow) for task, (route, flow) in openai.items()} | dict(tasks)
-    if responses:
-        flows["responses"] = at(f"{prefix}/{RESPONSES}", responses_route.respond)
-        resume = {**resume, "responses": responses_route.resumed_by(partial(at, f"{prefix}/{RESPONSES}"))}
+    route = responses if isinstance(responses, str) else f"{prefix}/{RESPONSES}" if responses else None
+    if route is not None:
+        flows["responses"] = at(route, responses_route.respond)
+        resume = {**resume, "responses": responses_route.resumed_by(partial(at, route))}
     flows |= _messages(messages, counts=counts)
     return Provider(
         name=name,
@@ -186,6 +191,7 @@ def row(
         place=place,
         tokens=tokens,
         at=at,
+        responses=route,
     )
 
 
@@ -523,12 +529,15 @@ ROWS: Final = (
         hub=False,
     ),
     # https://api-docs.deepseek.com/api/create-chat-completion, https://api-docs.deepseek.com/guides/anthropic_api
+    # https://api-docs.deepseek.com/guides/thinking_mode: thinking has a switch of its own
+    # https://api-docs.deepseek.com/guides/responses_api: which keeps no response
     row(
         "deepseek",
         "https://api.deepseek.com",
         "DEEPSEEK_API_KEY",
         prefix="",
-        chat=ChatDialect(response_format=described, schema=DESCRIBED, renamed=_FEWER_NAMES),
+        chat=ChatDialect(response_format=described, schema=DESCRIBED, renamed=_FEWER_NAMES, unthinking=_UNTHOUGHT),
+        responses=True,
         messages="/anthropic/v1/messages",
         hub=False,
     ),
@@ -546,9 +555,20 @@ ROWS: Final = (
         messages="/api/v1/messages",
         hub=False,
     ),
-    # https://platform.moonshot.ai/docs/api/chat, https://platform.moonshot.ai/docs/guide/agent-support
-    row("moonshot", "https://api.moonshot.ai", "MOONSHOT_API_KEY", messages="/anthropic/v1/messages", hub=False),
-    # https://docs.perplexity.ai/api-reference/chat-completions-post
+    # https://platform.kimi.ai/docs/api/chat, https://platform.kimi.ai/docs/guide/agent-support
+    # https://platform.kimi.ai/docs/api/models-overview: thinking has a switch of its own
+    # https://platform.kimi.ai/docs/api/quickstart: keys of platform.kimi.com are for `https://api.moonshot.cn/v1`
+    row(
+        "moonshot",
+        "https://api.moonshot.ai",
+        "MOONSHOT_API_KEY",
+        chat=ChatDialect(unthinking=_UNTHOUGHT),
+        messages="/anthropic/v1/messages",
+        hub=False,
+    ),
+    # https://docs.perplexity.ai/docs/grounded-llm/openai-compatibility: the Responses, at a version of their own
+    # https://docs.perplexity.ai/api-reference/chat-completions-post: its older models, which are said to have gone on
+    # 27 September 2026: https://docs.stigg.io/documentation/ai-agents/llm-wrappers/providers/perplexity
     row(
         "perplexity",
         "https://api.perplexity.ai",
@@ -556,18 +576,33 @@ ROWS: Final = (
         "PPLX_API_KEY",
         prefix="",
         chat=ChatDialect(schema=PERPLEXITY, renamed=_FEWER_NAMES),
+        responses="/v1/responses",
         hub=False,
     ),
     # https://platform.minimax.io/docs/api-reference/text-openai-api
-    # https://platform.minimax.io/docs/api-reference/text-anthropic-api
-    row("minimax", "https://api.minimax.io", "MINIMAX_API_KEY", messages="/anthropic/v1/messages", hub=False),
+    # https://platform.minimax.io/docs/api-reference/text-anthropic-api; the Responses and `/v1/models`, by
+    # https://www.developersdigest.tech/reference/api-compatibility/minimax
+    # https://java.agentscope.io/v2/en/integration/model/minimax: thinking has a switch of its own
+    row(
+        "minimax",
+        "https://api.minimax.io",
+        "MINIMAX_API_KEY",
+        chat=ChatDialect(unthinking=_UNTHOUGHT),
+        responses=True,
+        messages="/anthropic/v1/messages",
+        hub=False,
+    ),
     # https://www.alibabacloud.com/help/en/model-studio/compatibility-of-openai-with-dashscope: keys are a region's,
-    # and this is the one that the documentation names first; other regions are a `base_url`
+    # and this is the one that the documentation names first; other regions and workspaces are a `base_url`
+    # https://help.aliyun.com/en/model-studio/compatibility-with-openai-responses-api
+    # https://help.aliyun.com/en/model-studio/deep-thinking: thinking has a switch of its own
     row(
         "dashscope",
         "https://dashscope-intl.aliyuncs.com",
         "DASHSCOPE_API_KEY",
         prefix="/compatible-mode/v1",
+        chat=ChatDialect(unthinking={"enable_thinking": False}),
+        responses=True,
         embeddings=True,
         embeddings_dropped=_TEI_ONLY,
         hub=False,
@@ -583,7 +618,8 @@ ROWS: Final = (
         ranks=rerank.HOSTED_RANKS,
         hub=False,
     ),
-    # https://docs.github.com/en/rest/models/inference
+    # https://docs.github.com/en/rest/models/inference; it is said to have been retired on 30 July 2026:
+    # https://github.com/orgs/community/discussions/203602
     row(
         "github",
         "https://models.github.ai",
@@ -593,12 +629,15 @@ ROWS: Final = (
         embeddings_dropped=_TEI_ONLY,
         hub=False,
     ),
-    # https://vercel.com/docs/ai-gateway/openai-compat, https://vercel.com/docs/ai-gateway/anthropic-compat
+    # https://vercel.com/docs/ai-gateway/sdks-and-apis/openai-chat-completions
+    # https://vercel.com/docs/ai-gateway/sdks-and-apis/responses
+    # https://vercel.com/docs/ai-gateway/sdks-and-apis/anthropic-messages-api
     row(
         "vercel",
         "https://ai-gateway.vercel.sh",
         "AI_GATEWAY_API_KEY",
         "VERCEL_OIDC_TOKEN",
+        responses=True,
         messages="/v1/messages",
         embeddings=True,
         embeddings_dropped=_TEI_ONLY,
@@ -606,6 +645,7 @@ ROWS: Final = (
     ),
     # https://learn.microsoft.com/azure/foundry/openai/api-version-lifecycle
     # https://learn.microsoft.com/azure/ai-foundry/openai/reference: keys go as `api-key`, tokens of Entra as Bearer
+    # https://learn.microsoft.com/azure/foundry/openai/how-to/responses
     row(
         "azure",
         "https://RESOURCE.openai.azure.com/openai/v1",
@@ -620,6 +660,7 @@ ROWS: Final = (
         speech=SpeechDialect(dropped=GENERATION, voices={"": "alloy"}),
         transcription=TranscriptionDialect(),
         translation=TranscriptionDialect(grained=False),
+        responses=True,
         key_header=KeyHeader("api-key", scheme=""),
         tokens="eyJ",  # as every JSON web token begins
         place=AccountPlace(
@@ -635,6 +676,7 @@ ROWS: Final = (
         "cloudflare",
         "https://api.cloudflare.com/client/v4/accounts/ACCOUNT/ai",
         "CLOUDFLARE_API_TOKEN",
+        responses=True,
         embeddings=True,
         embeddings_dropped=_TEI_ONLY,
         place=AccountPlace(
@@ -645,11 +687,13 @@ ROWS: Final = (
     ),
     # https://docs.databricks.com/aws/en/machine-learning/model-serving/query-chat-models
     # https://docs.databricks.com/aws/en/machine-learning/foundation-model-apis/api-reference
+    # https://docs.databricks.com/aws/en/generative-ai/foundation-models/query-by-type: chats and Responses
     row(
         "databricks",
         "https://WORKSPACE.cloud.databricks.com",
         "DATABRICKS_TOKEN",
         prefix="/serving-endpoints",
+        responses=True,
         completions=True,
         embeddings=True,
         embeddings_dropped=_TEI_ONLY,
