@@ -163,8 +163,7 @@ def row(
             partial(openai_completions.complete_as_chat, dialect=chat or openai_chat.PLAIN),
         )
     if embeddings:
-        openai["feature-extraction"] = EMBEDDINGS, partial(openai_embeddings.embed, dropped=embeddings_dropped)
-        openai["embeddings"] = EMBEDDINGS, partial(openai_embeddings.create, dropped=embeddings_dropped)
+        openai |= _embeddings(embeddings_dropped)
     openai |= _media(images, speech, transcription, translation, edits=edits)
     if moderation is not None:
         openai["moderation"] = MODERATIONS, partial(openai_moderations.moderate, dialect=moderation)
@@ -193,6 +192,14 @@ def row(
         at=at,
         responses=route,
     )
+
+
+def _embeddings(dropped: frozenset[str]) -> dict[str, tuple[str, TaskFlowAtURL]]:
+    """Both tasks of embeddings, each with its route, and its flow there."""
+    return {
+        "feature-extraction": (EMBEDDINGS, partial(openai_embeddings.embed, dropped=dropped)),
+        "embeddings": (EMBEDDINGS, partial(openai_embeddings.create, dropped=dropped)),
+    }
 
 
 def _media(
