@@ -53,13 +53,13 @@ FLOORS: tuple[dict[str, Room], ...] = (
     # keys; types as JSON schemas
     {
         "auth": Room("msgspec", unseen="resolver"),
-        "schema": Room("json_repair jsonschema msgspec referencing", unseen="resolver"),
+        "schema": Room("json_repair jsonschema msgspec pydantic_core referencing", unseen="resolver"),
     },
     # what an answer means; inputs and results that are images, sounds and videos
     {"responses": Room("msgspec", unseen="resolver"), "media": Room("msgspec PIL numpy", unseen="auth resolver")},
     # what can be asked; what it costs
     {
-        "tasks": Room("msgspec numpy pydantic_core"),
+        "tasks": Room("msgspec numpy"),
         "cost": Room("msgspec", unseen="auth media resolver"),
         "cache": Room("anyio msgspec", unseen="resolver"),
     },

@@ -30,7 +30,7 @@ from headwater.emulator import faults
 from headwater.emulator.server import Emulator
 from headwater.media.media import Media
 from headwater.protocol.events import Submitted
-from headwater.testing import EVENT_STREAM, MemoryTransport, ScriptedResponse
+from headwater.testing import EVENT_STREAM, MemoryTransport, ScriptedResponse, SentRequest
 from headwater.transport.pool import Pool
 
 pytestmark = pytest.mark.anyio
@@ -209,13 +209,29 @@ async def test_a_cancelled_result_has_left_the_run(way: Any, anyio_backend: Any,
 
 
 async def test_a_stream_that_its_transport_cannot_read_on_is_left(anyio_backend: Any) -> None:
-    transport = MemoryTransport(lambda _: ScriptedResponse(event("w"), 50, LAST, content_type=EVENT_STREAM))
+    def once_only(request: SentRequest) -> ScriptedResponse:
+        response = ScriptedResponse(event("w"), 50, LAST, content_type=EVENT_STREAM)
+        del response.kept
+        return response
+
+    transport = MemoryTransport(once_only)
     run = AsyncInferenceClient(base_url=URL, transport=transport).chat_completion.stream(MESSAGES)
     await anext(run)
     assert await by_move_on_after(run.__anext__, 0.01) is NOTHING
     with pytest.raises(ClosedError):
         await anext(run)
     assert transport.unfinished() == []
+
+
+async def test_a_scripted_silence_goes_on_where_a_cancelled_read_has_left_it(anyio_backend: Any) -> None:
+    """As a real one would: a reader with less patience than that comes to the end all the same."""
+    script = ScriptedResponse(event("w"), 0.05, LAST, content_type=EVENT_STREAM)
+    client = AsyncInferenceClient(base_url=URL, transport=MemoryTransport.in_turn(script))
+    async with client.chat_completion.stream(MESSAGES) as run:
+        await anext(run)
+        while (last := await by_move_on_after(run.__anext__, 0.01)) is NOTHING:
+            pass
+    assert last.choices[0].finish_reason == "stop"
 
 
 async def test_silence_counts_through_cancelled_reads(anyio_backend: Any) -> None:

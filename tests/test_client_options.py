@@ -272,6 +272,33 @@ def test_a_copy_within_the_process_has_the_key(how: str) -> None:
     assert COPIES[how](InferenceClient(token=HF)).token == Secret(HF)
 
 
+@pytest.mark.parametrize("how", COPIES.keys() - {"with_options"})
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_task_is_copied_and_pickled_as_a_bound_method_is(kind: Any, how: str) -> None:
+    """A pool of processes, a deep copy of an object that holds it, and `dataclasses.asdict` do so."""
+    client = kind("m", **({} if how == "pickle" else {"token": HF}))
+    for task in (client.chat_completion, client.chat.completions.create, client.embeddings.create):
+        other = COPIES[how](task)
+        assert type(other) is type(task) and repr(other) == repr(task) and other.declaration is task.declaration
+    with pytest.raises(TypeError, match="no secret leaves the process"):
+        pickle.dumps(kind(token=HF).chat_completion)
+
+
+@pytest.mark.parametrize("how", COPIES.keys() - {"with_options"})
+def test_what_is_under_way_is_not_copied(how: str) -> None:
+    """The end of a copy would be that of the call."""
+    url = "http://127.0.0.1:1/v1"
+    blocking, client = InferenceClient(base_url=url), AsyncInferenceClient(base_url=url)
+    under_way = [
+        *(each.chat_completion.stream(ASKED) for each in (blocking, client)),
+        *(each.map(each.chat_completion, [ASKED]) for each in (blocking, client)),
+        *(each.converse(ASKED, tools=[]) for each in (blocking, client)),
+    ]
+    for each in under_way:
+        with pytest.raises(TypeError, match=f"the {type(each).__name__} is under way"):
+            COPIES[how](each)
+
+
 @pytest.mark.parametrize(
     "secret",
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from http import HTTPStatus
 from typing import Any
 
 import httpx
@@ -70,6 +71,8 @@ async def test_a_refusal_has_what_other_clients_give(driver: Driver, status: int
         assert e.request_id == "r-1" and "no such thing" in e.message and e.server_message == "no such thing"
         assert e.response.headers["X-Request-Id"] == e.response.headers["x-request-id"] == "r-1"
         assert e.response.headers.get("RETRY-AFTER") == "7" and "Retry-after" in e.response.headers
+        assert (e.response.ok, e.response.is_error) == (False, True)
+        assert e.response.reason == e.response.reason_phrase == HTTPStatus(status).phrase
         assert e.response.text.encode() == e.response.content and "no such thing" in e.text
 
 

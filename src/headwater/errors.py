@@ -87,6 +87,28 @@ class ErrorResponse(msgspec.Struct, frozen=True):
         """The text as UTF-8."""
         return self.text.encode(errors="replace")
 
+    @property
+    def ok(self) -> bool:
+        """Whether the status is no error's: a refusal may come with 200."""
+        return self.status_code < 400
+
+    @property
+    def is_error(self) -> bool:
+        """Whether the status is an error's."""
+        return not self.ok
+
+    @property
+    def reason(self) -> str:
+        """What the status is called; "" for one that has no name."""
+        from http import HTTPStatus
+
+        try:
+            return HTTPStatus(self.status_code).phrase
+        except ValueError:
+            return ""
+
+    reason_phrase = reason
+
     def json(self) -> Any:
         """The text as plain dicts, lists, texts and numbers. Raises `ValueError` where it is no JSON."""
         return _loads(self.text)

@@ -20,9 +20,11 @@ from headwater.media.media import Media
 from headwater.protocol.flow import Reply
 from headwater.responses.decode import decode
 from headwater.tasks.chat_types import kept
+from headwater.tasks.moderation import ModerationOutput
 
 PUBLIC = [getattr(headwater, name) for name in headwater.__all__]
 KINDS = [kind for kind in PUBLIC if isinstance(kind, type) and issubclass(kind, Output)]
+WAV = b"RIFF\x24\x00\x00\x00WAVEfmt "
 ANSWER = b"""{"id": "x", "citations": ["u"], "choices": [{"index": 0, "finish_reason": "stop",
     "message": {"role": "assistant", "content": null, "mood": {"a": [1e400, null]}},
     "logprobs": {"content": [{"token": "a", "logprob": NaN}]}}]}"""
@@ -124,6 +126,34 @@ def test_images_of_openais_spelling_are_plain_data_as_well() -> None:
     assert json.loads(images.to_json()) == json.loads(images.model_dump_json()) == plain == images.model_dump()
     assert json.loads(json.dumps(images, default=json_default)) == plain
     assert set(images.model_dump(exclude_none=True)["data"][0]) == {"b64_json"}
+    image = images.data[0]
+    assert json.loads(image.to_json()) == image.model_dump() == image.to_dict() == plain["data"][0]
+    assert set(json.loads(image.model_dump_json(exclude_none=True))) == {"b64_json"}
+
+
+def test_what_is_no_output_is_a_type_for_pydantic_as_well() -> None:
+    pydantic = pytest.importorskip("pydantic")
+    sounds = pydantic.create_model("Sounds", sound=(Media, ...), speech=(SpeechOutput | None, None))
+    whole = sounds(sound=Media(WAV), speech=SpeechOutput(WAV))
+    again = sounds.model_validate_json(whole.model_dump_json())
+    assert (type(again.speech), again.sound, again.sound.mime_type) == (SpeechOutput, WAV, "audio/wav")
+    assert whole.model_dump()["sound"] == WAV and sounds(sound=WAV).sound.mime_type == "audio/wav"
+    images = ImagesResponse([Image.new("L", (1, 1))])
+    adapter = pydantic.TypeAdapter(ImagesResponse)
+    assert adapter.validate_python(images) is images and json.loads(adapter.dump_json(images)) == images.to_dict()
+    assert "Media" not in json.dumps(sounds.model_json_schema()) and adapter.json_schema()["type"] == "object"
+    for wrong in ({"sound": "no base64"}, {"sound": 7}):
+        with pytest.raises(pydantic.ValidationError):
+            sounds(**wrong)
+
+
+def test_categories_say_what_they_are_in_other_clients_words() -> None:
+    moderated = msgspec.json.decode(
+        b'{"categories": {"hate/threatening": true, "self-harm": false}}', type=ModerationOutput
+    )
+    said = {"hate/threatening": True, "self-harm": False}
+    assert moderated.categories.model_dump() == moderated.categories.to_dict() == said
+    assert type(moderated.categories.model_dump()) is dict and moderated.categories.self_harm is False
 
 
 def test_an_output_is_a_type_for_pydantic() -> None:

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from ..errors import ClosedError, ForkedClientError
+from ..protocol.under_way import not_copied
 from .portal import call, is_shared, let_go, loop_ended, shared_loop, spawn
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ class Run(Generic[E, R]):
     `AsyncRun`. Used by one thread at a time. An exception that interrupts its reading (Ctrl-C, a signal handler's)
     leaves it: its socket is closed, and reading on is a `ClosedError`.
     """
+
+    __reduce_ex__ = not_copied
 
     def __init__(self, run: AsyncRun[E, R]) -> None:
         self._run = run

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from ..auth.secret import Secret
 from ..engine.input_policy import DEFAULT_POLICY, InputPolicy
 from ..tasks.declaration import SIMILAR_NAME, is_not_given
-from .attributes import Option, restored_arguments, stored_arguments
+from .attributes import Option
 from .bound_task import BOUND
 from .core import ClientCore, masked
 from .route import Route
@@ -247,11 +247,10 @@ class BaseClient(Tasks, ServerInfo):
 
         Raises `TypeError` where an argument holds another secret.
         """
-        return {**stored_arguments(self._core.arguments), "others": self._others()}
+        return {"_core": self._core, **self._others()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self._core = ClientCore(restored_arguments(state))
-        vars(self).update(state["others"])
+        vars(self).update(state)
 
     def _others(self) -> dict[str, Any]:
         """What a subclass, or a program, has put into the client."""

@@ -140,6 +140,21 @@ class ClientCore:
         names = tuple(dict.fromkeys(self.router.names))
         return names if len(names) > 1 else ()
 
+    def __copy__(self) -> ClientCore:
+        core = object.__new__(ClientCore)
+        vars(core).update(vars(self))
+        return core
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> ClientCore:
+        """The same: connections, keys and what is known of servers are shared."""
+        return self.__copy__()
+
+    def __reduce__(self) -> Any:
+        """Its arguments, for pickle. Raises `TypeError` where one holds a secret that no variable has."""
+        from .stored_arguments import stored_arguments
+
+        return _restored, (stored_arguments(self.arguments),)
+
     # -- its options
 
     def with_options(self, **changes: Any) -> ClientCore:
@@ -427,6 +442,12 @@ def _account_of(prices: Any, budget: Any) -> Account | None:
 def finished(flow: Flow[Any], finish: Callable[[Any], Any]) -> Flow[Any]:
     """The flow, whose result is what `finish` makes of it."""
     return finish((yield from flow))
+
+
+def _restored(state: Mapping[str, Any]) -> ClientCore:
+    from .stored_arguments import restored_arguments
+
+    return ClientCore(restored_arguments(state))
 
 
 def core_of(client: Any) -> ClientCore:

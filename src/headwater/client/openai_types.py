@@ -15,7 +15,7 @@ import re
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import msgspec
 from anyio import to_thread
@@ -26,6 +26,7 @@ from ..media.media import Media
 from ..providers.media_results import DecodedImage, DecodedImages
 from ..providers.openai_transcription import TEXT_FORMATS
 from ..responses.json_decoder import convert
+from ..schema.pydantic_schema import pydantic_schema
 from ..tasks.audio import AutomaticSpeechRecognitionOutput, AutomaticSpeechRecognitionOutputChunk
 from ..tasks.image_generation import edit_image
 from ..tasks.lenient_types import Unneeded
@@ -38,7 +39,48 @@ if TYPE_CHECKING:
 _SIZE: Final = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})\Z")
 
 
-class GeneratedImage:
+class _Dumped:
+    """What is no `Output`, and says what it holds in the same words; subclasses have a `to_dict`."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """What it holds, as `json` writes it."""
+        raise NotImplementedError
+
+    def to_json(self, *, indent: int | None = None) -> str:
+        """The object as JSON text."""
+        return json.dumps(self.to_dict(), indent=indent)
+
+    def model_dump(self, **how: Any) -> dict[str, Any]:
+        """`to_dict()` under pydantic's name; with `exclude_none` less what is None. All else says nothing here."""
+        plain: dict[str, Any] = _without_nones(self.to_dict()) if how.get("exclude_none") else self.to_dict()
+        return plain
+
+    def model_dump_json(self, *, indent: int | None = None, **how: Any) -> str:
+        """What `model_dump` gives as JSON text."""
+        return json.dumps(self.model_dump(**how), indent=indent)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        return pydantic_schema(cls._taken, lambda value, _: value.to_dict())
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> Any:
+        return {"type": "object", "title": cls.__name__}
+
+    @classmethod
+    def _taken(cls, value: Any) -> Self:
+        if isinstance(value, cls):
+            return value
+        raise ValueError(f"this is no {cls.__name__}: none is made of its JSON")
+
+
+def _without_nones(plain: Any) -> Any:
+    if isinstance(plain, dict):
+        return {name: _without_nones(value) for name, value in plain.items() if value is not None}
+    return [_without_nones(value) for value in plain] if isinstance(plain, list) else plain
+
+
+class GeneratedImage(_Dumped):
     """An image as OpenAI's client has it, and as a PIL image: `image`.
 
     `url`: where the server said that it is. `revised_prompt`: what the server made of the prompt. Both may be None.
@@ -71,7 +113,7 @@ class ImagesUsage(Output):
     input_tokens_details: Any = None
 
 
-class ImagesResponse:
+class ImagesResponse(_Dumped):
     """What `images.generate` gives: `data`, a list of images, `created` in epoch seconds, and `usage` if it is told."""
 
     def __init__(self, answers: Sequence[DecodedImages | Image]) -> None:
@@ -88,22 +130,6 @@ class ImagesResponse:
         """`created`, `data` and `usage`, as `json` writes them."""
         usage = None if self.usage is None else self.usage.to_dict()
         return {"created": self.created, "data": [image.to_dict() for image in self.data], "usage": usage}
-
-    def to_json(self, *, indent: int | None = None) -> str:
-        """The object as JSON text."""
-        return json.dumps(self.to_dict(), indent=indent)
-
-    def model_dump(self, **how: Any) -> dict[str, Any]:
-        """`to_dict()` under pydantic's name; with `exclude_none` less what is None. All else says nothing here."""
-        plain = self.to_dict()
-        if how.get("exclude_none"):
-            plain["data"] = [{k: v for k, v in image.items() if v is not None} for image in plain["data"]]
-            plain = {name: value for name, value in plain.items() if value is not None}
-        return plain
-
-    def model_dump_json(self, *, indent: int | None = None, **how: Any) -> str:
-        """What `model_dump` gives as JSON text."""
-        return json.dumps(self.model_dump(**how), indent=indent)
 
 
 def _images_usage(said: dict[str, Any]) -> ImagesUsage:

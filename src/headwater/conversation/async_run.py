@@ -43,6 +43,7 @@ from ..protocol.flow import END
 from ..protocol.json_value import is_object
 from ..protocol.timeout import Timeout
 from ..protocol.transport import FOREVER
+from ..protocol.under_way import not_copied
 from ..tasks.chat import chat_completion, wire_messages
 from ..tasks.chat_types import (
     ChatCompletionOutput,
@@ -150,6 +151,8 @@ class AsyncConversation:
     `async for event in run` hands over the chunks of the model's answers, `ToolCalled`, `ToolReturned` and `TurnEnded`;
     `await run.result()` reads to the end. Leaving the `async with` gives up what is under way.
     """
+
+    __reduce_ex__ = not_copied
 
     def __init__(
         self, caller: ChatCaller, messages: list[Any], state: ConversationState, settings: ConversationSettings

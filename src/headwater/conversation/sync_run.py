@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
 
 from ..blocking.run import Run
 from ..engine.run import AsyncRun
+from ..protocol.under_way import not_copied
 from ..tasks.chat_types import ChatCompletionOutputUsage
 from .async_run import AsyncConversation, ConversationOutcome
 from .events import ConversationEvent, ConversationResult, ParsedConversationResult, ToolCalled, TurnEnded
@@ -21,6 +22,8 @@ class Conversation:
     Used by one thread at a time. Synchronous tools run in threads of their own, async ones on the shared event loop. An
     exception that interrupts its reading, Ctrl-C for one, leaves it.
     """
+
+    __reduce_ex__ = not_copied
 
     def __init__(self, run: AsyncConversation) -> None:
         self._conversation = run

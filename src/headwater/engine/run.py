@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
 from ..errors import Attempt, HeadwaterError
 from ..protocol.events import Job, Loading, Transferred
 from ..protocol.flow import END
+from ..protocol.under_way import not_copied
 from .driver import CallDriver, another_reader, was_left
 from .engine import Engine
 from .facts import CallRequest, Facts, Outcome, Timings
@@ -40,6 +41,7 @@ class AsyncRun(Generic[E, R]):
     """
 
     _hedge: Hedge | None = None
+    __reduce_ex__ = not_copied
 
     def __init__(self, engine: Engine, request: CallRequest, watch: Watch | None = None) -> None:
         self._driver = CallDriver(engine, request, watch=watch)

@@ -19,6 +19,7 @@ from anyio.abc import TaskGroup
 from ..engine.driver import process
 from ..engine.event_loop import is_cancellation
 from ..errors import CallError, ClosedError, ForkedClientError
+from ..protocol.under_way import not_copied
 from ..throttle.settings import ThrottleSettings
 from .inputs import Feed
 from .item import Work
@@ -33,6 +34,8 @@ class AsyncMap(Generic[R]):
 
     Leaving the `async with` cancels what is in flight. Several tasks may read it: each result goes to one of them.
     """
+
+    __reduce_ex__ = not_copied
 
     def __init__(
         self,

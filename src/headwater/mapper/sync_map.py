@@ -18,6 +18,7 @@ from anyio import Event
 
 from ..blocking.portal import PortalCall, call, spawn
 from ..errors import CallError, ClosedError, ForkedClientError
+from ..protocol.under_way import not_copied
 from .async_map import AsyncMap
 from .inputs import ENDED, Feed, several
 from .results import MapResult, Stats
@@ -33,6 +34,8 @@ class SyncMap(Generic[R]):
 
     Leaving the `with` cancels what is in flight. Used by one thread at a time.
     """
+
+    __reduce_ex__ = not_copied
 
     def __init__(self, make: Callable[[Feed], AsyncMap[R]], inputs: Iterable[Any]) -> None:
         self._inputs = iter(several(inputs))

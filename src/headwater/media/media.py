@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import binascii
 import os
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
+from ..schema.pydantic_schema import pydantic_schema
 from .mime import LARGEST as LARGEST
 from .mime import UNKNOWN as UNKNOWN
 from .mime import data_url as data_url
@@ -35,3 +37,27 @@ class Media(bytes):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the bytes to a file, over what is there."""
         Path(path).write_bytes(self)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        return pydantic_schema(cls._taken, _dumped)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> Any:
+        return {"type": "string", "contentEncoding": "base64"}
+
+    @classmethod
+    def _taken(cls, value: Any) -> Self:
+        """A value of a pydantic model as this type: bytes, or their base64 as JSON has it."""
+        if isinstance(value, cls):
+            return value
+        if not isinstance(value, bytes):
+            try:
+                value = binascii.a2b_base64(value, strict_mode=True)
+            except (TypeError, ValueError):
+                raise ValueError("bytes or their base64 are wanted") from None
+        return cls(value)
+
+
+def _dumped(media: Any, info: Any) -> Any:
+    return binascii.b2a_base64(media, newline=False).decode() if info.mode == "json" else media

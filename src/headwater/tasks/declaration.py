@@ -96,6 +96,7 @@ class Declaration(Generic[P, E, R]):
         self.events = events
         self.elements = elements or elements_of
         self.method = function.__name__
+        self.__module__ = function.__module__
         self.doc = _documentation(function)
         self.function = function
         self._check = check
@@ -104,6 +105,10 @@ class Declaration(Generic[P, E, R]):
 
     def __repr__(self) -> str:
         return f"<task {self.name}>"
+
+    def __reduce__(self) -> str:
+        """It is one of its module's names, to `copy` and `pickle`."""
+        return self.method
 
     @cached_property
     def signature(self) -> inspect.Signature:
@@ -397,3 +402,7 @@ class Bound(Generic[P, E, R]):
 
     def __repr__(self) -> str:
         return f"<{self._owner}.{self.__name__}>"
+
+    def __reduce__(self) -> Any:
+        """As a bound method is pickled: a pool of processes takes `client.chat_completion` for its function."""
+        return type(self), (self.declaration, self.caller, self._owner)

@@ -28,6 +28,14 @@ class Categories(dict[str, V]):
                 return value
         raise AttributeError(f"there is no category {name!r}")
 
+    def to_dict(self) -> dict[str, V]:
+        """The names and what is said, as a plain dict."""
+        return dict(self)
+
+    def model_dump(self, **how: Any) -> dict[str, V]:
+        """`to_dict()` under pydantic's name, whose options say nothing here."""
+        return dict(self)
+
 
 if TYPE_CHECKING:
     Flags: TypeAlias = Categories[bool]

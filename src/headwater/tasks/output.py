@@ -17,6 +17,7 @@ from ..media.images import encode_image
 from ..media.source import kind_of
 from ..protocol.json_text import UNREADABLE, dumps, loads
 from ..responses.json_decoder import convert
+from ..schema.pydantic_schema import pydantic_schema
 from .lenient_types import NOT_SAID, Nullable
 
 S = TypeVar("S", bound="Output")
@@ -106,14 +107,7 @@ class Output(msgspec.Struct, kw_only=True, dict=True):
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
-        """https://docs.pydantic.dev/latest/concepts/types/#customizing-validation-with-__get_pydantic_core_schema__"""
-        from pydantic_core import core_schema
-
-        return core_schema.no_info_plain_validator_function(
-            cls._taken,
-            ref=f"{cls.__module__}.{cls.__qualname__}:{id(cls)}",
-            serialization=core_schema.plain_serializer_function_ser_schema(_dumped, info_arg=True),
-        )
+        return pydantic_schema(cls._taken, _dumped, f"{cls.__module__}.{cls.__qualname__}:{id(cls)}")
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> Any:

@@ -60,10 +60,11 @@ class ScriptedResponse:
             "content-type": content_type,
             **{name.lower(): value for name, value in (headers or {}).items()},
         }
-        self.surplus = False
+        self.surplus = self.kept = False
         self.closed = self.whole = False
         self.head = list(head)
         self._steps = list(steps)
+        self._silent_until: float | None = None
 
     @classmethod
     def json(cls, value: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Self:
@@ -86,10 +87,19 @@ class ScriptedResponse:
             if isinstance(step, bytes):
                 self._steps.pop(0)
                 return step
-            await _pass(step)
+            if isinstance(step, BaseException):
+                raise step
+            await self._silence(step)
             self._steps.pop(0)
         self.whole = True
         return b""
+
+    async def _silence(self, seconds: float) -> None:
+        """Wait for as long as is left of it: a read that was cancelled has waited for a part."""
+        if self._silent_until is None:
+            self._silent_until = anyio.current_time() + seconds
+        await anyio.sleep_until(self._silent_until)
+        self._silent_until = None
 
     def ready(self) -> bool:
         """Whether `receive` would return at once."""

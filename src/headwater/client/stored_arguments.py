@@ -1,0 +1,55 @@
+"""A client's arguments as they are pickled: without a secret."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..auth.environment import ambient
+from ..auth.secret import Masked, check_headers, secrets_in
+from ..errors import MissingCredentialError
+from ..providers import PROVIDERS
+from .settings import opened
+
+
+def stored_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """A client's arguments as they can be pickled. A key that is in the environment goes as its variable's name.
+
+    Raises `TypeError` where an argument holds another secret.
+    """
+    given = {name: opened(value) for name, value in arguments.items()}
+    variable = next((name for name in _VARIABLES if given["token"] and ambient((name,)) == given["token"]), None)
+    if variable is not None:
+        given["token"] = None
+    holding = [name for name in ("token", "cookies") if given[name]]
+    holding += ["headers"] if any(secrets_in(check_headers(given["headers"]))) else []
+    holding += [name for name in ("base_url", "proxies") if "@" in str(given[name]) or "?" in str(given[name])]
+    if holding:
+        raise TypeError(
+            f"a client with {' and '.join(holding)} cannot be pickled, because no secret leaves the process: take"
+            " the key from the environment (HF_TOKEN, or the provider's variable), where both processes have it"
+        )
+    return {"arguments": {name: _plain(value) for name, value in given.items()}, "variable": variable}
+
+
+def restored_arguments(state: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of which `stored_arguments` made this. Raises `MissingCredentialError` where the key is gone."""
+    arguments: dict[str, Any] = state["arguments"]
+    variable = state["variable"]
+    if variable is not None:
+        arguments["token"] = ambient((variable,))
+        if arguments["token"] is None:
+            raise MissingCredentialError(f"this client was pickled with the key in {variable}, which is not set here")
+    return arguments
+
+
+_VARIABLES = tuple(
+    dict.fromkeys(["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", *(k for r in PROVIDERS.values() for k in r.keys)])
+)
+
+
+def _plain(value: Any) -> Any:
+    """What was hidden and is no secret, as it was given."""
+    if isinstance(value, Mapping):
+        return {name: _plain(each) for name, each in value.items()}
+    return str(value) if isinstance(value, Masked) else value
