@@ -291,6 +291,8 @@ if TYPE_CHECKING:
     from .tasks.parsed_types import ParsedChatCompletion as ParsedChatCompletion
     from .tasks.parsed_types import ParsedChatCompletionMessage as ParsedChatCompletionMessage
     from .tasks.parsed_types import ParsedChoice as ParsedChoice
+    from .tasks.parsed_types import ParsedMessage as ParsedMessage
+    from .tasks.parsed_types import ParsedModelResponse as ParsedModelResponse
     from .tasks.parsed_types import ParsedText as ParsedText
     from .tasks.parsed_types import ParsedTextGeneration as ParsedTextGeneration
     from .tasks.passages import QuestionAnsweringOutputElement as QuestionAnsweringOutputElement
@@ -448,7 +450,8 @@ _MODULES: dict[str, str] = {
     "tasks.output": "Output json_default",
     "tasks.parameters": "GenerationParameters TargetSize",
     "tasks.parsed_types": (
-        "ParsedChatCompletion ParsedChatCompletionMessage ParsedChoice ParsedText ParsedTextGeneration"
+        "ParsedChatCompletion ParsedChatCompletionMessage ParsedChoice ParsedMessage ParsedModelResponse ParsedText"
+        " ParsedTextGeneration"
     ),
     "tasks.passages": "QuestionAnsweringOutputElement RerankOutput RerankOutputElement RerankUsage",
     "tasks.response_events": (

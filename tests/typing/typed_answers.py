@@ -13,7 +13,12 @@ from headwater import (
     ChatCompletionOutput,
     ChatCompletionStreamOutput,
     InferenceClient,
+    Message,
+    MessageStreamEvent,
+    ModelResponse,
     ParsedChatCompletion,
+    ParsedMessage,
+    ParsedModelResponse,
     ParsedText,
     ParsedTextGeneration,
     Run,
@@ -65,6 +70,32 @@ async def asynchronous(client: AsyncInferenceClient) -> None:
     assert_type(await client.text_generation("hi", grammar=Row, details=True), ParsedTextGeneration[Row])
     tokens = client.text_generation.stream("hi", grammar=Row)
     assert_type(tokens, AsyncRun[TextGenerationStreamOutput, ParsedText[Row]])
+
+
+async def other_dialects(client: AsyncInferenceClient) -> None:
+    response = await client.responses.parse("hi", text_format=Invoice, on_invalid="ask again")
+    assert_type(response, ParsedModelResponse[Invoice])
+    assert_type(response.output_parsed, Invoice)
+    assert_type(response.parsed, Invoice)
+    assert_type((await client.responses.create(input="hi", text_format=list[Row])).output_parsed, list[Row])
+    assert_type(await client.responses.create("hi"), ModelResponse)
+    async with client.responses.stream(input="hi", text_format=Row, temperature=0) as run:
+        assert_type((await run.result()).output_parsed, Row)
+    message = await client.messages.parse(max_tokens=9, messages=MESSAGES, output_format=Invoice)
+    assert_type(message, ParsedMessage[Invoice])
+    assert_type(message.parsed_output, Invoice)
+    assert_type(await client.messages.create(max_tokens=9, messages=MESSAGES), Message)
+    events = client.messages.stream(max_tokens=9, messages=MESSAGES, output_format=Row)
+    assert_type(events, AsyncRun[MessageStreamEvent, ParsedMessage[Row]])
+
+
+def other_dialects_blocking(client: InferenceClient) -> None:
+    assert_type(client.responses.parse("hi", text_format=Row).output_parsed, Row)
+    assert_type(client.messages.create(max_tokens=9, messages=MESSAGES, output_format=Movie).parsed, Movie)
+    with client.responses.stream("hi", text_format=Row) as run:
+        assert_type(run.result().output_parsed, Row)
+    with client.messages.stream(max_tokens=9, messages=MESSAGES, output_format=Row) as others:
+        assert_type(others, Run[MessageStreamEvent, ParsedMessage[Row]])
 
 
 def blocking(client: InferenceClient) -> None:

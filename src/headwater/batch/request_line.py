@@ -60,7 +60,12 @@ PASSTHROUGH_PATHS: Final = frozenset(
 STREAMED: Final = frozenset({"chat-completion", "messages", "responses", "text-generation"})
 """The tasks that a line may want streamed."""
 
-_ANSWER_TYPES: Final = {"chat-completion": "response_format", "text-generation": "grammar"}
+_ANSWER_TYPES: Final = {
+    "chat-completion": "response_format",
+    "messages": "output_format",
+    "responses": "text_format",
+    "text-generation": "grammar",
+}
 """What each task calls the type of its answer."""
 
 _PROGRAMS: Final = frozenset(

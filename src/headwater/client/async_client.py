@@ -83,7 +83,7 @@ class AsyncInferenceClient(BaseClient, Asynchronous):
         """OpenAI's spelling: `client.responses.create(...)` is `create_response`; `.retrieve`, `.cancel`, ..."""
         from .responses import AsyncResponses
 
-        return AsyncResponses(self)
+        return AsyncResponses(self, self.create_response)
 
     @namespace
     def messages(self) -> AsyncMessages:

@@ -15,6 +15,8 @@ class AsyncMessages:
     def __init__(self, create: AsyncCreateMessage, count_tokens: AsyncTask[..., Any, MessageTokensCount]) -> None:
         self.create = create
         """The task `create_message`; with `stream=True` its run."""
+        self.parse = create
+        """The same; Anthropic's name for it where `output_format` is a type."""
         self.stream = create.stream
         """The same call as a run: `async with client.messages.stream(...) as run`."""
         self.count_tokens = count_tokens
@@ -27,6 +29,8 @@ class SyncMessages:
     def __init__(self, create: SyncCreateMessage, count_tokens: SyncTask[..., Any, MessageTokensCount]) -> None:
         self.create = create
         """The task `create_message`; with `stream=True` its run."""
+        self.parse = create
+        """The same; Anthropic's name for it where `output_format` is a type."""
         self.stream = create.stream
         """The same call as a run: `with client.messages.stream(...) as run`."""
         self.count_tokens = count_tokens

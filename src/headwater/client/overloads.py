@@ -1,6 +1,6 @@
 """The types of the tasks whose plain call can also stream (`stream=True`), or be a value of a type.
 
-The overloads here are the only ones written by hand: the flags, and a type in `response_format` or `grammar`, pick the
+The overloads here are the only ones written by hand: the flags, and a type that the answer is to be of, pick the
 type of what comes back. No call is prepared or performed here.
 """
 
@@ -18,11 +18,17 @@ if TYPE_CHECKING:
     from ..tasks.chat import ChatParameters, Messages, TypedChatParameters
     from ..tasks.chat_types import ChatCompletionOutput, ChatCompletionStreamOutput
     from ..tasks.message_types import Message, MessageStreamEvent
-    from ..tasks.messages import MessageParameters, MessageParams
+    from ..tasks.messages import MessageParameters, MessageParams, TypedMessageParameters
     from ..tasks.model_response import ModelResponse
-    from ..tasks.parsed_types import ParsedChatCompletion, ParsedText, ParsedTextGeneration
+    from ..tasks.parsed_types import (
+        ParsedChatCompletion,
+        ParsedMessage,
+        ParsedModelResponse,
+        ParsedText,
+        ParsedTextGeneration,
+    )
     from ..tasks.response_events import ResponseStreamEvent
-    from ..tasks.responses import Input, ResponseParameters
+    from ..tasks.responses import Input, ResponseParameters, TypedResponseParameters
     from ..tasks.text import TextGenerationOutput, TextGenerationStreamOutput, TextParameters, TypedTextParameters
     from .items import AsyncItems, SyncItems
 
@@ -339,13 +345,58 @@ class AsyncCreateResponse(AsyncTask[..., Any, Any]):
         def __call__(
             self, input: Input | None = ..., *, stream: bool, **parameters: Unpack[ResponseParameters]
         ) -> Coroutine[Any, Any, ModelResponse | ResponseEvents]: ...
+        @overload
+        def __call__(
+            self,
+            input: Input | None = ...,
+            *,
+            text_format: type[T],
+            stream: No = ...,
+            **parameters: Unpack[TypedResponseParameters],
+        ) -> Coroutine[Any, Any, ParsedModelResponse[T]]: ...
+        @overload
+        def __call__(
+            self,
+            input: Input | None = ...,
+            *,
+            text_format: UnionType,
+            stream: No = ...,
+            **parameters: Unpack[TypedResponseParameters],
+        ) -> Coroutine[Any, Any, ParsedModelResponse[Any]]: ...
+        @overload
+        def __call__(
+            self,
+            input: Input | None = ...,
+            *,
+            text_format: type[T],
+            stream: Yes,
+            **parameters: Unpack[TypedResponseParameters],
+        ) -> Coroutine[Any, Any, AsyncRun[ResponseStreamEvent, ParsedModelResponse[T]]]: ...
         def __call__(self, *args: Any, **parameters: Any) -> Any: ...
 
+        @overload
         def stream(
             self,
-            input: Input | None = ...,  # noqa: A002 - OpenAI's name
+            input: Input | None = ...,
             **parameters: Unpack[ResponseParameters],
         ) -> ResponseEvents: ...
+        @overload
+        def stream(
+            self,
+            input: Input | None = ...,
+            *,
+            text_format: type[T],
+            **parameters: Unpack[TypedResponseParameters],
+        ) -> AsyncRun[ResponseStreamEvent, ParsedModelResponse[T]]: ...
+        @overload
+        def stream(
+            self,
+            input: Input | None = ...,
+            *,
+            text_format: UnionType,
+            **parameters: Unpack[TypedResponseParameters],
+        ) -> AsyncRun[ResponseStreamEvent, ParsedModelResponse[Any]]: ...
+        def stream(self, *args: Any, **parameters: Any) -> Any: ...
 
 
 class SyncCreateResponse(SyncTask[..., Any, Any]):
@@ -365,13 +416,58 @@ class SyncCreateResponse(SyncTask[..., Any, Any]):
         def __call__(
             self, input: Input | None = ..., *, stream: bool, **parameters: Unpack[ResponseParameters]
         ) -> ModelResponse | SyncResponseEvents: ...
+        @overload
+        def __call__(
+            self,
+            input: Input | None = ...,
+            *,
+            text_format: type[T],
+            stream: No = ...,
+            **parameters: Unpack[TypedResponseParameters],
+        ) -> ParsedModelResponse[T]: ...
+        @overload
+        def __call__(
+            self,
+            input: Input | None = ...,
+            *,
+            text_format: UnionType,
+            stream: No = ...,
+            **parameters: Unpack[TypedResponseParameters],
+        ) -> ParsedModelResponse[Any]: ...
+        @overload
+        def __call__(
+            self,
+            input: Input | None = ...,
+            *,
+            text_format: type[T],
+            stream: Yes,
+            **parameters: Unpack[TypedResponseParameters],
+        ) -> Run[ResponseStreamEvent, ParsedModelResponse[T]]: ...
         def __call__(self, *args: Any, **parameters: Any) -> Any: ...
 
+        @overload
         def stream(
             self,
-            input: Input | None = ...,  # noqa: A002 - OpenAI's name
+            input: Input | None = ...,
             **parameters: Unpack[ResponseParameters],
         ) -> SyncResponseEvents: ...
+        @overload
+        def stream(
+            self,
+            input: Input | None = ...,
+            *,
+            text_format: type[T],
+            **parameters: Unpack[TypedResponseParameters],
+        ) -> Run[ResponseStreamEvent, ParsedModelResponse[T]]: ...
+        @overload
+        def stream(
+            self,
+            input: Input | None = ...,
+            *,
+            text_format: UnionType,
+            **parameters: Unpack[TypedResponseParameters],
+        ) -> Run[ResponseStreamEvent, ParsedModelResponse[Any]]: ...
+        def stream(self, *args: Any, **parameters: Any) -> Any: ...
 
 
 class ResponseTask(Task[..., Any, Any]):
@@ -407,11 +503,61 @@ class AsyncCreateMessage(AsyncTask[..., Any, Any]):
         def __call__(
             self, messages: MessageParams, *, max_tokens: int, stream: bool, **parameters: Unpack[MessageParameters]
         ) -> Coroutine[Any, Any, Message | MessageEvents]: ...
+        @overload
+        def __call__(
+            self,
+            messages: MessageParams,
+            *,
+            max_tokens: int,
+            output_format: type[T],
+            stream: No = ...,
+            **parameters: Unpack[TypedMessageParameters],
+        ) -> Coroutine[Any, Any, ParsedMessage[T]]: ...
+        @overload
+        def __call__(
+            self,
+            messages: MessageParams,
+            *,
+            max_tokens: int,
+            output_format: UnionType,
+            stream: No = ...,
+            **parameters: Unpack[TypedMessageParameters],
+        ) -> Coroutine[Any, Any, ParsedMessage[Any]]: ...
+        @overload
+        def __call__(
+            self,
+            messages: MessageParams,
+            *,
+            max_tokens: int,
+            output_format: type[T],
+            stream: Yes,
+            **parameters: Unpack[TypedMessageParameters],
+        ) -> Coroutine[Any, Any, AsyncRun[MessageStreamEvent, ParsedMessage[T]]]: ...
         def __call__(self, *args: Any, **parameters: Any) -> Any: ...
 
+        @overload
         def stream(
             self, messages: MessageParams, *, max_tokens: int, **parameters: Unpack[MessageParameters]
         ) -> MessageEvents: ...
+        @overload
+        def stream(
+            self,
+            messages: MessageParams,
+            *,
+            max_tokens: int,
+            output_format: type[T],
+            **parameters: Unpack[TypedMessageParameters],
+        ) -> AsyncRun[MessageStreamEvent, ParsedMessage[T]]: ...
+        @overload
+        def stream(
+            self,
+            messages: MessageParams,
+            *,
+            max_tokens: int,
+            output_format: UnionType,
+            **parameters: Unpack[TypedMessageParameters],
+        ) -> AsyncRun[MessageStreamEvent, ParsedMessage[Any]]: ...
+        def stream(self, *args: Any, **parameters: Any) -> Any: ...
 
 
 class SyncCreateMessage(SyncTask[..., Any, Any]):
@@ -431,11 +577,61 @@ class SyncCreateMessage(SyncTask[..., Any, Any]):
         def __call__(
             self, messages: MessageParams, *, max_tokens: int, stream: bool, **parameters: Unpack[MessageParameters]
         ) -> Message | SyncMessageEvents: ...
+        @overload
+        def __call__(
+            self,
+            messages: MessageParams,
+            *,
+            max_tokens: int,
+            output_format: type[T],
+            stream: No = ...,
+            **parameters: Unpack[TypedMessageParameters],
+        ) -> ParsedMessage[T]: ...
+        @overload
+        def __call__(
+            self,
+            messages: MessageParams,
+            *,
+            max_tokens: int,
+            output_format: UnionType,
+            stream: No = ...,
+            **parameters: Unpack[TypedMessageParameters],
+        ) -> ParsedMessage[Any]: ...
+        @overload
+        def __call__(
+            self,
+            messages: MessageParams,
+            *,
+            max_tokens: int,
+            output_format: type[T],
+            stream: Yes,
+            **parameters: Unpack[TypedMessageParameters],
+        ) -> Run[MessageStreamEvent, ParsedMessage[T]]: ...
         def __call__(self, *args: Any, **parameters: Any) -> Any: ...
 
+        @overload
         def stream(
             self, messages: MessageParams, *, max_tokens: int, **parameters: Unpack[MessageParameters]
         ) -> SyncMessageEvents: ...
+        @overload
+        def stream(
+            self,
+            messages: MessageParams,
+            *,
+            max_tokens: int,
+            output_format: type[T],
+            **parameters: Unpack[TypedMessageParameters],
+        ) -> Run[MessageStreamEvent, ParsedMessage[T]]: ...
+        @overload
+        def stream(
+            self,
+            messages: MessageParams,
+            *,
+            max_tokens: int,
+            output_format: UnionType,
+            **parameters: Unpack[TypedMessageParameters],
+        ) -> Run[MessageStreamEvent, ParsedMessage[Any]]: ...
+        def stream(self, *args: Any, **parameters: Any) -> Any: ...
 
 
 class ChatTask(Task[..., Any, Any]):

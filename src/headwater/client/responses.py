@@ -168,16 +168,14 @@ class SyncInputItems(_InputItems, Blocking):
 class AsyncResponses(_Responses, Asynchronous):
     """`client.responses`: `create`, `stream`, and what the server keeps."""
 
-    @property
-    def create(self) -> AsyncCreateResponse:
+    def __init__(self, client: Any, create: AsyncCreateResponse) -> None:
+        super().__init__(client)
+        self.create = create
         """The task `create_response`."""
-        found: AsyncCreateResponse = self._client.create_response
-        return found
-
-    @property
-    def stream(self) -> Callable[..., AsyncRun[ResponseStreamEvent, ModelResponse]]:
+        self.parse = create
+        """The same; OpenAI's name for it where `text_format` is a type."""
+        self.stream = create.stream
         """`create_response.stream`: the response as a run of events."""
-        return self.create.stream
 
     @property
     def input_items(self) -> AsyncInputItems:
@@ -222,16 +220,14 @@ class AsyncResponses(_Responses, Asynchronous):
 class SyncResponses(_Responses, Blocking):
     """`client.responses`: `create`, `stream`, and what the server keeps."""
 
-    @property
-    def create(self) -> SyncCreateResponse:
+    def __init__(self, client: Any, create: SyncCreateResponse) -> None:
+        super().__init__(client)
+        self.create = create
         """The task `create_response`."""
-        found: SyncCreateResponse = self._client.create_response
-        return found
-
-    @property
-    def stream(self) -> Callable[..., Run[ResponseStreamEvent, ModelResponse]]:
+        self.parse = create
+        """The same; OpenAI's name for it where `text_format` is a type."""
+        self.stream = create.stream
         """`create_response.stream`: the response as a run of events."""
-        return self.create.stream
 
     @property
     def input_items(self) -> SyncInputItems:

@@ -84,7 +84,7 @@ class InferenceClient(BaseClient, Blocking):
         """OpenAI's spelling: `client.responses.create(...)` is `create_response`; `.retrieve`, `.cancel`, ..."""
         from .responses import SyncResponses
 
-        return SyncResponses(self)
+        return SyncResponses(self, self.create_response)
 
     @namespace
     def messages(self) -> SyncMessages:

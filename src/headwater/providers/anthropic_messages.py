@@ -24,6 +24,7 @@ from ..responses.decode import decode
 from ..responses.json_decoder import convert
 from ..responses.message import one_line
 from ..responses.refusal import EXCERPT_BYTES, error_in_body
+from ..schema.rules import ANTHROPIC, NamedSchema, SchemaRules
 from ..tasks.message_fold import MessageFold
 from ..tasks.message_types import Message, MessageStreamEvent, MessageTokensCount, kept_message
 from ..tasks.messages import API_VERSION, wire_conversation
@@ -48,9 +49,10 @@ _EVENTS: Final = frozenset(
 """Those without which there is no message, or not all of it."""
 
 
-def create_message(call: Call, url: str) -> Flow[Message]:
-    """A message, whole or streamed, at this URL."""
-    request = message_request(url, _body(call, stream=call.stream), call.parameters, stream=call.stream)
+def create_message(call: Call, url: str, rules: SchemaRules = ANTHROPIC) -> Flow[Message]:
+    """A message, whole or streamed, at this URL. `rules`: what its typed answers may have of JSON Schema."""
+    body = _body(call, rules, stream=call.stream)
+    request = message_request(url, body, call.parameters, stream=call.stream)
     if call.stream:
         message: Message = yield Stream(
             request=request, framing="sse", decode=decode_message_event, fold=MessageFold, last=MessageFold.complete
@@ -65,15 +67,22 @@ def create_message(call: Call, url: str) -> Flow[Message]:
 def count_message_tokens(call: Call, url: str) -> Flow[MessageTokensCount]:
     """How many tokens a message's request would have, at this URL of the messages."""
     path, mark, query = url.partition("?")
-    request = message_request(f"{path}/count_tokens{mark}{query}", _body(call), call.parameters)
+    request = message_request(f"{path}/count_tokens{mark}{query}", _body(call, ANTHROPIC), call.parameters)
     return decode((yield Send(request)), MessageTokensCount)
 
 
-def _body(call: Call, **more: Any) -> dict[str, Any]:
+def _body(call: Call, rules: SchemaRules, **more: Any) -> dict[str, Any]:
     body: dict[str, Any] = {"model": model_of(call), **parameters(call), **more}
     for name in _OF_HEADERS:
         body.pop(name, None)
     body["messages"] = wire_conversation(body["messages"])
+    if (wanted := body.pop("output_format", None)) is not None:
+        form = (
+            {"type": "json_schema", "schema": wanted.fitted(rules).schema}
+            if isinstance(wanted, NamedSchema)
+            else wanted
+        )
+        body["output_config"] = {**msgspec.to_builtins(body.get("output_config") or {}), "format": form}
     body.update(call.extra)
     return body
 

@@ -7,15 +7,16 @@ from typing import Any, Final
 
 from ..auth.credentials import KeyHeader
 from ..protocol.flow import Call, Flow, TaskFlowAtURL
+from ..schema.rules import ANTHROPIC, SchemaRules
 
 KEY_HEADER: Final = KeyHeader("x-api-key", scheme="")
 
 
-def message_at(call: Call, url: str) -> Flow[Any]:
-    """A message, whole or streamed, at this URL."""
+def message_at(call: Call, url: str, rules: SchemaRules = ANTHROPIC) -> Flow[Any]:
+    """A message, whole or streamed, at this URL. `rules`: what its typed answers may have of JSON Schema."""
     from . import anthropic_messages
 
-    return (yield from anthropic_messages.create_message(call, url))
+    return (yield from anthropic_messages.create_message(call, url, rules))
 
 
 def token_count_at(call: Call, url: str) -> Flow[Any]:

@@ -22,6 +22,7 @@ from ..protocol.json_text import UNREADABLE, dumps, has_halves, loads
 from ..responses.decode import decode
 from ..responses.json_decoder import convert, loads_for
 from ..responses.refusal import EXCERPT_BYTES, error_in_body
+from ..schema.rules import STRICT, NamedSchema, SchemaRules
 from ..tasks.model_response import IN_WORK, ModelResponse, ResponseItemList
 from ..tasks.response_events import (
     KINDS,
@@ -52,9 +53,9 @@ _typed: Final = msgspec.json.Decoder(_Typed).decode
 _decoders: Final = {name: msgspec.json.Decoder(kind).decode for name, kind in KINDS.items()}
 
 
-def response_flow(call: Call, url: str) -> Flow[ModelResponse]:
-    """A response, whole or streamed, at this URL."""
-    request = _request(url, call)
+def response_flow(call: Call, url: str, rules: SchemaRules = STRICT) -> Flow[ModelResponse]:
+    """A response, whole or streamed, at this URL. `rules`: what its typed answers may have of JSON Schema."""
+    request = _request(url, call, rules)
     if call.stream:
         step = stream_of(request, ResponseFold()) if request.resend else BackgroundResponse(call, url).created(request)
         answer: ModelResponse = yield step
@@ -80,17 +81,27 @@ def _is_last(fold: Any) -> bool:
     return bool(fold.complete())
 
 
-def _request(url: str, call: Call) -> Request:
+def _request(url: str, call: Call, rules: SchemaRules) -> Request:
     # The model first, so that proxies can route on the body's start.
     body: dict[str, Any] = {"model": model_of(call), **parameters(call)}
     if "input" in body:
         body["input"] = wire_input(body["input"])
+    if (wanted := body.pop("text_format", None)) is not None:
+        body["text"] = {**msgspec.to_builtins(body.get("text") or {}), "format": _format(wanted, rules)}
     if call.stream:
         body["stream"] = True
     body.update(call.extra)
     request = post(url, body, stream=call.stream)
     is_job = bool(body.get("background"))  # it would be paid for twice
     return msgspec.structs.replace(request, resend=False) if is_job else request
+
+
+def _format(wanted: Any, rules: SchemaRules) -> Any:
+    """A type as a text's format: https://platform.openai.com/docs/guides/structured-outputs; any other as it is."""
+    if not isinstance(wanted, NamedSchema):
+        return wanted
+    found = wanted.fitted(rules)
+    return {"type": "json_schema", "name": wanted.name, "schema": found.schema, "strict": found.strict}
 
 
 def whole_response(reply: Reply) -> ModelResponse:

@@ -19,7 +19,19 @@ import msgspec
 from ..auth.credentials import BEARER, KeyHeader
 from ..auth.hosts import ROUTER_URL
 from ..protocol.flow import Call, Flow, ResumeFlow, TaskFlow, TaskFlowAtURL
-from ..schema.rules import CEREBRAS, COHERE, DESCRIBED, FIREWORKS, GEMINI, LOCAL, PERPLEXITY, PLAIN_STRICT, XAI
+from ..schema.rules import (
+    ANTHROPIC,
+    CEREBRAS,
+    COHERE,
+    DESCRIBED,
+    FIREWORKS,
+    GEMINI,
+    LOCAL,
+    PERPLEXITY,
+    PLAIN_STRICT,
+    XAI,
+    SchemaRules,
+)
 from ..tasks.messages import API_VERSION
 from . import (
     azure,
@@ -173,7 +185,7 @@ def row(
     flows = {task: at(f"{prefix}/{route}", flow) for task, (route, flow) in openai.items()} | dict(tasks)
     route = responses if isinstance(responses, str) else f"{prefix}/{RESPONSES}" if responses else None
     if route is not None:
-        flows["responses"] = at(route, responses_route.respond)
+        flows["responses"] = at(route, partial(responses_route.respond, rules=(chat or openai_chat.PLAIN).schema))
         resume = {**resume, "responses": responses_route.resumed_by(partial(at, route))}
     flows |= _messages(messages, counts=counts)
     return Provider(
@@ -227,11 +239,11 @@ def _media(
     return found
 
 
-def _messages(path: str | None, *, counts: bool) -> dict[str, TaskFlow]:
-    """What is done in Anthropic's Messages at this path."""
+def _messages(path: str | None, *, counts: bool, rules: SchemaRules = ANTHROPIC) -> dict[str, TaskFlow]:
+    """What is done in Anthropic's Messages at this path. `rules`: what typed answers may have of JSON Schema."""
     if path is None:
         return {}
-    found = {"messages": _at_route(path, messages_route.message_at)}
+    found = {"messages": _at_route(path, partial(messages_route.message_at, rules=rules))}
     return found | ({"count-tokens": _at_route(path, messages_route.token_count_at)} if counts else {})
 
 
@@ -241,7 +253,7 @@ def on_this_machine(name: str, port: int, ranks: RerankDialect | None = None, *,
     chat = ChatDialect(schema=LOCAL, unfinished=custom_server.UNFINISHED)
     texts = {"text-generation": _at_route(f"/v1/{COMPLETIONS}", custom_server.complete_text)}
     base = f"http://127.0.0.1:{port}"
-    texts |= _messages("/v1/messages", counts=counts)
+    texts |= _messages("/v1/messages", counts=counts, rules=LOCAL)
     made = row(name, base, chat=chat, embeddings=True, ranks=ranks, responses=True, tasks=texts, hub=False)
     return msgspec.structs.replace(made, keyless=True)
 

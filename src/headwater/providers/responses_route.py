@@ -7,13 +7,14 @@ from typing import Any
 
 from ..protocol.events import Job
 from ..protocol.flow import Call, Flow, ResumeFlow, TaskFlow, TaskFlowAtURL
+from ..schema.rules import STRICT, SchemaRules
 
 
-def respond(call: Call, url: str) -> Flow[Any]:
-    """A response, whole or streamed, at this URL."""
+def respond(call: Call, url: str, rules: SchemaRules = STRICT) -> Flow[Any]:
+    """A response, whole or streamed, at this URL. `rules`: what its typed answers may have of JSON Schema."""
     from . import openai_responses
 
-    return (yield from openai_responses.response_flow(call, url))
+    return (yield from openai_responses.response_flow(call, url, rules))
 
 
 def follow_response(call: Call, url: str, job: Job) -> Flow[Any]:

@@ -1,12 +1,13 @@
-"""A chat's or a text's answer as a value of a type, whichever dialect brings it.
+"""An answer as a value of a type, of a chat, a text, a response or a message, whichever dialect brings it.
 
     call ──▶ the provider's own flow ──▶ answer ──▶ validated ──▶ its value
                     ▲                                  │
                     └── with what is wrong with it ◀───┘      on_invalid="ask again"
 
-The provider's flow is performed as it is, with the type's codec as its `response_format` or `grammar`, which its
-dialect writes by its own rules. The answer is validated always, whatever the server has promised. Asking again is more
-of the same call: under its one deadline, at the same provider, and within a budget of tokens where there is one.
+The provider's flow is performed as it is, with the type's codec as its `response_format`, `grammar`, `text_format` or
+`output_format`, which its dialect writes by its own rules. The answer is validated always, whatever the server has
+promised. Asking again is more of the same call: under its one deadline, at the same provider, and within a budget of
+tokens where there is one.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import msgspec
 
@@ -31,13 +32,30 @@ from ..schema.codec import Codec
 from ..schema.partial import PartialReader
 from ..schema.repair import candidates
 from ..tasks.chat_types import ChatCompletionOutput, ChatCompletionOutputUsage
-from ..tasks.parsed_types import FoundValue, ValueSoFar, parsed_chat, parsed_text, usage_of_all
+from ..tasks.message_types import Message
+from ..tasks.model_response import ModelResponse, ResponseFunctionToolCall
+from ..tasks.parsed_types import (
+    FoundValue,
+    ParsedMessage,
+    ParsedModelResponse,
+    ValueSoFar,
+    parsed_answer,
+    parsed_chat,
+    parsed_text,
+    usage_in_tokens,
+    usage_of_all,
+)
 from ..tasks.text import TextGenerationOutput
+
+if TYPE_CHECKING:
+    from ..tasks.typed_options import TypeParameter
 
 OnInvalid: TypeAlias = Literal["raise", "repair", "ask again"]
 
-_CUT: Final = frozenset({"length", "max_tokens"})
-_FILTERED: Final = frozenset({"content_filter", "safety"})
+_CUT: Final = frozenset({"length", "max_tokens", "max_output_tokens", "model_context_window_exceeded"})
+_FILTERED: Final = frozenset({"content_filter", "refusal", "safety"})
+_GOES_ON: Final = frozenset({"pause_turn", "tool_use"})
+"""Ends of messages that go on: https://platform.claude.com/docs/en/build-with-claude/handling-stop-reasons"""
 _CHARACTERS_PER_TOKEN: Final = 4
 """Roughly, of a server that does not count them."""
 _WRONG: Final = (
@@ -51,16 +69,16 @@ class AnswerType(msgspec.Struct, frozen=True, kw_only=True):
     how many tokens of all of them, asking again may come to. `details`: whether a text is wanted with its details."""
 
     codec: Codec[Any]
-    parameter: Literal["response_format", "grammar"]
+    parameter: TypeParameter
     on_invalid: OnInvalid = "raise"
     max_tries: int = 3
     token_budget: int | None = None
     details: bool = False
 
     @property
-    def is_chat(self) -> bool:
-        """Whether it is a chat's answer, and no text's."""
-        return self.parameter == "response_format"
+    def is_text(self) -> bool:
+        """Whether it is a generated text's."""
+        return self.parameter == "grammar"
 
 
 class PartOfAnswer(msgspec.Struct, frozen=True):
@@ -75,7 +93,7 @@ class PartOfAnswer(msgspec.Struct, frozen=True):
 
 def typed_flow(wanted: AnswerType, flow: TaskFlow, call: Call) -> Flow[Any]:
     """The flow of a call whose answer is to be of a type."""
-    if not wanted.is_chat:  # how a text ended stands in its details
+    if wanted.is_text:  # how a text ended stands in its details
         call = msgspec.structs.replace(call, parameters={**call.parameters, "details": True})
     return TypedCall(flow, call, wanted).flow()
 
@@ -92,28 +110,38 @@ class TypedCall:
     def flow(self) -> Flow[Any]:
         """Ask until the answer is a value of the type, as often as that may be."""
         while True:
-            answer = yield from (self._streamed() if self._call.stream else self._flow(self._call))
+            inner = self._flow(self._call)
+            answer = yield from (self._streamed(inner) if self._call.stream else inner)
             if isinstance(answer, str):
                 answer = TextGenerationOutput(generated_text=answer)
             values = self._judged(answer)
             if values is not None:
                 return self._typed(answer, values)
 
+    def _rejoined(self, inner: Flow[Any]) -> Flow[Any]:
+        """What goes on with a stream that was cut, whose answer is to be of the type as well."""
+        answer = yield from self._streamed(inner)
+        values = self._judged(answer)
+        return (yield from self.flow()) if values is None else self._typed(answer, values)
+
     def _typed(self, answer: Any, values: dict[int, Any]) -> Any:
         if isinstance(answer, ChatCompletionOutput):
             return parsed_chat(answer, values, self._tries)
+        if isinstance(answer, ModelResponse):
+            return parsed_answer(ParsedModelResponse, answer, values.get(0), self._tries)
+        if isinstance(answer, Message):
+            return parsed_answer(ParsedMessage, answer, values.get(0), self._tries)
         return parsed_text(answer, values.get(0, FoundValue(None)), details=self._wanted.details)
 
     # -- streams
 
-    def _streamed(self) -> Flow[Any]:
+    def _streamed(self, inner: Flow[Any]) -> Flow[Any]:
         """The provider's flow, whose stream is folded into an answer with a value, and goes on where that is wrong."""
-        inner = self._flow(self._call)
         try:
             step = inner.send(None)
             while True:
                 if type(step) is Stream:
-                    step = msgspec.structs.replace(step, fold=partial(self._fold, step.fold), then=self._then)
+                    step = self._typed_stream(step)
                 try:
                     given = yield step
                 except GeneratorExit:
@@ -126,6 +154,21 @@ class TypedCall:
             return stop.value
         finally:
             inner.close()
+
+    def _typed_stream(self, step: Stream[Any, Any]) -> Stream[Any, Any]:
+        """The step, with folds of ours around its own."""
+        last, rejoin = step.last, step.rejoin
+        return msgspec.structs.replace(
+            step,
+            fold=partial(self._fold, step.fold),
+            then=self._then,
+            last=None if last is None else lambda fold: last(fold.inner),
+            rejoin=None if rejoin is None else partial(self._rejoin, rejoin),
+        )
+
+    def _rejoin(self, rejoin: Callable[[Any], Flow[Any] | None], fold: TypedFold) -> Flow[Any] | None:
+        inner = rejoin(fold.inner)
+        return None if inner is None else self._rejoined(inner)
 
     def _fold(self, make: Callable[[], Fold[Any, Any]]) -> TypedFold:
         return TypedFold(make(), self._wanted.codec, self._typed)
@@ -217,6 +260,14 @@ class TypedCall:
             said = [message] if message.content else []
             given["messages"] = [*given["messages"], *said, {"role": "user", "content": reason}]
             limit = "max_completion_tokens" if "max_completion_tokens" in given else "max_tokens"
+        elif isinstance(answer, Message):
+            given["messages"] = [*given["messages"], answer, {"role": "user", "content": reason}]
+            limit = "max_tokens"
+        elif isinstance(answer, ModelResponse):
+            asked = given.get("input") or []
+            asked = [{"role": "user", "content": asked}] if isinstance(asked, str) else asked
+            given["input"] = [*asked, *answer.output, {"role": "user", "content": reason}]
+            limit = "max_output_tokens"
         else:
             given["prompt"] = f"{given['prompt']}{answer.generated_text}\n\n{reason}\n\n"
             limit = "max_new_tokens"
@@ -229,10 +280,10 @@ class TypedFold:
     """A stream's fold whose result has a value: `values` by their places once they are validated, else what has come,
     each read by one reader for the whole stream."""
 
-    __slots__ = ("_codec", "_fold", "_readers", "_typed", "add", "complete", "values")
+    __slots__ = ("_codec", "_readers", "_typed", "add", "complete", "inner", "values")
 
     def __init__(self, fold: Fold[Any, Any], codec: Codec[Any], typed_as: Callable[[Any, dict[int, Any]], Any]) -> None:
-        self._fold = fold
+        self.inner = fold
         self._codec = codec
         self._typed = typed_as
         self._readers: dict[int, PartialReader] = {}
@@ -242,7 +293,12 @@ class TypedFold:
 
     def answer(self) -> Any:
         """What has come, as the provider's own fold has it."""
-        return self._fold.result()
+        return self.inner.result()
+
+    @property
+    def failure(self) -> Any:
+        """Why the answer failed, where it says so."""
+        return getattr(self.inner, "failure", None)
 
     def result(self) -> Any:
         """What has come, with its value."""
@@ -261,7 +317,15 @@ class TypedFold:
 
 
 def parts_of(answer: Any) -> list[PartOfAnswer]:
-    """The answers of a chat, or the one of a text generation."""
+    """The answers of a chat, or the one of a text generation, a response or a message; none of a response that is not
+    over."""
+    if isinstance(answer, ModelResponse):
+        calls = any(isinstance(item, ResponseFunctionToolCall) for item in answer.output)
+        part = PartOfAnswer(answer.output_text, answer.reason, answer.refusal, is_call=calls)
+        return [part] if answer.is_over or answer.output else []
+    if isinstance(answer, Message):
+        calls = answer.stop_reason in _GOES_ON or any(block.type == "tool_use" for block in answer.content)
+        return [PartOfAnswer(answer.text, answer.stop_reason, is_call=calls)]
     if isinstance(answer, TextGenerationOutput):
         finish = answer.details.finish_reason if answer.details is not None else None
         return [PartOfAnswer(answer.generated_text, finish)]
@@ -280,6 +344,8 @@ def answer_usage(answer: Any) -> ChatCompletionOutputUsage | None:
     """What an answer cost."""
     if isinstance(answer, ChatCompletionOutput):
         return answer.usage
+    if isinstance(answer, ModelResponse | Message):
+        return usage_in_tokens(answer.usage)
     generated = answer.details.generated_tokens if answer.details is not None else None
     return None if generated is None else ChatCompletionOutputUsage(completion_tokens=generated)
 

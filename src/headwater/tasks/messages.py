@@ -17,6 +17,7 @@ from ..protocol.json_value import is_object
 from .declaration import CallOptions, task
 from .message_types import Message, MessageStreamEvent, MessageTokensCount
 from .output import OpenOutput
+from .typed_options import TypedAnswerOptions, check_answer_type
 
 API_VERSION: Final = "2023-06-01"
 """What is asked for where no other is: https://platform.claude.com/docs/en/api/versioning."""
@@ -48,7 +49,8 @@ def _check(given: Mapping[str, Any]) -> str | None:
     for index, message in enumerate(messages):
         if wrong := _check_message(message):
             return f"messages[{index}]{wrong}"
-    return _check_others(given)
+    wrong = check_answer_type(given, "output_format", "a format like {'type': 'json_schema', ...}")
+    return wrong or _check_others(given)
 
 
 def _check_message(message: object) -> str | None:
@@ -121,8 +123,9 @@ class PromptParameters(CallOptions, total=False):
     anthropic_version: str | None
 
 
-class MessageParameters(PromptParameters, total=False):
-    """The parameters of `create_message` but `max_tokens`, the messages and `stream`."""
+class UntypedMessageParameters(PromptParameters, total=False):
+    """The parameters of `create_message` but `max_tokens`, the messages, `stream`, `output_format` and what goes with a
+    type."""
 
     temperature: float | None
     top_k: int | None
@@ -133,6 +136,16 @@ class MessageParameters(PromptParameters, total=False):
     container: Any
     inference_geo: str | None
     speed: str | None
+
+
+class TypedMessageParameters(UntypedMessageParameters, TypedAnswerOptions, total=False):
+    """The same, and what may stand beside an `output_format` that is a type."""
+
+
+class MessageParameters(UntypedMessageParameters, TypedAnswerOptions, total=False):
+    """The parameters of `create_message` but `max_tokens`, the messages and `stream`."""
+
+    output_format: MessageObject | None
 
 
 @task("messages", events=MessageStreamEvent, check=_check)
@@ -175,6 +188,12 @@ def create_message(
         container: The container of an earlier answer, for tools that run code.
         inference_geo: Where the model is to run.
         speed: "standard" or "fast", where a model has both.
+        on_invalid: What follows an answer that is no value of the type in `output_format`: "raise" the error,
+            "repair" the JSON (needs the extra `repair`), or "ask again", with what is wrong with it.
+        max_tries: With "ask again": the most answers in all; 3 where it is not given.
+        token_budget: With "ask again": the most tokens that all answers with their prompts may come to.
+        output_format: The type that the answer is to be of: a Struct, a dataclass, a TypedDict, a pydantic model,
+            list[...] and so on; the message has its value as `parsed_output`. Or the `format` in `output_config`.
         extra_body: More fields for the request's root, over those above.
 
     Returns:

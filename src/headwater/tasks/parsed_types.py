@@ -1,4 +1,5 @@
-"""Answers that are values of a type: what a chat and a text generation return where they were asked for one.
+"""Answers that are values of a type: what a chat, a text generation, a response and a message are where they were asked
+for one.
 
 `parsed` is that value. Of an answer that is not whole it is the value so far, which is computed when it is asked for,
 and costs nothing where it is not: what has not come is a member's default, or None.
@@ -20,6 +21,8 @@ from .chat_types import (
     ChatCompletionOutputMessage,
     ChatCompletionOutputUsage,
 )
+from .message_types import Message
+from .model_response import ModelResponse
 from .output import Output
 from .text import TextGenerationOutput
 
@@ -150,6 +153,73 @@ def _text(text: str, value: FoundValue | ValueSoFar) -> ParsedText[Any]:
     return made
 
 
+class ParsedModelResponse(ModelResponse, Generic[T]):
+    """A response whose text is a value of a type."""
+
+    @property
+    def output_parsed(self) -> T:
+        """The value. Of a response that is not whole, what has come of it; None before anything has, where the model
+        called tools in its place, and of one in the background that is not over."""
+        return cast("T", parsed_value(self))
+
+    parsed = output_parsed
+    """The same, by the name that it has in chats."""
+
+    @property
+    def tries(self) -> tuple[AnswerTry, ...]:
+        """The answers before this one that were none of the type, with what each cost."""
+        return cast("tuple[AnswerTry, ...]", vars(self).get("_tries", ()))
+
+    @property
+    def total_usage(self) -> ChatCompletionOutputUsage | None:
+        """What this answer and those before it cost together; None where the server did not say."""
+        return usage_of_all([*(each.usage for each in self.tries), usage_in_tokens(self.usage)])
+
+
+class ParsedMessage(Message, Generic[T]):
+    """A message whose text is a value of a type."""
+
+    @property
+    def parsed_output(self) -> T:
+        """The value. Of a message that is not whole, what has come of it; None before anything has, and where the model
+        called tools in its place."""
+        return cast("T", parsed_value(self))
+
+    parsed = parsed_output
+    """The same, by the name that it has in chats."""
+
+    @property
+    def tries(self) -> tuple[AnswerTry, ...]:
+        """The answers before this one that were none of the type, with what each cost."""
+        return cast("tuple[AnswerTry, ...]", vars(self).get("_tries", ()))
+
+    @property
+    def total_usage(self) -> ChatCompletionOutputUsage | None:
+        """What this answer and those before it cost together; None where the server did not say."""
+        return usage_of_all([*(each.usage for each in self.tries), usage_in_tokens(self.usage)])
+
+
+def usage_in_tokens(usage: Any) -> ChatCompletionOutputUsage | None:
+    """A response's or a message's usage in a chat's counts."""
+    if usage is None:
+        return None
+    total, spent = usage.total_tokens, usage.output_tokens
+    prompt = usage.input_tokens if total is None or spent is None else total - spent
+    return ChatCompletionOutputUsage(prompt_tokens=prompt, completion_tokens=spent, total_tokens=total)
+
+
+def parsed_answer(
+    kind: type[Any], answer: Output, value: FoundValue | ValueSoFar | None, tries: tuple[AnswerTry, ...] = ()
+) -> Any:
+    """A response or a message, as one of this class, with its value."""
+    made = _as(kind, answer)
+    if value is not None:
+        vars(made)["_value"] = value
+    if tries:
+        vars(made)["_tries"] = tries
+    return made
+
+
 def parsed_chat(
     answer: ChatCompletionOutput, values: Mapping[int, FoundValue | ValueSoFar], tries: tuple[AnswerTry, ...] = ()
 ) -> ParsedChatCompletion[Any]:
@@ -195,7 +265,8 @@ def with_values(answer: Any, sent: Any = None) -> dict[str, Any]:
     `tries` before it. `sent`: the server's own JSON of it, where that is at hand, which is changed."""
     if not isinstance(answer, ParsedChatCompletion):
         members = {"generated_text": str(answer)} if isinstance(answer, str) else answer.to_dict()
-        return {**members, "parsed": plain_value(parsed_value(answer))}
+        tries = msgspec.to_builtins(getattr(answer, "tries", ()))
+        return {**members, "parsed": plain_value(parsed_value(answer)), **({"tries": tries} if tries else {})}
     choices = sent.get("choices") if isinstance(sent, dict) else None
     plain: dict[str, Any] = answer.to_dict() if not isinstance(choices, list) else sent
     if len(plain["choices"]) != len(answer.choices):

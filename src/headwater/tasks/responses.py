@@ -15,6 +15,7 @@ from msgspec import Meta
 from ..protocol.json_value import is_object
 from .declaration import CallOptions, Declare
 from .output import OpenOutput
+from .typed_options import TypedAnswerOptions, check_answer_type
 
 _OBJECT: Final = {"type": "object"}
 _OBJECTS: Final = {"type": "array", "items": _OBJECT}
@@ -39,6 +40,7 @@ _EITHER_NAMES: Final = ("tool_choice", "conversation")
 
 def _check(given: Mapping[str, Any]) -> str | None:
     wrong = _check_input(given.get("input"))
+    wrong = wrong or check_answer_type(given, "text_format", "a format like {'type': 'json_schema', ...}")
     if wrong is not None:
         return wrong
     for name in _OBJECT_NAMES:
@@ -82,8 +84,8 @@ def _wire_item(item: Any) -> Any:
     return item
 
 
-class ResponseParameters(CallOptions, total=False):
-    """The parameters of `create_response` but the input and `stream`; what each means stands there."""
+class UntypedResponseParameters(CallOptions, total=False):
+    """The parameters of `create_response` but the input, `stream`, `text_format` and what goes with a type."""
 
     model: str | None
     instructions: str | None
@@ -111,6 +113,16 @@ class ResponseParameters(CallOptions, total=False):
     safety_identifier: str | None
     user: str | None
     stream_options: JsonObject | None
+
+
+class TypedResponseParameters(UntypedResponseParameters, TypedAnswerOptions, total=False):
+    """The same, and what may stand beside a `text_format` that is a type."""
+
+
+class ResponseParameters(UntypedResponseParameters, TypedAnswerOptions, total=False):
+    """The parameters of `create_response` but the input and `stream`; what each means stands there."""
+
+    text_format: JsonObject | None
 
 
 @Declare["ResponseStreamEvent"]("responses", _check)
@@ -161,6 +173,12 @@ def create_response(
         safety_identifier: A name for whoever asks, such as a hash, against abuse.
         user: The same, by its older name.
         stream_options: {"include_obfuscation": False} leaves out what hides the lengths of pieces.
+        on_invalid: What follows an answer that is no value of the type in `text_format`: "raise" the error,
+            "repair" the JSON (needs the extra `repair`), or "ask again", with what is wrong with it.
+        max_tries: With "ask again": the most answers in all; 3 where it is not given.
+        token_budget: With "ask again": the most tokens that all answers with their prompts may come to.
+        text_format: The type that the answer is to be of: a Struct, a dataclass, a TypedDict, a pydantic model,
+            list[...] and so on; the response has its value as `output_parsed`. Or the `format` in `text`.
         extra_body: More fields for the request's root, over those above.
 
     Returns:

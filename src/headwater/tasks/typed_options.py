@@ -6,7 +6,7 @@ The rest of what types are for is loaded by calls that name one.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal, TypedDict
+from typing import Annotated, Any, Final, Literal, TypeAlias, TypedDict
 
 from msgspec import Meta
 
@@ -24,6 +24,8 @@ class TypedAnswerOptions(TypedDict, total=False):
     token_budget: _Count | None
 
 
+TypeParameter: TypeAlias = Literal["response_format", "grammar", "text_format", "output_format"]
+"""What chats, texts, responses and messages call the type of their answer."""
 OPTIONS: Final = frozenset(TypedAnswerOptions.__annotations__)
 
 
