@@ -297,12 +297,15 @@ def real(session: nox.Session) -> None:
 
 @nox.session
 def proxies(session: nox.Session) -> None:
-    """Calls through real proxies, tinyproxy and squid, and behind nginx; what cannot be installed here is skipped."""
+    """Calls through real proxies, tinyproxy and squid, and behind nginx; what cannot be installed here is skipped. And
+    10,000 cancels through proxies of the tests' own, on each event loop."""
     for package in ("tinyproxy", "squid", "nginx"):
         if not install_system(session, package):
             session.warn(f"{package} could not be installed: its tests skip")
     install(session, "tests")
-    session.run("pytest", str(REAL / "test_real_proxies.py"), *session.posargs, env={"HEADWATER_PROXIES": "1"})
+    cancels = "tests/transport/test_through_proxies.py::test_cancelled_calls_leave_nothing"
+    env = {"HEADWATER_PROXIES": "1", "HEADWATER_CANCELS": "10000"}
+    session.run("pytest", "--every-driver", str(REAL / "test_real_proxies.py"), cancels, *session.posargs, env=env)
 
 
 @nox.session

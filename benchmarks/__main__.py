@@ -18,6 +18,8 @@ What is measured
     sync_chat            the blocking clients: chat completions, one at a time
     embeddings_100x1024  100 embeddings of 1,024 floats to a numpy array, from JSON numbers
     embeddings_base64    the same from OpenAI's base64 form, for the clients that read it
+    pool_512             openai, anthropic, huggingface_hub and mcp, 512 requests at once, on httpx2's own transport and
+                         on headwater's pool (`headwater.integrations.httpx2.PoolTransport`)
     cancel_churn         1,000 open streams cancelled at random, 100 times; what is left; then 1,000 more
     import_time          in a fresh interpreter, over bare Python: an import, and an import with a first chat, which is
                          what a user waits for; and what an import brings along

@@ -28,6 +28,8 @@ PACKAGES = (
     "httpx2",
     "huggingface_hub",
     "openai",
+    "anthropic",
+    "mcp",
     "pydantic",
 )
 

@@ -7,7 +7,7 @@ started it. `--ports`: how many ports, so that one client's closed connections l
 addresses. `--tls`: a PEM file with its key and certificates.
 Everything that it sends was built before it is asked for; it refuses whatever `wire` does not describe (404).
 
-    /chat/...               a chat completion
+    /chat/...               a chat completion; under .../messages Anthropic's, under .../mcp a tool of an MCP server
     /stream-2000/...        2,000 server-sent events, as fast as the socket takes them
     /paced-20ms-50/...      50 server-sent events, one every 20 ms
     /open-1000-1000ms-20/   20 server-sent events; the second waits until 1,000 such streams are open and all clients
@@ -45,6 +45,7 @@ PATH = re.compile(
     rb"|embed-(?P<count>\d+)x(?P<width>\d+)|(?P<stats>stats))(?P<rest>/[^?]*)?(?:\?.*)?"
 )
 MAX_TOKENS = re.compile(rb'"max_tokens":\s*(\d+)')
+CHATS = {b"messages": "messages", b"mcp": "mcp"}
 SPIN = 0.0003  # seconds; how late a sleep may end
 ENDING = 1.0  # seconds over which timed streams end
 MOMENT = 1.0  # seconds between the last stream's opening and the second event of the first
@@ -182,6 +183,10 @@ class Connection(asyncio.Protocol):
             return
         elif plan.kind == "stats":
             self.transport.write(_whole(self.tally.report()))
+        elif plan.kind == "mcp":
+            told = wire.mcp_body(body) if body else None  # without one it asks for a stream of its own
+            status = b"405 Method Not Allowed" if told is None else b"200 OK" if told else b"202 Accepted"
+            self.transport.write(_whole(told or b"", status))
         else:
             self.transport.write(answer(plan, packed=b'"base64"' in body))
         self._answered()
@@ -253,6 +258,8 @@ def plan_of(url: bytes) -> Plan:
     if found["count"]:
         asked = (found["rest"] or b"").endswith(b"/embeddings")
         return Plan("embed", int(found["count"]), int(found["width"]), openai=asked)
+    if found["chat"] and (special := CHATS.get((found["rest"] or b"").rpartition(b"/")[2])):
+        return Plan(special)
     return Plan((found["stats"] or found["opened"] or b"chat").decode())
 
 
@@ -261,6 +268,8 @@ def answer(plan: Plan, *, packed: bool) -> bytes:
     """A whole response, head and body."""
     if plan.kind == "chat":
         return _whole(wire.chat_body())
+    if plan.kind == "messages":
+        return _whole(wire.message_body())
     if plan.kind == "embed" and plan.openai:
         return _whole(wire.openai_embeddings(plan.items, plan.width, packed=packed))
     if plan.kind == "embed":

@@ -102,6 +102,40 @@ def chat_body() -> bytes:
 
 
 @functools.cache
+def message_body() -> bytes:
+    """The same in Anthropic's words."""
+    answer = {
+        "id": "msg_01Bq1xvb3nQyZ0a7",
+        "type": "message",
+        "role": "assistant",
+        "model": MODEL,
+        "content": [{"type": "text", "text": CHAT_TEXT}],
+        "stop_reason": "end_turn",
+        "stop_sequence": None,
+        "usage": {"input_tokens": 31, "output_tokens": 72},
+    }
+    return _json(answer)
+
+
+def mcp_body(request: bytes) -> bytes:
+    """What an MCP server without sessions answers to this message; b"" to a notification."""
+    asked = json.loads(request)
+    tools = [{"name": "chat", "inputSchema": {"type": "object"}}]
+    results = {
+        "initialize": {
+            "protocolVersion": asked.get("params", {}).get("protocolVersion"),
+            "capabilities": {"tools": {}},
+            "serverInfo": {"name": "load", "version": "1"},
+        },
+        "tools/list": {"tools": tools},
+        "tools/call": {"content": [{"type": "text", "text": CHAT_TEXT}], "isError": False},
+    }
+    if "id" not in asked:
+        return b""
+    return _json({"jsonrpc": "2.0", "id": asked["id"], "result": results[asked["method"]]})
+
+
+@functools.cache
 def vectors(count: int, width: int) -> list[list[float]]:
     """`count` embeddings of `width` floats, the same in every process.
 

@@ -30,6 +30,12 @@ QUEUED = (
 )
 PACKERS = ("raw", *OURS, "aiohttp", "httpx", "openai")
 THREADED = (*OURS, "headwater-sync", "httpx-sync", "huggingface_hub-sync", "openai-sync")
+ON_POOL = tuple(
+    f"{package}{transport}{loop}"
+    for package in ("openai", "anthropic", "huggingface_hub", "mcp")
+    for loop in ("", "-trio")
+    for transport in ("", "-pool")
+)
 CHURNERS = ("headwater-asyncio", "headwater-trio")
 CROWDS = (100, 1000, 4000, 10000)
 STEPS = (2_500, 5_000, 10_000, 20_000, 30_000, 40_000, 60_000)  # chunks a second, over 1,000 streams
@@ -193,6 +199,17 @@ JOBS = (
             "call",
             "embed_packed",
             calls=5,
+        ),
+        "pool_512": Job(
+            "Packages on httpx2, on its transport and on headwater's pool: 512 requests at once",
+            "/chat",
+            ON_POOL,
+            "request",
+            "chat",
+            calls=512,
+            at_once=512,
+            repeats=3,
+            passes=2,
         ),
         "cancel_churn": Job(
             "1,000 open streams cancelled at random, again and again",

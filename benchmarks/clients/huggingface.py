@@ -8,25 +8,37 @@ import huggingface_hub
 from huggingface_hub.utils import _http
 
 from benchmarks import wire
+from benchmarks.clients.on_pool import TIMEOUT
+from headwater.integrations.httpx2 import PoolTransport
 
 # Keeping more than the default of idle connections makes the pool slower: it polls each one for each request.
 LIMITS = httpx2.Limits(max_connections=None, max_keepalive_connections=20)
 
 
-def _async_session() -> httpx2.AsyncClient:
-    """The package's own session, hooks included, with the limits lifted."""
-    hooks: dict[str, list[Any]] = {
-        "request": [_http.async_hf_request_event_hook],
-        "response": [_http.async_hf_response_event_hook],
-    }
-    return httpx2.AsyncClient(event_hooks=hooks, follow_redirects=True, timeout=None, limits=LIMITS)
+HOOKS: dict[str, list[Any]] = {
+    "request": [_http.async_hf_request_event_hook],
+    "response": [_http.async_hf_response_event_hook],
+}
+"""Of the package's own session."""
+
+
+def _own_session() -> httpx2.AsyncClient:
+    """The package's own session with the limits lifted."""
+    return httpx2.AsyncClient(event_hooks=HOOKS, follow_redirects=True, timeout=None, limits=LIMITS)
+
+
+def _pool_session() -> httpx2.AsyncClient:
+    """The same on headwater's pool."""
+    return httpx2.AsyncClient(event_hooks=HOOKS, follow_redirects=True, timeout=TIMEOUT, transport=PoolTransport())
 
 
 class HuggingFace:
     """One `AsyncInferenceClient`."""
 
+    session = staticmethod(_own_session)
+
     def __init__(self, url: str) -> None:
-        _http.set_async_client_factory(_async_session)
+        _http.set_async_client_factory(self.session)
         self.client = huggingface_hub.AsyncInferenceClient(base_url=url, api_key="bench", timeout=600)
 
     async def __aenter__(self) -> Self:
@@ -52,6 +64,12 @@ class HuggingFace:
         if packed:
             raise NotImplementedError("huggingface_hub does not unpack base64")
         return await self.client.feature_extraction(texts)
+
+
+class HuggingFaceOnPool(HuggingFace):
+    """The same on headwater's pool."""
+
+    session = staticmethod(_pool_session)
 
 
 class HuggingFaceSync:

@@ -11,20 +11,19 @@ import numpy as np
 import openai
 
 from benchmarks import wire
-
-# Keeping more than the default of idle connections makes the pool slower: it polls each one for each request.
-LIMITS = httpx2.Limits(max_connections=None, max_keepalive_connections=100)
-TIMEOUT = httpx2.Timeout(600)
+from benchmarks.clients.on_pool import LIMITS, TIMEOUT, on_pool
 
 
 class OpenAI:
     """One `AsyncOpenAI`."""
 
     def __init__(self, url: str) -> None:
-        transport = openai.DefaultAsyncHttpxClient(limits=LIMITS, timeout=TIMEOUT)
         self.client = openai.AsyncOpenAI(
-            base_url=url + "/v1", api_key="bench", max_retries=0, timeout=TIMEOUT, http_client=transport
+            base_url=url + "/v1", api_key="bench", max_retries=0, timeout=TIMEOUT, http_client=self.http()
         )
+
+    def http(self) -> httpx2.AsyncClient:
+        return openai.DefaultAsyncHttpxClient(limits=LIMITS, timeout=TIMEOUT)
 
     async def __aenter__(self) -> Self:
         return self
@@ -54,6 +53,13 @@ class OpenAI:
         else:
             answer = await self.client.embeddings.create(model=wire.MODEL, input=texts, encoding_format="float")
         return np.array([item.embedding for item in answer.data], dtype=np.float32)
+
+
+class OpenAIOnPool(OpenAI):
+    """The same on headwater's pool."""
+
+    def http(self) -> httpx2.AsyncClient:
+        return on_pool()
 
 
 class OpenAISync:

@@ -1,18 +1,18 @@
-"""httpx2: its transports under our clients, and our pool under its clients and those that are built on it."""
+"""httpx2: its transports under our clients, and our pool under its clients; under packages on it, in tests/parity."""
 
 from __future__ import annotations
 
+import gc
 import json
-import random
 from typing import Any
 
-import anyio
 import httpx
 import pytest
 from support.drivers import Driver
 
 from headwater import AsyncInferenceClient, ConnectError, InferenceClient, InvalidParameterError
 from headwater.transport.pool import Pool
+from headwater.transport.proxy import Proxy
 
 httpx2 = pytest.importorskip("httpx2", reason="httpx2 is not installed")
 
@@ -74,30 +74,27 @@ async def test_our_pool_under_its_client(serve: Any) -> None:
             await client.post("http://127.0.0.1:9/", json={})
 
 
-async def test_our_pool_under_openai(serve: Any) -> None:
-    """Calls, streams that are left, and calls that are cancelled at any moment: the next ones are served."""
-    openai = pytest.importorskip("openai", reason="openai is not installed")
-    if not issubclass(openai.DefaultAsyncHttpxClient, httpx2.AsyncClient):
-        pytest.skip("this openai is not on httpx2")
+async def test_an_answer_that_is_left_under_its_client(serve: Any) -> None:
+    """In the middle of its iterator, which trio would warn of, were it a generator."""
     from headwater.integrations.httpx2 import PoolTransport
 
-    server, rand = serve(answering), random.Random(3)
-    pool = Pool(max_connections=5)
-    http = httpx2.AsyncClient(transport=PoolTransport(pool))
-    client = openai.AsyncOpenAI(api_key="k", base_url=server.url + "v1", http_client=http, max_retries=0)
+    server, pool = serve(answering), Pool(max_connections=1)
+    transport = PoolTransport(pool)
+    for _ in range(3):
+        answer = await transport.handle_async_request(httpx2.Request("POST", server.url, json={"stream": True}))
+        assert isinstance(answer.stream, httpx2.AsyncByteStream)
+        async for piece in answer.stream:
+            assert piece.startswith(b"data:")
+            break
+        await answer.aclose()
+        gc.collect()
+    assert (pool.counts().active, pool.counts().open) == (0, 0)
 
-    async def ask() -> None:
-        made = await client.chat.completions.create(model="m", messages=MESSAGES)
-        assert made.choices[0].message.content == "yes"
 
-    async def leave() -> None:
-        with anyio.move_on_after(rand.random() * 0.02):
-            async for _ in await client.chat.completions.create(model="m", messages=MESSAGES, stream=True):
-                break
+async def test_a_proxys_refusal_is_one_there(serve: Any) -> None:
+    from headwater.integrations.httpx2 import PoolTransport
 
-    await ask()
-    for work, times in ((leave, 60), (ask, 10)):
-        async with anyio.create_task_group() as group:
-            for _ in range(times):
-                group.start_soon(work)
-    await client.close()
+    proxy = serve(lambda peer: peer.request() and peer.answer(b"who are you", status="407 Who"))
+    async with httpx2.AsyncClient(transport=PoolTransport(Pool(proxy=Proxy(proxy.url)))) as client:
+        with pytest.raises(httpx2.ProxyError, match="407"):
+            await client.get("https://far.example/")

@@ -36,9 +36,8 @@ class _Body(httpx.AsyncByteStream):
     def __init__(self, body: PoolBody) -> None:
         self._body = body
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        while piece := await self._body.receive():
-            yield piece
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self._body
 
     async def aclose(self) -> None:
         await self._body.aclose()

@@ -74,18 +74,20 @@ class _Body(httpx2.AsyncByteStream):
     def __init__(self, answer: TransportResponse, request: httpx2.Request, seconds: float | None) -> None:
         self._pieces = PoolBody(httpx2, answer, request, seconds)
         self._request = request
-        self._most = MAX_ANSWER_BYTES
+        self._size, self._most = 0, MAX_ANSWER_BYTES
         if answer.headers.get("content-type", "").startswith("text/event-stream"):
             self._most = 0  # its events have a limit each
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        size = 0
-        while piece := await self._pieces.receive():
-            size += len(piece)
-            if self._most and size > self._most:
-                await self.aclose()
-                raise httpx2.ReadError(f"an answer of more than {self._most} bytes", request=self._request)
-            yield piece
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        piece = await anext(self._pieces)
+        self._size += len(piece)
+        if self._most and self._size > self._most:
+            await self.aclose()
+            raise httpx2.ReadError(f"an answer of more than {self._most} bytes", request=self._request)
+        return piece
 
     async def aclose(self) -> None:
         await self._pieces.aclose()

@@ -136,7 +136,7 @@ class PoolBridge:
 
 
 class PoolBody:
-    """An answer's body for such a client."""
+    """An answer's body for such a client: an iterator, not a generator, which trio would warn of where it is left."""
 
     def __init__(self, library: Any, answer: TransportResponse, request: Any, seconds: float | None) -> None:
         self._library = library
@@ -144,13 +144,18 @@ class PoolBody:
         self._request = request
         self._seconds = seconds
 
-    async def receive(self) -> bytes:
-        """The next piece, b"" at its end."""
+    def __aiter__(self) -> PoolBody:
+        return self
+
+    async def __anext__(self) -> bytes:
         try:
             with their_errors(self._library, self._request), fail_after(self._seconds):
-                return await self._answer.receive()
+                piece = await self._answer.receive()
         except TimeoutError as error:
             raise self._library.ReadTimeout("the server sent nothing in time", request=self._request) from error
+        if not piece:
+            raise StopAsyncIteration
+        return piece
 
     async def aclose(self) -> None:
         """Give up."""
@@ -251,6 +256,7 @@ def _is_tls(error: BaseException | None) -> bool:
 
 _THEIRS: Final = {
     InferenceTimeoutError: "ConnectTimeout",
+    ProxyError: "ProxyError",
     ConnectError: "ConnectError",
     ConnectionLostError: "ReadError",
     CallError: "LocalProtocolError",
