@@ -8,8 +8,9 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar, NamedTuple, NotRequired, TypedDict
 
+import attrs
 import msgspec
 import pytest
 from msgspec import Meta
@@ -237,6 +238,120 @@ def test_what_is_wrong_is_said_by_its_place(kind: Any, text: str, path: str) -> 
     assert caught.value.path == path
     assert path in str(caught.value)
     assert caught.value.body == text.encode()
+
+
+LEAF = '{"number":1,"below":[{"number":2}]}'
+
+
+@pytest.mark.parametrize("kind", ["struct", "dataclass", "attrs", "typed dict", "named tuple"])
+def test_a_class_within_a_function_names_itself_and_its_neighbours(kind: str) -> None:
+    class Number(msgspec.Struct):
+        of: int
+
+    class Structured(msgspec.Struct):
+        number: int
+        below: list[Structured] = []
+        size: Number | None = None
+
+    @dataclasses.dataclass
+    class Data:
+        number: int
+        below: list[Data] = dataclasses.field(default_factory=list)
+        size: Number | None = None
+
+    @attrs.define
+    class WithAttrs:
+        number: int
+        below: list[WithAttrs] = attrs.Factory(list)
+        size: Number | None = None
+
+    class Plain(TypedDict):
+        number: int
+        below: NotRequired[list[Plain]]
+        size: NotRequired[Number]
+
+    class Named(NamedTuple):
+        number: int
+        below: list[Named] = []  # noqa: RUF012 - as a default it is nobody's to change
+        size: Number | None = None
+
+    kinds: dict[str, Any] = {
+        "struct": Structured,
+        "dataclass": Data,
+        "attrs": WithAttrs,
+        "typed dict": Plain,
+        "named tuple": Named,
+    }
+    made = kinds[kind]
+    codec = codec_of(made)
+    inner = {"number": 2} if made is Plain else made(2)
+    assert codec.decode(LEAF) == made(number=1, below=[inner])
+    assert codec.partial().read(LEAF) == codec.decode(LEAF)
+    assert codec.schema["$defs"].keys() == {made.__name__, "Number"}
+
+    def weigh(item: Structured, times: int = 1) -> int:
+        return item.number * times
+
+    assert arguments_of(weigh).decode('{"item":{"number":3}}')["item"] == Structured(3)
+
+
+def test_what_only_the_making_of_a_dataclass_takes_is_a_member() -> None:
+    codec = codec_of(Salted)
+    assert codec.schema["$defs"]["Salted"]["required"] == ["word", "salt"]
+    assert codec.decode('{"word":"a","salt":"b"}') == Salted("a", "b")
+    assert codec.decode('{"word":"a","salt":"b"}').salted == "ab"
+
+
+@dataclasses.dataclass
+class Salted:
+    word: str
+    salt: dataclasses.InitVar[str]
+    kinds: ClassVar[int] = 2
+
+    def __post_init__(self, salt: str) -> None:
+        self.salted = self.word + salt
+
+
+ALIASES = """
+type Whole = list[Whole] | int
+type Pair[A, B] = tuple[A, B]
+type Tree[T] = dict[str, T | Tree[T]]
+"""
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="aliases have a statement since 3.12")
+@pytest.mark.parametrize(
+    ("kind", "text", "value"),
+    [
+        ("Whole", "[[1],2]", [[1], 2]),
+        ("Pair[int, str]", '[1,"a"]', (1, "a")),
+        ("Tree[int]", '{"a":{"b":1}}', {"a": {"b": 1}}),
+        ("list[Pair[Tree[int], Whole]]", '[[{"a":1},[2]]]', [({"a": 1}, [2])]),
+    ],
+)
+def test_an_alias_is_what_it_stands_for(kind: str, text: str, value: Any) -> None:
+    names: dict[str, Any] = {}
+    exec(ALIASES, names)
+    codec = codec_of(eval(kind, names))
+    assert codec.decode(text) == value
+    reader = codec.partial()
+    for end in range(len(text)):
+        reader.read(text[:end])
+    assert reader.read(text) == value
+    with pytest.raises(InvalidParameterError, match="Whole contains itself"):
+        codec_of(names["Whole"]).fitted(XAI)
+
+
+def test_a_whole_number_may_be_written_with_a_point() -> None:
+    """It is an integer to JSON Schema: https://json-schema.org/understanding-json-schema/reference/numeric#integer"""
+    assert codec_of(Point).decode('{"x":1.0,"y":-2e0}') == Point(1, -2)
+    assert arguments_of(scale).convert({"n": 2.0, "factor": 3}) == {"n": 2, "factor": 3}
+    with pytest.raises(DecodeError):
+        codec_of(Point).decode('{"x":1.5}')
+
+
+def scale(n: int, factor: int) -> int:
+    return n * factor
 
 
 class OfFunctions(msgspec.Struct):

@@ -15,7 +15,7 @@ from .codec import SHOWN_BYTES, decode_error, identifier
 from .conversion import Mismatch, converted
 from .json_schema import schema_of
 from .rules import FittedSchema, NamedSchema, SchemaRules, fitted
-from .type_tree import Member, ObjectOf, describing, tree_of
+from .type_tree import Member, ObjectOf, describing, hints_of, tree_of
 
 _SECTION: Final = re.compile(r"^(Args|Arguments|Parameters|Returns|Raises|Yields|Examples?|Notes?):\s*$", re.MULTILINE)
 _ARGUMENT: Final = re.compile(r"^ {1,8}\*{0,2}(\w+)(?: \([^)]*\))?: (.*(?:\n {5,}.*)*)", re.MULTILINE)
@@ -99,7 +99,7 @@ def _members(function: Callable[..., Any], name: str, without: frozenset[str], s
     """The parameters as the members of an object."""
     try:
         signature = inspect.signature(function)
-        hints = typing.get_type_hints(_annotated(function), include_extras=True)
+        hints = hints_of(_annotated(function))
     except Exception as error:  # noqa: BLE001 - whatever an annotation that is evaluated raises
         raise InvalidParameterError(f"{name}: its annotations cannot be read: {error}") from None
     found = ObjectOf(_Named(name), dict, closed=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 import msgspec
@@ -48,15 +49,20 @@ def is_native(kind: Any, tree: Node) -> bool:
 
 def _is_as_msgspec_has_it(node: Node) -> bool:
     if isinstance(node, ObjectOf):
-        return not node.positional and not hasattr(node.kind, "__pydantic_validator__") and not _sets_more(node.make)
+        return not node.positional and not hasattr(node.kind, "__pydantic_validator__") and not _is_odd_dataclass(node)
     if isinstance(node, Leaf | ArrayOf | TupleOf | MapOf | OneOf) and node.translated:
+        return False
+    if isinstance(node, OneOf) and node.name is not None:
         return False
     return not isinstance(node, TupleOf) or not node.metas
 
 
-def _sets_more(kind: Any) -> bool:
-    """Whether msgspec sets fields that the class does not take: of its own, which are no members of the answer."""
-    return dataclasses.is_dataclass(kind) and not all(each.init for each in dataclasses.fields(kind))
+def _is_odd_dataclass(node: ObjectOf) -> bool:
+    """Whether it is a dataclass whose fields are not what it takes: msgspec sets those, and calls nothing."""
+    kind: Any = node.make
+    return dataclasses.is_dataclass(kind) and [each.name for each in dataclasses.fields(kind)] != [
+        each.name for each in node.members
+    ]
 
 
 def _nodes(tree: Node) -> list[Node]:
@@ -117,6 +123,9 @@ def _native(value: Any, kind: Any, *, strict: bool = True) -> Any:
     try:
         return msgspec.convert(value, kind, strict=strict, str_keys=True)
     except msgspec.ValidationError as error:
+        if isinstance(value, float) and value.is_integer():  # which is an integer to JSON Schema, and to models
+            with suppress(msgspec.ValidationError):
+                return msgspec.convert(int(value), kind)
         reason, _, path = str(error).partition(_WHERE)
         raise Mismatch(reason, path.rstrip("`").removeprefix(ROOT)) from None
     except _WRONG as error:

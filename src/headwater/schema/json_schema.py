@@ -65,6 +65,8 @@ class _Writer:
             case MapOf():
                 value = self.schema(node.value)
                 return {"type": "object", "additionalProperties": value, **_bounds(node.metas, _BOUNDS_OF_OBJECTS)}
+            case OneOf(name=str()):
+                return {"$ref": self._alias(node)}
             case OneOf():
                 return {"anyOf": [self.schema(each) for each in node.options], **_bounds(node.metas, ())}
             case ObjectOf():
@@ -73,6 +75,15 @@ class _Writer:
                 return self._foreign(node)
             case Anything():
                 return {}
+
+    def _alias(self, node: OneOf) -> str:
+        """The reference to an alias that contains itself."""
+        name = self._names.get(id(node))
+        if name is None:
+            name = self._names[id(node)] = self._free(node.name or "")
+            self.defs[name] = {}
+            self.defs[name] = self.schema(node.options[0])
+        return _PREFIX + name
 
     def _class(self, node: ObjectOf) -> str:
         """The reference to a class, which is written down when it is first met."""

@@ -12,13 +12,14 @@ import datetime
 import decimal
 import enum
 import inspect
+import sys
 import types
 import typing
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Annotated, Any, Final, Literal, TypeAlias, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias, TypeVar, Union, get_args, get_origin
 
 import msgspec
 from msgspec import NODEFAULT, UNSET, Meta, UnsetType
@@ -101,12 +102,13 @@ class MapOf:
 
 @dataclass(eq=False)
 class OneOf:
-    """One of several."""
+    """One of several. `name`: of an alias that contains itself, whose only option is what it stands for."""
 
     kind: Any
     options: list[Node]
     metas: tuple[Meta, ...] = ()
     translated: bool = False
+    name: str | None = None
 
 
 @dataclass(eq=False)
@@ -295,6 +297,7 @@ class _Reader:
 
     def __init__(self) -> None:
         self._made: dict[Any, ObjectOf] = {}
+        self._aliases: dict[Any, OneOf] = {}
 
     def node(self, kind: Any, place: str) -> Node:
         metas: tuple[Any, ...] = ()
@@ -305,8 +308,10 @@ class _Reader:
                 metas = (*more, *metas)
             elif hasattr(plain, "__supertype__"):  # a NewType
                 plain = plain.__supertype__
-            elif type(plain).__name__ == "TypeAliasType":
-                plain = plain.__value__
+            elif type(get_origin(plain) or plain).__name__ == "TypeAliasType":
+                if not metas:
+                    return self._alias(plain, place)
+                plain = _value_of_alias(plain)
             else:
                 break
         ours = tuple(meta for each in metas if (meta := _meta(each)) is not None)
@@ -316,6 +321,20 @@ class _Reader:
         if isinstance(found, Leaf | ArrayOf | TupleOf | MapOf | OneOf):
             found.translated = any(not any(each is meta for meta in metas) for each in ours)
         return found
+
+    def _alias(self, alias: Any, place: str) -> Node:
+        """What an alias stands for; of one that contains itself a node that does."""
+        known = self._aliases.get(alias)
+        if known is not None:
+            known.name = type_name(alias)
+            return known
+        made = self._aliases[alias] = OneOf(alias, [])
+        found = self.node(_value_of_alias(alias), place)
+        if made.name is None:
+            del self._aliases[alias]
+            return found
+        made.options.append(found)
+        return made
 
     def _plain(self, plain: Any, kind: Any, metas: tuple[Meta, ...], place: str) -> Node:
         origin, arguments = get_origin(plain) or plain, get_args(plain)
@@ -422,7 +441,10 @@ def _fields_of(plain: Any, origin: Any, place: str) -> list[_Field]:
     if issubclass(origin, msgspec.Struct):
         try:
             found = msgspec.structs.fields(plain)
-        except (NameError, TypeError) as error:
+        except NameError:
+            _hints(plain, origin, place)
+            found = msgspec.structs.fields(plain)
+        except TypeError as error:
             raise InvalidParameterError(f"{place}: {error}") from None
         return [
             _Field(f.name, f.encode_name, f.type, f.required, None if f.required else _default(f.default, f))
@@ -430,10 +452,18 @@ def _fields_of(plain: Any, origin: Any, place: str) -> list[_Field]:
         ]
     hints = _hints(plain, origin, place)
     if dataclasses.is_dataclass(origin):
+        init_only = {name: each.type for name, each in hints.items() if isinstance(each, dataclasses.InitVar)}
         return [
-            _Field(f.name, f.name, hints[f.name], _is_needed(f), _dataclass_default(f), _described(f.metadata))
-            for f in dataclasses.fields(origin)
-            if f.init
+            _Field(
+                f.name,
+                f.name,
+                init_only.get(f.name, hints[f.name]),
+                _is_needed(f),
+                _dataclass_default(f),
+                _described(f.metadata),
+            )
+            for f in origin.__dataclass_fields__.values()
+            if f.init and get_origin(hints[f.name]) is not ClassVar and hints[f.name] is not ClassVar
         ]
     if hasattr(origin, "__attrs_attrs__"):
         return [_attrs_field(a, hints) for a in origin.__attrs_attrs__ if a.init]
@@ -496,11 +526,50 @@ def _wrapper(hint: Any) -> str:
 def _hints(plain: Any, origin: Any, place: str) -> dict[str, Any]:
     """The annotations of a class, those of a generic one with its arguments in place of its variables."""
     try:
-        hints = typing.get_type_hints(origin, include_extras=True)
+        hints = hints_of(origin)
     except Exception as error:  # noqa: BLE001 - whatever an annotation that is evaluated raises
         raise InvalidParameterError(f"{place}: its annotations cannot be read: {error}") from None
     variables = dict(zip(getattr(origin, "__parameters__", ()), get_args(plain), strict=False))
     return {name: _substituted(hint, variables) for name, hint in hints.items()} if variables else hints
+
+
+def hints_of(owner: Any) -> dict[str, Any]:
+    """The annotations of a function or a class. In one that is defined within a function, they may name what that has
+    while it runs; of a class those are put in their place then, where msgspec reads them."""
+    try:
+        return typing.get_type_hints(owner, include_extras=True)
+    except NameError:
+        if not isinstance(owner, type):
+            return typing.get_type_hints(owner, localns=_names_around(owner), include_extras=True)
+    for kind in owner.__mro__:
+        if own := vars(kind).get("__annotations__"):
+            names = {**_names_around(kind), **vars(kind)}
+            hints = typing.get_type_hints(kind, localns=names, include_extras=True)
+            own |= {name: hints[name] for name in own}
+    return typing.get_type_hints(owner, include_extras=True)
+
+
+def _names_around(owner: Any) -> dict[str, Any]:
+    """What names mean where this is defined, beside those of its module: itself, and what the function around it has,
+    if that still runs."""
+    around = owner.__qualname__.rpartition(".<locals>.")[0]
+    frame = sys._getframe() if around else None
+    while frame is not None and frame.f_code.co_qualname != around:
+        frame = frame.f_back
+    return {**({} if frame is None else frame.f_locals), owner.__name__: owner}
+
+
+def _value_of_alias(alias: Any) -> Any:
+    """What an alias of `type` stands for, with its arguments in place of its variables.
+
+    https://docs.python.org/3/library/typing.html#typing.TypeAliasType
+    """
+    origin = get_origin(alias) or alias
+    variables = dict(zip(origin.__type_params__, get_args(alias), strict=False))
+    try:
+        return _substituted(origin.__value__, variables)
+    except NameError as error:
+        raise InvalidParameterError(f"{type_name(alias)}: what it stands for cannot be read: {error}") from None
 
 
 def _substituted(hint: Any, variables: Mapping[Any, Any]) -> Any:
