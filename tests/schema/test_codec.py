@@ -4,6 +4,7 @@ place."""
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import subprocess
 import sys
@@ -426,6 +427,54 @@ def test_a_function_is_called_with_values_of_its_types() -> None:
             found.decode(wrong)
     assert found.convert({"city": "Rome"}) == {"city": "Rome"}
     assert arguments_of(book, frozenset({"city"})).decode("") == {}
+
+
+NUMPY = """Book a room.
+
+Parameters
+----------
+city : str
+    Where,
+    in one word.
+nights : int, optional
+    How many: two by default.
+
+Returns
+-------
+str
+    Its number.
+"""
+SPHINX = """Book a room.
+
+:param city: Where,
+    in one word.
+:param int nights: How many: two by default.
+:type city: str
+:returns: Its number.
+"""
+GOOGLE = """Book a room.
+
+Arguments:
+    city: Where,
+        in one word.
+    nights (int, optional): How many: two by default.
+
+Returns:
+    str: Its number.
+"""
+
+
+@pytest.mark.parametrize("docstring", [NUMPY, SPHINX, GOOGLE], ids=["numpy", "sphinx", "google"])
+def test_docstrings_of_three_styles_say_what_arguments_are(docstring: str) -> None:
+    def book(city: str, nights: int = 2) -> str:
+        return f"{city} {nights}"
+
+    book.__doc__ = docstring
+    for made in (book, functools.partial(book, nights=3)):
+        found = arguments_of(made)
+        assert found.description == "Book a room."
+        said = {name: each["description"] for name, each in found.schema["properties"].items()}
+        assert said == {"city": "Where, in one word.", "nights": "How many: two by default."}
 
 
 def test_a_function_that_no_call_can_be_written_for_is_refused() -> None:

@@ -17,8 +17,17 @@ from .json_schema import schema_of
 from .rules import FittedSchema, NamedSchema, SchemaRules, fitted
 from .type_tree import Member, ObjectOf, describing, hints_of, tree_of
 
-_SECTION: Final = re.compile(r"^(Args|Arguments|Parameters|Returns|Raises|Yields|Examples?|Notes?):\s*$", re.MULTILINE)
-_ARGUMENT: Final = re.compile(r"^ {1,8}\*{0,2}(\w+)(?: \([^)]*\))?: (.*(?:\n {5,}.*)*)", re.MULTILINE)
+_TITLE: Final = "Args|Arguments|Parameters|Other Parameters|Returns|Raises|Yields|Examples?|Notes?|See Also|References"
+_SECTION: Final = re.compile(rf"^(?:({_TITLE}):\s*|({_TITLE})\n-{{3,}}\s*)$", re.MULTILINE)
+"""Google's sections and NumPy's."""
+_OF_ARGUMENTS: Final = frozenset({"Args", "Arguments", "Parameters", "Other Parameters"})
+_FIELDS: Final = re.compile(r"^:(?:arg|key|param|raise|return|rtype|type|yield)[^:\n]*:", re.MULTILINE)
+"""Where Sphinx's fields begin."""
+_ARGUMENT: Final = (
+    re.compile(r"^ {1,8}\*{0,2}(\w+)(?: \([^)]*\))?: (.*(?:\n {5,}.*)*)", re.MULTILINE),
+    re.compile(r"^(\w+)(?: *:.*)?\n((?: +\S.*\n?)+)", re.MULTILINE),
+)
+_ARGUMENT_OF_SPHINX: Final = re.compile(r"^:param (?:[^:\n]* )?(\w+): *(.*(?:\n[ \t]+.*)*)", re.MULTILINE)
 
 
 class Arguments(NamedSchema):
@@ -145,18 +154,22 @@ def _giving(value: Any) -> Callable[[], Any]:
 
 
 def _documented(function: Callable[..., Any]) -> tuple[str | None, dict[str, str]]:
-    """What a docstring says of the function, and of each argument under `Args:`.
+    """What a docstring says of the function, and of each argument.
 
-    https://google.github.io/styleguide/pyguide.html#383-functions-and-methods
+    https://google.github.io/styleguide/pyguide.html#383-functions-and-methods,
+    https://numpydoc.readthedocs.io/en/latest/format.html#sections,
+    https://www.sphinx-doc.org/en/master/usage/domains/python.html#info-field-lists
     """
-    doc = inspect.getdoc(function)
+    doc = inspect.getdoc(getattr(function, "func", function))
     if not doc:
         return None, {}
-    pieces = _SECTION.split(doc)
-    of_arguments = "".join(
+    before = _FIELDS.split(doc, maxsplit=1)[0]
+    pieces = _SECTION.split(before)
+    of_arguments = "\n".join(
         body
-        for title, body in zip(pieces[1::2], pieces[2::2], strict=False)
-        if title in {"Args", "Arguments", "Parameters"}
+        for one, other, body in zip(pieces[1::3], pieces[2::3], pieces[3::3], strict=True)
+        if (one or other) in _OF_ARGUMENTS
     )
-    said = {found[1]: " ".join(found[2].split()) for found in _ARGUMENT.finditer(of_arguments)}
-    return pieces[0].strip() or None, said
+    found = [match for style in _ARGUMENT for match in style.finditer(of_arguments)]
+    found += _ARGUMENT_OF_SPHINX.finditer(doc)
+    return pieces[0].strip() or None, {match[1]: " ".join(match[2].split()) for match in found}
