@@ -5,9 +5,11 @@ https://json-schema.org/draft/2020-12/json-schema-validation
 
 from __future__ import annotations
 
+import datetime
 import re
+import types
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Annotated, Any, Final, Union, get_args, get_origin
 
 import msgspec
 from msgspec import Meta
@@ -33,6 +35,10 @@ _PREFIX: Final = "#/$defs/"
 _OLD_PREFIX: Final = "#/definitions/"
 _DEFINING: Final = ("definitions", "$defs")
 _JSON_TYPES: Final[Mapping[type, str]] = {bool: "boolean", int: "integer", float: "number", str: "string"}
+_TIMES: Final[Mapping[Any, str]] = {
+    datetime.datetime: "A date and a time as in ISO 8601, without a time zone.",
+    datetime.time: "A time as in ISO 8601, without a time zone.",
+}
 _BOUNDS_OF_ARRAYS: Final = (("min_length", "minItems"), ("max_length", "maxItems"))
 _BOUNDS_OF_OBJECTS: Final = (("min_length", "minProperties"), ("max_length", "maxProperties"))
 
@@ -177,9 +183,23 @@ def _free(wanted: str, defs: Mapping[str, Any]) -> str:
 
 
 def _leaf(node: Leaf) -> dict[str, Any]:
-    (schema,), parts = msgspec.json.schema_components([node.kind], ref_template="{name}")
+    (schema,), parts = msgspec.json.schema_components([_in_full(node.kind)], ref_template="{name}")
     found = _with_enums(schema, parts)
     return dict(found)
+
+
+def _in_full(kind: Any) -> Any:
+    """The type with what msgspec does not say of times: those that may have a zone are RFC 3339's, whose format has
+    one; of those that must not have any it is told."""
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin in (Union, types.UnionType):
+        return Union[tuple(map(_in_full, arguments))]  # noqa: UP007 - of a tuple
+    plain, *metas = arguments if origin is Annotated else (kind,)
+    if plain not in _TIMES:
+        return kind
+    zones = [meta.tz for meta in metas if isinstance(meta, Meta) and meta.tz is not None]
+    said = Meta(tz=True) if not zones else Meta(description=_TIMES[plain]) if zones[-1] is False else None
+    return Annotated[(plain, *([said] if said else ()), *metas)]
 
 
 def _with_enums(schema: Any, parts: Mapping[str, Any]) -> Any:
