@@ -156,7 +156,7 @@ def test_every_kind_of_type_is_a_format() -> None:
 )
 def test_each_provider_is_asked_in_its_own_spelling(provider: str, form: dict[str, Any]) -> None:
     transport = MemoryTransport.in_turn(whole(LINE))
-    models = {"m": "m"}
+    models = {"m": "openai/gpt-oss-20b"}  # one of those that follow a schema at Groq
     with InferenceClient(provider=provider, api_key="k" * 20, transport=transport, model_mapping=models) as client:
         assert client.chat_completion(ASKED, model="m", response_format=Line).parsed.what == "tea"
     found = transport.requests[0].json()["response_format"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import msgspec
 import pytest
 from support.flow_player import call, events, play, reply
 
@@ -13,6 +14,8 @@ from headwater.protocol.flow import END
 from headwater.protocol.framing import Frame
 from headwater.providers import flow_for
 from headwater.providers.openai_chat import decode_chunk
+from headwater.schema.codec import codec_of
+from headwater.schema.rules import PLAIN_STRICT
 from headwater.tasks.chat_input import (
     ChatCompletionInputFunctionName,
     ChatCompletionInputJSONSchema,
@@ -113,6 +116,41 @@ def test_a_schema_goes_into_the_prompt_where_there_is_no_other_place(name: str) 
         told = body["messages"][len(before)]["content"]
         assert "JSON" in told and told.endswith('{"type":"object","default":null}')
         assert given == [*before, user], "the caller's own list was changed"
+
+
+class Named(msgspec.Struct):
+    name: str
+
+
+PROMISED = codec_of(Named).fitted(PLAIN_STRICT).schema
+STRICT_ONE = {"type": "json_schema", "json_schema": {"name": "Named", "schema": PROMISED, "strict": True}}
+JSON_ALONE = {"type": "json_object"}
+OF_TYPES: list[tuple[str, dict[str, Any], Any]] = [
+    ("openai", {}, STRICT_ONE),
+    ("groq", {"model": "openai/gpt-oss-20b"}, STRICT_ONE),
+    ("groq", {"model": "openai/gpt-oss-20b", "stream": True}, None),
+    ("groq", {"model": "openai/gpt-oss-20b", "parameters": {"tools": [{}]}}, None),
+    ("groq", {"model": "llama"}, JSON_ALONE),
+    ("cloudflare", {}, {"type": "json_schema", "json_schema": PROMISED}),
+    ("cloudflare", {"stream": True}, None),
+    ("minimax", {"model": "MiniMax-M3"}, None),
+    ("moonshot", {}, JSON_ALONE),
+    ("dashscope", {"stream": True}, JSON_ALONE),
+    ("databricks", {}, STRICT_ONE),
+]
+
+
+@pytest.mark.parametrize(("name", "facts", "sent"), OF_TYPES)
+def test_a_type_is_sent_as_the_provider_takes_it_and_told_where_it_takes_none(
+    name: str, facts: dict[str, Any], sent: Any
+) -> None:
+    given = {"messages": [{"role": "user", "content": "?"}], "response_format": codec_of(Named)}
+    flow = ask(name, **{**facts, "parameters": {**facts.get("parameters", {}), **given}})
+    answer = events(chunk("x", "stop")) if facts.get("stream") else reply(ANSWER)
+    body = play(flow, answer).body
+    assert body.get("response_format") == sent
+    is_told = [each["role"] for each in body["messages"]] == ["system", "user"]
+    assert is_told == (sent in (None, JSON_ALONE))
 
 
 @pytest.mark.parametrize(("name", "spelled"), SPELLINGS)

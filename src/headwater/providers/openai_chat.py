@@ -44,14 +44,15 @@ _FRAME: Final = frozenset(ChatCompletionStreamOutput.__struct_fields__)
 
 class ChatDialect(msgspec.Struct, frozen=True, kw_only=True):
     """Where a provider's chats depart from OpenAI's: how it wants `response_format`, what it takes of JSON Schema in
-    it (`schema`), the parameters that it calls otherwise (`renamed`) and that it refuses (`dropped`), what it has in
-    place of `reasoning_effort="none"` (`unthinking`), the members of an answer that it refuses as history (`unsent`),
-    and the `system_fingerprint`s of servers that may end a whole answer without a finish reason (`unfinished`):
-    everywhere else such an end is a cut."""
+    it (`schema`), what else is done where that is a type of the caller's (`types`), the parameters that it calls
+    otherwise (`renamed`) and that it refuses (`dropped`), what it has in place of `reasoning_effort="none"`
+    (`unthinking`), the members of an answer that it refuses as history (`unsent`), and the `system_fingerprint`s of
+    servers that may end a whole answer without a finish reason (`unfinished`): everywhere else such an end is a cut."""
 
     response_format: Rewrite | None = None
     renamed: dict[str, str] = {}
     schema: SchemaRules = STRICT
+    types: Rewrite | None = None
     dropped: frozenset[str] = frozenset()
     unfinished: frozenset[str] = frozenset()
     unsent: frozenset[str] = frozenset()
@@ -121,13 +122,10 @@ def _request(url: str, call: Call, dialect: ChatDialect) -> Request:
     if (choice := body.get("tool_choice")) is not None:
         body["tool_choice"] = wire_tool_choice(choice)
     body["stream"] = call.stream
-    if isinstance(wanted := body.get("response_format"), NamedSchema):
-        body["response_format"] = json_schema_format(wanted, dialect.schema)
+    write_format(body, dialect)
     for name, theirs in dialect.renamed.items():
         if name in body:
             body[theirs] = body.pop(name)
-    if dialect.response_format is not None:
-        dialect.response_format(body)
     if dialect.unthinking and body.get("reasoning_effort") == "none":
         del body["reasoning_effort"]
         body.update(dialect.unthinking)
@@ -140,6 +138,16 @@ def _request(url: str, call: Call, dialect: ChatDialect) -> Request:
     if text is None and "messages" not in call.extra:
         body["messages"] = without_blocks(wire_messages(body["messages"], dialect.unsent))
     return post(url, body if text is None else text, stream=call.stream)
+
+
+def write_format(body: dict[str, Any], dialect: ChatDialect) -> None:
+    """Write the body's `response_format` as the provider wants it."""
+    if isinstance(wanted := body.get("response_format"), NamedSchema):
+        body["response_format"] = json_schema_format(wanted, dialect.schema)
+        if dialect.types is not None:
+            dialect.types(body)
+    if dialect.response_format is not None:
+        dialect.response_format(body)
 
 
 def decode_chunk(frame: Frame) -> ChatCompletionStreamOutput | End | None:

@@ -47,8 +47,8 @@ from .openai_chat import (
     odd_event,
     raise_error,
     unfinished_of,
+    write_format,
 )
-from .response_format import json_schema_format
 
 _RENAMED: Final = {"max_new_tokens": "max_tokens"}
 _TGI_ONLY: Final = frozenset(
@@ -95,8 +95,7 @@ _completion: Final = msgspec.json.Decoder(Completion).decode
 def complete(call: Call, url: str, dialect: ChatDialect = PLAIN) -> Flow[str | TextGenerationOutput]:
     """A completion, whole or streamed. `dialect`: that of the provider's chats, whose `schema`, `response_format` and
     `unfinished` hold here, too."""
-    body = {"model": model_of(call), "prompt": call.parameters["prompt"], **_translated(call, dialect)}
-    body = {**body, "stream": call.stream, **extra(call)}
+    body = _body(call, dialect, {"prompt": call.parameters["prompt"]})
     unfinished = dialect.unfinished
     request = post(url, body, stream=call.stream)
     if call.stream:
@@ -120,8 +119,7 @@ def _whole(call: Call, reply: Reply) -> str | TextGenerationOutput:
 def complete_as_chat(call: Call, url: str, dialect: ChatDialect = PLAIN) -> Flow[str | TextGenerationOutput]:
     """A completion by a chat model: the prompt is one user message, the answer's content the text."""
     messages = [{"role": "user", "content": call.parameters["prompt"]}]
-    body = {"model": model_of(call), "messages": messages, **_translated(call, dialect)}
-    body = {**body, "stream": call.stream, **extra(call)}
+    body = _body(call, dialect, {"messages": messages})
     request = post(url, body, stream=call.stream)
     if call.stream:
         return (yield from _streamed(call, request, decode_chat_chunk))
@@ -141,16 +139,21 @@ def _chat_whole(call: Call, reply: Reply) -> str | TextGenerationOutput:
     return _result(call, first.message.content or "", first.finish_reason, None, tokens, reply.body)
 
 
-def _translated(call: Call, dialect: ChatDialect) -> dict[str, Any]:
-    """The call's parameters under the names of this dialect."""
+def _body(call: Call, dialect: ChatDialect, asked: dict[str, Any]) -> dict[str, Any]:
+    body = {"model": model_of(call), **asked, **_translated(call), "stream": call.stream}
+    if isinstance(body.get("response_format"), NamedSchema):
+        write_format(body, dialect)
+    return {**body, **extra(call)}
+
+
+def _translated(call: Call) -> dict[str, Any]:
+    """The call's parameters under the names of OpenAI's dialect."""
     given = parameters(call)
     given.pop("prompt")
     given.pop("details", None)
     if isinstance(wanted := given.get("grammar"), NamedSchema):  # as vLLM and llama.cpp take it here, too
         del given["grammar"]
-        given["response_format"] = json_schema_format(wanted, dialect.schema)
-        if dialect.response_format is not None:
-            dialect.response_format(given)
+        given["response_format"] = wanted
     lost = sorted(name for name in given.keys() & _TGI_ONLY if given[name])
     if lost:
         names = ", ".join(lost)

@@ -23,6 +23,7 @@ from ..schema.rules import (
     ANTHROPIC,
     CEREBRAS,
     COHERE,
+    DATABRICKS,
     DESCRIBED,
     FIREWORKS,
     GEMINI,
@@ -65,7 +66,16 @@ from .openai_moderations import ModerationDialect
 from .openai_speech import GENERATION, SpeechDialect
 from .openai_transcription import TranscriptionDialect
 from .rerank import RerankDialect
-from .response_format import described, guided_json, json_object_schema, json_schema_schema, not_strict
+from .response_format import (
+    cloudflare,
+    described,
+    groq,
+    guided_json,
+    json_object_schema,
+    json_schema_schema,
+    minimax,
+    not_strict,
+)
 from .urls import (
     CHAT,
     COMPLETIONS,
@@ -375,7 +385,7 @@ ROWS: Final = (
         "https://api.groq.com",
         "GROQ_API_KEY",
         prefix="/openai/v1",
-        chat=ChatDialect(schema=PLAIN_STRICT, unsent=_OTHER_SPELLING),
+        chat=ChatDialect(types=groq, schema=PLAIN_STRICT, unsent=_OTHER_SPELLING),
         prompt_as_chat=True,
         speech=SpeechDialect(dropped=GENERATION),
         transcription=TranscriptionDialect(),
@@ -581,7 +591,7 @@ ROWS: Final = (
         "moonshot",
         "https://api.moonshot.ai",
         "MOONSHOT_API_KEY",
-        chat=ChatDialect(unthinking=_UNTHOUGHT),
+        chat=ChatDialect(types=described, schema=DESCRIBED, unthinking=_UNTHOUGHT),
         messages="/anthropic/v1/messages",
         hub=False,
     ),
@@ -606,7 +616,7 @@ ROWS: Final = (
         "minimax",
         "https://api.minimax.io",
         "MINIMAX_API_KEY",
-        chat=ChatDialect(unthinking=_UNTHOUGHT),
+        chat=ChatDialect(types=minimax, schema=DESCRIBED, unthinking=_UNTHOUGHT),
         responses=True,
         messages="/anthropic/v1/messages",
         hub=False,
@@ -620,7 +630,7 @@ ROWS: Final = (
         "https://dashscope-intl.aliyuncs.com",
         "DASHSCOPE_API_KEY",
         prefix="/compatible-mode/v1",
-        chat=ChatDialect(unthinking={"enable_thinking": False}),
+        chat=ChatDialect(types=described, schema=DESCRIBED, unthinking={"enable_thinking": False}),
         responses=True,
         embeddings=True,
         embeddings_dropped=_TEI_ONLY,
@@ -695,6 +705,7 @@ ROWS: Final = (
         "cloudflare",
         "https://api.cloudflare.com/client/v4/accounts/ACCOUNT/ai",
         "CLOUDFLARE_API_TOKEN",
+        chat=ChatDialect(response_format=cloudflare, schema=DESCRIBED),
         responses=True,
         embeddings=True,
         embeddings_dropped=_TEI_ONLY,
@@ -712,6 +723,7 @@ ROWS: Final = (
         "https://WORKSPACE.cloud.databricks.com",
         "DATABRICKS_TOKEN",
         prefix="/serving-endpoints",
+        chat=ChatDialect(schema=DATABRICKS),
         responses=True,
         completions=True,
         embeddings=True,

@@ -80,6 +80,24 @@ json_schema_schema: Final = _as("json_schema", "schema")
 
 
 _DESCRIPTION: Final = "Answer with JSON that follows this JSON schema, and with nothing else:"
+_STRICT_AT_GROQ: Final = frozenset({"openai/gpt-oss-20b", "openai/gpt-oss-120b", "qwen/qwen3.8-27b"})
+
+
+def in_words(body: dict[str, Any]) -> None:
+    """A provider that holds its models to no schema: the model is told it in the prompt, and the server of nothing."""
+    part = _json_schema(body)
+    if part is None:
+        return
+    del body["response_format"]
+    if part.get("schema") is None:
+        return
+    text = f"{_DESCRIPTION}\n{encoded(part['schema'], 'response_format').decode()}"
+    if "prompt" in body:
+        body["prompt"] = f"{text}\n\n{body['prompt']}"
+        return
+    messages = list(body.get("messages", ()))
+    place = next((n for n, each in enumerate(messages) if _role(each) not in ("system", "developer")), len(messages))
+    body["messages"] = [*messages[:place], {"role": "system", "content": text}, *messages[place:]]
 
 
 def described(body: dict[str, Any]) -> None:
@@ -87,17 +105,45 @@ def described(body: dict[str, Any]) -> None:
 
     DeepSeek: https://api-docs.deepseek.com/guides/json_mode; a `json_schema` is "unavailable".
     Z.ai: https://docs.z.ai/guides/capabilities/struct-output.
+    Moonshot: https://platform.kimi.ai/docs/guide/use-json-mode-feature-of-kimi-api.
+    DashScope: https://help.aliyun.com/en/model-studio/qwen-structured-output.
+    """
+    if _json_schema(body) is not None:
+        in_words(body)
+        body["response_format"] = {"type": "json_object"}
+
+
+def groq(body: dict[str, Any]) -> None:
+    """Groq, where some models follow a schema, and none beside tools or in a stream: "Streaming and tool use are not
+    currently supported with Structured Outputs", https://console.groq.com/docs/structured-outputs.
+
+    In a stream it refuses any `response_format`: https://github.com/langchain-ai/langchain/issues/23629
+    """
+    if body.get("stream") or body.get("tools"):
+        in_words(body)
+    elif body.get("model") not in _STRICT_AT_GROQ:
+        described(body)
+
+
+def cloudflare(body: dict[str, Any]) -> None:
+    """Workers AI, where the `json_schema` is the schema itself; "JSON Mode currently doesn't support streaming".
+
+    https://developers.cloudflare.com/workers-ai/features/json-mode/
     """
     part = _json_schema(body)
-    if part is None:
-        return
-    body["response_format"] = {"type": "json_object"}
-    if part.get("schema") is None:
-        return
-    text = f"{_DESCRIPTION}\n{encoded(part['schema'], 'response_format').decode()}"
-    messages = list(body.get("messages", ()))
-    place = next((n for n, each in enumerate(messages) if _role(each) not in ("system", "developer")), len(messages))
-    body["messages"] = [*messages[:place], {"role": "system", "content": text}, *messages[place:]]
+    if body.get("stream"):
+        in_words(body)
+    elif part is not None and part.get("schema") is not None:
+        body["response_format"] = {"type": "json_schema", "json_schema": part["schema"]}
+
+
+def minimax(body: dict[str, Any]) -> None:
+    """MiniMax, where one model follows a schema, and others pass over it in silence.
+
+    https://platform.minimax.io/docs/api-reference/text-post, https://github.com/MiniMax-AI/MiniMax-M2.5/issues/4
+    """
+    if body.get("model") != "MiniMax-Text-01":
+        in_words(body)
 
 
 def _role(message: Any) -> Any:

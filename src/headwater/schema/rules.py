@@ -39,10 +39,11 @@ class SchemaRules(msgspec.Struct, frozen=True, kw_only=True):
     others under that promise. `object_root`: the root must be an object. `keywords`: what it knows beside the
     structure, and `unpromised` what it may know as well, but refuses under the promise; `formats`: of `format`.
     `refs`: whether it follows `$ref`, and `recursion`: also to where that stands, or only from members that may be left
-    out. `maps`: whether names of members may be data, and a value anything. `anchored`: a pattern must be of the whole
-    text. `distinct`: the objects among several options must be told by their first member. `levels`, `members`,
-    `choices`, `characters`: the most of nesting, of members, of values of enums, and of characters in their names,
-    under the promise; what is larger is sent without it.
+    out. `unions`: whether a value may be one of several, or else of one kind or null alone. `maps`: whether names of
+    members may be data, and a value anything. `anchored`: a pattern must be of the whole text. `distinct`: the objects
+    among several options must be told by their first member. `levels`, `members`, `choices`, `characters`: the most of
+    nesting, of members, of values of enums, and of characters in their names, under the promise; what is larger is sent
+    without it.
     """
 
     strict: bool = False
@@ -52,6 +53,7 @@ class SchemaRules(msgspec.Struct, frozen=True, kw_only=True):
     formats: frozenset[str] = _FORMATS
     refs: bool = True
     recursion: bool | Literal["optional"] = True
+    unions: bool = True
     maps: bool = True
     anchored: bool = False
     distinct: bool = False
@@ -97,6 +99,9 @@ only" """
 PERPLEXITY: Final = SchemaRules(recursion=False, maps=False)
 """https://docs.perplexity.ai/docs/grounded-llm/output-control/structured-outputs: recursion and "unconstrained objects"
 are not supported."""
+DATABRICKS: Final = SchemaRules(strict=True, refs=False, recursion=False, unions=False, members=64)
+"""https://docs.databricks.com/aws/en/machine-learning/model-serving/structured-outputs: neither `anyOf`, `$ref` nor
+`pattern`, at most 64 keys, and of lists of types [type, "null"] alone."""
 COHERE: Final = SchemaRules(
     keywords=frozenset({"const", "format", "pattern"}),
     formats=frozenset({"date", "date-time", "time", "uuid"}),
@@ -215,6 +220,8 @@ class _Fitting:
         for name in ("anyOf", "prefixItems"):
             if name in kept:
                 kept[name] = [self._fit(each, place) for each in kept[name]]
+        if "anyOf" in kept and not self._rules.unions:
+            kept = _nullable(kept, place)
         if self._rules.distinct and not self._are_distinct(kept.get("anyOf", ())):
             self._strict = False
         if schema.get("type") == "object":
@@ -297,6 +304,18 @@ class _Fitting:
         return pointer if said is None else {"anyOf": [pointer], "description": said}
 
 
+def _nullable(schema: dict[str, Any], place: str) -> dict[str, Any]:
+    """A choice between one kind and null without `anyOf`."""
+    null = {"type": "null"}
+    options = [each for each in schema.pop("anyOf") if each != null]
+    if len(options) != 1 or not isinstance(kind := options[0].get("type"), str):
+        raise InvalidParameterError(f"{place}: one of several kinds of value has no place in this provider's schemas")
+    found = {**options[0], **schema, "type": [kind, "null"]}
+    if "enum" in found:
+        found["enum"] = [*found["enum"], None]
+    return found
+
+
 def _values(schema: Any) -> list[Any]:
     """The values that a schema names; none where others are allowed as well."""
     if "const" in schema:
@@ -341,7 +360,8 @@ class _Size:
         inner.append(schema.get("additionalProperties"))
         below = max(map(self._measured, inner), default=0)
         beside = max(map(self._measured, schema.get("anyOf", ())), default=0)
-        return max(beside, below + (schema.get("type") in ("object", "array")))
+        kind = schema.get("type")
+        return max(beside, below + ("object" in kind or "array" in kind if kind else False))
 
     def _depth_of(self, name: str) -> int:
         if name not in self._depths:
