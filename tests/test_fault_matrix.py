@@ -190,7 +190,7 @@ READ_ROWS = [
     Row("sse_bad_json", "stream", MalformedEventError),
     Row("sse_wrong_types", "stream", MalformedEventError),
     # JSON
-    Row("deep_json", BOTH, DecodeError),
+    Row("deep_json", BOTH, DecodeError, parameters={"depth": 1_000_000}),  # 100,000 is read by Python 3.14
     Row("big_int", BOTH, WHOLE),
     Row("json_truncated", "unary", DecodeError),
     Row("json_wrong_types", "unary", DecodeError),

@@ -140,6 +140,15 @@ async def test_a_slow_first_and_a_fast_second(driver: Driver, kind: str) -> None
     assert won.started >= SOON / 2
 
 
+async def test_the_first_begins_first_however_soon_the_second_may(driver: Driver) -> None:
+    for _ in range(10):
+        server = Server(hang, answer)
+        async with client_of(driver, server, provider=two(), hedge_after=1e-9) as client:
+            out = await client.chat_completion(QUESTION)
+        assert server.cancelled == [FIRST]
+        assert [attempt.provider for attempt in out.facts.attempts if not attempt.cancelled] == ["http://127.0.0.2:1"]
+
+
 async def ask(client: Any, kind: str) -> tuple[str, Any]:
     if kind == "plain":
         out = await client.chat_completion(QUESTION)

@@ -106,6 +106,7 @@ def test_the_systems_own_stay_trusted(bundle: Path, tmp_path: Path, monkeypatch:
     der = tmp_path / "authority.cer"
     der.write_bytes(ssl.PEM_cert_to_DER_cert(bundle.read_text()))
     (tmp_path / "README").write_text("not one")
+    (tmp_path / "gone.pem").symlink_to("nowhere.pem")
     assert Trust(tmp_path).make().cert_store_stats()["x509_ca"] == system + 1
     for name, value in (("SSL_CERT_FILE", str(bundle)), ("SSL_CERT_DIR", str(bundle.parent))):
         with monkeypatch.context() as patch:

@@ -297,6 +297,10 @@ class Opened:
                 self._db.close()
                 self._db = None
 
+    def __del__(self) -> None:
+        if self._db is not None:
+            self._db.close()  # else Python 3.13 warns of a cache that nobody closed
+
 
 def _connected(path: str) -> sqlite3.Connection:
     Path(path).parent.mkdir(parents=True, exist_ok=True)

@@ -28,6 +28,7 @@ from typing import Any
 
 import anyio
 from anyio import CancelScope, create_task_group, move_on_after
+from anyio.lowlevel import checkpoint
 from msgspec.structs import replace
 
 from ..errors import Attempt
@@ -120,6 +121,7 @@ class Hedge:
             with self._scope:
                 async with create_task_group() as group:
                     group.start_soon(self._go, self._first)
+                    await checkpoint()  # on a busy machine the time may pass before the first has begun
                     with move_on_after(self._request.hedge_after):
                         await self._decided.wait()
                     if (second := self._starts_second()) is not None:

@@ -223,7 +223,7 @@ class TypedCall:
             raise _wrong(InvalidAnswerError, error.message, part.text, error.path) from None
 
     def _repaired(self, text: str, error: DecodeError) -> Any:
-        with suppress(RecursionError):  # of a text that is nested as no value is
+        with suppress(RecursionError, ValueError):  # of a text that is nested as no value is
             for each in candidates(text):
                 with suppress(DecodeError):
                     return self._wanted.codec.decode(each)

@@ -160,7 +160,7 @@ def _add(context: ssl.SSLContext, given: str | os.PathLike[str], what: str) -> N
             _load(context, place)
             return
         context.load_verify_locations(capath=str(place))
-        names = sorted(place.iterdir())
+        names = sorted(file for file in place.iterdir() if file.exists())  # a link may lead nowhere
         for file in names:
             if file.suffix.lower() in CERTIFICATE_SUFFIXES:
                 _load(context, file)
