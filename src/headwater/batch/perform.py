@@ -21,7 +21,7 @@ from ..client.keys import is_url
 from ..client.post import CUSTOM, request_flow
 from ..engine.facts import Timings
 from ..errors import InvalidAnswerError
-from ..mapper.item import ItemOutcome, Performer, own
+from ..mapper.item import ItemOutcome, own
 from ..throttle.scheduler import ItemThrottle
 from ..throttle.settings import CHARACTERS_PER_TOKEN, UNKNOWN_ANSWER_TOKENS
 from .file_lock import JournalError
@@ -91,13 +91,9 @@ class Records:
         self.providers = caller.providers
         self.store: Store
 
-    def performer(self, throttle: ItemThrottle) -> Performer:
-        """What performs the records of this throttle."""
-
-        async def perform(item: Item, first: str) -> ItemOutcome:
-            return await self._perform(item, throttle, throttle.scheduler.in_order(first) if self.providers else None)
-
-        return perform
+    def perform(self, item: Item, first: str, throttle: ItemThrottle) -> Awaitable[ItemOutcome]:
+        """Perform one record, which begins with the provider `first`."""
+        return self._perform(item, throttle, throttle.scheduler.in_order(first) if self.providers else None)
 
     def _caller_of(self, provider: str | None) -> ClientCore:
         """Who makes a line's call: where it wants one of several providers, a caller with that one alone."""

@@ -213,11 +213,14 @@ class ClientCore:
         if given.get("stream"):
             show = _text_of if declaration is text.text_generation and not given.get("details") else None
             return await self.start(declaration, given, stream=True, show=show).start()
-        request = self._task_request(declaration, given)
+        return await self._unseen(self._task_request(declaration, given)).result()
+
+    def _unseen(self, request: CallRequest) -> AsyncRun[Any, Any] | CallDriver:
+        """What makes a call of which nobody sees more than the result: its driver alone, where one is enough."""
         watch = self._watch(request)
         if request.hedge_after is not None:
-            return await AsyncRun(self.engine, request, watch).result()
-        return await CallDriver(self.engine, request, watch=watch).result()  # nobody looks at its run
+            return AsyncRun(self.engine, request, watch)
+        return CallDriver(self.engine, request, watch=watch)
 
     def stream(self, declaration: Declaration[Any, Any, Any], args: tuple[Any, ...], kwargs: Any) -> AsyncRun[Any, Any]:
         """The call of a task as a run."""
@@ -240,16 +243,29 @@ class ClientCore:
         which the providers are asked, in place of the engine's. `parent`: the conversation that makes the call, where
         somebody observes it.
         """
-        request = self._task_request(declaration, given, stream, show, throttle, order)
+        request = self._task_request(declaration, given, stream, order)
+        request.show, request.throttle = show, throttle
         return AsyncRun(self.engine, request, self._watch(request, parent))
+
+    def item(
+        self,
+        declaration: Declaration[Any, Any, Any],
+        given: dict[str, Any],
+        *,
+        stream: bool,
+        throttle: Throttle,
+        order: Order | None = None,
+    ) -> AsyncRun[Any, Any] | CallDriver:
+        """What makes the call of a task, one of many: it is asked for the result and for what is known of the call."""
+        request = self._task_request(declaration, given, stream, order)
+        request.throttle = throttle
+        return self._unseen(request)
 
     def _task_request(
         self,
         declaration: Declaration[Any, Any, Any],
         given: dict[str, Any],
         stream: bool = False,
-        show: Callable[[Any], Any] | None = None,
-        throttle: Throttle | None = None,
         order: Order | None = None,
     ) -> CallRequest:
         given.pop("stream", None)
@@ -262,7 +278,7 @@ class ClientCore:
             around, meter = self._around(task, given, options, stream=stream)
             if around is not None and around.needs:
                 order = order or in_their_order  # who was passed over is no reason to stay with another
-        return CallRequest(
+        request = CallRequest(  # of more than 15 named arguments Python makes a dict first
             task=task,
             destination=partial(self.router.to, task, model),
             model=model,
@@ -277,13 +293,13 @@ class ClientCore:
             retries=self.retries,
             failover=self.engine.failover_plan(names, (task, model), order) if len(names) > 1 else None,
             hedge_after=self.hedge_after,
-            throttle=throttle,
-            around=around,
-            meter=meter,
-            show=show,
-            elements=declaration.elements if stream else None,
-            tells_of_loading=stream and self.hedge_after is None and "JobEvent" in declaration.events,
         )
+        if around is not None or meter is not None:
+            request.around, request.meter = around, meter
+        if stream:
+            request.elements = declaration.elements
+            request.tells_of_loading = self.hedge_after is None and "JobEvent" in declaration.events
+        return request
 
     def _around(
         self, task: str, given: dict[str, Any], options: OwnOptions, *, stream: bool

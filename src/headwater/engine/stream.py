@@ -184,8 +184,10 @@ class Events:
 
         A body that is cut there, short of the length that it announced, is a `failure` all the same.
         """
-        self.wait_until(FOREVER)
         try:
+            if self.incoming.ready() and not await self.incoming.receive():
+                return  # as with nearly all: the end came with the marker
+            self.wait_until(FOREVER)
             with CancelScope(deadline=current_time() + DRAIN_SECONDS):
                 while await self.incoming.receive():
                     pass

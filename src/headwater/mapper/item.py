@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 import msgspec
 from anyio import current_effective_deadline, current_time
 
+from ..engine.driver import CallDriver
 from ..engine.event_loop import is_cancellation
 from ..engine.facts import Timings
 from ..engine.failover import Order
@@ -36,16 +37,16 @@ class Caller(Protocol):
         """The names of the providers that may be asked, where there are several."""
         ...
 
-    def start(
+    def item(
         self,
         declaration: Declaration[Any, Any, Any],
         given: dict[str, Any],
         *,
         stream: bool,
-        throttle: Throttle | None = None,
+        throttle: Throttle,
         order: Order | None = None,
-    ) -> AsyncRun[Any, Any]:
-        """The run of a task, each of whose attempts asks `throttle` first, and providers in this order."""
+    ) -> AsyncRun[Any, Any] | CallDriver:
+        """What makes the call of a task, each of whose attempts asks `throttle` first, and providers in this order."""
         ...
 
     def with_options(self, **changes: Any) -> Self:
@@ -67,12 +68,6 @@ class ItemOutcome(msgspec.Struct):
     provider: str
 
 
-class Performer(Protocol):
-    """Performs inputs one after the other; `first`: the provider that the item begins with."""
-
-    async def __call__(self, item: Any, first: str) -> ItemOutcome: ...
-
-
 def item_arguments(item: Any, parameters: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The arguments of a call: a mapping's are keyword arguments, anything else is the first."""
     return ((), {**parameters, **item}) if isinstance(item, Mapping) else ((item,), dict(parameters))
@@ -84,44 +79,37 @@ class TaskItem:
     def __init__(
         self, task: Bound[Any, Any, Any], stream: bool, parameters: Mapping[str, Any], timeout: Any, budget: Any = None
     ) -> None:
-        self._declaration = task.declaration
+        declaration = task.declaration
+        self._declaration = declaration
         self._stream = stream
-        self._parameters = parameters
+        self._name = declaration.positional[0]
+        self._parameters = given_of(parameters)
+        self._alike = (list, str) if self._name not in self._parameters else ()
         caller: Caller = task.caller
         caller = caller if timeout is None else caller.with_options(timeout=timeout)
         self._caller = caller if budget is None else caller.with_budget(budget)
         self.providers = self._caller.providers
 
-    def performer(self, throttle: ItemThrottle) -> Performer:
-        """What performs the items of this throttle's worker."""
-        several, start = bool(self.providers), self._caller.start
-        declaration, streams = self._declaration, self._stream
-        first_name, common = declaration.positional[0], given_of(self._parameters)
-        alike = list | str if first_name not in common else ()
-
-        async def perform(item: Any, first: str) -> ItemOutcome:
-            order = throttle.scheduler.in_order(first) if several else None
-            run = value = error = None
-            try:
-                if isinstance(item, alike):  # nearly all are: what goes with every call was looked at once
-                    given = declaration.checked({first_name: item, **common})
-                else:
-                    args, kwargs = item_arguments(item, self._parameters)
-                    given = declaration.bind(args, kwargs)
-                run = start(
-                    declaration, given, stream=streams or bool(given.get("stream")), throttle=throttle, order=order
-                )
-                value = await run.result()
-            except BaseException as failure:  # noqa: BLE001 - `own` raises what is not the item's
-                error = own(failure)
-            if run is None:
-                return ItemOutcome(None, error, (), Timings(), "")
-            facts = value.facts if isinstance(value, Output) else None
-            if facts is not None:
-                return ItemOutcome(value, error, facts.attempts, facts.timings, facts.provider)
-            return ItemOutcome(value, error, run.attempts, run.timings, run.provider)
-
-        return perform
+    async def perform(self, item: Any, first: str, throttle: ItemThrottle) -> ItemOutcome:
+        """Make the call of one item, which begins with the provider `first`."""
+        order = throttle.scheduler.in_order(first) if self.providers else None
+        declaration = self._declaration
+        call = value = error = None
+        try:
+            if isinstance(item, self._alike):  # nearly all are: what goes with every call was looked at once
+                given = declaration.checked({self._name: item, **self._parameters})
+            else:
+                args, kwargs = item_arguments(item, self._parameters)
+                given = declaration.bind(args, kwargs)
+            streams = self._stream or bool(given.get("stream"))
+            call = self._caller.item(declaration, given, stream=streams, throttle=throttle, order=order)
+            value = await call.result()
+        except BaseException as failure:  # noqa: BLE001 - `own` raises what is not the item's
+            error = own(failure)
+        if call is None:
+            return ItemOutcome(None, error, (), Timings(), "")
+        facts = (value.facts if isinstance(value, Output) else None) or call.facts
+        return ItemOutcome(value, error, facts.attempts, facts.timings, facts.provider)
 
 
 class FunctionItem:
@@ -135,25 +123,21 @@ class FunctionItem:
         self._function = function
         self._parameters = parameters
 
-    def performer(self, throttle: ItemThrottle) -> Performer:
-        """What performs the items of this throttle's worker."""
+    async def perform(self, item: Any, first: str, throttle: ItemThrottle) -> ItemOutcome:
+        """Await the function's result for one item."""
+        permit = throttle.ready(first) or await throttle.admit(first)
 
-        async def perform(item: Any, first: str) -> ItemOutcome:
-            permit = throttle.ready(first) or await throttle.admit(first)
+        async def call() -> Any:
+            args, kwargs = item_arguments(item, self._parameters)
+            return await self._function(*args, **kwargs)
 
-            async def call() -> Any:
-                args, kwargs = item_arguments(item, self._parameters)
-                return await self._function(*args, **kwargs)
-
-            outcome = await _outcome(call)
-            seconds = outcome.timings.total or 0.0
-            if isinstance(outcome.error, HeadwaterError):
-                permit.failed(outcome.error, seconds)
-            elif outcome.error is None:
-                permit.answered({}, seconds)
-            return outcome
-
-        return perform
+        outcome = await _outcome(call)
+        seconds = outcome.timings.total or 0.0
+        if isinstance(outcome.error, HeadwaterError):
+            permit.failed(outcome.error, seconds)
+        elif outcome.error is None:
+            permit.answered({}, seconds)
+        return outcome
 
 
 async def _outcome(call: Callable[[], Awaitable[Any]]) -> ItemOutcome:

@@ -40,7 +40,7 @@ from ..protocol.transport import FOREVER
 from ..throttle.scheduler import ONLY, ItemThrottle, Scheduler
 from ..throttle.settings import ThrottleSettings
 from .inputs import ENDED, Feed, reader_of
-from .item import Performer, Work, uncancelled
+from .item import Work, uncancelled
 from .results import MapResult, ProviderStats, Stats
 
 R = TypeVar("R")
@@ -241,7 +241,6 @@ class Workers(Generic[R]):
         self._waking -= 1
         try:
             throttle = ItemThrottle(self._scheduler, self._grant)
-            perform = self._work.performer(throttle)
             while True:
                 name = self._may_take()
                 if name is None:
@@ -253,7 +252,7 @@ class Workers(Generic[R]):
                 item = await self._awaited() if waits else self._at_hand()
                 if item is ENDED:
                     return
-                await self._perform(throttle, perform, name, item, waits)
+                await self._perform(throttle, name, item, waits)
         except BaseException as error:  # noqa: BLE001 - nobody looks at a worker: the caller gets what has ended it
             self._end(uncancelled(error))
 
@@ -291,7 +290,7 @@ class Workers(Generic[R]):
             return ENDED
         return item
 
-    async def _perform(self, throttle: ItemThrottle, perform: Performer, name: str, item: Any, waited: bool) -> None:
+    async def _perform(self, throttle: ItemThrottle, name: str, item: Any, waited: bool) -> None:
         index, tokens, usage = self._window.started, None, None
         self._window.started += 1
         self._in_flight += 1
@@ -303,7 +302,7 @@ class Workers(Generic[R]):
             if self._in_flight < throttle.scheduler.limit:
                 self._grant()  # the next one may be begun by another worker
             started = time.time()
-            done = await perform(item, name)
+            done = await self._work.perform(item, name, throttle)
             value, error = done.value, done.error
             usage = getattr(value, "usage", None)
             tokens = getattr(usage, "total_tokens", None)

@@ -23,7 +23,7 @@ def decode(reply: Reply, kind: type[T]) -> T:
     empty, a page for people or no JSON at all, `DecodeError` where it is broken JSON or has another shape.
     """
     body = _in_utf8(reply)
-    if b'"error"' in body and (error := error_in_body(body)) is not None:
+    if body.find(b'"error"') >= 0 and (error := error_in_body(body)) is not None:
         error.headers = kept_headers(reply)
         error.request_id = message.request_id(reply.headers)
         raise error
@@ -39,7 +39,10 @@ def decode(reply: Reply, kind: type[T]) -> T:
 
 def _in_utf8(reply: Reply) -> bytes:
     """The body in UTF-8, where it is not and the content type names its charset."""
-    declared = reply.headers.get("content-type", "").lower().partition("charset=")[2].partition(";")[0].strip("\"' ")
+    content_type = reply.headers.get("content-type", "").lower()
+    if "charset=" not in content_type:  # as nearly all are
+        return reply.body
+    declared = content_type.partition("charset=")[2].partition(";")[0].strip("\"' ")
     if not declared or declared in {"utf-8", "utf8"} or reply.body.isascii():
         return reply.body
     try:

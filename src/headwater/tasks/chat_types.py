@@ -238,10 +238,9 @@ def kept(answer: ChatCompletionOutput) -> ChatCompletionOutput:
         answer.usage = usage_beside(answer.sent())
     for place, choice in enumerate(answer.choices):
         message = choice.message
-        way = "choices", place, "message"
-        message.part_of(body, *way)
+        message.part_of(body, "choices", place, "message")
         for number, call in enumerate(message.tool_calls or ()):
-            call.part_of(body, *way, "tool_calls", number)
+            call.part_of(body, "choices", place, "message", "tool_calls", number)
         if not message.content and not message.tool_calls and b'"text"' in body:
             message.content = _text_beside(answer.sent(), place) or message.content
     return answer

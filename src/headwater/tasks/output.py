@@ -164,9 +164,9 @@ class OpenOutput(Output):
     chunks has what no field holds, `hold`.
     """
 
-    def part_of(self, body: bytes, *way: str | int) -> None:
+    def part_of(self, *part: bytes | str | int) -> None:
         """Remember the answer that this is a part of: its bytes, and the names and numbers that lead here."""
-        vars(self)["_part"] = body, way
+        self.__dict__["_part"] = part
 
     def hold(self, further: dict[str, Any]) -> None:
         """Keep members that no field holds."""
@@ -219,7 +219,7 @@ class OpenOutput(Output):
         """What the server sent for this, decoded now; None where it was put together, or made by hand."""
         if (whole := super().raw) is not None or "_part" not in self.__dict__:
             return whole
-        body, way = self.__dict__["_part"]
+        body, *way = self.__dict__["_part"]
         value = loads(body, replace=True)
         try:
             for step in way:

@@ -27,7 +27,7 @@ from contextlib import suppress
 from typing import Final, Protocol
 
 from anyio import BrokenResourceError
-from anyio.lowlevel import checkpoint_if_cancelled
+from anyio.lowlevel import current_token
 
 from ..protocol.transport import FOREVER
 from .sockets import READ_BYTES, WOULD_BLOCK, Address, finish_connect, read_available, readable, shut, start_connect
@@ -127,6 +127,8 @@ class EpollPoller:
         self.epoll = select.epoll()
         self.alarm_at = FOREVER
         self.watchers: dict[int, Watcher] = {}
+        # Of anyio's; asked for by way of its module it looks each time for the event loop that runs.
+        self.checkpoint_if_cancelled = current_token().backend_class.checkpoint_if_cancelled
         self._set_alarm = set_alarm
 
     def add(self, watcher: Watcher, descriptor: int, events: int = READ_EVENTS) -> None:
@@ -226,7 +228,7 @@ class EpollSocket:
     async def send(self, data: memoryview, drain: Callable[[], Awaitable[None]]) -> None:
         """Send everything; `drain` waits until more can be sent. It may stop in the middle when cancelled. Raises
         `BROKEN`."""
-        await checkpoint_if_cancelled()
+        await self.poller.checkpoint_if_cancelled()
         while data:
             try:
                 # An error here comes to who sends. One that is met in reading comes after what the peer said before.
