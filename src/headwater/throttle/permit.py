@@ -11,11 +11,13 @@ class LimiterPermit:
     released yet. `is_settled`: its answer, or its failure, was counted.
     """
 
-    # What one begins with is the class's, so that making one, as each item of a map does, costs less.
-    number = 0
-    in_flight = 0
-    is_full = False
-    sent_at = 0.0
-    cost = 0.0
-    is_held = True
-    is_settled = False
+    __slots__ = ("cost", "in_flight", "is_full", "is_held", "is_settled", "number", "sent_at")
+
+    def __init__(self) -> None:
+        self.number = 0
+        self.in_flight = 0
+        self.is_full = False
+        self.sent_at = 0.0
+        self.cost = 0.0
+        self.is_held = True
+        self.is_settled = False
