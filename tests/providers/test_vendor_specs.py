@@ -19,15 +19,18 @@ from support.flow_player import Answer, Played, call, play, reply
 from headwater.errors import HeadwaterError
 from headwater.protocol.flow import Loaded, Part, Wanted
 from headwater.providers import flow_for, provider
+from headwater.schema.codec import codec_of
+from headwater.tasks.model_response import ModelResponse
 
 FOLDER: Final = os.environ.get("HEADWATER_VENDOR_SPECS")
 pytestmark = pytest.mark.skipif(
     FOLDER is None, reason="HEADWATER_VENDOR_SPECS names no folder of vendors' descriptions"
 )
 
-OPENAI, AZURE, AZURE_NEXT, COHERE = (
+OPENAI, AZURE, AZURE_NEXT, COHERE, ANTHROPIC = (
     *("upstream/openai/official/openapi.yml", "upstream/openai/azure/openapi.json"),
     *("upstream/openai/azure-preview/openapi.json", "upstream/cohere/official/openapi.yml"),
+    "upstream/anthropic/official/openapi.yml",
 )
 AT_AZURE: Final = "/deployments/{deployment-id}"
 AZURE_BASE: Final = "https://res.openai.azure.com/openai?api-version=2024-10-21"
@@ -71,6 +74,102 @@ CHAT: dict[str, Any] = {
 STREAMED = {**CHAT, "stream_options": {"include_usage": True}}
 EDIT = {"image": [b"", b""], "prompt": "a cat", "mask": b"", "size": "auto", "input_fidelity": "high"}
 
+RESPONSE_TOOL = {"type": "function", "name": "add", "strict": True, "parameters": {"type": "object", "properties": {}}}
+RESPONSE: dict[str, Any] = {
+    "input": [
+        {"role": "developer", "content": "Be brief."},
+        {
+            "role": "user",
+            "content": [
+                {"type": "input_text", "text": "look"},
+                {"type": "input_image", "image_url": "https://example.org/a.png", "detail": "low"},
+            ],
+        },
+        {"type": "function_call", "call_id": "call_1", "name": "add", "arguments": "{}"},
+        {"type": "function_call_output", "call_id": "call_1", "output": "3"},
+    ],
+    "instructions": "x",
+    "max_output_tokens": 20,
+    "tools": [RESPONSE_TOOL, {"type": "web_search"}],
+    "tool_choice": {"type": "function", "name": "add"},
+    "parallel_tool_calls": False,
+    "max_tool_calls": 2,
+    "text": {"verbosity": "low"},
+    "text_format": codec_of(list[int]),
+    "reasoning": {"effort": "low", "summary": "auto"},
+    "temperature": 0.5,
+    "top_p": 0.5,
+    "top_logprobs": 2,
+    "include": ["message.output_text.logprobs", "reasoning.encrypted_content"],
+    "previous_response_id": "resp_1",
+    "store": True,
+    "background": True,
+    "truncation": "auto",
+    "metadata": {"a": "b"},
+    "service_tier": "auto",
+    "safety_identifier": "u",
+    "prompt_cache_key": "k",
+}
+GOES_ON: dict[str, Any] = {
+    "input": [
+        {"role": "user", "content": "a"},
+        *ModelResponse(
+            output=[
+                {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "e"},
+                {
+                    "type": "message",
+                    "id": "msg_1",
+                    "role": "assistant",
+                    "status": "completed",
+                    "content": [{"type": "output_text", "text": "b", "annotations": [], "logprobs": []}],
+                },
+                {
+                    "type": "web_search_call",
+                    "id": "ws_1",
+                    "status": "completed",
+                    "action": {"type": "search", "query": "q"},
+                },
+            ]
+        ).output,
+    ]
+}
+MESSAGE_TOOL = {"name": "add", "description": "Adds.", "input_schema": {"type": "object", "properties": {}}}
+MESSAGE: dict[str, Any] = {
+    "messages": [
+        {
+            "role": "user",
+            "content": [
+                {"type": "text", "text": "look", "cache_control": {"type": "ephemeral"}},
+                {"type": "image", "source": {"type": "url", "url": "https://example.org/a.png"}},
+                {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "x"}},
+            ],
+        },
+        {"role": "assistant", "content": [{"type": "tool_use", "id": "toolu_1", "name": "add", "input": {}}]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "toolu_1", "content": "3"}]},
+    ],
+    "max_tokens": 2000,
+    "system": [{"type": "text", "text": "be"}],
+    "tools": [MESSAGE_TOOL],
+    "tool_choice": {"type": "tool", "name": "add", "disable_parallel_tool_use": True},
+    "thinking": {"type": "enabled", "budget_tokens": 1024},
+    "output_config": {"effort": "low"},
+    "output_format": codec_of(list[int]),
+    "temperature": 1.0,
+    "top_k": 3,
+    "top_p": 0.95,
+    "stop_sequences": ["x"],
+    "metadata": {"user_id": "u"},
+    "service_tier": "auto",
+    "betas": ["a-1"],
+}
+COUNTED = {name: MESSAGE[name] for name in ("messages", "system", "tools", "tool_choice", "thinking")}
+BY_BLOCKS: dict[str, Any] = {
+    **{name: CHAT[name] for name in ("messages", "stop", "temperature", "tools", "tool_choice", "user")},
+    "max_completion_tokens": 4000,
+    "parallel_tool_calls": False,
+    "response_format": codec_of(list[int]),
+}
+
 Case = tuple[str, str, str, str, dict[str, Any], dict[str, Any]]
 CASES: Final[list[Case]] = [
     # the description, its path, the provider, the task, the parameters, further facts of the call
@@ -101,6 +200,16 @@ CASES: Final[list[Case]] = [
     (OPENAI, "/moderations", "openai", "moderation", {"input": "a"}, {}),
     (OPENAI, "/moderations", "openai", "moderation", {"input": ["a", "b"]}, {}),
     (OPENAI, "/moderations", "openai", "moderation", {"input": ["a", b""]}, {}),
+    (OPENAI, "/responses", "openai", "responses", RESPONSE, {}),
+    (OPENAI, "/responses", "openai", "responses", RESPONSE, {"stream": True}),
+    (OPENAI, "/responses", "openai", "responses", {"input": "a"}, {}),
+    (OPENAI, "/responses", "openai", "responses", GOES_ON, {}),
+    (OPENAI, "/responses", "azure", "responses", RESPONSE, {}),
+    (ANTHROPIC, "/v1/messages", "anthropic", "messages", MESSAGE, {}),
+    (ANTHROPIC, "/v1/messages", "anthropic", "messages", MESSAGE, {"stream": True}),
+    (ANTHROPIC, "/v1/messages/count_tokens", "anthropic", "count-tokens", COUNTED, {}),
+    (ANTHROPIC, "/v1/messages", "anthropic", "chat-completion", BY_BLOCKS, {}),
+    (ANTHROPIC, "/v1/messages", "anthropic", "chat-completion", {**BY_BLOCKS, "reasoning_effort": "low"}, {}),
     (AZURE_NEXT, f"{AT_AZURE}/chat/completions", "azure", "chat-completion", STREAMED, {"stream": True}),
     (AZURE, f"{AT_AZURE}/embeddings", "azure", "embeddings", {"input": ["a"]}, {}),
     (AZURE, f"{AT_AZURE}/audio/translations", "azure", "audio-translation", {"audio": b""}, {}),
@@ -160,12 +269,15 @@ def names_of(schema: Any, whole: Any) -> set[str]:
 
 
 def nullable_removed(value: Any) -> Any:
-    """OpenAPI's 3.0 `nullable` in JSON Schema's words."""
+    """OpenAPI's 3.0 `nullable` in JSON Schema's words; and of what a discriminator chooses, any that fits: some are
+    said twice."""
     if isinstance(value, list):
         return [nullable_removed(each) for each in value]
     if not isinstance(value, dict):
         return value
     plain = {name: nullable_removed(each) for name, each in value.items() if name != "nullable"}
+    if "discriminator" in plain and "oneOf" in plain:
+        plain["anyOf"] = plain.pop("oneOf")
     return {"anyOf": [plain, {"type": "null"}]} if value.get("nullable") is True else plain
 
 
