@@ -1,11 +1,15 @@
-"""What it costs a call to be observed: nobody, the log, an observer that does nothing, OpenTelemetry with its SDK.
+"""What it costs a call to be observed: by nobody, the log, one that does nothing, OpenTelemetry in parts and whole.
 
-    python -m benchmarks.observers [--calls 300] [--rounds 15]
+    python -m benchmarks.observers [--calls 20] [--rounds 100]
 
 Plain chat completions, one at a time, over a connection to a server on loopback in another process; the figure is the
-CPU time of this process for a call, the median of the rounds. In each round all take their turn, so that a machine
-whose speed changes is the same for all of them. OpenTelemetry has the SDK's batch processor and a reader of metrics,
-whose exporters throw away what they are given; what they would send elsewhere is a thread's work.
+CPU time of this process for a call, the median of the rounds. In each of many short rounds all take their turn, so
+that a machine whose speed changes is the same for all of them. The last column holds what is added against a call
+whose model takes 10 ms, which is less than any takes. "sampled" is a sampler that keeps one trace in a hundred. What
+the exporters are given they throw away, but for the one in memory: what they would send elsewhere is a thread's work.
+
+At the end, what the SDK takes by itself, with none of our code: a span that has no attributes, and one point of a
+histogram with the attributes that the conventions want.
 """
 
 import argparse
@@ -16,19 +20,23 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from opentelemetry import metrics, trace
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON, Sampler, TraceIdRatioBased
 
 from headwater import AsyncInferenceClient
-from headwater.telemetry import ObserverEvent, OpenTelemetryObserver
+from headwater.telemetry import Observer, ObserverEvent, OpenTelemetryObserver
 
 MESSAGES: list[Any] = [{"role": "user", "content": "Say hello in one word."}]
 LOG = logging.getLogger("headwater")
+NOBODY = "nobody, logging off"
 SERVER = """
 import asyncio, json
 answer = {"id": "x", "object": "chat.completion", "created": 1, "model": "m", "choices": [{"index": 0, "message":
@@ -65,6 +73,40 @@ def nothing(event: ObserverEvent) -> None:
     """Do nothing."""
 
 
+def observer(*, traces: Sampler | None = None, metered: bool = False, in_memory: bool = False) -> OpenTelemetryObserver:
+    """One with the SDK for these; the SDK is asked for nothing else."""
+    tracers: trace.TracerProvider = trace.NoOpTracerProvider()
+    if traces is not None:
+        made = TracerProvider(sampler=traces)
+        made.add_span_processor(
+            SimpleSpanProcessor(InMemorySpanExporter()) if in_memory else BatchSpanProcessor(Nowhere())
+        )
+        tracers = made
+    meters = MeterProvider(metric_readers=[InMemoryMetricReader()]) if metered else metrics.NoOpMeterProvider()
+    return OpenTelemetryObserver(tracer_provider=tracers, meter_provider=meters)
+
+
+def ways(client: AsyncInferenceClient) -> dict[str, tuple[AsyncInferenceClient, int]]:
+    """Clients by who observes them, and the level of the log."""
+    all_of_them, few = ALWAYS_ON, TraceIdRatioBased(0.01)
+    found: dict[str, tuple[AsyncInferenceClient, int]] = {
+        NOBODY: (client, logging.WARNING),
+        "the log at INFO": (client, logging.INFO),
+        "the log at DEBUG": (client, logging.DEBUG),
+    }
+    observers: dict[str, Observer] = {
+        "an observer that does nothing": nothing,
+        "OpenTelemetry's API, no SDK": OpenTelemetryObserver(),
+        "the SDK: spans, sampled": observer(traces=few),
+        "the SDK: spans": observer(traces=all_of_them),
+        "the SDK: metrics": observer(metered=True),
+        "the SDK: sampled spans, metrics": observer(traces=few, metered=True),
+        "the SDK: spans, metrics": observer(traces=all_of_them, metered=True),
+        "the same, exported in memory": observer(traces=all_of_them, metered=True, in_memory=True),
+    }
+    return found | {name: (client.with_options(observer=each), logging.WARNING) for name, each in observers.items()}
+
+
 async def cost(client: AsyncInferenceClient, calls: int) -> float:
     """Seconds of CPU for a call."""
     began = time.process_time()
@@ -75,39 +117,51 @@ async def cost(client: AsyncInferenceClient, calls: int) -> float:
 
 async def measured(url: str, calls: int, rounds: int) -> dict[str, float]:
     """Microseconds of CPU a call, by who observes."""
-    tracers = TracerProvider()
-    tracers.add_span_processor(BatchSpanProcessor(Nowhere()))
-    meters = MeterProvider(metric_readers=[InMemoryMetricReader()])
-    otel = OpenTelemetryObserver(tracer_provider=tracers, meter_provider=meters)
     LOG.addHandler(logging.NullHandler())
     LOG.propagate = False
     client = AsyncInferenceClient(base_url=f"{url}/v1")
-    ways: dict[str, tuple[AsyncInferenceClient, int]] = {
-        "nobody, logging off": (client, logging.WARNING),
-        "the log at INFO": (client, logging.INFO),
-        "the log at DEBUG": (client, logging.DEBUG),
-        "an observer that does nothing": (client.with_options(observer=nothing), logging.WARNING),
-        "OpenTelemetry with its SDK": (client.with_options(observer=otel), logging.WARNING),
-    }
-    found: dict[str, list[float]] = {name: [] for name in ways}
+    who = ways(client)
+    found: dict[str, list[float]] = {name: [] for name in who}
     async with client:
         for number in range(rounds + 1):
-            for name, (observed, level) in ways.items():
+            for name, (observed, level) in who.items():
                 LOG.setLevel(level)
                 gc.collect()
                 seconds = await cost(observed, calls)
                 if number:  # the first is for warming up
                     found[name].append(seconds)
-    tracers.shutdown()
-    meters.shutdown()
     return {name: statistics.median(times) * 1e6 for name, times in found.items()}
+
+
+def bare(times: int, rounds: int) -> dict[str, float]:
+    """Microseconds of CPU that the SDK takes by itself."""
+    tracers = TracerProvider()
+    tracers.add_span_processor(BatchSpanProcessor(Nowhere()))
+    tracer = tracers.get_tracer("bare")
+    histogram = MeterProvider(metric_readers=[InMemoryMetricReader()]).get_meter("bare").create_histogram("bare")
+    shared = dict.fromkeys(("operation", "provider", "model", "response", "address"), "x") | {"port": 1}
+    works: dict[str, Callable[[], object]] = {
+        "an empty span": lambda: tracer.start_span("bare").end(),
+        "a point of a histogram": lambda: histogram.record(1.0, shared),
+    }
+    found: dict[str, float] = {}
+    for name, work in works.items():
+        taken = []
+        for _ in range(rounds + 1):
+            began = time.process_time()
+            for _ in range(times):
+                work()
+            taken.append((time.process_time() - began) / times)
+        found[name] = statistics.median(taken[1:]) * 1e6
+    tracers.shutdown()
+    return found
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--calls", type=int, default=300)
-    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--calls", type=int, default=20)
+    parser.add_argument("--rounds", type=int, default=100)
     given = parser.parse_args()
     with subprocess.Popen([sys.executable, "-c", SERVER], stdout=subprocess.PIPE, text=True) as server:
         try:
@@ -116,10 +170,14 @@ def main() -> None:
             found = asyncio.run(measured(f"http://127.0.0.1:{port}", given.calls, given.rounds))
         finally:
             server.terminate()
-    least = found["nobody, logging off"]
-    print(f"{'who observes':32} {'CPU a call':>12} {'more':>8}")
+    least = found[NOBODY]
+    print(f"{'who observes':32} {'CPU a call':>12} {'more':>12} {'':>8} {'of 10 ms':>9}")
     for name, microseconds in found.items():
-        print(f"{name:32} {microseconds:9.1f} us {microseconds / least - 1:8.1%}")
+        more = microseconds - least
+        print(f"{name:32} {microseconds:9.1f} us {more:9.1f} us {more / least:8.1%} {more / 10_000:9.1%}")
+    print("\nwhat the SDK takes by itself")
+    for name, microseconds in bare(given.calls, given.rounds).items():
+        print(f"{name:32} {microseconds:9.1f} us {'':12} {microseconds / least:8.1%} {microseconds / 10_000:9.1%}")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import json
 import pickle
 from collections.abc import Callable
 from typing import Any
@@ -21,12 +22,20 @@ from headwater import (
     CountedTokens,
     HeadwaterError,
     InferenceClient,
+    InvalidAnswerError,
     InvalidParameterError,
     Price,
     ServerError,
     UnknownPriceError,
 )
 from headwater.cost.usage import counted_tokens, tokens_of
+from headwater.protocol.flow import Reply
+from headwater.responses.decode import decode
+from headwater.tasks.audio import AutomaticSpeechRecognitionOutput
+from headwater.tasks.embeddings import CreateEmbeddingResponse
+from headwater.tasks.model_response import ModelResponse
+from headwater.tasks.passages import RerankOutput
+from headwater.tasks.text import TextGenerationOutput
 from headwater.testing import FOREVER, MemoryTransport, ScriptedResponse, SentRequest
 
 pytestmark = pytest.mark.anyio
@@ -114,6 +123,23 @@ COUNTS = {
         CountedTokens(150, 5, cached=100, cache_write=40),
     ),
     "deepseek": ({**USAGE, "prompt_cache_hit_tokens": 300}, CountedTokens(1000, 500, cached=300)),
+    "moonshot": ({**USAGE, "cached_tokens": 300}, CountedTokens(1000, 500, cached=300)),
+    "openrouter": (
+        {**USAGE, "prompt_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 7}},
+        CountedTokens(1000, 500, cached=0, cache_write=7),
+    ),
+    "a gateway's, in both words": (
+        {**USAGE, "cache_read_input_tokens": 100, "cache_creation_input_tokens": 0},
+        CountedTokens(1000, 500, cached=100, cache_write=0),
+    ),
+    "messages, where nothing was cached": (
+        {"input_tokens": 10, "output_tokens": 5, "cache_read_input_tokens": 0, "cache_creation_input_tokens": None},
+        CountedTokens(10, 5, cached=0),
+    ),
+    "more is cached than there is": (
+        {**USAGE, "prompt_tokens_details": {"cached_tokens": 5000}},
+        CountedTokens(1000, 500, cached=1000),
+    ),
     "embeddings": ({"prompt_tokens": 8, "total_tokens": 8}, CountedTokens(8, 0)),
     "half": ({"prompt_tokens": 8}, CountedTokens(8, None)),
     "odd": ({"prompt_tokens": "8", "completion_tokens": -1, "prompt_tokens_details": []}, CountedTokens()),
@@ -125,6 +151,68 @@ COUNTS = {
 def test_usage_in_one_form(usage: Any, expected: CountedTokens) -> None:
     assert counted_tokens(usage) == expected
     assert tokens_of({"usage": usage}) == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "expected"),
+    [
+        (CreateEmbeddingResponse, {"data": [], "usage": COUNTS["embeddings"][0]}, COUNTS["embeddings"][1]),
+        (RerankOutput, {"results": [], "usage": {"prompt_tokens": 4, "total_tokens": 4}}, CountedTokens(4, 0)),
+        (TextGenerationOutput, {"generated_text": "", "details": {"generated_tokens": 3}}, CountedTokens(None, 3)),
+        (
+            AutomaticSpeechRecognitionOutput,
+            {"text": "", "usage": {"type": "tokens", "input_tokens": 3, "output_tokens": 1, "total_tokens": 4}},
+            CountedTokens(3, 1),
+        ),
+        (ModelResponse, {"output": [], "usage": COUNTS["responses"][0]}, COUNTS["responses"][1]),
+    ],
+)
+def test_usage_of_each_kind_of_result(kind: Any, body: dict[str, Any], expected: CountedTokens) -> None:
+    assert tokens_of(decode(Reply(status=200, headers={}, body=json.dumps(body).encode()), kind)) == expected
+
+
+@pytest.mark.dealt
+@pytest.mark.parametrize("kind", ["openai, cached and thought", "deepseek", "moonshot", "openrouter", "half"])
+@pytest.mark.parametrize("stream", [False, True])
+async def test_what_a_provider_tells_of_its_cache_lowers_the_price(driver: Driver, kind: str, stream: bool) -> None:
+    usage, counted = COUNTS[kind]
+    price = Price(input=1.0, output=2.0, cached=0.1, cache_write=3.0)
+    end = ScriptedResponse.events(*chunks(), {"choices": [], "usage": usage}) if stream else None
+    transport = always(lambda: end or ScriptedResponse.json(answer(usage)))
+    async with driver.client(base_url=URL, model="m", prices={"m": price}, transport=transport) as client:
+        result = await client.chat_completion.stream(MESSAGES).result()
+    cost = result.facts.cost
+    assert cost is not None
+    if kind != "half":
+        assert cost.tokens == counted
+        assert not cost.estimated
+        assert cost.usd == price.of(counted)
+    else:
+        assert (cost.tokens.input, cost.estimated) == (8, True)
+
+
+async def test_an_answer_that_was_asked_for_again_costs_all_of_its_tries(driver: Driver) -> None:
+    texts = iter(["no number", "7"])
+    usage = {**USAGE, "prompt_tokens_details": {"cached_tokens": 400}}
+    transport = always(lambda: ScriptedResponse.json(answer(usage, next(texts))))
+    budget, price = Budget(usd=1), Price(input=1.0, output=2.0, cached=0.5)
+    options: dict[str, Any] = {"base_url": URL, "model": "m", "prices": {"m": price}, "budget": budget}
+    async with driver.client(**options, transport=transport) as client:
+        found = await client.chat_completion(MESSAGES, response_format=int, on_invalid="ask again")
+    assert found.parsed == 7
+    assert found.facts.cost.tokens == CountedTokens(2000, 1000, cached=800)
+    assert budget.spent == found.facts.cost.usd == 2 * price.of(CountedTokens(1000, 500, cached=400))
+
+
+async def test_a_typed_answer_that_failed_costs_all_of_its_tries(driver: Driver) -> None:
+    usage = {**USAGE, "prompt_tokens_details": {"cached_tokens": 400}}
+    transport = always(lambda: ScriptedResponse.json(answer(usage, "no number")))
+    budget, price = Budget(usd=1), Price(input=1.0, output=2.0, cached=0.5)
+    options: dict[str, Any] = {"base_url": URL, "model": "m", "prices": {"m": price}, "budget": budget}
+    async with driver.client(**options, transport=transport) as client:
+        with pytest.raises(InvalidAnswerError):
+            await client.chat_completion(MESSAGES, response_format=int, on_invalid="ask again", max_tries=2)
+    assert budget.spent == 2 * price.of(CountedTokens(1000, 500, cached=400))
 
 
 def test_a_price_by_kinds_of_tokens() -> None:

@@ -17,9 +17,9 @@ from headwater.batch.record import RecordMeta, decode_record, encode_record
 from headwater.batch.report.data import RunData
 from headwater.batch.request_line import ParsedRequest, chosen, custom_id_of, parse_line, tasks_by_name
 from headwater.batch.result_line import MediaFolder, failure, result_body, success
-from headwater.batch.usage import usage_of
 from headwater.cli.results import as_file
 from headwater.client.post import Response
+from headwater.cost.usage import counted_tokens
 from headwater.errors import (
     CallError,
     DecodeError,
@@ -527,15 +527,21 @@ def test_bytes_that_are_no_unicode_cost_no_answer_that_was_read_without_them(tmp
 )
 def test_tokens_are_the_same_to_the_runner_and_to_the_report(usage: Any, tokens: tuple[int | None, int | None]) -> None:
     answer = json.dumps({"usage": usage}).encode()
-    assert usage_of(answer) == tokens
+    used = counted_tokens(usage)
+    assert (used.input, used.output) == tokens
     line = b'{"response":{"status_code":200,"body":%b},"error":null}' % answer
     data = RunData().read([line])
     assert [spread.sum if spread.count else None for spread in (data.prompt, data.completion)] == list(tokens)
 
 
 def test_an_answer_that_is_no_object_has_no_tokens() -> None:
-    assert usage_of(b'{"x": NaN, "usage": {"prompt_tokens": 3, "completion_tokens": 1e999}}') == (3, None)
-    assert usage_of(b"[]") == usage_of(b"") == usage_of(b"\xff") == (None, None)
+    for body, tokens in (
+        (b'{"x": null, "usage": {"prompt_tokens": 3, "completion_tokens": 1e99}}', 3),
+        (b"[]", None),
+        (b'{"tries": [{}], "usage": {"prompt_tokens": 3}}', None),
+    ):
+        data = RunData().read([b'{"response":{"status_code":200,"body":%b},"error":null}' % body])
+        assert (data.prompt.sum if data.prompt.count else None) == tokens
 
 
 def test_an_odd_usage_hides_no_error() -> None:

@@ -80,7 +80,7 @@ async def test_a_plain_call(driver: Driver) -> None:
     assert ended.facts == out.facts
     assert ended.result is out
     usage = ended.usage
-    assert (usage.input, usage.output, usage.cached, usage.reasoning, usage.cache_written) == (5, 3, 2, 1, None)
+    assert (usage.input, usage.output, usage.cached, usage.reasoning, usage.cache_write) == (5, 3, 2, 1, None)
     assert (ended.error, ended.events, ended.left_job) == (None, 0, None)
 
 

@@ -15,6 +15,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
 from opentelemetry.semconv._incubating.attributes import gen_ai_attributes
 from opentelemetry.semconv.attributes import error_attributes, http_attributes, server_attributes, url_attributes
 from opentelemetry.trace import SpanKind, StatusCode
@@ -48,10 +49,10 @@ pytestmark = pytest.mark.anyio
 
 URL = "http://127.0.0.1:9/v1"
 NEWER = {
+    "gen_ai.request.previous_response.id",
     "gen_ai.request.reasoning.level",
-    "gen_ai.tool.definitions",
-    "gen_ai.usage.cache_write.input_tokens",
     "gen_ai.token.modality",
+    "gen_ai.usage.cache_write.input_tokens",
 }
 """Attributes that the conventions have since they moved, and that the package of constants has not.
 https://github.com/open-telemetry/semantic-conventions-genai/blob/main/docs/gen-ai/client-inference.md"""
@@ -273,6 +274,16 @@ async def test_a_conversation_and_its_tools(driver: Driver, told: Told) -> None:
         "headwater.outcome": "returned",
     }
     assert attributes(told.spans[0])["gen_ai.usage.input_tokens"] == 10
+    found = told.metrics()
+    assert [point.sum for point in found["gen_ai.invoke_agent.inference_calls"]] == [2]
+    assert [point.sum for point in found["gen_ai.invoke_agent.tool_calls"]] == [1]
+    (point,) = found["gen_ai.execute_tool.duration"]
+    assert dict(point.attributes) == {
+        "gen_ai.operation.name": "execute_tool",
+        "gen_ai.tool.name": "thread",
+        "gen_ai.tool.type": "function",
+    }
+    assert found["gen_ai.invoke_agent.duration"][0].count == 1
 
 
 @pytest.mark.dealt
@@ -352,8 +363,8 @@ async def test_metrics(driver: Driver, told: Told) -> None:
     assert sorted(str(point.attributes.get("error.type")) for point in durations) == ["500", "None", "None"]
     doubling = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
     assert {point.explicit_bounds for point in durations} == {doubling}
-    (point,) = found["gen_ai.client.inference.usage.input_tokens"]
-    assert point.value == 5
+    point, unsaid = found["gen_ai.client.inference.usage.input_tokens"]
+    assert (point.value, unsaid.value) == (5, 0)  # of the two that told no tokens
     assert dict(point.attributes) == {
         "gen_ai.operation.name": "chat",
         "gen_ai.provider.name": "url",
@@ -398,6 +409,161 @@ async def test_embeddings_and_media_have_their_names(driver: Driver, told: Told)
     assert attributes(call)["gen_ai.embeddings.dimension.count"] == 1
     found = told.metrics()
     assert set(found) == {"gen_ai.client.embeddings.duration", "gen_ai.client.embeddings.operation.input_tokens"}
+
+
+@pytest.mark.dealt
+@pytest.mark.parametrize("keeps", [True, False])
+async def test_a_sampler_is_told_where_a_call_goes(driver: Driver, told: Told, keeps: bool) -> None:
+    asked: list[dict[str, Any]] = []
+
+    class Asked(Sampler):
+        def should_sample(self, *given: Any, **named: Any) -> SamplingResult:
+            of_span = named.get("attributes") or given[4]
+            asked.append(dict(of_span))
+            return SamplingResult(Decision.RECORD_AND_SAMPLE if keeps else Decision.DROP, of_span)
+
+        def get_description(self) -> str:
+            return "asked"
+
+    tracers = TracerProvider(sampler=Asked())
+    tracers.add_span_processor(SimpleSpanProcessor(told.exporter))
+    observer = OpenTelemetryObserver(
+        tracer_provider=tracers, meter_provider=told.meters, propagate_to=[SECOND], capture_content=True
+    )
+    transport = acts(refusal(401), answer)
+    async with driver.client(provider=two(), observer=observer, transport=transport) as client:
+        await client.chat_completion(QUESTION)
+    assert asked[0] == {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "url",
+        "gen_ai.request.model": "m",
+        "server.address": "127.0.0.1",
+        "server.port": 1,
+    }
+    assert told.tree() == (["chat m", "  POST", "  POST"] if keeps else [])
+    assert len(asked) == (3 if keeps else 1)
+    flags = transport.requests[1].headers["traceparent"].rpartition("-")[2]
+    assert int(flags, 16) & 1 == keeps
+    if keeps:
+        call = told.spans[0]
+        assert attributes(call)["server.address"] == "127.0.0.2"  # where it was answered
+        assert (call.start_time or 0) <= (told.spans[1].start_time or 0)
+    assert "gen_ai.client.inference.duration" in told.metrics()
+    tracers.shutdown()
+
+
+@pytest.mark.dealt
+async def test_points_of_two_observers_of_one_provider_are_added_up(driver: Driver, told: Told) -> None:
+    for number in (1, 2):
+        async with driver.client(base_url=URL, observer=told.observer(), transport=acts(answer)) as client:
+            for _ in range(number):
+                await client.chat_completion(QUESTION, model="m")
+    for _ in range(2):
+        found = told.metrics()
+        assert [point.value for point in found["gen_ai.client.inference.usage.input_tokens"]] == [15]
+        assert [point.count for point in found["gen_ai.client.inference.operation.input_tokens"]] == [3]
+
+
+@pytest.mark.dealt
+async def test_what_asks_no_model_is_no_inference(driver: Driver, told: Told) -> None:
+    found = {"id": "resp_1", "status": "completed", "model": "m", "output": [], "usage": {"input_tokens": 5}}
+    transport = acts(lambda: ScriptedResponse.json(found))
+    async with driver.client(base_url=URL, observer=told.observer(), transport=transport) as client:
+        await client.responses.retrieve("resp_1")
+    (call, _) = told.spans
+    assert call.name == "fetch_response"
+    assert "gen_ai.usage.input_tokens" not in attributes(call)
+    assert set(told.metrics()) == {"gen_ai.client.operation.duration"}
+
+
+IMAGE = {"type": "image", "source": {"type": "url", "url": "https://pictures.test/1.png"}}
+CALL = {"type": "tool_call", "id": "call-1", "name": "f", "arguments": {"a": 1}}
+CALLED = {"type": "function_call", "call_id": "call-1", "name": "f", "arguments": '{"a": 1}'}
+
+
+@pytest.mark.dealt
+async def test_what_messages_say(driver: Driver, told: Told) -> None:
+    said = [
+        {"type": "thinking", "thinking": "hm", "signature": "x"},
+        {"type": "text", "text": "yes"},
+        {"type": "tool_use", "id": "call-1", "name": "f", "input": {"a": 1}},
+    ]
+    body: dict[str, Any] = {"id": "msg_1", "type": "message", "role": "assistant", "model": "c", "content": said}
+    body |= {"stop_reason": "tool_use", "usage": {"input_tokens": 5, "output_tokens": 3, "cache_read_input_tokens": 2}}
+    observer = told.observer(capture_content=True)
+    transport = acts(lambda: ScriptedResponse.json(body))
+    answered = {"type": "tool_result", "tool_use_id": "call-1", "content": "3"}
+    asked: list[Any] = [{"role": "user", "content": ["what?", IMAGE]}, {"role": "assistant", "content": said}]
+    asked[0]["content"][0] = {"type": "text", "text": "what?"}
+    async with driver.client(base_url=URL, observer=observer, transport=transport) as client:
+        messages = [*asked, {"role": "user", "content": [answered]}]
+        await client.create_message(messages, model="c", max_tokens=9, system="be brief", top_k=4)
+    call = told.spans[0]
+    found = attributes(call)
+    parts = [{"type": "reasoning", "content": "hm"}, {"type": "text", "content": "yes"}, CALL]
+    assert call.name == "chat c"
+    assert json.loads(found["gen_ai.system_instructions"]) == [{"type": "text", "content": "be brief"}]
+    assert json.loads(found["gen_ai.input.messages"]) == [
+        {
+            "role": "user",
+            "parts": [
+                {"type": "text", "content": "what?"},
+                {"type": "uri", "modality": "image", "uri": "https://pictures.test/1.png"},
+            ],
+        },
+        {"role": "assistant", "parts": parts},
+        {"role": "tool", "parts": [{"type": "tool_call_response", "id": "call-1", "response": "3"}]},
+    ]
+    assert json.loads(found["gen_ai.output.messages"]) == [
+        {"role": "assistant", "parts": parts, "finish_reason": "tool_use"}
+    ]
+    assert found["gen_ai.response.finish_reasons"] == ("tool_use",)
+    assert (found["gen_ai.request.max_tokens"], found["gen_ai.request.top_k"]) == (9, 4)
+    assert (found["gen_ai.usage.input_tokens"], found["gen_ai.usage.cache_read.input_tokens"]) == (7, 2)
+
+
+@pytest.mark.dealt
+async def test_what_responses_say(driver: Driver, told: Told) -> None:
+    said = [
+        {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "hm"}]},
+        {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "yes"}]},
+        CALLED,
+    ]
+    body: dict[str, Any] = {
+        "id": "resp_1",
+        "object": "response",
+        "status": "incomplete",
+        "model": "m-1",
+        "output": said,
+    }
+    body |= {"incomplete_details": {"reason": "max_output_tokens"}, "usage": {"input_tokens": 5, "output_tokens": 3}}
+    observer = told.observer(capture_content=True)
+    transport = acts(lambda: ScriptedResponse.json(body))
+    given: list[Any] = [
+        {"role": "user", "content": "what?"},
+        CALLED,
+        {"type": "function_call_output", "call_id": "call-1", "output": "3"},
+    ]
+    async with driver.client(base_url=URL, observer=observer, transport=transport) as client:
+        await client.responses.create(
+            model="m", input=given, instructions="be brief", previous_response_id="resp_0", reasoning={"effort": "low"}
+        )
+    call = told.spans[0]
+    found = attributes(call)
+    parts = [{"type": "reasoning", "content": "hm"}, {"type": "text", "content": "yes"}, CALL]
+    assert call.name == "chat m"
+    assert json.loads(found["gen_ai.system_instructions"]) == [{"type": "text", "content": "be brief"}]
+    assert json.loads(found["gen_ai.input.messages"]) == [
+        {"role": "user", "parts": [{"type": "text", "content": "what?"}]},
+        {"role": "assistant", "parts": [CALL]},
+        {"role": "tool", "parts": [{"type": "tool_call_response", "id": "call-1", "response": "3"}]},
+    ]
+    assert json.loads(found["gen_ai.output.messages"]) == [
+        {"role": "assistant", "parts": parts, "finish_reason": "max_output_tokens"}
+    ]
+    assert found["gen_ai.response.finish_reasons"] == ("max_output_tokens",)
+    assert found["gen_ai.request.previous_response.id"] == "resp_0"
+    assert found["gen_ai.request.reasoning.level"] == "low"
 
 
 @pytest.mark.dealt

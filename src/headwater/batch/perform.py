@@ -19,6 +19,7 @@ from anyio import to_thread
 from ..client.core import ClientCore
 from ..client.keys import is_url
 from ..client.post import CUSTOM, request_flow
+from ..cost.usage import counted_tokens, tokens_of
 from ..engine.facts import Timings
 from ..errors import InvalidAnswerError
 from ..mapper.item import ItemOutcome, own
@@ -29,7 +30,6 @@ from .input_file import Item
 from .record import RecordMeta
 from .request_line import STREAMED, ParsedRequest, chosen, custom_id_of, parse_line, with_type
 from .result_line import MediaFolder, failure, is_small, result_body, success
-from .usage import tokens_in, usage_of
 
 if TYPE_CHECKING:
     from ..engine.failover import Order
@@ -131,15 +131,15 @@ class Records:
             run = self._start(request, throttle, order)
             result = await run.result()
             body = await self._body(request, result, item)
-            asked_again = getattr(result, "tries", ())
-            used = tokens_in(result.total_usage) if asked_again else usage_of(body)
-            meta.input_tokens, meta.output_tokens = used
+            used = tokens_of(result)
+            meta.input_tokens, meta.output_tokens = used.input, used.output
             members = success(custom_id, run.request_id, body, run.redact)
         except BaseException as caught:  # noqa: BLE001 - a mistake of ours with one record is no reason to lose the others
             error = wrong = own(caught)
             meta.error = type(wrong).__name__
             if isinstance(wrong, InvalidAnswerError):  # it was paid for
-                meta.input_tokens, meta.output_tokens = tokens_in(wrong.usage)
+                used = counted_tokens(wrong.usage)
+                meta.input_tokens, meta.output_tokens = used.input, used.output
             custom_id = custom_id_of(item) if custom_id is None else custom_id
             members = failure(custom_id, wrong, run.redact if run else str)
         if run is not None:

@@ -146,7 +146,7 @@ class Count:
         self.input_tokens += meta.input_tokens or 0
         self.output_tokens += meta.output_tokens or 0
         if self._prices:
-            self.spend += cost(self._prices, meta)
+            self.spend += cost(self._prices, meta) or 0.0
         elif self._is_priced:
             self.spend += meta.spend or 0.0
 
@@ -229,10 +229,10 @@ class PricedUsage(Protocol):
     def output_tokens(self) -> int | None: ...
 
 
-def cost(prices: Mapping[str, Price], used: PricedUsage) -> float:
-    """What a record cost."""
+def cost(prices: Mapping[str, Price], used: PricedUsage) -> float | None:
+    """What a record cost; None where nobody knows its price."""
     price = found_in(prices, price_names(used.provider, used.model))
-    return 0.0 if price is None else price.of(CountedTokens(used.input_tokens, used.output_tokens))
+    return None if price is None else price.of(CountedTokens(used.input_tokens, used.output_tokens))
 
 
 def read_prices(given: list[str]) -> dict[str, Price | tuple[float, float]]:

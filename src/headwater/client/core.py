@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from ..cache.store import Cache
     from ..cost.budget import Budget
     from ..cost.meter import Account, CallMeter
-    from ..engine.observer import ObservedConversation, Observer, ObserverEvent
+    from ..engine.observer import ObservedConversation, Observer
     from ..engine.watch import Watch
     from .around import Around
 
@@ -401,24 +401,27 @@ class ClientCore:
     @property
     def listeners(self) -> tuple[Observer, ...]:
         """Who is told of calls: the client's observers, and the log where its level is on."""
-        return (*self.observers, logged) if LOGGER.isEnabledFor(logging.INFO) else self.observers
+        return (*self.observers, self._log) if LOGGER.isEnabledFor(logging.INFO) else self.observers
+
+    @cached_property
+    def _log(self) -> Observer:
+        from ..telemetry.log import log_event
+
+        return log_event
 
     def _watch(self, request: CallRequest, parent: ObservedConversation | None = None) -> Watch | None:
         """What tells those who observe of the call; None where nobody does."""
         if not self.observers and not LOGGER.isEnabledFor(logging.INFO):
             return None
-        from ..engine.observer import CURRENT_TOOL, ObservedCall
-        from ..engine.watch import Watch
+        names = self.router.named if request.failover is None else tuple(request.failover.names)
+        return self._watched(request, request.model or self.router.model, names, parent, self.listeners)
 
-        call = ObservedCall(
-            task=request.task,
-            model=request.model or self.router.model,
-            parameters={**request.parameters, **request.extra},
-            streams=request.stream,
-            providers=tuple(request.failover.names) if request.failover is not None else self.router.named,
-            parent=parent or CURRENT_TOOL.get(),
-        )
-        return Watch(call, self.listeners)
+    @cached_property
+    def _watched(self) -> Callable[..., Watch]:
+        """What makes the watch of a call; loaded where somebody observes."""
+        from ..engine.watch import watched
+
+        return watched
 
     def _request(
         self, task: str, there: Callable[[int], Awaitable[Destination]], options: OwnOptions, **more: Any
@@ -479,13 +482,6 @@ def _observers(given: object) -> tuple[Observer, ...]:
 
         set_up_log()
     return observers_of(given)
-
-
-def logged(event: ObserverEvent) -> None:
-    """Write what an event says into the log."""
-    from ..telemetry.log import log_event
-
-    log_event(event)
 
 
 def _text_of(event: text.TextGenerationStreamOutput) -> str:

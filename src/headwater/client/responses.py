@@ -46,8 +46,10 @@ def _at(flow: Callable[..., Flow[Any]], *given: Any) -> TaskFlow:
     return placed
 
 
-def _run(responses: _Responses, flow: TaskFlow, options: RequestOptions) -> AsyncRun[Any, Any]:
-    return core_of(responses._client).custom(_TASK, None, flow, options_of(options))
+def _run(
+    responses: _Responses, flow: TaskFlow, options: RequestOptions, task: str = "fetch-response"
+) -> AsyncRun[Any, Any]:
+    return core_of(responses._client).custom(task, None, flow, options_of(options))
 
 
 def _checked(response_id: str) -> str:
@@ -101,7 +103,9 @@ async def _cancel(responses: _Responses, /, response_id: str, **options: Unpack[
     """End a response that was created in the background. Returns the response as it is then."""
     from ..providers import openai_responses
 
-    found: ModelResponse = await _run(responses, _at(openai_responses.cancel, _checked(response_id)), options).result()
+    found: ModelResponse = await _run(
+        responses, _at(openai_responses.cancel, _checked(response_id)), options, "cancel-response"
+    ).result()
     return found
 
 
@@ -109,14 +113,14 @@ def _wait(responses: _Responses, response: ModelResponse | str, options: Request
     from ..providers import openai_responses
 
     id_ = _checked(response if isinstance(response, str) else response.id)
-    return _run(responses, _at(openai_responses.watched_response, id_), options)
+    return _run(responses, _at(openai_responses.watched_response, id_), options, _TASK)
 
 
 async def _delete(responses: _Responses, /, response_id: str, **options: Unpack[RequestOptions]) -> None:
     """Have the server forget a response."""
     from ..providers import openai_responses
 
-    await _run(responses, _at(openai_responses.delete, _checked(response_id)), options).result()
+    await _run(responses, _at(openai_responses.delete, _checked(response_id)), options, "delete-response").result()
 
 
 async def _list_items(
@@ -135,7 +139,7 @@ async def _list_items(
 
     query = _query(after=after, include=include, limit=limit, order=order)
     flow = _at(openai_responses.input_items, _checked(response_id), query)
-    found: ResponseItemList = await _run(items._responses, flow, options).result()
+    found: ResponseItemList = await _run(items._responses, flow, options, "list-input-items").result()
     return found
 
 

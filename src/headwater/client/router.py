@@ -37,14 +37,16 @@ REMEMBERED: Final = 4096
 
 
 class Router:
-    """The destinations of one client, each made once. `names`: the places of its list, where there are several."""
+    """The destinations of one client, each made once. `names`: the places of its list, where there are several;
+    `named`: the providers that it was given."""
 
-    __slots__ = ("_made", "_targets", "names")
+    __slots__ = ("_made", "_targets", "named", "names")
 
     def __init__(self, settings: tuple[Settings, ...]) -> None:
         self._targets = tuple(RouteTarget(each) for each in settings)
         self._made: dict[tuple[str, str | None, int], Destination] = {}
         self.names = tuple(each.name for each in settings)
+        self.named = tuple(each.provider for each in settings if each.provider is not None)
 
     @property
     def model(self) -> str | None:
@@ -52,11 +54,6 @@ class Router:
         named = {target.settings.model or target.settings.provider_model for target in self._targets}
         found = named.pop() if len(named) == 1 else None
         return None if is_url(found) else found
-
-    @property
-    def named(self) -> tuple[str, ...]:
-        """The provider that the client was given, where it is one."""
-        return tuple(target.settings.provider for target in self._targets if target.settings.provider is not None)
 
     def to(self, task: str, model: str | None, index: int = 0) -> Destination | Awaitable[Destination]:
         """Where this task goes with the call's own model (None: the client's), at that place of the list; at once where

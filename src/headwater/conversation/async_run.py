@@ -50,6 +50,7 @@ from ..tasks.chat_types import (
     ChatCompletionOutputMessage,
     ChatCompletionOutputUsage,
     ChatCompletionStreamOutput,
+    added,
 )
 from ..tasks.declaration import Declaration, given_of
 from ..tasks.parsed_types import ParsedChatCompletion
@@ -61,7 +62,6 @@ from .events import (
     ToolCalled,
     ToolReturned,
     TurnEnded,
-    added,
 )
 from .state import ConversationState, revived
 from .tool import Tool, tools_by_name

@@ -99,32 +99,3 @@ class ParsedConversationResult(ConversationResult, Generic[T]):
         """The last message's value. Of a conversation that is not over, what has come of it; None where the last
         message calls tools, and before anything has come."""
         return cast("T", None if self.message is None else parsed_value(self.message))
-
-
-def added(total: ChatCompletionOutputUsage, more: ChatCompletionOutputUsage | None) -> ChatCompletionOutputUsage:
-    """The sum of what two calls cost; None is what neither said."""
-    if more is None:
-        return total
-    return ChatCompletionOutputUsage(
-        prompt_tokens=_sum(total.prompt_tokens, more.prompt_tokens),
-        completion_tokens=_sum(total.completion_tokens, more.completion_tokens),
-        total_tokens=_sum(total.total_tokens, more.total_tokens),
-        prompt_tokens_details=_details(total.prompt_tokens_details, more.prompt_tokens_details),
-        completion_tokens_details=_details(total.completion_tokens_details, more.completion_tokens_details),
-    )
-
-
-def _sum(one: int | None, other: int | None) -> int | None:
-    return one if other is None else other if one is None else one + other
-
-
-def _details(one: dict[str, Any] | None, other: dict[str, Any] | None) -> dict[str, Any] | None:
-    if not one or not other:
-        return one or other
-    summed: dict[str, Any] = dict(one)
-    for name, value in other.items():
-        if isinstance(value, int | float) and isinstance(summed.get(name), int | float):
-            summed[name] += value
-        else:
-            summed[name] = value
-    return summed

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..cost.usage import NOT_COUNTED, tokens_of
 from ..engine.observer import (
     CURRENT_TOOL,
     ConversationBegun,
@@ -15,7 +16,6 @@ from ..engine.observer import (
     ToolBegun,
     ToolEnded,
 )
-from ..engine.used_tokens import used_tokens
 from ..engine.watch import tell
 from .events import ConversationResult, ToolReturned
 
@@ -47,7 +47,7 @@ class ConversationWatch:
             ConversationEnded(
                 conversation=self.conversation,
                 outcome=outcome,
-                usage=used_tokens(result),
+                usage=None if (used := tokens_of(result)) == NOT_COUNTED else used,
                 turns=len(result.turns),
                 result=result,
                 error=error,

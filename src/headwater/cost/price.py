@@ -52,13 +52,13 @@ class Price(msgspec.Struct, frozen=True):
     def of(self, tokens: CountedTokens) -> float:
         """What a call costs that used these tokens; what was not told counts as none."""
         into, out = tokens.input or 0, tokens.output or 0
-        plain = max(0, into - tokens.cached - tokens.cache_write)
+        cached, written, thought = tokens.cached or 0, tokens.cache_write or 0, tokens.reasoning or 0
         dear = (
-            plain * self.input
-            + tokens.cached * (self.input if self.cached is None else self.cached)
-            + tokens.cache_write * (self.input if self.cache_write is None else self.cache_write)
-            + (out - tokens.reasoning) * self.output
-            + tokens.reasoning * (self.output if self.reasoning is None else self.reasoning)
+            max(0, into - cached - written) * self.input
+            + cached * (self.input if self.cached is None else self.cached)
+            + written * (self.input if self.cache_write is None else self.cache_write)
+            + (out - thought) * self.output
+            + thought * (self.output if self.reasoning is None else self.reasoning)
         )
         return self.call + dear / PER
 

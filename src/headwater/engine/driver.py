@@ -650,11 +650,11 @@ class CallDriver:
             self._worked()
         if self.meter is not None:
             self._settle(self.meter, self.value())
-        self._attach()
+        facts = self._attach()
         if self._elements is not None:
             self._hand_over()
         if self.requester.watch is not None:
-            self.tell_of_end()
+            self.tell_of_end(facts=facts)
 
     def _settle(self, meter: CallMeter, answer: Any, failure: HeadwaterError | None = None) -> None:
         """Have the meter count what the call came to, once."""
@@ -695,9 +695,11 @@ class CallDriver:
             if closes and watch is not None:
                 watch.move_breaker(self.candidate.name, "closed", 0.0, self.requester.elapsed)
 
-    def _attach(self) -> None:
-        if isinstance(self._result, Output):
-            vars(self._result)["_facts"] = self.facts
+    def _attach(self) -> Facts | None:
+        if not isinstance(self._result, Output):
+            return None
+        facts = vars(self._result)["_facts"] = self.facts
+        return facts
 
     async def _fail(self, error: HeadwaterError) -> None:
         self.state = "failed"
@@ -723,7 +725,7 @@ class CallDriver:
             self.candidate.is_probe = False
             watch.move_breaker(self.candidate.name, "half-open", 0.0, self.requester.elapsed)
 
-    def tell_of_end(self, error: BaseException | None = None) -> None:
+    def tell_of_end(self, error: BaseException | None = None, facts: Facts | None = None) -> None:
         """Tell how the call has ended, unless it is one of a race, which goes on; `error`: what has ended its reading.
 
         A run that nobody holds any more was left, too.
@@ -740,7 +742,7 @@ class CallDriver:
         events = self.events.count if self.events is not None else 0
         watch.end(
             outcome,
-            self.facts,
+            facts or self.facts,
             self.value,
             error,
             events=events,

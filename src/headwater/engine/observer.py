@@ -28,9 +28,9 @@ from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
+from ..cost.usage import NOT_COUNTED, CountedTokens, counted_tokens, tokens_of
 from ..errors import Attempt, HeadwaterError
 from .facts import Facts
-from .used_tokens import UsedTokens
 
 RequestKind: TypeAlias = Literal["request", "download", "input", "cancel"]
 """What a request is for: a step of the task, a result that is fetched by its URL, an input that is, or the word to the
@@ -171,20 +171,28 @@ class BreakerMoved(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 class CallEnded(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The call is over.
 
-    `usage`: the tokens that the server said. `result`: what the plain call returns, of a success. `error`: what it has
-    failed with; `partial` has what came before. `events`: how many events of a stream were taken. `left_job`: of a call
-    that was left or failed, whether its job goes on ("detached"), or nobody knows ("unknown").
+    `result`: what the plain call returns, of a success. `error`: what it has failed with; `partial` has what came
+    before. `events`: how many events of a stream were taken. `left_job`: of a call that was left or failed, whether its
+    job goes on ("detached"), or nobody knows ("unknown").
     """
 
     call: ObservedCall
     outcome: CallOutcome
     facts: Facts
-    usage: UsedTokens | None = None
     result: Any = None
     error: BaseException | None = None
     events: int = 0
     left_job: Literal["detached", "unknown"] | None = None
     seconds: float
+
+    @property
+    def usage(self) -> CountedTokens | None:
+        """The tokens that the server said were used, also by what failed; None where it did not say. Read when this is
+        asked for."""
+        spent = getattr(self.error, "usage", None)
+        answer = self.result if self.error is None else getattr(self.error, "partial", None)
+        used = counted_tokens(spent) if spent is not None else tokens_of(answer)
+        return None if used == NOT_COUNTED else used
 
 
 class ConversationBegun(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -201,7 +209,7 @@ class ConversationEnded(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
     conversation: ObservedConversation
     outcome: Literal["answered", "paused", "error", "cancelled"]
-    usage: UsedTokens | None = None
+    usage: CountedTokens | None = None
     turns: int = 0
     result: Any = None
     error: BaseException | None = None

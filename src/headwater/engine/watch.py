@@ -13,9 +13,10 @@ from ..auth.secret import check_headers
 from ..errors import Attempt, HeadwaterError
 from ..protocol.flow import Request
 from ..protocol.url import parse_url
-from .facts import Facts
+from .facts import CallRequest, Facts
 from .logger import LOGGER
 from .observer import (
+    CURRENT_TOOL,
     AttemptBegun,
     AttemptEnded,
     BreakerMoved,
@@ -27,13 +28,32 @@ from .observer import (
     FirstEvent,
     Hedged,
     ObservedCall,
+    ObservedConversation,
     Observer,
     ObserverEvent,
     RequestKind,
     WaitBegun,
     WaitReason,
 )
-from .used_tokens import used_tokens
+
+
+def watched(
+    request: CallRequest,
+    model: str | None,
+    providers: tuple[str, ...],
+    parent: ObservedConversation | None,
+    observers: Sequence[Observer],
+) -> Watch:
+    """What tells these of a call. `providers`: those that may be asked; `parent`: the conversation that makes it."""
+    call = ObservedCall(
+        task=request.task,
+        model=model,
+        parameters={**request.parameters, **request.extra},
+        streams=request.stream,
+        providers=providers,
+        parent=parent or CURRENT_TOOL.get(),
+    )
+    return Watch(_Shared(call, observers))
 
 
 def tell(observers: Sequence[Observer], event: ObserverEvent) -> None:
@@ -64,24 +84,21 @@ class Watch:
 
     __slots__ = ("_hedged", "_open", "_shared", "added")
 
-    def __init__(self, call: ObservedCall, observers: Sequence[Observer]) -> None:
-        self._shared = _Shared(call, observers)
+    def __init__(self, shared: _Shared, *, hedged: bool = False) -> None:
+        self._shared, self._hedged = shared, hedged
         self._open: AttemptBegun | None = None
-        self._hedged = False
         self.added: tuple[tuple[str, str], ...] = ()
 
     def beside(self) -> Watch:
         """The watch of a second driver of the same call."""
-        other = Watch(self._shared.call, ())
-        other._shared, other._hedged = self._shared, True
-        return other
+        return Watch(self._shared, hedged=True)
 
     def begin(self) -> None:
         """The call begins, unless it has."""
         shared = self._shared
         if not shared.has_begun:
             shared.has_begun = True
-            self._tell(CallBegun(call=shared.call))
+            tell(shared.observers, CallBegun(call=shared.call))
 
     # -- attempts
 
@@ -107,7 +124,7 @@ class Watch:
             headers={},
         )
         self._open = begun
-        self._tell(begun)
+        tell(self._shared.observers, begun)
         self.added = _sendable(begun.headers) if kind == "request" and begun.headers else ()
 
     def end_attempt(
@@ -122,7 +139,8 @@ class Watch:
         """The attempt that is under way has ended like this; None: it was answered."""
         begun, self._open, self.added = self._open, None, ()
         if begun is not None:
-            self._tell(
+            tell(
+                self._shared.observers,
                 AttemptEnded(
                     call=begun.call,
                     number=begun.number,
@@ -131,7 +149,7 @@ class Watch:
                     request_id=request_id,
                     reads_on=reads_on,
                     seconds=seconds,
-                )
+                ),
             )
 
     def fail_attempt(self, error: HeadwaterError, seconds: float) -> None:
@@ -157,28 +175,37 @@ class Watch:
     ) -> None:
         """The call waits."""
         call = self._shared.call
-        self._tell(WaitBegun(call=call, reason=reason, wait=wait, provider=provider, error=error, seconds=seconds))
+        tell(
+            self._shared.observers,
+            WaitBegun(call=call, reason=reason, wait=wait, provider=provider, error=error, seconds=seconds),
+        )
 
     def fail_over(self, provider: str, following: str, error: HeadwaterError, seconds: float) -> None:
         """The call turns to the next provider."""
         call = self._shared.call
-        self._tell(FailedOver(call=call, provider=provider, following=following, error=error, seconds=seconds))
+        tell(
+            self._shared.observers,
+            FailedOver(call=call, provider=provider, following=following, error=error, seconds=seconds),
+        )
 
     def hedge(self, provider: str, seconds: float) -> None:
         """A second attempt begins."""
-        self._tell(Hedged(call=self._shared.call, provider=provider, seconds=seconds))
+        tell(self._shared.observers, Hedged(call=self._shared.call, provider=provider, seconds=seconds))
 
     def move_breaker(self, provider: str, state: BreakerState, open_for: float, seconds: float) -> None:
         """A provider's breaker has moved."""
         call = self._shared.call
-        self._tell(BreakerMoved(call=call, provider=provider, state=state, open_for=open_for, seconds=seconds))
+        tell(
+            self._shared.observers,
+            BreakerMoved(call=call, provider=provider, state=state, open_for=open_for, seconds=seconds),
+        )
 
     def first_event(self, provider: str, seconds: float) -> None:
         """The first event has come; one of a race's two tells of it."""
         shared = self._shared
         if not shared.has_event:
             shared.has_event = True
-            self._tell(FirstEvent(call=shared.call, provider=provider, seconds=seconds))
+            tell(self._shared.observers, FirstEvent(call=shared.call, provider=provider, seconds=seconds))
 
     # -- its end
 
@@ -200,22 +227,19 @@ class Watch:
         self.give_up_attempt(seconds)
         shared.is_over = True
         value = result() if outcome == "success" else None
-        self._tell(
+        tell(
+            self._shared.observers,
             CallEnded(
                 call=shared.call,
                 outcome=outcome,
                 facts=facts,
-                usage=used_tokens(getattr(error, "partial", None) if value is None else value),
                 result=value,
                 error=error,
                 events=events,
                 left_job=left_job,
                 seconds=seconds,
-            )
+            ),
         )
-
-    def _tell(self, event: ObserverEvent) -> None:
-        tell(self._shared.observers, event)
 
 
 def _origin(url: str) -> str:

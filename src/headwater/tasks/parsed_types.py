@@ -8,6 +8,7 @@ and costs nothing where it is not: what has not come is a member's default, or N
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import reduce
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 import msgspec
@@ -20,6 +21,7 @@ from .chat_types import (
     ChatCompletionOutputComplete,
     ChatCompletionOutputMessage,
     ChatCompletionOutputUsage,
+    added,
 )
 from .message_types import Message
 from .model_response import ModelResponse
@@ -281,15 +283,4 @@ def with_values(answer: Any, sent: Any = None) -> dict[str, Any]:
 def usage_of_all(usages: list[Any]) -> ChatCompletionOutputUsage | None:
     """What several answers cost together; None where none says so."""
     told = [each for each in usages if each is not None]
-    if not told:
-        return None
-
-    def total(name: str) -> int | None:
-        counts = [count for each in told if (count := getattr(each, name)) is not None]
-        return sum(counts) if counts else None
-
-    return ChatCompletionOutputUsage(
-        prompt_tokens=total("prompt_tokens"),
-        completion_tokens=total("completion_tokens"),
-        total_tokens=total("total_tokens"),
-    )
+    return reduce(added, told[1:], told[0]) if told else None

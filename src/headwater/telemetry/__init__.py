@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from ..engine.observer import ToolBegun as ToolBegun
     from ..engine.observer import ToolEnded as ToolEnded
     from ..engine.observer import WaitBegun as WaitBegun
-    from ..engine.used_tokens import UsedTokens as UsedTokens
     from .otel import OpenTelemetryObserver as OpenTelemetryObserver
 
 _MODULES: Final = {
@@ -40,7 +39,6 @@ _MODULES: Final = {
         " FailedOver FirstEvent Hedged ObservedCall ObservedConversation ObservedTool Observer ObserverEvent ToolBegun"
         " ToolEnded WaitBegun"
     ),
-    "..engine.used_tokens": "UsedTokens",
     ".otel": "OpenTelemetryObserver",
 }
 _HOMES: Final = {name: module for module, names in _MODULES.items() for name in names.split()}
@@ -64,7 +62,6 @@ __all__ = [
     "OpenTelemetryObserver",
     "ToolBegun",
     "ToolEnded",
-    "UsedTokens",
     "WaitBegun",
 ]
 

@@ -7,21 +7,30 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from ..engine.observer import ObservedCall
 from ..tasks.output import json_default
+from . import genai
 
 
 def input_messages(call: ObservedCall) -> str | None:
-    """`gen_ai.input.messages`: the messages, or the text, that a call sends; None where it has none."""
+    """`gen_ai.input.messages`: the messages, the items or the text that a call sends; None where it has none."""
     given = call.parameters
-    if isinstance(messages := given.get("messages"), Iterable) and not isinstance(messages, str):
-        return _text([_message(_plain(message)) for message in messages])
+    listed = given.get("messages") or given.get("input")
+    if isinstance(listed, Iterable) and not isinstance(listed, str | bytes | Mapping):
+        return _text([_message(_plain(each)) for each in listed])
     said = next((given[name] for name in ("prompt", "input", "text") if isinstance(given.get(name), str)), None)
     return None if said is None else _text([{"role": "user", "parts": [{"type": "text", "content": said}]}])
+
+
+def instructions(call: ObservedCall) -> str | None:
+    """`gen_ai.system_instructions`: what is said to the model beside the messages, in Messages and Responses."""
+    said = call.parameters.get("system") or call.parameters.get("instructions")
+    parts = [{"type": "text", "text": said}] if isinstance(said, str) else said
+    return _text([_part(part) for part in parts]) if isinstance(parts, list) and parts else None
 
 
 def output_messages(result: Any) -> str | None:
@@ -30,10 +39,15 @@ def output_messages(result: Any) -> str | None:
     if isinstance(choices, list):
         plain = [_plain(choice) for choice in choices]
         return _text([_message(one.get("message") or {}) | _finish(one.get("finish_reason")) for one in plain])
+    reasons = genai.finish_reasons(result, is_cut=False)
+    for name in ("content", "output"):  # of a message, of a response
+        if isinstance(listed := getattr(result, name, None), list):
+            parts = [part for each in listed for part in _parts(_plain(each))]
+            return _text([{"role": "assistant", "parts": parts} | _finish(reasons[0] if reasons else None)])
     said = getattr(result, "generated_text", None)
     if not isinstance(said, str):
         return None
-    return _text([{"role": "assistant", "parts": [{"type": "text", "content": said}], "finish_reason": "stop"}])
+    return _text([{"role": "assistant", "parts": [{"type": "text", "content": said}], **_finish("stop")}])
 
 
 def tool_definitions(call: ObservedCall) -> str | None:
@@ -55,38 +69,68 @@ def _finish(reason: Any) -> dict[str, Any]:
 
 
 def _message(message: Mapping[str, Any]) -> dict[str, Any]:
-    role, content = str(message.get("role") or "assistant"), message.get("content")
-    if role == "tool":
-        id_, response = message.get("tool_call_id"), content if isinstance(content, str) else _text(content)
-        return {"role": role, "parts": [{"type": "tool_call_response", "id": id_, "response": response}]}
-    parts: list[dict[str, Any]] = [{"type": "text", "content": content}] if isinstance(content, str) and content else []
-    parts += [_part(part) for part in content] if isinstance(content, list) else []
+    """A message of a chat or of Messages, or an item of Responses."""
+    kind, content = message.get("type"), message.get("content")
+    if message.get("role") == "tool":
+        return {"role": "tool", "parts": [_answer(message.get("tool_call_id"), content)]}
+    if kind in _CALLS or kind == "reasoning":
+        return {"role": "assistant", "parts": _parts(message)}
+    if isinstance(kind, str) and kind.endswith("_output"):
+        return {"role": "tool", "parts": [_answer(message.get("call_id"), message.get("output"))]}
+    parts = _parts(message)
     if isinstance(reasoning := message.get("reasoning_content") or message.get("reasoning"), str):
         parts.insert(0, {"type": "reasoning", "content": reasoning})
     for call in message.get("tool_calls") or ():
         function = call.get("function") or {}
-        parts.append(
-            {
-                "type": "tool_call",
-                "id": call.get("id"),
-                "name": function.get("name"),
-                "arguments": _decoded(function.get("arguments")),
-            }
-        )
-    return {"role": role, "parts": parts}
+        parts.append(_call(call.get("id"), function.get("name"), function.get("arguments")))
+    is_answer = bool(parts) and all(part["type"] == "tool_call_response" for part in parts)
+    return {"role": "tool" if is_answer else str(message.get("role") or "assistant"), "parts": parts}
+
+
+_CALLS: Final = frozenset({"tool_use", "server_tool_use", "mcp_tool_use", "function_call", "custom_tool_call"})
+
+
+def _parts(message: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What a message, an item or a block says."""
+    content = message.get("content")
+    if isinstance(content, list) and message.get("type", "message") == "message":
+        return [_part(part) for part in content]
+    if isinstance(content, str) and message.get("type", "message") == "message":
+        return [{"type": "text", "content": content}] if content else []
+    return [_part(message)] if message.get("type") else []
 
 
 def _part(part: Any) -> dict[str, Any]:
     """One part of a message; what is no text by its kind alone, and its URL where that is no data."""
     if not isinstance(part, Mapping):
         return {"type": "text", "content": str(part)}
-    if part.get("type") == "text":
-        return {"type": "text", "content": part.get("text")}
-    image = part.get("image_url")
+    kind = part.get("type")
+    if kind in _CALLS:
+        given = part.get("arguments") if "arguments" in part else part.get("input")
+        return _call(part.get("call_id") or part.get("id"), part.get("name"), given)
+    if kind == "tool_result":
+        return _answer(part.get("tool_use_id"), part.get("content"))
+    if kind in ("thinking", "reasoning", "reasoning_text", "summary_text"):
+        said = part.get("thinking") or part.get("text")
+        listed = [*(part.get("summary") or ()), *(part.get("content") or ())]
+        said = "\n".join(str(each.get("text")) for each in listed) if said is None else said
+        return {"type": "reasoning", "content": said}
+    if isinstance(text := part.get("text") or part.get("refusal"), str):
+        return {"type": "text", "content": text}
+    image = part.get("image_url") or part.get("source")
     url = image.get("url") if isinstance(image, Mapping) else image
     if isinstance(url, str) and not url.startswith("data:"):
         return {"type": "uri", "modality": "image", "uri": url}
-    return {"type": str(part.get("type") or "unknown")}
+    return {"type": str(kind or "unknown")}
+
+
+def _call(id_: Any, name: Any, arguments: Any) -> dict[str, Any]:
+    return {"type": "tool_call", "id": id_, "name": name, "arguments": _decoded(arguments)}
+
+
+def _answer(id_: Any, content: Any) -> dict[str, Any]:
+    response = content if isinstance(content, str) else _text(content)
+    return {"type": "tool_call_response", "id": id_, "response": response}
 
 
 def _decoded(arguments: Any) -> Any:

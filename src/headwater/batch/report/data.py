@@ -14,9 +14,9 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import msgspec
 
 from ...cost.price import PriceTable, prices_in
+from ...cost.usage import NOT_COUNTED, CountedTokens, counted_tokens
 from ...protocol.json_text import UNREADABLE
 from ..progress import cost
-from ..usage import TokenUsage, usage_in
 from .histogram import BoundedNames, Spread, Timeline, shorten
 
 _LONGEST_EXAMPLE: Final = 200
@@ -26,9 +26,11 @@ _LARGEST: Final = 1e11
 Number: TypeAlias = int | float | None
 
 
-class LenientMeta(TokenUsage):
+class LenientMeta(msgspec.Struct):
     """What the runner notes about a record, beside OpenAI's fields."""
 
+    input_tokens: Any = None
+    output_tokens: Any = None
     started: Number = None
     seconds: Number = None
     first_event: Number = None
@@ -62,6 +64,7 @@ class AnswerBody(msgspec.Struct):
     usage: Any = None
     error: Any = None
     model: Any = None
+    tries: Any = None
 
 
 class RecordUsage(NamedTuple):
@@ -135,12 +138,16 @@ class RunData:
         else:
             self.failed += 1
             self.errors[kind] += 1
-        tokens = self._add_tokens(body, line.headwater)
-        self._add_origin(body, line.headwater or _NO_META)
+        used = _tokens(body, line.headwater or _NO_META)
+        if used.input is not None:
+            self.prompt.add(used.input)
+        if used.output is not None:
+            self.completion.add(used.output)
+        self._add_origin(body, line.headwater or _NO_META, used)
         if line.headwater is not None:
-            self._add_meta(line.headwater, kind, tokens)
+            self._add_meta(line.headwater, kind, used.output or 0)
 
-    def _add_origin(self, body: AnswerBody, meta: LenientMeta) -> None:
+    def _add_origin(self, body: AnswerBody, meta: LenientMeta, used: CountedTokens) -> None:
         """Whom it was asked of, in which run, and what it cost."""
         model = meta.model or (body.model if isinstance(body.model, str) else None)
         if model:
@@ -148,11 +155,8 @@ class RunData:
         if meta.provider:
             self.asked[self._provider_names.of(meta.provider)] += 1
         spend = _size(meta.spend)
-        if self._prices is not None:
-            prompt, completion = usage_in(body.usage).tokens()
-            if prompt is None and completion is None:
-                prompt, completion = meta.tokens()
-            spend = cost(self._prices, RecordUsage(meta.provider, model, prompt, completion))
+        if spend is None and self._prices is not None:
+            spend = cost(self._prices, RecordUsage(meta.provider, model, used.input, used.output))
         if spend is not None:
             self.spend = (self.spend or 0.0) + spend
         run, started = _size(meta.run), _size(meta.started)
@@ -176,17 +180,6 @@ class RunData:
         if found.get("message") and name not in self.examples:
             self.examples[name] = shorten(str(found["message"]), _LONGEST_EXAMPLE)
         return name
-
-    def _add_tokens(self, body: AnswerBody, meta: LenientMeta | None) -> int:
-        """Returns those of the answer."""
-        prompt, completion = usage_in(body.usage).tokens()
-        if prompt is None and completion is None and meta is not None:
-            prompt, completion = meta.tokens()
-        if prompt is not None:
-            self.prompt.add(prompt)
-        if completion is not None:
-            self.completion.add(completion)
-        return completion or 0
 
     def _add_meta(self, meta: LenientMeta, kind: str | None, tokens: int) -> None:
         seconds = _size(meta.seconds)
@@ -239,6 +232,12 @@ def _body(response: ResultResponse | None) -> AnswerBody:
         return _BODIES.decode(response.body) if response else _NOTHING
     except UNREADABLE:
         return _NOTHING
+
+
+def _tokens(body: AnswerBody, meta: LenientMeta) -> CountedTokens:
+    """Those of the answer; the runner knows those of the answers before it, too, where there were any."""
+    used = NOT_COUNTED if body.tries else counted_tokens(body.usage)
+    return used if used != NOT_COUNTED else counted_tokens(meta)
 
 
 def _size(number: Number) -> Number:
