@@ -65,9 +65,9 @@ SECONDS: Final = tuple(0.01 * 2**power for power in range(14))
 """Boundaries of the histograms of seconds, by the conventions."""
 TOKENS: Final = tuple(4**power for power in range(14))
 """Those of tokens."""
-CALLS: Final = tuple(2**power for power in range(8))
+_CALLS: Final = tuple(2**power for power in range(8))
 """Those of the calls of a conversation."""
-CONVERSATIONS: Final = tuple(0.1 * 2**power for power in range(13))
+_CONVERSATIONS: Final = tuple(0.1 * 2**power for power in range(13))
 """Those of a conversation's seconds."""
 
 
@@ -378,9 +378,9 @@ _NUMBERS: Final = numbers()
 _RECORDED: Final[Mapping[str, tuple[str, str, tuple[float, ...]]]] = {
     "seconds": ("s", "How long it took.", SECONDS),
     "tokens": ("{token}", "Tokens of each call.", TOKENS),
-    "conversation": ("s", "How long it took.", CONVERSATIONS),
-    "turns": ("{inference_call}", "Calls of a model in a conversation.", CALLS),
-    "tools": ("{tool_call}", "Calls of tools in a conversation.", CALLS),
+    "conversation": ("s", "How long it took.", _CONVERSATIONS),
+    "turns": ("{inference_call}", "Calls of a model in a conversation.", _CALLS),
+    "tools": ("{tool_call}", "Calls of tools in a conversation.", _CALLS),
 }
 
 
