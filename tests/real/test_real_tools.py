@@ -11,10 +11,12 @@ import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import anyio
+import msgspec
 import pytest
+from msgspec import Meta
 from real.servers import running
 from support.drivers import Driver
 
@@ -80,6 +82,23 @@ async def test_a_small_model_calls_a_tool_by_constrained_json(driver: Driver, ll
     assert result.usage.total_tokens
     roles = [message["role"] for message in result.transcript[: 2 + len(returned)]]
     assert roles == ["user", "assistant", *["tool"] * len(returned)]
+
+
+class Report(msgspec.Struct):
+    city: Annotated[str, Meta(min_length=1, max_length=20)]
+    rains: bool
+
+
+async def test_the_answer_after_a_call_is_a_value_of_a_type(driver: Driver, llama: str) -> None:
+    options = {"tools": [weather], "tool_mode": "constrained", "response_format": Report, **STABLE}
+    async with driver.client(base_url=f"{llama}/v1", timeout=100) as client:
+        run = client.converse(ASKED, tool_choice="required", max_turns=1, **options)
+        with pytest.raises(ConversationLimitError) as caught:
+            await run.result()
+        result = await client.converse(caught.value.partial.state, tool_choice="none", **options).result()
+    assert isinstance(result.parsed, Report)
+    assert 1 <= len(result.parsed.city) <= 20
+    assert [message["role"] for message in result.transcript][-1] == "assistant"
 
 
 async def test_mcps_own_server_as_a_process(driver: Driver) -> None:
