@@ -149,7 +149,7 @@ def test_ctrl_c_leaves_nothing(
     headwater_emulator: Emulator, server: McpHttpServer, held: Callable[..., None], step: str
 ) -> None:
     calls = [("on_loop", {"number": 1}), ("in_a_thread", {"number": 2}), ("add", {"a": 1, "b": 2})]
-    hangs = [("hangs", {})] if step == "running" else []
+    hangs: list[Any] = [("hangs", {})] if step == "running" else []
     headwater_emulator.script("ctrl-c", {"content": "All.", "tool_calls": [*calls, *hangs]}, "Done.")
     loop = Loop(presses=step == "running")
     with pytest.raises(KeyboardInterrupt):
