@@ -197,6 +197,18 @@ def ours(file: Path) -> set[Path]:
     return {found.source for found in imports(file) if isinstance(found.source, Path)} - {file}
 
 
+def test_a_lazy_module_is_what_type_checkers_read() -> None:
+    """`lazy_modules` names again what is imported for type checkers."""
+    for file in FILES:
+        for call in (node for node in ast.walk(tree_of(file)) if isinstance(node, ast.Call)):
+            if isinstance(call.func, ast.Name) and call.func.id == "lazy_modules":
+                names = ast.literal_eval(call.args[1]).split()
+                whole = {found.source for found in imports(file) if found.for_types and not found.name}
+                assert {ROOT / named(file).split("/")[0] / f"{name}.py" for name in names} <= whole or {
+                    ROOT / "tasks" / f"{name}.py" for name in names
+                } <= whole
+
+
 # the rooms
 
 

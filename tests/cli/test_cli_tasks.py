@@ -142,7 +142,7 @@ class Recorder:
 def make_all(monkeypatch: pytest.MonkeyPatch, headwater_command: Any, tmp_path: Path) -> Any:
     """`headwater make-all ARGUMENTS` with a recording client, in an empty folder."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(InferenceClient, "every_kind", Task(every_kind), raising=False)
+    monkeypatch.setattr(InferenceClient, "every_kind", Task(lambda: every_kind), raising=False)
 
     def run(recorder: Recorder, *arguments: str, given: bytes = b"") -> Any:
         monkeypatch.setattr(connection, "client_for", lambda given: recorder)
@@ -182,7 +182,7 @@ def test_a_file_is_read_from_stdin_as_bytes(make_all: Any) -> None:
 
 def test_json_is_read_from_stdin_too(headwater_command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     recorder = Recorder([0.5])
-    monkeypatch.setattr(InferenceClient, "every_kind", Task(of_a_table), raising=False)
+    monkeypatch.setattr(InferenceClient, "every_kind", Task(lambda: of_a_table), raising=False)
     monkeypatch.setattr(connection, "client_for", lambda given: recorder)
     assert headwater_command("of-a-table", given=b'{"a": [1]}').out == "[0.5]\n"
     assert recorder.arguments == {"table": {"a": [1]}}

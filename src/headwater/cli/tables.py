@@ -14,7 +14,8 @@ from cyclopts import Parameter
 from ..auth.credentials import BEARER
 from ..auth.hosts import ROUTER_URL
 from ..providers import PROVIDERS, Provider, provider, table
-from ..providers.registry import HF_INFERENCE, SERVER
+from ..providers.auto import HF_INFERENCE
+from ..providers.registry import SERVER
 from .results import as_json
 from .terminal import is_terminal
 
@@ -63,7 +64,7 @@ def _show_one(row: Provider, *, json: bool) -> None:
 def _special(row: Provider) -> dict[str, Any]:
     """What is not the same with every provider, in words."""
     told: dict[str, Any] = {}
-    if row is HF_INFERENCE:
+    if row.name == HF_INFERENCE:
         told["without a key"] = "it answers"
     if row.routed:
         told["router"] = f"a Hugging Face token goes to {ROUTER_URL}{'' if row.name == 'auto' else f'/{row.name}'}"

@@ -7,14 +7,10 @@ from types import TracebackType, UnionType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack, overload
 
 from ..engine.run import AsyncRun
-from ..tasks import embeddings, moderation
 from .bound_task import Asynchronous, AsyncTask, namespace
 from .constructor import BaseClient
 from .core import core_of
-from .messages import AsyncMessages
-from .openai import AsyncAudio, AsyncCompletions, AsyncImages, AsyncModels, Chat, CreateNamespace
-from .overloads import AsyncChat
-from .post import CUSTOM, AsyncStreamedResponse, Response, request_flow_and_options
+from .create_namespace import Chat, CreateNamespace
 from .task_table import elements_reader
 
 if TYPE_CHECKING:
@@ -27,9 +23,14 @@ if TYPE_CHECKING:
     from ..media.source import File
     from ..protocol.events import Job
     from ..protocol.timeout import Timeout
+    from ..tasks import embeddings, moderation
     from ..tasks.chat import Messages
     from ..tasks.declaration import CallOptions
     from .endpoints import AsyncEndpoints
+    from .messages import AsyncMessages
+    from .openai import AsyncAudio, AsyncCompletions, AsyncImages, AsyncModels
+    from .overloads import AsyncChat
+    from .post import AsyncStreamedResponse, Response
     from .responses import AsyncResponses
 
 R = TypeVar("R")
@@ -61,21 +62,29 @@ class AsyncInferenceClient(BaseClient, Asynchronous):
     @namespace
     def images(self) -> AsyncImages:
         """OpenAI's spelling: `client.images.generate(...)` is `text_to_image`."""
+        from .openai import AsyncImages
+
         return AsyncImages(self)
 
     @namespace
     def audio(self) -> AsyncAudio:
         """OpenAI's spelling: `client.audio.speech.create(...)` and `client.audio.transcriptions.create(...)`."""
+        from .openai import AsyncAudio
+
         return AsyncAudio(self)
 
     @namespace
     def completions(self) -> AsyncCompletions:
         """OpenAI's spelling: `client.completions.create(...)` is `text_generation`."""
+        from .openai import AsyncCompletions
+
         return AsyncCompletions(self)
 
     @namespace
     def models(self) -> AsyncModels:
         """OpenAI's spelling: `client.models.list()` says which models there are."""
+        from .openai import AsyncModels
+
         return AsyncModels(self)
 
     @namespace
@@ -88,6 +97,8 @@ class AsyncInferenceClient(BaseClient, Asynchronous):
     @namespace
     def messages(self) -> AsyncMessages:
         """Anthropic's spelling: `client.messages.create(...)`, `.stream(...)`, `.count_tokens(...)`."""
+        from .messages import AsyncMessages
+
         return AsyncMessages(self.create_message, self.count_message_tokens)
 
     @namespace
@@ -161,6 +172,8 @@ class AsyncInferenceClient(BaseClient, Asynchronous):
             InferenceTimeoutError: A deadline passed.
             UnexpectedContentError: With `stream`: the answer is empty.
         """
+        from .post import CUSTOM, AsyncStreamedResponse, request_flow_and_options
+
         flow, own = request_flow_and_options(json, data, stream, options)
         run = core_of(self).custom(task or CUSTOM, model, flow, own)
         return AsyncStreamedResponse(await run.start()) if stream else await run.result()

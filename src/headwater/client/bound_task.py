@@ -162,16 +162,20 @@ class SyncTask(Bound[P, E, R]):
 
 
 class Task(Generic[P, E, R]):
-    """A row of the clients: `text_to_image = Task(declarations.text_to_image)`."""
+    """A row of the clients: `text_to_image = Task(lambda: image_generation.text_to_image)`, asked when it is used."""
 
     bound_types: ClassVar[tuple[type[Any], type[Any]]] = (AsyncTask, SyncTask)
     """What it is on `AsyncInferenceClient`, and on `InferenceClient`."""
 
     __signature__ = SignatureOfDeclaration()
 
-    def __init__(self, declaration: Declaration[P, E, R]) -> None:
-        self.declaration = declaration
-        self.__doc__ = declaration.doc
+    def __init__(self, load: Callable[[], Declaration[P, E, R]]) -> None:
+        self._load = load
+
+    @cached_property
+    def declaration(self) -> Declaration[P, E, R]:
+        """What is declared of the task; its file is loaded by this."""
+        return self._load()
 
     @overload
     def __get__(self, client: None, owner: type[Any]) -> Self: ...

@@ -16,7 +16,7 @@ from ..auth.secret import check_headers, mask
 from ..errors import InvalidParameterError
 from ..protocol.timeout import Timeout
 from ..tasks.declaration import CALL_OPTIONS, given_of
-from .route import KEY_HEADERS
+from .route import key_headers
 
 
 class RequestOptions(TypedDict, total=False):
@@ -74,8 +74,8 @@ def _headers(given: dict[str, Any], places: int) -> tuple[tuple[str, str], ...]:
     if isinstance(more, Mapping):
         more = {name: value for name, value in more.items() if value is not None}
     headers = check_headers(more)
-    shared = sorted({name for name, _ in headers} & KEY_HEADERS)
-    if shared and places > 1:
+    shared = sorted({name for name, _ in headers} & key_headers()) if headers and places > 1 else []
+    if shared:
         raise InvalidParameterError(
             f"the header {shared[0]!r} would go to every provider of the list: give each Route(...) its own api_key="
         )

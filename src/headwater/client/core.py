@@ -29,7 +29,6 @@ from ..errors import InvalidParameterError
 from ..protocol.events import Job
 from ..protocol.flow import Flow, TaskFlow
 from ..protocol.timeout import Timeout
-from ..tasks import text
 from ..tasks.declaration import SIMILAR_NAME, Declaration, is_not_given
 from ..transport.transports import Transports
 from .answer_type import OF_TYPED_ANSWERS, typed_flow_of
@@ -56,6 +55,7 @@ if TYPE_CHECKING:
     from ..cost.meter import Account, CallMeter
     from ..engine.observer import ObservedConversation, Observer
     from ..engine.watch import Watch
+    from ..tasks.text import TextGenerationStreamOutput
     from .around import Around
 
 _KEEPS_ENGINE: Final = frozenset(
@@ -211,7 +211,7 @@ class ClientCore:
         """Make the plain call of a task; with `stream=True` it is a run that has begun."""
         given = declaration.bind(args, kwargs)
         if given.get("stream"):
-            show = _text_of if declaration is text.text_generation and not given.get("details") else None
+            show = _text_of if declaration.name == "text-generation" and not given.get("details") else None
             return await self.start(declaration, given, stream=True, show=show).start()
         return await self._unseen(self._task_request(declaration, given)).result()
 
@@ -484,7 +484,7 @@ def _observers(given: object) -> tuple[Observer, ...]:
     return observers_of(given)
 
 
-def _text_of(event: text.TextGenerationStreamOutput) -> str:
+def _text_of(event: TextGenerationStreamOutput) -> str:
     return event.token.text
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeAlias, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, Unpack, overload
 
 from anyio import create_task_group
 
@@ -467,30 +467,3 @@ class SyncAudio(_Namespace):
     def translations(self) -> SyncTranslations:
         """`audio_translation`."""
         return SyncTranslations(self._client)
-
-
-T = TypeVar("T")
-
-
-class CreateNamespace(Generic[T]):
-    """An object of OpenAI's whose `create` is one of our tasks."""
-
-    def __init__(self, create: T) -> None:
-        self.create = create
-        """The task, in OpenAI's spelling: its parameters are the task's, all by name."""
-
-
-class ChatCompletions(CreateNamespace[T]):
-    """`client.chat.completions`."""
-
-    @property
-    def parse(self) -> T:
-        """The same task; OpenAI's name for it where `response_format` is a type."""
-        return self.create
-
-
-class Chat(Generic[T]):
-    """`client.chat`, which has `completions`."""
-
-    def __init__(self, create: T) -> None:
-        self.completions = ChatCompletions(create)

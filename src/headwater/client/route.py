@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import ssl
 from collections import Counter
+from functools import cache
 from typing import Final
 
 import msgspec
@@ -26,9 +27,11 @@ from ..transport.transports import Transports
 from .keys import is_url
 from .settings import Settings, secret_of
 
-KEY_HEADERS: Final = frozenset({"authorization", "cookie", "x-api-key", "api-key"}) | {
-    row.key_header.name for row in PROVIDERS.values()
-}
+
+@cache
+def key_headers() -> frozenset[str]:
+    """The headers by which some provider takes its key."""
+    return frozenset({"authorization", "cookie", *(row.key_header.name for row in PROVIDERS.values())})
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -168,7 +171,7 @@ def _called(route: Route, names: Counter[str]) -> str:
 
 
 def _check_shared(given: Settings, routes: list[Route]) -> None:
-    shared = sorted({name for name, _ in given.headers} & KEY_HEADERS)
+    shared = sorted({name for name, _ in given.headers} & key_headers())
     if shared:
         raise InvalidParameterError(
             f"the header {shared[0]!r} would go to every provider of the list: give each Route(...) its own api_key="

@@ -25,8 +25,9 @@ from ..protocol.events import Job
 from ..protocol.flow import Call, Flow, ResumeFlow, TaskFlow
 from ..protocol.url import parse_url
 from ..providers import Provider, flow_for, provider
+from ..providers.auto import HF_INFERENCE
 from ..providers.custom_server import key_header_at
-from ..providers.registry import HF_INFERENCE, SERVER
+from ..providers.registry import SERVER
 from .keys import Keys, hub_url, inference_url, is_url
 from .route import URL_AND_PROVIDER
 from .settings import Settings
@@ -75,7 +76,7 @@ class Router:
         """Where something goes that is no declared task, and has a flow of its own; `at_hub`: that asks the Hub."""
         target = self._targets[0]
         if at_hub:
-            return await target.to_provider(task, HF_INFERENCE, model or target.settings.model, flow)
+            return await target.to_provider(task, provider(HF_INFERENCE), model or target.settings.model, flow)
         return await target.destination(task, model, flow)
 
     async def for_endpoints(self, flow: TaskFlow) -> Destination:
@@ -190,7 +191,7 @@ class RouteTarget:
     ) -> Destination:
         """Where a call for this provider goes; `own`: the model that the call itself names."""
         flow = flow or flow_for(row.name, task)
-        base = inference_url() if row is HF_INFERENCE else None
+        base = inference_url() if row.name == HF_INFERENCE else None
         key, routed = await self._keys.for_provider(row, None if base is None else parse_url(base))
         if base is None and row.place is not None:
             base = self._keys.place_of(row, row.place)

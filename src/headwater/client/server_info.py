@@ -9,14 +9,16 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
-from ..providers.hf_inference import recommended
-from . import hub
+from ..protocol.lazy import lazy_modules
 from .bound_task import DualMethod
 from .call_options import RequestOptions, options_of
 from .core import core_of
 
 if TYPE_CHECKING:
     from ..protocol.timeout import Timeout
+    from . import hub  # noqa: TC004 - loaded when it is used, below
+else:
+    globals().update(lazy_modules(__package__, "hub"))
 
 
 async def get_endpoint_info(
@@ -68,6 +70,8 @@ async def list_deployed_models(
 
 async def get_recommended_model(client: Any, task: str, *, timeout: float | Timeout | None = None) -> str:
     """The model that the Hub recommends for a task, which hf-inference takes where none is named."""
+    from ..providers.hf_inference import recommended
+
     model: str = await core_of(client).custom(task, None, recommended, {"timeout": timeout}, at_hub=True).result()
     return model
 

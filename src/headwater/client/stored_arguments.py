@@ -18,7 +18,7 @@ def stored_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
     Raises `TypeError` where an argument holds another secret.
     """
     given = {name: opened(value) for name, value in arguments.items()}
-    variable = next((name for name in _VARIABLES if given["token"] and ambient((name,)) == given["token"]), None)
+    variable = next((name for name in _variables() if given["token"] and ambient((name,)) == given["token"]), None)
     if variable is not None:
         given["token"] = None
     holding = [name for name in ("token", "cookies") if given[name]]
@@ -43,9 +43,10 @@ def restored_arguments(state: Mapping[str, Any]) -> dict[str, Any]:
     return arguments
 
 
-_VARIABLES = tuple(
-    dict.fromkeys(["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", *(k for r in PROVIDERS.values() for k in r.keys)])
-)
+def _variables() -> list[str]:
+    """The variables of the environment that may hold a key."""
+    own = (name for row in PROVIDERS.values() for name in row.keys)
+    return list(dict.fromkeys(["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", *own]))
 
 
 def _plain(value: Any) -> Any:

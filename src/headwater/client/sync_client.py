@@ -8,14 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack, overload
 
 from ..blocking.portal import call, let_go
 from ..blocking.run import Run
-from ..tasks import embeddings, moderation
 from .bound_task import Blocking, SyncTask, namespace
 from .constructor import BaseClient
 from .core import core_of
-from .messages import SyncMessages
-from .openai import Chat, CreateNamespace, SyncAudio, SyncCompletions, SyncImages, SyncModels
-from .overloads import SyncChat
-from .post import CUSTOM, Response, StreamedResponse, request_flow_and_options
+from .create_namespace import Chat, CreateNamespace
 from .task_table import elements_reader
 
 if TYPE_CHECKING:
@@ -28,9 +24,14 @@ if TYPE_CHECKING:
     from ..media.source import File
     from ..protocol.events import Job
     from ..protocol.timeout import Timeout
+    from ..tasks import embeddings, moderation
     from ..tasks.chat import Messages
     from ..tasks.declaration import CallOptions
     from .endpoints import SyncEndpoints
+    from .messages import SyncMessages
+    from .openai import SyncAudio, SyncCompletions, SyncImages, SyncModels
+    from .overloads import SyncChat
+    from .post import Response, StreamedResponse
     from .responses import SyncResponses
 
 R = TypeVar("R")
@@ -62,21 +63,29 @@ class InferenceClient(BaseClient, Blocking):
     @namespace
     def images(self) -> SyncImages:
         """OpenAI's spelling: `client.images.generate(...)` is `text_to_image`."""
+        from .openai import SyncImages
+
         return SyncImages(self)
 
     @namespace
     def audio(self) -> SyncAudio:
         """OpenAI's spelling: `client.audio.speech.create(...)` and `client.audio.transcriptions.create(...)`."""
+        from .openai import SyncAudio
+
         return SyncAudio(self)
 
     @namespace
     def completions(self) -> SyncCompletions:
         """OpenAI's spelling: `client.completions.create(...)` is `text_generation`."""
+        from .openai import SyncCompletions
+
         return SyncCompletions(self)
 
     @namespace
     def models(self) -> SyncModels:
         """OpenAI's spelling: `client.models.list()` says which models there are."""
+        from .openai import SyncModels
+
         return SyncModels(self)
 
     @namespace
@@ -89,6 +98,8 @@ class InferenceClient(BaseClient, Blocking):
     @namespace
     def messages(self) -> SyncMessages:
         """Anthropic's spelling: `client.messages.create(...)`, `.stream(...)`, `.count_tokens(...)`."""
+        from .messages import SyncMessages
+
         return SyncMessages(self.create_message, self.count_message_tokens)
 
     @namespace
@@ -162,6 +173,8 @@ class InferenceClient(BaseClient, Blocking):
             InferenceTimeoutError: A deadline passed.
             UnexpectedContentError: With `stream`: the answer is empty.
         """
+        from .post import CUSTOM, StreamedResponse, request_flow_and_options
+
         flow, own = request_flow_and_options(json, data, stream, options)
         run = core_of(self).custom(task or CUSTOM, model, flow, own)
         return StreamedResponse(Run(run).start()) if stream else call(run.result)

@@ -17,6 +17,7 @@ of it, so that it reads like blocking code and is tested by hand. It never sends
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import Final
 
 from ..errors import UnknownProviderError, UnsupportedTaskError
@@ -25,8 +26,40 @@ from .auto import auto
 from .registry import ROWS, SERVER
 from .registry import Provider as Provider
 
-_BY_NAME: Final = {row.name: row for row in ROWS}
-PROVIDERS: Final[dict[str, Provider]] = dict(sorted({**_BY_NAME, "auto": auto(_BY_NAME)}.items()))
+
+class _ByName(MutableMapping[str, Provider]):
+    """Providers by their names, each made of its row when it is asked for."""
+
+    def __init__(self, rows: Mapping[str, Callable[[str], Provider]]) -> None:
+        self._rows = dict(sorted(rows.items()))
+        self._made: dict[str, Provider] = {}
+
+    def __getitem__(self, name: str) -> Provider:
+        return self._made.get(name) or self._made.setdefault(name, self._rows[name](name))
+
+    def __setitem__(self, name: str, row: Provider) -> None:
+        self._rows[name] = lambda _: row
+        self._made[name] = row
+
+    def __delitem__(self, name: str) -> None:
+        del self._rows[name]
+        self._made.pop(name, None)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._rows
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+
+_ROUTED: Final = _ByName(ROWS)
+PROVIDERS: Final[MutableMapping[str, Provider]] = _ByName(
+    {**dict.fromkeys(ROWS, _ROUTED.__getitem__), "auto": lambda _: auto(_ROUTED)}
+)
+"""All providers, in the order of their names."""
 
 
 def provider(name: str) -> Provider:

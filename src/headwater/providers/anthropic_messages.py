@@ -27,9 +27,10 @@ from ..responses.refusal import EXCERPT_BYTES, error_in_body
 from ..schema.rules import ANTHROPIC, NamedSchema, SchemaRules
 from ..tasks.message_fold import MessageFold
 from ..tasks.message_types import Message, MessageStreamEvent, MessageTokensCount, kept_message
-from ..tasks.messages import API_VERSION, wire_conversation
+from ..tasks.messages import wire_conversation
 from . import unrequested_stream
 from .bodies import model_of, parameters, post
+from .messages_route import API_VERSION
 
 MESSAGE_PIECE: Final = b'"message_start"'
 """What only the events of a message have."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 import msgspec
@@ -19,15 +19,11 @@ from ..auth.credentials import BEARER, KeyHeader
 from ..errors import ProviderError
 from ..protocol.events import Job
 from ..protocol.flow import Call, Flow, ResumeFlow, TaskFlow, TaskFlowAtURL
+from ..protocol.lazy import lazy_modules
 from ..schema.rules import LOCAL, NamedSchema
-from . import openai_embeddings, pipeline, rerank, tgi
+from . import pipeline
 from .messages_route import KEY_HEADER, MESSAGES_TASKS, message_at, message_chat_at, token_count_at
 from .openai_chat import ChatDialect, chat
-from .openai_completions import complete
-from .openai_images import ImageDialect, edit, text_to_image
-from .openai_moderations import ModerationDialect, moderate
-from .openai_speech import SpeechDialect, text_to_speech
-from .openai_transcription import TEXT_FORMATS, TranscriptionDialect, transcribe
 from .response_format import json_schema_beside
 from .responses_route import follow_response, respond
 from .urls import (
@@ -50,12 +46,31 @@ from .urls import (
     speaks_openai,
 )
 
+if TYPE_CHECKING:
+    from . import (  # noqa: TC004 - loaded when it is used, below
+        openai_completions,
+        openai_embeddings,
+        openai_images,
+        openai_moderations,
+        openai_speech,
+        openai_transcription,
+        rerank,
+        tgi,
+    )
+else:
+    globals().update(
+        lazy_modules(
+            __package__,
+            "openai_completions openai_embeddings openai_images openai_moderations openai_speech openai_transcription "
+            "rerank tgi",
+        )
+    )
+
 UNFINISHED: Final = frozenset({"fp_ollama"})
 """Ollama names itself so in every chunk, and sends `"finish_reason": null` for a reason that it does not know:
 https://github.com/ollama/ollama/blob/main/openai/openai.go, https://github.com/pydantic/pydantic-ai/issues/2996"""
 
 _DIALECT: Final = ChatDialect(schema=LOCAL, unfinished=UNFINISHED)
-_IMAGES: Final = ImageDialect(sized=True)
 _NAMED_TWICE: Final = msgspec.structs.replace(_DIALECT, response_format=json_schema_beside)
 _EITHER_HEADER: Final = KEY_HEADER._replace(is_bearer=True)
 _NOT_KNOWN: Final = frozenset({400, 422})
@@ -69,11 +84,11 @@ def complete_text(call: Call, url: str) -> Flow[Any]:
     llama.cpp's, which ignores the other here; SGLang has something else by this name, and refuses it."""
     if isinstance(call.parameters.get("grammar"), NamedSchema):
         try:
-            return (yield from complete(call, url, _NAMED_TWICE))
+            return (yield from openai_completions.complete(call, url, _NAMED_TWICE))
         except ProviderError as refused:
             if refused.status not in _NOT_KNOWN or "json_schema" not in refused.text:
                 raise
-    return (yield from complete(call, url, _DIALECT))
+    return (yield from openai_completions.complete(call, url, _DIALECT))
 
 
 def _chat(call: Call, url: str) -> Flow[Any]:
@@ -82,25 +97,39 @@ def _chat(call: Call, url: str) -> Flow[Any]:
     return message_chat_at(call, given) if names_messages(given) else chat(call, url, _DIALECT)
 
 
+def _heard(call: Call, url: str, *, grained: bool = True) -> Flow[Any]:
+    dialect = openai_transcription.TranscriptionDialect(streams=True, grained=grained)
+    return openai_transcription.transcribe(call, url, dialect)
+
+
 _OPENAI: Final[Mapping[str, tuple[str, TaskFlowAtURL]]] = {
-    _TRANSCRIPTION: (TRANSCRIPTIONS, partial(transcribe, dialect=TranscriptionDialect(streams=True))),
-    "audio-translation": (TRANSLATIONS, partial(transcribe, dialect=TranscriptionDialect(streams=True, grained=False))),
+    _TRANSCRIPTION: (TRANSCRIPTIONS, lambda call, url: _heard(call, url)),
+    "audio-translation": (TRANSLATIONS, lambda call, url: _heard(call, url, grained=False)),
     "chat-completion": (CHAT, _chat),
     "count-tokens": (MESSAGES, token_count_at),
-    "embeddings": (EMBEDDINGS, openai_embeddings.create),
-    "feature-extraction": (EMBEDDINGS, openai_embeddings.embed),
-    "edit-image": (EDITS, partial(edit, dialect=_IMAGES)),
-    "image-to-image": (EDITS, partial(edit, dialect=_IMAGES)),
+    "embeddings": (EMBEDDINGS, lambda call, url: openai_embeddings.create(call, url)),
+    "feature-extraction": (EMBEDDINGS, lambda call, url: openai_embeddings.embed(call, url)),
+    "edit-image": (EDITS, lambda call, url: openai_images.edit(call, url, openai_images.ImageDialect(sized=True))),
+    "image-to-image": (EDITS, lambda call, url: openai_images.edit(call, url, openai_images.ImageDialect(sized=True))),
     "messages": (MESSAGES, partial(message_at, rules=LOCAL)),
-    "moderation": (MODERATIONS, partial(moderate, dialect=ModerationDialect())),
+    "moderation": (
+        MODERATIONS,
+        lambda call, url: openai_moderations.moderate(call, url, openai_moderations.ModerationDialect()),
+    ),
     "responses": (RESPONSES, partial(respond, rules=LOCAL)),
     "text-generation": (COMPLETIONS, complete_text),
-    "text-to-image": (IMAGES, partial(text_to_image, dialect=_IMAGES)),
-    "text-to-speech": (SPEECH, partial(text_to_speech, dialect=SpeechDialect())),
+    "text-to-image": (
+        IMAGES,
+        lambda call, url: openai_images.text_to_image(call, url, openai_images.ImageDialect(sized=True)),
+    ),
+    "text-to-speech": (
+        SPEECH,
+        lambda call, url: openai_speech.text_to_speech(call, url, openai_speech.SpeechDialect()),
+    ),
 }
 _OTHER: Final[Mapping[str, TaskFlowAtURL]] = {
-    "feature-extraction": openai_embeddings.tei,
-    "text-generation": tgi.generate,
+    "feature-extraction": lambda call, url: openai_embeddings.tei(call, url),
+    "text-generation": lambda call, url: tgi.generate(call, url),
     **pipeline.AT_URL,
 }
 
@@ -119,7 +148,7 @@ def _in_either(call: Call, openai: TaskFlow, other: TaskFlow) -> Flow[Any]:
     """The task in the dialect that the server speaks."""
     url = call.url or call.base
     wants_text = (
-        call.task == _TRANSCRIPTION and call.extra.get("response_format") in TEXT_FORMATS
+        call.task == _TRANSCRIPTION and call.extra.get("response_format") in openai_transcription.TEXT_FORMATS
     )  # no pipeline gives that
     if speaks_openai(url) or (wants_text and not has_path(url)):
         return (yield from openai(call))

@@ -9,22 +9,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from ..errors import InvalidRequestError, MissingModelError, NotFoundError, ProviderError
 from ..protocol.flow import Cached, Call, Flow, Send, TaskFlow
+from ..protocol.lazy import lazy_modules
 from ..responses.decode import decode
 from ..schema.rules import TGI
-from . import openai_chat, openai_embeddings, pipeline, tgi
+from . import openai_chat, pipeline
 from .bodies import get
 from .model_ids import not_served, serving, without_suffix
 from .openai_chat import ChatDialect
 from .response_format import json_object_value
 from .urls import at_model
 
-CHAT_DIALECT: Final = ChatDialect(response_format=json_object_value, schema=TGI)
+if TYPE_CHECKING:
+    from . import openai_embeddings, tgi  # noqa: TC004 - loaded when it is used, below
+else:
+    globals().update(lazy_modules(__package__, "openai_embeddings tgi"))
+
+CHAT_DIALECT: Final[ChatDialect] = ChatDialect(response_format=json_object_value, schema=TGI)
 _RECOMMENDED_FOR: Final = {"chat-completion": "text-generation", "embeddings": "feature-extraction"}
 """Tasks without recommendations of their own on the Hub."""
 _DAY: Final = 86400.0

@@ -19,7 +19,7 @@ from ..tasks.parameters import GenerationParameters
 from . import media_results
 from .bodies import arguments, model_of, names_model, post
 
-GENERATION: Final = frozenset(GenerationParameters.__annotations__)
+GENERATION: Final[frozenset[str]] = frozenset(GenerationParameters.__annotations__)
 """Parameters that draw tokens, which only servers of models that speak in tokens have."""
 
 

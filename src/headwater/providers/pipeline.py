@@ -15,15 +15,20 @@ from __future__ import annotations
 import binascii
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
 
 from ..media.images import LARGEST
 from ..protocol.flow import MIB, Call, Flow, Load, Loaded, Request, TaskFlow, TaskFlowAtURL
-from . import media_results
+from ..protocol.lazy import lazy_modules
 from .bodies import parameters, post, take_transcript_format
 from .urls import at_model
+
+if TYPE_CHECKING:
+    from . import media_results  # noqa: TC004 - loaded when it is used, below
+else:
+    globals().update(lazy_modules(__package__, "media_results"))
 
 Arrange: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
 ReadAnswer: TypeAlias = Callable[[Call, Request], Flow[Any]]
@@ -47,7 +52,7 @@ class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
     file: str | None = None
     arrange: Arrange = dict
     accept: str = JSON
-    answer: ReadAnswer = media_results.request_result
+    answer: ReadAnswer = lambda call, request: media_results.request_result(call, request)
     limit: int = 64 * MIB
     route: str = ""
 
@@ -79,8 +84,16 @@ def _file(inputs: str, **more: Any) -> Pipeline:
     return Pipeline(inputs={ALONE: inputs}, file=ALONE, **more)
 
 
-_IMAGE: Final[dict[str, Any]] = {"accept": "image/png", "answer": media_results.request_image, "limit": LARGEST}
-_SOUND: Final[dict[str, Any]] = {"accept": ANY, "answer": media_results.request_sound, "limit": LARGEST}
+_IMAGE: Final[dict[str, Any]] = {
+    "accept": "image/png",
+    "answer": lambda call, request: media_results.request_image(call, request),
+    "limit": LARGEST,
+}
+_SOUND: Final[dict[str, Any]] = {
+    "accept": ANY,
+    "answer": lambda call, request: media_results.request_sound(call, request),
+    "limit": LARGEST,
+}
 _VIDEO: Final[dict[str, Any]] = {"accept": ANY, "limit": LARGEST}
 # The question stands beside the image in `inputs`, as the schemas have it and documents are recorded. Hugging Face's
 # Python client sends a visual question's image twice, and the question at the root, where the toolkit never looks.

@@ -5,20 +5,21 @@ and where it departs. What a vendor does in a dialect of its own is in a file of
 `tasks`. Facts are from the vendors' documentation (the link at each row) and from what Hugging Face's clients exchange
 with them. A stream's end is told by `[DONE]` or by a finish reason on every choice: some leave `[DONE]` out, and what
 has no finish reason is cut, but for the servers that are recorded to send none. No row has logic, and no row knows a
-secret.
+secret. A row is made when its provider is asked for: a client loads what its own providers speak.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from ..auth.credentials import BEARER, KeyHeader
 from ..auth.hosts import ROUTER_URL
 from ..protocol.flow import Call, Flow, ResumeFlow, TaskFlow, TaskFlowAtURL
+from ..protocol.lazy import lazy_modules
 from ..schema.rules import (
     ANTHROPIC,
     CEREBRAS,
@@ -33,39 +34,10 @@ from ..schema.rules import (
     XAI,
     SchemaRules,
 )
-from ..tasks.messages import API_VERSION
-from . import (
-    azure,
-    black_forest_labs,
-    custom_server,
-    fal,
-    hf_inference,
-    messages_route,
-    novita,
-    openai_chat,
-    openai_completions,
-    openai_embeddings,
-    openai_images,
-    openai_moderations,
-    openai_speech,
-    openai_transcription,
-    replicate,
-    rerank,
-    responses_route,
-    tgi,
-    together,
-    wavespeed,
-    zai,
-)
-from .account_place import AccountPlace, at_host, azure_base, in_template
-from .bodies import STEPS
+from . import custom_server, messages_route, openai_chat
+from .bodies import API_VERSION, STEPS
 from .model_ids import mapped, mapped_if_routed
 from .openai_chat import ChatDialect
-from .openai_images import ImageDialect
-from .openai_moderations import ModerationDialect
-from .openai_speech import GENERATION, SpeechDialect
-from .openai_transcription import TranscriptionDialect
-from .rerank import RerankDialect
 from .response_format import (
     cloudflare,
     described,
@@ -90,10 +62,44 @@ from .urls import (
     TRANSLATIONS,
 )
 
-_OPENAI_IMAGES: Final = ImageDialect(
-    sized=True,
-    dropped=frozenset({"negative_prompt", "num_inference_steps", "guidance_scale", "scheduler", "seed"}),
-)
+if TYPE_CHECKING:
+    from . import (  # noqa: TC004 - loaded when it is used, below
+        account_place,
+        azure,
+        black_forest_labs,
+        fal,
+        hf_inference,
+        novita,
+        openai_completions,
+        openai_embeddings,
+        openai_images,
+        openai_moderations,
+        openai_speech,
+        openai_transcription,
+        replicate,
+        rerank,
+        responses_route,
+        tgi,
+        together,
+        wavespeed,
+        zai,
+    )
+    from .account_place import AccountPlace
+    from .openai_images import ImageDialect
+    from .openai_moderations import ModerationDialect
+    from .openai_speech import SpeechDialect
+    from .openai_transcription import TranscriptionDialect
+    from .rerank import RerankDialect
+else:
+    globals().update(
+        lazy_modules(
+            __package__,
+            "account_place azure black_forest_labs fal hf_inference novita openai_completions openai_embeddings "
+            "openai_images openai_moderations openai_speech openai_transcription replicate rerank responses_route tgi "
+            "together wavespeed zai",
+        )
+    )
+
 _OTHER_SPELLING: Final = frozenset({"reasoning_content"})
 _THOUGHTS: Final = frozenset({"reasoning", "reasoning_content", "reasoning_details"})
 _FEWER_NAMES: Final = {"max_completion_tokens": "max_tokens"}
@@ -277,22 +283,27 @@ def _at_route(route: str, flow: TaskFlowAtURL) -> TaskFlow:
     return at_base
 
 
-HF_INFERENCE: Final = Provider(
-    name="hf-inference",
-    base=f"{ROUTER_URL}/hf-inference",
-    tasks={task: hf_inference.served(flow) for task, flow in hf_inference.TASKS.items()},
-    keys=("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"),
-)
+def _openai_images() -> ImageDialect:
+    return openai_images.ImageDialect(
+        sized=True,
+        dropped=frozenset({"negative_prompt", "num_inference_steps", "guidance_scale", "scheduler", "seed"}),
+    )
+
 
 SERVER: Final = Provider(name="url", base="", tasks=custom_server.TASKS, resume=custom_server.RESUME, routed=False)
 """Whoever answers at a URL of the user's own."""
 
-ROWS: Final = (
-    HF_INFERENCE,
+ROWS: Final[Mapping[str, Callable[[str], Provider]]] = {
+    "hf-inference": lambda name: Provider(
+        name=name,
+        base=f"{ROUTER_URL}/hf-inference",
+        tasks={task: hf_inference.served(flow) for task, flow in hf_inference.TASKS.items()},
+        keys=("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"),
+    ),
     # https://platform.claude.com/docs/en/api/overview: its keys go as `x-api-key`, and every request names a version
     # https://platform.claude.com/docs/en/api/messages
-    row(
-        "anthropic",
+    "anthropic": lambda name: row(
+        name,
         "https://api.anthropic.com",
         "ANTHROPIC_API_KEY",
         chat=None,
@@ -304,10 +315,10 @@ ROWS: Final = (
         hub=False,
     ),
     # https://docs.baseten.co/development/model-apis/overview
-    row("baseten", "https://inference.baseten.co", "BASETEN_API_KEY"),
+    "baseten": lambda name: row(name, "https://inference.baseten.co", "BASETEN_API_KEY"),
     # https://docs.bfl.ai/quick_start/generating_images: its own keys go as `X-Key`
-    row(
-        "black-forest-labs",
+    "black-forest-labs": lambda name: row(
+        name,
         "https://api.us1.bfl.ai",
         "BFL_API_KEY",
         chat=None,
@@ -317,23 +328,23 @@ ROWS: Final = (
     ),
     # https://inference-docs.cerebras.ai/api-reference/chat-completions: unknown fields are refused
     # https://inference-docs.cerebras.ai/capabilities/reasoning: it has `reasoning`, and refuses the other spelling
-    row(
-        "cerebras",
+    "cerebras": lambda name: row(
+        name,
         "https://api.cerebras.ai",
         "CEREBRAS_API_KEY",
         chat=ChatDialect(schema=CEREBRAS, dropped=frozenset({"store"}), unsent=_OTHER_SPELLING),
     ),
     # https://docs.clarifai.com/compute/inference/open-ai: its own keys go as `Key`
-    row(
-        "clarifai",
+    "clarifai": lambda name: row(
+        name,
         "https://api.clarifai.com",
         "CLARIFAI_PAT",
         prefix="/v2/ext/openai/v1",
         key_header=KeyHeader(scheme="Key"),
     ),
     # https://docs.cohere.com/docs/compatibility-api, https://docs.cohere.com/reference/rerank
-    row(
-        "cohere",
+    "cohere": lambda name: row(
+        name,
         "https://api.cohere.com",
         "COHERE_API_KEY",
         "CO_API_KEY",
@@ -342,21 +353,21 @@ ROWS: Final = (
         tasks={"rerank": _at_route(f"/v2/{RERANK}", partial(rerank.rerank, dialect=rerank.COHERE_RANKS))},
     ),
     # https://deepinfra.com/docs/openai_api
-    row(
-        "deepinfra",
+    "deepinfra": lambda name: row(
+        name,
         "https://api.deepinfra.com",
         "DEEPINFRA_API_KEY",
         "DEEPINFRA_TOKEN",
         prefix="/v1/openai",
         completions=True,
         embeddings=True,
-        speech=SpeechDialect(),
-        transcription=TranscriptionDialect(),
-        translation=TranscriptionDialect(grained=False),
+        speech=openai_speech.SpeechDialect(),
+        transcription=openai_transcription.TranscriptionDialect(),
+        translation=openai_transcription.TranscriptionDialect(grained=False),
     ),
     # https://docs.fal.ai/model-apis/model-endpoints/queue: its own keys go as `Key`, to two hosts
-    row(
-        "fal-ai",
+    "fal-ai": lambda name: row(
+        name,
         fal.BASE,
         "FAL_KEY",
         chat=None,
@@ -366,11 +377,11 @@ ROWS: Final = (
         origins=(fal.QUEUE,),
     ),
     # https://featherless.ai/docs/api-overview-and-common-options
-    row("featherless-ai", "https://api.featherless.ai", "FEATHERLESS_API_KEY", completions=True),
+    "featherless-ai": lambda name: row(name, "https://api.featherless.ai", "FEATHERLESS_API_KEY", completions=True),
     # https://docs.fireworks.ai/api-reference/post-chatcompletions
     # https://docs.fireworks.ai/api-reference/rerank-documents
-    row(
-        "fireworks-ai",
+    "fireworks-ai": lambda name: row(
+        name,
         "https://api.fireworks.ai",
         "FIREWORKS_API_KEY",
         prefix="/inference/v1",
@@ -380,25 +391,25 @@ ROWS: Final = (
     # https://console.groq.com/docs/openai; https://console.groq.com/docs/reasoning: as Cerebras
     # https://console.groq.com/docs/text-to-speech: the voices are the models' own
     # https://console.groq.com/docs/speech-to-text
-    row(
-        "groq",
+    "groq": lambda name: row(
+        name,
         "https://api.groq.com",
         "GROQ_API_KEY",
         prefix="/openai/v1",
         chat=ChatDialect(types=groq, schema=PLAIN_STRICT, unsent=_OTHER_SPELLING),
         prompt_as_chat=True,
-        speech=SpeechDialect(dropped=GENERATION),
-        transcription=TranscriptionDialect(),
-        translation=TranscriptionDialect(grained=False),
+        speech=openai_speech.SpeechDialect(dropped=openai_speech.GENERATION),
+        transcription=openai_transcription.TranscriptionDialect(),
+        translation=openai_transcription.TranscriptionDialect(grained=False),
     ),
     # https://docs.hyperbolic.xyz/docs/rest-api
     # https://docs.hyperbolic.xyz/docs/image-generation: sizes are required, of at least 128
-    row(
-        "hyperbolic",
+    "hyperbolic": lambda name: row(
+        name,
         "https://api.hyperbolic.xyz",
         "HYPERBOLIC_API_KEY",
         prompt_as_chat=True,
-        images=ImageDialect(
+        images=openai_images.ImageDialect(
             renamed={**STEPS, "guidance_scale": "cfg_scale"},
             model="model_name",
             defaults={"width": 512, "height": 512},
@@ -406,19 +417,21 @@ ROWS: Final = (
         ),
     ),
     # https://docs.nebius.com/studio/inference/api
-    row(
-        "nebius",
+    "nebius": lambda name: row(
+        name,
         "https://api.studio.nebius.ai",
         "NEBIUS_API_KEY",
         chat=ChatDialect(response_format=guided_json),
         completions=True,
         embeddings=True,
         embeddings_dropped=_TEI_ONLY,
-        images=ImageDialect(response_format="b64_json", several=False, dropped=frozenset({"guidance_scale"})),
+        images=openai_images.ImageDialect(
+            response_format="b64_json", several=False, dropped=frozenset({"guidance_scale"})
+        ),
     ),
     # https://novita.ai/docs/api-reference/model-apis-llm-create-chat-completion
-    row(
-        "novita",
+    "novita": lambda name: row(
+        name,
         "https://api.novita.ai",
         "NOVITA_API_KEY",
         prefix="/v3/openai",
@@ -427,48 +440,45 @@ ROWS: Final = (
         resume=novita.RESUME,
     ),
     # https://docs.nscale.com/docs/inference/chat, https://docs.nscale.com/api-reference/inference/generate-image
-    row(
-        "nscale",
+    "nscale": lambda name: row(
+        name,
         "https://inference.api.nscale.com",
         "NSCALE_SERVICE_TOKEN",
-        images=ImageDialect(
+        images=openai_images.ImageDialect(
             sized=True, response_format="b64_json", dropped=frozenset({"num_inference_steps", "cfg_scale"})
         ),
     ),
     # https://docs.api.nvidia.com/nim/reference/llm-apis
-    row("nvidia", "https://integrate.api.nvidia.com", "NVIDIA_API_KEY"),
+    "nvidia": lambda name: row(name, "https://integrate.api.nvidia.com", "NVIDIA_API_KEY"),
     # https://platform.openai.com/docs/api-reference
     # gpt-image-1 refuses `response_format`; dall-e answers with URLs without it
-    row(
-        "openai",
+    "openai": lambda name: row(
+        name,
         "https://api.openai.com",
         "OPENAI_API_KEY",
         completions=True,
         embeddings=True,
-        images=ImageDialect(
-            sized=True,
-            dropped=frozenset({"negative_prompt", "num_inference_steps", "guidance_scale", "scheduler", "seed"}),
-        ),
-        speech=SpeechDialect(dropped=GENERATION, voices={"": "alloy"}),
+        images=_openai_images(),
+        speech=openai_speech.SpeechDialect(dropped=openai_speech.GENERATION, voices={"": "alloy"}),
         edits=True,
-        transcription=TranscriptionDialect(streams=True),
-        translation=TranscriptionDialect(grained=False),
-        moderation=ModerationDialect(),
+        transcription=openai_transcription.TranscriptionDialect(streams=True),
+        translation=openai_transcription.TranscriptionDialect(grained=False),
+        moderation=openai_moderations.ModerationDialect(),
         responses=True,
         hub=False,
     ),
     # https://help.ovhcloud.com/csm/en-public-cloud-ai-endpoints-getting-started
-    row(
-        "ovhcloud",
+    "ovhcloud": lambda name: row(
+        name,
         "https://oai.endpoints.kepler.ai.cloud.ovh.net",
         "OVH_AI_ENDPOINTS_ACCESS_TOKEN",
         completions=True,
     ),
     # https://platform.publicai.co/docs
-    row("publicai", "https://api.publicai.co", "PUBLICAI_API_KEY"),
+    "publicai": lambda name: row(name, "https://api.publicai.co", "PUBLICAI_API_KEY"),
     # https://replicate.com/docs/reference/http
-    row(
-        "replicate",
+    "replicate": lambda name: row(
+        name,
         replicate.BASE,
         "REPLICATE_API_TOKEN",
         chat=None,
@@ -476,39 +486,39 @@ ROWS: Final = (
         resume=replicate.RESUME,
     ),
     # https://docs.sambanova.ai/cloud/api-reference/overview
-    row(
-        "sambanova",
+    "sambanova": lambda name: row(
+        name,
         "https://api.sambanova.ai",
         "SAMBANOVA_API_KEY",
         chat=ChatDialect(response_format=not_strict),
         embeddings=True,
     ),
     # https://www.scaleway.com/en/developers/api/generative-apis
-    row("scaleway", "https://api.scaleway.ai", "SCW_SECRET_KEY", completions=True, embeddings=True),
+    "scaleway": lambda name: row(name, "https://api.scaleway.ai", "SCW_SECRET_KEY", completions=True, embeddings=True),
     # https://docs.together.ai/reference/chat-completions-1
     # https://docs.together.ai/reference/post-images-generations
     # https://docs.together.ai/docs/text-to-speech: a voice is required
     # https://docs.together.ai/reference/audio-transcriptions, https://docs.together.ai/reference/audio-translations
     # https://docs.together.ai/reference/rerank
-    row(
-        "together",
+    "together": lambda name: row(
+        name,
         "https://api.together.xyz",
         "TOGETHER_API_KEY",
         prefix=together.PREFIX,
         chat=ChatDialect(response_format=json_schema_schema),
         completions=True,
         embeddings=True,
-        images=ImageDialect(response_format="base64", renamed=STEPS),
-        speech=SpeechDialect(voices={"kokoro": "af_alloy"}),
-        transcription=TranscriptionDialect(takes_urls=True, lists=None),
-        translation=TranscriptionDialect(takes_urls=True, lists=None, grained=False),
+        images=openai_images.ImageDialect(response_format="base64", renamed=STEPS),
+        speech=openai_speech.SpeechDialect(voices={"kokoro": "af_alloy"}),
+        transcription=openai_transcription.TranscriptionDialect(takes_urls=True, lists=None),
+        translation=openai_transcription.TranscriptionDialect(takes_urls=True, lists=None, grained=False),
         ranks=rerank.HOSTED_RANKS,
         tasks=together.TASKS,
         resume=together.RESUME,
     ),
     # https://wavespeed.ai/docs/docs-api/prediction
-    row(
-        "wavespeed",
+    "wavespeed": lambda name: row(
+        name,
         "https://api.wavespeed.ai",
         "WAVESPEED_API_KEY",
         chat=None,
@@ -516,8 +526,8 @@ ROWS: Final = (
         resume=wavespeed.RESUME,
     ),
     # https://docs.z.ai/api-reference/llm/chat-completion
-    row(
-        "zai-org",
+    "zai-org": lambda name: row(
+        name,
         "https://api.z.ai",
         "ZAI_API_KEY",
         prefix=zai.PREFIX,
@@ -527,8 +537,8 @@ ROWS: Final = (
         headers={"accept-language": "en-US,en", "x-source-channel": "hugging_face"},
     ),
     # https://ai.google.dev/gemini-api/docs/openai
-    row(
-        "google",
+    "google": lambda name: row(
+        name,
         "https://generativelanguage.googleapis.com",
         "GEMINI_API_KEY",
         "GOOGLE_API_KEY",
@@ -543,8 +553,8 @@ ROWS: Final = (
     # Its usage comes with every stream, and `stream_options` is refused: https://github.com/dnakov/anon-kode/issues/53
     # The limit is `max_tokens` alone: https://github.com/mistralai/platform-docs-public/issues/7
     # Another's thoughts are refused in a history: https://github.com/charmbracelet/crush/issues/1590
-    row(
-        "mistral",
+    "mistral": lambda name: row(
+        name,
         "https://api.mistral.ai",
         "MISTRAL_API_KEY",
         chat=ChatDialect(
@@ -552,7 +562,7 @@ ROWS: Final = (
             dropped=frozenset({"store", "stream_options"}),
             unsent=_THOUGHTS | {"refusal", "annotations"},
         ),
-        moderation=ModerationDialect(model="mistral-moderation-latest", texts_only=True),
+        moderation=openai_moderations.ModerationDialect(model="mistral-moderation-latest", texts_only=True),
         embeddings=True,
         embeddings_dropped=_TEI_ONLY,
         hub=False,
@@ -560,8 +570,8 @@ ROWS: Final = (
     # https://api-docs.deepseek.com/api/create-chat-completion, https://api-docs.deepseek.com/guides/anthropic_api
     # https://api-docs.deepseek.com/guides/thinking_mode: thinking has a switch of its own
     # https://api-docs.deepseek.com/guides/responses_api: which keeps no response
-    row(
-        "deepseek",
+    "deepseek": lambda name: row(
+        name,
         "https://api.deepseek.com",
         "DEEPSEEK_API_KEY",
         prefix="",
@@ -571,12 +581,14 @@ ROWS: Final = (
         hub=False,
     ),
     # https://docs.x.ai/docs/api-reference#chat-completions, https://docs.x.ai/docs/api-reference#create-new-response
-    row("xai", "https://api.x.ai", "XAI_API_KEY", chat=ChatDialect(schema=XAI), responses=True, hub=False),
+    "xai": lambda name: row(
+        name, "https://api.x.ai", "XAI_API_KEY", chat=ChatDialect(schema=XAI), responses=True, hub=False
+    ),
     # https://openrouter.ai/docs/api-reference/chat-completion
     # https://openrouter.ai/docs/api-reference/responses/overview
     # https://openrouter.ai/docs/api/api-reference/anthropic-messages/create-messages
-    row(
-        "openrouter",
+    "openrouter": lambda name: row(
+        name,
         "https://openrouter.ai",
         "OPENROUTER_API_KEY",
         prefix="/api/v1",
@@ -587,8 +599,8 @@ ROWS: Final = (
     # https://platform.kimi.ai/docs/api/chat, https://platform.kimi.ai/docs/guide/agent-support
     # https://platform.kimi.ai/docs/api/models-overview: thinking has a switch of its own
     # https://platform.kimi.ai/docs/api/quickstart: keys of platform.kimi.com are for `https://api.moonshot.cn/v1`
-    row(
-        "moonshot",
+    "moonshot": lambda name: row(
+        name,
         "https://api.moonshot.ai",
         "MOONSHOT_API_KEY",
         chat=ChatDialect(types=described, schema=DESCRIBED, unthinking=_UNTHOUGHT),
@@ -598,8 +610,8 @@ ROWS: Final = (
     # https://docs.perplexity.ai/docs/grounded-llm/openai-compatibility: the Responses, at a version of their own
     # https://docs.perplexity.ai/api-reference/chat-completions-post: its older models, which are said to have gone on
     # 27 September 2026: https://docs.stigg.io/documentation/ai-agents/llm-wrappers/providers/perplexity
-    row(
-        "perplexity",
+    "perplexity": lambda name: row(
+        name,
         "https://api.perplexity.ai",
         "PERPLEXITY_API_KEY",
         "PPLX_API_KEY",
@@ -612,8 +624,8 @@ ROWS: Final = (
     # https://platform.minimax.io/docs/api-reference/text-anthropic-api; the Responses and `/v1/models`, by
     # https://www.developersdigest.tech/reference/api-compatibility/minimax
     # https://java.agentscope.io/v2/en/integration/model/minimax: thinking has a switch of its own
-    row(
-        "minimax",
+    "minimax": lambda name: row(
+        name,
         "https://api.minimax.io",
         "MINIMAX_API_KEY",
         chat=ChatDialect(types=minimax, schema=DESCRIBED, unthinking=_UNTHOUGHT),
@@ -625,8 +637,8 @@ ROWS: Final = (
     # and this is the one that the documentation names first; other regions and workspaces are a `base_url`
     # https://help.aliyun.com/en/model-studio/compatibility-with-openai-responses-api
     # https://help.aliyun.com/en/model-studio/deep-thinking: thinking has a switch of its own
-    row(
-        "dashscope",
+    "dashscope": lambda name: row(
+        name,
         "https://dashscope-intl.aliyuncs.com",
         "DASHSCOPE_API_KEY",
         prefix="/compatible-mode/v1",
@@ -637,8 +649,8 @@ ROWS: Final = (
         hub=False,
     ),
     # https://jina.ai/reranker, https://jina.ai/embeddings
-    row(
-        "jina",
+    "jina": lambda name: row(
+        name,
         "https://api.jina.ai",
         "JINA_API_KEY",
         chat=None,
@@ -649,8 +661,8 @@ ROWS: Final = (
     ),
     # https://docs.github.com/en/rest/models/inference; it is said to have been retired on 30 July 2026:
     # https://github.com/orgs/community/discussions/203602
-    row(
-        "github",
+    "github": lambda name: row(
+        name,
         "https://models.github.ai",
         "GITHUB_TOKEN",
         prefix="/inference",
@@ -661,8 +673,8 @@ ROWS: Final = (
     # https://vercel.com/docs/ai-gateway/sdks-and-apis/openai-chat-completions
     # https://vercel.com/docs/ai-gateway/sdks-and-apis/responses
     # https://vercel.com/docs/ai-gateway/sdks-and-apis/anthropic-messages-api
-    row(
-        "vercel",
+    "vercel": lambda name: row(
+        name,
         "https://ai-gateway.vercel.sh",
         "AI_GATEWAY_API_KEY",
         "VERCEL_OIDC_TOKEN",
@@ -675,8 +687,8 @@ ROWS: Final = (
     # https://learn.microsoft.com/azure/foundry/openai/api-version-lifecycle
     # https://learn.microsoft.com/azure/ai-foundry/openai/reference: keys go as `api-key`, tokens of Entra as Bearer
     # https://learn.microsoft.com/azure/foundry/openai/how-to/responses
-    row(
-        "azure",
+    "azure": lambda name: row(
+        name,
         "https://RESOURCE.openai.azure.com/openai/v1",
         "AZURE_OPENAI_API_KEY",
         "AZURE_OPENAI_AD_TOKEN",
@@ -684,42 +696,42 @@ ROWS: Final = (
         completions=True,
         embeddings=True,
         embeddings_dropped=_TEI_ONLY,
-        images=_OPENAI_IMAGES,
+        images=_openai_images(),
         edits=True,
-        speech=SpeechDialect(dropped=GENERATION, voices={"": "alloy"}),
-        transcription=TranscriptionDialect(),
-        translation=TranscriptionDialect(grained=False),
+        speech=openai_speech.SpeechDialect(dropped=openai_speech.GENERATION, voices={"": "alloy"}),
+        transcription=openai_transcription.TranscriptionDialect(),
+        translation=openai_transcription.TranscriptionDialect(grained=False),
         responses=True,
         key_header=KeyHeader("api-key", scheme=""),
         tokens="eyJ",  # as every JSON web token begins
-        place=AccountPlace(
+        place=account_place.AccountPlace(
             variables=("AZURE_OPENAI_ENDPOINT",),
             versions=("AZURE_OPENAI_API_VERSION", "OPENAI_API_VERSION"),
-            base_of=azure_base,
+            base_of=account_place.azure_base,
         ),
         at=azure.at_deployment,
         hub=False,
     ),
     # https://developers.cloudflare.com/workers-ai/configuration/open-ai-compatibility
-    row(
-        "cloudflare",
+    "cloudflare": lambda name: row(
+        name,
         "https://api.cloudflare.com/client/v4/accounts/ACCOUNT/ai",
         "CLOUDFLARE_API_TOKEN",
         chat=ChatDialect(response_format=cloudflare, schema=DESCRIBED),
         responses=True,
         embeddings=True,
         embeddings_dropped=_TEI_ONLY,
-        place=AccountPlace(
+        place=account_place.AccountPlace(
             variables=("CLOUDFLARE_ACCOUNT_ID",),
-            base_of=in_template("https://api.cloudflare.com/client/v4/accounts/{}/ai", "/v1"),
+            base_of=account_place.in_template("https://api.cloudflare.com/client/v4/accounts/{}/ai", "/v1"),
         ),
         hub=False,
     ),
     # https://docs.databricks.com/aws/en/machine-learning/model-serving/query-chat-models
     # https://docs.databricks.com/aws/en/machine-learning/foundation-model-apis/api-reference
     # https://docs.databricks.com/aws/en/generative-ai/foundation-models/query-by-type: chats and Responses
-    row(
-        "databricks",
+    "databricks": lambda name: row(
+        name,
         "https://WORKSPACE.cloud.databricks.com",
         "DATABRICKS_TOKEN",
         prefix="/serving-endpoints",
@@ -728,25 +740,27 @@ ROWS: Final = (
         completions=True,
         embeddings=True,
         embeddings_dropped=_TEI_ONLY,
-        place=AccountPlace(variables=("DATABRICKS_HOST",), base_of=at_host("/serving-endpoints")),
+        place=account_place.AccountPlace(
+            variables=("DATABRICKS_HOST",), base_of=account_place.at_host("/serving-endpoints")
+        ),
         hub=False,
     ),
     # https://docs.ollama.com/api/openai-compatibility, https://docs.ollama.com/api/anthropic-compatibility
-    on_this_machine("ollama", 11434),
+    "ollama": lambda name: on_this_machine(name, 11434),
     # https://lmstudio.ai/docs/developer/openai-compat, https://lmstudio.ai/docs/developer/anthropic-compat
-    on_this_machine("lmstudio", 1234),
+    "lmstudio": lambda name: on_this_machine(name, 1234),
     # https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md
-    on_this_machine("llamacpp", 8080, rerank.EVERY_FIELD, counts=True),
+    "llamacpp": lambda name: on_this_machine(name, 8080, rerank.EVERY_FIELD, counts=True),
     # https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html
-    on_this_machine("vllm", 8000, rerank.EVERY_FIELD, counts=True),
+    "vllm": lambda name: on_this_machine(name, 8000, rerank.EVERY_FIELD, counts=True),
     # https://docs.sglang.ai/basic_usage/openai_api_completions.html
     # https://docs.sglang.io/docs/basic_usage/anthropic_api
-    on_this_machine("sglang", 30000, rerank.EVERY_FIELD, counts=True),
+    "sglang": lambda name: on_this_machine(name, 30000, rerank.EVERY_FIELD, counts=True),
     # https://huggingface.co/docs/text-generation-inference/quicktour, whose port on the machine is 8080
     # https://huggingface.co/docs/text-generation-inference/messages_api
-    msgspec.structs.replace(
+    "tgi": lambda name: msgspec.structs.replace(
         row(
-            "tgi",
+            name,
             "http://127.0.0.1:8080",
             chat=hf_inference.CHAT_DIALECT,
             tasks={"text-generation": _at_route("", tgi.generate)},
@@ -754,4 +768,5 @@ ROWS: Final = (
         ),
         keyless=True,
     ),
-)
+}
+"""What makes the provider of each name; the files that a row names are loaded by that."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from enum import Enum
-from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias, Unpack
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, Unpack
 
 import msgspec
 from msgspec import Meta
@@ -19,8 +19,6 @@ from .message_types import Message, MessageStreamEvent, MessageTokensCount
 from .output import OpenOutput
 from .typed_options import TypedAnswerOptions, check_answer_type
 
-API_VERSION: Final = "2023-06-01"
-"""What is asked for where no other is: https://platform.claude.com/docs/en/api/versioning."""
 _OBJECT = {"type": "object"}
 _OBJECTS = {"type": "array", "items": _OBJECT}
 
