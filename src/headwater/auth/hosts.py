@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Final
+
+from ..protocol.lazy import lazy_pattern
 
 if TYPE_CHECKING:
     from ..protocol.url import Url
@@ -15,7 +16,7 @@ ROUTER_URL: Final = "https://router.huggingface.co"
 ENDPOINT: Final = ".endpoints.huggingface.cloud"
 """What the host of every Inference Endpoint ends with, unless it has a domain of its own."""
 
-_LOOPBACK = re.compile(r"(localhost|127(\.\d{1,3}){3}|::1|.+\.localhost)\Z")
+_LOOPBACK = lazy_pattern(r"(localhost|127(\.\d{1,3}){3}|::1|.+\.localhost)\Z")
 
 
 def is_hugging_face(host: str) -> bool:

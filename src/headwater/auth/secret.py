@@ -15,17 +15,18 @@ from urllib.parse import quote, unquote, urlsplit
 from weakref import WeakValueDictionary
 
 from ..errors import InvalidCredentialError, InvalidParameterError
+from ..protocol.lazy import lazy_pattern
 
-_SENDABLE = re.compile(r"[\x21-\x7e]{1,4096}\Z")
+_SENDABLE = lazy_pattern(r"[\x21-\x7e]{1,4096}\Z")
 # As html.escape does, whose import is 2 ms.
 _IN_HTML = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"})
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}\Z")
-_HEADER_VALUE = re.compile(r"[\t\x20-\x7e]{0,4096}\Z")
-_HOLDS_SECRET = re.compile(r"auth|key|token|secret|cookie|session|passw|pwd|credential|signature|jwt|bearer")
+_HEADER_NAME = lazy_pattern(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}\Z")
+_HEADER_VALUE = lazy_pattern(r"[\t\x20-\x7e]{0,4096}\Z")
+_HOLDS_SECRET = lazy_pattern(r"auth|key|token|secret|cookie|session|passw|pwd|credential|signature|jwt|bearer")
 _SHORT_NAMES = frozenset({"sig", "code", "pat", "pw"})
-_SAYS_WHAT = re.compile(r"version|model|deployment|region|route|path|url")
+_SAYS_WHAT = lazy_pattern(r"version|model|deployment|region|route|path|url")
 _LONG = 24
-_PIECES = re.compile(r"[\x21\x23-\x2b\x2d-\x3a\x3c\x3e-\x7e]{8,4096}")  # between blanks, quotes, commas, ; and =
+_PIECES = lazy_pattern(r"[\x21\x23-\x2b\x2d-\x3a\x3c\x3e-\x7e]{8,4096}")  # between blanks, quotes, commas, ; and =
 _OURS = frozenset({"host", "content-length", "transfer-encoding", "connection"})
 _SHOWN_END = 8
 """Vendors quote a key's last characters."""
@@ -208,7 +209,7 @@ def _spellings(value: str) -> tuple[str, ...]:
     return tuple(sorted((text for text in found if len(text) >= 4), key=len, reverse=True))
 
 
-_LOWER = re.compile("%[0-9A-F]{2}")
+_LOWER = lazy_pattern("%[0-9A-F]{2}")
 
 
 def _in_base64(raw: bytes) -> Iterator[str]:

@@ -8,7 +8,6 @@ file is read in a worker thread.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Awaitable
 from functools import partial
 from typing import Any, Final
@@ -23,6 +22,7 @@ from ..engine.facts import NOBODY, Destination
 from ..errors import InvalidCredentialError, InvalidParameterError, MissingCredentialError, UnsupportedTaskError
 from ..protocol.events import Job
 from ..protocol.flow import Call, Flow, ResumeFlow, TaskFlow
+from ..protocol.lazy import lazy_pattern
 from ..protocol.url import parse_url
 from ..providers import Provider, flow_for, provider
 from ..providers.auto import HF_INFERENCE
@@ -32,7 +32,7 @@ from .keys import Keys, hub_url, inference_url, is_url
 from .route import URL_AND_PROVIDER
 from .settings import Settings
 
-_SUFFIXED: Final = re.compile(r":(?!hf-inference\Z)")
+_SUFFIXED: Final = lazy_pattern(r":(?!hf-inference\Z)")
 REMEMBERED: Final = 4096
 """Destinations kept per client; a client that sees more models than this makes them anew."""
 

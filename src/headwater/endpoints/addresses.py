@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-import re
 from typing import Final
 
 from ..errors import InvalidParameterError
+from ..protocol.lazy import lazy_pattern
 
 API_URL: Final = "https://api.endpoints.huggingface.cloud/v2"
 CATALOG_URL: Final = "https://endpoints.huggingface.co/api/v1/catalog"
 PAGE_URL: Final = "https://ui.endpoints.huggingface.co"
 
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,95}")
+_NAME: Final = lazy_pattern(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,95}")
 
 
 def api_url() -> str:

@@ -7,7 +7,6 @@ that means something else a moment later cannot lead inside. Pure but for that l
 from __future__ import annotations
 
 import ipaddress
-import re
 from typing import ClassVar, Final
 
 import msgspec
@@ -15,12 +14,13 @@ import msgspec
 from ..auth.hosts import is_loopback
 from ..errors import InputError
 from ..media.mime import LARGEST
+from ..protocol.lazy import lazy_pattern
 from ..protocol.url import Url
 from ..resolver import look_up
 
 ALLOW: Final = ", where nothing is downloaded from; input_policy=InputPolicy(allow_private=True) lets it be"
 
-_NUMBER: Final = re.compile(r"(?:[0-9]+|0[xX][0-9a-fA-F]*)\Z")
+_NUMBER: Final = lazy_pattern(r"(?:[0-9]+|0[xX][0-9a-fA-F]*)\Z")
 _TRANSLATED: Final = {
     "a NAT64 address": ("64:ff9b::/96", "64:ff9b:1::/48"),
     "a 6to4 address": ("2002::/16",),

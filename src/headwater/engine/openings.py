@@ -13,13 +13,14 @@ from ..errors import UnexpectedContentError
 from ..media.mime import LARGEST, sniff
 from ..protocol.flow import Request, Stream
 from ..protocol.framing import EVENT_STREAM, BodyFraming, Frame, Framing, JSONLinesFraming, SSEFraming, WholeFraming
+from ..protocol.lazy import lazy_pattern
 from ..protocol.transport import TransportResponse
 from ..responses.message import is_html
 from .codings import is_text
 from .stored_answer import StoredAnswer
 
 _BLANK: Final = b"\xef\xbb\xbf \t\r\n"
-_FIELD: Final = re.compile(rb"(?:data|event|id|retry|error)[ \t]*(?::|[\r\n])|:", re.IGNORECASE)
+_FIELD: Final = lazy_pattern(rb"(?:data|event|id|retry|error)[ \t]*(?::|[\r\n])|:", re.IGNORECASE)
 _TELLING_BYTES: Final = 16
 """How many bytes tell an event stream from what is none."""
 _UNLABELLED: Final = frozenset({"", "text/html", "application/json", "application/problem+json", "text/plain"})

@@ -7,12 +7,12 @@ data URL. Nothing over a limit is read, which is checked before anything is deco
 from __future__ import annotations
 
 import binascii
-import re
 from typing import Final
 from urllib.parse import unquote, unquote_to_bytes
 
 from ..errors import DecodeError, ResponseTooLargeError
 from ..protocol.flow import MIB
+from ..protocol.lazy import lazy_pattern
 
 UNKNOWN: Final = "application/octet-stream"
 LARGEST: Final = 256 * MIB
@@ -135,7 +135,7 @@ _OTHER_NAMES: Final = {
     "video/mpeg4": "mp4",
 }
 """What some servers call them; "x-" may stand before any."""
-_TYPE: Final = re.compile(r"[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+\Z")
+_TYPE: Final = lazy_pattern(r"[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+\Z")
 _EITHER: Final = frozenset({"mp4", "webm", "ogg"})
 """Containers that begin alike with sound alone and with pictures."""
 _WINDOWS: Final = frozenset({"audio/x-ms-wma", "video/x-ms-wmv", "video/x-ms-asf"})

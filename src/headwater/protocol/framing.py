@@ -1,5 +1,6 @@
 """Bytes to frames: event streams (SSE), JSON lines and whole bodies, without any I/O.
 
+
 A framing is fed the body of a reply in whatever pieces the network cut it, and gives the frames that are
 complete; the frames never depend on the cuts. It refuses to decode: a frame's data stays bytes, for a JSON
 decoder to read once. It refuses to hold an event or line above its limit, and to guess what a cut took.
@@ -29,7 +30,6 @@ An answer that was to be a stream and is whole is a single frame (`WholeFraming`
 documents: then it is read as the stream that it was to be.
 """
 
-import re
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -37,6 +37,8 @@ import msgspec
 
 from headwater.errors import ResponseTooLargeError
 from headwater.protocol.json_text import is_json
+
+from .lazy import lazy_pattern
 
 MAX_EVENT_BYTES = 64 * 1024 * 1024
 """Bytes of one event or line: as many as a whole answer may have."""
@@ -54,8 +56,8 @@ _BOM = b"\xef\xbb\xbf"
 _CR = 0x0D  # an integer, because `in` tries its left side as one first
 _DIGITS = tuple(b"%d" % digit for digit in range(10))
 _STRAY_BYTES = 512  # that are kept of lines that are no part of any event
-_FIELD = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:(?:data|event|id|retry|error)[ \t]*:|:)")
-_TOKEN = re.compile(rb"[A-Za-z][\w.-]{0,40}\Z")  # what may be the name of a field
+_FIELD = lazy_pattern(rb"(?:\xef\xbb\xbf)?\s*(?:(?:data|event|id|retry|error)[ \t]*:|:)")
+_TOKEN = lazy_pattern(rb"[A-Za-z][\w.-]{0,40}\Z")  # what may be the name of a field
 _MAX_RETRY_DIGITS = 18  # int() refuses thousands of digits, and no reconnection time needs them
 
 

@@ -1,5 +1,6 @@
 """JSON as servers write it: what a strict reader refuses for its spelling alone is read as it was meant.
 
+
 A byte order mark, another of Unicode's encodings, NaN and Infinity, numbers beyond a float, raw control characters in
 a text and half a character: none of them is a reason to refuse an answer that was paid for. Texts are never touched
 but for half a character, which becomes U+FFFD. Bytes that are no Unicode are refused, but where nobody's result depends
@@ -17,22 +18,24 @@ from typing import Any, Final
 
 import msgspec
 
+from .lazy import lazy_pattern
+
 UNREADABLE: Final = (msgspec.MsgspecError, ValueError, OverflowError, RecursionError)
 """What reading JSON raises, strictly or not."""
 _SHORT: Final = 1 << 20
 """Characters; no longer text is gone through for numbers that only its writer's language knows."""
 _AROUND: Final = "\ufeff \t\r\n"
-_HALVES: Final = re.compile(
+_HALVES: Final = lazy_pattern(
     r"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
 )
-_SPELLED: Final = re.compile(
+_SPELLED: Final = lazy_pattern(
     r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)|([-+]?)\b(?:(nan)|inf(?:inity)?)\b', re.IGNORECASE | re.DOTALL
 )
 
-_IRREGULAR: Final = re.compile(
+_IRREGULAR: Final = lazy_pattern(
     r'("(?:[^"\\]|\\.)*(?:"|\\?\Z))|([-+]?)\b(?:(nan)|inf(?:inity)?)\b', re.IGNORECASE | re.DOTALL
 )
-_CONTROLS: Final = re.compile("[\x00-\x1f]")
+_CONTROLS: Final = lazy_pattern("[\x00-\x1f]")
 _NAN: Final = b"-0.0e-90417"
 _INFINITY: Final = "1e90417"
 

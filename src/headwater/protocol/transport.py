@@ -15,12 +15,13 @@ from urllib.parse import quote
 
 import msgspec
 
+from .lazy import lazy_pattern
 from .url import Url
 
-_ODD = re.compile(r"[^\x21\x23-\x7e]+")
-_BREAKS = re.compile(r"[\t\r\n]+")
+_ODD = lazy_pattern(r"[^\x21\x23-\x7e]+")
+_BREAKS = lazy_pattern(r"[\t\r\n]+")
 _AROUND = "".join(map(chr, range(0x21)))
-_PARTS = re.compile(r"((?:[A-Za-z][A-Za-z0-9+.-]*:)?//|)((?<=//)[^/?#]*|)(.*)", re.DOTALL)
+_PARTS = lazy_pattern(r"((?:[A-Za-z][A-Za-z0-9+.-]*:)?//|)((?<=//)[^/?#]*|)(.*)", re.DOTALL)
 FOREVER: Final = math.inf
 """A moment that never comes."""
 RACE: Final[ContextVar[object]] = ContextVar("headwater_race", default=None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 from urllib.parse import urlsplit
 
@@ -10,11 +9,12 @@ import msgspec
 from msgspec.structs import force_setattr
 
 from ..errors import InvalidParameterError
+from .lazy import lazy_pattern
 
-_TARGET = re.compile(r"[\x21\x23-\x7e]*\Z")  # printable ASCII without space and quote; "#" is cut off before
-_USER = re.compile(r"[^/?#]*//[^/?#]*@")
+_TARGET = lazy_pattern(r"[\x21\x23-\x7e]*\Z")  # printable ASCII without space and quote; "#" is cut off before
+_USER = lazy_pattern(r"[^/?#]*//[^/?#]*@")
 _NO_USER = "a URL must not carry a user name or password; pass the key as token="
-_HOST = re.compile(r"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])\Z")
+_HOST = lazy_pattern(r"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])\Z")
 _PORTS = {"http": 80, "https": 443}
 
 

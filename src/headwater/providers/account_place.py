@@ -13,8 +13,9 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import msgspec
 
 from ..errors import InvalidParameterError
+from ..protocol.lazy import lazy_pattern
 
-_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
+_NAME: Final = lazy_pattern(r"[A-Za-z0-9_-]{1,128}")
 
 
 class AccountPlace(msgspec.Struct, frozen=True, kw_only=True):

@@ -29,8 +29,7 @@ from ..tasks.message_fold import MessageFold
 from ..tasks.message_types import Message, MessageStreamEvent, MessageTokensCount, kept_message
 from ..tasks.messages import wire_conversation
 from . import unrequested_stream
-from .bodies import model_of, parameters, post
-from .messages_route import API_VERSION
+from .bodies import API_VERSION, model_of, parameters, post
 
 MESSAGE_PIECE: Final = b'"message_start"'
 """What only the events of a message have."""

@@ -63,6 +63,8 @@ def model_of(call: Call) -> str:
     return name
 
 
+API_VERSION: Final = "2023-06-01"
+"""Anthropic's, which is asked for where no other is: https://platform.claude.com/docs/en/api/versioning."""
 STEPS: Final = {"num_inference_steps": "steps"}
 
 

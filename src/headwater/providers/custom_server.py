@@ -7,7 +7,6 @@ tried. Chats and OpenAI's embeddings have no other dialect.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -19,7 +18,7 @@ from ..auth.credentials import BEARER, KeyHeader
 from ..errors import ProviderError
 from ..protocol.events import Job
 from ..protocol.flow import Call, Flow, ResumeFlow, TaskFlow, TaskFlowAtURL
-from ..protocol.lazy import lazy_modules
+from ..protocol.lazy import lazy_modules, lazy_pattern
 from ..schema.rules import LOCAL, NamedSchema
 from . import pipeline
 from .messages_route import KEY_HEADER, MESSAGES_TASKS, message_at, message_chat_at, token_count_at
@@ -75,7 +74,7 @@ _NAMED_TWICE: Final = msgspec.structs.replace(_DIALECT, response_format=json_sch
 _EITHER_HEADER: Final = KEY_HEADER._replace(is_bearer=True)
 _NOT_KNOWN: Final = frozenset({400, 422})
 _TRANSCRIPTION: Final = "automatic-speech-recognition"
-_TEI_RERANK: Final = re.compile(r"(?<!/v\d)/rerank/?\Z")
+_TEI_RERANK: Final = lazy_pattern(r"(?<!/v\d)/rerank/?\Z")
 _NO_SUCH_ROUTE: Final = frozenset({404, 405, 501})
 
 

@@ -10,8 +10,6 @@ from ..protocol.flow import Call, Flow, TaskFlowAtURL
 from ..schema.rules import ANTHROPIC, SchemaRules
 
 KEY_HEADER: Final = KeyHeader("x-api-key", scheme="")
-API_VERSION: Final = "2023-06-01"
-"""What is asked for where no other is: https://platform.claude.com/docs/en/api/versioning."""
 
 
 def message_at(call: Call, url: str, rules: SchemaRules = ANTHROPIC) -> Flow[Any]:

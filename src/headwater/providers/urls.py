@@ -12,12 +12,12 @@ anything else, and no path at all, takes `/v1` and the route.
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 from typing import Final
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from ..errors import InvalidParameterError
+from ..protocol.lazy import lazy_pattern
 
 CHAT: Final = "chat/completions"
 COMPLETIONS: Final = "completions"
@@ -33,8 +33,8 @@ RERANK: Final = "rerank"
 MESSAGES: Final = "messages"
 
 _MOST_SEGMENTS: Final = 6
-_SEGMENT: Final = re.compile(r"[@A-Za-z0-9][A-Za-z0-9_.@-]{0,95}")
-_SUFFIX: Final = re.compile(r"[A-Za-z0-9_.@-]{1,96}")
+_SEGMENT: Final = lazy_pattern(r"[@A-Za-z0-9][A-Za-z0-9_.@-]{0,95}")
+_SUFFIX: Final = lazy_pattern(r"[A-Za-z0-9_.@-]{1,96}")
 _ROUTES: Final = (
     *(
         CHAT,
@@ -51,8 +51,8 @@ _ROUTES: Final = (
         MESSAGES,
     ),
 )
-_ROUTE: Final = re.compile(rf"/({'|'.join(_ROUTES)})\Z")
-_VERSIONED: Final = re.compile(r"/v[0-9]+[a-z0-9]*(/openai)?\Z")
+_ROUTE: Final = lazy_pattern(rf"/({'|'.join(_ROUTES)})\Z")
+_VERSIONED: Final = lazy_pattern(r"/v[0-9]+[a-z0-9]*(/openai)?\Z")
 
 
 def model_path(model: str) -> str:

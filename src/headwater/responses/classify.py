@@ -28,6 +28,7 @@ from ..errors import (
     UnknownError,
     ValidationError,
 )
+from ..protocol.lazy import lazy_pattern
 from . import message
 
 _BY_STATUS: Final[dict[int, type[ProviderError]]] = {
@@ -137,11 +138,11 @@ _OF_REFUSALS: Final = frozenset(
         "id",
     }
 )
-_MODERATED: Final = re.compile(
+_MODERATED: Final = lazy_pattern(
     r"content_?(filter|policy|violation)|policy_?violation|bio_?policy|moderat|safety|data_?inspection|sensitive"
 )
-_HUMPS: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-_TOO_MANY: Final = re.compile(
+_HUMPS: Final = lazy_pattern(r"(?<=[a-z0-9])(?=[A-Z])")
+_TOO_MANY: Final = lazy_pattern(
     r"too many requests|rate.?limit(s|ed)? (was |has been |is )?(exceed|reach|hit|trigger)|you are being rate.?limited"
     r"|(quota|requests? limit) (exceeded|reached)",
     re.IGNORECASE,
@@ -153,7 +154,7 @@ _PHRASES: Final = {status.phrase.lower(): int(status) for status in HTTPStatus i
     "overloaded": 529,
 }
 _WORDS: Final = tuple(
-    (re.compile(words), status)
+    (lazy_pattern(words), status)
     for words, status in (
         (
             "insufficient_quota|rate_?limit|too_?many_?requests|resource_exhausted|throttl|limit_?requests|request_?limit",

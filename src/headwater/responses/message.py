@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from ..protocol.json_text import UNREADABLE, loads
+from ..protocol.lazy import lazy_pattern
 
 MOST_CHARACTERS: Final = 2000
 _DEEPEST: Final = 6
@@ -35,7 +36,7 @@ _KEYS: Final = (
     "description",
 )
 _LAST_RESORT: Final = ("type", "code")
-_TITLE: Final = re.compile(rb"<title[^>]{0,200}>(.{1,300}?)</title", re.IGNORECASE | re.DOTALL)
+_TITLE: Final = lazy_pattern(rb"<title[^>]{0,200}>(.{1,300}?)</title", re.IGNORECASE | re.DOTALL)
 REQUEST_IDS: Final = (
     "x-request-id",
     "request-id",

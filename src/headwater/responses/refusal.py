@@ -26,9 +26,8 @@ Pure: it sends nothing, waits for nothing, and puts no secret that `redact` know
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 import msgspec
@@ -48,18 +47,14 @@ from ..errors import (
 from ..protocol.flow import Reply
 from ..protocol.framing import DONE, frames_of, is_events
 from ..protocol.json_text import UNREADABLE
+from ..protocol.lazy import lazy_modules, lazy_pattern
 from . import json_decoder, message
-from .classify import (
-    codes_in,
-    error_class,
-    error_class_by_type,
-    is_refusal_alone,
-    is_retryable,
-    says_refused,
-    status_of,
-)
 from .message import REQUEST_IDS as REQUEST_IDS
-from .retry_after import parse_rate_limit_reset, parse_retry_after, retry_after_in_sentence
+
+if TYPE_CHECKING:
+    from . import classify  # noqa: TC004 - loaded when it is used, below
+else:
+    globals().update(lazy_modules(__package__, "classify"))
 
 T = TypeVar("T")
 
@@ -73,6 +68,8 @@ def retry_after(headers: dict[str, str], body: bytes = b"", now: float | None = 
 
     `headers`: by lower-case name. `now`: epoch seconds, for hints that are dates. Garbage counts as no hint.
     """
+    from .retry_after import parse_rate_limit_reset, parse_retry_after
+
     named = parse_retry_after(headers, message.parse(body) if body else None, now)
     return parse_rate_limit_reset(headers, now) if named is None else named
 
@@ -94,8 +91,8 @@ def error_from_response(
     """
     reply = _masked_reply(reply, redact)
     value = message.parse(reply.body)
-    words = codes_in(value)
-    kind = error_class(reply.status, value, words)
+    words = classify.codes_in(value)
+    kind = classify.error_class(reply.status, value, words)
     error = (ModelLoadingError if sleeps and reply.status == 503 and kind is ServerError else kind)("")
     error.provider, error.model = provider, model
     error.headers = kept_headers(reply)
@@ -118,6 +115,8 @@ def set_retry_after(
     error: ProviderError, headers: dict[str, str], now: float | None, value: Any = msgspec.UNSET
 ) -> None:
     """Set the error's `retry_after` by the headers of its answer and its body (decoded, if it is at hand)."""
+    from .retry_after import parse_rate_limit_reset, parse_retry_after, retry_after_in_sentence
+
     if value is msgspec.UNSET:
         value = message.parse(error.text.encode())
     error.retry_after = parse_retry_after(headers, value, now)
@@ -149,7 +148,7 @@ def error_in_place_of_answer(
     if _is_error(data):
         return _error_of(data, provider, redact)
     value = message.parse(data) if len(data) <= ERROR_BODY_BYTES else None  # no refusal is that long
-    return _error_of(data, provider, redact) if says_refused(value, sure=sure) else None
+    return _error_of(data, provider, redact) if classify.says_refused(value, sure=sure) else None
 
 
 def error_in_choice(data: bytes, *, hollow: bool = False) -> ProviderError | None:
@@ -182,7 +181,7 @@ def error_alone(reply: Reply) -> ProviderError | None:
     if _CHOSEN.search(body):  # as nearly all answers are, and nobody waits for them to be read twice
         error = error_in_choice(body, hollow=True) if body.find(b'"error"') >= 0 else None
     else:
-        error = error_in_place_of_answer(body) if is_refusal_alone(message.parse(body)) else None
+        error = error_in_place_of_answer(body) if classify.is_refusal_alone(message.parse(body)) else None
     if error is None:
         return None
     error.headers = kept_headers(reply)
@@ -193,9 +192,11 @@ def error_alone(reply: Reply) -> ProviderError | None:
 def _error_of(data: bytes, provider: str, redact: Callable[[str], str]) -> ProviderError:
     data = masked_bytes(_excerpt(data), redact)
     value = message.parse(data)
-    words = codes_in(value)
-    status = status_of(value, words)
-    kind = error_class_by_type(value) or (UnknownError if status is None else error_class(status, value, words))
+    words = classify.codes_in(value)
+    status = classify.status_of(value, words)
+    kind = classify.error_class_by_type(value) or (
+        UnknownError if status is None else classify.error_class(status, value, words)
+    )
     error = kind("")
     _set_facts(error, status, words, data)
     set_retry_after(error, {}, None, value)
@@ -243,8 +244,8 @@ class _FailedChoices(msgspec.Struct):
 _NOT_SAID: Final = frozenset(
     {b"null", b"false", b"0", b"0.0", b'""', b"[]", b"{}", b'"none"', b'"null"', b'"ok"', b'"success"'}
 )
-_CHOSEN: Final = re.compile(rb'"choices"\s*:\s*\[\s*\{')
-_OBJECT: Final = re.compile(rb"\s*\[?\s*\{")
+_CHOSEN: Final = lazy_pattern(rb'"choices"\s*:\s*\[\s*\{')
+_OBJECT: Final = lazy_pattern(rb"\s*\[?\s*\{")
 
 
 def _is_error(data: bytes) -> bool:
@@ -278,7 +279,7 @@ def _set_facts(error: ProviderError, status: int | None, words: list[str], body:
     error.status = status
     error.code = next((w for w in words if not w.isdigit()), words[0] if words else None)
     error.text = body[:ERROR_BODY_BYTES].decode(errors="replace")
-    error.retryable = status is not None and is_retryable(error, status, words)
+    error.retryable = status is not None and classify.is_retryable(error, status, words)
 
 
 def _set_message(error: ProviderError, said: str | None, start: str, hint: str) -> None:

@@ -12,16 +12,17 @@ from collections.abc import Mapping
 from datetime import UTC
 from typing import Any, Final
 
+from ..protocol.lazy import lazy_pattern
 from .classify import error_objects
 
-_NUMBER: Final = re.compile(r"[0-9]{1,15}(\.[0-9]{1,15})?")
-_DURATION: Final = re.compile(
+_NUMBER: Final = lazy_pattern(r"[0-9]{1,15}(\.[0-9]{1,15})?")
+_DURATION: Final = lazy_pattern(
     r"(?:([0-9.]{1,15})d)?(?:([0-9.]{1,15})h)?(?:([0-9.]{1,15})m)?(?:([0-9.]{1,15})s)?(?:([0-9.]{1,15})ms)?"
 )
 _UNITS: Final = (86400.0, 3600.0, 60.0, 1.0, 0.001)
-_RESET: Final = re.compile(r"(?:x-)?ratelimit-reset(?:-[a-z-]+)?")
-_POLICY: Final = re.compile(r"\b(?:t|reset)=([0-9.]{1,31})")
-_SPENT: Final = re.compile(r"\b(?:r|remaining)=0(?![0-9.])")
+_RESET: Final = lazy_pattern(r"(?:x-)?ratelimit-reset(?:-[a-z-]+)?")
+_POLICY: Final = lazy_pattern(r"\b(?:t|reset)=([0-9.]{1,31})")
+_SPENT: Final = lazy_pattern(r"\b(?:r|remaining)=0(?![0-9.])")
 _NAMES: Final = (
     "retry_after",
     "retry_after_seconds",
@@ -31,7 +32,7 @@ _NAMES: Final = (
     "retry_delay",
 )
 _MOST_ITEMS: Final = 10
-_SAID: Final = re.compile(
+_SAID: Final = lazy_pattern(
     r"\b(?:try|retry|come back|wait)\b[^.!?\d]{0,30}?\b(?:in|after|for) "
     r"(?:((?:[0-9]{1,6}(?:\.[0-9]{1,6})?(?:ms|[dhms]))+)"
     r"|([0-9]{1,6}(?:\.[0-9]{1,6})?) ?(milliseconds?|seconds?|secs?|minutes?|mins?|hours?|s))\b",

@@ -8,7 +8,6 @@ set it. Reads no system settings.
 from __future__ import annotations
 
 import ipaddress
-import re
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -17,6 +16,7 @@ from typing import Final, NamedTuple
 from ..auth.hosts import is_loopback
 from ..auth.secret import Masked
 from ..errors import InvalidParameterError
+from ..protocol.lazy import lazy_pattern
 from ..protocol.url import Url
 from .proxy import Proxy
 
@@ -66,8 +66,8 @@ def _variable(environ: Mapping[str, str], name: str) -> str:
     return environ.get(f"{name}_proxy", upper).strip()
 
 
-_SEPARATOR: Final = re.compile(r"[\s,]+")
-_PORT: Final = re.compile(r"(.*):([0-9]{1,5})\Z")
+_SEPARATOR: Final = lazy_pattern(r"[\s,]+")
+_PORT: Final = lazy_pattern(r"(.*):([0-9]{1,5})\Z")
 
 
 class _Exception(NamedTuple):

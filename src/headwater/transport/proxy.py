@@ -19,6 +19,7 @@ from typing import Final, TypeAlias
 
 from ..auth.secret import Masked, guard_proxy, proxy_parts, redact_all
 from ..errors import ConnectError, InvalidParameterError, ProxyError
+from ..protocol.lazy import lazy_pattern
 from ..protocol.transport import TransportRequest
 from ..protocol.url import Url
 
@@ -32,10 +33,10 @@ SOCKS_BYTES: Final = 255
 """Bytes that a name, a user name or a password can have in SOCKS."""
 OWN_PAGES: Final = ("squid", "tinyproxy", "privoxy")
 """Who signs the pages of its own with these names in `Server`; an origin's answer is passed on with the origin's."""
-_PLACE: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]+)(?::([0-9]{1,5}))?\Z")
-_STATUS: Final = re.compile(rb"HTTP/1\.[0-9] ([1-5][0-9]{2})(?: ([^\r\n]*))?\r?\n")
-_END: Final = re.compile(rb"\r?\n\r?\n")
-_CHALLENGE: Final = re.compile(rb"\nproxy-authenticate:[ \t]*([A-Za-z-]+)", re.IGNORECASE)
+_PLACE: Final = lazy_pattern(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]+)(?::([0-9]{1,5}))?\Z")
+_STATUS: Final = lazy_pattern(rb"HTTP/1\.[0-9] ([1-5][0-9]{2})(?: ([^\r\n]*))?\r?\n")
+_END: Final = lazy_pattern(rb"\r?\n\r?\n")
+_CHALLENGE: Final = lazy_pattern(rb"\nproxy-authenticate:[ \t]*([A-Za-z-]+)", re.IGNORECASE)
 
 _REPLIES: Final = {
     1: "general failure",

@@ -7,7 +7,6 @@ system's certificates; a context of the caller's own is taken as it is.
 from __future__ import annotations
 
 import os
-import re
 import ssl
 import sys
 import threading
@@ -17,12 +16,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..errors import InvalidParameterError, TLSError
+from ..protocol.lazy import lazy_pattern
 
 OS_STORES: Final = frozenset({"darwin", "win32"})
 """Systems whose store OpenSSL does not read, and `truststore` does."""
 
 CERTIFICATE_SUFFIXES: Final = frozenset({".pem", ".crt", ".cer"})
-_HASHED: Final = re.compile(r"[0-9a-f]{8}\.[0-9]+\Z")
+_HASHED: Final = lazy_pattern(r"[0-9a-f]{8}\.[0-9]+\Z")
 
 _VERIFY_FALSE: Final = (
     "verify=False is refused: a key would go to whoever answers. Give the server's certificate, or its authority's, as"
