@@ -520,6 +520,13 @@ def cancelled_elsewhere(cause: BaseException | None) -> HeadwaterError:
     return error
 
 
+def no_end(error: BaseException) -> RuntimeError:
+    """The error for what somebody else's code has raised, and would look like an end to whoever reads."""
+    found = RuntimeError(f"raised {type(error).__name__}, which is no end of what is read")
+    found.__cause__ = error
+    return found
+
+
 HfHubHTTPError = APIStatusError = ProviderError
 OpenAIError = APIError = HeadwaterError
 BadRequestError = UnprocessableEntityError = InvalidRequestError

@@ -83,6 +83,9 @@ class BlockingTask:
     def stream(self, *args: Any, **kwargs: Any) -> BlockingRun:
         return BlockingRun(self.task.stream(*args, **kwargs))
 
+    def items(self, *args: Any, **kwargs: Any) -> BlockingRun:
+        return BlockingRun(self.task.items(*args, **kwargs))
+
 
 class BlockingLease:
     """A lease of the sync client that a test can enter."""

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from ..auth.redaction import redacted
-from ..errors import AnswerTry, DecodeError, InvalidAnswerError, InvalidParameterError
+from ..errors import AnswerTry, DecodeError, InvalidAnswerError, InvalidParameterError, no_end
 from ..schema.codec import codec_of
 from ..schema.elements import ElementReader
 
@@ -42,6 +42,8 @@ class WholeElements(Generic[T]):
                 except DecodeError as error:
                     self.ready.extend(self._reader.whole)
                     self.failure = error
+                except (StopIteration, StopAsyncIteration) as error:  # the type's own code has raised it
+                    raise no_end(error) from error
 
 
 def check_items(parameters: Mapping[str, Any]) -> None:

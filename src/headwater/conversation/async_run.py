@@ -38,6 +38,7 @@ from ..errors import (
     InferenceTimeoutError,
     InvalidParameterError,
     UnexpectedContentError,
+    no_end,
 )
 from ..protocol.flow import END
 from ..protocol.json_value import is_object
@@ -301,6 +302,8 @@ class AsyncConversation:
         except HeadwaterError as error:
             self._fail(error)
             raise
+        except StopAsyncIteration as error:
+            raise no_end(error) from error
         finally:
             self._is_read = False
             self._tell_end()

@@ -39,6 +39,7 @@ from ..errors import (
     InferenceTimeoutError,
     ProviderError,
     TransportError,
+    no_end,
 )
 from ..media.media import Media
 from ..media.source import kind_of
@@ -250,6 +251,8 @@ class CallDriver:
         if not isinstance(error, HeadwaterError):
             if not (is_cancellation(error) and self.can_resume()):
                 await self.abandon(error)
+            if isinstance(error, StopAsyncIteration):
+                raise no_end(error)
             return False
         if self.state == "closed":  # by somebody else, meanwhile
             raise was_left() from error
@@ -408,15 +411,16 @@ class CallDriver:
     def _advance(self, go: Callable[[Any], Step], value: Any) -> None:
         try:
             self._step = go(value)
+            return
         except StopIteration as stop:
             self._result = stop.value
-            self._finish()
         except DecodeError as error:
             raise self._refused_instead(value) or error from None
         except HeadwaterError:  # some of ours are ValueErrors, too
             raise
         except MISREADINGS as error:
             raise self._refused_instead(value) or self._unreadable(error) from error
+        self._finish()  # outside, or what fails there would have the answer in its traceback
 
     async def _advance_in_thread(self, value: Reply | Loaded) -> None:
         """Advance in a worker thread: decoding a large reply or encoding a large input would hold up all others."""

@@ -57,7 +57,7 @@ class Racer:
         self.began = self.ended = 0.0
         self.scope = CancelScope()
         self.event: Any = None
-        self.failure: Exception | None = None
+        self.failure: BaseException | None = None
         self.over = self.sent = False
 
     def attempts(self, *, won: bool) -> list[Attempt]:
@@ -145,7 +145,9 @@ class Hedge:
                 racer.event = await driver.next_event()
         except _WithdrawnError:
             pass
-        except Exception as error:  # noqa: BLE001 - the run raises it, and no task group
+        except BaseException as error:  # the run raises it, and no task group
+            if is_cancellation(error):
+                raise
             racer.failure = error
         finally:
             racer.over, racer.ended = True, driver.requester.now()
@@ -174,7 +176,8 @@ class Hedge:
 
     def _on_end(self, racer: Racer) -> None:
         """Decide the race, if this attempt's delivery, failure or cancellation does."""
-        if racer.event is not None and not self._decided.is_set():
+        ends_all = racer.failure is not None and not isinstance(racer.failure, Exception)
+        if (racer.event is not None or ends_all) and not self._decided.is_set():
             self._chosen = racer
             self._decided.set()
         elif self._first.over and (self._second is None or self._second.over):

@@ -17,7 +17,7 @@ from typing import Any, Final, Generic, Self, TypeVar
 from anyio import Event
 
 from ..blocking.portal import PortalCall, call, spawn
-from ..errors import CallError, ClosedError, ForkedClientError
+from ..errors import CallError, ClosedError, ForkedClientError, no_end
 from ..protocol.under_way import not_copied
 from .async_map import AsyncMap
 from .inputs import ENDED, Feed, several
@@ -162,8 +162,7 @@ class SyncMap(Generic[R]):
                 self._read_ahead.append(item)
                 count += 1
         except StopAsyncIteration as cause:  # which would look like an end
-            self._failure = RuntimeError("the inputs raised StopAsyncIteration, which is no end of theirs")
-            self._failure.__cause__ = cause
+            self._failure = no_end(cause)
             self._last = True
         except Exception as error:  # noqa: BLE001 - the caller's own; it comes out of the loop
             self._failure = error

@@ -35,7 +35,7 @@ from anyio import CancelScope, Event, create_task_group, current_time, sleep_for
 from anyio.abc import TaskGroup
 from anyio.lowlevel import current_token
 
-from ..errors import BudgetExceededError
+from ..errors import BudgetExceededError, no_end
 from ..protocol.transport import FOREVER
 from ..throttle.scheduler import ONLY, ItemThrottle, Scheduler
 from ..throttle.settings import ThrottleSettings
@@ -350,8 +350,7 @@ class Workers(Generic[R]):
     def _end(self, error: BaseException) -> None:
         """The map ends with this error, once the caller has read what was there before."""
         if isinstance(error, StopIteration | StopAsyncIteration | GeneratorExit):  # which would look like an end
-            cause, error = error, RuntimeError(f"raised {type(error).__name__}, which is no end of a map's inputs")
-            error.__cause__ = cause
+            error = no_end(error)
         if self.failure is None:
             self.failure = error
         self._reader.ended = True
