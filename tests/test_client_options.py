@@ -416,6 +416,16 @@ async def test_the_environment_says_where_hf_inference_is(
     assert request.headers.get("authorization") == (carried and f"Bearer {carried}")
 
 
+@pytest.mark.parametrize("name", ["HF_ENDPOINT", "HF_INFERENCE_ENDPOINT"])
+async def test_a_variable_that_holds_no_url_is_named(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, "huggingface.co")
+    async with driver.client("org/model", provider="hf-inference", token=HF, transport=Caught()) as client:
+        with pytest.raises(InvalidParameterError, match=f"^{name} must be an http or https URL"):
+            await client.chat_completion(ASKED)
+
+
 async def test_a_key_goes_to_no_inference_endpoint_in_the_open(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_INFERENCE_ENDPOINT", "http://inference.example")
     caught = Caught()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
 import signal
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from support.cli_subprocess import SECONDS, on_terminal, shown
 from support.stream_server import saying
 
-from headwater.cli.terminal import ControlFilter, clean
+from headwater.cli.terminal import Aside, ControlFilter, clean, say
 from headwater.emulator import faults
 from headwater.providers import PROVIDERS
 
@@ -44,6 +45,37 @@ def test_json_on_a_screen_is_clean_too(server: Any) -> None:
     assert "\n  " in screen
 
 
+class Screen(io.StringIO):
+    """A terminal that does not say how wide it is."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_what_is_said_fits_a_terminal_and_a_command_stays_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen, pipe = Screen(), io.StringIO()
+    command = f"headwater batch in.jsonl -o out.jsonl --base-url http://127.0.0.1/{'v' * 60}/v1 --retry-failed"
+    said = f"3 records failed, {'which is many, ' * 6}so send them again with: {command}"
+    for stream in (screen, pipe):
+        monkeypatch.setattr("sys.stderr", stream)
+        say(said)
+    assert pipe.getvalue() == f"headwater: {said}\n"
+    *lines, last = screen.getvalue().splitlines()
+    assert last == f"  {command}" and all(len(line) <= 80 for line in lines)
+    assert " ".join(screen.getvalue().split()) == pipe.getvalue().rstrip()
+
+
+def test_what_is_said_goes_nowhere_else_where_stderr_is_closed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stderr", None)
+    say("no answer")
+    thoughts = Aside()
+    thoughts.write("hm")
+    thoughts.end()
+    assert capsys.readouterr().out == ""
+
+
 def test_thoughts_are_dimmed() -> None:
     with saying({"reasoning": "hm\x1b[1m"}, {"reasoning": "m"}, {"content": "42"}) as url:
         assert shown(*CHAT, url) == (0, "\x1b[2mhmm\n\x1b[0m\n42\n")
@@ -53,8 +85,9 @@ def test_thoughts_are_dimmed() -> None:
 def test_a_stopped_stream_leaves_the_screen_as_it_was(broken: faults.FaultServer) -> None:
     code, screen = shown(*CHAT, broken.at("sse_reset"))
     assert code == 1
-    assert screen.startswith("w0 w1 w2 \nheadwater: ")
-    assert screen.count("\n") == 2
+    words, message, *more = screen.splitlines()
+    assert words == "w0 w1 w2 " and message.startswith("headwater: ") and screen.endswith("\n")
+    assert all(line.startswith("  ") for line in more) and all(len(line) <= 100 for line in (message, *more))
 
 
 def test_ctrl_c_on_a_screen(broken: faults.FaultServer) -> None:

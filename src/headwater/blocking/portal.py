@@ -113,8 +113,8 @@ class LoopThread:
 
     def do(self, work: PortalCall[Any]) -> None:
         """Have this begun in the loop, with the context variables of who asks."""
-        self._works.add(work)
-        try:
+        try:  # a signal handler's exception may come out of the next line already
+            self._works.add(work)
             (self._native or self._start()).call_soon_threadsafe(work.begin)
         except BaseException:
             self._works.discard(work)

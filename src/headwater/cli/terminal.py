@@ -28,6 +28,9 @@ _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2
 DIM: Final = "\x1b[2m"
 NORMAL: Final = "\x1b[0m"
 LONGEST_LINE: Final = 1000
+COLUMNS: Final = 80
+"""Of a terminal that does not say how wide it is."""
+_COMMAND: Final = re.compile(r"(?<=: )headwater \S.*\Z")
 
 
 class ControlFilter:
@@ -60,7 +63,7 @@ def is_terminal(stream: TextIO | None) -> bool:
     return stream is not None and stream.isatty()
 
 
-def takes_colour(stream: TextIO) -> bool:
+def takes_colour(stream: TextIO | None) -> bool:
     """Whether dimmed text can be shown; NO_COLOR is https://no-color.org."""
     return is_terminal(stream) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
@@ -68,7 +71,8 @@ def takes_colour(stream: TextIO) -> bool:
 class TextWriter:
     """Writes a text to a stream as it comes, and ends it with a line end."""
 
-    def __init__(self, stream: TextIO, *, raw: bool = False) -> None:
+    def __init__(self, stream: TextIO | None, *, raw: bool = False) -> None:
+        """`stream`: None where it is closed, so that nothing is written."""
         self._stream = stream
         self._filter = ControlFilter() if is_terminal(stream) and not raw else None
         self._last = "\n"
@@ -85,7 +89,7 @@ class TextWriter:
             self._put("\n")
 
     def _put(self, text: str) -> None:
-        if text:
+        if text and self._stream is not None:
             self._stream.write(text)
             self._stream.flush()
             self._last = text[-1]
@@ -120,8 +124,27 @@ class Aside:
 
 
 def say(message: str) -> None:
-    """One line on stderr: a server's words come in here too, so no control sequence and no line end does."""
+    """One line on stderr, on a terminal as many as it takes: a server's words come in here too, so no control sequence
+    and no line end does."""
     line = " ".join(clean(message).split())
     if len(line) > LONGEST_LINE:
         line = line[:LONGEST_LINE] + " ..."
-    print(f"headwater: {line}", file=sys.stderr, flush=True)
+    text = f"headwater: {line}"
+    if sys.stderr is None:  # it is closed, and print would take stdout instead
+        return
+    print(_folded(text) if is_terminal(sys.stderr) else text, file=sys.stderr, flush=True)
+
+
+def _folded(text: str) -> str:
+    """The text in lines that fit the terminal; a command at its end stays in one, to be copied."""
+    import textwrap
+
+    try:
+        width = os.get_terminal_size(sys.stderr.fileno()).columns or COLUMNS
+    except (OSError, ValueError):
+        width = COLUMNS
+    words, command = text, ""
+    if found := _COMMAND.search(text):
+        words, command = text[: found.start()], f"\n  {found[0]}"
+    lines = textwrap.wrap(words, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+    return "\n".join(lines) + command

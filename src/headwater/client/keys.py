@@ -33,16 +33,23 @@ def is_url(model: str | None) -> bool:
 
 
 def hub_url() -> str:
-    """Where the Hub is: its own URL, or the one that HF_ENDPOINT names."""
-    return (os.environ.get("HF_ENDPOINT") or HUB_URL).rstrip("/")
+    """Where the Hub is: its own URL, or that of HF_ENDPOINT. Raises `InvalidParameterError` for what is none."""
+    url = os.environ.get("HF_ENDPOINT", "").strip().rstrip("/") or HUB_URL
+    if not is_url(url):
+        raise InvalidParameterError("HF_ENDPOINT must be an http or https URL, such as https://huggingface.co")
+    return url
 
 
 def inference_url() -> str | None:
     """Where hf-inference is, if HF_INFERENCE_ENDPOINT names another place than the router.
 
+    Raises `InvalidParameterError` for what is no URL.
     https://huggingface.co/docs/huggingface_hub/package_reference/environment_variables
     """
-    return os.environ.get("HF_INFERENCE_ENDPOINT", "").strip().rstrip("/") or None
+    url = os.environ.get("HF_INFERENCE_ENDPOINT", "").strip().rstrip("/") or None
+    if url is not None and not is_url(url):
+        raise InvalidParameterError("HF_INFERENCE_ENDPOINT must be an http or https URL")
+    return url
 
 
 class Keys:
