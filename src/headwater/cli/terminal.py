@@ -28,7 +28,7 @@ _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2
 DIM: Final = "\x1b[2m"
 NORMAL: Final = "\x1b[0m"
 LONGEST_LINE: Final = 1000
-COLUMNS: Final = 80
+USUAL_WIDTH: Final = 80
 """Of a terminal that does not say how wide it is."""
 _COMMAND: Final = re.compile(r"(?<=: )headwater \S.*\Z")
 
@@ -140,9 +140,9 @@ def _folded(text: str) -> str:
     import textwrap
 
     try:
-        width = os.get_terminal_size(sys.stderr.fileno()).columns or COLUMNS
+        width = os.get_terminal_size(sys.stderr.fileno()).columns or USUAL_WIDTH
     except (OSError, ValueError):
-        width = COLUMNS
+        width = USUAL_WIDTH
     words, command = text, ""
     if found := _COMMAND.search(text):
         words, command = text[: found.start()], f"\n  {found[0]}"
