@@ -130,6 +130,11 @@ def largest(stream: bytes) -> int:
 # Cutting
 
 
+def bare(data: bytes, event: str = "") -> Frame:
+    """An event of JSON that no field's name stands before."""
+    return Frame(data, event, bare=True)
+
+
 def pieces(stream: bytes, cuts: tuple[int, ...]) -> list[bytes]:
     return [stream[start:end] for start, end in itertools.pairwise((0, *sorted(cuts), len(stream)))]
 
@@ -288,13 +293,13 @@ DEPARTURES: dict[str, tuple[bytes, list[Frame]]] = {
     "an error line of text": (b"Error: out of memory\n\n", [Frame(b"out of memory", "error")]),
     "an error line without words": (b"error:\nerror\ndata: a\n\n", [Frame(b"a")]),
     "another name": (b"data: %b\n\nexception: %b\n\n" % (A, B), [Frame(A), Frame(B, "exception")]),
-    "a bare line": (b"data: %b\n\n%b\n\ndata: [DONE]\n\n" % (A, B), [Frame(A), Frame(B), Frame(DONE)]),
-    "a bare line in an event": (b"data: %b\n%b\n\ndata: [DONE]\n\n" % (A, B), [Frame(A), Frame(B), Frame(DONE)]),
-    "bare lines": (b"%b\n%b\r\n\n%b\n" % (A, B, A), [Frame(A), Frame(B), Frame(A)]),
-    "a bare line of a named event": (b"event: error\n%b\n\n" % A, [Frame(A, "error")]),
+    "a bare line": (b"data: %b\n\n%b\n\ndata: [DONE]\n\n" % (A, B), [Frame(A), bare(B), Frame(DONE)]),
+    "a bare line in an event": (b"data: %b\n%b\n\ndata: [DONE]\n\n" % (A, B), [Frame(A), bare(B), Frame(DONE)]),
+    "bare lines": (b"%b\n%b\r\n\n%b\n" % (A, B, A), [bare(A), bare(B), bare(A)]),
+    "a bare line of a named event": (b"event: error\n%b\n\n" % A, [bare(A, "error")]),
     "a line of text of an error": (b"event: error\nno healthy upstream\n\n", [Frame(b"no healthy upstream", "error")]),
-    "over several lines": (PRETTY + b"\n\ndata: [DONE]\n\n", [Frame(PRETTY), Frame(DONE)]),
-    "over several lines, no blank one": (PRETTY + b"\ndata: [DONE]\n\n", [Frame(PRETTY), Frame(DONE)]),
+    "over several lines": (PRETTY + b"\n\ndata: [DONE]\n\n", [bare(PRETTY), Frame(DONE)]),
+    "over several lines, no blank one": (PRETTY + b"\ndata: [DONE]\n\n", [bare(PRETTY), Frame(DONE)]),
     "data over several lines": (b"data: " + PRETTY + b"\n\ndata: [DONE]\n\n", [Frame(PRETTY), Frame(DONE)]),
     "text": (b"data: %b\n\nno healthy upstream\n\ndata: [DONE]\n\n" % A, [Frame(A), Frame(DONE)]),
 }
@@ -418,8 +423,8 @@ ENDS: dict[bytes, tuple[list[Frame], bool]] = {
     b"data: [DONE": ([], True),
     b"data: [DONE] ": ([], True),
     b"data: {}\ndata: [DONE]": ([Frame(b"{}"), Frame(b"[DONE]")], False),
-    b'{"a": 1}': ([Frame(b'{"a": 1}')], False),
-    b'{"a":\n 1}\n': ([Frame(b'{"a":\n 1}')], False),
+    b'{"a": 1}': ([bare(b'{"a": 1}')], False),
+    b'{"a":\n 1}\n': ([bare(b'{"a":\n 1}')], False),
     b'{"a": 1': ([], True),
     b"error: no": ([Frame(b"no", "error")], False),
     b"data: 12": ([], True),

@@ -65,13 +65,15 @@ class Frame(msgspec.Struct, frozen=True, gc=False):
     """One event of an event stream, one JSON line, or one piece of a body.
 
     `event` is empty for the standard's default type, "message". `id` is the stream's last event ID so far.
-    `retry` is in milliseconds, None when this event set none.
+    `retry` is in milliseconds, None when this event set none. `bare`: of an event stream, no field's name
+    stood before the data.
     """
 
     data: bytes
     event: str = ""
     id: str = ""
     retry: int | None = None
+    bare: bool = False
 
 
 class Framing(Protocol):
@@ -296,7 +298,7 @@ class SSEFraming:
         return frames
 
     def _frame(self) -> Frame:
-        return Frame(b"\n".join(self._data), self._event, self._id, self._retry)
+        return Frame(b"\n".join(self._data), self._event, self._id, self._retry, self._bare)
 
     def _clear(self) -> None:
         self._data = []

@@ -19,6 +19,7 @@ from ..protocol.flow import END, Call, End, Flow, Reply, Request, Send, Stream
 from ..protocol.framing import Frame
 from ..protocol.json_text import UNREADABLE, has_halves, loads
 from ..protocol.json_value import encoded_plain
+from ..responses.classify import says_refused
 from ..responses.decode import decode
 from ..responses.json_decoder import convert, decode_json, loads_for
 from ..responses.message import one_line
@@ -40,6 +41,22 @@ PIECE: Final = b'"delta"'
 _BLOCKS: Final = f'"{MEMBER}"'.encode()
 _chunk: Final = msgspec.json.Decoder(ChatCompletionStreamOutput).decode
 _FRAME: Final = frozenset(ChatCompletionStreamOutput.__struct_fields__)
+_OF_ANSWERS: Final = frozenset(
+    {
+        "candidates",
+        "content",
+        "data",
+        "delta",
+        "generated_text",
+        "message",
+        "output",
+        "response",
+        "result",
+        "text",
+        "token",
+    }
+)
+"""Members that have the answer in other dialects: an event with one is none of this."""
 
 
 class ChatDialect(msgspec.Struct, frozen=True, kw_only=True):
@@ -199,10 +216,20 @@ def odd_event(frame: Frame, kind: type[T], framed: Callable[[dict[str, Any]], di
         value = loads_for(text, kind)
         if value is None or value == {}:
             return None
-        return convert(framed(value) if isinstance(value, dict) else value, kind)
+        if isinstance(value, dict):
+            value = {**value, "choices": []} if _is_fact(frame, value) else framed(value)
+        return convert(value, kind)
     except UNREADABLE as failure:
         unusual(frame, failure)
         return None
+
+
+def _is_fact(frame: Frame, event: dict[str, Any]) -> bool:
+    """Whether an event of a server's own says something about the answer, and is no part of it, nor a refusal: the
+    `sources` of Open WebUI (https://github.com/openai-php/client/issues/545)."""
+    if frame.bare or frame.event or "choices" in event or not _OF_ANSWERS.isdisjoint(event):
+        return False
+    return not says_refused(event)
 
 
 def framed(chunk: dict[str, Any]) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from ..responses.refusal import EXCERPT_BYTES, error_in_choice, error_in_place_o
 from ..schema.rules import NamedSchema
 from ..tasks.chat_fold import ChatFold
 from ..tasks.chat_types import ChatCompletionOutput, kept
-from ..tasks.lenient_types import Kept, Needed
+from ..tasks.lenient_types import Kept, Needed, is_no_reason
 from ..tasks.surrogates import REPLACEMENT
 from ..tasks.text import (
     TextFold,
@@ -167,6 +167,7 @@ def _result(
 ) -> str | TextGenerationOutput:
     if not call.parameters.get("details"):
         return text
+    finish = None if is_no_reason(finish) else finish
     details = TextGenerationOutputDetails(finish_reason=finish, generated_tokens=tokens, seed=seed)
     output = TextGenerationOutput(generated_text=text, details=details)
     output._body = body  # type: ignore[attr-defined]
@@ -261,6 +262,8 @@ def _text_in(sent: dict[str, Any]) -> Any:
 
 def _event(choice: CompletionText, usage: CompletionTokens, data: bytes) -> TextGenerationStreamOutput | None:
     text, finish = choice.text or "", choice.finish_reason
+    if is_no_reason(finish):
+        finish = None
     if not text and not finish:
         return None
     event = TextGenerationStreamOutput(token=TextGenerationOutputToken(text=text))

@@ -299,7 +299,7 @@ def says_refused(value: Any, *, sure: bool = False) -> bool:
         map(_is_failure, error_objects(top))
     ):
         return True
-    return not sure and any(isinstance(top.get(name), str | list | dict) and top[name] for name in _SPEAK)
+    return not sure and any(message.extract(top.get(name)) for name in _SPEAK)
 
 
 _SPEAK: Final = ("detail", "error_msg", "message", "msg", "Message")

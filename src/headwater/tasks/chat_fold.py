@@ -40,6 +40,7 @@ from .chat_types import (
     usage_beside,
 )
 from .member_fold import MemberFold
+from .output import OpenOutput
 from .surrogates import TextPieces, repair_all_surrogates
 from .tool_call_fold import ToolCalls
 
@@ -83,11 +84,26 @@ class _PlainDelta(msgspec.Struct, forbid_unknown_fields=True):
     tool_calls: list[_PlainToolCall] | None = None
 
 
+class _PlainTopLogprob(msgspec.Struct, forbid_unknown_fields=True):
+    token: str = ""
+    logprob: float | None = None
+    bytes: list[int] | None = None
+
+
+class _PlainLogprob(_PlainTopLogprob, forbid_unknown_fields=True):
+    top_logprobs: list[_PlainTopLogprob] | None = None
+
+
+class _PlainLogprobs(msgspec.Struct, forbid_unknown_fields=True):
+    content: list[_PlainLogprob] | None = None
+    refusal: list[_PlainLogprob] | None = None
+
+
 class _PlainChoice(msgspec.Struct, forbid_unknown_fields=True):
     delta: _PlainDelta
     index: int = 0
     finish_reason: str | None = None
-    logprobs: msgspec.Raw = msgspec.Raw()
+    logprobs: _PlainLogprobs | None = None
 
 
 class _PlainUsage(msgspec.Struct, forbid_unknown_fields=True):
@@ -134,6 +150,7 @@ class _Choice:
         "_content",
         "_function",
         "_further",
+        "_has_thoughts",
         "_logprobs",
         "_mirrored",
         "_parts",
@@ -159,6 +176,7 @@ class _Choice:
         self.append = self._content.pieces.append
         self._reasoning: TextPieces | None = None  # as rare as what follows: not made for every stream
         self._refusal: TextPieces | None = None
+        self._has_thoughts = False  # whether `reasoning_content` was there, if only as an empty text
         self._spelled = False  # whether some of it was called `reasoning_content`,
         self._mirrored = True  # and none of it `reasoning`
         self._tool_call_id: str | None = None
@@ -198,6 +216,7 @@ class _Choice:
             self._tool_calls = self._tool_calls or ToolCalls()
             self._tool_calls.add(delta.tool_calls, shown.delta.tool_calls or [], calls)
         if choice.logprobs is not None:
+            _hold(choice.logprobs, sent.get("logprobs"))
             self._logprobs = _with(self._logprobs, choice.logprobs)
         if choice.finish_reason and not (self.finish_reason in _CALLS and choice.finish_reason == "stop"):
             self.finish_reason = choice.finish_reason
@@ -217,8 +236,11 @@ class _Choice:
         """Take what no field holds, or holds otherwise than it came; whether there was something new in it."""
         if isinstance(given.get("function_call"), dict) and any(map(given["function_call"].get, ("name", "arguments"))):
             self._take_function(given["function_call"])
-        if isinstance(sent.get("message"), dict) and not (delta.content or delta.tool_calls or delta.reasoning):
-            self._take_message(sent["message"], shown)
+        message = sent.get("message")
+        if message is not None and not (delta.content or delta.tool_calls or delta.reasoning):
+            if not isinstance(message, dict):
+                raise msgspec.ValidationError("Expected `object` - at `$.choices[0].message`")
+            self._take_message(message, shown)
             self.is_message = True
         elif isinstance(sent.get("text"), str) and not given:
             shown.content = self._content.take(sent["text"])
@@ -245,6 +267,8 @@ class _Choice:
             shown.reasoning = self._reasoning.take(delta.reasoning)
             if delta.reasoning_content is not None:
                 shown.reasoning_content = shown.reasoning
+        elif delta.reasoning_content is not None:
+            self._has_thoughts = True
         if delta.refusal is not None:
             self._refusal = self._refusal or TextPieces()
             shown.refusal = self._refusal.take(delta.refusal)
@@ -276,6 +300,7 @@ class _Choice:
         if message.refusal:
             self._refusal = self._refusal or TextPieces()
             shown.refusal = self._refusal.follow(message.refusal)
+        self._has_thoughts |= message.reasoning_content is not None
         self._role = message.role
         self._tool_call_id = message.tool_call_id or self._tool_call_id
         pieces = [_piece_of(call) for call in message.tool_calls or []]
@@ -325,7 +350,8 @@ class _Choice:
             # With tool calls a plain answer's content is null, where many streams begin with an empty piece.
             content=content if content or (self._content.pieces and not tool_calls) else None,
             reasoning=reasoning,
-            reasoning_content=reasoning if self._spelled else None,
+            # DeepSeek wants even an empty one back: https://api-docs.deepseek.com/guides/thinking_mode
+            reasoning_content=reasoning if self._spelled else "" if self._has_thoughts and not reasoning else None,
             refusal=self._refusal.whole() or None if self._refusal is not None else None,
             tool_call_id=self._tool_call_id,
             tool_calls=tool_calls,
@@ -336,7 +362,7 @@ class _Choice:
         if self._spelled and self._mirrored:
             message.mirror()
         if self._parts is not None:
-            message.came_in(_with_rest(self._parts.result()["content"], content))
+            message.tell({"content": _with_rest(self._parts.result()["content"], content)})
         return message
 
     def _function_call(self) -> ChatCompletionOutputFunctionDefinition | None:
@@ -346,10 +372,16 @@ class _Choice:
     def _all_logprobs(self) -> ChatCompletionOutputLogprobs | None:
         if not self._logprobs:
             return None
-        return ChatCompletionOutputLogprobs(
+        logprobs = ChatCompletionOutputLogprobs(
             content=_flat([part.content for part in self._logprobs]),
             refusal=_flat([part.refusal for part in self._logprobs]),
         )
+        further: dict[str, Any] = {}
+        for name, value in (member for part in self._logprobs if part.held for member in part.held.items()):
+            known = further.get(name)
+            further[name] = [*known, *value] if isinstance(known, list) and isinstance(value, list) else value
+        logprobs.hold(further)
+        return logprobs
 
 
 class ChatFold:
@@ -528,6 +560,20 @@ def _complete_usage(event: ChatCompletionStreamOutput, sent: dict[str, Any]) -> 
         event.usage = usage_beside(sent)
     elif isinstance(told, dict) and (further := told.keys() - set(event.usage.__struct_fields__)):
         event.usage.hold(repair_all_surrogates({name: told[name] for name in told if name in further}))
+
+
+def _hold(output: OpenOutput, sent: Any) -> None:
+    """Have an output and what is in its lists keep what no field of theirs holds."""
+    if not isinstance(sent, dict):
+        return
+    if further := {name: value for name, value in sent.items() if name not in output.__struct_fields__}:
+        output.hold(repair_all_surrogates(further))
+    for name in output.__struct_fields__:
+        items, given = getattr(output, name), sent.get(name)
+        if isinstance(items, list) and isinstance(given, list) and len(items) == len(given):
+            for item, one in zip(items, given, strict=True):
+                if isinstance(item, OpenOutput):
+                    _hold(item, one)
 
 
 def _with(items: list[T] | None, item: T) -> list[T]:

@@ -23,13 +23,14 @@ from .lenient_types import (
     Needed,
     Nullable,
     Unneeded,
+    is_no_reason,
     text_of,
     thoughts_of,
 )
 from .output import OpenOutput, Output
 
 
-class ChatCompletionOutputTopLogprob(Output):
+class ChatCompletionOutputTopLogprob(OpenOutput):
     """A token that the model could have taken; `bytes` is its UTF-8, `logprob` a natural logarithm."""
 
     token: Nullable[str] = ""
@@ -47,8 +48,9 @@ class ChatCompletionOutputLogprob(ChatCompletionOutputTopLogprob):
     top_logprobs: list[ChatCompletionOutputTopLogprob] | None = None
 
 
-class ChatCompletionOutputLogprobs(Output):
-    """The log probabilities of a choice, token by token."""
+class ChatCompletionOutputLogprobs(OpenOutput):
+    """The log probabilities of a choice, token by token. What servers have in place of it, such as `tokens` and
+    `token_logprobs` of completions, is there under its name."""
 
     content: list[ChatCompletionOutputLogprob] | None = None
     refusal: list[ChatCompletionOutputLogprob] | None = None
@@ -70,6 +72,22 @@ class ChatCompletionOutputFunctionDefinition(OpenOutput):
             self.name = ""
         if self.arguments is None:
             self.arguments = ""
+
+    def take_flat(self, call: Any) -> None:
+        """Take name and arguments from a call that has them itself."""
+        name, arguments = flat_function(call)
+        self.name, self.arguments = name, self.arguments or arguments or ""
+
+
+def flat_function(call: Any) -> tuple[str, Any]:
+    """The name and the arguments that stand in a call itself, in place of a function; "" and None where they do not.
+
+    https://developers.cloudflare.com/workers-ai/features/function-calling/traditional/
+    """
+    if not isinstance(call, dict) or call.get("function"):
+        return "", None
+    name = call.get("name")
+    return name if isinstance(name, str) else "", call.get("arguments")
 
 
 class ChatCompletionOutputToolCall(OpenOutput):
@@ -145,17 +163,11 @@ class ChatCompletionOutputMessage(OpenOutput):
         """Whether `reasoning` is but `reasoning_content` under its other name."""
         return "_mirrored" in self.__dict__ and self.reasoning == self.reasoning_content
 
-    def came_in(self, parts: list[Any]) -> None:
-        """Remember the parts that the content came in."""
-        vars(self)["_parts"] = parts
-
     def content_parts(self) -> list[Any] | None:
         """The parts in which the provider gave content and reasoning; None where it gave a text, and where they are
         others by now."""
-        parts = self.__dict__.get("_parts")
-        if parts is None:
-            sent = self.sent()
-            parts = sent.get("content") if isinstance(sent, dict) else None
+        sent = self.told or self.sent()
+        parts = sent.get("content") if isinstance(sent, dict) else None
         if not isinstance(parts, list):
             return None
         try:
@@ -180,6 +192,8 @@ class ChatCompletionOutputComplete(OpenOutput):
     def __post_init__(self) -> None:
         if self.index is None:
             self.index = 0
+        if is_no_reason(self.finish_reason):
+            self.finish_reason = None
         if self.message is None:
             self.message = ChatCompletionOutputMessage()
 
@@ -195,11 +209,17 @@ class ChatCompletionOutputUsage(OpenOutput):
     completion_tokens_details: dict[str, Any] | None = None
 
     def after(self, earlier: ChatCompletionOutputUsage | None) -> ChatCompletionOutputUsage:
-        """The counts so far of a stream that tells them more than once: what is not told again still holds."""
+        """The counts so far of a stream that tells them more than once: what is not told again still holds, and a count
+        does not become nothing."""
         if earlier is None:
             return self
-        told = {name: value for name, value in msgspec.structs.asdict(self).items() if value is not None}
-        usage = ChatCompletionOutputUsage(**{**msgspec.structs.asdict(earlier), **told})
+        before = msgspec.structs.asdict(earlier)
+        told = {
+            name: value
+            for name, value in msgspec.structs.asdict(self).items()
+            if value or (value is not None and before[name] is None)
+        }
+        usage = ChatCompletionOutputUsage(**{**before, **told})
         if further := {**earlier.undeclared(), **self.undeclared()}:
             usage.hold(further)
         return usage
@@ -268,8 +288,12 @@ def kept(answer: ChatCompletionOutput) -> ChatCompletionOutput:
     for place, choice in enumerate(answer.choices):
         message = choice.message
         message.part_of(body, "choices", place, "message")
+        if choice.logprobs is not None:
+            choice.logprobs.part_of(body, "choices", place, "logprobs")
         for number, call in enumerate(message.tool_calls or ()):
             call.part_of(body, "choices", place, "message", "tool_calls", number)
+            if call.function is not None and not call.function.name:
+                call.function.take_flat(call.sent())
         if not message.content and not message.tool_calls and b'"text"' in body:
             message.content = _text_beside(answer.sent(), place) or message.content
     return answer
@@ -369,6 +393,8 @@ class ChatCompletionStreamOutputChoice(Output):
             delta.tool_calls = [only] if only != ChatCompletionStreamOutputDeltaToolCall() else None
         if self.index is None:
             self.index = 0
+        if self.finish_reason is not None and is_no_reason(self.finish_reason):
+            self.finish_reason = None
 
 
 class ChatCompletionStreamOutput(OpenOutput):

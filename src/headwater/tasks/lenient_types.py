@@ -50,6 +50,11 @@ else:
     ContentParts = Needed[str | list[ContentPart | str] | dict[str, Any] | None]
 
 
+def is_no_reason(finish: Any) -> bool:
+    """Whether a finish reason says that there is none yet: nothing, or null as a word (KoboldCpp, Ai00)."""
+    return isinstance(finish, str) and finish.strip().lower() in ("", "null", "none")
+
+
 def text_of(content: Any) -> str | None:
     """The text of a content that is no text; None where there is none.
 

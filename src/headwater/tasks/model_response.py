@@ -218,10 +218,16 @@ _KINDS: Final[dict[Any, type[ResponseOutputItem]]] = {
 
 
 def item_of(sent: dict[str, Any]) -> ResponseOutputItem:
-    """The item that an object is, with all of its members."""
-    said = {**sent, "content": [_TEXT | {"text": sent["content"]}]} if isinstance(sent.get("content"), str) else sent
+    """The item that an object is, with all of its members. Texts in place of a content's parts are parts, and what has
+    a content and no type is a message."""
+    said, content = sent, sent.get("content")
+    if isinstance(content, str) or (isinstance(content, list) and any(isinstance(part, str) for part in content)):
+        parts = [content] if isinstance(content, str) else content
+        said = {**sent, "content": [_TEXT | {"text": part} if isinstance(part, str) else part for part in parts]}
+    kind = sent.get("type")
+    kind = kind if isinstance(kind, str) and kind else "message" if content and sent.get("role") else ""
     try:
-        item = convert(said, _KINDS.get(sent.get("type"), ResponseOtherItem))
+        item = convert({**said, "type": kind}, _KINDS.get(kind, ResponseOtherItem))
     except msgspec.ValidationError:
         item = ResponseOtherItem(type=str(sent.get("type") or ""))
     _keep(item, sent)
@@ -301,8 +307,10 @@ class ModelResponse(OpenOutput):
 
     @property
     def output_text(self) -> str:
-        """The text of all messages, joined; "" where there is none."""
-        return "".join(item.text for item in self.output if isinstance(item, ResponseOutputMessage))
+        """The text of all messages, joined, or what the server calls so; "" where there is none."""
+        said = "".join(item.text for item in self.output if isinstance(item, ResponseOutputMessage))
+        told = self.undeclared().get("output_text") if not said and not self.output else None
+        return told if isinstance(told, str) else said
 
     @property
     def refusal(self) -> str | None:

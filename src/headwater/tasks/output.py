@@ -172,6 +172,15 @@ class OpenOutput(Output):
         """Keep members that no field holds."""
         vars(self)["_further"] = further
 
+    def tell(self, sent: dict[str, Any]) -> None:
+        """Remember how members were sent that fields hold otherwise."""
+        vars(self)["_told"] = sent
+
+    @property
+    def told(self) -> dict[str, Any] | None:
+        """Members as they were sent, of what was put together; None where fields hold them so."""
+        return self.__dict__.get("_told")
+
     @property
     def held(self) -> dict[str, Any] | None:
         """The members that were kept; None where this was not put together."""
@@ -259,8 +268,9 @@ def _complete(plain: dict[str, Any], output: Any, sent: Any, unset: bool = True)
     if isinstance(sent, dict):
         for name, value in sent.items():
             plain.setdefault(name, value)
-    if isinstance(output, OpenOutput) and output.held:
-        plain.update(output.held)
+    if isinstance(output, OpenOutput):
+        plain.update(output.held or ())
+        plain.update((not unset and output.told) or ())
     for name in output.__struct_fields__:
         inner: Any
         inner, value = plain.get(name), getattr(output, name)

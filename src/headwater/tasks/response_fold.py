@@ -282,15 +282,13 @@ class ResponseFold:
         return at_index[-1] if at_index else named[-1] if named else None
 
     def _begin(self, sent: dict[str, Any], id_: str, index: int | None) -> _Item:
-        item = _Item(sent, id_, index)
-        self._items.append(item)
+        """A new item: before those of a higher index, and else behind what came."""
+        item, items = _Item(sent, id_, index), self._items
+        place = len(items)
         if index is not None:
-            self._items.sort(key=_place)
+            place = next((n for n, one in enumerate(items) if one.index is not None and one.index > index), place)
+        items.insert(place, item)
         return item
-
-
-def _place(item: _Item) -> float:
-    return float("inf") if item.index is None else item.index
 
 
 def _take(pieces: TextPieces, event: Any, step: str, member: str) -> None:

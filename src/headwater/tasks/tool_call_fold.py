@@ -12,7 +12,8 @@ No server says it in one way alone, so four things together tell it.
   The same arguments once more, with no id of their own, are the call told twice, unless both are in one chunk. Other
   arguments are the next call's, which has the same name where it says none; but what follows `{}` and has neither name
   nor id takes its place, and so does an object that has more than the one before. Pieces of which each begins with all
-  of the one before, or the last with all before it, and which make no JSON together: the last has them whole.
+  of the one before, or the last with all before it (blanks aside), and which make no JSON together: the last has them
+  whole.
 
 A new id beside a name begins a call, and so does a name in a chunk that has had one; but what can only be the middle of
 arguments never does: some servers make up an id for every piece. An id that comes late is taken by the call that has
@@ -21,6 +22,7 @@ none.
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 from typing import Any, Final
 
@@ -30,6 +32,7 @@ from .chat_types import (
     ChatCompletionOutputFunctionDefinition,
     ChatCompletionOutputToolCall,
     ChatCompletionStreamOutputDeltaToolCall,
+    flat_function,
 )
 from .member_fold import MemberFold
 from .surrogates import TextPieces
@@ -37,6 +40,7 @@ from .surrogates import TextPieces
 _READ: Final = frozenset({"index", "id", "type", "function"})
 _READ_OF_FUNCTION: Final = frozenset({"name", "arguments"})
 _MOST_TRIES: Final = 100
+_BLANKS: Final = re.compile(r"\s+")
 
 
 class _Piece:
@@ -53,6 +57,8 @@ class _Piece:
         self.shown = shown
         self.index, self.id, self.type = piece.index, piece.id, piece.type
         self.name, self.arguments = piece.function.name or "", piece.function.arguments
+        if not self.name and self.arguments in (None, ""):
+            self.name, self.arguments = flat_function(sent)
         text = self.arguments.strip() if isinstance(self.arguments, str) else None
         self.blank = self.arguments is None or text == ""
         self.opens = not self.blank and (not text or text[0] in "{[")
@@ -300,12 +306,13 @@ class ToolCalls:
 
 
 def _is_told_whole(pieces: list[str]) -> bool:
-    """Whether the last piece is the whole: each has all of the one before, or it has all of those before it. As a text
-    they make no JSON."""
+    """Whether the last piece is the whole: each has all of the one before, or it has all of those before it, if only
+    with other blanks. As a text they make no JSON."""
     last = pieces[-1]
-    if len(last) < len(pieces[0]) or _value([last]) is msgspec.UNSET or _value(pieces) is not msgspec.UNSET:
+    if _value([last]) is msgspec.UNSET or _value(pieces) is not msgspec.UNSET:
         return False
-    return last.startswith("".join(pieces[:-1])) or all(after.startswith(before) for before, after in pairwise(pieces))
+    before = _BLANKS.sub("", "".join(pieces[:-1]))
+    return _BLANKS.sub("", last).startswith(before) or all(after.startswith(one) for one, after in pairwise(pieces))
 
 
 def _of_one_id(calls: list[_ToolCall]) -> list[tuple[_ToolCall, str, Any]]:
