@@ -20,7 +20,12 @@ from hypothesis import strategies as st
 from support.flow_player import call, play, reply
 from support.job_cases import JOBS
 from support.media_cases import CDN, FLAC, HEAR, IMAGE, JPEG, MP4, PNG, SOUND
+from support.message_events import CITATION, message
+from support.response_events import MESSAGE as SAID
+from support.response_events import RESPONSE
 
+from headwater.client.bound_task import Task
+from headwater.client.task_table import Tasks
 from headwater.media.media import Media
 from headwater.protocol.flow import Call
 from headwater.providers import flow_for, provider
@@ -104,15 +109,15 @@ GIVEN: dict[str, dict[str, Any]] = {
 }
 
 
-def whole(ask: Call) -> Callable[[list[Any]], Any]:
-    return lambda sent: play(flow_for(ask.provider, ask.task)(copy.copy(ask)), reply(sent[0])).result
+def whole(ask: Call, *loads: Any) -> Callable[[list[Any]], Any]:
+    return lambda sent: play(flow_for(ask.provider, ask.task)(copy.copy(ask)), *loads, reply(sent[0])).result
 
 
-def streamed(ask: Call) -> Callable[[list[Any]], Any]:
+def streamed(ask: Call, *loads: Any) -> Callable[[list[Any]], Any]:
     def read(sent: list[Any]) -> Any:
         lines = "".join(f"data: {json.dumps(event)}\n\n" for event in [*sent, "DONE"]).replace('"DONE"', "[DONE]")
         answer = reply(lines.encode(), content_type="text/event-stream")
-        return play(flow_for(ask.provider, ask.task)(copy.copy(ask)), answer).result
+        return play(flow_for(ask.provider, ask.task)(copy.copy(ask)), *loads, answer).result
 
     return read
 
@@ -466,7 +471,176 @@ FURTHER = [
     Example(name="zai-image-to-text", sent=[LAYOUT], read=job("zai-org", "image-to-text", None), needed={"md_results"}),
 ]
 
-EXAMPLES = [*CHATS, *TEXTS, *HEARINGS, *OTHERS, *PIPED, *VENDORS, *FURTHER]
+THOUGHT = {"type": "reasoning", "id": "rs", "summary": [{"type": "summary_text", "text": "hm"}], "status": None}
+CALLED = {"type": "function_call", "id": "fc", "call_id": "c1", "name": "f", "arguments": "{}", "status": "completed"}
+SPENT_ON = {"input_tokens": 1, "output_tokens": 2, "total_tokens": 3, "input_tokens_details": {"cached_tokens": 1}}
+NOTE = {"type": "url_citation", "url": "https://a.example"}
+QUOTED = {**SAID, "content": [{"type": "output_text", "text": "Hi", "annotations": [NOTE], "logprobs": [TOKEN]}]}
+AT_MESSAGE = {"item_id": "msg_1", "output_index": 0, "content_index": 0}
+RESPONSES = [
+    {**RESPONSE, "status": "completed", "output": [THOUGHT, QUOTED, CALLED], "usage": SPENT_ON, "metadata": {"a": "b"}},
+    {"type": "response.created", "sequence_number": 0, "response": RESPONSE},
+    {"type": "response.output_item.added", "sequence_number": 1, "output_index": 0, "item": {**SAID, "content": []}},
+    {"type": "response.output_text.delta", "sequence_number": 2, **AT_MESSAGE, "delta": "Hel", "logprobs": [TOKEN]},
+    {"type": "response.output_text.done", "sequence_number": 3, **AT_MESSAGE, "text": "Hello"},
+    {"type": "response.output_item.done", "sequence_number": 4, "output_index": 0, "item": SAID},
+    {"type": "response.function_call_arguments.delta", "item_id": "fc", "output_index": 1, "delta": "{}"},
+    {
+        "type": "response.completed",
+        "response": {**RESPONSE, "status": "completed", "output": [SAID, CALLED], "usage": SPENT_ON},
+    },
+]
+ASKED: dict[str, Any] = {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 9}
+WROTE = message(
+    {"type": "thinking", "thinking": "hm", "signature": "s"},
+    {"type": "text", "text": "Hi", "citations": [CITATION]},
+    {"type": "tool_use", "id": "t", "name": "f", "input": {"a": 1}},
+)
+WRITES = [
+    {"type": "message_start", "message": {**WROTE, "content": [], "stop_reason": None}},
+    {"type": "ping"},
+    {"type": "content_block_start", "index": 0, "content_block": {"type": "thinking", "thinking": "", "signature": ""}},
+    {"type": "content_block_delta", "index": 0, "delta": {"type": "thinking_delta", "thinking": "hm"}},
+    {"type": "content_block_delta", "index": 0, "delta": {"type": "signature_delta", "signature": "s"}},
+    {"type": "content_block_stop", "index": 0},
+    {"type": "content_block_start", "index": 1, "content_block": {"type": "text", "text": ""}},
+    {"type": "content_block_delta", "index": 1, "delta": {"type": "text_delta", "text": "Hi"}},
+    {"type": "content_block_delta", "index": 1, "delta": {"type": "citations_delta", "citation": CITATION}},
+    {"type": "message_delta", "delta": {"stop_reason": "end_turn", "stop_sequence": None}, "usage": WROTE["usage"]},
+    {"type": "message_stop"},
+]
+COUNTED = {"prompt_tokens", "completion_tokens", "total_tokens", "usage", "prompt_tokens_details"}
+AS_CHAT: dict[str, set[str]] = {
+    **dict.fromkeys(["input_tokens", "output_tokens"], COUNTED),
+    **dict.fromkeys(["cache_creation_input_tokens", "cache_read_input_tokens"], COUNTED),
+    "thinking": {"reasoning", "content_blocks"},
+    "signature": {"content_blocks"},
+    "citations": {"content_blocks"},
+    "citation": {"citations", "content_blocks"},
+    "input": {"arguments", "content_blocks"},
+    "a": {"arguments", "content_blocks"},
+    "stop_reason": {"finish_reason"},
+    **{name: {"content_blocks"} for name in CITATION},
+}
+IN_MESSAGES = {"type", "delta", "index", "message", "content_block", "content_block.type", "delta.type"}
+IN_MESSAGES |= {"content", "content.type"}
+IN_TEXT = {"content.text", "content.thinking", "delta.text", "delta.thinking", "content_block.text", "message.content"}
+FLAGS = {
+    "flagged": True,
+    "categories": {"hate": False, "self-harm": None},
+    "category_scores": {"hate": 0.1},
+    "category_applied_input_types": {"hate": ["text"], "self-harm": ["text", "image"]},
+}
+RANKS: dict[str, Any] = {
+    "cohere": {
+        "id": "x",
+        "results": [{"index": 2, "relevance_score": 0.9}],
+        "meta": {"billed_units": {"search_units": 1}},
+    },
+    "vllm": {
+        "model": "m",
+        "usage": USAGE,
+        "results": [{"index": 1, "document": {"text": "b"}, "relevance_score": 0.9}],
+    },
+    "sglang": [{"score": 0.8, "document": "c", "index": 2, "meta_info": {"prompt_tokens": 3}}],
+}
+SCORED = {f"{start}{name}" for start in ("", "results.") for name in ("index", "score", "relevance_score")}
+HELD = {"results", "results.document.text", *SCORED}
+DRAWN = [
+    {"type": "image_generation.partial_image", "b64_json": B64, "partial_image_index": 0, "size": "1x1"},
+    {"type": "image_generation.completed", "b64_json": B64, "size": "1x1", "usage": USAGE},
+]
+
+
+def at(task: str, provider_: str = "url", *, stream: bool = False, **parameters: Any) -> Call:
+    path = {"responses": "responses", "messages": "messages", "count-tokens": "messages/count_tokens"}.get(task, task)
+    here = "http://127.0.0.1:9"
+    base, url = (here, f"{here}/v1/{path}") if provider_ == "url" else (provider(provider_).base, None)
+    return call(task, provider_, base=base, url=url, model="m", stream=stream, parameters=parameters)
+
+
+DIALECTS = [
+    Example(
+        name="responses",
+        sent=RESPONSES[:1],
+        read=whole(at("responses", input="hi")),
+        needed={"output", "output.type", "output.content", "status", "error"},
+    ),
+    Example(
+        name="responses-stream",
+        sent=RESPONSES[1:],
+        read=streamed(at("responses", input="hi", stream=True)),
+        needed={
+            "type", "delta", "response", "response.output", "response.output.type", "response.output.content",
+            "response.status", "response.error",
+        },
+    ),
+    Example(name="messages", sent=[WROTE], read=whole(at("messages", **ASKED)), needed={"content", "type"}),
+    Example(
+        name="messages-stream",
+        sent=WRITES,
+        read=streamed(at("messages", stream=True, **ASKED)),
+        needed=IN_MESSAGES | {"message.content"},
+        same={"citation": {"citations"}},
+    ),
+    Example(
+        name="count-tokens",
+        sent=[{"input_tokens": 3, "context_management": {"original_input_tokens": 5}}],
+        read=whole(at("count-tokens", messages=ASKED["messages"])),
+        needed={"input_tokens"},
+    ),
+    Example(
+        name="chat-of-messages",
+        sent=[WROTE],
+        read=whole(at("chat-completion", "anthropic", **ASKED)),
+        needed=IN_MESSAGES | IN_TEXT,
+        same=AS_CHAT,
+    ),
+    Example(
+        name="chat-of-messages-stream",
+        sent=WRITES,
+        read=streamed(at("chat-completion", "anthropic", stream=True, **ASKED)),
+        needed=IN_MESSAGES | IN_TEXT | {"content_block.thinking"},
+        same=AS_CHAT,
+    ),
+    Example(
+        name="moderation",
+        sent=[{"id": "x", "model": "m", "results": [FLAGS]}],
+        read=whole(at("moderation", "openai", input="x")),
+        needed={"results"},
+    ),
+    *(
+        Example(
+            name=f"rerank-{name}",
+            sent=[sent],
+            read=whole(at("rerank", name, query="q", documents=["a", "b", "c"])),
+            needed=HELD,
+            same={"meta": {"usage"}, "billed_units": {"usage"}},
+        )
+        for name, sent in RANKS.items()
+    ),
+    Example(
+        name="edited-stream",
+        sent=DRAWN,
+        read=streamed(at("edit-image", "openai", stream=True, image=JPEG, prompt="a cat", partial_images=1), IMAGE),
+        needed={"type", "b64_json"},
+    ),
+    Example(
+        name="edited",
+        sent=[{"created": 1, "data": [{"b64_json": B64, "revised_prompt": "x"}], "usage": USAGE}],
+        read=whole(at("edit-image", "openai", image=JPEG, prompt="a cat"), IMAGE),
+        needed={"data", "data.b64_json"},
+    ),
+    Example(
+        name="translated",
+        sent=[{"task": "translate", "text": "Hi", "duration": 1.5, "segments": [SEGMENT]}],
+        read=whole(at("audio-translation", "openai", audio=FLAC), SOUND),
+        needed={"text"},
+        same=TIMES,
+    ),
+]  # fmt: skip
+
+EXAMPLES = [*CHATS, *TEXTS, *HEARINGS, *OTHERS, *PIPED, *VENDORS, *FURTHER, *DIALECTS]
 PLACES = [
     (example, path) for example in EXAMPLES for path in members(example.sent) if named(path) not in example.needed
 ]
@@ -485,6 +659,18 @@ def test_every_vendors_own_answer_is_here() -> None:
     for name, vendor in (("fal", "fal-ai"), ("replicate", "replicate")):
         own = {example.name.removeprefix(f"{name}-") for example in FURTHER if example.name.startswith(f"{name}-")}
         assert own | alike[name] | {HEAR} == provider(vendor).tasks.keys()
+
+
+def test_every_task_is_here() -> None:
+    """By itself, or as a pipeline's; an array of numbers has no members."""
+    here = {"chat-completion", "text-generation", "feature-extraction", "embeddings", "text-to-image", "rerank"}
+    here |= {"responses", "messages", "count-tokens", "moderation", "edit-image", "audio-translation"}
+    media = (
+        {case.task for case in JOBS} | FAL.keys() | REPLICATE.keys() | {"image-text-to-image", "image-text-to-video"}
+    )
+    numbers = {"sentence-similarity", "tabular-classification", "tabular-regression"}
+    tasks = {row.declaration.name for row in vars(Tasks).values() if isinstance(row, Task)}
+    assert tasks == here | media | numbers | PIPELINES.keys()
 
 
 def test_every_task_with_an_answer_in_json_is_here() -> None:

@@ -144,6 +144,12 @@ def _odd_event(frame: Frame, strict: Exception) -> MessageStreamEvent | End | No
 
 
 def _is_readable(event: MessageStreamEvent, sent: dict[str, Any]) -> bool:
-    """Whether what a known event says was read: an odd delta or block that is left out would be lost in silence."""
-    parts = (("delta", event.delta), ("content_block", event.content_block), ("message", event.message))
-    return event.type not in _EVENTS or all(part is not None or sent.get(name) is None for name, part in parts)
+    """Whether what a known event says was read: an odd delta or block that is left out would be lost in silence, and so
+    would the content of a message."""
+    if event.type not in _EVENTS:
+        return True
+    message = sent.get("message")
+    if event.message is None and isinstance(message, dict) and message.get("content"):
+        return False
+    parts = (("delta", event.delta), ("content_block", event.content_block))
+    return all(part is not None or sent.get(name) is None for name, part in parts)

@@ -47,6 +47,7 @@ class _Typed(msgspec.Struct):
 
     type: Any = None
     object: Any = None
+    output: Any = None
 
 
 _typed: Final = msgspec.json.Decoder(_Typed).decode
@@ -168,7 +169,8 @@ def decode_response_event(fold: ResponseFold, frame: Frame) -> ResponseStreamEve
         return event
     event._body = data  # type: ignore[union-attr]
     if type(event) is ResponseStatusEvent:
-        event.response.part_of(data, "response")
+        if event.response.sent() is None:
+            event.response.part_of(data, "response")
         if event.type in AT_THE_END:
             fold.failure = failure_of(_ended(event))
     return event
@@ -205,7 +207,7 @@ def _other_event(frame: Frame) -> Any:
         error = error_in_body(text, event="error" if "error" in (name, frame.event) else "")
         if error is not None:
             raise error
-        if typed.object == "response":
+        if typed.object == "response" or (not name and isinstance(typed.output, list)):
             return _of_whole(text)
     if name != frame.event and (event := _strict(text, name)) is not None:
         return event
@@ -241,8 +243,10 @@ def _of_whole(text: bytes) -> ResponseStatusEvent:
     """The event that a whole response is, of a server that does not stream it."""
     value = loads_for(text, ModelResponse)
     status = value.get("status") if isinstance(value, dict) else None
-    name = f"response.{status if status in _ENDS | IN_WORK else 'completed'}"
-    return convert({"type": name, "response": value}, ResponseStatusEvent)
+    name = f"response.{status if isinstance(status, str) and status in _ENDS | IN_WORK else 'completed'}"
+    event = convert({"type": name, "response": value}, ResponseStatusEvent)
+    event.response.part_of(text)
+    return event
 
 
 # Responses that the server keeps

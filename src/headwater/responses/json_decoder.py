@@ -303,13 +303,13 @@ def _scalar(value: Any, kind: Any, path: str, exact: bool) -> Any:
         return dumps(value).decode()
     if kind is str and isinstance(value, list) and value and all(isinstance(piece, str) for piece in value):
         return "".join(value)
-    if kind is int and isinstance(value, str):
-        whole = _spelled(value, int)
-        value = _spelled(value, float) if whole is NODEFAULT else whole
-    if kind is int and type(value) is int:
-        return value
-    if kind is int and isinstance(value, float) and math.isfinite(value):
-        return int(value) if value.is_integer() else value
+    if kind is int:
+        whole = _spelled(value, int) if isinstance(value, str) else value
+        number = _spelled(value, float) if whole is NODEFAULT else whole
+        if type(number) is int:
+            return number
+        if isinstance(number, float) and math.isfinite(number):
+            return int(number) if number.is_integer() else number
     found = _spelled(value, kind) if kind in (float, bool) else NODEFAULT
     if found is NODEFAULT:
         raise _unfit(value, kind, path)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 import msgspec
 
 from ..responses.json_decoder import convert
-from .lenient_types import Kept, Nullable
+from .lenient_types import Kept, Nullable, Unneeded
 from .output import OpenOutput, Output
 
 IN_WORK: Final = frozenset({"queued", "in_progress"})
@@ -62,7 +62,7 @@ class ResponseReasoningItem(OpenOutput):
     type: Literal["reasoning"] = "reasoning"
     id: str | None = None
     status: str | None = None
-    summary: list[ResponseContentPart] = msgspec.field(default_factory=list)
+    summary: Unneeded[list[ResponseContentPart]] = msgspec.field(default_factory=list)
     content: list[ResponseContentPart] | None = None
     encrypted_content: str | None = None
 
@@ -218,25 +218,32 @@ _KINDS: Final[dict[Any, type[ResponseOutputItem]]] = {
 
 
 def item_of(sent: dict[str, Any]) -> ResponseOutputItem:
-    """The item that an object is, with all of its members. Texts in place of a content's parts are parts, and what has
-    a content and no type is a message."""
-    said, content = sent, sent.get("content")
-    if isinstance(content, str) or (isinstance(content, list) and any(isinstance(part, str) for part in content)):
-        parts = [content] if isinstance(content, str) else content
-        said = {**sent, "content": [_TEXT | {"text": part} if isinstance(part, str) else part for part in parts]}
+    """The item that an object is, with all of its members. A part of a list may stand alone, and be but its text; what
+    has a content and no type is a message."""
     kind = sent.get("type")
-    kind = kind if isinstance(kind, str) and kind else "message" if content and sent.get("role") else ""
+    kind = kind if isinstance(kind, str) and kind else "message" if sent.get("content") and sent.get("role") else ""
+    said = {**sent, "type": kind, **{name: _parts(sent[name], part) for name, part in _PARTS.items() if name in sent}}
     try:
-        item = convert({**said, "type": kind}, _KINDS.get(kind, ResponseOtherItem))
+        item = convert(said, _KINDS.get(kind, ResponseOtherItem))
     except msgspec.ValidationError:
-        item = ResponseOtherItem(type=str(sent.get("type") or ""))
+        item = ResponseOtherItem(type=kind)
     _keep(item, sent)
-    for name in ("content", "summary"):
+    for name in _PARTS:
         parts, given = getattr(item, name, None), said.get(name)
         if isinstance(parts, list) and isinstance(given, list) and len(parts) == len(given):
             for part, one in zip(parts, given, strict=True):
                 _keep(part, one)
     return item
+
+
+def _parts(sent: Any, kind: str) -> Any:
+    """The parts of a list of them, in which a text is one of this kind."""
+    parts = [sent] if isinstance(sent, str) or (isinstance(sent, dict) and sent) else sent
+    return (
+        [{"type": kind, "text": part} if isinstance(part, str) else part for part in parts]
+        if isinstance(parts, list)
+        else sent
+    )
 
 
 def _keep(output: OpenOutput, sent: dict[str, Any]) -> None:
@@ -249,14 +256,15 @@ def sent_members(output: OpenOutput) -> dict[str, Any]:
     """An item or a part as the server sent it, with what was changed since: without the fields that it did not send."""
     nulls = output.__dict__.get("_nulls", frozenset())
     plain = {name: value for name, value in output.to_dict().items() if value is not None or name in nulls}
-    for name in ("content", "summary"):
+    for name in _PARTS:
         parts = getattr(output, name, None)
         if isinstance(parts, list):
             plain[name] = [sent_members(part) for part in parts]
     return plain
 
 
-_TEXT: Final = {"type": "output_text"}
+_PARTS: Final = {"content": "output_text", "summary": "summary_text"}
+"""The lists of an item's parts, and the type of a part that is but a text."""
 
 
 def items_of(sent: Any) -> list[ResponseOutputItem]:

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 else:
     Flags = dict[str, bool | None] | None
     Scores = dict[str, float | None] | None
-    Applied = dict[str, list[str]] | None
+    Applied = dict[str, list[str] | None] | None
 
 
 class ModerationOutput(OpenOutput):
