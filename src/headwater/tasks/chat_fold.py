@@ -103,7 +103,7 @@ class _PlainChoice(msgspec.Struct, forbid_unknown_fields=True):
     delta: _PlainDelta
     index: int = 0
     finish_reason: str | None = None
-    logprobs: _PlainLogprobs | None = None
+    logprobs: msgspec.Raw = msgspec.Raw()
 
 
 class _PlainUsage(msgspec.Struct, forbid_unknown_fields=True):
@@ -129,14 +129,19 @@ class _PlainChunk(msgspec.Struct, forbid_unknown_fields=True):
 
 
 _read_plain: Final = msgspec.json.Decoder(_PlainChunk).decode
+_read_tokens: Final = msgspec.json.Decoder(_PlainLogprobs | None).decode
 
 
-def _is_plain(event: ChatCompletionStreamOutput) -> bool:
+def _is_plain(event: ChatCompletionStreamOutput, look: bool) -> bool:
+    """Whether the chunk says nothing but what its fields hold; `look`: its tokens' log probabilities, too."""
     beside = vars(event)
     if "_halves" in beside or (body := beside.get("_body")) is None:
         return False
     try:
-        _read_plain(body)
+        plain = _read_plain(body)
+        for choice in plain.choices if look else ():
+            if text := bytes(choice.logprobs):
+                _read_tokens(text)
     except UNREADABLE:
         return False
     return True
@@ -398,6 +403,7 @@ class ChatFold:
         "_fingerprint",
         "_further",
         "_id",
+        "_knows_tokens",
         "_model",
         "_object",
         "_plain",
@@ -411,6 +417,7 @@ class ChatFold:
         self._unfinished = unfinished
         self._choices: dict[int, _Choice] = {}
         self._counted = False  # whether the index of the only choice counts tokens
+        self._knows_tokens = False  # that nothing is said of them but what fields hold
         self._id = ""
         self._model = ""
         self._created: int | float | None = None
@@ -452,13 +459,15 @@ class ChatFold:
         return None
 
     def _add(self, event: ChatCompletionStreamOutput) -> None:
-        plain = _is_plain(event)
+        plain = _is_plain(event, not self._knows_tokens)
         source, sent = (event, _NOTHING) if plain else event.in_halves()
         parts = [_NOTHING] * len(event.choices) if plain else _each(sent.get("choices"), len(event.choices))
         fresh = not plain and self._keep(sent)
         for choice, shown, part in zip(source.choices, event.choices, parts, strict=True):
             known = self._choice(event, choice)
             fresh |= known.add(choice, shown, part)
+            if plain and choice.logprobs is not None:
+                self._knows_tokens = True
         if not plain:
             _complete_usage(event, sent)
         if event.usage is not None:
