@@ -36,12 +36,10 @@ from ..errors import (
     ConversationLimitError,
     HeadwaterError,
     InferenceTimeoutError,
-    InvalidParameterError,
     UnexpectedContentError,
     no_end,
 )
 from ..protocol.flow import END
-from ..protocol.json_value import is_object
 from ..protocol.timeout import Timeout
 from ..protocol.transport import FOREVER
 from ..protocol.under_way import not_copied
@@ -64,16 +62,16 @@ from .events import (
     ToolReturned,
     TurnEnded,
 )
+from .parameters import ConversationSettings
 from .state import ConversationState, revived
-from .tool import Tool, tools_by_name
+from .tool import tools_by_name
 from .tool_call import ToolCallState, answers, calls_of
-from .tool_group import Approve, ToolGroup, called
+from .tool_group import ToolGroup, called
 from .turn_schema import answer_of_text, turn_form
 from .watch import ConversationWatch
 
 T = TypeVar("T")
 
-ToolMode: TypeAlias = Literal["native", "prompted", "constrained"]
 ConversationOutcome: TypeAlias = Literal["answered", "paused", "error", "cancelled"]
 
 CHARACTERS_OF_A_TOKEN: Final = 4
@@ -104,46 +102,6 @@ class ChatCaller(Protocol):
     def with_budget(self, budget: Budget | int | None) -> Self:
         """The caller whose calls spend this budget besides its own."""
         ...
-
-
-class ConversationSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What a conversation was asked for, beside its messages; `parameters` go with every call of the model."""
-
-    tools: dict[str, Tool[..., Any]]
-    parameters: dict[str, Any]
-    max_turns: int = 8
-    budget: int | None = None
-    approve: Approve | None = None
-    approval_timeout: float | None = None
-    tool_timeout: float | None = None
-    tools_at_once: int = 8
-    tool_mode: ToolMode = "native"
-    stream: bool = True
-
-    def __post_init__(self) -> None:
-        for name, least in (("max_turns", 1), ("tools_at_once", 1), ("budget", 1)):
-            value = getattr(self, name)
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
-                raise InvalidParameterError(f"{name} must be a whole number of at least {least}")
-        for name in ("approval_timeout", "tool_timeout"):
-            value = getattr(self, name)
-            if value is not None and (not isinstance(value, int | float) or not value > 0):
-                raise InvalidParameterError(f"{name} must be a number of seconds above 0")
-        if self.tool_mode not in ("native", "prompted", "constrained"):
-            raise InvalidParameterError("tool_mode must be 'native', 'prompted' or 'constrained'")
-        if self.parameters.get("n") not in (None, 1):
-            raise InvalidParameterError("a conversation has one answer in each turn: n must be 1")
-
-    @property
-    def is_native(self) -> bool:
-        """Whether calls are the server's affair, and are not read from the model's text."""
-        return self.tool_mode == "native" or not self.tools
-
-    @property
-    def is_typed(self) -> bool:
-        """Whether the model's answer is to be a value of a type."""
-        wanted = self.parameters.get("response_format")
-        return wanted is not None and not is_object(wanted)
 
 
 class AsyncConversation:

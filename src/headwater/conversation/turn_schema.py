@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Container, Mapping
 from functools import cached_property
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from msgspec import UNSET
 
@@ -22,6 +22,7 @@ from ..schema.rules import WRAPPER, FittedSchema, NamedSchema, SchemaRules, fitt
 from ..schema.type_tree import Member, ObjectOf
 from ..tasks.chat_types import ChatCompletionOutputMessage
 from ..tasks.parsed_types import FoundValue, parsed_message, parsed_value
+from .parameters import ToolMode
 from .prompted import ANSWER, CALLS, TextTurn, Wishes, message_of_turn, read_text
 from .tool import Tool
 
@@ -32,7 +33,7 @@ _FIRST_NAME: Final = re.compile(r'\s*\{\s*"([^"\\]*)"\s*:')
 
 
 def turn_form(
-    tools: Mapping[str, Tool[..., Any]], wanted: Any, wishes: Wishes, mode: Literal["native", "prompted", "constrained"]
+    tools: Mapping[str, Tool[..., Any]], wanted: Any, wishes: Wishes, mode: ToolMode
 ) -> tuple[TurnSchema | None, Mapping[str, Any] | None]:
     """What a turn's text is to be, as a `response_format`, and the schema of the final answer, which the model is told;
     None where there is none. `wanted`: the caller's own `response_format`."""
