@@ -73,7 +73,7 @@ print(json.dumps(missing))
 
 WORKS = """
 from pathlib import Path
-from headwater import AsyncInferenceClient, InferenceClient
+from headwater import AsyncInferenceClient, InferenceClient, InvalidParameterError
 from headwater.batch import JournalError, run_batch
 
 folder, url = Path(sys.argv[1]), sys.argv[2]
@@ -84,6 +84,12 @@ async def ask():
         return (await client.chat_completion(MESSAGES)).choices[0].message.content
 
 assert anyio.run(ask) == "yes"
+try:
+    InferenceClient(http2=True)
+except InvalidParameterError as error:
+    assert "epoll" in str(error), error
+else:
+    raise AssertionError("HTTP/2 without epoll")
 client = InferenceClient(base_url=url)
 assert client.chat_completion(MESSAGES).choices[0].message.content == "yes"
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from headwater.auth.environment import ambient, hugging_face_token
 from headwater.auth.hosts import is_hugging_face, is_hugging_face_url, is_loopback
-from headwater.auth.secret import MASK, Masked, Opaque, Secret, check_headers, mask, secrets_in
+from headwater.auth.secret import MASK, Masked, Opaque, Secret, check_headers, mask, redact_together, secrets_in
 from headwater.errors import InvalidCredentialError, InvalidParameterError
 from headwater.protocol.url import parse_url
 
@@ -246,3 +246,11 @@ def test_this_machine(host: str) -> None:
 )
 def test_another_machine(host: str) -> None:
     assert not is_loopback(host)
+
+
+def test_two_secrets_of_which_one_ends_as_the_other() -> None:
+    """Such as a password and what the URL has of it: the end by which one is known leaves no beginning of the other."""
+    plain, written = Secret("p@ss-word-of-mine"), Secret("p%40ss-word-of-mine")
+    for secrets in ((plain, written), (written, plain)):
+        for text in (plain.reveal(), written.reveal()):
+            assert redact_together(secrets, f"no {text}!") == f"no {MASK}!"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import random
+import select
 import ssl
 import threading
 import warnings
@@ -21,7 +22,7 @@ from support.drivers import Driver
 from support.http2_server import Http2Server, ServedStream, pieces
 from support.proxy_server import proxying
 
-from headwater import AsyncInferenceClient, InferenceTimeoutError, InvalidParameterError, Timeout
+from headwater import AsyncInferenceClient, InferenceClient, InferenceTimeoutError, InvalidParameterError, Timeout
 from headwater.errors import (
     ConnectError,
     ConnectionLostError,
@@ -35,7 +36,10 @@ from headwater.transport import connect, tls
 from headwater.transport.http2_pool import Http2Pool
 from headwater.transport.pool import Pool
 
-pytestmark = pytest.mark.anyio
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.skipif(not hasattr(select, "epoll"), reason="without epoll there is no HTTP/2"),
+]
 
 MESSAGES = [{"role": "user", "content": "hi"}]
 PATIENCE = 20.0
@@ -960,17 +964,10 @@ def test_what_is_no_choice() -> None:
         AsyncInferenceClient(http2=True, transport=Pool())
 
 
-async def test_without_epoll_it_is_not_offered(serve: Any, choose_form: Any, contexts: Any, tmp_path: Any) -> None:
-    both, _, authority = contexts
-    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    choose_form("anyio")
-
-    def script(peer: Any) -> None:
-        assert peer.sock.selected_alpn_protocol() == "http/1.1"
-        while peer.request():
-            peer.answer(WHOLE, "Content-Type: application/json")
-
-    server = serve(script, both)
-    base = f"https://localhost:{server.port}/v1"
-    async with AsyncInferenceClient(base_url=base, verify=tmp_path / "ca.pem", http2=True) as client:
-        assert await said(client) == "yes"
+def test_without_epoll_it_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr("select.epoll")
+    for kind in (AsyncInferenceClient, InferenceClient):
+        for wanted in (True, "prior-knowledge"):
+            with pytest.raises(InvalidParameterError, match=r"has not; leave it out for HTTP/1\.1"):
+                kind(http2=wanted)
+        kind(http2=False)

@@ -6,14 +6,16 @@ import base64
 import logging
 import traceback
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from support.drivers import Driver
 from support.proxy_server import proxying
 
-from headwater import AsyncInferenceClient
+from headwater import AsyncInferenceClient, Route
 from headwater.errors import ConnectError, HeadwaterError, InvalidParameterError, ProviderError, ProxyError
 from headwater.protocol.url import parse_url
+from headwater.telemetry import BreakerMoved
 from headwater.transport.proxies import proxy_for
 from headwater.transport.proxy import Proxy
 
@@ -21,6 +23,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.dealt]
 
 MESSAGES = [{"role": "user", "content": "hi"}]
 PASSWORD = "pr0xy/passw@rd of mine"
+WHOLE = b'{"choices": [{"index": 0, "finish_reason": "stop", "message": {"content": "yes"}}]}'
 QUOTED = "pr0xy%2Fpassw%40rd%20of%20mine"
 BASIC = base64.b64encode(f"user:{PASSWORD}".encode()).decode()
 REFUSALS = ["407 Proxy Authentication Required", "403 Forbidden", "502 Bad Gateway", "503 No", "302 Elsewhere"]
@@ -116,6 +119,43 @@ async def test_a_proxy_that_is_not_there(driver: Driver, serve: Any) -> None:
         with pytest.raises(HeadwaterError, match=f"proxy 127.0.0.1:{server.port}") as caught:
             await client.chat_completion(MESSAGES)
     assert caught.value.retryable and secrets_of(seen_in(caught.value)) == []
+
+
+@pytest.mark.parametrize("coding", ["utf-8", "latin-1"])
+async def test_a_password_beyond_ascii(driver: Driver, serve: Any, coding: str) -> None:
+    """However a proxy repeats it: nothing is left of it, nor of its beginning."""
+
+    def script(peer: Any) -> None:
+        peer.request()
+        told = "wörd-of-mine".encode(coding)
+        peer.send(b"HTTP/1.1 403 no %b %b %b\r\n\r\n" % (told, quote(told).encode(), base64.b64encode(told)))
+
+    server = serve(script)
+    proxy = f"http://user:w%C3%B6rd-of-mine@127.0.0.1:{server.port}"
+    async with driver.client(base_url="https://far.example/v1", proxies=proxy) as client:
+        with pytest.raises(ProxyError, match=r"refused: 403 no \[secret\] \[secret\]"):
+            await client.chat_completion(MESSAGES)
+
+
+async def test_a_refusal_says_nothing_of_the_provider(driver: Driver, serve: Any) -> None:
+    """No breaker opens for it; another provider may be one that the proxy lets through."""
+
+    def refuse(peer: Any) -> None:
+        peer.request()
+        peer.send(b"HTTP/1.1 403 No\r\n\r\n")
+
+    def answer(peer: Any) -> None:
+        while peer.request():
+            peer.answer(WHOLE, "Content-Type: application/json")
+
+    proxy, server = serve(refuse), serve(answer)
+    told: list[Any] = []
+    blocked = Route(base_url="https://far.example/v1", proxy=f"http://127.0.0.1:{proxy.port}")
+    async with driver.client(provider=[blocked, Route(base_url=f"{server.url}v1")], observer=told.append) as client:
+        for number in range(5):  # the client stays with what has served a model
+            out = await client.chat_completion(MESSAGES, model=f"model-{number}")
+            assert out.choices[0].message.content == "yes" and len(out.facts.attempts) == 2
+    assert proxy.accepted == 5 and not any(isinstance(each, BreakerMoved) for each in told)
 
 
 PROXY = "http://proxy.example:3128"
@@ -260,7 +300,13 @@ def test_handshakes(piece: int) -> None:
         ),
         (HTTP, [b"SSH-2.0-x\r\n"], "is not HTTP", False),
         (HTTP, [b"HTTP/1.1 abc\r\n\r\n"], "is not HTTP", False),
-        (HTTP, [b"HTTP/1.1 200 OK\r\n\r\nmore"], "is not HTTP", False),
+        (HTTP, [b"HTTP/1.1 200 OK\r\n\r\nmore"], r"a page of its own in place of the connection \(200 OK\)", False),
+        (HTTP, [b"HTTP/1.1 101 Switching\r\n\r\n"], "refused: 101", False),
+        (HTTP, [b"HTTP/1.1 103 Early\r\n\r\n" * 4000], "is not HTTP", False),
+        (HTTP, [b"\x15\3\1\0\2\2\x46"], "is it https://", False),
+        (HTTP, [b"HTTX"], "is not HTTP", False),
+        (HTTP, [b"HTTP/1.1 403 \x1b[31mno\r\n\r\n"], r"refused: 403  \[31mno$", False),
+        (HTTP, [b"HTTP/1.1 403 " + b"x" * 9000 + b"\r\n\r\n"], "refused: 403 x{196}$", False),
         (HTTP, [b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 20_000], "is not HTTP", False),
         (HTTP, [b"HTTP/1.1 2", b""], "closed the connection", True),
         (SOCKS, [b""], "closed the connection", True),
@@ -296,6 +342,7 @@ def test_handshakes_that_fail(proxy: str, answers: list[bytes], words: str, retr
         (503, {"x-squid-error": "ERR_DNS_FAIL 0"}, True),
         (403, {"server": "tinyproxy/1.11.1"}, True),
         (403, {"server": "nginx", "via": "1.1 squid"}, False),
+        (511, {}, True),
         (502, {}, False),
         (200, {"server": "squid/5.7"}, False),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Mapping
+from itertools import chain
 from typing import Final, NamedTuple
 from urllib.parse import unquote_plus
 
@@ -12,7 +13,7 @@ from ..protocol.flow import Request
 from ..protocol.transport import RequestHead
 from ..protocol.url import Url, parse_url
 from .hosts import is_loopback
-from .secret import PROXY_SECRETS, Masked, Secret, secrets_in
+from .secret import PROXY_SECRETS, Masked, Secret, redact_together, secrets_in
 
 
 class KeyHeader(NamedTuple):
@@ -126,19 +127,10 @@ class Credentials:
     def clean(self, headers: dict[str, str]) -> dict[str, str]:
         """An answer's headers without any secret of this call, for people to look at."""
         together = "\n".join(headers.values())
-        for secret in self.secrets:
-            if secret.redact(together) != together:
-                break
-        else:
-            if not PROXY_SECRETS or self.redact(together) == together:
-                return headers
+        if self.redact(together) == together:
+            return headers
         return {name: self.redact(value) for name, value in headers.items()}
 
     def redact(self, text: str) -> str:
         """The text without any secret of this call."""
-        for secret in self.secrets:
-            text = secret.redact(text)
-        for of_proxy in PROXY_SECRETS.values():
-            for secret in of_proxy:
-                text = secret.redact(text)
-        return text
+        return redact_together([*self.secrets, *chain.from_iterable(PROXY_SECRETS.values())], text)

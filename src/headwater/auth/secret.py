@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 from urllib.parse import quote, unquote, urlsplit
 from weakref import WeakValueDictionary
@@ -112,15 +112,7 @@ class Secret:
 
     def redact(self, text: str) -> str:
         """The text with every spelling of this secret masked, and the beginning of one at which the text was cut."""
-        for needle in self._needles:
-            if needle in text:
-                # The mask's own word may be somebody's password: masked again and again, it would grow.
-                parts = text.split(MASK) if needle in MASK else [text]
-                text = MASK.join(part.replace(needle, MASK) for part in parts)
-        if text[-_LEAST:] not in self._together:  # as it is with nearly all that is looked at, and each answer is
-            return text
-        rest = max((_rest(needle, text) for needle in self._needles), default=0)
-        return text[:-rest] + MASK if rest else text
+        return redact_together((self,), text)
 
     def __repr__(self) -> str:
         return f"Secret({MASK})"
@@ -151,6 +143,21 @@ class TextSecret(Secret):
         self._needles = _spellings(self._value)
         self._together = "\n".join(self._needles)
         _live_secrets[id(self)] = self
+
+
+def redact_together(secrets: Sequence[Secret], text: str) -> str:
+    """The text without any of these secrets: the longest spelling first, whosever it is, or the end by which one is
+    known would leave another's beginning."""
+    found = [needle for secret in secrets for needle in secret._needles if needle in text]
+    for needle in sorted(found, key=len, reverse=True):
+        # The mask's own word may be somebody's password: masked again and again, it would grow.
+        parts = text.split(MASK) if needle in MASK else [text]
+        text = MASK.join(part.replace(needle, MASK) for part in parts)
+    for secret in secrets:
+        if text[-_LEAST:] in secret._together:  # as it is not with nearly all that is looked at, and each answer is
+            rest = max((_rest(needle, text) for needle in secret._needles), default=0)
+            text = text[:-rest] + MASK if rest else text
+    return text
 
 
 PROXY_SECRETS: dict[str, tuple[TextSecret, ...]] = {}
@@ -191,9 +198,7 @@ def guard_proxy(proxy: str) -> None:
 
 def redact_all(text: str) -> str:
     """The text without any secret that this process knows: for loggers, which do not know whose call they tell of."""
-    for secret in live_secrets():
-        text = secret.redact(text)
-    return text
+    return redact_together(live_secrets(), text)
 
 
 def live_secrets() -> list[Secret]:
@@ -206,6 +211,14 @@ def _spellings(value: str) -> tuple[str, ...]:
     found = {value, *quoted, *(_LOWER.sub(lambda code: code[0].lower(), text) for text in quoted)}
     found |= {json.dumps(value)[1:-1], value.replace("/", "\\/"), value.translate(_IN_HTML)}
     found |= {value[-_SHOWN_END:], *_in_base64(value.encode())}
+    if not value.isascii():  # as a header that is read as latin-1 repeats it, and as a page does that is no UTF-8
+        single = value.encode("latin-1", "replace")
+        found |= {
+            value.encode().decode("latin-1"),
+            single.decode("utf-8", "replace"),
+            *_in_base64(single),
+            quote(single),
+        }
     return tuple(sorted((text for text in found if len(text) >= 4), key=len, reverse=True))
 
 

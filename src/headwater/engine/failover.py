@@ -31,6 +31,7 @@ from ..errors import (
     ModelLoadingError,
     PaymentRequiredError,
     PermissionDeniedError,
+    ProxyError,
     RateLimitError,
     RedirectError,
     ServerError,
@@ -70,11 +71,11 @@ def is_the_providers(error: HeadwaterError, *, begun: bool) -> bool:
     """Whether a failure says that the provider is not fit, for this client; `begun`: after the first event.
 
     Neither a call that is wrong by itself, a missing key, or a model that is unknown or still loading; nor a long
-    answer that the caller's total did not suffice for.
+    answer that the caller's total did not suffice for, nor what a proxy on the way refused.
     """
     if isinstance(error, InferenceTimeoutError):
         return not begun or error.phase != "total"
-    return isinstance(error, _PROVIDER_FAULTS) and not isinstance(error, ModelLoadingError)
+    return isinstance(error, _PROVIDER_FAULTS) and not isinstance(error, (ModelLoadingError, ProxyError))
 
 
 def in_their_order(names: Sequence[str]) -> Sequence[int]:

@@ -63,6 +63,11 @@ class ConnectTarget(NamedTuple):
         return self.address or self.url.host, self.url.port
 
     @property
+    def place(self) -> str:
+        """Where it leads, for people."""
+        return _place(self.url) + ("" if self.proxy is None else f" through the proxy {self.proxy.place}")
+
+    @property
     def hop_place(self) -> str:
         """The hop, for people."""
         return _place(self.url) if self.proxy is None else f"the proxy {self.proxy.place}"
@@ -101,8 +106,7 @@ async def dial(
 
 def connect_timed_out(target: ConnectTarget, seconds: float) -> InferenceTimeoutError:
     """The error for a connection that was not there in time."""
-    through = "" if target.proxy is None else f" through the proxy {target.proxy.place}"
-    error = InferenceTimeoutError(f"no connection to {_place(target.url)}{through} within {seconds:g} s")
+    error = InferenceTimeoutError(f"no connection to {target.place} within {seconds:g} s")
     error.phase = "connect"
     error.elapsed = seconds
     return error
@@ -150,7 +154,7 @@ async def _open(sockets: AsyncioSockets | TrioSockets | None, target: ConnectTar
     if url.scheme == "http":
         return sockets.attach(raw)
     assert context is not None
-    with _securing(_place(url)):
+    with _securing(target.place):
         if isinstance(raw, ssl.SSLSocket):
             return await _secure_within(sockets.attach(raw), context, url.host)
         secure = await sockets.secure(raw, context, url.host)
@@ -195,7 +199,7 @@ async def _open_anyio(target: ConnectTarget) -> ByteStream:
                 stream = await _wrapped(stream, target.context, target.proxy.host, target.hop_place)
             await _shake_hands(AnyioStream(stream, plain), target)
         if target.url.scheme == "https":
-            stream = await _wrapped(stream, target.context, target.url.host, _place(target.url))
+            stream = await _wrapped(stream, target.context, target.url.host, target.place)
             check_protocol(_place(target.url), stream.extra(TLSAttribute.alpn_protocol))  # noqa: S610 - no Django
     except BaseException:
         close_now(plain)

@@ -238,8 +238,8 @@ class Http2Origin:
 class Http2Pool:
     """A `Transport` over HTTP/2 where the server chooses it, and over its `Pool` where not.
 
-    `prior_knowledge`: whether plain http is HTTP/2 as well, as the caller knows of the server. Without epoll, and
-    within the TLS of a proxy, HTTP/1.1 is offered alone.
+    `prior_knowledge`: whether plain http is HTTP/2 as well, as the caller knows of the server. Within the TLS of a
+    proxy, HTTP/1.1 is offered alone. It needs a system with epoll.
     """
 
     def __init__(self, pool: Pool, *, prior_knowledge: bool = False) -> None:
@@ -255,7 +255,7 @@ class Http2Pool:
         if request.pending is not None:
             return await self._go_on(request)
         loop = self._pool.connections(request)
-        if loop.sockets is None or not self._may_choose(request):
+        if not self._may_choose(request):
             return await self._pool.send(request)
         for number in range(1, MOST_SENDS + 1):
             connection = await self._place(loop, request)

@@ -28,9 +28,14 @@ Handshake: TypeAlias = Generator[bytes, bytes, None]
 PORTS: Final = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 """The schemes, and the ports that they have where the URL names none."""
 MAX_CONNECT_ANSWER_BYTES: Final = 64 * 1024
-"""Bytes that an answer to CONNECT may have before its end."""
+"""Bytes that an answer to CONNECT may have before its end, interim ones included."""
+TLS_ALERT: Final = b"\x15"
+MAX_WORDS: Final = 200
+"""Characters of a proxy's own words that an error repeats."""
 SOCKS_BYTES: Final = 255
 """Bytes that a name, a user name or a password can have in SOCKS."""
+OWN_STATUSES: Final = frozenset({407, 511})
+"""Statuses that no server has: https://www.rfc-editor.org/rfc/rfc6585#section-6"""
 OWN_PAGES: Final = ("squid", "tinyproxy", "privoxy")
 """Who signs the pages of its own with these names in `Server`; an origin's answer is passed on with the origin's."""
 _PLACE: Final = lazy_pattern(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]+)(?::([0-9]{1,5}))?\Z")
@@ -115,11 +120,11 @@ class Proxy:
 
     def refused_page(self, status: int, headers: Mapping[str, str]) -> ProxyError | None:
         """The error that an answer in the absolute form is, where it can be told that it is the proxy's own."""
-        server = headers.get("server", "").lower()
-        if status != 407 and (status < 400 or not (server.startswith(OWN_PAGES) or "x-squid-error" in headers)):
+        signed = headers.get("server", "").lower().startswith(OWN_PAGES) or "x-squid-error" in headers
+        if status not in OWN_STATUSES and (status < 400 or not signed):
             return None
         schemes = [each.split()[0] for each in headers.get("proxy-authenticate", "").split(",") if each.strip()]
-        words = redact_all(headers.get("x-squid-error", ""))
+        words = headers.get("x-squid-error", "")
         return self._refusal(f"{status} {words}".strip(), status, schemes)
 
     # -- CONNECT
@@ -129,28 +134,27 @@ class Proxy:
         said = f"CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n"
         if self._authorization is not None:
             said = Masked(f"{said}Proxy-Authorization: {self._authorization}\r\n")
-        head = yield f"{said}\r\n".encode("latin-1")
+        head, room = (yield f"{said}\r\n".encode("latin-1")), MAX_CONNECT_ANSWER_BYTES
         while True:
             end = _END.search(head)
             while end is None:
-                if len(head) > MAX_CONNECT_ANSWER_BYTES or (len(head) > 7 and not head.startswith(b"HTTP/1.")):
-                    raise self._odd("HTTP")
+                if len(head) > room or head[:7] != b"HTTP/1."[: len(head)]:
+                    raise self._odd("HTTP", "; is it https://?" if head[:1] == TLS_ALERT else "")
                 seen = len(head)
                 head += yield from self._more()
                 end = _END.search(head, max(0, seen - 3))
             status = _STATUS.match(head)
             if status is None:
                 raise self._odd("HTTP")
-            if not status[1].startswith(b"1"):
+            if not status[1].startswith(b"1") or status[1] == b"101":
                 break
-            head = head[end.end() :]  # an interim answer, which another one follows
+            head, room = head[end.end() :], room - end.end()  # an interim answer, which another one follows
+        code, words = int(status[1]), b" ".join(filter(None, status.groups())).decode("latin-1")
         if status[1].startswith(b"2"):
-            if len(head) > end.end():
-                raise self._odd("HTTP")  # nobody was asked for anything yet
+            if len(head) > end.end():  # nobody was asked for anything yet
+                raise self._refusal(f"it sent a page of its own in place of the connection ({words})", code)
             return
-        schemes = [scheme.decode() for scheme in _CHALLENGE.findall(head[: end.end()])]
-        words = redact_all(b" ".join(filter(None, status.groups())).decode("latin-1"))
-        raise self._refusal(words, int(status[1]), schemes)
+        raise self._refusal(words, code, [scheme.decode() for scheme in _CHALLENGE.findall(head[: end.end()])])
 
     # -- SOCKS5
 
@@ -203,15 +207,21 @@ class Proxy:
             if self._user is not None:
                 hint = "; its user name or password is another one"
             if schemes and not any(scheme.lower() == "basic" for scheme in schemes):
-                hint = f"; it asks for {redact_all(', '.join(schemes))}, and only Basic is spoken here"
-        error = ProxyError(f"the proxy {self.place} refused: {words.strip()}{hint}")
+                hint = f"; it asks for {_shown(', '.join(schemes))}, and only Basic is spoken here"
+        error = ProxyError(f"the proxy {self.place} refused: {_shown(words)}{hint}")
         error.proxy, error.status = self.place, status
         return error
 
-    def _odd(self, language: str) -> ProxyError:
-        error = ProxyError(f"the proxy {self.place} refused: what it answered is not {language}")
+    def _odd(self, language: str, hint: str = "") -> ProxyError:
+        error = ProxyError(f"the proxy {self.place} refused: what it answered is not {language}{hint}")
         error.proxy = self.place
         return error
+
+
+def _shown(words: str) -> str:
+    """A proxy's words for people: without secrets, and on one line."""
+    text = redact_all(words)
+    return "".join([each if each.isprintable() else " " for each in text]).strip()[:MAX_WORDS]
 
 
 def _socks_place(host: str) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
@@ -35,8 +36,8 @@ class Transports:
     `ssl_context`: see `Trust`. `http2`: whether servers may choose HTTP/2. `given`: what the caller has to send with,
     which brings all of that itself. `beside`: transports of the same client, made before.
 
-    Raises `InvalidParameterError` for what cannot be used, or would be without effect, and `ImportError` where HTTP/2
-    is wanted and its extra is not installed.
+    Raises `InvalidParameterError` for what cannot be used, or would be without effect, such as HTTP/2 where the system
+    has no epoll, and `ImportError` where HTTP/2 is wanted and its extra is not installed.
     """
 
     def __init__(
@@ -139,6 +140,11 @@ def _http2_choice(given: object) -> Http2:
         return False
     if given is not True and given != PRIOR_KNOWLEDGE:
         raise InvalidParameterError(f'http2 must be True, False or "{PRIOR_KNOWLEDGE}"')
+    if not hasattr(select, "epoll"):
+        raise InvalidParameterError(
+            f"http2={given!r} cannot be used here: its streams share sockets by way of epoll, which this system has"
+            " not; leave it out for HTTP/1.1"
+        )
     if find_spec("h2") is None:
         raise ImportError('http2=True needs h2: pip install "headwater[http2]"', name="h2")
     return True if given is True else "prior-knowledge"
