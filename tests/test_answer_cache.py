@@ -190,6 +190,8 @@ KEPT: dict[str, tuple[dict[str, Any], dict[str, Any], bool]] = {
     "temperature 0": ({}, {"temperature": 0}, True),
     "a seed": ({}, {"seed": 0, "temperature": 1}, True),
     "stored by the server": ({}, {"seed": 1, "store": True}, False),
+    "a seed in the body": ({}, {"extra_body": {"seed": 1}}, True),
+    "stored, by the body": ({}, {"seed": 1, "extra_body": {"store": True}}, False),
     "all": ({"repeatable": "all"}, {}, True),
     "a function's yes": ({"repeatable": lambda task, given: task == "chat-completion"}, {}, True),
     "a function's no": ({"repeatable": lambda task, given: "tools" in given}, {"temperature": 0}, False),

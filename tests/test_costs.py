@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import io
 import json
 import pickle
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from typing import Any
 
 import anyio
 import pytest
+from PIL import Image
 from support.drivers import Driver
 
 from headwater import (
@@ -141,6 +143,7 @@ COUNTS = {
         CountedTokens(1000, 500, cached=1000),
     ),
     "embeddings": ({"prompt_tokens": 8, "total_tokens": 8}, CountedTokens(8, 0)),
+    "reranking": ({"total_tokens": 8}, CountedTokens(8, 0)),
     "half": ({"prompt_tokens": 8}, CountedTokens(8, None)),
     "odd": ({"prompt_tokens": "8", "completion_tokens": -1, "prompt_tokens_details": []}, CountedTokens()),
     "none": (None, CountedTokens()),
@@ -189,6 +192,35 @@ async def test_what_a_provider_tells_of_its_cache_lowers_the_price(driver: Drive
         assert cost.usd == price.of(counted)
     else:
         assert (cost.tokens.input, cost.estimated) == (8, True)
+
+
+@pytest.mark.dealt
+@pytest.mark.parametrize(("price", "usd"), [(Price(input=1.0, output=40.0), None), (Price(call=0.04), 0.04)])
+async def test_what_a_picture_cost_by_tokens_that_were_not_told_is_not_guessed(
+    driver: Driver, price: Price, usd: float | None
+) -> None:
+    picture = io.BytesIO()
+    Image.new("RGB", (1, 1)).save(picture, "PNG")
+    transport = always(lambda: ScriptedResponse(picture.getvalue(), content_type="image/png"))
+    budget = Budget(calls=5)
+    options: dict[str, Any] = {"base_url": "http://127.0.0.1:9/model", "prices": {"": price}, "budget": budget}
+    async with driver.client(**options, transport=transport) as client:
+        run = client.text_to_image.stream("a cat")
+        await run.result()
+    assert (run.facts.cost and run.facts.cost.usd) == usd
+    assert (budget.unpriced, budget.spent) == (usd is None, usd or 0.0)
+
+
+@pytest.mark.dealt
+async def test_to_count_tokens_costs_nothing(driver: Driver) -> None:
+    transport = always(lambda: ScriptedResponse.json({"input_tokens": 3}))
+    budget = Budget(usd=1, calls=1)
+    options: dict[str, Any] = {"base_url": URL, "model": "m", "prices": TABLE, "budget": budget}
+    async with driver.client(**options, transport=transport) as client:
+        for _ in range(2):
+            count = await client.count_message_tokens(MESSAGES)
+    assert (count.input_tokens, count.facts.cost) == (3, None)
+    assert (budget.begun, budget.spent, budget.spent_tokens) == (0, 0.0, 0)
 
 
 async def test_an_answer_that_was_asked_for_again_costs_all_of_its_tries(driver: Driver) -> None:

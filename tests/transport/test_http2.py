@@ -32,6 +32,7 @@ from headwater.errors import (
 )
 from headwater.protocol.transport import ReadDeadline, TransportRequest
 from headwater.protocol.url import parse_url
+from headwater.testing import cassette
 from headwater.transport import connect, tls
 from headwater.transport.http2_pool import Http2Pool
 from headwater.transport.pool import Pool
@@ -861,6 +862,32 @@ def contexts() -> tuple[ssl.SSLContext, ssl.SSLContext, trustme.CA]:
         authority.issue_cert("localhost").configure_cert(context)
         context.set_alpn_protocols(offers)
     return both, old, authority
+
+
+async def test_a_recording_of_streams_on_one_connection_is_played_without_it(
+    driver: Driver, serve_http2: Any, contexts: Any, tmp_path: Any
+) -> None:
+    both, _, authority = contexts
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    server = serve_http2(chat, both)
+    options = {"base_url": f"{server.url}/v1", "verify": tmp_path / "ca.pem", "http2": True, "retries": 0}
+    first, second = tmp_path / "first.jsonl", tmp_path / "second.jsonl"
+
+    async def asked() -> tuple[str, str]:
+        async with driver.client(**options) as client:
+            async with client.chat_completion.stream(MESSAGES) as run:
+                chunk = await run.__anext__()
+            return await said(client), chunk.choices[0].delta.content
+
+    async with cassette(first, "record"):
+        assert await asked() == ("yes", "x")
+    server.stop()
+    async with cassette(first, "replay") as tape:
+        assert await asked() == ("yes", "x")
+        tape.assert_all_played()
+    async with cassette(first, "replay"), cassette(second, "record"):
+        assert await asked() == ("yes", "x")
+    assert first.read_bytes() == second.read_bytes()
 
 
 async def said(client: Any) -> str:

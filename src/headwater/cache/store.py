@@ -56,6 +56,7 @@ COMPUTED: Final = frozenset(
     {
         "audio-classification",
         "automatic-speech-recognition",
+        "count-tokens",
         "depth-estimation",
         "document-question-answering",
         "embeddings",

@@ -310,13 +310,13 @@ class ClientCore:
         may_choose = len(self.router.names) > 1 or self.arguments["provider"] in (None, "auto")
         needs = needs_of(task, given) if may_choose else ()
         meter, cache = None, self.cache
-        if self.account is not None:
+        if self.account is not None and task != "count-tokens":  # which costs nothing
             from ..cost.meter import CallMeter
 
             if stream and task == "chat-completion":
                 given.setdefault("stream_options", {"include_usage": True})
             meter = CallMeter(self.account, given)
-        if cache is not None and not cache.repeats(task, given):
+        if cache is not None and not cache.repeats(task, {**given, **(given.get("extra_body") or {})}):
             cache = None
         if meter is None and cache is None and not needs:
             return None, None

@@ -14,7 +14,7 @@ import msgspec
 from ..errors import UnknownPriceError
 from .budget import Budget, budgets_of
 from .price import NOTHING_SPENT, Cost, Price, PriceSource, found_in, price_names, prices_in
-from .usage import CountedTokens, tokens_of
+from .usage import NOT_COUNTED, CountedTokens, tokens_of
 
 CHOSEN: Final = "x-inference-provider"
 """The header in which Hugging Face's router says whom it chose."""
@@ -136,6 +136,8 @@ class CallMeter:
         place, offers = found
         tokens = tokens_of({"usage": msgspec.to_builtins(end.usage)} if end.usage is not None else end.answer)
         known = self._price(place, offers, end.headers.get(CHOSEN))
+        if known is not None and known.price.counts_tokens and tokens == NOT_COUNTED and _is_media(end.answer):
+            known = None  # what is in a picture cannot be guessed
         whole = self._filled(tokens, end.answer) if known is None or known.price.counts_tokens else tokens
         cost = None
         if known is not None:
@@ -163,6 +165,11 @@ class CallMeter:
         into = tokens.input if tokens.input is not None else _tokens_in(self._given)
         out = tokens.output if tokens.output is not None else _tokens_in(list(_said(_plain(answer))))
         return msgspec.structs.replace(tokens, input=into, output=out)
+
+
+def _is_media(answer: Any) -> bool:
+    """Whether an answer is a picture or a sound, in which there is no text."""
+    return not isinstance(answer, msgspec.Struct | str | list | dict | None)
 
 
 def _plain(answer: Any) -> Any:

@@ -103,6 +103,8 @@ def counted_tokens(usage: Any) -> CountedTokens:
     if reasoning is None:
         reasoning = _first(usage, "reasoning_tokens")
     total = token_count(usage.get("total_tokens"))
+    if into is None and out is None:
+        into = total  # of reranking
     if out is None and into is not None and total is not None:
         out = max(0, total - into)  # embeddings tell the total in place of what came out
     if reasoning and out is not None and total is not None and total == (into or 0) + out + reasoning:
