@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gzip
 import json
 import os
 import shutil
@@ -259,6 +260,14 @@ async def test_a_pipe_that_gives_nothing_is_no_empty_batch(server: Server, paths
         with pytest.raises(InputError, match="ended without giving anything"):
             await run(server, paths)
     assert not paths[1].exists()
+
+
+async def test_a_packed_pipe_is_to_be_unpacked_on_its_way(server: Server, paths: tuple[Path, Path]) -> None:
+    os.mkfifo(paths[0])
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(anyio.to_thread.run_sync, paths[0].write_bytes, gzip.compress(b"{}"))
+        with pytest.raises(InputError, match=r"compressed with gzip: .* `\.\.\. \| zcat \| headwater batch - "):
+            await run(server, paths)
 
 
 async def test_waiting_for_a_pipe_can_be_cancelled(server: Server, paths: tuple[Path, Path]) -> None:

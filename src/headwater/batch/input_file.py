@@ -101,9 +101,10 @@ class InputIndex:
         start = self._start()
         for begins, (packed, tool) in _PACKED.items():
             if start.startswith(begins):
+                unpacked = f"{tool} {self.path}" if self.path.is_file() else f"... | {tool}"
                 raise InputError(
                     f"{self.path} is compressed with {packed}: unpack it first,"
-                    f" or pipe it in, as in `{tool} {self.path} | headwater batch - -o OUT.jsonl`"
+                    f" or pipe it in, as in `{unpacked} | headwater batch - -o OUT.jsonl`"
                 )
 
     def _hint(self) -> str:
