@@ -316,6 +316,7 @@ def test_no_hint_is_ever_a_bad_number(text: str, body: str, name: str) -> None:
         ("Rate limit reached. Please try again in 20s. Visit us.", 20.0),
         ("Please try again in 1m2.5s.", 62.5),
         ("Please try again in 120ms.", 0.12),
+        ("Request was throttled. Expected available in 9 seconds.", 9.0),  # Django REST framework: Replicate
         ("please retry after 7 seconds", 7.0),
         ("Please retry in 2 minutes", 120.0),
         ("retry in 500 milliseconds", 0.5),

@@ -33,7 +33,7 @@ _NAMES: Final = (
 )
 _MOST_ITEMS: Final = 10
 _SAID: Final = lazy_pattern(
-    r"\b(?:try|retry|come back|wait)\b[^.!?\d]{0,30}?\b(?:in|after|for) "
+    r"\b(?:try|retry|come back|wait|available)\b[^.!?\d]{0,30}?\b(?:in|after|for) "
     r"(?:((?:[0-9]{1,6}(?:\.[0-9]{1,6})?(?:ms|[dhms]))+)"
     r"|([0-9]{1,6}(?:\.[0-9]{1,6})?) ?(milliseconds?|seconds?|secs?|minutes?|mins?|hours?|s))\b",
     re.IGNORECASE,
