@@ -152,6 +152,8 @@ def test_what_cannot_be_said(kind: Any) -> None:
     for given, words in (
         ({"verify": False}, "refused"),
         ({"verify": 7}, "verify must be"),
+        ({"verify": 1}, "verify must be"),
+        ({"verify": ""}, "verify must be"),
         ({"ssl_context": "ca.pem"}, "ssl_context must be"),
         ({"ssl_context": context, "verify": "ca.pem"}, "not both"),
     ):

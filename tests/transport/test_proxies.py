@@ -12,7 +12,7 @@ import pytest
 from support.drivers import Driver
 from support.proxy_server import proxying
 
-from headwater import AsyncInferenceClient, Route
+from headwater import AsyncInferenceClient, InferenceClient, Route
 from headwater.errors import ConnectError, HeadwaterError, InvalidParameterError, ProviderError, ProxyError
 from headwater.protocol.url import parse_url
 from headwater.telemetry import BreakerMoved
@@ -238,6 +238,14 @@ def test_what_is_no_proxys_url(url: str) -> None:
             AsyncInferenceClient(proxies=given)
         ours = caught.tb.tb_next  # the first frame is this test's own
         assert "hidden" not in seen_in(caught.value.with_traceback(ours))
+
+
+def test_what_is_no_proxys_url_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", "socks4://u:hidden@p")
+    client = InferenceClient(base_url="https://far.example/v1", retries=0)
+    with pytest.raises(InvalidParameterError, match=r"the environment's HTTPS_PROXY.*SOCKS4 is not spoken") as caught:
+        client.chat_completion(MESSAGES)
+    assert "hidden" not in str(caught.value)
 
 
 @pytest.mark.parametrize("given", [7, ["http://p"], {"ftp": "http://p"}, {7: "http://p"}, {"all": 7}])

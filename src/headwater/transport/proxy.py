@@ -27,6 +27,7 @@ Handshake: TypeAlias = Generator[bytes, bytes, None]
 
 PORTS: Final = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 """The schemes, and the ports that they have where the URL names none."""
+SOCKS4: Final = frozenset({"socks4", "socks4a"})
 MAX_CONNECT_ANSWER_BYTES: Final = 64 * 1024
 """Bytes that an answer to CONNECT may have before its end, interim ones included."""
 TLS_ALERT: Final = b"\x15"
@@ -70,7 +71,7 @@ class Proxy:
         if self.scheme not in PORTS or found is None or (found[2] is not None and not 0 < int(found[2]) < 65536):
             raise InvalidParameterError(
                 "a proxy's URL must be http, https, socks5 or socks5h with a host, as in http://user:password@host:3128;"
-                " this one cannot be used"
+                f" {'SOCKS4 is not spoken' if self.scheme in SOCKS4 else 'this one cannot be used'}"
             )
         self.host = found[1].strip("[]")
         self.port = int(found[2] or PORTS[self.scheme])

@@ -69,7 +69,7 @@ class Trust:
             verify, ssl_context = None, verify
         if verify is False:
             raise InvalidParameterError(_VERIFY_FALSE)
-        if verify is not None and verify is not True and not isinstance(verify, str | os.PathLike):
+        if verify == "" or not (verify is None or verify is True or isinstance(verify, str | os.PathLike)):
             raise InvalidParameterError("verify must be the path of certificates, a file's or a folder's")
         if ssl_context is not None and verify is not None:
             raise InvalidParameterError("give verify or ssl_context, not both: a context says whom it trusts")

@@ -119,7 +119,7 @@ class Transports:
         return make() if self._interposer is None else self._interposer.around(make)
 
     def _make(self, proxy: str | None) -> Transport:
-        pool = Pool(ssl_context=self._trust, proxy=None if proxy is None else Proxy(proxy))
+        pool = Pool(ssl_context=self._trust, proxy=None if proxy is None else _usable(proxy))
         made: Pool | Http2Pool = pool
         if self._http2:
             from .http2_pool import Http2Pool
@@ -133,6 +133,13 @@ class Transports:
             await made.aclose()
         for of_route in list(self._by_route.values()):
             await of_route.aclose()
+
+
+def _usable(proxy: str) -> Proxy:
+    try:
+        return Proxy(proxy)
+    except InvalidParameterError as error:  # what a caller gives was looked at before
+        raise InvalidParameterError(f"the environment's HTTPS_PROXY, HTTP_PROXY or ALL_PROXY: {error}") from None
 
 
 def _http2_choice(given: object) -> Http2:
