@@ -227,6 +227,7 @@ OUTPUTS = {
     "headwater.tasks.chat_types": "Chat",
     "headwater.tasks.model_response": "Responses",
     "headwater.tasks.response_events": "Events of a response",
+    "headwater.tasks.chat_items": "From chats to responses, and back",
     "headwater.tasks.message_types": "Messages",
     "headwater.tasks.parsed_types": "Typed answers",
     "headwater.tasks.text": "Text",

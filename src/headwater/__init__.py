@@ -222,6 +222,8 @@ if TYPE_CHECKING:
     from .tasks.chat_input import ChatCompletionInputToolCall as ChatCompletionInputToolCall
     from .tasks.chat_input import ChatCompletionInputToolChoiceClass as ChatCompletionInputToolChoiceClass
     from .tasks.chat_input import ChatCompletionInputURL as ChatCompletionInputURL
+    from .tasks.chat_items import chat_messages as chat_messages
+    from .tasks.chat_items import response_input as response_input
     from .tasks.chat_types import ChatCompletionOutput as ChatCompletionOutput
     from .tasks.chat_types import ChatCompletionOutputComplete as ChatCompletionOutputComplete
     from .tasks.chat_types import ChatCompletionOutputFunctionDefinition as ChatCompletionOutputFunctionDefinition
@@ -446,6 +448,7 @@ _MODULES: dict[str, str] = {
         "ResponseOutputMessage ResponseReasoningItem ResponseUsage ResponseWebSearchCall"
     ),
     "tasks.message_types": ("ContentBlock Message MessageDelta MessageStreamEvent MessageTokensCount MessageUsage"),
+    "tasks.chat_items": "chat_messages response_input",
     "tasks.multimodal": "DocumentQuestionAnsweringOutputElement VisualQuestionAnsweringOutputElement",
     "tasks.output": "Output json_default",
     "tasks.parameters": "GenerationParameters TargetSize",

@@ -302,6 +302,25 @@ def test_messages_of_every_kind() -> None:
     assert result["content"] == [{"type": "tool_result", "tool_use_id": "functions_f_0_2"}]
 
 
+def test_what_a_message_has_of_anthropics_own() -> None:
+    """A result that is an error, and marks for the cache beside a content."""
+    mark = {"type": "ephemeral"}
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    said = sent(
+        [
+            {"role": "system", "content": "be", "cache_control": mark},
+            {"role": "user", "content": "a", "cache_control": mark},
+            {"role": "assistant", "content": None, "tool_calls": [call]},
+            {"role": "tool", "tool_call_id": "c", "content": "no", "is_error": True, "cache_control": mark},
+        ]
+    )
+    assert said["system"] == [{"type": "text", "text": "be", "cache_control": mark}]
+    first, _, last = said["messages"]
+    assert first["content"] == [{"type": "text", "text": "a", "cache_control": mark}]
+    result = {"type": "tool_result", "tool_use_id": "c", "content": "no", "is_error": True, "cache_control": mark}
+    assert last["content"] == [result]
+
+
 def test_an_answer_is_a_chats_whole_and_streamed() -> None:
     whole = answered(reply(message(*CONTENT, stop="tool_use", container={"id": "c"}))).result
     played = answered(reply(sse(*EVERYTHING), content_type="text/event-stream"), stream=True)

@@ -110,29 +110,18 @@ RESPONSE: dict[str, Any] = {
     "safety_identifier": "u",
     "prompt_cache_key": "k",
 }
-GOES_ON: dict[str, Any] = {
-    "input": [
-        {"role": "user", "content": "a"},
-        *ModelResponse(
-            output=[
-                {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "e"},
-                {
-                    "type": "message",
-                    "id": "msg_1",
-                    "role": "assistant",
-                    "status": "completed",
-                    "content": [{"type": "output_text", "text": "b", "annotations": [], "logprobs": []}],
-                },
-                {
-                    "type": "web_search_call",
-                    "id": "ws_1",
-                    "status": "completed",
-                    "action": {"type": "search", "query": "q"},
-                },
-            ]
-        ).output,
-    ]
-}
+SAID: Any = [
+    {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "e"},
+    {
+        "type": "message",
+        "id": "msg_1",
+        "role": "assistant",
+        "status": "completed",
+        "content": [{"type": "output_text", "text": "b", "annotations": [], "logprobs": []}],
+    },
+    {"type": "web_search_call", "id": "ws_1", "status": "completed", "action": {"type": "search", "query": "q"}},
+]
+GOES_ON: dict[str, Any] = {"input": [{"role": "user", "content": "a"}, *ModelResponse(output=SAID).output]}
 MESSAGE_TOOL = {"name": "add", "description": "Adds.", "input_schema": {"type": "object", "properties": {}}}
 MESSAGE: dict[str, Any] = {
     "messages": [

@@ -111,7 +111,7 @@ def _told(ask: Callable[[], Any]) -> str:
 
 def test_the_same_server(llama: str, capsys: pytest.CaptureFixture[str]) -> None:
     given: dict[str, Any] = {"max_output_tokens": 16, "temperature": 0.0}
-    row = {"max_tokens": 16, "messages": ASKED}
+    row: dict[str, Any] = {"max_tokens": 16, "messages": ASKED}
     typed: dict[str, Any] = {"max_tokens": 60, "messages": WANTED, "temperature": 0}
     with (
         openai.OpenAI(base_url=f"{llama}/v1", api_key=KEY, max_retries=0) as theirs,

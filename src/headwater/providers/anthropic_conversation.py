@@ -32,7 +32,7 @@ def conversation_of(messages: Sequence[Any]) -> tuple[str | Blocks, list[dict[st
         role, place = message.get("role"), f"messages[{number}]"
         _check(message, role, place)
         if role in {"system", "developer"}:
-            system += blocks_of_user(message.get("content"), place)
+            system += _marked(blocks_of_user(message.get("content"), place), message)
             continue
         if role == "tool":
             blocks = [_result(message, ids, place)]
@@ -40,6 +40,7 @@ def conversation_of(messages: Sequence[Any]) -> tuple[str | Blocks, list[dict[st
             blocks = _blocks_of_assistant(message, ids, place)
         else:
             blocks = blocks_of_user(message.get("content"), place)
+        blocks = _marked(blocks, message)
         speaker = "assistant" if role == "assistant" else "user"
         if turns and turns[-1][0] == speaker:
             turns[-1][1].extend(blocks)
@@ -54,6 +55,12 @@ def plain_messages(messages: Sequence[Any]) -> list[dict[str, Any]]:
     if not is_plain(wired):
         wired = msgspec.json.decode(encoded(wired, "messages"))
     return wired
+
+
+def _marked(blocks: Blocks, message: dict[str, Any]) -> Blocks:
+    """The blocks of a message that is marked for the cache, the last of them so."""
+    mark = message.get("cache_control")
+    return [*blocks[:-1], {**blocks[-1], "cache_control": mark}] if blocks and isinstance(mark, dict) else blocks
 
 
 def _check(message: dict[str, Any], role: Any, place: str) -> None:
@@ -143,4 +150,6 @@ def _call(call: Any, place: str) -> dict[str, Any]:
 def _result(message: dict[str, Any], ids: _CallIds, place: str) -> dict[str, Any]:
     content = _shortest(blocks_of_user(message.get("content"), place))
     result: dict[str, Any] = {"type": "tool_result", "tool_use_id": ids.of(str(message.get("tool_call_id") or ""))}
+    if message.get("is_error"):
+        result["is_error"] = True
     return {**result, "content": content} if content else result
