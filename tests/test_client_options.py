@@ -288,11 +288,11 @@ def test_a_task_is_copied_and_pickled_as_a_bound_method_is(kind: Any, how: str) 
 def test_what_is_under_way_is_not_copied(how: str) -> None:
     """The end of a copy would be that of the call."""
     url = "http://127.0.0.1:1/v1"
-    blocking, client = InferenceClient(base_url=url), AsyncInferenceClient(base_url=url)
+    clients: list[Any] = [kind(base_url=url) for kind in KINDS]
     under_way = [
-        *(each.chat_completion.stream(ASKED) for each in (blocking, client)),
-        *(each.map(each.chat_completion, [ASKED]) for each in (blocking, client)),
-        *(each.converse(ASKED, tools=[]) for each in (blocking, client)),
+        *(each.chat_completion.stream(ASKED) for each in clients),
+        *(each.map(each.chat_completion, [ASKED]) for each in clients),
+        *(each.converse(ASKED, tools=[]) for each in clients),
     ]
     for each in under_way:
         with pytest.raises(TypeError, match=f"the {type(each).__name__} is under way"):
