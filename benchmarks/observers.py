@@ -124,9 +124,9 @@ async def measured(url: str, calls: int, rounds: int) -> dict[str, float]:
     found: dict[str, list[float]] = {name: [] for name in who}
     async with client:
         for number in range(rounds + 1):
+            gc.collect()
             for name, (observed, level) in who.items():
                 LOG.setLevel(level)
-                gc.collect()
                 seconds = await cost(observed, calls)
                 if number:  # the first is for warming up
                     found[name].append(seconds)
