@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .secret import Masked, Secret
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def _variable(environ: Mapping[str, str] | None, name: str) -> str:
@@ -38,6 +41,8 @@ def hugging_face_token(environ: Mapping[str, str] | None = None) -> Secret | Non
 
 
 def _token_path(environ: Mapping[str, str] | None) -> Path:
+    from pathlib import Path
+
     if named := _variable(environ, "HF_TOKEN_PATH"):
         return Path(named).expanduser()
     cache = _variable(environ, "XDG_CACHE_HOME") or "~/.cache"

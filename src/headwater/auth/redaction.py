@@ -6,9 +6,9 @@ came.
 
 from __future__ import annotations
 
+import os.path
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from traceback import clear_frames
 from types import FrameType, TracebackType
 from typing import Any, Final
@@ -17,7 +17,7 @@ import msgspec
 
 from ..errors import HeadwaterError
 
-_PACKAGE: Final = str(Path(__file__).parents[1])
+_PACKAGE: Final = os.path.dirname(os.path.dirname(__file__))  # noqa: PTH120 - pathlib is a hundredth of a start
 _TEXTS: Final = ("body", "text", "said", "code", "request_id", "path", "doc")
 
 

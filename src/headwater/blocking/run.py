@@ -6,7 +6,6 @@ import os
 from collections import deque
 from collections.abc import Awaitable, Callable
 from functools import partial
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
@@ -15,6 +14,8 @@ from ..protocol.under_way import not_copied
 from .portal import call, is_shared, let_go, loop_ended, shared_loop, spawn
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ..engine.run import AsyncRun
     from ..protocol.events import Loading
 

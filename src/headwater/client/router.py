@@ -17,7 +17,6 @@ import msgspec
 from ..auth.credentials import BEARER, Credentials
 from ..auth.hosts import ROUTER_URL, is_endpoint, is_hugging_face, is_hugging_face_url
 from ..endpoints.addresses import api_url, catalog_url
-from ..endpoints.route import at_endpoint
 from ..engine.facts import NOBODY, Destination
 from ..errors import InvalidCredentialError, InvalidParameterError, MissingCredentialError, UnsupportedTaskError
 from ..protocol.events import Job
@@ -222,6 +221,8 @@ class RouteTarget:
 
     async def _to_endpoint(self, task: str, endpoint: str, named: str | None, flow: TaskFlow | None) -> Destination:
         """The Inference Endpoint of this name, which is looked up as a part of the call."""
+        from ..endpoints.route import at_endpoint
+
         task_flow = flow or flow_for("url", task)
         there = await self.to_endpoints(partial(at_endpoint, endpoint=endpoint, task=task_flow), endpoint)
         origins, key, hub_token = there.credentials.origins, there.credentials.key, await self._keys.for_hub()

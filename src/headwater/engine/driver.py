@@ -67,18 +67,17 @@ from ..protocol.flow import (
     Stream,
     TrustOrigin,
 )
+from ..protocol.lazy import lazy_modules
 from ..protocol.transport import FOREVER, ReadDeadline
 from ..protocol.url import parse_url
 from ..responses.refusal import error_in_place_of_answer
 from ..tasks.output import Output
 from .deadlines import Deadlines
-from .download import Download, fetch
 from .engine import Engine
 from .event_loop import is_cancellation
 from .facts import NO_FLOW, UNPREPARED, CallRequest, Destination, Facts, Outcome, Plan, Timings
 from .failover import Candidate
 from .failures import besides, incomplete_stream
-from .load import IN_THREAD_BYTES, Files, load
 from .requester import Requester, WaitsForModel
 from .retry import LONGEST_WAIT_BEFORE_FAILOVER_SECONDS, is_worth_another_provider
 from .stream import Events
@@ -86,9 +85,12 @@ from .stream import Events
 if TYPE_CHECKING:
     from ..cost.meter import CallMeter
     from ..cost.price import Cost
+    from . import download, load  # noqa: TC004 - loaded when it is used, below
     from .observer import CallOutcome
     from .save import SavedFile
     from .watch import Watch
+else:
+    globals().update(lazy_modules(__package__, "download load"))
 
 RELEASE_SECONDS: Final = 2.0
 """Seconds that releasing a run may take: telling the provider to cancel, closing a connection."""
@@ -150,11 +152,11 @@ class CallDriver:
     _then: Callable[[Any], Flow[Any] | Remember | None] | None = None
     _rejoin: Callable[[Any], Flow[Any] | None] | None = None
     _result: Any = None
-    _download: Download | None = None
+    _download: download.Download | None = None
     _released: Event | None = None
 
     def __init__(
-        self, engine: Engine, request: CallRequest, files: Files | None = None, watch: Watch | None = None
+        self, engine: Engine, request: CallRequest, files: load.Files | None = None, watch: Watch | None = None
     ) -> None:
         self.failover = request.failover
         self._request = request
@@ -388,7 +390,7 @@ class CallDriver:
                 self.files = None
                 return first
             elif type(step) is Fetch:
-                self._download = self._download or Download(self.requester, step, self.file)
+                self._download = self._download or download.Download(self.requester, step, self.file)
                 if (progress := await self._download.more()) is not None:
                     self._note_event()
                     return progress
@@ -402,7 +404,7 @@ class CallDriver:
         except WaitsForModel as wait:
             return wait.event  # the step is taken up again where it waits
         large = value.body if type(value) is Reply else value.data if type(value) is Loaded else b""
-        if len(large) > IN_THREAD_BYTES:
+        if len(large) > load.IN_THREAD_BYTES:
             await self._advance_in_thread(value)
         else:
             self._advance(self.plan.flow.send, value)
@@ -449,7 +451,7 @@ class CallDriver:
     def _refused_instead(self, value: Any) -> ProviderError | None:
         """The refusal that an answer is in which the flow found nothing of its task's."""
         if isinstance(value, Media):
-            head = bytes(value[:IN_THREAD_BYTES])
+            head = bytes(value[: load.IN_THREAD_BYTES])
             value = Reply(status=self.requester.status, headers=self.requester.headers, body=head)
         if type(value) is not Reply or (error := error_in_place_of_answer(value.body)) is None:
             return None
@@ -476,7 +478,7 @@ class CallDriver:
         elif type(step) is Load:
             return await self._load(step)
         elif type(step) is Fetch:
-            return await fetch(self.requester, step)
+            return await download.fetch(self.requester, step)
         elif type(step) is Sleep:
             await self.requester.sleep(step.seconds)
         elif type(step) is Cached:
@@ -512,8 +514,8 @@ class CallDriver:
     async def _load(self, step: Load) -> Loaded:
         kind = kind_of(step.source)
         if kind != "file":
-            return await load(self.requester, step, kind)
-        self.files = self.files or Files()
+            return await load.load(self.requester, step, kind)
+        self.files = self.files or load.Files()
         return await self.files.load(self.requester, step)
 
     # -- its stream

@@ -10,7 +10,6 @@ import io
 import os
 import stat
 from collections.abc import Awaitable
-from pathlib import Path
 from typing import Any, Final
 
 import anyio
@@ -144,6 +143,8 @@ def _from_path(path: str, step: Load, limit: int) -> Loaded:
         if facts.st_size > limit:
             raise _too_large(shorten_name(path), limit)
         is_kept = step.streamed and facts.st_size > IN_THREAD_BYTES
+        from pathlib import Path
+
         with Path(path).open("rb") as file:
             data = file.read(SNIFFED_BYTES if is_kept else limit + 1)
     except FileNotFoundError:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
 from typing import Final, TypeAlias
 
 from anyio import to_thread
@@ -134,6 +133,8 @@ def _read(piece: Loaded, place: int) -> bytes:
         return data
     path = piece.path
     try:
+        from pathlib import Path
+
         with Path(path).open("rb", buffering=0) as file:
             file.seek(place)
             return file.read(UPLOAD_PIECE_BYTES)

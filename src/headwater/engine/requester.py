@@ -5,7 +5,6 @@ It decides nothing about providers, and keeps the record of what was tried.
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -432,6 +431,8 @@ class Requester:
 
     def _again(self, error: HeadwaterError, tries: int, request: Request, budget: RetryBudget | None) -> float:
         """Seconds to wait before the next try; raises the error where there is none."""
+        import random
+
         left = min(self.deadlines.total, self.deadlines.first) - self.now()
         rand = random.random()  # noqa: S311 - spreads retries, guards nothing
         policy, unique = self._plan.retries, request.unique

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
 
@@ -21,6 +20,8 @@ from .engine import Engine
 from .facts import CallRequest, Facts, Outcome, Timings
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from .hedge import Hedge
     from .watch import Watch
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import binascii
 import os
-from pathlib import Path
 from typing import Any, Self
 
 from ..schema.pydantic_schema import pydantic_schema
@@ -36,6 +35,8 @@ class Media(bytes):
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the bytes to a file, over what is there."""
+        from pathlib import Path
+
         Path(path).write_bytes(self)
 
     @classmethod

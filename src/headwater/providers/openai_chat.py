@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
@@ -19,19 +19,23 @@ from ..protocol.flow import END, Call, End, Flow, Reply, Request, Send, Stream
 from ..protocol.framing import Frame
 from ..protocol.json_text import UNREADABLE, has_halves, loads
 from ..protocol.json_value import encoded_plain
-from ..responses.classify import says_refused
+from ..protocol.lazy import lazy_decoder, lazy_modules
 from ..responses.decode import decode
 from ..responses.json_decoder import convert, decode_json, loads_for
 from ..responses.message import one_line
 from ..responses.refusal import EXCERPT_BYTES, error_in_body, error_in_choice, error_in_place_of_answer
 from ..schema.rules import STRICT, NamedSchema, SchemaRules
 from ..tasks.chat import wire_messages, wire_tool_choice
-from ..tasks.chat_fold import ChatFold
 from ..tasks.chat_types import ChatCompletionOutput, ChatCompletionStreamOutput, kept
 from ..tasks.content_blocks import MEMBER, without_blocks
 from . import unrequested_stream
 from .bodies import model_of, parameters, post
 from .response_format import Rewrite, json_schema_format
+
+if TYPE_CHECKING:
+    from ..tasks import chat_fold  # noqa: TC004 - loaded when it is used, below
+else:
+    globals().update(lazy_modules("headwater.tasks", "chat_fold"))
 
 T = TypeVar("T")
 
@@ -39,7 +43,7 @@ ERROR: Final = b'"error"'
 PIECE: Final = b'"delta"'
 """What only the chunks of a chat have."""
 _BLOCKS: Final = f'"{MEMBER}"'.encode()
-_chunk: Final = msgspec.json.Decoder(ChatCompletionStreamOutput).decode
+_CHUNK: Final = lazy_decoder(ChatCompletionStreamOutput)
 _FRAME: Final = frozenset(ChatCompletionStreamOutput.__struct_fields__)
 _OF_ANSWERS: Final = frozenset(
     {
@@ -100,11 +104,15 @@ def chat(call: Call, url: str, dialect: ChatDialect = PLAIN) -> Flow[ChatComplet
     unfinished = unfinished_of(call, dialect.unfinished)
     if call.stream:
         number = call.extra.get("n", call.parameters.get("n", 1))
-        fold = partial(ChatFold, number, unfinished)
+        fold = partial(chat_fold.ChatFold, number, unfinished)
         answer: ChatCompletionOutput = yield Stream(request=request, framing="sse", decode=decode_chunk, fold=fold)
         return answer
-    fold = partial(ChatFold, 1, unfinished)
+    fold = partial(_fold, 1, unfinished)
     return unrequested_stream.read_unrequested((yield Send(request)), whole_chat, decode_chunk, fold, piece=PIECE)
+
+
+def _fold(number: Any, unfinished: Container[object]) -> chat_fold.ChatFold:
+    return chat_fold.ChatFold(number, unfinished)
 
 
 def whole_chat(reply: Reply) -> ChatCompletionOutput:
@@ -176,7 +184,7 @@ def decode_chunk(frame: Frame) -> ChatCompletionStreamOutput | End | None:
     if data.find(ERROR) >= 0 or frame.event == "error":  # `find` is nearly twice as fast as `in`
         raise_error(frame)
     try:
-        chunk = _chunk(data)
+        chunk = _CHUNK.decode(data)
     except UNREADABLE:
         odd = odd_event(frame, ChatCompletionStreamOutput, framed)
         if odd is None or isinstance(odd, End):
@@ -229,6 +237,8 @@ def _is_fact(frame: Frame, event: dict[str, Any]) -> bool:
     `sources` of Open WebUI (https://github.com/openai-php/client/issues/545)."""
     if frame.bare or frame.event or "choices" in event or not _OF_ANSWERS.isdisjoint(event):
         return False
+    from ..responses.classify import says_refused  # loaded where a server says more than its dialect has
+
     return not says_refused(event)
 
 

@@ -13,8 +13,6 @@ from typing import Any, Self, TypeVar
 
 import msgspec
 
-from ..media.images import encode_image
-from ..media.source import kind_of
 from ..protocol.json_text import UNREADABLE, dumps, loads
 from ..responses.json_decoder import convert
 from ..schema.pydantic_schema import pydantic_schema
@@ -377,6 +375,9 @@ def json_default(value: Any) -> Any:
         return value.to_dict()
     if isinstance(value, msgspec.Struct):
         return msgspec.to_builtins(value, enc_hook=json_default)
+    from ..media.images import encode_image
+    from ..media.source import kind_of
+
     kind = kind_of(value)
     if kind == "array" or (hasattr(value, "ndim") and hasattr(value, "item")):
         return value.tolist()

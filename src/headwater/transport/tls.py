@@ -11,12 +11,13 @@ import ssl
 import sys
 import threading
 from functools import lru_cache
-from importlib.util import find_spec
-from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import InvalidParameterError, TLSError
 from ..protocol.lazy import lazy_pattern
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 OS_STORES: Final = frozenset({"darwin", "win32"})
 """Systems whose store OpenSSL does not read, and `truststore` does."""
@@ -123,6 +124,9 @@ def _offering(context: ssl.SSLContext) -> ssl.SSLContext:
 
 def _system_context() -> ssl.SSLContext:
     """The system's certificates, TLS 1.2 and newer, HTTP/1.1; where the system has none, those of `certifi`."""
+    from importlib.util import find_spec
+    from pathlib import Path
+
     own = sys.platform in OS_STORES and find_spec("truststore") is not None
     context = _of_truststore() if own else ssl.create_default_context()
     file, folder = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
@@ -154,6 +158,8 @@ def _of_truststore() -> ssl.SSLContext:
 
 def _add(context: ssl.SSLContext, given: str | os.PathLike[str], what: str) -> None:
     """Trust these certificates besides. Raises `TLSError` where there are none."""
+    from pathlib import Path
+
     place = Path(given).expanduser()
     try:
         if not place.is_dir():
@@ -176,6 +182,8 @@ def _load(context: ssl.SSLContext, file: Path) -> None:
 
 
 def has_certificates(context: ssl.SSLContext) -> bool:
+    from pathlib import Path
+
     if context.cert_store_stats()["x509_ca"]:
         return True
     folder = ssl.get_default_verify_paths().capath  # read by OpenSSL only as needed, so not counted above

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import select
 from collections.abc import Mapping
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from ..errors import InvalidParameterError
@@ -152,6 +151,8 @@ def _http2_choice(given: object) -> Http2:
             f"http2={given!r} cannot be used here: its streams share sockets by way of epoll, which this system has"
             " not; leave it out for HTTP/1.1"
         )
+    from importlib.util import find_spec
+
     if find_spec("h2") is None:
         raise ImportError('http2=True needs h2: pip install "headwater[http2]"', name="h2")
     return True if given is True else "prior-knowledge"
