@@ -1,7 +1,7 @@
 """What is loaded or made when it is first used, so that a program's start pays for what it uses.
 
-A first chat loads half of the package. The other tasks, the other providers and the regular expressions of answers
-that went wrong are a third of what it would cost besides: 45, 35 and 30 million instructions of 735.
+A first chat at a URL is 566 million instructions, 401 of them Python, anyio, asyncio, ssl and msgspec. It was 737 when
+all tasks and providers were loaded at the start (100), and every regular expression compiled (35).
 """
 
 from __future__ import annotations
