@@ -9,11 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final, TypeVar
-
-import msgspec
-
-T = TypeVar("T")
+from typing import TYPE_CHECKING, Any, Final
 
 
 class LazyModule:
@@ -41,24 +37,11 @@ def lazy_modules(package: str, names: str) -> Iterable[tuple[str, LazyModule]]:
 
 if TYPE_CHECKING:
     lazy_pattern: Final = re.compile
-
-    def lazy_decoder(kind: type[T]) -> msgspec.json.Decoder[T]:
-        """What reads this type in JSON. msgspec looks through the type when its decoder is made, and through all that
-        it holds: two million instructions for a chat's chunks."""
-
 else:
 
-    class lazy_decoder:  # noqa: N801 - a function to whoever reads it
-        def __init__(self, kind: Any) -> None:
-            self._kind = kind
-
-        def __getattr__(self, name: str) -> Any:
-            value = getattr(msgspec.json.Decoder(self._kind), name)
-            vars(self)[name] = value
-            return value
-
     class lazy_pattern:  # noqa: N801 - a function to whoever reads it
-        """`re.compile`, done when the pattern is first used: it takes a tenth to a half of a millisecond."""
+        """`re.compile`, done when the pattern is first used: it takes a tenth to a half of a millisecond. Each use
+        costs 200 instructions more, so that what is asked of every chunk is compiled by `re`."""
 
         def __init__(self, pattern: str | bytes, flags: int = 0) -> None:
             self._source = pattern, flags

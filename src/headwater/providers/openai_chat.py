@@ -19,7 +19,7 @@ from ..protocol.flow import END, Call, End, Flow, Reply, Request, Send, Stream
 from ..protocol.framing import Frame
 from ..protocol.json_text import UNREADABLE, has_halves, loads
 from ..protocol.json_value import encoded_plain
-from ..protocol.lazy import lazy_decoder, lazy_modules
+from ..protocol.lazy import lazy_modules
 from ..responses.decode import decode
 from ..responses.json_decoder import convert, decode_json, loads_for
 from ..responses.message import one_line
@@ -43,7 +43,6 @@ ERROR: Final = b'"error"'
 PIECE: Final = b'"delta"'
 """What only the chunks of a chat have."""
 _BLOCKS: Final = f'"{MEMBER}"'.encode()
-_CHUNK: Final = lazy_decoder(ChatCompletionStreamOutput)
 _FRAME: Final = frozenset(ChatCompletionStreamOutput.__struct_fields__)
 _OF_ANSWERS: Final = frozenset(
     {
@@ -175,6 +174,16 @@ def write_format(body: dict[str, Any], dialect: ChatDialect) -> None:
         dialect.response_format(body)
 
 
+def _first_chunk(data: bytes) -> ChatCompletionStreamOutput:
+    """Make the decoder of chunks, and read the first: msgspec looks through a type and all that it holds for it."""
+    global _chunk
+    _chunk = msgspec.json.Decoder(ChatCompletionStreamOutput).decode
+    return _chunk(data)
+
+
+_chunk: Callable[[bytes], ChatCompletionStreamOutput] = _first_chunk
+
+
 def decode_chunk(frame: Frame) -> ChatCompletionStreamOutput | End | None:
     """An event of a chat's stream: the hot path of the whole library, so the usual case comes first.
 
@@ -184,7 +193,7 @@ def decode_chunk(frame: Frame) -> ChatCompletionStreamOutput | End | None:
     if data.find(ERROR) >= 0 or frame.event == "error":  # `find` is nearly twice as fast as `in`
         raise_error(frame)
     try:
-        chunk = _CHUNK.decode(data)
+        chunk = _chunk(data)
     except UNREADABLE:
         odd = odd_event(frame, ChatCompletionStreamOutput, framed)
         if odd is None or isinstance(odd, End):

@@ -1,17 +1,15 @@
 """Text that comes in pieces, of which one may end inside a character.
 
-
 A server that cuts its text in UTF-16 writes a character beyond U+FFFF as two halves, `\\ud83d` and `\\ude00`, and may
 send them in two events. No half leaves this module: two that meet are the character, one that stays alone is U+FFFD.
 """
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
-from ..protocol.lazy import lazy_pattern
-
-SURROGATE: Final = lazy_pattern("[\ud800-\udfff]")
+SURROGATE: Final = re.compile("[\ud800-\udfff]")
 REPLACEMENT: Final = "\ufffd"
 
 
