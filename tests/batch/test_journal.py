@@ -293,7 +293,7 @@ def test_a_file_that_may_not_grow_ends_at_what_was_acknowledged(tmp_path: Path) 
         env={**os.environ, "PYTHONPATH": folders},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=True,
     )
     assert told.stdout == f"{path} cannot be written: File too large\n"

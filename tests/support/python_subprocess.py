@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-PATIENCE = 60.0
+PATIENCE = 240.0
 """Seconds that a script may take; only a failing test waits that long."""
 QUIET = """
 import logging
