@@ -170,7 +170,7 @@ STREAMS: dict[str, tuple[Callable[[], list[ScriptedResponse | BaseException]], s
     "stall": (lambda: [streamed(event("Hel"), FOREVER)], "stall"),
     "cut between two events": (lambda: [streamed(event("Hel"))], "whole"),
     "a letter in two pieces": (lambda: [streamed(event("é")[:-40], event("é")[-40:], *WHOLE[2:])], "whole"),
-    "bytes that are no text": (lambda: [streamed(event("a"), b'data: {"x": "\xff"}\n\n', *WHOLE[2:])], "left"),
+    "bytes that are no text": (lambda: [streamed(event("a"), b'data: {"x": "\xff"}\n\n', *WHOLE[2:])], "whole"),
     "refused": (lambda: [ScriptedResponse.json({"error": {"message": "no"}}, status=422)], "whole"),
     "no connection, then an answer": (lambda: [ConnectError("refused"), streamed(*WHOLE)], "error whole"),
 }

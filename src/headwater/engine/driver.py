@@ -77,7 +77,7 @@ from .engine import Engine
 from .event_loop import is_cancellation
 from .facts import NO_FLOW, UNPREPARED, CallRequest, Destination, Facts, Outcome, Plan, Timings
 from .failover import Candidate
-from .failures import besides, incomplete_stream
+from .failures import besides, incomplete_stream, unknown_stream
 from .requester import Requester, WaitsForModel
 from .retry import LONGEST_WAIT_BEFORE_FAILOVER_SECONDS, is_worth_another_provider
 from .stream import Events
@@ -600,6 +600,8 @@ class CallDriver:
             return error
         if (events.ended or error is None) and events.whole:
             return None
+        if error is None and (unknown := getattr(events.fold, "unknown", None)):
+            return unknown_stream(self.plan, unknown)
         return incomplete_stream(self.plan, events, error)
 
     def _note_event(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Any, Final
 
 from anyio import CancelScope
 from msgspec import UNSET
@@ -12,10 +12,11 @@ from msgspec import UNSET
 from ..errors import HeadwaterError, IncompleteStreamError, MalformedEventError, TransportError, UnexpectedContentError
 from ..protocol.flow import Reply, Request
 from ..protocol.framing import EVENT_STREAM
+from ..protocol.json_value import encoded
 from ..protocol.transport import FOREVER, TransportResponse
 from ..protocol.url import parse_url
-from ..responses.message import for_refusal
-from ..responses.refusal import error_from_response, error_in_place_of_answer
+from ..responses.message import for_refusal, one_line
+from ..responses.refusal import EXCERPT_BYTES, error_from_response, error_in_place_of_answer
 from .body import ResponseBody
 from .codings import is_text
 from .facts import Plan
@@ -94,6 +95,15 @@ def incomplete_stream(plan: Plan, events: Events, cause: HeadwaterError | None) 
         + besides(plan, events)
     )
     error.__cause__ = cause
+    return error
+
+
+def unknown_stream(plan: Plan, said: dict[str, Any]) -> MalformedEventError:
+    """The error for a stream that ended and said nothing of an answer, but this."""
+    body = encoded(said)[:EXCERPT_BYTES]
+    quoted = plan.credentials.redact(one_line(body.decode(errors="replace")))
+    error = MalformedEventError(f"{plan.provider}'s stream has nothing of an answer; it says {quoted}")
+    error.body = body
     return error
 
 

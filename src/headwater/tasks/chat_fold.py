@@ -531,6 +531,11 @@ class ChatFold:
             text = given.get("content") if isinstance(given, dict) and not given.get("function_call") else None
         return isinstance(text, str) and text == delta.content and not says_more and only.learn(len(body), text)
 
+    @property
+    def unknown(self) -> dict[str, Any]:
+        """What was said where nothing of an answer was: members that nobody knows."""
+        return {} if self._choices or self._further is None else self._further.result()
+
     def complete(self, *, marked: bool = False) -> bool:
         """Whether a choice has begun, and every one says why it ended: a server that ignores `n` gives one, as it does
         in a plain answer.
