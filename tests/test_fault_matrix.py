@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import pickle
-import resource
+import select
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -378,6 +378,8 @@ CELLS_OVER_HTTP2 = [
 
 @pytest.fixture(scope="module")
 def gateway(server: faults.FaultServer) -> Iterator[Http2Server]:
+    if not hasattr(select, "epoll"):
+        pytest.skip("without epoll there is no HTTP/2")
     with serving_http2(gateway_to(int(server.url.rpartition(":")[2]))) as found:
         yield found
 
@@ -455,6 +457,7 @@ async def test_a_connection_that_is_not_answered_times_out(driver: Driver, serve
 @pytest.mark.parametrize("fault", LARGE)
 async def test_large_answers_are_not_held(driver: Driver, server: faults.FaultServer, fault: str) -> None:
     """The process's peak does not follow what the server sends; the test's own server is part of it."""
+    resource = pytest.importorskip("resource")
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     url = f"{server.at(fault, **({} if 'endless' in fault else {'mb': 256}))}/v1"
     wanted = headwater.InvalidRequestError if fault == "gzip_bomb_error" else ResponseTooLargeError

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import resource
 import signal
 import subprocess
 import time
@@ -229,6 +228,7 @@ def test_damage_and_changes_are_refused_by_place(ran: Ran, server: Server, tmp_p
 def test_a_file_that_may_not_grow_ends_the_run_and_the_next_one_goes_on(
     ran: Ran, server: Server, tmp_path: Path
 ) -> None:
+    resource = pytest.importorskip("resource")
     write_requests(tmp_path / "in.jsonl", range(40))
 
     def limited() -> None:

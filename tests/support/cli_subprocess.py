@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-import pty
 import signal
 import subprocess
 import sys
-import termios
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 import headwater
 
@@ -61,6 +61,7 @@ class Terminal:
     """A process whose stdout and stderr are one terminal."""
 
     def __init__(self, arguments: tuple[str, ...], more: dict[str, str]) -> None:
+        pty, termios = pytest.importorskip("pty"), pytest.importorskip("termios")
         self.screen, its = pty.openpty()
         termios.tcsetwinsize(its, (30, 100))
         attributes = termios.tcgetattr(its)

@@ -7,6 +7,7 @@ thread that blocks as a script would.
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable, Collection
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Self
@@ -22,6 +23,8 @@ LOOPS = {
     "uvloop": ("asyncio", {"use_uvloop": True}),
     "trio": ("trio", {}),
 }
+if sys.platform == "win32":  # there is no uvloop
+    del LOOPS["uvloop"]
 
 ENDED = object()
 

@@ -11,15 +11,15 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from support.drivers import LOOPS
 
 from headwater.protocol.transport import TransportRequest
 from headwater.protocol.url import parse_url
 from headwater.transport import connect, pool
 
 BACKENDS = [
-    pytest.param(("asyncio", {"use_uvloop": False}), id="asyncio"),
-    pytest.param(("asyncio", {"use_uvloop": True}), id="asyncio+uvloop"),
-    pytest.param(("trio", {}), id="trio"),
+    pytest.param((backend, {name: value for name, value in options.items() if name != "debug"}), id=loop)
+    for loop, (backend, options) in LOOPS.items()
 ]
 PATIENCE = 20.0
 
