@@ -44,17 +44,11 @@ SOUND, IMAGE, TABLE = b"RIFF", b"PNG", {"a": ["1"]}
 def asynchronous(client: AsyncInferenceClient) -> None:
     assert_type(
         client.audio_classification.stream(SOUND),
-        AsyncRun[
-            audio.AudioClassificationOutputElement | list[audio.AudioClassificationOutputElement],
-            list[audio.AudioClassificationOutputElement],
-        ],
+        AsyncRun[audio.AudioClassificationOutputElement, list[audio.AudioClassificationOutputElement]],
     )
     assert_type(
         client.audio_to_audio.stream(SOUND),
-        AsyncRun[
-            audio.AudioToAudioOutputElement | list[audio.AudioToAudioOutputElement] | JobEvent,
-            list[audio.AudioToAudioOutputElement],
-        ],
+        AsyncRun[audio.AudioToAudioOutputElement | JobEvent, list[audio.AudioToAudioOutputElement]],
     )
     assert_type(
         client.automatic_speech_recognition.stream(SOUND),
@@ -67,25 +61,16 @@ def asynchronous(client: AsyncInferenceClient) -> None:
     )
     assert_type(
         client.image_classification.stream(IMAGE),
-        AsyncRun[
-            vision.ImageClassificationOutputElement | list[vision.ImageClassificationOutputElement],
-            list[vision.ImageClassificationOutputElement],
-        ],
+        AsyncRun[vision.ImageClassificationOutputElement, list[vision.ImageClassificationOutputElement]],
     )
     assert_type(
         client.image_segmentation.stream(IMAGE),
-        AsyncRun[
-            vision.ImageSegmentationOutputElement | list[vision.ImageSegmentationOutputElement] | JobEvent,
-            list[vision.ImageSegmentationOutputElement],
-        ],
+        AsyncRun[vision.ImageSegmentationOutputElement | JobEvent, list[vision.ImageSegmentationOutputElement]],
     )
     assert_type(client.image_to_text.stream(IMAGE), AsyncRun[vision.ImageToTextOutput, vision.ImageToTextOutput])
     assert_type(
         client.object_detection.stream(IMAGE),
-        AsyncRun[
-            vision.ObjectDetectionOutputElement | list[vision.ObjectDetectionOutputElement],
-            list[vision.ObjectDetectionOutputElement],
-        ],
+        AsyncRun[vision.ObjectDetectionOutputElement, list[vision.ObjectDetectionOutputElement]],
     )
     assert_type(client.image_text_to_image.stream(IMAGE), AsyncRun[Image | JobEvent, Image])
     assert_type(client.image_to_image.stream(IMAGE, seed=7), AsyncRun[Image | JobEvent, Image])
@@ -100,10 +85,7 @@ def asynchronous(client: AsyncInferenceClient) -> None:
     assert_type(client.text_to_video.stream("a"), AsyncRun[Media | JobEvent, Media])
     assert_type(
         client.video_classification.stream(SOUND),
-        AsyncRun[
-            video.VideoClassificationOutputElement | list[video.VideoClassificationOutputElement],
-            list[video.VideoClassificationOutputElement],
-        ],
+        AsyncRun[video.VideoClassificationOutputElement, list[video.VideoClassificationOutputElement]],
     )
     assert_type(
         client.fill_mask.stream("a"),
@@ -115,23 +97,17 @@ def asynchronous(client: AsyncInferenceClient) -> None:
     assert_type(client.summarization.stream("a"), AsyncRun[language.SummarizationOutput, language.SummarizationOutput])
     assert_type(
         client.text_classification.stream("a"),
-        AsyncRun[
-            language.TextClassificationOutputElement | list[language.TextClassificationOutputElement],
-            list[language.TextClassificationOutputElement],
-        ],
+        AsyncRun[language.TextClassificationOutputElement, list[language.TextClassificationOutputElement]],
     )
     assert_type(
         client.token_classification.stream("a"),
-        AsyncRun[
-            language.TokenClassificationOutputElement | list[language.TokenClassificationOutputElement],
-            list[language.TokenClassificationOutputElement],
-        ],
+        AsyncRun[language.TokenClassificationOutputElement, list[language.TokenClassificationOutputElement]],
     )
     assert_type(client.translation.stream("a"), AsyncRun[language.TranslationOutput, language.TranslationOutput])
     assert_type(
         client.question_answering.stream("a", "b"),
         AsyncRun[
-            passages.QuestionAnsweringOutputElement | list[passages.QuestionAnsweringOutputElement],
+            passages.QuestionAnsweringOutputElement,
             passages.QuestionAnsweringOutputElement | list[passages.QuestionAnsweringOutputElement],
         ],
     )
@@ -144,15 +120,13 @@ def asynchronous(client: AsyncInferenceClient) -> None:
     assert_type(
         client.document_question_answering.stream(IMAGE, "a"),
         AsyncRun[
-            multimodal.DocumentQuestionAnsweringOutputElement | list[multimodal.DocumentQuestionAnsweringOutputElement],
-            list[multimodal.DocumentQuestionAnsweringOutputElement],
+            multimodal.DocumentQuestionAnsweringOutputElement, list[multimodal.DocumentQuestionAnsweringOutputElement]
         ],
     )
     assert_type(
         client.visual_question_answering.stream(IMAGE, "a"),
         AsyncRun[
-            multimodal.VisualQuestionAnsweringOutputElement | list[multimodal.VisualQuestionAnsweringOutputElement],
-            list[multimodal.VisualQuestionAnsweringOutputElement],
+            multimodal.VisualQuestionAnsweringOutputElement, list[multimodal.VisualQuestionAnsweringOutputElement]
         ],
     )
     assert_type(
@@ -163,24 +137,17 @@ def asynchronous(client: AsyncInferenceClient) -> None:
     assert_type(client.tabular_regression.stream(TABLE), AsyncRun[float, list[float]])
     assert_type(
         client.zero_shot_classification.stream("a", ["b"]),
-        AsyncRun[
-            zero_shot.ZeroShotClassificationOutputElement | list[zero_shot.ZeroShotClassificationOutputElement],
-            list[zero_shot.ZeroShotClassificationOutputElement],
-        ],
+        AsyncRun[zero_shot.ZeroShotClassificationOutputElement, list[zero_shot.ZeroShotClassificationOutputElement]],
     )
     assert_type(
         client.zero_shot_image_classification.stream(IMAGE, ["a", "b"]),
         AsyncRun[
-            vision.ZeroShotImageClassificationOutputElement | list[vision.ZeroShotImageClassificationOutputElement],
-            list[vision.ZeroShotImageClassificationOutputElement],
+            vision.ZeroShotImageClassificationOutputElement, list[vision.ZeroShotImageClassificationOutputElement]
         ],
     )
     assert_type(
         client.zero_shot_object_detection.stream(IMAGE, ["a"]),
-        AsyncRun[
-            vision.ZeroShotObjectDetectionOutputElement | list[vision.ZeroShotObjectDetectionOutputElement],
-            list[vision.ZeroShotObjectDetectionOutputElement],
-        ],
+        AsyncRun[vision.ZeroShotObjectDetectionOutputElement, list[vision.ZeroShotObjectDetectionOutputElement]],
     )
     assert_type(client.feature_extraction.stream("a"), AsyncRun[NDArray[numpy.float32], NDArray[numpy.float32]])
     assert_type(client.create_embedding.stream("a"), AsyncRun[embeddings.EmbeddingOutput, CreateEmbeddingResponse])
@@ -192,17 +159,11 @@ def asynchronous(client: AsyncInferenceClient) -> None:
 def blocking(client: InferenceClient) -> None:
     assert_type(
         client.audio_classification.stream(SOUND),
-        Run[
-            audio.AudioClassificationOutputElement | list[audio.AudioClassificationOutputElement],
-            list[audio.AudioClassificationOutputElement],
-        ],
+        Run[audio.AudioClassificationOutputElement, list[audio.AudioClassificationOutputElement]],
     )
     assert_type(
         client.audio_to_audio.stream(SOUND),
-        Run[
-            audio.AudioToAudioOutputElement | list[audio.AudioToAudioOutputElement] | JobEvent,
-            list[audio.AudioToAudioOutputElement],
-        ],
+        Run[audio.AudioToAudioOutputElement | JobEvent, list[audio.AudioToAudioOutputElement]],
     )
     assert_type(
         client.automatic_speech_recognition.stream(SOUND),
@@ -213,25 +174,16 @@ def blocking(client: InferenceClient) -> None:
     assert_type(client.depth_estimation.stream(IMAGE), Run[vision.DepthEstimationOutput, vision.DepthEstimationOutput])
     assert_type(
         client.image_classification.stream(IMAGE),
-        Run[
-            vision.ImageClassificationOutputElement | list[vision.ImageClassificationOutputElement],
-            list[vision.ImageClassificationOutputElement],
-        ],
+        Run[vision.ImageClassificationOutputElement, list[vision.ImageClassificationOutputElement]],
     )
     assert_type(
         client.image_segmentation.stream(IMAGE),
-        Run[
-            vision.ImageSegmentationOutputElement | list[vision.ImageSegmentationOutputElement] | JobEvent,
-            list[vision.ImageSegmentationOutputElement],
-        ],
+        Run[vision.ImageSegmentationOutputElement | JobEvent, list[vision.ImageSegmentationOutputElement]],
     )
     assert_type(client.image_to_text.stream(IMAGE), Run[vision.ImageToTextOutput, vision.ImageToTextOutput])
     assert_type(
         client.object_detection.stream(IMAGE),
-        Run[
-            vision.ObjectDetectionOutputElement | list[vision.ObjectDetectionOutputElement],
-            list[vision.ObjectDetectionOutputElement],
-        ],
+        Run[vision.ObjectDetectionOutputElement, list[vision.ObjectDetectionOutputElement]],
     )
     assert_type(client.image_text_to_image.stream(IMAGE), Run[Image | JobEvent, Image])
     assert_type(client.image_to_image.stream(IMAGE, seed=7), Run[Image | JobEvent, Image])
@@ -246,10 +198,7 @@ def blocking(client: InferenceClient) -> None:
     assert_type(client.text_to_video.stream("a"), Run[Media | JobEvent, Media])
     assert_type(
         client.video_classification.stream(SOUND),
-        Run[
-            video.VideoClassificationOutputElement | list[video.VideoClassificationOutputElement],
-            list[video.VideoClassificationOutputElement],
-        ],
+        Run[video.VideoClassificationOutputElement, list[video.VideoClassificationOutputElement]],
     )
     assert_type(
         client.fill_mask.stream("a"),
@@ -261,23 +210,17 @@ def blocking(client: InferenceClient) -> None:
     assert_type(client.summarization.stream("a"), Run[language.SummarizationOutput, language.SummarizationOutput])
     assert_type(
         client.text_classification.stream("a"),
-        Run[
-            language.TextClassificationOutputElement | list[language.TextClassificationOutputElement],
-            list[language.TextClassificationOutputElement],
-        ],
+        Run[language.TextClassificationOutputElement, list[language.TextClassificationOutputElement]],
     )
     assert_type(
         client.token_classification.stream("a"),
-        Run[
-            language.TokenClassificationOutputElement | list[language.TokenClassificationOutputElement],
-            list[language.TokenClassificationOutputElement],
-        ],
+        Run[language.TokenClassificationOutputElement, list[language.TokenClassificationOutputElement]],
     )
     assert_type(client.translation.stream("a"), Run[language.TranslationOutput, language.TranslationOutput])
     assert_type(
         client.question_answering.stream("a", "b"),
         Run[
-            passages.QuestionAnsweringOutputElement | list[passages.QuestionAnsweringOutputElement],
+            passages.QuestionAnsweringOutputElement,
             passages.QuestionAnsweringOutputElement | list[passages.QuestionAnsweringOutputElement],
         ],
     )
@@ -289,17 +232,11 @@ def blocking(client: InferenceClient) -> None:
     )
     assert_type(
         client.document_question_answering.stream(IMAGE, "a"),
-        Run[
-            multimodal.DocumentQuestionAnsweringOutputElement | list[multimodal.DocumentQuestionAnsweringOutputElement],
-            list[multimodal.DocumentQuestionAnsweringOutputElement],
-        ],
+        Run[multimodal.DocumentQuestionAnsweringOutputElement, list[multimodal.DocumentQuestionAnsweringOutputElement]],
     )
     assert_type(
         client.visual_question_answering.stream(IMAGE, "a"),
-        Run[
-            multimodal.VisualQuestionAnsweringOutputElement | list[multimodal.VisualQuestionAnsweringOutputElement],
-            list[multimodal.VisualQuestionAnsweringOutputElement],
-        ],
+        Run[multimodal.VisualQuestionAnsweringOutputElement, list[multimodal.VisualQuestionAnsweringOutputElement]],
     )
     assert_type(
         client.table_question_answering.stream(TABLE, "a"),
@@ -309,24 +246,15 @@ def blocking(client: InferenceClient) -> None:
     assert_type(client.tabular_regression.stream(TABLE), Run[float, list[float]])
     assert_type(
         client.zero_shot_classification.stream("a", ["b"]),
-        Run[
-            zero_shot.ZeroShotClassificationOutputElement | list[zero_shot.ZeroShotClassificationOutputElement],
-            list[zero_shot.ZeroShotClassificationOutputElement],
-        ],
+        Run[zero_shot.ZeroShotClassificationOutputElement, list[zero_shot.ZeroShotClassificationOutputElement]],
     )
     assert_type(
         client.zero_shot_image_classification.stream(IMAGE, ["a", "b"]),
-        Run[
-            vision.ZeroShotImageClassificationOutputElement | list[vision.ZeroShotImageClassificationOutputElement],
-            list[vision.ZeroShotImageClassificationOutputElement],
-        ],
+        Run[vision.ZeroShotImageClassificationOutputElement, list[vision.ZeroShotImageClassificationOutputElement]],
     )
     assert_type(
         client.zero_shot_object_detection.stream(IMAGE, ["a"]),
-        Run[
-            vision.ZeroShotObjectDetectionOutputElement | list[vision.ZeroShotObjectDetectionOutputElement],
-            list[vision.ZeroShotObjectDetectionOutputElement],
-        ],
+        Run[vision.ZeroShotObjectDetectionOutputElement, list[vision.ZeroShotObjectDetectionOutputElement]],
     )
     assert_type(client.feature_extraction.stream("a"), Run[NDArray[numpy.float32], NDArray[numpy.float32]])
     assert_type(client.create_embedding.stream("a"), Run[embeddings.EmbeddingOutput, CreateEmbeddingResponse])

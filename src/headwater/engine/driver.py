@@ -689,12 +689,12 @@ class CallDriver:
         return isinstance(failure, DecodeError | IncompleteStreamError)
 
     def _hand_over(self) -> None:
-        """Have the parts of a result that came in one be the last events, or itself where it has none. One that goes to
-        a file is not all here."""
+        """Have the parts of a result that came in one be the last events. One that goes to a file is not all here."""
         if self._elements is None or self.events is not None or self.file is not None:
             return
-        self.waiting += self._elements(self._result) or [self._result]
-        if self.first_at is None:
+        parts = self._elements(self._result)
+        self.waiting += parts
+        if parts and self.first_at is None:
             self.first_at = self._ended_at
 
     def _worked(self) -> None:

@@ -1,8 +1,8 @@
 """What a run can say while it works: the states of a queued job, and of a download.
 
 After them, or without them, every stream hands its result over: the pieces of an answer as they come, the items of a
-list, or the result itself, an empty list too; `Declaration.events` names the types, and docs/streams.md has them as a
-table. Plain facts; nothing here waits or does I/O.
+list, or the result itself; `Declaration.events` names the types, and docs/streams.md has them as a table. Plain facts;
+nothing here waits or does I/O.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from ..media.images import from_text
 from ..media.media import Media
 from ..media.source import File
 from ..protocol.events import JobEvent
-from .declaration import CallOptions, Declare
+from .declaration import CallOptions, Declare, task
 from .lenient_types import NOT_SAID, Nullable, Unneeded
 from .output import Output, Scored
 from .parameters import GenerationParameters, Transform, source
@@ -67,7 +67,7 @@ def _segments(heard: AutomaticSpeechRecognitionOutput) -> list[AutomaticSpeechRe
     return heard.chunks or [whole]
 
 
-@Declare[AudioClassificationOutputElement | list[AudioClassificationOutputElement]]("audio-classification", _AUDIO)
+@task("audio-classification", events=AudioClassificationOutputElement, check=_AUDIO)
 def audio_classification(
     audio: File,
     *,
@@ -93,7 +93,7 @@ def audio_classification(
     raise NotImplementedError
 
 
-@Declare[AudioToAudioOutputElement | list[AudioToAudioOutputElement] | JobEvent]("audio-to-audio", _AUDIO)
+@Declare[AudioToAudioOutputElement | JobEvent]("audio-to-audio", _AUDIO)
 def audio_to_audio(
     audio: File,
     *,

@@ -72,7 +72,7 @@ def _languages(given: Mapping[str, Any]) -> str | None:
     return None
 
 
-@Declare[TextClassificationOutputElement | list[TextClassificationOutputElement]]("text-classification")
+@task("text-classification", events=TextClassificationOutputElement)
 def text_classification(
     text: str,
     *,
@@ -98,7 +98,7 @@ def text_classification(
     raise NotImplementedError
 
 
-@Declare[TokenClassificationOutputElement | list[TokenClassificationOutputElement]]("token-classification")
+@task("token-classification", events=TokenClassificationOutputElement)
 def token_classification(
     text: str,
     *,

@@ -10,7 +10,7 @@ from typing import Annotated, Unpack
 from msgspec import Meta
 
 from ..media.source import Source
-from .declaration import CallOptions, Declare
+from .declaration import CallOptions, task
 from .lenient_types import NOT_SAID, Nullable
 from .output import Output
 from .parameters import source
@@ -44,9 +44,7 @@ class VisualQuestionAnsweringOutputElement(Output):
 _IMAGE = source("image")
 
 
-@Declare[DocumentQuestionAnsweringOutputElement | list[DocumentQuestionAnsweringOutputElement]](
-    "document-question-answering", _IMAGE
-)
+@task("document-question-answering", events=DocumentQuestionAnsweringOutputElement, check=_IMAGE)
 def document_question_answering(
     image: Source,
     question: str,
@@ -86,9 +84,7 @@ def document_question_answering(
     raise NotImplementedError
 
 
-@Declare[VisualQuestionAnsweringOutputElement | list[VisualQuestionAnsweringOutputElement]](
-    "visual-question-answering", _IMAGE
-)
+@task("visual-question-answering", events=VisualQuestionAnsweringOutputElement, check=_IMAGE)
 def visual_question_answering(
     image: Source,
     question: str,

@@ -30,7 +30,7 @@ class QuestionAnsweringOutputElement(Output):
     end: Nullable[int] = NOT_SAID
 
 
-@Declare[QuestionAnsweringOutputElement | list[QuestionAnsweringOutputElement]]("question-answering")
+@task("question-answering", events=QuestionAnsweringOutputElement)
 def question_answering(
     question: str,
     context: str,

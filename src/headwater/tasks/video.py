@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from ..media.media import Media
 from ..media.source import File, Source
 from ..protocol.events import JobEvent
-from .declaration import Declare
+from .declaration import Declare, task
 from .output import Scored
 from .parameters import Size, TargetSize, Transform, image_or_prompt, source
 
@@ -149,9 +149,7 @@ def image_text_to_video(
     raise NotImplementedError
 
 
-@Declare[VideoClassificationOutputElement | list[VideoClassificationOutputElement]](
-    "video-classification", source("video", images=False)
-)
+@task("video-classification", events=VideoClassificationOutputElement, check=source("video", images=False))
 def video_classification(
     video: File,
     *,

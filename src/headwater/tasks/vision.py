@@ -88,7 +88,7 @@ class DepthEstimationOutput(Output):
 _IMAGE = source("image")
 
 
-@Declare[ImageClassificationOutputElement | list[ImageClassificationOutputElement]]("image-classification", _IMAGE)
+@task("image-classification", events=ImageClassificationOutputElement, check=_IMAGE)
 def image_classification(
     image: Source,
     *,
@@ -114,7 +114,7 @@ def image_classification(
     raise NotImplementedError
 
 
-@Declare[ImageSegmentationOutputElement | list[ImageSegmentationOutputElement] | JobEvent]("image-segmentation", _IMAGE)
+@Declare[ImageSegmentationOutputElement | JobEvent]("image-segmentation", _IMAGE)
 def image_segmentation(
     image: Source,
     *,
@@ -144,7 +144,7 @@ def image_segmentation(
     raise NotImplementedError
 
 
-@Declare[ObjectDetectionOutputElement | list[ObjectDetectionOutputElement]]("object-detection", _IMAGE)
+@task("object-detection", events=ObjectDetectionOutputElement, check=_IMAGE)
 def object_detection(
     image: Source,
     *,

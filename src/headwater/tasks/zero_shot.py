@@ -10,7 +10,7 @@ from typing import Annotated, Unpack
 from msgspec import Meta
 
 from ..media.source import Source
-from .declaration import CallOptions, Declare
+from .declaration import CallOptions, task
 from .output import Scored
 from .parameters import source
 from .vision import ZeroShotImageClassificationOutputElement, ZeroShotObjectDetectionOutputElement
@@ -23,7 +23,7 @@ class ZeroShotClassificationOutputElement(Scored):
 _IMAGE = source("image")
 
 
-@Declare[ZeroShotClassificationOutputElement | list[ZeroShotClassificationOutputElement]]("zero-shot-classification")
+@task("zero-shot-classification", events=ZeroShotClassificationOutputElement)
 def zero_shot_classification(
     text: str,
     candidate_labels: Annotated[list[str], Meta(min_length=1)],
@@ -51,9 +51,7 @@ def zero_shot_classification(
     raise NotImplementedError
 
 
-@Declare[ZeroShotImageClassificationOutputElement | list[ZeroShotImageClassificationOutputElement]](
-    "zero-shot-image-classification", _IMAGE
-)
+@task("zero-shot-image-classification", events=ZeroShotImageClassificationOutputElement, check=_IMAGE)
 def zero_shot_image_classification(
     image: Source,
     candidate_labels: Annotated[list[str], Meta(min_length=1)],
@@ -79,9 +77,7 @@ def zero_shot_image_classification(
     raise NotImplementedError
 
 
-@Declare[ZeroShotObjectDetectionOutputElement | list[ZeroShotObjectDetectionOutputElement]](
-    "zero-shot-object-detection", _IMAGE
-)
+@task("zero-shot-object-detection", events=ZeroShotObjectDetectionOutputElement, check=_IMAGE)
 def zero_shot_object_detection(
     image: Source,
     candidate_labels: Annotated[list[str], Meta(min_length=1)],
