@@ -542,10 +542,10 @@ def hints_of(owner: Any) -> dict[str, Any]:
         if not isinstance(owner, type):
             return typing.get_type_hints(owner, localns=_names_around(owner), include_extras=True)
     for kind in owner.__mro__:
-        if own := vars(kind).get("__annotations__"):
+        if own := getattr(kind, "__annotations__", None):  # its own alone, since Python 3.10
             names = {**_names_around(kind), **vars(kind)}
             hints = typing.get_type_hints(kind, localns=names, include_extras=True)
-            own |= {name: hints[name] for name in own}
+            kind.__annotations__ = {name: hints[name] for name in own}
     return typing.get_type_hints(owner, include_extras=True)
 
 
