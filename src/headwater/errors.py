@@ -18,7 +18,7 @@
     ├── ProviderError                theirs: it answered, and refused (status, code, body)
     │   ├── InvalidRequestError (400, 413, 422, ...)   AuthenticationError (401)   PaymentRequiredError (402)
     │   ├── PermissionDeniedError (403)   NotFoundError (404)   ConflictError (409)   RateLimitError (429)
-    │   ├── ServerError (5xx) ── OverloadedError (529), ModelLoadingError (503 of a cold model)
+    │   ├── ServerError (5xx, 408, 425) ── OverloadedError (529), ModelLoadingError (503 of a cold model)
     │   ├── RedirectError (3xx)   JobFailedError   ContentRefusedError
     │   ├── InferenceEndpointError ── InferenceEndpointTimeoutError (an InferenceTimeoutError, too)
     │   └── TextGenerationError ── ValidationError, GenerationError, IncompleteGenerationError, UnknownError
@@ -343,7 +343,7 @@ class RateLimitError(ProviderError):
 
 
 class ServerError(ProviderError):
-    """The server failed (5xx)."""
+    """The server failed (5xx), or was too early or too late for the request (425, 408)."""
 
     retryable = True
 

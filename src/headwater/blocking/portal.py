@@ -9,7 +9,8 @@ The only place that thinks about Ctrl-C, fork and interpreter exit. It holds no 
 Whoever waits is released whatever ends the work: its own end, a cancellation before its first step, the end of the
 loop. An exception that comes out of a wait and is not the work's own (Ctrl-C, or what a signal handler raises) gives
 the work up: it is cancelled, its socket is closed, and a run that was read is left. While the interpreter exits, after
-the loop was stopped, a call runs in its caller's own thread; once modules are torn down it is a `ClosedError`.
+the loop was stopped, a call runs in its caller's own thread; once modules are torn down it is a `ClosedError`. A forked
+child begins a loop of its own with its first call; a stream of its parent's is a `ForkedClientError` there.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ _FORMATS: Final = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEB
 
 
 class SavedFile:
-    """The file at `path`, written by one call (`fetching.Sink`); an async context manager."""
+    """The file at `path`, written by one call (`download.Sink`); an async context manager."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)

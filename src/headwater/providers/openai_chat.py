@@ -1,6 +1,6 @@
 """OpenAI's chat dialect: the request, the answer, and the chunks of a stream.
 
-What differs between the providers that speak it is a `Dialect`, which is data. A server's own URL takes the
+What differs between the providers that speak it is a `ChatDialect`, which is data. A server's own URL takes the
 plain one. Nothing here knows a provider's name or maps a model.
 
 https://platform.openai.com/docs/api-reference/chat
@@ -220,9 +220,9 @@ def in_halves(chunk: ChatCompletionStreamOutput, data: bytes) -> ChatCompletionS
 def odd_event(frame: Frame, kind: type[T], framed: Callable[[dict[str, Any]], dict[str, Any]]) -> T | End | None:
     """An event that the strict reading refused, as far as it can be read.
 
-    That is an end marker, nothing (also `null`, `{}` or a comment, which keep a connection alive), or the event without
-    what is odd about it. `framed` gives the object with what a `kind` without content may lack. Raises
-    `MalformedEventError`.
+    That is an end marker (`[DONE]`, in any quotes and case), nothing (also `null`, `{}` or a comment, which keep a
+    connection alive), or the event without what is odd about it. `framed` gives the object with what a `kind` without
+    content may lack. Raises `MalformedEventError`.
     """
     text = frame.data.strip()
     if not text or text.strip(b"\"'[] ").upper() == b"DONE":

@@ -33,13 +33,13 @@ if TYPE_CHECKING:
 
 _WORDS = {
     errno.ECONNREFUSED: "connection refused by {}",
-    errno.EMFILE: "no connection to {}: too many open files: raise ulimit -n or set max_connections",
+    errno.EMFILE: "no connection to {}: too many open files: raise ulimit -n, or have fewer calls at once",
     errno.ENFILE: "no connection to {}: the system has too many open files",
     errno.ETIMEDOUT: "{} does not answer",
     errno.ENETUNREACH: "no network route to {}",
     errno.EHOSTUNREACH: "no route to {}",
     errno.ECONNRESET: "connection reset by {}",
-    errno.EADDRNOTAVAIL: "no local port is free for a connection to {}; set max_connections",
+    errno.EADDRNOTAVAIL: "no local port is free for a connection to {}; have fewer calls at once",
 }
 
 

@@ -50,8 +50,11 @@ def _with_scheme(proxy: str) -> str:
 
 
 def proxy_for(url: Url, environ: Mapping[str, str]) -> str | None:
-    """The proxy's URL, None to connect directly; to this machine always directly: a proxy's own loopback is another
-    one, and a key that goes to it over plain http would be read on its way."""
+    """The proxy's URL by the environment, which a client's `proxies=` go before; None to connect directly.
+
+    To this machine always directly: a proxy's own loopback is another one, and a key that goes to it over plain http
+    would be read on its way.
+    """
     if is_loopback(url.host):
         return None
     proxy = _variable(environ, url.scheme) or _variable(environ, "all")
