@@ -30,8 +30,8 @@ INTERRUPTED = 130
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with these arguments (default: the process's) and return its exit code.
 
-    0: done. 1: the network, the server or the disk failed. 2: wrong usage, nothing was sent. 130: Ctrl-C. 141: whoever
-    read the output went away.
+    0: done. 1: the network, the server or the disk failed, or nothing was found. 2: wrong usage, nothing was sent. 130:
+    Ctrl-C. 141: whoever read the output went away.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments == ["--version"]:
