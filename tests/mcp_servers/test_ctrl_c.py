@@ -10,23 +10,20 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import anyio
 import httpx
-import psutil  # type: ignore[import-untyped]
 import pytest
 import trio
+from support.conversation_steps import ASKED, KEY, STEPS, connections
+from support.conversation_steps import server as server
 from support.mcp_http_server import McpHttpServer
 
 from headwater import (
     AsyncInferenceClient,
-    ChatCompletionStreamOutput,
     InferenceClient,
-    ToolCalled,
-    ToolReturned,
-    TurnEnded,
     mcp_tools,
     tool,
 )
@@ -34,14 +31,6 @@ from headwater.emulator.server import Emulator
 
 if sys.platform == "win32":
     pytest.skip("a thread is interrupted by a signal", allow_module_level=True)
-ASKED = [{"role": "user", "content": "Go."}]
-KEY = {"authorization": "Bearer key-of-a-server"}
-STEPS: dict[str, type[Any]] = {
-    "chunk": ChatCompletionStreamOutput,
-    "called": ToolCalled,
-    "returned": ToolReturned,
-    "turn": TurnEnded,
-}
 
 
 def press() -> None:
@@ -127,20 +116,6 @@ def on_uvloop(*given: Any) -> None:
 
 def on_trio(*given: Any) -> None:
     trio.run(hold, *given)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[McpHttpServer]:
-    with McpHttpServer() as running:
-        yield running
-
-
-def connections(*ports: int) -> list[Any]:
-    """This process's open connections to these ports."""
-    found = psutil.Process().net_connections("tcp")
-    return [
-        each for each in found if each.raddr and each.raddr.port in ports and each.status == psutil.CONN_ESTABLISHED
-    ]
 
 
 @pytest.mark.parametrize("step", [*STEPS, "running"])

@@ -6,37 +6,25 @@ Its transcript is accepted by the emulator, which refuses a call without an answ
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
 import anyio
 import httpx
-import psutil  # type: ignore[import-untyped]
 import pytest
+from support.conversation_steps import ASKED, KEY, STEPS, connections
+from support.conversation_steps import server as server
 from support.drivers import Driver, in_thread
 from support.mcp_http_server import McpHttpServer
 
 from headwater import (
-    ChatCompletionStreamOutput,
     InferenceTimeoutError,
-    ToolCalled,
-    ToolReturned,
-    TurnEnded,
     mcp_tools,
     tool,
 )
 from headwater.emulator.server import Emulator
 
 pytestmark = [pytest.mark.anyio, pytest.mark.dealt]
-ASKED = [{"role": "user", "content": "Go."}]
-KEY = {"authorization": "Bearer key-of-a-server"}
-STEPS: dict[str, type[Any]] = {
-    "chunk": ChatCompletionStreamOutput,
-    "called": ToolCalled,
-    "returned": ToolReturned,
-    "turn": TurnEnded,
-}
 
 
 @tool
@@ -50,20 +38,6 @@ async def on_loop(number: int) -> int:
 def in_a_thread(number: int) -> int:
     """Count in a thread."""
     return number
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[McpHttpServer]:
-    with McpHttpServer() as running:
-        yield running
-
-
-def connections(*ports: int) -> list[Any]:
-    """This process's open connections to these ports."""
-    found = psutil.Process().net_connections("tcp")
-    return [
-        each for each in found if each.raddr and each.raddr.port in ports and each.status == psutil.CONN_ESTABLISHED
-    ]
 
 
 async def read_to(run: Any, kind: type[Any]) -> None:

@@ -50,6 +50,20 @@ class Used(NamedTuple):
     leave: Callable[[], Any]
 
 
+def used(create: Callable[..., Any], text_of: Callable[[Any], str]) -> Used:
+    """The calls of a package of which `create` makes one, and `text_of` reads the answer."""
+
+    async def ask() -> None:
+        assert text_of(await create())
+
+    async def leave() -> None:
+        async with await create(stream=True) as stream:
+            async for _ in stream:
+                return
+
+    return Used(ask, leave)
+
+
 @asynccontextmanager
 async def openai(pool: Pool, servers: Servers) -> AsyncIterator[Used]:
     package = pytest.importorskip("openai", reason="openai is not installed")
@@ -58,16 +72,7 @@ async def openai(pool: Pool, servers: Servers) -> AsyncIterator[Used]:
         api_key=KEY, base_url=f"{servers.chats}/v1", http_client=http, max_retries=0
     ) as client:
         create = partial(client.chat.completions.create, model="m", messages=ASKED)
-
-        async def ask() -> None:
-            assert (await create()).choices[0].message.content
-
-        async def leave() -> None:
-            async with await create(stream=True) as stream:
-                async for _ in stream:
-                    return
-
-        yield Used(ask, leave)
+        yield used(create, lambda answer: answer.choices[0].message.content)
 
 
 @asynccontextmanager
@@ -76,16 +81,7 @@ async def anthropic(pool: Pool, servers: Servers) -> AsyncIterator[Used]:
     http = httpx2.AsyncClient(transport=PoolTransport(pool))
     async with package.AsyncAnthropic(api_key=KEY, base_url=servers.chats, http_client=http, max_retries=0) as client:
         create = partial(client.messages.create, model="m", max_tokens=100, messages=ASKED)
-
-        async def ask() -> None:
-            assert (await create()).content[0].text
-
-        async def leave() -> None:
-            async with await create(stream=True) as stream:
-                async for _ in stream:
-                    return
-
-        yield Used(ask, leave)
+        yield used(create, lambda answer: answer.content[0].text)
 
 
 @asynccontextmanager

@@ -11,14 +11,13 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 import numpy
 import pytest
-from real.servers import running
+from real.installed import server
 from support.drivers import BlockingClient, Driver, in_thread
 
 from headwater import Timeout
@@ -34,22 +33,6 @@ SHORT: dict[str, Any] = {"model": "gpt-4o", "max_tokens": 24, "temperature": 0.0
 TEXTS = ["a river begins at its source", "the headwater of a stream", "an invoice is due in March"]
 SPOKEN = "The river begins at its source in the mountains, and flows down to the sea."
 HEARD = {"river", "source", "mountains", "sea"}
-
-
-def server(name: str, packages: str | None = None) -> AbstractContextManager[str]:
-    """Run a server from the packages that `nox -s real` installed, or skip the tests that want it."""
-    folders: dict[str, str] = json.loads(os.environ["HEADWATER_REAL"])
-    folder = folders.get(packages or name)
-    if folder is None:
-        pytest.skip(f"{packages or name} could not be installed by `nox -s real`")
-    started: AbstractContextManager[str] = running(name, Path(folder))
-    return started
-
-
-@pytest.fixture(scope="session")
-def llama() -> Iterator[str]:
-    with server("llama") as url:
-        yield url
 
 
 @pytest.fixture(scope="session")

@@ -3,14 +3,10 @@ by side with Anthropic's own client, where that is installed."""
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from real.servers import running
 from support.drivers import Driver
 
 from headwater import Timeout
@@ -33,15 +29,6 @@ USED: list[dict[str, Any]] = [
     },
     {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "toolu_1", "content": "Rain, 9 degrees."}]},
 ]
-
-
-@pytest.fixture(scope="module")
-def llama() -> Iterator[str]:
-    folder = json.loads(os.environ["HEADWATER_REAL"]).get("llama")
-    if folder is None:
-        pytest.skip("llama could not be installed by `nox -s real`")
-    with running("llama", Path(folder)) as url:
-        yield url
 
 
 def client_of(driver: Driver, url: str) -> Any:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from real.servers import running
 from support.drivers import Driver
 
 from headwater import Timeout
@@ -30,15 +26,6 @@ USED: list[dict[str, Any]] = [
     {"type": "function_call", "call_id": "call_1", "name": "get_weather", "arguments": '{"city": "Bern"}'},
     {"type": "function_call_output", "call_id": "call_1", "output": "Rain, 9 degrees."},
 ]
-
-
-@pytest.fixture(scope="module")
-def llama() -> Iterator[str]:
-    folder = json.loads(os.environ["HEADWATER_REAL"]).get("llama")
-    if folder is None:
-        pytest.skip("llama could not be installed by `nox -s real`")
-    with running("llama", Path(folder)) as url:
-        yield url
 
 
 def client_of(driver: Driver, url: str) -> Any:

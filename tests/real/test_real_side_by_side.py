@@ -6,18 +6,15 @@ it changes with their versions. One server is behind a relay that closes in the 
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-from real.servers import running
 
 from headwater import HeadwaterError, InferenceClient
 
@@ -43,15 +40,6 @@ class River(msgspec.Struct):
 class PydanticRiver(pydantic.BaseModel):  # type: ignore[name-defined, misc]
     name: str
     length: int
-
-
-@pytest.fixture(scope="module")
-def llama() -> Iterator[str]:
-    folder = json.loads(os.environ["HEADWATER_REAL"]).get("llama")
-    if folder is None:
-        pytest.skip("llama could not be installed by `nox -s real`")
-    with running("llama", Path(folder)) as url:
-        yield url
 
 
 @pytest.fixture

@@ -5,19 +5,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import anyio
 import msgspec
 import pytest
 from msgspec import Meta
-from real.servers import running
 from support.drivers import Driver
 
 from headwater import ConversationLimitError, ConversationResult, InferenceClient, mcp_tools, tool
@@ -51,15 +47,6 @@ NPM = "@modelcontextprotocol/server-everything"
 async def weather(city: str, unit: Literal["celsius", "fahrenheit"] = "celsius") -> str:
     """Tell the weather in a city."""
     return f"It rains in {city}, at 12 degrees {unit}."
-
-
-@pytest.fixture(scope="session")
-def llama() -> Iterator[str]:
-    folder = json.loads(os.environ["HEADWATER_REAL"]).get("llama")
-    if folder is None:
-        pytest.skip("llama could not be installed by `nox -s real`")
-    with running("llama", Path(folder)) as url:
-        yield url
 
 
 async def test_a_small_model_calls_a_tool_by_constrained_json(driver: Driver, llama: str) -> None:

@@ -13,7 +13,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -21,7 +20,6 @@ import msgspec
 import pydantic
 import pytest
 from msgspec import Meta
-from real.servers import running
 from support.drivers import Driver
 
 from headwater import InferenceClient, TruncatedAnswerError
@@ -86,15 +84,6 @@ class Guest(pydantic.BaseModel):
 class Step(msgspec.Struct):
     name: Annotated[str, Meta(max_length=6)]
     then: Annotated[list[Step], Meta(max_length=1)]
-
-
-@pytest.fixture(scope="session")
-def llama() -> Iterator[str]:
-    folder = json.loads(os.environ["HEADWATER_REAL"]).get("llama")
-    if folder is None:
-        pytest.skip("llama could not be installed by `nox -s real`")
-    with running("llama", Path(folder)) as url:
-        yield url
 
 
 KINDS: list[Any] = [

@@ -103,7 +103,7 @@ def chat(call: Call, url: str, dialect: ChatDialect = PLAIN) -> Flow[ChatComplet
     unfinished = unfinished_of(call, dialect.unfinished)
     if call.stream:
         number = call.extra.get("n", call.parameters.get("n", 1))
-        fold = partial(chat_fold.ChatFold, number, unfinished)
+        fold = partial(_fold, number, unfinished)
         answer: ChatCompletionOutput = yield Stream(request=request, framing="sse", decode=decode_chunk, fold=fold)
         return answer
     fold = partial(_fold, 1, unfinished)
@@ -111,6 +111,7 @@ def chat(call: Call, url: str, dialect: ChatDialect = PLAIN) -> Flow[ChatComplet
 
 
 def _fold(number: Any, unfinished: Container[object]) -> chat_fold.ChatFold:
+    """What gathers chunks; loaded where there are some, which a plain answer has not."""
     return chat_fold.ChatFold(number, unfinished)
 
 

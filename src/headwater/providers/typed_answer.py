@@ -223,10 +223,9 @@ class TypedCall:
             raise _wrong(InvalidAnswerError, error.message, part.text, error.path) from None
 
     def _repaired(self, text: str, error: DecodeError) -> Any:
-        with suppress(RecursionError, ValueError):  # of a text that is nested as no value is
-            for each in candidates(text):
-                with suppress(DecodeError):
-                    return self._wanted.codec.decode(each)
+        for each in candidates(text):
+            with suppress(DecodeError):
+                return self._wanted.codec.decode(each)
         raise _wrong(InvalidAnswerError, f"{error.message}, also when it is repaired", text, error.path) from None
 
     def _described(self, error: InvalidAnswerError, answer: Any) -> InvalidAnswerError:
@@ -342,9 +341,7 @@ def parts_of(answer: Any) -> list[PartOfAnswer]:
 
 def answer_usage(answer: Any) -> ChatCompletionOutputUsage | None:
     """What an answer cost."""
-    if isinstance(answer, ChatCompletionOutput):
-        return answer.usage
-    if isinstance(answer, ModelResponse | Message):
+    if isinstance(answer, ChatCompletionOutput | ModelResponse | Message):
         return usage_in_tokens(answer.usage)
     generated = answer.details.generated_tokens if answer.details is not None else None
     return None if generated is None else ChatCompletionOutputUsage(completion_tokens=generated)

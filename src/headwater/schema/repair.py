@@ -35,10 +35,13 @@ def candidates(text: str) -> Iterator[str]:
 
 
 def mended(text: str) -> str:
-    """The JSON without mistakes in its spelling."""
+    """The JSON without mistakes in its spelling; as it is, where it is nested too deep to be looked through."""
     try:
         from json_repair import repair_json
     except ImportError as error:
         message = 'repairing JSON needs a package that is missing: pip install "headwater[repair]"'
         raise CallError(message) from error
-    return str(repair_json(text))
+    try:
+        return str(repair_json(text))
+    except (RecursionError, ValueError):  # it is nested deeper than json-repair reads
+        return text

@@ -103,7 +103,26 @@ def _first_value(answer: ChatCompletionOutput) -> Any:
     return parsed_value(answer.choices[0].message) if answer.choices else None
 
 
-class ParsedChatCompletion(ChatCompletionOutput, Generic[T]):
+class _Tried:
+    """What an answer of a type has of those before it, which were none."""
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+        usage: Any
+
+    @property
+    def tries(self) -> tuple[AnswerTry, ...]:
+        """The answers before this one that were none of the type, with what each cost."""
+        return cast("tuple[AnswerTry, ...]", vars(self).get("_tries", ()))
+
+    @property
+    def total_usage(self) -> ChatCompletionOutputUsage | None:
+        """What this answer and those before it cost together; None where the server did not say."""
+        return usage_of_all([*(each.usage for each in self.tries), usage_in_tokens(self.usage)])
+
+
+class ParsedChatCompletion(ChatCompletionOutput, _Tried, Generic[T]):
     """A chat's answer that is a value of a type: `parsed`, or of each of several, `choices[n].message.parsed`."""
 
     if TYPE_CHECKING:
@@ -114,16 +133,6 @@ class ParsedChatCompletion(ChatCompletionOutput, Generic[T]):
         """The first choice's value. Of an answer that is not whole, what has come of it; None before anything has, and
         where the model called tools in its place."""
         return cast("T", _first_value(self))
-
-    @property
-    def tries(self) -> tuple[AnswerTry, ...]:
-        """The answers before this one that were none of the type, with what each cost."""
-        return cast("tuple[AnswerTry, ...]", vars(self).get("_tries", ()))
-
-    @property
-    def total_usage(self) -> ChatCompletionOutputUsage | None:
-        """What this answer and those before it cost together; None where the server did not say."""
-        return usage_of_all([*(each.usage for each in self.tries), self.usage])
 
 
 class ParsedTextGeneration(TextGenerationOutput, Generic[T]):
@@ -155,7 +164,7 @@ def _text(text: str, value: FoundValue | ValueSoFar) -> ParsedText[Any]:
     return made
 
 
-class ParsedModelResponse(ModelResponse, Generic[T]):
+class ParsedModelResponse(ModelResponse, _Tried, Generic[T]):
     """A response whose text is a value of a type."""
 
     @property
@@ -167,18 +176,8 @@ class ParsedModelResponse(ModelResponse, Generic[T]):
     parsed = output_parsed
     """The same, by the name that it has in chats."""
 
-    @property
-    def tries(self) -> tuple[AnswerTry, ...]:
-        """The answers before this one that were none of the type, with what each cost."""
-        return cast("tuple[AnswerTry, ...]", vars(self).get("_tries", ()))
 
-    @property
-    def total_usage(self) -> ChatCompletionOutputUsage | None:
-        """What this answer and those before it cost together; None where the server did not say."""
-        return usage_of_all([*(each.usage for each in self.tries), usage_in_tokens(self.usage)])
-
-
-class ParsedMessage(Message, Generic[T]):
+class ParsedMessage(Message, _Tried, Generic[T]):
     """A message whose text is a value of a type."""
 
     @property
@@ -190,21 +189,11 @@ class ParsedMessage(Message, Generic[T]):
     parsed = parsed_output
     """The same, by the name that it has in chats."""
 
-    @property
-    def tries(self) -> tuple[AnswerTry, ...]:
-        """The answers before this one that were none of the type, with what each cost."""
-        return cast("tuple[AnswerTry, ...]", vars(self).get("_tries", ()))
-
-    @property
-    def total_usage(self) -> ChatCompletionOutputUsage | None:
-        """What this answer and those before it cost together; None where the server did not say."""
-        return usage_of_all([*(each.usage for each in self.tries), usage_in_tokens(self.usage)])
-
 
 def usage_in_tokens(usage: Any) -> ChatCompletionOutputUsage | None:
-    """A response's or a message's usage in a chat's counts."""
-    if usage is None:
-        return None
+    """A response's or a message's usage in a chat's counts; a chat's as it is."""
+    if usage is None or isinstance(usage, ChatCompletionOutputUsage):
+        return usage
     total, spent = usage.total_tokens, usage.output_tokens
     prompt = usage.input_tokens if total is None or spent is None else total - spent
     return ChatCompletionOutputUsage(prompt_tokens=prompt, completion_tokens=spent, total_tokens=total)
