@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -45,20 +46,22 @@ def test_two_run_at_once_and_a_port_can_be_chosen() -> None:
 
 
 def test_it_ends_although_a_client_is_in_the_middle_of_a_stream() -> None:
-    with emulator.running() as url, client(url, headers={"x-emulator-gate": "g"}) as http:
-        failed: list[Exception] = []
+    with ExitStack() as after:  # the client is closed when the server has ended
+        with emulator.running() as url:
+            http = after.enter_context(client(url, headers={"x-emulator-gate": "g"}))
+            failed: list[Exception] = []
 
-        def call() -> None:
-            try:
-                http.post(CHAT, json=asking(stream=True))
-            except httpx.HTTPError as error:
-                failed.append(error)
+            def call() -> None:
+                try:
+                    http.post(CHAT, json=asking(stream=True))
+                except httpx.HTTPError as error:
+                    failed.append(error)
 
-        thread = threading.Thread(target=call)
-        thread.start()
-        url.wait_for(lambda: len(url.requests) == 1)
-        with_open_stream = url.connections
-    thread.join(20)
+            thread = threading.Thread(target=call)
+            thread.start()
+            url.wait_for(lambda: len(url.requests) == 1)
+            with_open_stream = url.connections
+        thread.join(20)
     assert with_open_stream == 1 and failed and url.disconnections == 0
 
 
