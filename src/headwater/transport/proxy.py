@@ -122,7 +122,10 @@ class Proxy:
     def refused_page(self, status: int, headers: Mapping[str, str]) -> ProxyError | None:
         """The error that an answer in the absolute form is, where it can be told that it is the proxy's own."""
         signed = headers.get("server", "").lower().startswith(OWN_PAGES) or "x-squid-error" in headers
-        if status not in OWN_STATUSES and (status < 400 or not signed):
+        # What a proxy has from a server it passes on with a `Via` (RFC 9110, section 7.6.3): a page without one that
+        # forbids is its own, since servers of inference refuse in JSON.
+        page = headers.get("content-type", "").lower().startswith("text/html") and "via" not in headers
+        if status not in OWN_STATUSES and not (status >= 400 and signed) and not (status == 403 and page):
             return None
         schemes = [each.split()[0] for each in headers.get("proxy-authenticate", "").split(",") if each.strip()]
         words = headers.get("x-squid-error", "")
