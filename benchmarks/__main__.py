@@ -69,6 +69,7 @@ import argparse
 import sys
 import tempfile
 import time
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 
@@ -121,6 +122,21 @@ def parsed() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def measured(
+    chosen: Iterable[str], servers: running.Servers, core: int | None, options: argparse.Namespace
+) -> Iterator[tuple[str, figures.Rows]]:
+    """Each benchmark with its rows, as it is done and printed."""
+    late: dict[str, str] = {}
+    begun = time.monotonic()
+    for bench in dict.fromkeys(chosen):
+        print(f"{time.monotonic() - begun:5.0f} s  {bench}", file=sys.stderr, flush=True)
+        rows = run(bench, servers, core, options, late)
+        figures.add_medians(rows)
+        title, unit = facts_of(bench)
+        print("\n".join([figures.table(f"{bench}: {title}", unit, rows), *figures.notes(rows)]), flush=True)
+        yield bench, rows
+
+
 def main() -> int:
     """Run, print, write; the exit status is 1 when a client failed."""
     options = parsed()
@@ -129,17 +145,13 @@ def main() -> int:
     versions = machine.description()
     print("  ".join(f"{name} {version}" for name, version in versions.items()), flush=True)
     results: dict[str, figures.Rows] = {}
-    late: dict[str, str] = {}
     chosen = chain.from_iterable(work.GROUPS.get(name, (name,)) for name in options.only or [*work.JOBS, IMPORTS])
-    begun = time.monotonic()
     with tempfile.TemporaryDirectory() as folder, running.servers(server_core, Path(folder)) as servers:
-        for bench in dict.fromkeys(chosen):
-            print(f"{time.monotonic() - begun:5.0f} s  {bench}", file=sys.stderr, flush=True)
-            results[bench] = run(bench, servers, client_core, options, late)
-            figures.add_medians(results[bench])
-            title, unit = facts_of(bench)
-            lines = [figures.table(f"{bench}: {title}", unit, results[bench]), *figures.notes(results[bench])]
-            print("\n".join(lines), flush=True)
+        try:
+            for bench, rows in measured(chosen, servers, client_core, options):
+                results[bench] = rows
+        except KeyboardInterrupt:
+            print("\nBroken off: this is what was finished.")
     report(results, versions, options)
     return int(any(at_fault(bench, name, row) for bench, rows in results.items() for name, row in rows.items()))
 

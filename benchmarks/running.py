@@ -47,7 +47,9 @@ def _certificates(folder: Path) -> tuple[Path, Path]:
 def load_server(core: int | None, *options: str) -> Iterator[list[str]]:
     """Run a load server; it ends with its standard input."""
     command = [sys.executable, "-m", "benchmarks.server", "--ports", str(PORTS), *_pinned(core), *options]
-    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+    pipe = subprocess.PIPE
+    # A Ctrl-C at the terminal is for the run alone, which then ends its server.
+    with subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, text=True, process_group=0) as server:
         assert server.stdout is not None
         try:
             urls = server.stdout.readline().split()
