@@ -30,11 +30,12 @@ from headwater import (
     ServerError,
     UnknownPriceError,
 )
-from headwater.cost.usage import counted_tokens, tokens_of
+from headwater.cost.usage import Charge, charge_of, counted_tokens, tokens_of
 from headwater.protocol.flow import Reply
 from headwater.responses.decode import decode
 from headwater.tasks.audio import AutomaticSpeechRecognitionOutput
 from headwater.tasks.embeddings import CreateEmbeddingResponse
+from headwater.tasks.message_types import Message
 from headwater.tasks.model_response import ModelResponse
 from headwater.tasks.passages import RerankOutput
 from headwater.tasks.text import TextGenerationOutput
@@ -375,6 +376,115 @@ async def test_a_list_that_cannot_be_had_costs_no_call(driver: Driver) -> None:
             await client.with_options(budget=Budget(usd=1)).chat_completion(MESSAGES, model="org/m")
 
 
+# what the provider says that it charges
+
+CHARGES: dict[str, tuple[dict[str, Any], Charge | None]] = {
+    "openrouter": ({"cost": 0.95, "is_byok": False, "cost_details": {"upstream_inference_cost": 0.95}}, Charge(0.95)),
+    "openrouter, a key of one's own": (
+        {"cost": 0.5, "is_byok": True, "cost_details": {"upstream_inference_cost": 1}},
+        Charge(1.5),
+    ),
+    "xai": ({"cost_in_usd_ticks": 37756000}, Charge(0.0037756)),
+    "perplexity": ({"cost": {"request_cost": 0.014, "total_cost": 0.015}}, Charge(0.015)),
+    "deepinfra": ({"estimated_cost": 0.00001}, Charge(0.00001, estimated=True)),
+    "a text": ({"cost": "0.25"}, Charge(0.25)),
+    "nothing": ({"cost": 0}, Charge(0.0)),
+    "not told": ({}, None),
+    "odd": ({"cost": "free", "cost_in_usd_ticks": -1, "estimated_cost": "nan"}, None),
+    "true": ({"cost": True}, None),
+}
+CHARGED = {
+    "response": {
+        "object": "response",
+        "id": "r",
+        "status": "completed",
+        "model": "m",
+        "output": [],
+        "usage": {"input_tokens": 10, "output_tokens": 5, "cost": 0.5},
+    },
+    "message": {
+        "type": "message",
+        "id": "m",
+        "role": "assistant",
+        "model": "m",
+        "content": [],
+        "stop_reason": "end_turn",
+        "usage": {"input_tokens": 10, "output_tokens": 5, "cost": 0.5},
+    },
+    "embeddings": {
+        "data": [{"object": "embedding", "index": 0, "embedding": [0.5]}],
+        "usage": {"prompt_tokens": 8, "total_tokens": 8, "cost": 0.5},
+    },
+}
+
+
+@pytest.mark.dealt
+@pytest.mark.parametrize(("told", "charge"), CHARGES.values(), ids=CHARGES)
+async def test_what_the_provider_charges(driver: Driver, told: dict[str, Any], charge: Charge | None) -> None:
+    assert charge_of({"usage": {**USAGE, **told}}, {}) == charge
+    end = ScriptedResponse.events(*chunks(), {"choices": [], "usage": {**USAGE, **told}})
+    transport = MemoryTransport(lambda _: end)
+    async with driver.client(base_url=URL, model="m", prices="provider", transport=transport) as client:
+        cost = (await client.chat_completion.stream(MESSAGES).result()).facts.cost
+    if charge is None:
+        assert cost is None
+    else:
+        assert (cost.usd, cost.estimated, cost.source) == (*charge, "provider")
+        assert cost.tokens == CountedTokens(1000, 500)
+
+
+def test_the_charge_of_every_kind_of_answer() -> None:
+    def read(kind: Any, name: str) -> Any:
+        return decode(Reply(status=200, headers={}, body=json.dumps(CHARGED[name]).encode()), kind)
+
+    for name, kind in (("response", ModelResponse), ("message", Message), ("embeddings", CreateEmbeddingResponse)):
+        assert charge_of(read(kind, name), {}) == Charge(0.5)
+    assert charge_of(None, {"x-litellm-response-cost": "0.0125"}) == Charge(0.0125)
+    assert charge_of(None, {"x-litellm-response-cost": "0.0"}) is None
+    assert charge_of(None, {}) is None
+
+
+@pytest.mark.dealt
+async def test_a_streamed_response_says_what_it_costs(driver: Driver) -> None:
+    end = {"type": "response.completed", "response": CHARGED["response"], "sequence_number": 1}
+    transport = always(lambda: ScriptedResponse.events(end))
+    async with driver.client(base_url=URL, model="m", prices="provider", transport=transport) as client:
+        result = await client.create_response.stream("hi").result()
+    assert result.facts.cost.usd == 0.5
+
+
+@pytest.mark.dealt
+@pytest.mark.parametrize(
+    ("prices", "usd"),
+    [
+        (["provider", TABLE], 5.0),
+        ([TABLE, "provider"], 0.002),
+        (None, 5.0),
+        (["router", "provider"], 5.0),
+        ([{"other": (1, 1)}, "provider"], 5.0),
+    ],
+)
+async def test_the_first_that_knows_counts(driver: Driver, prices: Any, usd: float) -> None:
+    budget = Budget(usd=100, unknown="free")
+    transport = server({**USAGE, "cost": 5})
+    async with driver.client(base_url=URL, model="m", prices=prices, budget=budget, transport=transport) as client:
+        assert (await client.chat_completion(MESSAGES)).facts.cost.usd == budget.spent == usd
+
+
+@pytest.mark.dealt
+async def test_a_budget_lets_in_what_the_caller_says_that_the_provider_prices(driver: Driver) -> None:
+    transport = server({**USAGE, "cost": 5})
+    options: dict[str, Any] = {"base_url": URL, "model": "m", "budget": Budget(usd=5), "transport": transport}
+    async with driver.client(**options) as client:
+        with pytest.raises(UnknownPriceError, match="provider"):
+            await client.chat_completion(MESSAGES)
+        told = client.with_options(prices="provider")
+        await told.chat_completion(MESSAGES)
+        with pytest.raises(BudgetExceededError):
+            await told.chat_completion(MESSAGES)
+    assert len(transport.requests) == 1
+
+
 # budgets
 
 
@@ -389,6 +499,7 @@ async def test_a_spent_budget_sends_nothing(driver: Driver) -> None:
         with pytest.raises(BudgetExceededError):
             await client.chat_completion.stream(MESSAGES).result()
         assert (caught.value.spent, caught.value.spent_tokens, caught.value.retryable) == (0.004, 3000, False)
+        assert (caught.value.limit, caught.value.allowed) == ("usd", 0.004)
         assert (budget.spent, budget.left, budget.begun, budget.is_spent) == (0.004, 0.0, 2, True)
         await client.with_options(budget=None).chat_completion(MESSAGES)
     assert len(transport.requests) == 3

@@ -78,6 +78,27 @@ async def test_a_server_that_says_odd_things_is_read(driver: Driver) -> None:
     assert [model.id for model in models] == ["a", "b"]
 
 
+@pytest.mark.dealt
+async def test_an_odd_member_takes_nothing_from_the_others(driver: Driver) -> None:
+    """As little of a list that people keep by hand as of one that a program writes."""
+    odd: list[Any] = [None, "groq", {"provider": None, "supports_tools": True}, {"provider": "far", "pricing": [1]}]
+    odd += [{"provider": "free", "pricing": {"input": -1, "output": -1}, "supports_tools": True, "zone": "eu"}]
+    listed = {"id": "org/m", "providers": [*odd, *OFFERS]}
+    models = [None, 3, {"id": None}, {"name": "x"}, listed]
+
+    def respond(request: SentRequest) -> ScriptedResponse:
+        return ScriptedResponse.json({"data": models} if request.method == "GET" else ANSWER)
+
+    transport = MemoryTransport(respond)
+    async with driver.client(provider="auto", token=TOKEN, transport=transport, prices="router") as client:
+        (model,) = client.client.models.list() if driver.blocking else await client.models.list()
+        facts = (await client.chat_completion(MESSAGES, model="org/m:cheapest", tools=TOOLS)).facts
+    assert [each.provider for each in model.providers] == ["", "far", "free", *[o["provider"] for o in OFFERS]]
+    assert model.offer("free")["zone"] == "eu" and model.offer("far").pricing is None
+    assert asked(transport) == [" org/m:novita"]
+    assert facts.cost is not None and facts.cost.price.input == 2
+
+
 CHOSEN: dict[str, tuple[str, dict[str, Any], list[str], str]] = {
     "nothing needed": ("org/m", {}, [], "org/m"),
     "tools": ("org/m", {"tools": TOOLS}, ["groq"], "org/m:cerebras"),

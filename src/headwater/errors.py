@@ -264,13 +264,15 @@ class ProviderError(HeadwaterError):
     """The server answered, and the answer is a refusal.
 
     `status`: the HTTP status, or the one that an error inside a 200 answer would have had. `code`: the server's own
-    word for it. `text`: the answer's first 64 KiB, without secrets. `headers`: of the answer.
+    word for it. `text`: the answer's first 64 KiB, without secrets. `headers`: of the answer. `limits`: the rate limits
+    that these tell of (`headwater.RateLimits`, as in `facts.limits`); None for what no call has failed with.
     """
 
     status: int | None = None
     code: str | None = None
     text: str = ""
     headers: dict[str, str] = {}  # noqa: RUF012 - replaced, never changed
+    limits: Any = None
 
     @property
     def body(self) -> Any:
@@ -489,9 +491,12 @@ class IncompleteStreamError(HeadwaterError):
 class BudgetExceededError(HeadwaterError):
     """What a budget allows is spent, and nothing was sent; a map or a batch begins nothing more.
 
-    `spent`: US dollars, and `spent_tokens`: tokens, that were counted when it was refused.
+    `limit`: which one was reached, "usd", "tokens" or "calls", and `allowed`: how much that is. `spent`: US dollars,
+    and `spent_tokens`: tokens, that were counted when it was refused.
     """
 
+    limit: str = ""
+    allowed: float = 0.0
     spent: float = 0.0
     spent_tokens: int = 0
 

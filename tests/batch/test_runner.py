@@ -469,6 +469,14 @@ async def test_the_clients_own_prices_tell_the_spend(server: Server, paths: tupl
     assert [line["headwater"]["spend"] for line in results(paths[1])] == [pytest.approx(50e-6)] * 3
 
 
+async def test_tokens_alone_are_no_money(server: Server, paths: tuple[Path, Path]) -> None:
+    write_requests(paths[0], range(2))
+    summary = await run(server, paths, budget=10_000)
+    assert summary.spend is None
+    again = await run(server, paths, prices={"m": (1.0, 2.0)})
+    assert again.spend == pytest.approx(2 * 50e-6)
+
+
 @pytest.mark.parametrize("given", ["1", "1,2,3", "m=a,b", "-1,2", "nan,1", ""])
 async def test_wrong_prices_are_refused(given: str) -> None:
     with pytest.raises(InvalidParameterError, match="IN,OUT"):

@@ -91,6 +91,24 @@ async def test_an_errors_text_stays_in_one_line(driver: Driver, caplog: pytest.L
     assert len(line[1]) < 500
 
 
+@pytest.mark.dealt
+async def test_no_word_of_others_becomes_a_line_or_moves_a_cursor(
+    driver: Driver, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "headwater")
+
+    def names_itself() -> ScriptedResponse:
+        return ScriptedResponse.json(
+            {"choices": [{"index": 0, "message": {"content": "hi"}, "finish_reason": "stop"}]},
+            headers={"x-request-id": "one\x9b2J"},
+        )
+
+    async with driver.client(base_url=FIRST, transport=acts(names_itself)) as client:
+        await client.chat_completion(QUESTION, model="m\nINFO headwater: all is well\x1b[2J\u202e")
+    assert len(lines(caplog)) == 4
+    assert all(line.isprintable() for _, line in lines(caplog))
+
+
 @pytest.fixture
 def unset_log() -> Iterator[None]:
     """The logger as a program finds it."""
@@ -123,6 +141,7 @@ async def test_the_environment_turns_it_on(
     said = capsys.readouterr().err
     assert (found in said) if found else said == ""
     assert said.count("chat-completion begins") == (2 if level == "debug" else 0)
+    assert said.count("must be one of") == (level == "loud")
 
 
 @pytest.mark.dealt

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import logging
 from typing import Any
 
@@ -348,6 +350,32 @@ async def test_an_observer_that_raises_breaks_no_call(driver: Driver, caplog: py
     assert "raises failed at CallBegun" in failed[0].getMessage()
 
 
+@pytest.mark.dealt
+async def test_a_cancellation_from_elsewhere_is_an_error_of_the_observers(
+    driver: Driver, caplog: pytest.LogCaptureFixture
+) -> None:
+    def cancelled(event: ObserverEvent) -> None:
+        raise asyncio.CancelledError
+
+    seen = Seen()
+    async with client_of(driver, [cancelled, seen], acts(answer)) as client:
+        await client.chat_completion(QUESTION)
+    assert seen.words[-1] == "success"
+    assert len(caplog.records) == len(seen.words)
+
+
+async def test_an_observer_that_ends_the_program_ends_it_once_all_are_told() -> None:
+    def leaves(event: ObserverEvent) -> None:
+        if isinstance(event, CallEnded):
+            raise SystemExit(3)
+
+    seen = Seen()
+    client = AsyncInferenceClient(base_url=URL, observer=[leaves, seen], transport=acts(answer))
+    with pytest.raises(SystemExit):
+        await client.chat_completion(QUESTION)
+    assert seen.words[-1] == "success"
+
+
 async def test_what_an_observer_adds_goes_with_the_request(driver: Driver) -> None:
     def add(event: ObserverEvent) -> None:
         if isinstance(event, AttemptBegun):
@@ -391,8 +419,21 @@ async def test_no_secret_is_told(driver: Driver, caplog: pytest.LogCaptureFixtur
     assert "ServerError" in told
 
 
-@pytest.mark.parametrize("wrong", ["print", 3, [print, None]])
-def test_an_observer_is_a_callable(wrong: Any) -> None:
+async def observes_later(event: ObserverEvent) -> None:
+    """What nobody would await."""
+
+
+class ObservesLater:
+    async def __call__(self, event: ObserverEvent) -> None:
+        """What nobody would await."""
+
+
+WRONG: list[Any] = ["print", 3, [print, None], Seen, lambda: None, lambda one, two: None]
+WRONG += [observes_later, ObservesLater(), functools.partial(observes_later)]
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_an_observer_is_a_callable_that_takes_an_event_at_once(wrong: Any) -> None:
     with pytest.raises(InvalidParameterError, match="observer"):
         InferenceClient(base_url=URL, observer=wrong)
 

@@ -59,6 +59,7 @@ def observers() -> None:
 def costs(facts: Facts) -> None:
     budget = Budget(usd=5, calls=100, unknown="free")
     InferenceClient(prices={"m": Price(input=1.0, output=2.0), "n": (1.0, 2.0)}, budget=budget)
+    InferenceClient(prices=["provider", {"m": (1.0, 2.0)}, "router"])
     assert_type(facts.cost, Cost | None)
     assert_type(facts.cached, bool)
     assert_type(facts.limits, RateLimits)

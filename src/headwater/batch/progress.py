@@ -112,8 +112,8 @@ Event: TypeAlias = BatchStarted | BatchProgress | RecordFailed | Draining | Gave
 
 
 class Count:
-    """Counts records, tokens and money. `prices`: what tokens cost; `is_priced`: records say themselves what they
-    cost."""
+    """Counts records, tokens and money. Records say themselves what they cost, where that `is_priced`; `prices`: what
+    those of earlier runs cost in place of what they say."""
 
     def __init__(self, prices: PriceTable | None, *, is_priced: bool = False) -> None:
         self._prices = None if prices is None else prices_in(prices)
@@ -135,7 +135,7 @@ class Count:
     @property
     def spent(self) -> float | None:
         """What all has cost; None without prices."""
-        return self.spend if self._is_priced else None
+        return round(self.spend, 12) if self._is_priced else None
 
     def add(self, meta: RecordMeta) -> None:
         """Take a record that is in the output."""
@@ -145,16 +145,14 @@ class Count:
             self.failed += 1
         self.input_tokens += meta.input_tokens or 0
         self.output_tokens += meta.output_tokens or 0
-        if self._prices:
+        if self._prices and meta.run != self._started:
             self.spend += cost(self._prices, meta) or 0.0
         elif self._is_priced:
             self.spend += meta.spend or 0.0
 
     def stamp(self, meta: RecordMeta) -> None:
-        """Note what a record of this run cost, and which run that is."""
+        """Note which run a record is of."""
         meta.run = self._started
-        if self._prices:
-            meta.spend = cost(self._prices, meta)
 
     def drop_failed(self) -> None:
         """Forget those that failed: they are asked again. What they cost stays spent."""

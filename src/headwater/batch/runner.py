@@ -118,10 +118,9 @@ async def run_batch(
     if timeout is not None:
         client = client.with_options(timeout=timeout)
     core = core_of(client)
-    if budget is not None:
-        core = (core if prices is None else core.with_options(prices=prices)).with_budget(budget)
+    core = (core if prices is None else core.with_options(prices=prices)).with_budget(budget)
     settings = ThrottleSettings(concurrency, requests_per_minute, tokens_per_minute, {}, tokens_of_line)
-    output, count = Path(output), Count(prices, is_priced=core.account is not None)
+    output, count = Path(output), Count(prices, is_priced=core.account is not None and core.account.has_prices)
     folder = MediaFolder(Path(media_folder) if media_folder else output.with_suffix(".media"), output)
     records = Records(core, model, folder, stream=stream, types=types or {}, answer_type=answer_type)
     batch = Batch(Path(input), output, settings, records, count)

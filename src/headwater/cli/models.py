@@ -23,8 +23,8 @@ _SORTS: Final[dict[str, Callable[[dict[str, Any]], Any]]] = {
     "name": lambda row: (row["model"], row["provider"]),
     "price": lambda row: _sum(row["in $/M"], row["out $/M"]),
     "latency": lambda row: _or_last(row["first ms"]),
-    "throughput": lambda row: -row["tokens/s"] if row["tokens/s"] != "" else _LAST,
-    "context": lambda row: -row["context"] if row["context"] != "" else _LAST,
+    "throughput": lambda row: -_or_last(row["tokens/s"], -_LAST),
+    "context": lambda row: -_or_last(row["context"], -_LAST),
 }
 _NAME: Final = inspect.Parameter(
     "name",
@@ -107,8 +107,7 @@ def _row(model: str, provider: str, **said: Any) -> dict[str, Any]:
         "first": "first ms",
         "throughput": "tokens/s",
     }
-    shown = {column: "" if said.get(name) is None else said[name] for name, column in names.items()}
-    return {"model": model, "provider": provider, **shown}
+    return {"model": model, "provider": provider, **{column: said.get(name) for name, column in names.items()}}
 
 
 def _has(row: dict[str, Any], given: dict[str, Any]) -> bool:
@@ -117,8 +116,8 @@ def _has(row: dict[str, Any], given: dict[str, Any]) -> bool:
     )
 
 
-def _or_last(value: Any) -> float:
-    return _LAST if value == "" else float(value)
+def _or_last(value: Any, last: float = _LAST) -> float:
+    return float(value) if value is not None and value >= 0 else last
 
 
 def _sum(*values: Any) -> float:

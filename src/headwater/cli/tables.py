@@ -17,7 +17,7 @@ from ..providers import PROVIDERS, Provider, provider, table
 from ..providers.auto import HF_INFERENCE
 from ..providers.registry import SERVER
 from .results import as_json
-from .terminal import is_terminal
+from .terminal import clean, is_terminal
 
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON.")]
 Markdown = Annotated[bool, Parameter(name="--markdown", negative="", help="Print the table of the documentation.")]
@@ -116,7 +116,7 @@ def show_rows(rows: list[dict[str, Any]], *, json: bool) -> None:
     elif rows:
         print("\t".join(rows[0]))
         for row in rows:
-            print("\t".join(_cell(value, ",") for value in row.values()))
+            print("\t".join(" ".join(_cell(value, ",").split()) for value in row.values()))
 
 
 def _show_table(rows: list[dict[str, Any]]) -> None:
@@ -130,11 +130,11 @@ def _show_table(rows: list[dict[str, Any]]) -> None:
     for number, name in enumerate(rows[0]):
         shown.add_column(name, no_wrap=fits and (name == "keys" or number == 0), overflow="fold")
     for row in rows:
-        shown.add_row(*(_cell(value, "\n" if name == "keys" else ", ") for name, value in row.items()))
+        shown.add_row(*(clean(_cell(value, "\n" if name == "keys" else ", ")) for name, value in row.items()))
     console.print(shown)
 
 
 def _cell(value: Any, separator: str) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return separator.join(value) if isinstance(value, list | tuple) else str(value)
+    return separator.join(value) if isinstance(value, list | tuple) else "" if value is None else str(value)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from math import inf
 from typing import Any, Final
 
 import msgspec
@@ -20,7 +21,7 @@ from ..engine.facts import Destination
 from ..errors import HeadwaterError
 from ..protocol.flow import Call, Flow, TaskFlow
 from ..providers.model_ids import POLICIES
-from ..providers.model_offers import ModelOffer, Need, chooses, fit, is_at_router, offers_of
+from ..providers.model_offers import ModelOffer, Need, chooses, fit, is_at_router, offers_of, price_of_both
 from ..schema.rules import NamedSchema
 
 _CHAT: Final = "chat-completion"
@@ -85,8 +86,8 @@ def _priced(offers: tuple[ModelOffer, ...], place: Place) -> Mapping[str, Price]
     for offer in offers:
         pricing = offer.pricing
         may = offer.is_live if place.chooses else offer.provider in place.providers
-        if may and pricing is not None and pricing.input is not None and pricing.output is not None:
-            known[offer.provider] = Price(max(0.0, pricing.input), max(0.0, pricing.output))
+        if may and pricing is not None and price_of_both(offer) < inf:
+            known[offer.provider] = Price(pricing.input or 0.0, pricing.output or 0.0)
     return known
 
 

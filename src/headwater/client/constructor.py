@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from ..auth.secret import Secret
 from ..engine.input_policy import DEFAULT_POLICY, InputPolicy
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from ..cache.store import Cache
     from ..cost.budget import Budget
-    from ..cost.price import PriceTable
+    from ..cost.price import Prices
     from ..engine.observer import Observer
     from ..protocol.timeout import Timeout
     from ..protocol.transport import Transport
@@ -73,7 +73,7 @@ class BaseClient(Tasks, ServerInfo):
         max_response_bytes: int | None = None,
         done_ends_stream: bool = False,
         observer: Observer | Sequence[Observer] | None = None,
-        prices: PriceTable | Literal["router"] | Sequence[PriceTable | Literal["router"]] | None = None,
+        prices: Prices | Sequence[Prices] | None = None,
         budget: Budget | int | Sequence[Budget | int] | None = None,
         cache: Cache | None = None,
     ) -> None:
@@ -118,8 +118,9 @@ class BaseClient(Tasks, ServerInfo):
                 that send none; everywhere else such a stream counts as cut.
             observer: Who is told what calls do: a callable that takes an `ObserverEvent`, or a list of them.
             prices: What models cost, for `facts.cost` and for budgets: a table such as `{"model": Price(0.1, 0.4)}`,
-                "router" for what Hugging Face's router lists, or several of both, of which the first that knows counts.
-                Where it is not given, "router" if a budget is in dollars, else nothing.
+                "router" for what Hugging Face's router lists, "provider" for what the provider says in its answer that
+                it charges, or several of them, of which the first that knows counts. Where it is not given, "provider"
+                and "router" if a budget is in dollars, else nothing.
             budget: A `Budget`, a number of tokens, or several, which the calls of this client spend together: once one
                 is spent, a call raises `BudgetExceededError` and sends nothing.
             cache: A `Cache`, which keeps the answers to requests that repeat.

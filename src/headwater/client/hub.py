@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode, urljoin
 
 import msgspec
@@ -20,9 +20,10 @@ from ..protocol.transport import quoted_url
 from ..providers import provider
 from ..providers.bodies import get
 from ..providers.model_ids import Entry, card_of
-from ..providers.model_offers import ModelOffer
+from ..providers.model_offers import ModelOffer, offers_in
 from ..providers.urls import CHAT, at_model, beneath, openai_url
 from ..responses.decode import decode
+from ..responses.json_decoder import convert
 from ..tasks.lenient_types import Needed, Unneeded
 from ..tasks.output import OpenOutput, Output
 
@@ -52,11 +53,17 @@ class ModelInfo(OpenOutput):
     `providers`: who offers it through Hugging Face's router, at which price and with what; None at other servers.
     """
 
-    id: str
+    id: Unneeded[str] = ""
     object: Unneeded[str] = "model"
     created: Unneeded[int | None] = None
     owned_by: Unneeded[str | None] = None
-    providers: Unneeded[list[ModelOffer] | None] = None
+    if TYPE_CHECKING:
+        providers: list[ModelOffer] | None = None
+    else:
+        providers: Any = None
+
+    def __post_init__(self) -> None:
+        self.providers = offers_in(self.providers)
 
     def offer(self, provider: str) -> ModelOffer | None:
         """The offer of this provider; None where there is none."""
@@ -64,10 +71,14 @@ class ModelInfo(OpenOutput):
 
 
 class ModelList(Output):
-    """The models of a server; also to be gone through: `for model in await client.models.list()`."""
+    """The models of a server; also to be gone through: `for model in await client.models.list()`. What has no id is no
+    model, and stays in `raw`."""
 
-    data: list[ModelInfo]
-    object: str = "list"
+    if TYPE_CHECKING:
+        data: list[ModelInfo] = []
+    else:
+        data: list[Any]
+    object: Unneeded[str] = "list"
 
     def __iter__(self) -> Any:
         return iter(self.data)
@@ -168,12 +179,19 @@ def models(call: Call) -> Flow[ModelList]:
         url = beneath(call.base, f"{provider(call.provider).prefix}/models")
     reply = yield Send(get(url, auth="provider"))
     found = decode(reply, ModelList)
-    for place, model in enumerate(found.data):
-        model.part_of(reply.body, "data", place)
-    if call.routed:
-        found.data = [model for model in found.data if _is_served(model, call.provider)]
+    listed = [_model(each, reply.body, place) for place, each in enumerate(found.data)]
+    found.data = [model for model in listed if model is not None and _is_served(model, call)]
     return found
 
 
-def _is_served(model: ModelInfo, provider: str) -> bool:
-    return provider == "auto" or not model.providers or any(offer.provider == provider for offer in model.providers)
+def _model(sent: Any, body: bytes, place: int) -> ModelInfo | None:
+    """The model that a member of a list is; None for one that is none."""
+    model = convert(sent, ModelInfo) if isinstance(sent, dict) else None
+    if model is None or not model.id:
+        return None
+    model.part_of(body, "data", place)
+    return model
+
+
+def _is_served(model: ModelInfo, call: Call) -> bool:
+    return not call.routed or call.provider == "auto" or not model.providers or model.offer(call.provider) is not None

@@ -114,17 +114,17 @@ class Budget:
 
     def check(self, *, begun: bool = False) -> None:
         """Raise `BudgetExceededError` where nothing is left; `begun`: for a call that was let in before."""
-        if (why := self._exhausted(begun)) is not None:
-            raise self._exceeded(why)
+        if (reached := self._exhausted(begun)) is not None:
+            raise self._exceeded(reached)
 
     def enter(self) -> None:
         """Let a call in. Raises `BudgetExceededError` where nothing is left."""
         with self._lock:
-            why = self._exhausted()
-            if why is None:
+            reached = self._exhausted()
+            if reached is None:
                 self._begun += 1
-        if why is not None:
-            raise self._exceeded(why)
+        if reached is not None:
+            raise self._exceeded(reached)
 
     def add(self, cost: Cost | None, tokens: CountedTokens) -> None:
         """Take what a call came to; no cost: nobody knows its price."""
@@ -136,17 +136,19 @@ class Budget:
             self._pico += _pico(cost.usd)
             self._estimated += cost.estimated
 
-    def _exhausted(self, begun: bool = False) -> str | None:
+    def _exhausted(self, begun: bool = False) -> tuple[str, float, str] | None:
+        """Which limit is reached, how much it allows, and that in words; None where there is something left."""
         if self.usd is not None and self._pico >= _pico(self.usd):
-            return f"${self.usd:g} may be spent, and ${self.spent:.6g} are"
+            return "usd", self.usd, f"${self.usd:g} may be spent, and ${self.spent:.6g} are"
         if self.tokens is not None and self._tokens >= self.tokens:
-            return f"{self.tokens} tokens may be used, and {self._tokens} are"
+            return "tokens", self.tokens, f"{self.tokens} tokens may be used, and {self._tokens} are"
         if self.calls is not None and self._begun >= self.calls and not begun:
-            return f"{self.calls} calls may be made, and {self._begun} are"
+            return "calls", self.calls, f"{self.calls} calls may be made, and {self._begun} are"
         return None
 
-    def _exceeded(self, why: str) -> BudgetExceededError:
-        error = BudgetExceededError(f"the budget is spent: {why}; nothing was sent")
+    def _exceeded(self, reached: tuple[str, float, str]) -> BudgetExceededError:
+        error = BudgetExceededError(f"the budget is spent: {reached[2]}; nothing was sent")
+        error.limit, error.allowed = reached[:2]
         error.spent, error.spent_tokens = self.spent, self._tokens
         return error
 

@@ -14,7 +14,7 @@ import msgspec
 from ..errors import UnknownPriceError
 from .budget import Budget, budgets_of
 from .price import NOTHING_SPENT, Cost, Price, PriceSource, found_in, price_names, prices_in
-from .usage import NOT_COUNTED, CountedTokens, tokens_of
+from .usage import NOT_COUNTED, Charge, CountedTokens, charge_of, tokens_of
 
 CHOSEN: Final = "x-inference-provider"
 """The header in which Hugging Face's router says whom it chose."""
@@ -35,35 +35,55 @@ class KnownPrice(NamedTuple):
 class Account:
     """Where a client's prices are looked for, in turn, and the budgets that its calls spend.
 
-    `prices`: "router", for what Hugging Face's router lists; a table; or several of both, of which the first that knows
-    a price counts. None: "router", where a budget of dollars is to be held. Raises `InvalidParameterError`.
+    `prices`: a table; "router", for what Hugging Face's router lists; "provider", for what the provider says in its
+    answer that it charges; or several of them, of which the first that knows a price counts. None: "provider" and
+    "router", where a budget of dollars is to be held. Raises `InvalidParameterError`.
     """
 
     def __init__(self, prices: Any = None, budget: Any = None) -> None:
         self.budgets: tuple[Budget, ...] = budgets_of(budget)
+        self._trusts = prices is not None
         if prices is None:
-            prices = "router" if any(each.usd is not None for each in self.budgets) else ()
+            prices = ("provider", "router") if any(each.usd is not None for each in self.budgets) else ()
         listed = prices if isinstance(prices, list | tuple) else (prices,)
-        self._tables = tuple(None if each == "router" else prices_in(each) for each in listed)
+        self._places = tuple(each if each in ("provider", "router") else prices_in(each) for each in listed)
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing is asked of it."""
-        return not self._tables and not self.budgets
+        return not self._places and not self.budgets
+
+    @property
+    def has_prices(self) -> bool:
+        """Whether there is a place where prices are looked for."""
+        return bool(self._places)
 
     @property
     def asks_router(self) -> bool:
         """Whether the router's list is one of the places."""
-        return None in self._tables
+        return "router" in self._places
+
+    @property
+    def awaits_charge(self) -> bool:
+        """Whether the caller has said that the provider tells what it charges."""
+        return self._trusts and "provider" in self._places
 
     def price(
-        self, names: tuple[str | None, ...], offers: Mapping[str, Price], chosen: str | None
+        self,
+        names: tuple[str | None, ...],
+        offers: Mapping[str, Price],
+        chosen: str | None,
+        charge: Charge | None = None,
     ) -> KnownPrice | None:
-        """The price of what has these names in a table, and these offers at the router, which `chosen` won."""
-        for table in self._tables:
-            if table is not None:
-                if (price := found_in(table, names)) is not None:
+        """The price of what has these names in a table, and these offers at the router, which `chosen` won; `charge`:
+        what the provider has said."""
+        for place in self._places:
+            if isinstance(place, dict):
+                if (price := found_in(place, names)) is not None:
                     return KnownPrice(price)
+            elif place == "provider":
+                if charge is not None:
+                    return KnownPrice(Price(call=charge.usd), "provider", charge.estimated)
             elif chosen is not None and chosen in offers:
                 return KnownPrice(offers[chosen], "router")
             elif offers and chosen is None:
@@ -112,11 +132,13 @@ class CallMeter:
         Raises `BudgetExceededError` where a budget is spent, `UnknownPriceError` where one has to know what it costs.
         """
         budgets = self.account.budgets
-        if any(each.needs_prices for each in budgets) and not self.knows_price(place, offers):
+        is_known = self.account.awaits_charge or self.knows_price(place, offers)
+        if not is_known and any(each.needs_prices for each in budgets):
             what = place.models[0] if place.models and place.models[0] else "the model"
             raise UnknownPriceError(
                 f"nobody knows the price of {what} at {place.providers[0]}, and the budget is in dollars: give prices="
-                f'{{"{what}": Price(input=..., output=...)}}, or Budget(..., unknown="free"); nothing was sent'
+                f'{{"{what}": Price(input=..., output=...)}}, or prices="provider" where its answers say what it '
+                'charges, or Budget(..., unknown="free"); nothing was sent'
             )
         for each in budgets:
             each.check(begun=self._begun)
@@ -135,7 +157,8 @@ class CallMeter:
             return None
         place, offers = found
         tokens = tokens_of({"usage": msgspec.to_builtins(end.usage)} if end.usage is not None else end.answer)
-        known = self._price(place, offers, end.headers.get(CHOSEN))
+        charge = charge_of(end.answer, end.headers) if end.usage is None else None
+        known = self._price(place, offers, end.headers.get(CHOSEN), charge)
         if known is not None and known.price.counts_tokens and tokens == NOT_COUNTED and _is_media(end.answer):
             known = None  # what is in a picture cannot be guessed
         whole = self._filled(tokens, end.answer) if known is None or known.price.counts_tokens else tokens
@@ -149,14 +172,16 @@ class CallMeter:
             each.add(cost, whole)
         return cost
 
-    def _price(self, place: Place, offers: Mapping[str, Price], chosen: str | None) -> KnownPrice | None:
+    def _price(
+        self, place: Place, offers: Mapping[str, Price], chosen: str | None, charge: Charge | None = None
+    ) -> KnownPrice | None:
         if place.chooses:
             providers = place.providers if chosen is None else (chosen, *place.providers)
         else:
             providers, chosen = place.providers, place.providers[0]
         names = (name for provider in providers for model in place.models for name in price_names(provider, model)[:1])
         others = (*(model for model in place.models if model), *providers, "")
-        return self.account.price((*names, *others), offers, chosen)
+        return self.account.price((*names, *others), offers, chosen, charge)
 
     def _filled(self, tokens: CountedTokens, answer: Any) -> CountedTokens:
         """The tokens, estimated where they were not told."""

@@ -18,7 +18,7 @@ from .usage import NOT_COUNTED, CountedTokens
 
 PER: Final = 1_000_000
 """Tokens that a price is for."""
-PriceSource: TypeAlias = Literal["table", "router"]
+PriceSource: TypeAlias = Literal["table", "router", "provider"]
 
 
 class Price(msgspec.Struct, frozen=True):
@@ -66,10 +66,13 @@ class Price(msgspec.Struct, frozen=True):
 FREE: Final = Price()
 PriceTable: TypeAlias = Mapping[str, Price | tuple[float, float]]
 """Prices by "provider/model", by model, by provider, or by "" for all; a pair is what goes in and out."""
+Prices: TypeAlias = PriceTable | Literal["router", "provider"]
+"""A place where prices are looked for: a table, the router's list, or what the provider says that it charges."""
 
 
 class Cost(msgspec.Struct, frozen=True, kw_only=True):
-    """What a call cost: `usd`, by `price`, whose `source` is the user's table or the router's list.
+    """What a call cost: `usd`, by `price`, whose `source` is the user's table, the router's list, or the provider,
+    which said with its answer what it charges.
 
     `tokens`: those that were paid for. `estimated`: the server did not count them, or did not say which provider it
     chose: then a token stands for every 4 bytes of JSON that went in or came out, and the dearest provider is assumed.
@@ -89,7 +92,9 @@ NOTHING_SPENT: Final = Cost(usd=0.0, price=FREE)
 def prices_in(table: Any) -> dict[str, Price]:
     """A user's table, checked. Raises `InvalidParameterError`."""
     if not isinstance(table, Mapping):
-        raise InvalidParameterError('prices must be a table {"model": Price(...)}, "router", or a list of such')
+        raise InvalidParameterError(
+            'prices must be a table {"model": Price(...)}, "router", "provider", or a list of such'
+        )
     return {_name(name): _price(name, value) for name, value in table.items()}
 
 

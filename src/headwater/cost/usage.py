@@ -7,18 +7,27 @@
     OpenRouter                cache_write_tokens among the details
     text-generation servers   details.generated_tokens
 
+Some say there what they charge, in US dollars:
+
+    OpenRouter, Vercel        cost; with a key of the user's own, cost_details.upstream_inference_cost on top
+    xAI                       cost_in_usd_ticks, of which 10^10 are a dollar
+    Perplexity                cost.total_cost
+    DeepInfra                 estimated_cost
+    LiteLLM's proxy           the header x-litellm-response-cost
+
 Servers write odd things there: what is no count is taken for not told, and makes nothing else unreadable.
 
 https://platform.openai.com/docs/api-reference/chat/object,
 https://docs.anthropic.com/en/docs/build-with-claude/prompt-caching, https://api-docs.deepseek.com/guides/kv_cache,
-https://openrouter.ai/docs/guides/guides/usage-accounting
+https://openrouter.ai/docs/guides/guides/usage-accounting, https://docs.x.ai/developers/cost-tracking,
+https://docs.perplexity.ai/api-reference/chat-completions-post, https://docs.litellm.ai/docs/proxy/response_headers
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from typing import Any, Final
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -26,8 +35,12 @@ from ..protocol.json_text import UNREADABLE, loads
 
 _MOST_TOKENS: Final = 10**11
 """A count above this is nonsense."""
-_FURTHER: Final = re.compile(rb'_hit_tokens"|"cached_tokens"|"cache_|"reasoning_tokens"|"input_tokens"')
-"""What is in the bytes of an answer whose usage has counts in words that a chat's type does not know."""
+_FURTHER: Final = re.compile(rb'_hit_tokens"|"cached_tokens"|"cache_|"reasoning_tokens"|"input_tokens"|cost')
+"""What is in the bytes of an answer whose usage has counts in words that a chat's type does not know, or a cost."""
+_TICKS_PER_DOLLAR: Final = 10**10
+_MOST_DOLLARS: Final = 10**6
+"""A charge above this, for one call, is nonsense."""
+_COST_HEADER: Final = "x-litellm-response-cost"
 
 
 class CountedTokens(msgspec.Struct, frozen=True, gc=False):
@@ -112,18 +125,77 @@ def counted_tokens(usage: Any) -> CountedTokens:
     return CountedTokens(into, out, _within(cached, into), _within(written, into), _within(reasoning, out))
 
 
+class Charge(NamedTuple):
+    """What the provider says that a call costs, in US dollars; `estimated`: by its own word."""
+
+    usd: float
+    estimated: bool = False
+
+
+def charge_of(answer: Any, headers: Mapping[str, str]) -> Charge | None:
+    """What the provider says that an answer cost, all tries of a typed one together; None where it does not say."""
+    tries = [each.usage for each in getattr(answer, "tries", None) or ()]
+    charges = [_charge(usage) for usage in (*tries, _usage_told(answer))]
+    told = [charge for charge in charges if charge is not None]
+    if len(told) == len(charges):
+        return Charge(sum(charge.usd for charge in told), any(charge.estimated for charge in told))
+    usd = None if told or tries else _dollars(headers.get(_COST_HEADER))
+    return Charge(usd) if usd else None  # the header of a stream, which is sent before it, has nothing in it
+
+
+def _usage_told(answer: Any) -> Any:
+    """The usage of an answer with all of its members."""
+    if isinstance(answer, dict):
+        return answer.get("usage")
+    usage = getattr(answer, "usage", None)
+    is_whole = isinstance(usage, dict) or not getattr(usage, "__dict__", {}).keys().isdisjoint(("_part", "_further"))
+    return usage if is_whole else _usage_sent(answer) or usage
+
+
+def _charge(usage: Any) -> Charge | None:
+    told = _members(usage) if isinstance(usage, msgspec.Struct) else usage
+    if not isinstance(told, dict):
+        return None
+    cost = told.get("cost")
+    usd = _dollars(cost.get("total_cost") if isinstance(cost, dict) else cost)
+    if usd is not None:
+        details = told.get("cost_details")
+        upstream = _dollars(details.get("upstream_inference_cost")) if isinstance(details, dict) else None
+        return Charge(usd + (upstream or 0.0) if told.get("is_byok") is True else usd)
+    ticks = _dollars(told.get("cost_in_usd_ticks"), _TICKS_PER_DOLLAR)
+    if ticks is not None:
+        return Charge(ticks)
+    estimated = _dollars(told.get("estimated_cost"))
+    return None if estimated is None else Charge(estimated, estimated=True)
+
+
+def _dollars(value: Any, parts: int = 1) -> float | None:
+    """An amount of money as a server wrote it, in so many parts of a dollar; None for what is none."""
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            return None
+    if type(value) is not int and type(value) is not float:
+        return None
+    return value / parts if 0 <= value <= _MOST_DOLLARS * parts else None
+
+
 def _within(part: int | None, whole: int | None) -> int | None:
     return min(part, whole or 0) if part else part
 
 
 def _usage_sent(answer: Any) -> Any:
     """The usage that the server sent and no field holds."""
-    body = getattr(answer, "__dict__", {}).get("_body")
+    beside = getattr(answer, "__dict__", {})
+    body, *way = beside.get("_part") or (beside.get("_body"),)
     if not isinstance(body, bytes) or b'"usage"' not in body:
         return None
     try:
         sent = loads(body, replace=True)
-    except UNREADABLE:
+        for step in way:
+            sent = sent[step]
+    except (*UNREADABLE, LookupError, TypeError):
         return None
     return sent.get("usage") if isinstance(sent, dict) else None
 

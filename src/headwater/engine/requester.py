@@ -138,6 +138,10 @@ class Requester:
         error.request_id = error.request_id or self.request_id
         error.attempts = error.attempts or tuple(self.attempts)
         error.elapsed = now - self.deadlines.began
+        if isinstance(error, ProviderError) and error.limits is None:
+            from ..responses.quota import rate_limits
+
+            error.limits = rate_limits(error.headers or self.headers)
 
     def mask(self, error: HeadwaterError) -> None:
         """Take secrets out of a failure before anybody sees it: once, for what a refusal says is masked as it is read,

@@ -57,13 +57,22 @@ def watched(
 
 
 def tell(observers: Sequence[Observer], event: ObserverEvent) -> None:
-    """Tell them all; what one raises is logged, and harms nobody."""
+    """Tell them all; what one raises is logged, and harms nobody.
+
+    So is a cancellation: who awaits nothing cannot be cancelled, and it comes from elsewhere. What ends the program
+    does so once all are told.
+    """
+    end: BaseException | None = None
     for observer in observers:
         try:
             observer(event)
-        except Exception:  # noqa: BLE001 - it is another's code, and what it raises is in the log
+        except (KeyboardInterrupt, SystemExit) as error:
+            end = error
+        except BaseException:  # noqa: BLE001 - it is another's code, and what it raises is in the log
             name = getattr(observer, "__qualname__", type(observer).__qualname__)
             LOGGER.exception("the observer %s failed at %s; the call goes on", name, type(event).__name__)
+    if end is not None:
+        raise end
 
 
 class _Shared:

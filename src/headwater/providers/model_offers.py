@@ -9,6 +9,7 @@ https://huggingface.co/docs/inference-providers/hub-api
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import inf
 from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
@@ -17,6 +18,7 @@ from ..auth.hosts import ROUTER_URL
 from ..errors import HeadwaterError, UnsupportedModelError
 from ..protocol.flow import Cached, Call, Flow, PassOver, Send
 from ..responses.decode import decode
+from ..responses.json_decoder import convert
 from ..tasks.lenient_types import Unneeded
 from ..tasks.output import OpenOutput
 from .bodies import get
@@ -62,13 +64,24 @@ class ModelOffer(OpenOutput):
         return next((need for need in needs if said[need] is False), None)
 
 
-class _Listed(msgspec.Struct):
-    id: str
-    providers: Unneeded[list[ModelOffer] | None] = None
+def offers_in(sent: Any) -> list[ModelOffer] | None:
+    """The offers in a `providers` member, each with all that is said of it; one that is no object is none. None where
+    the member is no list."""
+    if not isinstance(sent, list):
+        return None
+    found = []
+    for each in sent:
+        if isinstance(each, dict):
+            offer = convert(each, ModelOffer)
+            offer.hold({name: value for name, value in each.items() if name not in offer.__struct_fields__})
+            found.append(offer)
+        elif isinstance(each, ModelOffer):
+            found.append(each)
+    return found
 
 
 class _List(msgspec.Struct):
-    data: list[_Listed]
+    data: list[Any]
 
 
 def offers_of(call: Call) -> Flow[tuple[ModelOffer, ...]]:
@@ -92,7 +105,8 @@ def is_at_router(base: str) -> bool:
 
 def _ask() -> Flow[Mapping[str, tuple[ModelOffer, ...]]]:
     reply = yield Send(get(f"{ROUTER_URL}/v1/models", auth="provider"), within=LIST_SECONDS)
-    return {model.id: tuple(model.providers or ()) for model in decode(reply, _List).data}
+    models = [model for model in decode(reply, _List).data if isinstance(model, dict)]
+    return {str(model.get("id")): tuple(offers_in(model.get("providers")) or ()) for model in models}
 
 
 def fit(call: Call, needs: Sequence[Need]) -> Flow[Call]:
@@ -117,7 +131,7 @@ def fit(call: Call, needs: Sequence[Need]) -> Flow[Call]:
         if lacking is not None:
             raise _unfit(named, lacking, needs)
         return call
-    live = [offer for offer in offers if offer.is_live]
+    live = [offer for offer in offers if offer.is_live and offer.provider]
     errors = {offer.provider: _unfit(named, offer, needs) for offer in live if offer.lacks(needs)}
     if not errors:
         return call
@@ -156,8 +170,7 @@ def best(offers: Sequence[ModelOffer], policy: str) -> ModelOffer | None:
 
 
 def price_of_both(offer: ModelOffer) -> float:
-    """What a million tokens in and a million out cost; infinite where it is not said."""
-    pricing = offer.pricing
-    if pricing is None or pricing.input is None or pricing.output is None:
-        return float("inf")
-    return pricing.input + pricing.output
+    """What a million tokens in and a million out cost; infinite where it is not said, or is no price."""
+    into = None if offer.pricing is None else offer.pricing.input
+    out = None if offer.pricing is None else offer.pricing.output
+    return into + out if into is not None and out is not None and into >= 0 and out >= 0 else inf

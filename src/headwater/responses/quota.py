@@ -3,11 +3,22 @@
 What paces a map (`rate_limit`) wants whole, short limits alone; here a part that is missing is None, and a limit of a
 day, a month or a resource is one more. Beside the spellings listed there:
 
-    x-ratelimit-{limit,remaining,used,reset} and x-ratelimit-resource       GitHub
+    x-ratelimit-{limit,remaining,used,reset} and x-ratelimit-resource         GitHub
     x-ratelimit-{limit,remaining}-tokens-{prompt,generated}, x-tokenlimit-*   Fireworks, Together
-    ratelimit: "burst";r=9;t=3, "day";r=99;t=7200 with ratelimit-policy     the IETF's draft, several policies
+    x-ratelimit-{limit,remaining}-{req,tokens}-{minute,month}                 Mistral
+    (x-)ratelimitbysize-{limit,remaining,reset}[-minute,-month]               Mistral before, in tokens
+    x-ratelimit-{limit,remaining,reset}-{images,audio-seconds,project-tokens} OpenAI, Groq
+    anthropic-{priority,fast}-{input,output}-tokens-{limit,remaining,reset}   Anthropic, for other tiers
+    anthropic-ratelimit-unified-{5h,7d}-{utilization,reset}                   Anthropic, for subscriptions
+    x-trial-endpoint-call-{limit,remaining}, x-endpoint-monthly-call-limit    Cohere
+    x-rate-limit-{limit,remaining,reset}                                      many
+    ratelimit: "burst";r=9;t=3, "day";r=99;t=7200 with ratelimit-policy       the IETF's draft, several policies
+    ratelimit-limit: 10, 10;w=1, 50;w=60                                      its older ones, several policies
 
 https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api,
+https://platform.openai.com/docs/guides/rate-limits, https://console.groq.com/docs/rate-limits,
+https://docs.anthropic.com/en/api/rate-limits, https://docs.anthropic.com/en/api/service-tiers,
+https://docs.fireworks.ai/guides/quotas_usage/rate-limits, https://docs.sambanova.ai/docs/en/models/rate-limits,
 https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/
 """
 
@@ -16,30 +27,53 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator, Mapping
-from email.utils import parsedate_to_datetime
-from typing import Final
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 import msgspec
 
-from .rate_limit import seconds_until
+from .rate_limit import moment_in, seconds_until
 from .retry_after import parse_number
 
-_FAMILY: Final = re.compile(r"(?:[a-z]+-)?(ratelimit|tokenlimit)(?:-(.+))?")
-_WHAT: Final = frozenset({"limit", "remaining", "reset", "used"})
+_FAMILY: Final = re.compile(
+    r"(?:[a-z]+-){0,2}?(?P<kind>ratelimitbysize|ratelimit|tokenlimit)(?:-(?P<words>.+))?"
+    r"|anthropic-(?P<tier>(?:priority|fast)-.+)"
+    r"|x-(?P<calls>(?:[a-z]+-)+calls?-(?:limit|remaining|reset))"
+)
+_WHAT: Final = frozenset({"limit", "remaining", "reset", "used", "utilization"})
 _UNITS: Final = {
-    "requests": "requests",
     "request": "requests",
+    "requests": "requests",
     "req": "requests",
-    "tokens": "tokens",
+    "call": "requests",
+    "calls": "requests",
     "token": "tokens",
+    "tokens": "tokens",
+    "image": "images",
+    "images": "images",
+    "seconds": "seconds",
+    "minutes": "minutes",
 }
-_WINDOWS: Final = {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": 86400.0, "month": None}
+_SIDES: Final = {"input": "input", "prompt": "input", "output": "output", "generated": "output"}
+"""Words beside a unit that say which way it goes."""
+_SCOPES: Final = frozenset(
+    {"account", "api", "burst", "default", "dynamic", "global", "ip", "key", "model", "month", "org", "organization"}
+    | {"project", "user", "workspace"}
+)
+"""Words that are no unit: whose limit it is, or over which time."""
+_OF_RESETS: Final = frozenset({"after", "in", "at", "time", "date", "timestamp", "epoch", "utc"})
+"""Words by which a reset says how it is told, which its value does as well."""
+_WINDOWS: Final = {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": 86400.0, "week": 604800.0}
+_WINDOW: Final = re.compile(r"(\d{1,4})([smhd])")
+_SECONDS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _LETTERS: Final = {"r": "remaining", "t": "reset", "q": "limit", "w": "window"}
 _PARTS: Final = frozenset({"limit", "remaining", "reset", "window"})
 _OLDER: Final = re.compile(r"\b(?:limit|remaining|reset)=")
 _QUOTED: Final = re.compile(r'"((?:[^"\\]|\\.)*)"')
+_TOKEN: Final = re.compile(r"\s*([a-z*][^\s;,=\"]*)\s*(?:;|$)", re.IGNORECASE)
 _MEMBER: Final = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*")+')
 _PARAMETER: Final = re.compile(r"(?:^|[;,\s])([a-z]+)\s*=\s*\"?([^;,\"\s]+)")
+_GROUPED: Final = re.compile(r"\d{1,3}(?:,\d{3})+")
 _MOST_LIMITS: Final = 32
 """That are read; an answer with more means something else."""
 
@@ -47,9 +81,10 @@ _MOST_LIMITS: Final = 32
 class RateLimit(msgspec.Struct, frozen=True, kw_only=True):
     """One limit that the provider has told of; a part that it did not tell is None.
 
-    `unit`: "requests", "tokens", "input-tokens", "output-tokens", or a word of the provider's own. `name`: which of
-    several, such as the policy or GitHub's resource; "" where it has none. `limit` and `remaining`: units in all, and
-    units left. `reset`: seconds from the answer until it is whole again. `window`: the seconds that it is over.
+    `unit`: "requests", "tokens", "input-tokens", "output-tokens", "images", or a word of the provider's own.
+    `name`: which of several, such as the policy or GitHub's resource; "" where it has none. `limit` and `remaining`:
+    units in all, and units left. `reset`: seconds from the answer until it is whole again. `window`: the seconds that
+    it is over.
     """
 
     unit: str
@@ -112,78 +147,135 @@ def rate_limits(headers: Mapping[str, str], now: float | None = None) -> RateLim
     `now`: when the answer came, in epoch seconds, for resets that are points in time; where it is None that is the
     answer's own `date`, so that a clock that is wrong here does not matter, or else the present.
     """
-    named = [name for name in headers if "ratelimit" in name or "tokenlimit" in name]
-    if not named:
+    named = [name for name in headers if "limit" in name or "-call-" in name or name.startswith("anthropic-")]
+    told = [(name, part) for name in named if (part := _part_of(name)) is not None][:_MOST_LIMITS]
+    if not told:
         return NO_LIMITS
     moment = _moment_of(headers) if now is None else now
     found: dict[tuple[str, str], dict[str, float]] = {}
     resource, counted = headers.get("x-ratelimit-resource", "").strip(), _counted(headers.get("ratelimit-policy", ""))
-    for name in named[:_MOST_LIMITS]:
-        for (unit, which), what, number in _told(name, headers[name], resource, moment):
-            key = counted.get(which, unit), which
+    for header, part in told:
+        for (unit, name), what, number in _told(part, headers[header], resource, moment):
+            key = counted.get(name, unit), name
             if len(found) < _MOST_LIMITS or key in found:
                 found.setdefault(key, {}).setdefault(what, number)
-    limits = []
-    for (unit, name), parts in found.items():
-        used = parts.pop("used", None)
-        if used is not None and "remaining" not in parts and "limit" in parts:
-            parts["remaining"] = max(0.0, parts["limit"] - used)
-        if parts.keys() - {"window"}:
-            limits.append(RateLimit(unit=unit, name=name, **parts))
-    return RateLimits(tuple(limits))
+    for text in (headers.get(name, "") for name in ("ratelimit-limit", "x-ratelimit-limit", "ratelimit-policy")):
+        _add_quotas(found, text)
+    limits = [RateLimit(unit=unit, name=name, **_settled(parts)) for (unit, name), parts in found.items()]
+    return RateLimits(tuple(limit for limit in limits if (limit.limit, limit.remaining, limit.reset) != NOTHING_TOLD))
+
+
+def _settled(parts: Mapping[str, float]) -> dict[str, float]:
+    """The parts of a limit, with what is left where only what is used was told."""
+    told = {what: number for what, number in parts.items() if what != "used"}
+    if "used" in parts and "remaining" not in told and "limit" in told:
+        told["remaining"] = max(0.0, told["limit"] - parts["used"])
+    return told
 
 
 def _moment_of(headers: Mapping[str, str]) -> float:
-    try:
-        return parsedate_to_datetime(headers["date"]).timestamp()
-    except (KeyError, ValueError, TypeError, OverflowError, IndexError):
-        return time.time()
+    moment = moment_in(headers.get("date", ""))
+    return time.time() if moment is None else moment
 
 
-def _told(name: str, text: str, resource: str, now: float) -> Iterator[tuple[tuple[str, str], str, float]]:
-    """What one header says: of which limit, which part, and the number."""
-    match = _FAMILY.fullmatch(name)
+class _Part(NamedTuple):
+    """What a header with a name tells: which part ("list": all of them, of each member) of the limit of this unit and
+    name; `window`: the seconds that this is over, by the name."""
+
+    what: str
+    unit: str = ""
+    name: str = ""
+    window: float | None = None
+
+
+@lru_cache(256)
+def _part_of(header: str) -> _Part | None:
+    """What a header of this name tells; None for one that tells no limit."""
+    match = _FAMILY.fullmatch(header.replace("_", "-").replace("rate-limit-", "ratelimit-"))
     if match is None:
-        return
-    words = match[2].split("-") if match[2] else []
-    if not words or words == ["policy"]:
-        yield from _structured(text)
-        return
+        return None
+    if match["kind"] and match["words"] in (None, "policy"):
+        return _Part("list")
+    words = (match["words"] or match["tier"] or match["calls"]).split("-")
     what = next((word for word in words if word in _WHAT), None)
     if what is None:
+        return None
+    rest = [word for word in words if word != what and not (what == "reset" and word in _OF_RESETS)]
+    unit, rest = _unit(rest, "requests" if match["kind"] in (None, "ratelimit") else "tokens")
+    windows = [window for word in rest if (window := _window(word)) is not None]
+    return _Part(what, unit, "-".join(rest), windows[0] if windows else None)
+
+
+def _told(part: _Part, text: str, resource: str, now: float) -> Iterator[tuple[tuple[str, str], str, float]]:
+    """What one header says: of which limit, which part, and the number."""
+    what, key = part.what, (part.unit, part.name or (resource if part.unit == "requests" else ""))
+    if what == "list":
+        yield from _structured(text)
         return
-    rest = [word for word in words if word != what]
-    unit, rest = _unit(rest, "tokens" if match[1] == "tokenlimit" else "requests")
-    key = unit, "-".join(rest) or (resource if unit == "requests" else "")
-    for word in rest:
-        if _WINDOWS.get(word) is not None:
-            yield key, "window", _WINDOWS[word] or 0.0
-    value = seconds_until(text, now) if what == "reset" else parse_number(text.split(",")[0].split(";")[0])
-    if value is not None:
-        yield key, what, value
+    value = seconds_until(text, now) if what == "reset" else _number(text)
+    if value is None:
+        return
+    if what == "utilization":
+        yield key, "limit", 1.0
+        what = "used"
+    yield key, what, value
+    if part.window is not None:
+        yield key, "window", part.window
+
+
+def _number(text: str) -> float | None:
+    """The number that a header's text begins with, in groups of three digits or not."""
+    first = text.strip()
+    if not _GROUPED.fullmatch(first):
+        first = first.split(",")[0].split(";")[0]
+    return parse_number(first.replace(",", ""))
+
+
+def _window(word: str) -> float | None:
+    match = _WINDOW.fullmatch(word)
+    return _WINDOWS.get(word) if match is None else int(match[1]) * _SECONDS[match[2]]
 
 
 def _unit(words: list[str], default: str) -> tuple[str, list[str]]:
-    """What is counted, and the words that say something else."""
+    """What is counted, and the words that say something else: which of several limits."""
     place = next((place for place, word in enumerate(words) if word in _UNITS), None)
     if place is None:
-        return default, words
-    unit, before = _UNITS[words[place]], words[place - 1] if place else ""
-    if unit == "tokens" and before in ("input", "output"):
-        return f"{before}-tokens", words[: place - 1] + words[place + 1 :]
-    return unit, words[:place] + words[place + 1 :]
+        own = [word for word in words if word not in _SCOPES and _window(word) is None]
+        return "-".join(own) or default, [word for word in words if word not in own]
+    unit, rest = _UNITS[words[place]], words[:place] + words[place + 1 :]
+    if unit in ("seconds", "minutes"):  # of audio, or of video
+        return (f"{rest[place - 1]}-{unit}", rest[: place - 1] + rest[place:]) if place else (unit, rest)
+    side = next((word for word in rest if word in _SIDES), None)
+    if side is not None and unit != "requests":
+        rest.remove(side)
+        return f"{_SIDES[side]}-{unit}", rest
+    return unit, rest
 
 
 def _structured(text: str) -> Iterator[tuple[tuple[str, str], str, float]]:
     """The members of a `ratelimit` or `ratelimit-policy` header: the drafts' list, and the older one's dictionary."""
     for member in _members(text):
+        if parse_number(member.split(";")[0]) is not None:
+            continue  # the quotas of older drafts
         key = "requests", _name_of(member)
-        if (bare := parse_number(member.split(";")[0])) is not None:
-            yield key, "limit", bare
         for letter, value in _PARAMETER.findall(member):
             word, number = _LETTERS.get(letter, letter), parse_number(value)
             if word in _PARTS and number is not None:
                 yield key, word, number
+
+
+def _add_quotas(found: dict[tuple[str, str], dict[str, float]], text: str) -> None:
+    """Add the policies of the IETF's older drafts, `10;w=1, 50;w=60`: the one whose quota is the limit that was told
+    says over which time that is, and each other one is a limit that is known by its seconds."""
+    for member in _MEMBER.findall(text)[:_MOST_LIMITS]:
+        quota, told = parse_number(member.split(";")[0]), dict(_PARAMETER.findall(member))
+        window = parse_number(told.get("w") or told.get("window") or "")
+        if quota is None or window is None:
+            continue
+        current = found.setdefault(("requests", ""), {})
+        if current.setdefault("limit", quota) == quota and current.setdefault("window", window) == window:
+            continue
+        found.setdefault(("requests", f"{window:g}s"), {"limit": quota, "window": window})
 
 
 def _members(text: str) -> list[str]:
@@ -191,9 +283,10 @@ def _members(text: str) -> list[str]:
 
 
 def _name_of(member: str) -> str:
-    """The policy's name: the last text, for Hugging Face says what kind of policy it is before."""
+    """The policy's name: the last text, for Hugging Face says what kind of policy it is before; or a bare word."""
     names = _QUOTED.findall(_PARAMETER.sub("", member))
-    return names[-1] if names else ""
+    bare = _TOKEN.match(member)
+    return names[-1] if names else bare[1] if bare is not None else ""
 
 
 def _counted(policies: str) -> dict[str, str]:
@@ -203,3 +296,4 @@ def _counted(policies: str) -> dict[str, str]:
 
 
 NO_LIMITS: Final = RateLimits()
+NOTHING_TOLD: Final = (None, None, None)

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Final, Literal, NamedTuple, TypeAlias
 
-from .retry_after import parse_number, parse_reset
+from .retry_after import moment, parse_number, parse_reset
 
 Unit: TypeAlias = Literal["requests", "tokens"]
 
@@ -81,10 +81,18 @@ def _read(name: str, headers: Mapping[str, str], now: float) -> Iterator[tuple[s
 def seconds_until(text: str, now: float) -> float | None:
     """Seconds until a reset that is named as a number, a duration, epoch seconds or a date; None for anything else."""
     seconds = parse_reset(text, now)
-    if seconds is None and "T" in text:
-        try:
-            then = datetime.fromisoformat(text.strip())
-        except ValueError:
-            return None
-        seconds = max(0.0, then.timestamp() - now) if then.tzinfo is not None else None
+    if seconds is None and (then := moment_in(text)) is not None:
+        seconds = max(0.0, then - now)
     return seconds
+
+
+def moment_in(text: str) -> float | None:
+    """A point in time as epoch seconds, in RFC 3339's form with a zone or in HTTP's; None for anything else."""
+    text = text.strip()
+    try:
+        if text[:4].isdigit():
+            then = datetime.fromisoformat(text)
+            return then.timestamp() if then.tzinfo is not None else None
+        return moment(text) if text else None
+    except (ValueError, TypeError, OverflowError, OSError, IndexError):
+        return None

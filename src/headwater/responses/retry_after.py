@@ -18,9 +18,10 @@ from .classify import error_objects
 _NUMBER: Final = lazy_pattern(r"[0-9]{1,15}(\.[0-9]{1,15})?")
 _DURATION: Final = lazy_pattern(
     r"(?:([0-9.]{1,15})d)?(?:([0-9.]{1,15})h)?(?:([0-9.]{1,15})m)?(?:([0-9.]{1,15})s)?(?:([0-9.]{1,15})ms)?"
+    r"(?:([0-9.]{1,15})(?:u|\xc2?\xb5)s)?"  # as Go writes them, whose bytes a header's text has for letters
 )
-_UNITS: Final = (86400.0, 3600.0, 60.0, 1.0, 0.001)
-_RESET: Final = lazy_pattern(r"(?:x-)?ratelimit-reset(?:-[a-z-]+)?")
+_UNITS: Final = (86400.0, 3600.0, 60.0, 1.0, 0.001, 0.000001)
+_RESET: Final = lazy_pattern(r"(?:x-)?ratelimit(?:bysize)?-reset(?:-[a-z-]+)?")
 _POLICY: Final = lazy_pattern(r"\b(?:t|reset)=([0-9.]{1,31})")
 _SPENT: Final = lazy_pattern(r"\b(?:r|remaining)=0(?![0-9.])")
 _NAMES: Final = (
@@ -88,12 +89,16 @@ def parse_number(text: str) -> float | None:
 
 def _until(text: str, headers: Mapping[str, str], now: float | None) -> float | None:
     try:
-        return max(0.0, _moment(text) - (_moment(headers["date"]) if now is None else now))
+        return max(0.0, moment(text) - (moment(headers["date"]) if now is None else now))
     except (ValueError, TypeError, KeyError, OverflowError, OSError, IndexError):
         return None
 
 
-def _moment(text: str) -> float:
+def moment(text: str) -> float:
+    """A date in one of HTTP's forms as epoch seconds. Raises `ValueError` and its like for anything else.
+
+    https://www.rfc-editor.org/rfc/rfc9110.html#section-5.6.7
+    """
     from email.utils import parsedate_to_datetime  # 8 ms, and nearly nobody says it by a date
 
     found = parsedate_to_datetime(text)
@@ -172,8 +177,10 @@ def parse_reset(text: str, now: float | None) -> float | None:
 
 
 def _duration(text: str) -> float | None:
-    match = _DURATION.fullmatch(text)
+    match = _DURATION.fullmatch(text.replace(" ", ""))
     if not match or not text:
         return None
     parts = [parse_number(part) if part else 0.0 for part in match.groups()]
-    return sum(p * unit for p, unit in zip(parts, _UNITS, strict=True) if p) if None not in parts else None
+    if None in parts:
+        return None
+    return round(sum(part * unit for part, unit in zip(parts, _UNITS, strict=True) if part), 6)

@@ -40,7 +40,13 @@ def log_event(event: ObserverEvent) -> None:
     """Write what this says, if anything does and its level is on."""
     row = _LINES.get(type(event))
     if row is not None and LOGGER.isEnabledFor(row[0]):
-        LOGGER.log(row[0], "%s", row[1](event))
+        LOGGER.log(row[0], "%s", _one_line(row[1](event)))
+
+
+def _one_line(text: str) -> str:
+    """The text without what a terminal would obey, or take for a line of its own: a server's words are in it, and a
+    model's name, which may be anybody's."""
+    return text if text.isprintable() else "".join(each if each.isprintable() else " " for each in text)
 
 
 def _said(error: BaseException | None) -> str:
@@ -165,15 +171,14 @@ class _UnlessConfigured(logging.StreamHandler[Any]):
 def set_up_log() -> None:
     """Do what `HEADWATER_LOG` says, once: its level, and a handler where the program has none."""
     wanted = os.environ.get(VARIABLE, "").strip().lower()
-    if not wanted:
-        return
     level = LEVELS.get(wanted)
-    if level is None:
-        LOGGER.warning("%s must be one of %s, not %r", VARIABLE, ", ".join(LEVELS), wanted[:40])
+    if not wanted or (level is None and any(isinstance(each, _UnlessConfigured) for each in LOGGER.handlers)):
         return
-    if LOGGER.level == logging.NOTSET:
-        LOGGER.setLevel(level)
     if not LOGGER.handlers:
         handler = _UnlessConfigured()
         handler.setFormatter(logging.Formatter(FORMAT))
         LOGGER.addHandler(handler)
+    if level is None:
+        LOGGER.warning("%s must be one of %s, not %r", VARIABLE, ", ".join(LEVELS), wanted[:40])
+    elif LOGGER.level == logging.NOTSET:
+        LOGGER.setLevel(level)
