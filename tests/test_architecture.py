@@ -142,16 +142,48 @@ def room_of(file: Path) -> str:
     return file.relative_to(ROOT).parts[0].removesuffix(".py")
 
 
-def tree_of(file: Path) -> ast.Module:
-    """Not kept: the tests collect garbage often, and trees are many objects."""
-    return ast.parse(file.read_text(encoding="utf-8"))
+class Contents(NamedTuple):
+    """What these tests ask of a file; its tree is read once for all of them, and not kept.
+
+    `classes`: those at its top. `class_names`: of all in it. `made`: the other names that it makes at its top.
+    `lengths`: each function, and the lines of its body. `called`: the functions that it calls by name.
+    """
+
+    documented: bool
+    imports: tuple[Import, ...]
+    classes: dict[str, OwnClass]
+    class_names: frozenset[str]
+    made: tuple[str, ...]
+    lengths: tuple[tuple[str, int], ...]
+    called: frozenset[str]
+    lazy_modules: tuple[str, ...]
 
 
 @cache
+def contents(file: Path) -> Contents:
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    every = list(ast.walk(tree))
+    calls = [(node.func.id, node) for node in every if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
+    functions = [node for node in every if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    return Contents(
+        documented=bool(ast.get_docstring(tree)) or not tree.body,
+        imports=tuple(imports_of(file, tree)),
+        classes={node.name: own_class(node) for node in tree.body if isinstance(node, ast.ClassDef)},
+        class_names=frozenset(node.name for node in every if isinstance(node, ast.ClassDef)),
+        made=tuple(made_at_the_top(tree)),
+        lengths=tuple((node.name, body_lines(node)) for node in functions),
+        called=frozenset(name for name, _ in calls),
+        lazy_modules=tuple(ast.literal_eval(call.args[1]) for name, call in calls if name == "lazy_modules"),
+    )
+
+
 def imports(file: Path) -> tuple[Import, ...]:
+    return contents(file).imports
+
+
+def imports_of(file: Path, tree: ast.Module) -> Iterator[Import]:
     package = ["headwater", *file.relative_to(ROOT).parts[:-1]]
-    found = []
-    for node, for_types in nodes(tree_of(file)):
+    for node, for_types in nodes(tree):
         if isinstance(node, ast.Import):
             names = [(alias.name, "") for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -160,23 +192,24 @@ def imports(file: Path) -> tuple[Import, ...]:
             names = [(module, alias.name) for alias in node.names]
         else:
             continue
-        found += [Import(*source_of(module, name), for_types) for module, name in names]
-    return tuple(found)
+        yield from (Import(*source_of(module, name), for_types) for module, name in names)
 
 
-def nodes(tree: ast.AST, for_types: bool = False) -> Iterator[tuple[ast.AST, bool]]:
-    """The nodes of a file, and whether they are under `if TYPE_CHECKING`."""
-    for node in ast.iter_child_nodes(tree):
+def nodes(tree: ast.Module) -> Iterator[tuple[ast.AST, bool]]:
+    """The statements of a file, and whether they are under `if TYPE_CHECKING`."""
+    left: list[tuple[ast.AST, bool]] = [(tree, False)]
+    while left:
+        node, for_types = left.pop()
         yield node, for_types
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            for inner in node.body:
-                yield inner, True
-                yield from nodes(inner, True)
-            for inner in node.orelse:
-                yield inner, for_types
-                yield from nodes(inner, for_types)
-        else:
-            yield from nodes(node, for_types)
+        checked = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        for name in ("body", "orelse", "handlers", "finalbody", "cases"):
+            left += [(inner, for_types or (checked and name == "body")) for inner in statements(node, name)]
+
+
+def statements(node: ast.AST, name: str) -> list[ast.AST]:
+    """What a statement has there; an expression, such as a lambda, has a `body` that is no list."""
+    found = getattr(node, name, None)
+    return found if isinstance(found, list) else []
 
 
 def source_of(module: str, name: str) -> tuple[Path | str, str]:
@@ -200,35 +233,40 @@ def ours(file: Path) -> set[Path]:
 def test_a_lazy_module_is_what_type_checkers_read() -> None:
     """`lazy_modules` names again what is imported for type checkers."""
     for file in FILES:
-        for call in (node for node in ast.walk(tree_of(file)) if isinstance(node, ast.Call)):
-            if isinstance(call.func, ast.Name) and call.func.id == "lazy_modules":
-                names = ast.literal_eval(call.args[1]).split()
-                whole = {found.source for found in imports(file) if found.for_types and not found.name}
-                assert {ROOT / named(file).split("/")[0] / f"{name}.py" for name in names} <= whole or {
-                    ROOT / "tasks" / f"{name}.py" for name in names
-                } <= whole
+        for names in map(str.split, contents(file).lazy_modules):
+            whole = {found.source for found in imports(file) if found.for_types and not found.name}
+            assert {ROOT / named(file).split("/")[0] / f"{name}.py" for name in names} <= whole or {
+                ROOT / "tasks" / f"{name}.py" for name in names
+            } <= whole
 
 
 # the rooms
 
 
-@pytest.mark.parametrize("file", FILES, ids=named)
-def test_a_file_imports_what_its_room_may(file: Path) -> None:
-    assert room_of(file) in ROOMS, "a new room needs a place in the table"
+def test_every_room_has_a_place_in_the_table() -> None:
+    assert {room_of(file) for file in FILES} == ROOMS.keys()
+
+
+def test_a_file_imports_what_its_room_may() -> None:
+    assert {named(file): sorted(wrong) for file in FILES if (wrong := barred_imports(file))} == {}
+
+
+def barred_imports(file: Path) -> set[str]:
+    """The rooms and the packages that a file imports, and may not."""
     room = ROOMS[room_of(file)]
     floor = next(number for number, floor in enumerate(FLOORS) if room_of(file) in floor)
     below = {name for floor in FLOORS[:floor] for name in floor}
     may = (below - set(room.unseen.split())) | {room_of(file)}
-    assert {room_of(other) for other in ours(file) if other != FRONT} <= may
     outside = {*room.outside.split(), *sys.stdlib_module_names} - NEVER | BUT.get(named(file), set())
-    assert {found.source for found in imports(file) if isinstance(found.source, str) and not found.for_types} <= outside
+    taken = {found.source for found in imports(file) if isinstance(found.source, str) and not found.for_types}
+    return ({room_of(other) for other in ours(file) if other != FRONT} - may) | (taken - outside)
 
 
-@pytest.mark.parametrize("file", FILES, ids=named)
-def test_the_front_page_is_for_programs(file: Path) -> None:
+def test_the_front_page_is_for_programs() -> None:
     """Others import a name where it is made."""
-    taken = {found.name for found in imports(file) if found.source == FRONT}
-    assert room_of(file) == "examples" or taken <= {"__version__"}
+    others = [file for file in FILES if room_of(file) != "examples"]
+    taken = {named(file): {found.name for found in imports(file) if found.source == FRONT} for file in others}
+    assert {name: names for name, names in taken.items() if not names <= {"__version__"}} == {}
 
 
 def test_no_file_stands_alone_but_these() -> None:
@@ -269,9 +307,9 @@ def test_no_public_class_name_has_two_meanings() -> None:
     for file in FILES:
         if room_of(file) == "emulator":
             continue
-        for node in ast.walk(tree_of(file)):
-            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-                homes[node.name].add(named(file))
+        for name in contents(file).class_names:
+            if not name.startswith("_"):
+                homes[name].add(named(file))
     del homes["PoolTransport"]
     assert {name: files for name, files in homes.items() if len(files) > 1} == {}
 
@@ -282,14 +320,14 @@ def test_no_other_public_name_has_two_meanings() -> None:
     for file in FILES:
         if room_of(file) in {"emulator", "examples"} or file.name == "__init__.py":
             continue
-        for name in made_for_others(tree_of(file)):
+        for name in contents(file).made:
             homes[name].add(named(file))
     tasks = {declaration.method for declaration in tasks_by_name().values()}
     homes = {name: files for name, files in homes.items() if name not in tasks | VENDORS}
     assert {name: sorted(files) for name, files in homes.items() if len(files) > 1} == {}
 
 
-def made_for_others(tree: ast.Module) -> Iterator[str]:
+def made_at_the_top(tree: ast.Module) -> Iterator[str]:
     """The names at the top of a file, without an underscore; type variables are nobody else's."""
     for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -304,9 +342,8 @@ def made_for_others(tree: ast.Module) -> Iterator[str]:
 # classes
 
 
-@cache
 def classes(file: Path) -> dict[str, OwnClass]:
-    return {node.name: own_class(node) for node in tree_of(file).body if isinstance(node, ast.ClassDef)}
+    return contents(file).classes
 
 
 def own_class(node: ast.ClassDef) -> OwnClass:
@@ -379,18 +416,10 @@ def test_what_contributing_names_is_there() -> None:
 # files
 
 
-@pytest.mark.parametrize("file", FILES, ids=named)
-def test_a_file_says_what_it_is_and_its_functions_are_short(file: Path) -> None:
-    tree = tree_of(file)
-    if tree.body:
-        assert ast.get_docstring(tree)
-    assert [function.name for function in functions(tree) if body_lines(function) > LONGEST_BODY] == []
-
-
-def functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            yield node
+def test_a_file_says_what_it_is_and_its_functions_are_short() -> None:
+    assert [named(file) for file in FILES if not contents(file).documented] == []
+    lengths = [(named(file), *length) for file in FILES for length in contents(file).lengths]
+    assert [length for length in lengths if length[-1] > LONGEST_BODY] == []
 
 
 def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
@@ -399,11 +428,10 @@ def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     return (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
 
 
-@pytest.mark.parametrize("file", sorted((ROOT / "providers").glob("*.py")), ids=named)
-def test_a_flow_neither_waits_nor_chooses(file: Path) -> None:
-    assert not {found.source for found in imports(file)} & PURE
-    calls = [node for node in ast.walk(tree_of(file)) if isinstance(node, ast.Call)]
-    assert "open" not in {call.func.id for call in calls if isinstance(call.func, ast.Name)}
+def test_a_flow_neither_waits_nor_chooses() -> None:
+    for file in (ROOT / "providers").glob("*.py"):
+        assert not {found.source for found in imports(file)} & PURE, named(file)
+        assert "open" not in contents(file).called, named(file)
 
 
 # the tests
@@ -414,11 +442,11 @@ OPEN = {"_exit", "_replace", "_asdict", "_fields", "_make"}
 BY_NAME = {"getattr", "setattr", "delattr", "hasattr"}
 
 
-@pytest.mark.parametrize("file", sorted(TESTS.rglob("*.py")), ids=lambda file: str(file.relative_to(TESTS)))
-def test_a_test_reads_nothing_private(file: Path) -> None:
+def test_a_test_reads_nothing_private() -> None:
     """What a test needs to see is public, or is not to be seen: else what it holds is how, and not what."""
-    names = names_in(ast.parse(file.read_text(encoding="utf-8")))
-    assert [name for name in names if is_private(name) and name not in OPEN] == []
+    for file in TESTS.rglob("*.py"):
+        names = names_in(ast.parse(file.read_text(encoding="utf-8")))
+        assert [name for name in names if is_private(name) and name not in OPEN] == [], file
 
 
 def test_no_two_test_files_have_one_name() -> None:
