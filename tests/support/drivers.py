@@ -6,7 +6,6 @@ thread that blocks as a script would.
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import sys
 from collections.abc import Callable, Collection
@@ -16,11 +15,16 @@ from typing import TYPE_CHECKING, Any, Self
 import anyio
 import anyio.to_thread
 
+if sys.platform == "win32":
+    from asyncio import ProactorEventLoop as EventLoop
+else:
+    from asyncio import SelectorEventLoop as EventLoop
+
 if TYPE_CHECKING:
     from headwater import InferenceClient
 
 
-class CheckedLoop(asyncio.SelectorEventLoop if sys.platform != "win32" else asyncio.ProactorEventLoop):
+class CheckedLoop(EventLoop):
     """asyncio's loop, to be run in its debug mode, with all that this mode checks: threads, callbacks, sockets.
 
     What asks the loop whether it debugs, futures, tasks and handles, only wants to know whether to keep the stack on
