@@ -20,11 +20,19 @@ from .data import NO_RESPONSE, RunData
 
 
 class Report(msgspec.Struct, frozen=True):
-    """The page, self-contained; the picture; and the figures behind both."""
+    """The page, self-contained; the figures behind it; and the picture, which is drawn when it is asked for."""
 
     html: str
-    png: bytes
     data: RunData
+    title: str
+
+    @property
+    def png(self) -> bytes:
+        from . import panels
+        from .page import heading, overview
+
+        figures = [f"{name} {figure}" for name, figure in overview(self.data)]
+        return panels.png(panels.panels(self.data), self.title, heading(self.data), figures)
 
 
 def make(path: str | os.PathLike[str], *, prices: PriceTable | None = None) -> Report:
@@ -42,13 +50,11 @@ def make(path: str | os.PathLike[str], *, prices: PriceTable | None = None) -> R
         if error.name is None or error.name.partition(".")[0] != "matplotlib":
             raise
         raise ImportError('a report needs matplotlib: pip install "headwater[report]"', name=error.name) from error
-    from .page import heading, overview, page
+    from .page import page
 
-    shown = plots.panels(data)
     title = f"Batch report: {file.name}"
-    pictures = [(panel.title, panel.words, plots.svg(panel, number)) for number, panel in enumerate(shown)]
-    figures = [f"{name} {figure}" for name, figure in overview(data)]
-    return Report(page(data, title, pictures), plots.png(shown, title, heading(data), figures), data)
+    pictures = [(panel.title, panel.words, plots.svg(panel, i)) for i, panel in enumerate(plots.panels(data))]
+    return Report(page(data, title, pictures), data, title)
 
 
 def read_run(path: str | os.PathLike[str], *, prices: PriceTable | None = None) -> RunData:
