@@ -71,6 +71,7 @@ def test_a_status_is_a_class(status: int, kind: type[e.ProviderError], retryable
         (429, "overloaded", e.OverloadedError),
         (500, "incomplete_generation", e.IncompleteGenerationError),
         (422, "template_error", e.UnknownError),
+        (429, "rate_limit_exceeded", e.RateLimitError),
     ],
 )
 def test_a_text_generation_servers_error_type_decides(

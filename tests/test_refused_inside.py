@@ -120,11 +120,39 @@ REFUSED: list[tuple[Any, type[e.ProviderError], int | None, str, bool]] = [
     ),
     ({"__type": "ThrottlingException", "message": "slow"}, e.RateLimitError, 429, "slow", True),
     ({"message": "API rate limit exceeded"}, e.RateLimitError, 429, "API rate limit exceeded", True),
+    ({"status": "fail", "error_message": "broken"}, e.UnknownError, None, "broken", False),
+    ({"status": 429, "message": "slow"}, e.RateLimitError, 429, "slow", True),
+    ({"status": "FAILED", "fail_reason": "broken"}, e.UnknownError, None, "broken", False),
+    ({"errcode": 401, "errmsg": "no key"}, e.AuthenticationError, 401, "no key", False),
+    ({"err_code": 429, "err_msg": "slow"}, e.RateLimitError, 429, "slow", True),
+    ({"retCode": "500", "retMsg": "broken"}, e.ServerError, 500, "broken", True),
+    ({"httpStatusCode": 503, "message": "come later"}, e.ServerError, 503, "come later", True),
+    # https://docs.aws.amazon.com/lambda/latest/dg/python-exceptions.html
+    ({"errorMessage": "it took long", "errorType": "Sandbox.Timedout"}, e.ServerError, 504, "it took long", True),
+    # https://docs.apigee.com/api-platform/troubleshoot/runtime/429-policies-ratelimit-quotaviolation
+    (
+        {"fault": {"faultstring": "used up", "detail": {"errorcode": "policies.ratelimit.QuotaViolation"}}},
+        e.RateLimitError,
+        429,
+        "used up",
+        True,
+    ),
+    ({"header": {"code": 10013, "message": "unsafe", "sid": "s"}}, e.UnknownError, None, "unsafe", False),
+    ({"exception": "ValueError: broken"}, e.UnknownError, None, "broken", False),
+    # https://docs.bigmodel.cn/cn/api/api-code
+    ({"error": {"code": "1302", "message": "slow"}}, e.RateLimitError, 429, "slow", True),
+    ({"error": {"code": "1113", "message": "no money"}}, e.PaymentRequiredError, 402, "no money", False),
+    ({"error": {"code": "1301", "message": "unsafe"}}, e.ContentRefusedError, 400, "unsafe", False),
+    ({"error": "slow", "error_type": "rate_limit_exceeded"}, e.RateLimitError, 429, "slow", True),
+    # https://github.com/anomalyco/opencode/issues/23960
+    ({"code": "InternalError", "message": "cut", "request_id": "r"}, e.ServerError, 500, "cut", True),
 ]
 
 CALLS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "chat": ("/v1", lambda client: client.chat_completion(MESSAGES)),
     "completions": ("/v1", lambda client: client.text_generation("hi")),
+    "responses": ("/v1", lambda client: client.create_response("hi")),
+    "messages": ("/v1", lambda client: client.create_message(MESSAGES, max_tokens=9)),
     "tgi": ("/x", lambda client: client.text_generation("hi")),
     "tgi-details": ("/x", lambda client: client.text_generation("hi", details=True)),
     "embeddings": ("/v1", lambda client: client.feature_extraction("hi")),
@@ -161,6 +189,16 @@ STREAMS: dict[str, tuple[str, Callable[[Any], Any], bytes]] = {
         "/x",
         lambda client: client.text_generation.stream("hi"),
         b'data: {"token":{"id":1,"text":"a","special":false}}\n\n',
+    ),
+    "responses": (
+        "/v1",
+        lambda client: client.create_response.stream("hi"),
+        b'data: {"type":"response.output_text.delta","delta":"a"}\n\n',
+    ),
+    "messages": (
+        "/v1",
+        lambda client: client.create_message.stream(MESSAGES, max_tokens=9),
+        b'data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"a"}}\n\n',
     ),
 }
 
@@ -224,6 +262,17 @@ async def test_an_event_of_a_stream(driver: Driver, task: str) -> None:
         assert len(transport.requests) == 1
 
 
+@pytest.mark.parametrize("name", ["Error", "exception", "stream_failed", "api.error"])
+@pytest.mark.parametrize("task", STREAMS)
+async def test_an_event_whose_name_says_so(driver: Driver, task: str, name: str) -> None:
+    path, ask, first = STREAMS[task]
+    last = f'event: {name}\ndata: {{"message": "slow", "status": 429}}\n\n'.encode()
+    transport = MemoryTransport(lambda _: events(first, last))
+    async with driver.client(base_url=URL + path, transport=transport) as client:
+        with pytest.raises(e.RateLimitError, match="slow"):
+            await ask(client).result()
+
+
 @pytest.mark.parametrize("task", ["chat", "tei", "text-classification"])
 async def test_one_more_try_may_do(driver: Driver, task: str) -> None:
     good = {
@@ -274,6 +323,27 @@ async def test_what_has_the_content_is_an_answer(driver: Driver, more: dict[str,
     assert (await asked("/x", whole({"text": "a", **more}), CALLS["hear"][1])).text == "a"
     streamed = await asked("/v1", events(*chunks), lambda client: client.chat_completion.stream(MESSAGES).result())
     assert streamed.choices[0].message.content == "a" and streamed.usage.prompt_tokens == 1
+
+
+@pytest.mark.parametrize("body", [{"code": 0, "message": "success", "data": None}, {"msg": "OK"}])
+def test_that_all_is_well_is_no_refusal(body: dict[str, Any]) -> None:
+    assert error_in_place_of_answer(json.dumps(body).encode()) is None
+
+
+async def test_an_error_of_a_message_that_says_nothing(driver: Driver) -> None:
+    for said in ({"content": None, "error": {"message": "it broke"}}, {"content": "a", "error": {"message": "x"}}):
+        choice = {"index": 0, "message": said, "finish_reason": "stop"}
+        piece = {"index": 0, "delta": said, "finish_reason": "stop"}
+        piece_event = b"data: " + json.dumps({"choices": [piece]}).encode() + b"\n\n"
+        for answer, streamed in ((whole({"choices": [choice]}), False), (events(piece_event), True)):
+            client = driver.client(base_url=f"{URL}/v1", transport=MemoryTransport.in_turn(answer), retries=0)
+            ask = (lambda c: c.chat_completion.stream(MESSAGES).result()) if streamed else CALLS["chat"][1]
+            async with client:
+                if said["content"]:
+                    assert (await ask(client)).choices[0].message.content == "a"
+                else:
+                    with pytest.raises(e.ServerError, match="it broke"):
+                        await ask(client)
 
 
 CHOICE_ERRORS = [

@@ -31,6 +31,12 @@ PICTURE = "data:image/png;base64,iVBORw0KGgo="
 CALLED = {"index": 0, "id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
 
 
+class Word(str):
+    """An event that is no JSON."""
+
+    __slots__ = ()
+
+
 def chunk(delta: Any = None, finish: Any = None, **choice: Any) -> dict[str, Any]:
     """A chunk of a stream."""
     return {"id": "x", "choices": [{"index": 0, "delta": delta or {}, "finish_reason": finish, **choice}]}
@@ -53,7 +59,8 @@ def body(events: list[Any] | dict[str, Any], *, done: bool = True) -> bytes:
     """A plain answer as it is, or the events of a stream."""
     if isinstance(events, dict):
         return json.dumps(events).encode()
-    return b"".join(b"data: %b\n\n" % json.dumps(event).encode() for event in events) + b"data: [DONE]\n\n" * done
+    texts = [str(event) if isinstance(event, Word) else json.dumps(event) for event in events]
+    return b"".join(b"data: %b\n\n" % each.encode() for each in texts) + b"data: [DONE]\n\n" * done
 
 
 def answering(sent: bytes) -> MemoryTransport:
@@ -189,6 +196,27 @@ REPORTED: dict[str, tuple[list[Any] | dict[str, Any], dict[str, Any]]] = {
         [chunk({"role": "assistant", "content": "", "tool_calls": [{**CALLED, "index": None}]}), chunk(finish="stop")],
         {"finish_reason": "stop", "tool_calls": [{name: CALLED[name] for name in ("id", "type", "function")}]},
     ),
+    # https://github.com/pydantic/pydantic-ai/issues/3994
+    "an answer inside": (
+        {"id": None, "choices": None, "provider": whole({"content": "a"})}, {"content": "a", "finish_reason": "stop"},
+    ),
+    "an answer inside, that all is well": (
+        [{"code": 0, "message": "ok", "data": text("a")}, {"code": 0, "data": chunk(finish="stop")}],
+        {"content": "a", "finish_reason": "stop"},
+    ),
+    "objects as PHP writes them": (
+        [{**chunk(), "choices": [{"index": 0, "delta": [], "logprobs": []}], "usage": []}, text("a", "stop")],
+        {"content": "a", "finish_reason": "stop"},
+    ),
+    "JSON in texts": (
+        [chunk({"content": None, "tool_calls": json.dumps([CALLED])}), chunk(finish="tool_calls")],
+        {"finish_reason": "tool_calls", "tool_calls": [{name: CALLED[name] for name in ("id", "type", "function")}]},
+    ),
+    "data twice": (
+        [Word("data: " + json.dumps(text("a", "stop")))], {"content": "a", "finish_reason": "stop"},
+    ),
+    "words that keep it alive": ([Word("ping"), Word('""'), text("a", "stop"), Word("<|END|>")],
+                                 {"content": "a", "finish_reason": "stop"}),
     # https://github.com/su-kaka/gcli2api/issues/403
     "a reason with every chunk": (
         [chunk({"reasoning_content": "h"}, "stop"), chunk({"tool_calls": [CALLED]}, "stop"), text("a", "stop")],
@@ -341,6 +369,40 @@ RESPONDED: dict[str, bytes] = {
     "a message without a type": json.dumps({**RESPONSE, "output": [{**ITEM, "type": None}]}).encode(),
     "a whole response that does not say so": json.dumps({"id": "r", "status": [], "output": [ITEM]}).encode(),
     "a type that is a list": json.dumps({**RESPONSE, "output": [{"type": ["x"], "content": 5}, ITEM]}).encode(),
+    # https://github.com/agentgateway/agentgateway/pull/2281
+    "all of it again, without a word": responded(
+        {"type": DELTA, "item_id": "i", "output_index": 0, "content_index": 0, "delta": "Hello"},
+        {"type": "response.content_part.done", "item_id": "i", "output_index": 0, "content_index": 0,
+         "part": {"type": "output_text", "text": ""}},
+        {"type": "response.output_item.done", "output_index": 0, "item": {"id": "i", "type": "message", "content": []}},
+        END,
+    ),
+    "a text that is done and empty": responded(
+        {"type": DELTA, "delta": "Hello"}, {"type": "response.output_text.done", "text": ""}, END,
+    ),
+    "a last output without a word": responded(
+        {"type": DELTA, "item_id": "i", "output_index": 0, "content_index": 0, "delta": "Hello"},
+        {"type": "response.completed", "response": {**RESPONSE, "output": [{**ITEM, "id": "i", "content": []}]}},
+    ),
+    # https://github.com/diegosouzapw/OmniRoute/issues/13693
+    "done, and not over": responded(
+        {"type": DELTA, "item_id": "i", "delta": "Hel"}, {"type": "response.output_text.done", "text": "Hel"},
+        {"type": "response.output_item.done", "item": {**ITEM, "id": "i", "content": [
+            {"type": "output_text", "text": "Hel"}]}},
+        {"type": DELTA, "item_id": "i", "delta": "lo"}, END,
+    ),
+    # https://github.com/decolua/9router/issues/705
+    "the end without the response": responded(
+        {"type": DELTA, "delta": None}, {"type": DELTA, "delta": "Hello"}, {"type": "response.completed"},
+    ),
+    "the end with a response that is null": responded(
+        {"type": DELTA, "delta": "Hello"}, {"type": "response.completed", "response": None, "status": "completed"},
+    ),
+    "the end under its realtime name": responded(
+        {"type": DELTA, "delta": "Hello"}, {"type": "response.done", "response": RESPONSE},
+    ),
+    "an output that is a text": json.dumps({**RESPONSE, "output": "Hello"}).encode(),
+    "an output that is an item": json.dumps({**RESPONSE, "output": ITEM}).encode(),
     "the text alone": b'{"id": "r", "object": "response", "status": "completed", "output_text": "Hello"}',
 }  # fmt: skip
 
@@ -388,6 +450,54 @@ async def test_how_a_message_begins_decides_nothing(driver: Driver, begun: Any) 
     )
     async with driver.client(transport=answering_with(sent), **AT) as client:
         assert (await client.messages.stream(MESSAGES, max_tokens=9).result()).text == "a"
+
+
+STARTED = {"type": "message_start", "message": {"id": "m", "content": []}}
+STOPPED = [{"type": "message_delta", "delta": {"stop_reason": "end_turn"}}, {"type": "message_stop"}]
+TEXT = {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}
+
+
+def grown(delta: Any) -> dict[str, Any]:
+    return {"type": "content_block_delta", "index": 0, "delta": delta}
+
+
+SAID = grown({"type": "text_delta", "text": "a"})
+USED = {"type": "tool_use", "id": "t", "name": "f", "input": {}}
+MESSAGED: dict[str, tuple[bytes, list[dict[str, Any]]]] = {
+    "two blocks at one index": (
+        responded(STARTED, TEXT, SAID, {**TEXT, "content_block": USED},
+                  grown({"type": "input_json_delta", "partial_json": '{"x": 1}'}), *STOPPED),
+        [{"type": "text", "text": "a"}, {**USED, "input": {"x": 1}}],
+    ),
+    # https://github.com/BerriAI/litellm/issues/29286
+    "pieces that say nothing": (
+        responded(STARTED, TEXT, grown({"type": "input_json_delta", "partial_json": ""}), grown([]), grown(None),
+                  SAID, *STOPPED),
+        [{"type": "text", "text": "a"}],
+    ),
+    "a block without a type": (
+        responded(STARTED, {**TEXT, "content_block": None}, SAID, *STOPPED), [{"type": "text", "text": "a"}],
+    ),
+    "a text to begin with": (
+        responded({**STARTED, "message": {"content": "b"}}, {**TEXT, "index": 1}, {**SAID, "index": 1}, *STOPPED),
+        [{"type": "text", "text": "b"}, {"type": "text", "text": "a"}],
+    ),
+    "an end marker behind the reason": (
+        responded(STARTED, TEXT, SAID, STOPPED[0]) + b"data: [DONE]\n\n", [{"type": "text", "text": "a"}],
+    ),
+    "a text": (b'{"type": "message", "content": "a"}', [{"type": "text", "text": "a"}]),
+    "a block": (b'{"content": {"type": "text", "text": "a"}}', [{"type": "text", "text": "a"}]),
+    "texts": (b'{"content": ["a", {"text": "b"}]}', [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("report", MESSAGED)
+async def test_what_comes_of_a_message(driver: Driver, report: str) -> None:
+    sent, expected = MESSAGED[report]
+    async with driver.client(transport=answering_with(sent), **AT) as client:
+        ask, is_events = client.create_message, sent.startswith(b"event")
+        message = await (ask.stream(MESSAGES, max_tokens=9).result() if is_events else ask(MESSAGES, max_tokens=9))
+    assert message.to_dict()["content"] == expected
 
 
 async def test_kinds_of_input_in_an_odd_form(driver: Driver) -> None:

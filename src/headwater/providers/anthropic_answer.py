@@ -188,7 +188,7 @@ class ChatOfMessageFold:
             return _delta(reasoning=block.thinking or "")
         if block.type != "tool_use":
             return None
-        self._calls[index] = len(self._calls)
+        self._calls[index] = max(self._calls.values(), default=-1) + 1
         piece = self._piece(index, arguments_text(block.input) if block.input else "")
         piece.id, piece.type, piece.function.name = block.id or "", "function", block.name
         return _delta(tool_calls=[piece])

@@ -3,8 +3,9 @@
     message_start ─▶ (content_block_start ─▶ content_block_delta... ─▶ content_block_stop)... ─▶ message_delta
       ─▶ message_stop                              ping anywhere, error in place of the rest
 
-"message_stop" alone ends a stream: what ends before it is cut. An error inside one has the class that its type would
-have as a status (`overloaded_error` is an `OverloadedError`). Nothing here knows a provider's name.
+"message_stop" ends a stream, as an end marker of OpenAI's does behind the stop reason: what ends before is cut. An
+error inside one has the class that its type would have as a status (`overloaded_error` is an `OverloadedError`).
+Nothing here knows a provider's name.
 
 https://platform.claude.com/docs/en/api/messages, https://platform.claude.com/docs/en/build-with-claude/streaming,
 https://platform.claude.com/docs/en/api/errors
@@ -23,7 +24,7 @@ from ..protocol.json_text import UNREADABLE, loads
 from ..responses.decode import decode
 from ..responses.json_decoder import convert
 from ..responses.message import one_line
-from ..responses.refusal import EXCERPT_BYTES, error_in_body
+from ..responses.refusal import EXCERPT_BYTES, error_in_body, error_in_place_of_answer
 from ..schema.rules import ANTHROPIC, NamedSchema, SchemaRules
 from ..tasks.message_fold import MessageFold
 from ..tasks.message_types import Message, MessageStreamEvent, MessageTokensCount, kept_message
@@ -47,6 +48,7 @@ _EVENTS: Final = frozenset(
     }
 )
 """Those without which there is no message, or not all of it."""
+_KNOWN: Final = _EVENTS | {"message", "ping"}
 
 
 def create_message(call: Call, url: str, rules: SchemaRules = ANTHROPIC) -> Flow[Message]:
@@ -117,6 +119,8 @@ def decode_message_event(frame: Frame) -> MessageStreamEvent | End | None:
         event = odd
     if not event.type:
         event.type = frame.event
+    if event.type not in _KNOWN and (refused := error_in_place_of_answer(data, sure=bool(event.type))) is not None:
+        raise refused
     vars(event)["_body"] = data
     return event
 
@@ -152,4 +156,4 @@ def _is_readable(event: MessageStreamEvent, sent: dict[str, Any]) -> bool:
     if event.message is None and isinstance(message, dict) and message.get("content"):
         return False
     parts = (("delta", event.delta), ("content_block", event.content_block))
-    return all(part is not None or sent.get(name) is None for name, part in parts)
+    return all(part is not None or sent.get(name) in (None, [], "") for name, part in parts)

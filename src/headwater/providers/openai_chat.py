@@ -8,21 +8,22 @@ https://platform.openai.com/docs/api-reference/chat
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Container
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
-from ..errors import MalformedEventError, ServerError, UnexpectedContentError
+from ..errors import DecodeError, MalformedEventError, ServerError, UnexpectedContentError
 from ..protocol.flow import END, Call, End, Flow, Reply, Request, Send, Stream
 from ..protocol.framing import Frame
-from ..protocol.json_text import UNREADABLE, has_halves, loads
+from ..protocol.json_text import UNREADABLE, dumps, has_halves, loads
 from ..protocol.json_value import encoded_plain
-from ..protocol.lazy import lazy_modules
+from ..protocol.lazy import lazy_modules, lazy_pattern
+from ..responses import message
 from ..responses.decode import decode
 from ..responses.json_decoder import convert, decode_json, loads_for
-from ..responses.message import one_line
 from ..responses.refusal import EXCERPT_BYTES, error_in_body, error_in_choice, error_in_place_of_answer
 from ..schema.rules import STRICT, NamedSchema, SchemaRules
 from ..tasks.chat import wire_messages, wire_tool_choice
@@ -42,6 +43,7 @@ T = TypeVar("T")
 ERROR: Final = b'"error"'
 PIECE: Final = b'"delta"'
 """What only the chunks of a chat have."""
+_FAULT: Final = lazy_pattern("error|exception|fail|fault", re.IGNORECASE)
 _BLOCKS: Final = f'"{MEMBER}"'.encode()
 _FRAME: Final = frozenset(ChatCompletionStreamOutput.__struct_fields__)
 _OF_ANSWERS: Final = frozenset(
@@ -60,6 +62,13 @@ _OF_ANSWERS: Final = frozenset(
     }
 )
 """Members that have the answer in other dialects: an event with one is none of this."""
+
+
+_ENDS: Final = frozenset({b"DONE", b"END", b"EOF", b"EOS", b"STREAM_END", b"END_OF_STREAM"})
+"""End markers, without what is around them. An answer is whole by what it says, with any of them or without."""
+_EMPTY: Final = frozenset({b"", b"{}", b'""'})
+_ALIVE: Final = frozenset({b"PING", b"PONG", b"HEARTBEAT", b"KEEPALIVE", b"KEEP-ALIVE", b"KEEP_ALIVE"})
+_LONGEST_WORD: Final = 32
 
 
 class ChatDialect(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,11 +126,25 @@ def _fold(number: Any, unfinished: Container[object]) -> chat_fold.ChatFold:
 
 def whole_chat(reply: Reply) -> ChatCompletionOutput:
     """A chat's whole answer. Raises the error that it is, or that a choice ended with."""
-    answer = kept(decode(reply, ChatCompletionOutput))
+    try:
+        answer = decode(reply, ChatCompletionOutput)
+    except DecodeError:
+        if (inner := _opened(reply)) is None:
+            raise
+        return whole_chat(inner)
     if not answer.choices:
-        raise _without_choices(reply.body)
+        if (inner := _opened(reply)) is None:
+            raise _without_choices(reply.body)
+        return whole_chat(inner)
+    kept(answer)
     check_choices(answer, reply.body)
     return answer
+
+
+def _opened(reply: Reply) -> Reply | None:
+    """The reply whose body is the answer that is in it."""
+    inner = enclosed(message.parse(reply.body))
+    return None if inner is None else msgspec.structs.replace(reply, body=dumps(inner))
 
 
 def check_choices(answer: ChatCompletionOutput, body: bytes) -> None:
@@ -199,6 +222,7 @@ def decode_chunk(frame: Frame) -> ChatCompletionStreamOutput | End | None:
         odd = odd_event(frame, ChatCompletionStreamOutput, framed)
         if odd is None or isinstance(odd, End):
             return odd
+        data = read_of(frame)
         if has_halves(data):
             return in_halves(odd, data)
         chunk = odd
@@ -221,14 +245,15 @@ def in_halves(chunk: ChatCompletionStreamOutput, data: bytes) -> ChatCompletionS
 def odd_event(frame: Frame, kind: type[T], framed: Callable[[dict[str, Any]], dict[str, Any]]) -> T | End | None:
     """An event that the strict reading refused, as far as it can be read.
 
-    That is an end marker (`[DONE]`, in any quotes and case), nothing (also `null`, `{}` or a comment, which keep a
-    connection alive), or the event without what is odd about it. `framed` gives the object with what a `kind` without
-    content may lack. Raises `MalformedEventError`.
+    That is an end marker (`[DONE]`, in any quotes and case), nothing (also `null`, `{}`, `""`, a word such as "ping" or
+    a comment, which keep a connection alive), or the event without what is odd about it, its `data:` written twice
+    included. `framed` gives the object with what a `kind` without content may lack. Raises `MalformedEventError`.
     """
-    text = frame.data.strip()
-    if not text or text.strip(b"\"'[] ").upper() == b"DONE":
-        return END if text else None
-    if text.startswith(b":"):  # a proxy's `data: : OPENROUTER PROCESSING`
+    text = spelled_once(frame.data)
+    word = text.strip(b"\"'[]<|> ").upper() if len(text) <= _LONGEST_WORD else text
+    if word in _ENDS:
+        return END
+    if word in _ALIVE or text in _EMPTY or text.startswith(b":"):  # a proxy's `data: : OPENROUTER PROCESSING`
         return None
     try:
         value = loads_for(text, kind)
@@ -242,6 +267,21 @@ def odd_event(frame: Frame, kind: type[T], framed: Callable[[dict[str, Any]], di
         return None
 
 
+def spelled_once(data: bytes) -> bytes:
+    """An event's data, of a stream that was made an event stream once more."""
+    text = data.strip()
+    while text.startswith(b"data:"):
+        text = text[5:].strip()
+    return text
+
+
+def read_of(frame: Frame) -> bytes:
+    """The text of what was read of an odd event."""
+    text = spelled_once(frame.data)
+    inner = enclosed(message.parse(text)) if text.count(b'"choices"') else None
+    return text if inner is None else dumps(inner)
+
+
 def _is_fact(frame: Frame, event: dict[str, Any]) -> bool:
     """Whether an event of a server's own says something about the answer, and is no part of it, nor a refusal: the
     `sources` of Open WebUI (https://github.com/openai-php/client/issues/545)."""
@@ -253,21 +293,39 @@ def _is_fact(frame: Frame, event: dict[str, Any]) -> bool:
 
 
 def framed(chunk: dict[str, Any]) -> dict[str, Any]:
-    """The chunk; one without choices has an empty list of them, if it is a frame alone, has the usage, or says that it
-    is a piece."""
+    """The chunk, or the one that is in it; one without choices has an empty list of them, if it is a frame alone, has
+    the usage, or says that it is a piece."""
+    if not chunk.get("choices") and (inner := enclosed(chunk)) is not None:
+        return inner
     is_piece = str(chunk.get("object")).startswith(("chat.completion", "text_completion"))
     is_hollow = not chunk.get("choices") and ("usage" in chunk or is_piece or chunk.keys() <= _FRAME)
     return {**chunk, "choices": []} if is_hollow else chunk
 
 
+def enclosed(sent: Any) -> dict[str, Any] | None:
+    """The answer that the only member of an object is which has choices; None where there is none.
+
+    OpenRouter is reported to put it into `provider` (https://github.com/pydantic/pydantic-ai/issues/3994), gateways put
+    it into `data` or `result`, beside a code that says that all is well.
+    """
+    members = sent.values() if isinstance(sent, dict) and not sent.get("choices") else ()
+    found = [each for each in members if isinstance(each, dict) and each.get("choices")]
+    return found[0] if len(found) == 1 and isinstance(found[0]["choices"], list) else None
+
+
 def unusual(frame: Frame, failure: Exception) -> None:
-    """Pass over an event of another protocol. Raises `MalformedEventError` for any other that nobody can read."""
-    foreign = frame.event not in ("", "message") and isinstance(failure, msgspec.ValidationError)
-    if foreign:  # `event: ping` with an object of its own
-        return
+    """Pass over an event of another protocol. Raises the error that it says by its name or by its members, and
+    `MalformedEventError` for any other that nobody can read."""
+    if frame.event not in ("", "message"):
+        named = _FAULT.search(frame.event) is not None
+        refused = error_in_body(frame.data, event="error") if named else error_in_place_of_answer(frame.data, sure=True)
+        if refused is not None:
+            raise refused
+        if isinstance(failure, msgspec.ValidationError):  # `event: ping` with an object of its own
+            return
     opening = frame.data.lstrip()[:1]
     is_json = opening == b"{" or (opening == b"[" and isinstance(failure, msgspec.ValidationError))
-    quoted = one_line(frame.data[:EXCERPT_BYTES].decode(errors="replace"))
+    quoted = message.one_line(frame.data[:EXCERPT_BYTES].decode(errors="replace"))
     what = f"{failure}; it begins: {quoted}" if is_json else f"it is {quoted!r}"
     error = MalformedEventError(f"an event of the stream cannot be read: {what}")
     error.body = frame.data[:EXCERPT_BYTES]

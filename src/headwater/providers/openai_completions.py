@@ -46,6 +46,7 @@ from .openai_chat import (
     framed,
     odd_event,
     raise_error,
+    spelled_once,
     unfinished_of,
     write_format,
 )
@@ -216,7 +217,7 @@ class CompletionStream:
             return chunk
         usage = chunk.usage or CompletionTokens()
         self._fold.count(usage.completion_tokens)
-        return _event(chunk.choices[0], usage, frame.data) if chunk.choices else None
+        return _event(chunk.choices[0], usage, spelled_once(frame.data)) if chunk.choices else None
 
 
 def decode_completion(frame: Frame) -> Completion | End | None:

@@ -21,11 +21,12 @@ from ..protocol.framing import EVENT_STREAM, Frame
 from ..protocol.json_text import UNREADABLE, dumps, has_halves, loads
 from ..responses.decode import decode
 from ..responses.json_decoder import convert, loads_for
-from ..responses.refusal import EXCERPT_BYTES, error_in_body
+from ..responses.refusal import EXCERPT_BYTES, error_in_body, error_in_place_of_answer
 from ..schema.rules import STRICT, NamedSchema, SchemaRules
 from ..tasks.model_response import IN_WORK, ModelResponse, ResponseItemList
 from ..tasks.response_events import (
     KINDS,
+    ResponseAudioEvent,
     ResponseOtherEvent,
     ResponseStatusEvent,
     ResponseStreamEvent,
@@ -50,6 +51,7 @@ class _Typed(msgspec.Struct):
     output: Any = None
 
 
+_OWN: Final = frozenset(ModelResponse.__struct_fields__)
 _typed: Final = msgspec.json.Decoder(_Typed).decode
 _decoders: Final = {name: msgspec.json.Decoder(kind).decode for name, kind in KINDS.items()}
 
@@ -106,8 +108,12 @@ def _format(wanted: Any, rules: SchemaRules) -> Any:
 
 
 def whole_response(reply: Reply) -> ModelResponse:
-    """A whole answer. Raises `UnexpectedContentError` for JSON that is no response."""
+    """A whole answer. Raises the refusal that it is, and `UnexpectedContentError` for JSON that is no response."""
     response = read_response(reply)
+    if not response.output and response.status not in _ENDS | IN_WORK:
+        refused = error_in_place_of_answer(reply.body)
+        if refused is not None:
+            raise refused
     if not response.output and response.status is None and b'"response"' not in reply.body:
         error = UnexpectedContentError("the server answered with JSON that is no response")
         error.body = reply.body[:EXCERPT_BYTES]
@@ -169,8 +175,9 @@ def decode_response_event(fold: ResponseFold, frame: Frame) -> ResponseStreamEve
         return event
     event._body = data  # type: ignore[union-attr]
     if type(event) is ResponseStatusEvent:
-        if event.response.sent() is None:
-            event.response.part_of(data, "response")
+        for place in (("response",), ()):  # or the response is the event itself
+            if event.response.sent() is None:
+                event.response.part_of(data, *place)
         if event.type in AT_THE_END:
             fold.failure = failure_of(_ended(event))
     return event
@@ -202,6 +209,7 @@ def _other_event(frame: Frame) -> Any:
         return END if text else None
     typed = _typed_members(text)
     name = typed.type if isinstance(typed.type, str) else frame.event
+    name = "response.completed" if name == "response.done" else name
     kind = KINDS.get(name)
     if kind is None and not name.startswith("response."):
         error = error_in_body(text, event="error" if "error" in (name, frame.event) else "")
@@ -209,6 +217,8 @@ def _other_event(frame: Frame) -> Any:
             raise error
         if typed.object == "response" or (not name and isinstance(typed.output, list)):
             return _of_whole(text)
+        if (refused := error_in_place_of_answer(text, sure=bool(name))) is not None:
+            raise refused
     if name != frame.event and (event := _strict(text, name)) is not None:
         return event
     try:
@@ -236,6 +246,10 @@ def _read(text: bytes, kind: type[Any], name: str) -> Any:
         return None
     if isinstance(value, dict):
         value = {**value, "type": name}
+        if value.get("delta", "") is None and kind is not ResponseAudioEvent:
+            value["delta"] = ""
+        if name in AT_THE_END and not value.get("response"):  # it says that it is over, and how, by its name alone
+            value["response"] = {"status": name.removeprefix("response."), **{k: value[k] for k in _OWN & value.keys()}}
     return convert(value, kind)
 
 

@@ -24,7 +24,7 @@ from ..schema.rules import TGI, NamedSchema
 from ..tasks.text import TextFold, TextGenerationOutput, TextGenerationStreamOutput
 from . import unrequested_stream
 from .bodies import parameters, post
-from .openai_chat import ERROR, odd_event, raise_error, unfinished_of
+from .openai_chat import ERROR, odd_event, raise_error, spelled_once, unfinished_of
 
 _UNUSED: Final = re.compile(r"The following `model_kwargs` are not used by the model: \[([^\]]{0,2000})\]")
 _event: Final = msgspec.json.Decoder(TextGenerationStreamOutput).decode
@@ -88,7 +88,7 @@ def decode_event(frame: Frame) -> TextGenerationStreamOutput | End | None:
         odd = odd_event(frame, TextGenerationStreamOutput, _with_token)
         if odd is None or isinstance(odd, End):
             return odd
-        event = odd
+        event, data = odd, spelled_once(data)
         if has_halves(data):
             event.keep_halves(_with_token(loads(data, halves=True, replace=True))["token"].get("text") or "")
     event._body = data  # type: ignore[attr-defined]

@@ -59,12 +59,41 @@ _NAMES_OF_CODES: Final = (
     "error_code",
     "status_code",
     "errcode",
+    "errorcode",
+    "errorCode",
+    "errorType",
+    "err_code",
+    "ret_code",
+    "retCode",
     "Code",
     "__type",
     "reason",
 )
-_NAMES_OF_STATUS: Final = ("code", "status", "status_code", "statusCode", "http_status", "error_code", "errorCode")
-_SENTENCES: Final = ("message", "detail", "error", "msg", "error_msg", "status_msg", "Message")
+_NAMES_OF_STATUS: Final = (
+    "code",
+    "status",
+    "status_code",
+    "statusCode",
+    "http_status",
+    "httpStatusCode",
+    "error_code",
+    "errorCode",
+    "errcode",
+    "err_code",
+    "ret_code",
+    "retCode",
+)
+_SENTENCES: Final = (
+    "message",
+    "detail",
+    "error",
+    "msg",
+    "error_msg",
+    "status_msg",
+    "Message",
+    "error_message",
+    "faultstring",
+)
 _SAYS_NOTHING: Final = frozenset({"error", "Error", "failed", "fail", "none", "null", "None"})
 _FAILED: Final = frozenset({"error", "fail", "failed", "failure"})
 _GOOD: Final = frozenset({"", "ok", "success", "succeeded", "successful", "none", "null"})
@@ -96,16 +125,28 @@ _OF_REFUSALS: Final = frozenset(
         "created",
         "detail",
         "details",
+        "err_code",
+        "err_msg",
         "errcode",
         "errmsg",
         "error",
+        "errorCode",
+        "errorMessage",
+        "errorType",
         "error_code",
         "error_description",
+        "error_message",
         "error_msg",
         "error_type",
         "errors",
         "Error",
+        "exception",
+        "fail_reason",
+        "failure_reason",
+        "fault",
+        "header",
         "help",
+        "httpStatusCode",
         "instance",
         "message",
         "messages",
@@ -120,6 +161,10 @@ _OF_REFUSALS: Final = frozenset(
         "reason",
         "request_id",
         "requestId",
+        "ret",
+        "ret_code",
+        "retCode",
+        "retMsg",
         "retry_after",
         "retryAfter",
         "status_code",
@@ -162,7 +207,7 @@ _WORDS: Final = tuple(
         ),
         ("overloaded", 529),
         ("unavailable|loading", 503),
-        ("time_?out|deadline", 504),
+        ("timed?_?out|deadline", 504),
         ("authentication|unauthori[sz]ed|unauthenticated|invalid_?api_?key", 401),
         ("permission|forbidden|access_?denied", 403),
         ("(^|_)image(_|$)|residency_?mismatch", 400),  # of an input, in OpenAI's responses
@@ -180,7 +225,8 @@ _MINIMAX: Final = {
     "1033": 500, "1039": 429, "1041": 429, "1042": 400, "1043": 400, "1044": 400, "2013": 400, "2037": 400,
     "2039": 409, "2042": 403, "2045": 429, "2048": 400, "2049": 401, "2056": 429, "20132": 400,
 }  # fmt: skip
-_SENSITIVE: Final = frozenset({"1026", "1027"})
+_SENSITIVE: Final = (("base_resp", "status_code", {"1026", "1027"}), ("error", "code", {"1301"}))
+"""Where a vendor's number says that the content was refused."""
 # https://cloud.baidu.com/doc/WENXINWORKSHOP/s/tlmyncueh
 _BAIDU: Final = {
     "1": 500, "2": 503, "3": 404, "4": 429, "6": 403, "13": 401, "14": 401, "17": 429, "18": 429, "19": 429,
@@ -194,8 +240,16 @@ _CLOUDFLARE: Final = {
     "3041": 403, "3042": 404, "5004": 400, "5005": 405, "5007": 400, "5016": 403, "5018": 403, "5019": 405,
     "10000": 401, "10001": 401,
 }  # fmt: skip
+# https://docs.bigmodel.cn/cn/api/api-code
+_ZHIPU: Final = {
+    "1000": 401, "1001": 401, "1002": 401, "1003": 401, "1004": 401, "1110": 403, "1111": 403, "1112": 403, "1113": 402,
+    "1121": 403, "1210": 400, "1211": 404, "1212": 400, "1213": 400, "1214": 400, "1215": 400, "1220": 403, "1221": 404,
+    "1230": 500, "1234": 500, "1261": 400, "1300": 403, "1301": 400, "1302": 429, "1303": 429, "1304": 429, "1305": 429,
+    "1308": 429, "1309": 403, "1310": 429, "1313": 429,
+}  # fmt: skip
 _VENDORS: Final = (
     ("base_resp", "status_code", _MINIMAX),
+    ("error", "code", _ZHIPU),
     ("", "error_code", _BAIDU),
     ("errors", "code", _CLOUDFLARE),
 )
@@ -219,18 +273,19 @@ def error_objects(value: Any) -> list[dict[str, Any]]:
     """The objects of a decoded error body in which servers put what they say, the innermost first.
 
     Google puts the object into a list; FastAPI the vendor's into `detail`; Cloudflare `errors` into a list;
-    Tencent `Error` into `Response`; MiniMax its code into `base_resp`.
+    Tencent `Error` into `Response`; MiniMax its code into `base_resp`, iFlytek into `header`, Apigee into the `detail`
+    of `fault`.
     """
     top = _object_of(value)
     if top is None:
         return []
     found = [top]
-    for name in ("base_resp", "errors", "detail", "Response", "error", "Error"):
+    for name in ("header", "base_resp", "errors", "detail", "Response", "fault", "error", "Error"):
         inner = _object_of(top.get(name))
         if inner is None:
             continue
         found.insert(0, inner)
-        for deeper in map(_object_of, (inner.get("error"), inner.get("Error"))):
+        for deeper in map(_object_of, map(inner.get, ("error", "Error", "detail"))):
             if deeper is not None:
                 found.insert(0, deeper)
     return found
@@ -295,26 +350,30 @@ def says_refused(value: Any, *, sure: bool = False) -> bool:
     top = _object_of(value)
     if top is None:
         return False
-    if any(top.get(name) not in _EMPTY for name in ("error", "Error", "errors")) or any(
-        map(_is_failure, error_objects(top))
-    ):
+    if any(top.get(name) not in _EMPTY for name in _FAULTS) or any(map(_is_failure, error_objects(top))):
         return True
-    return not sure and any(message.extract(top.get(name)) for name in _SPEAK)
+    said = () if sure else (message.extract(top.get(name)) for name in _SPEAK)
+    return any(words and words.lower() not in _GOOD for words in said)
 
 
+_FAULTS: Final = ("error", "Error", "errors", "error_message", "errorMessage", "exception", "fault")
 _SPEAK: Final = ("detail", "error_msg", "message", "msg", "Message")
 _EMPTY: Final[tuple[Any, ...]] = (None, False, 0, "", [], {})
 
 
 def _is_failure(place: dict[str, Any]) -> bool:
-    codes = [place.get(key) for key in ("code", "status_code", "error_code", "Code", "errcode", "errno")]
+    codes = [place.get(key) for key in _CODES]
     return (
         place.get("success") is False
         or place.get("ok") is False
+        or bool(re.fullmatch(r"[45][0-9]{2}", str(place.get("status"))))
         or str(place.get("status")).lower() in _FAILED
         or "error" in (place.get("object"), place.get("type"))
         or any(isinstance(code, int | str) and code not in _EMPTY and _is_bad(str(code)) for code in codes)
     )
+
+
+_CODES: Final = ("code", "status_code", "error_code", "errorCode", "Code", "errcode", "err_code", "errno", "retCode")
 
 
 def _is_bad(code: str) -> bool:
@@ -348,8 +407,8 @@ def error_class(status: int, value: Any, words: list[str]) -> type[ProviderError
     if 300 <= status < 400:
         return RedirectError
     by_type = error_class_by_type(value)
-    if by_type is not None:
-        return by_type
+    if by_type is not None and not (by_type is UnknownError and (status in _BY_STATUS or status >= 500)):
+        return by_type  # a word that is new says less than such a status
     if status in (400, 403, 422) and (
         _is_sensitive(value) or any(_MODERATED.search(_snake_case(word)) for word in words)
     ):
@@ -360,10 +419,9 @@ def error_class(status: int, value: Any, words: list[str]) -> type[ProviderError
 
 
 def _is_sensitive(value: Any) -> bool:
-    """MiniMax's 1026 and 1027."""
-    top = _object_of(value)
-    inner = _object_of(top.get("base_resp")) if top is not None else None
-    return inner is not None and str(inner.get("status_code")) in _SENSITIVE
+    top = _object_of(value) or {}
+    found = ((_object_of(top.get(name)) or {}, key, codes) for name, key, codes in _SENSITIVE)
+    return any(str(inner.get(key)) in codes for inner, key, codes in found)
 
 
 def _loading(value: Any) -> bool:

@@ -3,10 +3,11 @@
 The type says what is needed. A member without a default must be there. One with a default may be missing or null; what
 does not fit is an error where the type takes no null, and the default where it does, unless a mark says otherwise:
 `NEEDED`, `UNNEEDED` or `KEPT`. What has only another spelling is read: a number for a name, a text that is a number,
-a text in pieces. The strict reading is msgspec's and costs what it costs; the other one is only made after it has
-failed, and works on any type, so that a new type or member needs nothing of its own. Of a large text it builds only
-what the type has a member for, and of a list that is no list of its items their first ones: it costs as much memory as
-what the type asked for. Whoever calls keeps the bytes for `raw`. Pure.
+a text in pieces, an object or a list as its JSON text, an object in a list of its own. The strict reading is msgspec's
+and costs what it costs; the other one is only made after it has failed, and works on any type, so that a new type or
+member needs nothing of its own. Of a large text it builds only what the type has a member for, and of a list that is no
+list of its items their first ones: it costs as much memory as what the type asked for. Whoever calls keeps the bytes
+for `raw`. Pure.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ from ..protocol.json_text import UNREADABLE, dumps, loads, loads_regular, regula
 T = TypeVar("T")
 
 NEEDED: Final = Meta(extra={"odd": "refused"})
-"""It may be missing, null or false; anything else that does not fit is an error, and a number is no text, nor a text a
-number."""
+"""It may be missing, null, false, "" or, as PHP writes an object without members, []; anything else that does not fit
+is an error, and a number is no text, nor a text a number."""
 UNNEEDED: Final = Meta(extra={"odd": "default"})
 """What does not fit is as good as missing, although the type takes no null."""
 KEPT: Final = Meta(extra={"odd": "kept"})
@@ -92,7 +93,8 @@ def _pruned(text: bytes, kind: Any, small: int = _SMALL) -> Any:
         if structs:
             return _pruned_members(text, structs, small)
         return loads_regular(text) if dict in map(_origin, plain) else {}
-    return _pruned_items(text, plain, small)
+    structs = () if any(_origin(each) in _LISTS for each in plain) else tuple(filter(_is_struct, plain))
+    return _pruned_items(text, (*plain, *(list[each] for each in structs)), small)  # type: ignore[valid-type]
 
 
 def _pruned_members(text: bytes, kinds: list[type[msgspec.Struct]], small: int) -> dict[str, Any]:
@@ -217,6 +219,9 @@ def _is_of_sort(value: Any, kind: Any) -> bool:
 
 
 def _struct(value: Any, kind: type[msgspec.Struct], path: str) -> Any:
+    value = _opened(value, "{[")
+    if isinstance(value, list) and len(value) == 1 and path != "$":
+        value = value[0]
     if not isinstance(value, dict):
         raise _unfit(value, kind, path)
     members: dict[str, Any] = {}
@@ -244,7 +249,7 @@ def _member(value: Any, field: msgspec.structs.FieldInfo, path: str, members: di
         mark = _mark(field.type)
         if field.required and isinstance(value, bool):
             members[field.name] = _read(dumps(value).decode(), field.type, path)
-        elif field.required or (mark == "refused" and value is not None and value is not False):
+        elif field.required or (mark == "refused" and not _says_nothing(value)):
             raise
         elif mark == "kept" and value:
             members[field.name] = value
@@ -263,7 +268,22 @@ def _takes_null(kind: Any) -> bool:
     return plain is Any or type(None) in get_args(plain)
 
 
+def _says_nothing(value: Any) -> bool:
+    return value is None or value is False or value == "" or value == []
+
+
+def _opened(value: Any, openings: str) -> Any:
+    """What a text is the JSON of, where that begins so."""
+    if not isinstance(value, str) or value.lstrip()[:1] not in tuple(openings):
+        return value
+    try:
+        return loads(value.encode(errors="replace"))
+    except UNREADABLE:
+        return value
+
+
 def _list(value: Any, kind: Any, path: str, exact: bool) -> Any:
+    value = _opened(value, "[")
     if not isinstance(value, list):
         raise _unfit(value, kind, path)
     arguments = get_args(kind) or (Any,)
@@ -289,6 +309,7 @@ def _item(value: Any, kind: Any, path: str, exact: bool = False) -> Any:
 
 
 def _dict(value: Any, kind: Any, path: str) -> Any:
+    value = _opened(value, "{")
     if not isinstance(value, dict):
         raise _unfit(value, kind, path)
     items = ((name, _item(item, get_args(kind)[1], f"{path}.{name}")) for name, item in value.items())

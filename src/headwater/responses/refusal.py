@@ -162,10 +162,11 @@ def error_in_choice(data: bytes, *, hollow: bool = False) -> ProviderError | Non
     choices = answer.choices
     if hollow and any(choice.speaks for choice in choices):
         return None
-    for choice in (*choices, *([answer.x_groq] if answer.x_groq is not None else ())):
-        if bytes(choice.error) not in _NOT_SAID:
-            said = _error_of(b'{"error":%b}' % bytes(choice.error), "", str)
-            return _error_of(b'{"code":502,"error":%b}' % bytes(choice.error), "", str) if said.status is None else said
+    beside = [] if answer.x_groq is None else [bytes(answer.x_groq.error)]
+    for failure in (*(choice.failure for choice in choices), *beside):
+        if failure not in _NOT_SAID:
+            said = _error_of(b'{"error":%b}' % failure, "", str)
+            return _error_of(b'{"code":502,"error":%b}' % failure, "", str) if said.status is None else said
     return None
 
 
@@ -194,9 +195,10 @@ def _error_of(data: bytes, provider: str, redact: Callable[[str], str]) -> Provi
     value = message.parse(data)
     words = classify.codes_in(value)
     status = classify.status_of(value, words)
-    kind = classify.error_class_by_type(value) or (
-        UnknownError if status is None else classify.error_class(status, value, words)
-    )
+    if status is None:
+        kind = classify.error_class_by_type(value) or UnknownError
+    else:
+        kind = classify.error_class(status, value, words)
     error = kind("")
     _set_facts(error, status, words, data)
     set_retry_after(error, {}, None, value)
@@ -219,17 +221,26 @@ class _ErrorMembers(msgspec.Struct):
 class _ChoiceMessage(msgspec.Struct):
     content: msgspec.Raw = msgspec.Raw(b"null")
     tool_calls: msgspec.Raw = msgspec.Raw(b"null")
+    error: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class _FailedChoice(msgspec.Struct):
     error: msgspec.Raw = msgspec.Raw(b"null")
     text: msgspec.Raw = msgspec.Raw(b"null")
     message: _ChoiceMessage | None = None
+    delta: _ChoiceMessage | None = None
 
     @property
     def speaks(self) -> bool:
-        message = self.message or _ChoiceMessage()
+        message = self.message or self.delta or _ChoiceMessage()
         return any(bytes(said) not in _NOT_SAID for said in (self.text, message.content, message.tool_calls))
+
+    @property
+    def failure(self) -> bytes:
+        """The error, or that of a message without anything else."""
+        inner = self.message or self.delta
+        is_own = inner is None or self.speaks or bytes(self.error) not in _NOT_SAID
+        return bytes(self.error if is_own or inner is None else inner.error)
 
 
 class _Beside(msgspec.Struct):

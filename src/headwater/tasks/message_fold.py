@@ -1,8 +1,10 @@
 """Folds the events of a streamed message into the message that the plain call returns.
 
+A block is known by its index; one that begins at the index of another that is whole, or has grown, is the next one.
 Linear in the number of events: pieces are kept in lists and joined when the result is asked for. A delta adds to the
 block of its index, whatever its type: texts and lists go on where they were, anything else takes the place of what was
-there. Counts of tokens are those so far: the last that are said are those of the message. Only "message_stop" ends it.
+there. Counts of tokens are those so far: the last that are said are those of the message. "message_stop" ends it, and
+so does the marker of OpenAI's streams behind a stop reason.
 """
 
 from __future__ import annotations
@@ -27,12 +29,19 @@ _OF_EVENT: Final = frozenset(MessageStreamEvent.__struct_fields__)
 class _Block:
     """One block so far: `members` as they came, and of those that grow the pieces."""
 
-    __slots__ = ("_json", "_texts", "members")
+    __slots__ = ("_json", "_texts", "is_whole", "members", "turn")
 
-    def __init__(self, members: dict[str, Any]) -> None:
+    def __init__(self, members: dict[str, Any], turn: int = 0) -> None:
         self.members = members
+        self.turn = turn
+        self.is_whole = False
         self._texts: dict[str, TextPieces] = {}
         self._json: TextPieces | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether a block that begins here is another one."""
+        return self.is_whole or bool(self._texts) or self._json is not None
 
     def take_text(self, name: str, piece: str) -> str:
         """Have a text go on; what can be shown of the piece now."""
@@ -84,11 +93,12 @@ def _arguments(text: str) -> Any:
 class MessageFold:
     """Gathers a message's events. A whole message in their place is one as well."""
 
-    __slots__ = ("_blocks", "_ended", "_message", "_usage")
+    __slots__ = ("_at_index", "_blocks", "_ended", "_message", "_usage")
 
     def __init__(self) -> None:
         self._message: dict[str, Any] = {}
-        self._blocks: dict[int, _Block] = {}
+        self._blocks: dict[tuple[int, int], _Block] = {}
+        self._at_index: dict[int, _Block] = {}
         self._usage: dict[str, Any] = {}
         self._ended = False
 
@@ -103,6 +113,9 @@ class MessageFold:
         sent = sent if isinstance(sent, dict) else {}
         if kind == "content_block_start":
             self._begin(event, sent.get("content_block"))
+        elif kind == "content_block_stop":
+            if (known := self._at_index.get(self._index_of(event))) is not None:
+                known.is_whole = True
         elif kind == "message_start":
             self._take_message(sent.get("message"))
         elif kind == "message_delta":
@@ -123,9 +136,16 @@ class MessageFold:
         self._message = dict(sent)
         self._take_usage(sent.get("usage"))
         parts = sent.get("content")
-        for index, part in enumerate(parts if isinstance(parts, list) else []):
-            if isinstance(part, dict):
-                self._blocks[index] = _Block(part)
+        for index, part in enumerate(parts if isinstance(parts, list) else [parts] if parts else []):
+            if isinstance(part, dict | str):
+                self._put(index, {"type": "text", "text": part} if isinstance(part, str) else part)
+
+    def _put(self, index: int, members: dict[str, Any]) -> _Block:
+        """A block that begins at this index."""
+        known = self._at_index.get(index)
+        turn = 0 if known is None else len(self._blocks) if known.is_over else known.turn
+        made = self._at_index[index] = self._blocks[index, turn] = _Block(members, turn)
+        return made
 
     def _take_members(self, members: dict[str, Any]) -> None:
         for name, value in members.items():
@@ -142,16 +162,17 @@ class MessageFold:
 
     def _begin(self, event: MessageStreamEvent, sent: Any) -> None:
         index = len(self._blocks) if event.index is None else event.index
-        self._blocks[index] = _Block(dict(sent) if isinstance(sent, dict) else {"type": ""})
+        self._put(index, dict(sent) if isinstance(sent, dict) else {"type": ""})
+
+    def _index_of(self, event: MessageStreamEvent) -> int:
+        return max(self._at_index, default=0) if event.index is None else event.index
 
     def _block(self, event: MessageStreamEvent) -> _Block:
         """The block that a delta is for: that of its index, or without one the last."""
-        index = event.index
-        if index is None:
-            index = max(self._blocks, default=0)
-        known = self._blocks.get(index)
-        if known is None:
-            known = self._blocks[index] = _Block({"type": _TYPES.get(event.delta.type if event.delta else "", "")})
+        index = self._index_of(event)
+        known = self._at_index.get(index) or self._put(index, {"type": ""})
+        if not known.members.get("type") and event.delta is not None:
+            known.members["type"] = _TYPES.get(event.delta.type, "")
         return known
 
     def _take_delta(self, event: MessageStreamEvent, delta: MessageDelta) -> None:
@@ -172,8 +193,8 @@ class MessageFold:
                     block.take(name, value)
 
     def complete(self, *, marked: bool = False) -> bool:
-        """Whether the message has said that it is whole."""
-        return self._ended
+        """Whether the message has said that it is whole; `marked`: the server has sent an end marker."""
+        return self._ended or (marked and bool(self._message.get("stop_reason")))
 
     @property
     def is_whole_answer(self) -> bool:
@@ -182,7 +203,7 @@ class MessageFold:
 
     def block(self, index: int) -> ContentBlock | None:
         """A block as far as it has come; None where it has not begun."""
-        known = self._blocks.get(index)
+        known = self._at_index.get(index)
         return None if known is None else message_of({"content": [known.result()]}).content[0]
 
     def result(self) -> Message:

@@ -7,7 +7,7 @@ new is handed on with all that it has: `block["name_of_a_member"]`. Nothing here
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from ..responses.json_decoder import convert
 from .lenient_types import Kept, Nullable, Unneeded
@@ -34,6 +34,16 @@ class ContentBlock(SparseOutput):
     input: Any = None
     tool_use_id: str | None = None
     content: Any = None
+
+    def __post_init__(self) -> None:
+        if not self.type and self.text is not None:
+            self.type = "text"
+
+
+if TYPE_CHECKING:
+    ContentBlocks: TypeAlias = Annotated[list[ContentBlock], "or a text in place of a block, or the only one"]
+else:
+    ContentBlocks = Nullable[list[ContentBlock | str] | ContentBlock | str]
 
 
 class MessageUsage(SparseOutput):
@@ -66,7 +76,7 @@ class Message(OpenOutput):
     the server's own.
     """
 
-    content: Nullable[list[ContentBlock]]
+    content: ContentBlocks
     id: Nullable[str] = ""
     type: Nullable[str] = "message"
     role: Nullable[str] = "assistant"
@@ -76,7 +86,9 @@ class Message(OpenOutput):
     usage: MessageUsage | None = None
 
     def __post_init__(self) -> None:
-        self.content = self.content or []
+        given = self.content if isinstance(self.content, list) else [self.content] if self.content else []
+        if given is not self.content or any(isinstance(part, str) for part in given):
+            self.content = [ContentBlock(text=part) if isinstance(part, str) else part for part in given]
         self.id = self.id or ""
         self.type = self.type or "message"
         self.role = self.role or "assistant"

@@ -2,8 +2,9 @@
 
 The last event has the whole response, and that is the result. Until it has come, and where its `output` is empty, the
 output is put together of the items: an item is known by its `item_id`, else by its `output_index`, else it is the
-newest; what is whole (`...done`) takes the place of the pieces before it. Linear in the number of events. Nothing here
-waits or refuses an event.
+newest; what is whole (`...done`) takes the place of the pieces before it. Some servers repeat a part, an item or the
+output without what it says (https://github.com/agentgateway/agentgateway/pull/2281): what says nothing takes the place
+of nothing. Linear in the number of events. Nothing here waits or refuses an event.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any, Final
 from ..errors import HeadwaterError
 from ..protocol.events import Job
 from ..protocol.flow import Request
-from .model_response import ModelResponse, items_of, sent_members
+from .model_response import ModelResponse, ResponseOutputItem, items_of, sent_members
 from .response_events import (
     ResponseAnnotationEvent,
     ResponseContentPartEvent,
@@ -42,6 +43,9 @@ _WHOLE_MEMBERS: Final = {
     "response.code_interpreter_call_code": ("code_interpreter_call", "code"),
 }
 """The same of texts that are members of the item: its type, and its member."""
+_SAYING: Final = (*(member for _, member in _WHOLE_MEMBERS.values()), "encrypted_content")
+_FILLED: Final = frozenset({"message", "reasoning", *(kind for kind, _ in _WHOLE_MEMBERS.values())})
+"""The types of items that say something by texts alone."""
 
 
 class _Part:
@@ -80,10 +84,10 @@ class _Item:
         return self.is_whole and not (id_ and self.id == id_)
 
     def replace(self, sent: dict[str, Any]) -> None:
-        """Take the whole item in place of all that came."""
+        """Take the whole item in place of all that came, but for what it says nothing of."""
         self.sent, self.is_whole = sent, True
-        self.lists.clear()
-        self.texts.clear()
+        self.lists = {name: parts for name, parts in self.lists.items() if not _texts_in(sent.get(name))}
+        self.texts = {name: text for name, text in self.texts.items() if sent.get(name) in (None, "")}
 
     def part(self, name: str, index: int | None, kind: str, member: str) -> _Part:
         """The part of this list at this index, else the newest of its kind; a new one where there is none."""
@@ -115,11 +119,13 @@ class _Item:
                     self.begin_part(name, index, sent)
 
     def begin_part(self, name: str, index: int, sent: dict[str, Any]) -> None:
-        """Take a part as it was told, in place of what was there."""
+        """Take a part as it was told, in place of what was there; of one that says nothing, what was there stays."""
         member = "refusal" if sent.get("type") == "refusal" else "text"
-        part = self.lists.setdefault(name, {})[index] = _Part(sent, member)
-        if isinstance(sent.get(member), str):
-            part.pieces.follow(sent[member])
+        parts = self.lists.setdefault(name, {})
+        before = parts[index].pieces.whole() if index in parts else ""
+        part = parts[index] = _Part(sent, member)
+        if text := sent.get(member) or before:
+            part.pieces.follow(text if isinstance(text, str) else before)
 
     def plain(self) -> dict[str, Any]:
         found = dict(self.sent)
@@ -199,16 +205,31 @@ class ResponseFold:
         """The response as far as it has come."""
         final = self._final
         if final is not None and (final.output or not self._items):
+            for place, item in enumerate(final.output if self._items else ()):
+                if (known := self._fuller(item, place)) is not None:
+                    final.output[place] = known
             return final
         known = final or self._response or ModelResponse(status="in_progress")
         response = known.__copy__()
         response.output = items_of([item.plain() for item in self._items])
         return response
 
+    def _fuller(self, item: ResponseOutputItem, place: int) -> ResponseOutputItem | None:
+        """The item of the final output as it came before, where it says nothing there."""
+        sent = sent_members(item)
+        says = _texts_in(sent.get("content")) or _texts_in(sent.get("summary")) or any(map(sent.get, _SAYING))
+        known = None if says or item.type not in _FILLED else self._known(item.id or "", place)
+        if known is None or known.sent.get("type") != item.type:
+            return None
+        known.replace(sent)
+        return items_of([known.plain()])[0]
+
     def _add_status(self, event: ResponseStatusEvent) -> None:
         self.id = self.id or event.response.id
         if event.type in AT_THE_END:
-            self._final = event.response
+            self._final = final = event.response
+            if not final.id and self._response is not None:
+                final.id, final.model = self._response.id, final.model or self._response.model
         else:
             self._response = event.response
 
@@ -295,5 +316,11 @@ def _take(pieces: TextPieces, event: Any, step: str, member: str) -> None:
     """Take a piece, which the event then shows as it can be shown; or the whole text, where that is said."""
     if step == "delta":
         event.delta = pieces.take(event.delta)
-    elif isinstance(whole := getattr(event, member, None), str):
+    elif (whole := getattr(event, member, None)) and isinstance(whole, str):
         pieces.follow(whole)
+
+
+def _texts_in(parts: Any) -> bool:
+    """Whether a list of parts says anything."""
+    given = parts if isinstance(parts, list) else []
+    return any(part.get("text") or part.get("refusal") for part in given if isinstance(part, dict))
