@@ -337,13 +337,15 @@ async def test_an_error_of_a_message_that_says_nothing(driver: Driver) -> None:
         piece_event = b"data: " + json.dumps({"choices": [piece]}).encode() + b"\n\n"
         for answer, streamed in ((whole({"choices": [choice]}), False), (events(piece_event), True)):
             client = driver.client(base_url=f"{URL}/v1", transport=MemoryTransport.in_turn(answer), retries=0)
-            ask = (lambda c: c.chat_completion.stream(MESSAGES).result()) if streamed else CALLS["chat"][1]
             async with client:
+                asked = (
+                    client.chat_completion.stream(MESSAGES).result() if streamed else client.chat_completion(MESSAGES)
+                )
                 if said["content"]:
-                    assert (await ask(client)).choices[0].message.content == "a"
+                    assert (await asked).choices[0].message.content == "a"
                 else:
                     with pytest.raises(e.ServerError, match="it broke"):
-                        await ask(client)
+                        await asked
 
 
 CHOICE_ERRORS = [

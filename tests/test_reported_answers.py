@@ -452,9 +452,10 @@ async def test_how_a_message_begins_decides_nothing(driver: Driver, begun: Any) 
         assert (await client.messages.stream(MESSAGES, max_tokens=9).result()).text == "a"
 
 
-STARTED = {"type": "message_start", "message": {"id": "m", "content": []}}
-STOPPED = [{"type": "message_delta", "delta": {"stop_reason": "end_turn"}}, {"type": "message_stop"}]
-TEXT = {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}
+STARTED: dict[str, Any] = {"type": "message_start", "message": {"id": "m", "content": []}}
+ENDED: dict[str, Any] = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}}
+STOPPED = [ENDED, {"type": "message_stop"}]
+TEXT: dict[str, Any] = {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}
 
 
 def grown(delta: Any) -> dict[str, Any]:
@@ -483,7 +484,7 @@ MESSAGED: dict[str, tuple[bytes, list[dict[str, Any]]]] = {
         [{"type": "text", "text": "b"}, {"type": "text", "text": "a"}],
     ),
     "an end marker behind the reason": (
-        responded(STARTED, TEXT, SAID, STOPPED[0]) + b"data: [DONE]\n\n", [{"type": "text", "text": "a"}],
+        responded(STARTED, TEXT, SAID, ENDED) + b"data: [DONE]\n\n", [{"type": "text", "text": "a"}],
     ),
     "a text": (b'{"type": "message", "content": "a"}', [{"type": "text", "text": "a"}]),
     "a block": (b'{"content": {"type": "text", "text": "a"}}', [{"type": "text", "text": "a"}]),

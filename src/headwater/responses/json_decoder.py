@@ -93,8 +93,8 @@ def _pruned(text: bytes, kind: Any, small: int = _SMALL) -> Any:
         if structs:
             return _pruned_members(text, structs, small)
         return loads_regular(text) if dict in map(_origin, plain) else {}
-    structs = () if any(_origin(each) in _LISTS for each in plain) else tuple(filter(_is_struct, plain))
-    return _pruned_items(text, (*plain, *(list[each] for each in structs)), small)  # type: ignore[valid-type]
+    alone = () if any(_origin(each) in _LISTS for each in plain) else filter(_is_struct, plain)
+    return _pruned_items(text, (*plain, *(list[each] for each in alone)), small)  # type: ignore[valid-type]
 
 
 def _pruned_members(text: bytes, kinds: list[type[msgspec.Struct]], small: int) -> dict[str, Any]:

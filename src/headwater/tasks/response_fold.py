@@ -206,8 +206,8 @@ class ResponseFold:
         final = self._final
         if final is not None and (final.output or not self._items):
             for place, item in enumerate(final.output if self._items else ()):
-                if (known := self._fuller(item, place)) is not None:
-                    final.output[place] = known
+                if (fuller := self._fuller(item, place)) is not None:
+                    final.output[place] = fuller
             return final
         known = final or self._response or ModelResponse(status="in_progress")
         response = known.__copy__()
