@@ -156,11 +156,11 @@ async def run(server: Server, paths: tuple[Path, Path], **options: Any) -> Batch
 async def test_a_run_that_cannot_work_stops_early_and_leaves_all_to_be_done(
     server: Server, paths: tuple[Path, Path], status: int
 ) -> None:
-    write_requests(paths[0], range(300))
+    write_requests(paths[0], range(80))
     server.refuses = status
     events: list[Any] = []
     summary = await run(server, paths, watch=events.append)
-    assert (summary.done, summary.failed, summary.left, summary.stopped) == (0, 0, 300, "gave_up")
+    assert (summary.done, summary.failed, summary.left, summary.stopped) == (0, 0, 80, "gave_up")
     assert summary.reason is not None
     assert "refused by everybody" in summary.reason
     assert server.asked.total() <= 20 + 4
@@ -169,21 +169,21 @@ async def test_a_run_that_cannot_work_stops_early_and_leaves_all_to_be_done(
     assert told.failures == 20
     assert not [event for event in events if isinstance(event, RecordFailed)]
     server.refuses = 0
-    assert (await run(server, paths)).done == 300
-    check_complete(paths[1], 300)
+    assert (await run(server, paths)).done == 80
+    check_complete(paths[1], 80)
 
 
 @pytest.mark.anyio
 async def test_what_came_before_a_key_was_taken_back_is_kept(server: Server, paths: tuple[Path, Path]) -> None:
-    write_requests(paths[0], range(300))
-    server.refuses, server.refuses_after = 401, 100
+    write_requests(paths[0], range(80))
+    server.refuses, server.refuses_after = 401, 30
     summary = await run(server, paths, concurrency=1)  # or a refusal may overtake an answer, and be a result
     assert summary.stopped == "gave_up"
-    assert (summary.done, summary.failed) == (100, 0)
-    assert len(results(paths[1])) == 100
+    assert (summary.done, summary.failed) == (30, 0)
+    assert len(results(paths[1])) == 30
     server.refuses = 0
-    assert (await run(server, paths)).done == 300
-    check_complete(paths[1], 300)
+    assert (await run(server, paths)).done == 80
+    check_complete(paths[1], 80)
 
 
 @pytest.mark.anyio

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import sys
+from asyncio import constants
 from collections.abc import Callable, Collection
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Self
@@ -35,6 +36,9 @@ class CheckedLoop(EventLoop):
         return False
 
 
+vars(constants)["DEBUG_STACK_DEPTH"] = 1
+"""Of a coroutine that nobody awaited, the line that made it is told: to note ten of its callers took as long as all
+else."""
 LOOPS: dict[str, tuple[str, dict[str, Any]]] = {
     "asyncio": ("asyncio", {"loop_factory": CheckedLoop, "debug": True}),
     "uvloop": ("asyncio", {"use_uvloop": True}),
