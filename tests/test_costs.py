@@ -3,6 +3,7 @@ a call can end."""
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import copy
 import io
@@ -30,7 +31,7 @@ from headwater import (
     ServerError,
     UnknownPriceError,
 )
-from headwater.cost.usage import Charge, charge_of, counted_tokens, tokens_of
+from headwater.cost.usage import Charge, charge_of, counted_tokens, tokens_of, usages_of
 from headwater.protocol.flow import Reply
 from headwater.responses.decode import decode
 from headwater.tasks.audio import AutomaticSpeechRecognitionOutput
@@ -210,6 +211,26 @@ async def test_what_a_picture_cost_by_tokens_that_were_not_told_is_not_guessed(
         await run.result()
     assert (run.facts.cost and run.facts.cost.usd) == usd
     assert (budget.unpriced, budget.spent) == (usd is None, usd or 0.0)
+
+
+BESIDE: dict[str, dict[str, Any]] = {
+    "text_to_image": {"data": [{"b64_json": ""}], "usage": {"input_tokens": 1000, "output_tokens": 500}},
+    "feature_extraction": {"data": [{"index": 0, "embedding": [0.5]}], "usage": USAGE},
+}
+
+
+@pytest.mark.dealt
+@pytest.mark.parametrize("task", BESIDE)
+async def test_tokens_are_counted_of_which_the_result_says_nothing(driver: Driver, task: str) -> None:
+    picture = io.BytesIO()
+    Image.new("RGB", (1, 1)).save(picture, "PNG")
+    said = json.dumps(BESIDE[task]).replace('""', json.dumps(base64.b64encode(picture.getvalue()).decode()))
+    transport, budget = always(lambda: ScriptedResponse.json(json.loads(said))), Budget(usd=1)
+    async with driver.client(base_url=URL, model="m", prices=TABLE, budget=budget, transport=transport) as client:
+        run = getattr(client, task).stream("a cat")
+        await run.result()
+    assert run.facts.cost == Cost(usd=0.002, price=TABLE["m"], tokens=CountedTokens(1000, 500))
+    assert (budget.spent, budget.spent_tokens, budget.unpriced) == (0.002, 1500, 0)
 
 
 @pytest.mark.dealt
@@ -421,7 +442,7 @@ CHARGED = {
 @pytest.mark.dealt
 @pytest.mark.parametrize(("told", "charge"), CHARGES.values(), ids=CHARGES)
 async def test_what_the_provider_charges(driver: Driver, told: dict[str, Any], charge: Charge | None) -> None:
-    assert charge_of({"usage": {**USAGE, **told}}, {}) == charge
+    assert charge_of([{**USAGE, **told}], {}) == charge
     end = ScriptedResponse.events(*chunks(), {"choices": [], "usage": {**USAGE, **told}})
     transport = MemoryTransport(lambda _: end)
     async with driver.client(base_url=URL, model="m", prices="provider", transport=transport) as client:
@@ -438,10 +459,10 @@ def test_the_charge_of_every_kind_of_answer() -> None:
         return decode(Reply(status=200, headers={}, body=json.dumps(CHARGED[name]).encode()), kind)
 
     for name, kind in (("response", ModelResponse), ("message", Message), ("embeddings", CreateEmbeddingResponse)):
-        assert charge_of(read(kind, name), {}) == Charge(0.5)
-    assert charge_of(None, {"x-litellm-response-cost": "0.0125"}) == Charge(0.0125)
-    assert charge_of(None, {"x-litellm-response-cost": "0.0"}) is None
-    assert charge_of(None, {}) is None
+        assert charge_of(usages_of(read(kind, name)), {}) == Charge(0.5)
+    assert charge_of(usages_of(None), {"x-litellm-response-cost": "0.0125"}) == Charge(0.0125)
+    assert charge_of(usages_of(None), {"x-litellm-response-cost": "0.0"}) is None
+    assert charge_of([{"cost": 1}, USAGE], {"x-litellm-response-cost": "0.0125"}) is None
 
 
 @pytest.mark.dealt
@@ -451,6 +472,20 @@ async def test_a_streamed_response_says_what_it_costs(driver: Driver) -> None:
     async with driver.client(base_url=URL, model="m", prices="provider", transport=transport) as client:
         result = await client.create_response.stream("hi").result()
     assert result.facts.cost.usd == 0.5
+
+
+@pytest.mark.dealt
+async def test_every_try_of_a_typed_answer_is_charged(driver: Driver) -> None:
+    texts, budget = iter(["no", "neither", "no", "7"]), Budget(usd=10)
+    transport = always(lambda: ScriptedResponse.json(answer({**USAGE, "cost": 0.25}, next(texts))))
+    options: dict[str, Any] = {"base_url": URL, "model": "m", "prices": "provider", "budget": budget}
+    asked: dict[str, Any] = {"response_format": int, "on_invalid": "ask again", "max_tries": 2}
+    async with driver.client(**options, transport=transport) as client:
+        with pytest.raises(InvalidAnswerError):
+            await client.chat_completion(MESSAGES, **asked)
+        assert (budget.spent, budget.unpriced) == (0.5, 0)
+        assert (await client.chat_completion(MESSAGES, **asked)).facts.cost.usd == 0.5
+    assert budget.spent == 1.0
 
 
 @pytest.mark.dealt

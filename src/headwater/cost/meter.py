@@ -11,10 +11,10 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from ..errors import UnknownPriceError
+from ..errors import AnswerTry, UnknownPriceError
 from .budget import Budget, budgets_of
 from .price import NOTHING_SPENT, Cost, Price, PriceSource, found_in, price_names, prices_in
-from .usage import NOT_COUNTED, Charge, CountedTokens, charge_of, tokens_of
+from .usage import NOT_COUNTED, Charge, CountedTokens, charge_of, tokens_of, usages_of
 
 CHOSEN: Final = "x-inference-provider"
 """The header in which Hugging Face's router says whom it chose."""
@@ -102,22 +102,31 @@ class Place(NamedTuple):
 
 
 class CallEnd(NamedTuple):
-    """How a call ended. `answer`: its result, or what came of it; `usage`: where the failure knows more of the tokens.
-    `headers` are the answer's. `bought`: whether something may have to be paid for. `kept`: the answer was one that a
-    cache had kept."""
+    """How a call ended. `answer`: its result, or what came of it; `usage`: where the failure knows more of the tokens,
+    and `tries`, of which that is the sum. `headers` are the answer's. `bought`: whether something may have to be paid
+    for. `kept`: the answer was one that a cache had kept."""
 
     answer: Any
     headers: Mapping[str, str]
     usage: Any = None
+    tries: tuple[AnswerTry, ...] = ()
     bought: bool = True
     kept: bool = False
 
 
+class _Told(msgspec.Struct):
+    """What of an answer's bytes says what it took, where its result is a picture, or vectors alone."""
+
+    usage: Any = None
+
+
 class CallMeter:
-    """Counts one call, whichever providers it turns to. `given`: the task's arguments, for estimates."""
+    """Counts one call, whichever providers it turns to. `given`: the task's arguments, for estimates. `body`: the bytes
+    of the newest answer that was read whole."""
 
     def __init__(self, account: Account, given: Mapping[str, Any]) -> None:
         self.account = account
+        self.body = b""
         self._given = given
         self._places: dict[str, tuple[Place, Mapping[str, Price]]] = {}
         self._begun = False
@@ -145,19 +154,25 @@ class CallMeter:
         if not self._begun:
             for each in budgets:
                 each.enter()
-        self._begun = True
+        self._begun, self.body = True, b""
         self._places[name] = place, offers
 
     def settle(self, name: str, end: CallEnd) -> Cost | None:
         """What the call came to, which is taken from the budgets; None where nobody knows, or it was not made."""
+        body, self.body = self.body, b""
         if end.kept:
             return NOTHING_SPENT
         found = self._places.get(name)
         if found is None or not end.bought:
             return None
         place, offers = found
-        tokens = tokens_of({"usage": msgspec.to_builtins(end.usage)} if end.usage is not None else end.answer)
-        charge = charge_of(end.answer, end.headers) if end.usage is None else None
+        told = end.answer
+        if end.usage is not None:
+            told = {"usage": msgspec.to_builtins(end.usage)}
+        elif getattr(told, "usage", None) is None and (usage := _usage_in(body)) is not None:
+            told = {"usage": usage}
+        usages = [each.usage for each in end.tries] or usages_of(told)
+        tokens, charge = tokens_of(told), charge_of(usages, end.headers)
         known = self._price(place, offers, end.headers.get(CHOSEN), charge)
         if known is not None and known.price.counts_tokens and tokens == NOT_COUNTED and _is_media(end.answer):
             known = None  # what is in a picture cannot be guessed
@@ -190,6 +205,14 @@ class CallMeter:
         into = tokens.input if tokens.input is not None else _tokens_in(self._given)
         out = tokens.output if tokens.output is not None else _tokens_in(list(_said(_plain(answer))))
         return msgspec.structs.replace(tokens, input=into, output=out)
+
+
+def _usage_in(body: bytes) -> Any:
+    """The usage that an answer told and its result has no place for."""
+    try:
+        return msgspec.json.decode(body, type=_Told).usage if b'"usage"' in body else None
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
 
 
 def _is_media(answer: Any) -> bool:

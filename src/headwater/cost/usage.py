@@ -26,7 +26,7 @@ https://docs.perplexity.ai/api-reference/chat-completions-post, https://docs.lit
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -132,15 +132,20 @@ class Charge(NamedTuple):
     estimated: bool = False
 
 
-def charge_of(answer: Any, headers: Mapping[str, str]) -> Charge | None:
-    """What the provider says that an answer cost, all tries of a typed one together; None where it does not say."""
-    tries = [each.usage for each in getattr(answer, "tries", None) or ()]
-    charges = [_charge(usage) for usage in (*tries, _usage_told(answer))]
+def charge_of(usages: Sequence[Any], headers: Mapping[str, str]) -> Charge | None:
+    """What the provider says that these cost together, which answered with such headers; None where it does not say of
+    each of them."""
+    charges = [_charge(usage) for usage in usages]
     told = [charge for charge in charges if charge is not None]
-    if len(told) == len(charges):
+    if told and len(told) == len(charges):
         return Charge(sum(charge.usd for charge in told), any(charge.estimated for charge in told))
-    usd = None if told or tries else _dollars(headers.get(_COST_HEADER))
+    usd = _dollars(headers.get(_COST_HEADER)) if len(charges) == 1 else None
     return Charge(usd) if usd else None  # the header of a stream, which is sent before it, has nothing in it
+
+
+def usages_of(answer: Any) -> list[Any]:
+    """The usage of an answer with all of its members; of a typed one that was asked for again, of all of its tries."""
+    return [*(each.usage for each in getattr(answer, "tries", None) or ()), _usage_told(answer)]
 
 
 def _usage_told(answer: Any) -> Any:

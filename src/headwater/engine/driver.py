@@ -403,6 +403,8 @@ class CallDriver:
             return None
         except WaitsForModel as wait:
             return wait.event  # the step is taken up again where it waits
+        if self.meter is not None and type(value) is Reply:
+            self.meter.body = value.body
         large = value.body if type(value) is Reply else value.data if type(value) is Loaded else b""
         if len(large) > load.IN_THREAD_BYTES:
             await self._advance_in_thread(value)
@@ -672,8 +674,8 @@ class CallDriver:
         if answer is None and failure is not None:
             answer = failure.partial
         bought = answer is not None or self.job is not None or self._may_cost(failure)
-        usage = getattr(failure, "usage", None)
-        end = CallEnd(answer, self.requester.headers, usage, bought=bought, kept=self.plan.cached)
+        usage, tries = getattr(failure, "usage", None), getattr(failure, "tries", ())
+        end = CallEnd(answer, self.requester.headers, usage, tries, bought, self.plan.cached)
         self.cost = meter.settle(self.plan.provider, end)
 
     def _may_cost(self, failure: HeadwaterError | None) -> bool:
