@@ -475,6 +475,9 @@ async def test_tokens_alone_are_no_money(server: Server, paths: tuple[Path, Path
     assert summary.spend is None
     again = await run(server, paths, prices={"m": (1.0, 2.0)})
     assert again.spend == pytest.approx(2 * 50e-6)
+    write_requests(paths[0], range(2, 3), "a")
+    told = await run(server, paths, prices=["provider", {"m": (1.0, 2.0)}])
+    assert told.spend == pytest.approx(50e-6), "records of earlier runs say themselves what they cost"
 
 
 @pytest.mark.parametrize("given", ["1", "1,2,3", "m=a,b", "-1,2", "nan,1", ""])

@@ -113,6 +113,10 @@ def test_only_near_providers_are_proposed(headwater_command: Any) -> None:
         ("it failed then, and retry_failed sends it", "it failed then, and --retry-failed sends it"),
         ("there is no file 'base_url.png' in /tmp/base_url", "there is no file 'base_url.png' in /tmp/base_url"),
         ("model: expected a text", "--model: expected a text"),
+        (
+            'give prices={"m": Price(input=..., output=...)}, or prices="provider", or Budget(..., unknown="free"); so',
+            "give --prices 'm=IN,OUT', or --prices provider; so",
+        ),
         ("the model is too large: a prompt must be short", "the model is too large: a prompt must be short"),
     ],
 )

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from ..client.async_client import AsyncInferenceClient
     from ..client.sync_client import InferenceClient
     from ..cost.budget import Budget
-    from ..cost.price import PriceTable
+    from ..cost.price import Prices
 
 PROGRESS_SECONDS: Final = 1.0
 """Seconds between two `BatchProgress` events."""
@@ -65,7 +65,7 @@ async def run_batch(
     answer_type: Any = None,
     retry_failed: bool = False,
     give_up_after: int | None = FAILURES_IN_A_ROW,
-    prices: PriceTable | None = None,
+    prices: Prices | Sequence[Prices] | None = None,
     budget: Budget | int | None = None,
     media_folder: str | os.PathLike[str] | None = None,
     watch: Callable[[Event], object] | None = None,
@@ -94,7 +94,8 @@ async def run_batch(
         retry_failed: First take the records that failed out of the output, so that they are sent again.
         give_up_after: Begin no more records once so many in a row failed alike, in a way that no other would escape:
             a wrong key, model or address, a server that is gone; theirs are left to be done again. None: go on.
-        prices: What tokens cost, by model or provider; where it is not given, what the client's prices say.
+        prices: What tokens cost, as a client's `prices`, in place of those; a table counts for the records of earlier
+            runs, too.
         budget: A `Budget`, or a number of tokens, that the records of this run spend besides the client's. Once it is
             spent no more are begun, those under way are finished, and the summary's `stopped` is "budget": the same
             call with another budget goes on.
@@ -120,7 +121,8 @@ async def run_batch(
     core = core_of(client)
     core = (core if prices is None else core.with_options(prices=prices)).with_budget(budget)
     settings = ThrottleSettings(concurrency, requests_per_minute, tokens_per_minute, {}, tokens_of_line)
-    output, count = Path(output), Count(prices, is_priced=core.account is not None and core.account.has_prices)
+    is_priced = core.account is not None and core.account.has_prices
+    output, count = Path(output), Count(prices if isinstance(prices, Mapping) else None, is_priced=is_priced)
     folder = MediaFolder(Path(media_folder) if media_folder else output.with_suffix(".media"), output)
     records = Records(core, model, folder, stream=stream, types=types or {}, answer_type=answer_type)
     batch = Batch(Path(input), output, settings, records, count)

@@ -68,8 +68,9 @@ _OPTIONS: Final = (
     option(
         "prices",
         list[str],
-        "What a million tokens in and out cost, to show the spend; NAME is a model, a provider, or provider/model.",
-        metavar="[NAME=]IN,OUT",
+        "What a million tokens in and out cost, to show the spend; NAME is a model, a provider, or provider/model. Or"
+        ' "provider": what its answers say that it charges; "router": what Hugging Face\'s router lists.',
+        metavar="[NAME=]IN,OUT|provider|router",
     ),
     option(
         "budget",
@@ -153,9 +154,17 @@ def _options(given: dict[str, Any]) -> dict[str, Any]:
     if given.get("schema"):
         options["answer_type"] = options["types"][given["schema"]] = answer_type(given["schema"])
     options["concurrency"] = _concurrency(given.get("concurrency"))
-    options["prices"] = read_prices(given["prices"]) if given.get("prices") else None
+    options["prices"] = _prices(given.get("prices") or [])
     options["budget"] = None if given.get("budget") is None else Budget(usd=given["budget"])
     return options
+
+
+def _prices(given: list[str]) -> Any:
+    """The places where prices are looked for; None where none is given."""
+    tellers = [each for each in given if each in ("provider", "router")]
+    listed = [each for each in given if each not in tellers]
+    table = [read_prices(listed)] if listed else []
+    return [*tellers, *table] if tellers else table[0] if table else None
 
 
 def _concurrency(given: str | None) -> Any:

@@ -43,6 +43,9 @@ _PHRASES: Final = (
     (re.compile(r"done_ends_stream=True"), "--done-ends-stream"),
     (re.compile(r"\bmodel_mapping=\{'([^']*)': '([^']*)'\}"), r"--model-mapping '\1=\2'"),
     (re.compile(r"\bgive_up_after=None\b"), "--keep-going"),
+    (re.compile(r"\bprices=\{\"([^\"]*)\": Price\(.*?\)\}"), r"--prices '\1=IN,OUT'"),
+    (re.compile(r"\bprices=\"provider\""), "--prices provider"),
+    (re.compile(r", or Budget\(.*?\)"), ""),
     (re.compile(r"\b(?:token|api_key)="), "--key-env"),
     (re.compile(r"^a URL and a provider exclude"), "--base-url and --provider exclude"),
 )
