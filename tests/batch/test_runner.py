@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import httpx
 import pytest
 from support.batch_server import Server, check_complete, request, results, serving, text_for, write_requests
@@ -268,6 +269,18 @@ async def test_a_packed_pipe_is_to_be_unpacked_on_its_way(server: Server, paths:
         tasks.start_soon(anyio.to_thread.run_sync, paths[0].write_bytes, gzip.compress(b"{}"))
         with pytest.raises(InputError, match=r"compressed with gzip: .* `\.\.\. \| zcat \| headwater batch - "):
             await run(server, paths)
+
+
+async def test_a_cancellation_that_comes_before_the_waiting_for_a_pipe_leaves_no_output(
+    server: Server, paths: tuple[Path, Path]
+) -> None:
+    os.mkfifo(paths[0])
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(run, server, paths)
+        while not paths[1].exists():
+            await anyio.lowlevel.checkpoint()
+        tasks.cancel_scope.cancel()
+    assert not paths[1].exists()
 
 
 async def test_waiting_for_a_pipe_can_be_cancelled(server: Server, paths: tuple[Path, Path]) -> None:

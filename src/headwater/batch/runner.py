@@ -256,8 +256,9 @@ class Batch:
 
     async def _spooled(self, opened: OpenJournal) -> Spool:
         """All of an input that can be read once. Raises `InputError` where there is nothing in it."""
-        spool = await to_thread.run_sync(Spool, self._index.path, self._output)
+        spool: Spool | None = None
         try:
+            spool = await to_thread.run_sync(Spool, self._index.path, self._output)
             while await to_thread.run_sync(spool.take):
                 if self._stopped is not None:
                     raise InterruptedBatchError
@@ -265,7 +266,8 @@ class Batch:
                 raise InputError(f"{spool.path} ended without giving anything; nothing was sent")
         except BaseException:
             with CancelScope(shield=True):
-                await to_thread.run_sync(spool.close)
+                if spool is not None:
+                    await to_thread.run_sync(spool.close)
                 await to_thread.run_sync(opened.remove_if_empty)
             raise
         return spool
