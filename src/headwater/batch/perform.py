@@ -22,7 +22,8 @@ from ..client.post import CUSTOM, request_flow
 from ..cost.usage import counted_tokens, tokens_of
 from ..engine.facts import Timings
 from ..errors import InvalidAnswerError
-from ..mapper.item import ItemOutcome, own
+from ..mapper.item import own
+from ..mapper.results import MapResult
 from ..throttle.scheduler import ItemThrottle
 from ..throttle.settings import CHARACTERS_PER_TOKEN, UNKNOWN_ANSWER_TOKENS
 from .file_lock import JournalError
@@ -50,12 +51,6 @@ class RecordTokens(msgspec.Struct, frozen=True):
     """What a record used, as the map reads it."""
 
     total_tokens: int
-
-
-class WrittenResult(msgspec.Struct, frozen=True):
-    """What is left of a result once it is written."""
-
-    usage: RecordTokens | None
 
 
 def tokens_of_line(item: Item) -> float:
@@ -91,9 +86,9 @@ class Records:
         self.providers = caller.providers
         self.store: Store
 
-    def perform(self, item: Item, first: str, throttle: ItemThrottle) -> Awaitable[ItemOutcome]:
+    def perform(self, index: int, item: Item, first: str, throttle: ItemThrottle) -> Awaitable[MapResult[Any]]:
         """Perform one record, which begins with the provider `first`."""
-        return self._perform(item, throttle, throttle.scheduler.in_order(first) if self.providers else None)
+        return self._perform(index, item, throttle, throttle.scheduler.in_order(first) if self.providers else None)
 
     def _caller_of(self, provider: str | None) -> ClientCore:
         """Who makes a line's call: where it wants one of several providers, a caller with that one alone."""
@@ -117,7 +112,7 @@ class Records:
         )
         return {name: one for one in listed if (name := getattr(one, "provider", one)) is not None}
 
-    async def _perform(self, item: Item, throttle: ItemThrottle, order: Order | None) -> ItemOutcome:
+    async def _perform(self, index: int, item: Item, throttle: ItemThrottle, order: Order | None) -> MapResult[Any]:
         meta = RecordMeta(index=item.number, input=item.checksum, started=time.time())
         began = time.monotonic()
         run: AsyncRun[Any, Any] | None = None
@@ -154,7 +149,7 @@ class Records:
             await self.store(custom_id, members, meta, error)
         except JournalError as full:
             error = full
-        return _done(meta, error, run)
+        return _done(index, item, meta, error, run)
 
     async def _body(self, request: ParsedRequest, result: Any, item: Item) -> bytes:
         if is_small(request, result):
@@ -175,9 +170,17 @@ class Records:
         return caller.start(request.declaration, bound, stream=streams, throttle=throttle, order=order)
 
 
-def _done(meta: RecordMeta, error: Exception | None, run: AsyncRun[Any, Any] | None) -> ItemOutcome:
+def _done(
+    index: int, item: Item, meta: RecordMeta, error: Exception | None, run: AsyncRun[Any, Any] | None
+) -> MapResult[Any]:
     used = (meta.input_tokens or 0) + (meta.output_tokens or 0)
-    value = WrittenResult(RecordTokens(used) if used else None)
-    return ItemOutcome(
-        value, error, run.attempts if run else (), run.timings if run else Timings(), meta.provider or ""
+    return MapResult(
+        index=index,
+        input=item,
+        error=error,
+        attempts=run.attempts if run else (),
+        timings=run.timings if run else Timings(),
+        usage=RecordTokens(used) if used else None,
+        provider=meta.provider or "",
+        started=meta.started,
     )

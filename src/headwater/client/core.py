@@ -11,7 +11,7 @@ import logging
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
 
@@ -62,8 +62,12 @@ _KEEPS_ENGINE: Final = frozenset(
     {"budget", "cache", "done_ends_stream", "hedge_after", "observer", "prices", "retries", "timeout"}
 )
 """Options after whose change all that is known of providers still holds."""
+_OWN_TO_EACH: Final = OF_TYPED_ANSWERS | {"tools", "response_format"}
+"""Parameters by which something is done around each call."""
 _OF_TRANSPORTS: Final = frozenset({"proxies", "trust_env", "http2", "transport", "verify", "ssl_context"})
 """Options after whose change connections cannot be shared."""
+
+Repeated: TypeAlias = Callable[[Any, Throttle], AsyncRun[Any, Any] | CallDriver | None]
 
 
 def masked(changes: dict[str, Any]) -> dict[str, Any]:
@@ -260,6 +264,30 @@ class ClientCore:
         request = self._task_request(declaration, given, stream, order)
         request.throttle = throttle
         return self._unseen(request)
+
+    def repeated(
+        self, declaration: Declaration[Any, Any, Any], given: Mapping[str, Any], *, stream: bool
+    ) -> Repeated | None:
+        """What makes the calls of further items that differ from one with these arguments in the first of them alone,
+        as `item` does: it is given that argument. What they have in common, their options and where they go, is found
+        out once. It makes none any more once the client's options were changed.
+
+        None where more of each is its own: the order of providers, what it costs, what is kept, the type of an answer.
+        """
+        if len(self.router.names) > 1 or self.account is not None or self.cache is not None:
+            return None
+        if not _OWN_TO_EACH.isdisjoint(given):
+            return None
+        settings, request = self.settings, self._task_request(declaration, dict(given), stream)
+        first, others = declaration.positional[0], request.parameters
+
+        def repeat(value: Any, throttle: Throttle) -> AsyncRun[Any, Any] | CallDriver | None:
+            if self.settings is not settings:
+                return None
+            parameters = {**others, first: value}
+            return self._unseen(msgspec.structs.replace(request, parameters=parameters, throttle=throttle))
+
+        return repeat
 
     def _task_request(
         self,

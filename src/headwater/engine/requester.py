@@ -187,7 +187,7 @@ class Requester:
     ) -> None:
         """Wait before the next try; raises the error where there is none. With `started` the try is recorded."""
         if started is not None:
-            self._record(tries, started, 0.0, error)
+            self._record(tries, started, 0.0, error, self.now())
         self.fail_attempt(error)
         seconds = self._again(error, tries, request, self.engine.retry_budget(budget or self._plan.provider))
         await self.sleep(seconds, "retry", error)
@@ -198,7 +198,8 @@ class Requester:
         if last is not None and last.error is None and last.provider == self._plan.provider:
             self.attempts[-1] = msgspec.structs.replace(last, error=error)
         elif last is None or last.error is not error:
-            self._record(0, self.now(), 0.0, error)
+            now = self.now()
+            self._record(0, now, 0.0, error, now)
 
     def pass_over(self, provider: str, error: Exception) -> None:
         """Record that a provider was not asked, and why."""
@@ -318,7 +319,7 @@ class Requester:
         tries = await self._resumed() if self._paused is not None else Tries()
         while True:
             if self.throttle is not None:
-                tries.permit = await self._admission(self.throttle)
+                tries.permit = self.throttle.ready(self._plan.provider) or await self._admission(self.throttle)
             tries.made += 1
             tries.started = self.now()
             if self.watch is not None:
@@ -349,35 +350,33 @@ class Requester:
 
     def _on_answer(self, tries: Tries, *, reads_on: bool = False) -> None:
         """Tell the throttle, the retry budget and the record of a try that was answered; `reads_on`: with a stream."""
+        now = self.now()
         if tries.permit is not None:
-            tries.permit.answered(self.headers, self.now() - tries.started)
+            tries.permit.answered(self.headers, now - tries.started, now)
         budget = self.engine.retry_budgets.get(self._plan.provider)
         if budget is not None and tries.made == 1:  # one that nobody has asked for is full
             budget.succeed()
         is_recorded = not self.attempts or self.attempts[-1].error is not None
         if is_recorded:
-            self._record(tries.made, tries.started, tries.waited, None)
+            self._record(tries.made, tries.started, tries.waited, None, now)
         if self.watch is not None:
             self.end_attempt(self.attempts[-1] if is_recorded else None, reads_on=reads_on)
 
     def _on_failure(self, tries: Tries, error: HeadwaterError) -> None:
         """Tell the record and the throttle of a try that failed."""
         self._take_hint(error)
-        self._record(tries.made, tries.started, tries.waited, error)
+        now = self.now()
+        self._record(tries.made, tries.started, tries.waited, error, now)
         if self.watch is not None:
             self.end_attempt(self.attempts[-1])
-        tries.is_held_back = tries.permit is not None and tries.permit.failed(error, self.now() - tries.started)
+        tries.is_held_back = tries.permit is not None and tries.permit.failed(error, now - tries.started)
         tries.held_back += tries.is_held_back
 
     async def _admission(self, throttle: Throttle) -> AttemptPermit:
-        """Leave to make the next try; where it is waited for the call's total runs."""
-        provider = self._plan.provider
-        permit = throttle.ready(provider)
-        if permit is not None:
-            return permit
+        """Wait for leave to make the next try; the call's total runs meanwhile."""
         if self.watch is not None:
             self._tell_wait("throttle", None, None)
-        return await self._bounded("total", throttle.admit(provider))
+        return await self._bounded("total", throttle.admit(self._plan.provider))
 
     def _take_hint(self, error: HeadwaterError) -> None:
         """Where nobody had a clock when the refusal was read, as inside a 200 answer."""
@@ -424,14 +423,12 @@ class Requester:
         if self._reading is not None:
             self._reading.incoming.drop()
 
-    def _record(self, tries: int, started: float, waited: float, error: HeadwaterError | None) -> None:
+    def _record(self, tries: int, started: float, waited: float, error: HeadwaterError | None, now: float) -> None:
         if error is not None:
             self.mask(error)
         status = error.status if isinstance(error, ProviderError) else None
-        seconds = self.now() - started
-        self.attempts.append(
-            Attempt(self._plan.provider, tries, started - self.deadlines.began, seconds, error, status, waited)
-        )
+        began, seconds = started - self.deadlines.began, now - started
+        self.attempts.append(Attempt(self._plan.provider, tries, began, seconds, error, status, waited))
 
     def _again(self, error: HeadwaterError, tries: int, request: Request, budget: RetryBudget | None) -> float:
         """Seconds to wait before the next try; raises the error where there is none."""

@@ -14,8 +14,9 @@ from ..errors import HeadwaterError
 class AttemptPermit(Protocol):
     """One attempt that may be made. It is told how the attempt ended, unless that was cancelled."""
 
-    def answered(self, headers: Mapping[str, str], seconds: float) -> None:
-        """The provider answered (a stream: with its first event), after so many seconds."""
+    def answered(self, headers: Mapping[str, str], seconds: float, now: float) -> None:
+        """The provider answered (a stream: with its first event), after so many seconds; `now` is the event loop's
+        time."""
         ...
 
     def failed(self, error: HeadwaterError, seconds: float) -> bool:

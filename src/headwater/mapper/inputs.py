@@ -28,7 +28,8 @@ class Plain:
     def take(self) -> Any:
         """The next input, or ENDED."""
         item = next(self._inputs, ENDED)
-        self.ended = self.ended or item is ENDED
+        if item is ENDED:
+            self.ended = True
         return item
 
     async def wait(self) -> Any:

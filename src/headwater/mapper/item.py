@@ -7,23 +7,24 @@ throttle.
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-import msgspec
 from anyio import current_effective_deadline, current_time
 
 from ..engine.driver import CallDriver
 from ..engine.event_loop import is_cancellation
-from ..engine.facts import Timings
+from ..engine.facts import Facts, Timings
 from ..engine.failover import Order
 from ..engine.run import AsyncRun
 from ..engine.throttle import Throttle
-from ..errors import Attempt, HeadwaterError, InvalidParameterError, cancelled_elsewhere
+from ..errors import HeadwaterError, InvalidParameterError, cancelled_elsewhere
 from ..protocol.transport import FOREVER
 from ..tasks.declaration import Bound, Declaration, given_of
 from ..tasks.output import Output
 from ..throttle.scheduler import ItemThrottle
+from .results import MapResult
 
 if TYPE_CHECKING:
     from ..cost.budget import Budget
@@ -49,6 +50,13 @@ class Caller(Protocol):
         """What makes the call of a task, each of whose attempts asks `throttle` first, and providers in this order."""
         ...
 
+    def repeated(
+        self, declaration: Declaration[Any, Any, Any], given: Mapping[str, Any], *, stream: bool
+    ) -> Callable[[Any, Throttle], AsyncRun[Any, Any] | CallDriver | None] | None:
+        """What makes the calls of items that differ from one with these arguments in the first argument alone, until it
+        makes none any more; None where more of each is its own."""
+        ...
+
     def with_options(self, **changes: Any) -> Self:
         """The caller with other options."""
         ...
@@ -56,16 +64,6 @@ class Caller(Protocol):
     def with_budget(self, budget: Budget | int | None) -> Self:
         """The caller whose calls spend this budget besides its own."""
         ...
-
-
-class ItemOutcome(msgspec.Struct):
-    """What came of one item."""
-
-    value: Any
-    error: Exception | None
-    attempts: tuple[Attempt, ...]
-    timings: Timings
-    provider: str
 
 
 def item_arguments(item: Any, parameters: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -88,28 +86,56 @@ class TaskItem:
         caller: Caller = task.caller
         caller = caller if timeout is None else caller.with_options(timeout=timeout)
         self._caller = caller if budget is None else caller.with_budget(budget)
+        self._streams = stream or bool(self._parameters.get("stream"))
+        self._repeat: Callable[[Any, Throttle], AsyncRun[Any, Any] | CallDriver | None] | None = None
         self.providers = self._caller.providers
 
-    async def perform(self, item: Any, first: str, throttle: ItemThrottle) -> ItemOutcome:
+    async def perform(self, index: int, item: Any, first: str, throttle: ItemThrottle) -> MapResult[Any]:
         """Make the call of one item, which begins with the provider `first`."""
-        order = throttle.scheduler.in_order(first) if self.providers else None
-        declaration = self._declaration
-        call = value = error = None
+        started = time.time()
+        call: AsyncRun[Any, Any] | CallDriver | None = None
+        value = error = None
+        facts: Facts | None = None
         try:
-            if isinstance(item, self._alike):  # nearly all are: what goes with every call was looked at once
-                given = declaration.checked({self._name: item, **self._parameters})
-            else:
-                args, kwargs = item_arguments(item, self._parameters)
-                given = declaration.bind(args, kwargs)
-            streams = self._stream or bool(given.get("stream"))
-            call = self._caller.item(declaration, given, stream=streams, throttle=throttle, order=order)
+            if self._repeat is not None and isinstance(item, self._alike):
+                given = self._declaration.checked_again({self._name: item, **self._parameters})
+                call = self._repeat(given[self._name], throttle)
+            if call is None:
+                call = self._call(item, first, throttle)
             value = await call.result()
+            if isinstance(value, Output):
+                facts = value.facts
         except BaseException as failure:  # noqa: BLE001 - `own` raises what is not the item's
             error = own(failure)
         if call is None:
-            return ItemOutcome(None, error, (), Timings(), "")
-        facts = (value.facts if isinstance(value, Output) else None) or call.facts
-        return ItemOutcome(value, error, facts.attempts, facts.timings, facts.provider)
+            return MapResult(index=index, input=item, error=error, started=started)
+        facts = facts or call.facts
+        return MapResult(
+            index=index,
+            input=item,
+            value=value,
+            error=error,
+            attempts=facts.attempts,
+            timings=facts.timings,
+            usage=getattr(value, "usage", None),
+            provider=facts.provider,
+            started=started,
+        )
+
+    def _call(self, item: Any, first: str, throttle: ItemThrottle) -> AsyncRun[Any, Any] | CallDriver:
+        """The call of one item. Of its arguments those that go with every call were looked at once, and of nearly all
+        items' calls the next ones may be repetitions."""
+        declaration, caller = self._declaration, self._caller
+        if isinstance(item, self._alike):
+            given = {self._name: item, **self._parameters}
+            checked = declaration.checked(given)
+            self._repeat = caller.repeated(declaration, given, stream=self._streams) if checked is given else None
+        else:
+            args, kwargs = item_arguments(item, self._parameters)
+            checked = declaration.bind(args, kwargs)
+        order = throttle.scheduler.in_order(first) if self.providers else None
+        streams = self._stream or bool(checked.get("stream"))
+        return caller.item(declaration, checked, stream=streams, throttle=throttle, order=order)
 
 
 class FunctionItem:
@@ -123,32 +149,32 @@ class FunctionItem:
         self._function = function
         self._parameters = parameters
 
-    async def perform(self, item: Any, first: str, throttle: ItemThrottle) -> ItemOutcome:
-        """Await the function's result for one item."""
+    async def perform(self, index: int, item: Any, first: str, throttle: ItemThrottle) -> MapResult[Any]:
+        """Await the function's result for one item: no more is known of it than that, or its error."""
+        started = time.time()
         permit = throttle.ready(first) or await throttle.admit(first)
-
-        async def call() -> Any:
+        began, value, error = current_time(), None, None
+        try:
             args, kwargs = item_arguments(item, self._parameters)
-            return await self._function(*args, **kwargs)
-
-        outcome = await _outcome(call)
-        seconds = outcome.timings.total or 0.0
-        if isinstance(outcome.error, HeadwaterError):
-            permit.failed(outcome.error, seconds)
-        elif outcome.error is None:
-            permit.answered({}, seconds)
-        return outcome
-
-
-async def _outcome(call: Callable[[], Awaitable[Any]]) -> ItemOutcome:
-    """What came of a call of which no more is known than its value or its error."""
-    began, value, error = current_time(), None, None
-    try:
-        value = await call()
-    except BaseException as failure:  # noqa: BLE001 - `own` raises what is not the item's
-        error = own(failure)
-    timings = Timings(total=current_time() - began)
-    return ItemOutcome(value, error, getattr(error, "attempts", ()), timings, getattr(error, "provider", None) or "")
+            value = await self._function(*args, **kwargs)
+        except BaseException as failure:  # noqa: BLE001 - `own` raises what is not the item's
+            error = own(failure)
+        now = current_time()
+        if isinstance(error, HeadwaterError):
+            permit.failed(error, now - began)
+        elif error is None:
+            permit.answered({}, now - began, now)
+        return MapResult(
+            index=index,
+            input=item,
+            value=value,
+            error=error,
+            attempts=getattr(error, "attempts", ()),
+            timings=Timings(total=now - began),
+            usage=getattr(value, "usage", None),
+            provider=getattr(error, "provider", None) or "",
+            started=started,
+        )
 
 
 def uncancelled(error: BaseException) -> BaseException:

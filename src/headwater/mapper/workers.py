@@ -83,13 +83,10 @@ class Window:
         self.is_full = True
         return False
 
-    def deliver(self, limit: int) -> bool:
-        """Count a result that the caller has read; whether a window that was full has room again."""
-        self.delivered += 1
-        if self.is_full:
-            self.is_full = self.started - self.delivered > (self._times * limit + MAX_IDLE) // 2
-            return not self.is_full
-        return False
+    def has_room_again(self, limit: int) -> bool:
+        """Whether the window, which was full, has been read enough."""
+        self.is_full = self.started - self.delivered > (self._times * limit + MAX_IDLE) // 2
+        return not self.is_full
 
 
 class Workers(Generic[R]):
@@ -123,6 +120,7 @@ class Workers(Generic[R]):
         self._news: Event | None = None
         self._idle: deque[Event] = deque()
         self._reading = self._closed = self._stopping = False
+        self._is_filled = False  # whether the input that is being taken is the last for which there is room
         self._waking = self._in_flight = self._next_in_order = 0
         self._done = self._failed = self._tokens = 0
         self._cost, self._counts = settings.cost, settings.counts
@@ -184,8 +182,10 @@ class Workers(Generic[R]):
 
     def deliver(self) -> MapResult[R]:
         """The next result, of those that are ready."""
+        window = self._window
+        window.delivered += 1
         result = self.ready.popleft()
-        if self._window.deliver(self._limit if self._window.is_full else 0):
+        if window.is_full and window.has_room_again(self._limit):
             self._grant()
         return result
 
@@ -217,9 +217,10 @@ class Workers(Generic[R]):
         scheduler = self._scheduler
         if scheduler is None or self._reading or self._reader.ended:
             return None
-        limit = scheduler.limit
-        if self._in_flight >= limit or not self._window.has_room(limit):
+        limit, begun = scheduler.limit, self._in_flight + 1
+        if begun > limit or not self._window.has_room(limit):
             return None
+        self._is_filled = begun == limit
         self._read_at = scheduler.now()
         return scheduler.free(self._read_at)
 
@@ -240,7 +241,7 @@ class Workers(Generic[R]):
         assert self._scheduler is not None
         self._waking -= 1
         try:
-            throttle = ItemThrottle(self._scheduler, self._grant)
+            throttle, reader, window = ItemThrottle(self._scheduler, self._grant), self._reader, self._window
             while True:
                 name = self._may_take()
                 if name is None:
@@ -248,11 +249,29 @@ class Workers(Generic[R]):
                         return
                     await self._rest()
                     continue
-                waits = self._reader.waits
-                item = await self._awaited() if waits else self._at_hand()
-                if item is ENDED:
+                waits = reader.waits
+                item = await self._awaited() if waits else reader.take()
+                if item is ENDED or self._stopping:
+                    self._tell()
                     return
-                await self._perform(throttle, name, item, waits)
+                index, tokens = window.started, None
+                window.started += 1
+                self._in_flight += 1
+                try:
+                    if waits:  # who knows what has become of the limiter meanwhile
+                        await throttle.begin(name, self._cost(item))
+                    else:
+                        throttle.take(name, self._cost(item) if self._counts else 0.0, self._read_at)
+                    if not self._is_filled:
+                        self._grant()  # the next one may be begun by another worker
+                    result: MapResult[R] = await self._work.perform(index, item, name, throttle)
+                    tokens = getattr(result.usage, "total_tokens", None)
+                finally:
+                    self._in_flight -= 1
+                    throttle.end(tokens)
+                self._tokens += tokens or 0
+                self._add(result)
+                del item, result  # they may be large, and the next one may be long in coming
         except BaseException as error:  # noqa: BLE001 - nobody looks at a worker: the caller gets what has ended it
             self._end(uncancelled(error))
 
@@ -263,69 +282,16 @@ class Workers(Generic[R]):
         self._waking -= 1
 
     async def _awaited(self) -> Any:
-        """Wait for the next input; ENDED when there is none, or reading it failed, which ends the map."""
+        """Wait for the next input."""
         self._reading = True
         self._tell()
         try:
-            item = await self._reader.wait()
-        except BaseException as error:  # noqa: BLE001 - the caller's own iterable's; it comes out of the loop
-            self._end(uncancelled(error))
-            return ENDED
+            return await self._reader.wait()
         finally:
-            self._reading = False
-        return self._wanted(item)
-
-    def _at_hand(self) -> Any:
-        """The next of inputs that are there without waiting."""
-        try:
-            item = self._reader.take()
-        except BaseException as error:  # noqa: BLE001 - the caller's own iterable's; it comes out of the loop
-            self._end(uncancelled(error))
-            return ENDED
-        return self._wanted(item) if item is ENDED or self._stopping else item
-
-    def _wanted(self, item: Any) -> Any:
-        if item is ENDED or self._stopping:
-            self._tell()
-            return ENDED
-        return item
-
-    async def _perform(self, throttle: ItemThrottle, name: str, item: Any, waited: bool) -> None:
-        index, tokens, usage = self._window.started, None, None
-        self._window.started += 1
-        self._in_flight += 1
-        try:
-            if waited:  # who knows what has become of the limiter meanwhile
-                await throttle.begin(name, self._cost(item))
-            else:
-                throttle.take(name, self._cost(item) if self._counts else 0.0, self._read_at)
-            if self._in_flight < throttle.scheduler.limit:
-                self._grant()  # the next one may be begun by another worker
-            started = time.time()
-            done = await self._work.perform(item, name, throttle)
-            value, error = done.value, done.error
-            usage = getattr(value, "usage", None)
-            tokens = getattr(usage, "total_tokens", None)
-        finally:
-            self._in_flight -= 1
-            throttle.end(tokens)
-        self._done += 1
-        self._tokens += tokens or 0
-        self._add(
-            MapResult(
-                index=index,
-                input=item,
-                value=value,
-                error=error,
-                attempts=done.attempts,
-                timings=done.timings,
-                usage=usage,
-                provider=done.provider,
-                started=started,
-            )
-        )
+            self._reading = self._is_filled = False
 
     def _add(self, result: MapResult[R]) -> None:
+        self._done += 1
         if result.error is None and not self._ordered:
             self.ready.append(result)
             self._announce()

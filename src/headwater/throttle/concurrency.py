@@ -34,17 +34,18 @@ STEP_BEYOND_CEILING: Final = 0.25
 
 
 class ConcurrencyLimit:
-    """`value` (its whole part counts) grows while it is what holds requests back, and falls to what was accepted.
+    """`value` grows while it is what holds requests back, and falls to what was accepted; `whole` is what of it counts.
 
     It doubles with each round of answers until the first refusal. From there it takes one step in as many answers as
     it is patient (in a round of them, where that is more), and wider ones where it has left its `ceiling`, the last
     limit that was refused, two steps behind. It is never above `most`.
     """
 
-    __slots__ = ("_answers_per_step", "ceiling", "most", "value")
+    __slots__ = ("_answers_per_step", "ceiling", "most", "value", "whole")
 
     def __init__(self, start: float, most: float) -> None:
         self.value = start
+        self.whole = int(start)
         self.most = most
         self.ceiling: float | None = None
         self._answers_per_step = FIRST_ANSWERS_PER_STEP
@@ -61,7 +62,7 @@ class ConcurrencyLimit:
             step = 1 / max(patience, value)
         else:
             step = STEP_BEYOND_CEILING
-        self.value = min(self.most, value + step)
+        self._set(min(self.most, value + step))
 
     def lower_to(self, value: float, *, again: bool = False) -> None:
         """Fall, as more than this was too much; `again`: it is one more word of the same refusal."""
@@ -72,12 +73,17 @@ class ConcurrencyLimit:
             self._answers_per_step = (
                 min(ANSWERS_PER_STEP, 2 * self._answers_per_step) if is_same else FIRST_ANSWERS_PER_STEP
             )
-        self.value = self.ceiling = value
+        self._set(value)
+        self.ceiling = value
 
     def restore_to(self, value: float) -> None:
         """Go back up, as it was not the number that was too much."""
-        self.value = max(1.0, min(value, self.most))
+        self._set(max(1.0, min(value, self.most)))
         self.ceiling = self.value if self.ceiling is not None else None
+
+    def _set(self, value: float) -> None:
+        self.value = value
+        self.whole = int(value)
 
 
 class GradientState(Enum):

@@ -127,12 +127,12 @@ class ProviderLimiter:
     @property
     def limit(self) -> int:
         """How many may be in flight."""
-        return int(self.concurrency.value)
+        return self.concurrency.whole
 
     @property
     def room(self) -> int:
         """How many more may be in flight."""
-        return int(self.concurrency.value) - self.in_flight
+        return self.concurrency.whole - self.in_flight
 
     @property
     def counts_tokens(self) -> bool:
@@ -146,25 +146,28 @@ class ProviderLimiter:
 
     def delay(self, now: float) -> float:
         """Seconds until a request may go: 0 is now, infinity when another one has ended."""
-        if self.in_flight >= int(self.concurrency.value):
+        if self.in_flight >= self.concurrency.whole:
             return FOREVER
-        free_at = self.pause.until
+        pause = self.pause
+        free_at = pause.until
         if self._is_rate_binding:
             free_at = max(free_at, self._rate.bucket.free_at)
         for bucket in self._buckets:
             free_at = max(free_at, bucket.free_at)
-        for unit, quota in self._quotas.items():
-            free_at = max(free_at, quota.free_at(now, self._mean_cost if unit == "tokens" else 1.0))
+        if self._quotas:
+            for unit, quota in self._quotas.items():
+                free_at = max(free_at, quota.free_at(now, self._mean_cost if unit == "tokens" else 1.0))
         if free_at > now:
             return free_at - now
-        return 0.0 if self.pause.slow_start is None else self.pause.slow_start.delay(now)
+        return 0.0 if pause.slow_start is None else pause.slow_start.delay(now)
 
     def send(self, permit: LimiterPermit, now: float, cost: float = 0.0) -> None:
         """Count a request that goes, with a new permit; `cost`: the tokens that it is thought to use."""
-        self.in_flight += 1
-        self.sent += 1
-        permit.number, permit.in_flight, permit.sent_at = self.sent, self.in_flight, now
-        permit.is_full = self.in_flight >= int(self.concurrency.value)
+        self.in_flight = permit.in_flight = in_flight = self.in_flight + 1
+        self.sent = permit.number = self.sent + 1
+        permit.sent_at = now
+        permit.is_full = in_flight >= self.concurrency.whole
+        permit.is_held, permit.is_settled = True, False
         if self._episode is not None and self.sent == self._last_of_round + 1:
             self._episode.probe_sent_at = now
         if self.pause.slow_start is not None:
@@ -173,11 +176,12 @@ class ProviderLimiter:
             self._is_rate_binding = self._rate.spend(now)
         if self.requests is not None:
             self.requests.spend(now)
+        permit.cost = cost
         if self.tokens is not None and cost:
             self.tokens.spend(now, cost)
-            permit.cost = cost
-        for unit, quota in self._quotas.items():
-            quota.spend(now, self._mean_cost if unit == "tokens" else 1.0)
+        if self._quotas:
+            for unit, quota in self._quotas.items():
+                quota.spend(now, self._mean_cost if unit == "tokens" else 1.0)
 
     # -- after it
 
@@ -187,19 +191,20 @@ class ProviderLimiter:
         """Take in that the provider answered this attempt, or began to; `epoch` gives the time as epoch seconds."""
         if not permit.is_settled:
             self._settle(permit, is_accepted=True)
-        self._has_worked = True
+        concurrency, self._has_worked = self.concurrency, True
         if permit.number > self._last_of_round:
             if self._episode is not None:
                 self._recover(self._episode, now)
             if permit.in_flight > self._peak:
                 self._peak = max(self._peak, self._taken_with(permit))
-        if permit.is_full or self._gradient is not None or self._is_rate_binding:
+        may_grow = permit.is_full and concurrency.value < concurrency.most
+        if may_grow or self._gradient is not None or self._is_rate_binding:
             self._grow(permit, seconds, now)
         for found in limits_in(headers, epoch):
             quota = self._quotas.setdefault(found.unit, AdvertisedQuota())
             quota.tell(now, found.remaining, found.reset, found.limit)
         slow_start = self.pause.slow_start
-        if slow_start is not None and slow_start.allowed(now) > self.concurrency.value:
+        if slow_start is not None and slow_start.allowed(now) > concurrency.value:
             self.pause.slow_start = None
 
     def failed(self, permit: LimiterPermit, now: float, seconds: float, error: HeadwaterError) -> bool:

@@ -36,7 +36,7 @@ class _Waiter:
 class Scheduler:
     """The limiters by provider, and a queue for each.
 
-    `alarm(time)` is called with when `grant` should be called next, whatever happens.
+    `alarm(time)` is called with when `grant` should be called next, whatever happens. `waiting`: attempts that wait.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Scheduler:
         self.now = now
         self._alarm = alarm
         self._queues: dict[str, deque[_Waiter]] = {name: deque() for name in limiters}
-        self._waiting = 0
+        self.waiting = 0
         self._only = next(iter(limiters)) if len(limiters) == 1 else None
         self.only = limiters[self._only] if self._only is not None else None
 
@@ -60,7 +60,7 @@ class Scheduler:
     def limit(self) -> int:
         """How many requests may be in flight in all."""
         if self.only is not None:
-            return self.only.limit
+            return self.only.concurrency.whole
         return sum(limiter.limit for limiter in self.limiters.values())
 
     @property
@@ -70,7 +70,8 @@ class Scheduler:
 
     def free(self, now: float) -> str | None:
         """The name with the most room of those that may be sent something now; else None, and the alarm is set."""
-        if self.only is not None and not self._waiting and self.only.delay(now) <= 0:
+        only = self.only
+        if only is not None and not self.waiting and only.delay(now) <= 0:
             return self._only
         best, room, soonest = None, 0, FOREVER
         for name, limiter in self.limiters.items():
@@ -95,7 +96,7 @@ class Scheduler:
 
     def grant(self) -> None:
         """Let those go whose time has come."""
-        if not self._waiting:
+        if not self.waiting:
             return
         now = self.now()
         for name, queue in self._queues.items():
@@ -118,13 +119,13 @@ class Scheduler:
             return throttle.send(limiter, now)
         waiter = _Waiter(throttle)
         queue.append(waiter)
-        self._waiting += 1
+        self.waiting += 1
         if delay < FOREVER:
             self._alarm(now + delay)
         try:
             await waiter.event.wait()
         finally:
-            self._waiting -= 1
+            self.waiting -= 1
             if waiter.permit is None:
                 queue.remove(waiter)
         assert waiter.permit is not None
@@ -132,7 +133,7 @@ class Scheduler:
 
 
 class HeldPermit:
-    """A limiter's permit, which one item holds until it is done."""
+    """A limiter's permit, which one item holds until it is done; an item that comes after it may have the same."""
 
     __slots__ = ("_throttle", "limiter", "permit")
 
@@ -141,10 +142,10 @@ class HeldPermit:
         self.limiter = limiter
         self._throttle = throttle
 
-    def answered(self, headers: Mapping[str, str], seconds: float) -> None:
+    def answered(self, headers: Mapping[str, str], seconds: float, now: float) -> None:
         """Take in that the provider answered."""
         if not self.permit.is_settled:  # what follows, such as asking for a job's state, goes under the same permit
-            self.limiter.answered(self.permit, self._throttle.scheduler.now(), seconds, headers, time.time)
+            self.limiter.answered(self.permit, now, seconds, headers, time.time)
 
     def failed(self, error: HeadwaterError, seconds: float) -> bool:
         """Take in that the attempt failed; whether retries are held back here."""
@@ -157,16 +158,17 @@ class HeldPermit:
 class ItemThrottle:
     """What the engine asks before each attempt, for the items that one worker performs, one after the other.
 
-    `changed` is called when others may be let go.
+    `changed` is called when others may be let go. An item's first permit is the one that the item before it had.
     """
 
-    __slots__ = ("_permits", "_ready", "changed", "cost", "scheduler")
+    __slots__ = ("_count", "_permits", "_ready", "changed", "cost", "scheduler")
 
     def __init__(self, scheduler: Scheduler, changed: Callable[[], None]) -> None:
         self.scheduler = scheduler
         self.changed = changed
         self.cost = 0.0
         self._permits: list[HeldPermit] = []
+        self._count = 0  # of them, that the item has
         self._ready: HeldPermit | None = None
 
     def take(self, name: str, cost: float, now: float) -> None:
@@ -181,9 +183,14 @@ class ItemThrottle:
 
     def send(self, limiter: ProviderLimiter, now: float) -> HeldPermit:
         """Take a permit of this limiter, which has one to give."""
-        held = HeldPermit(limiter, self)
+        if self._permits and not self._count:
+            held = self._permits[0]
+            held.limiter = limiter
+        else:
+            held = HeldPermit(limiter, self)
+            self._permits.append(held)
+        self._count += 1
         limiter.send(held.permit, now, self.cost)
-        self._permits.append(held)
         return held
 
     def ready(self, provider: str) -> HeldPermit | None:
@@ -210,12 +217,14 @@ class ItemThrottle:
     def end(self, tokens: float | None) -> None:
         """End the item, which used so many tokens where that is known."""
         self._ready = None
-        for held in self._permits:
-            limiter, permit = held.limiter, held.permit
-            if tokens is not None and limiter.counts_tokens and held is self._permits[-1]:
-                limiter.correct_tokens(permit, tokens)
-            if permit.is_held:
-                limiter.release(permit)
-        self._permits.clear()
-        if self.scheduler._waiting:
+        if self._count:
+            last = self._permits[-1]
+            if tokens is not None and last.limiter.counts_tokens:
+                last.limiter.correct_tokens(last.permit, tokens)
+            for held in self._permits:
+                held.limiter.release(held.permit)
+            if self._count > 1:
+                del self._permits[1:]
+            self._count = 0
+        if self.scheduler.waiting:
             self.scheduler.grant()
