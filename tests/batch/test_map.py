@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import weakref
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
@@ -120,6 +121,49 @@ async def test_inputs_are_arguments() -> None:
         assert r.attempts == ()
         with pytest.raises(InvalidParameterError):
             r.result()
+
+
+async def test_each_item_is_looked_at_as_a_call_of_its_own_would_be() -> None:
+    client = client_of(Chats())
+    inputs: list[Any] = [
+        [{"role": 7}],
+        chat("first"),
+        [{"role": 7, "content": "wrong"}],
+        [{"role": "user", "content": ("an", "iterable")}],
+        [],
+        "no messages",
+        chat("last"),
+    ]
+    async with client.map(client.chat_completion, inputs, concurrency=1, parameters=MODEL) as results:
+        found = {r.index: r async for r in results}
+    for index, item in enumerate(inputs):
+        error, content = found[index].error, None
+        try:
+            content = (await client.chat_completion(item, model="m")).choices[0].message.content
+        except InvalidParameterError as alone:
+            assert (type(error), str(error)) == (type(alone), str(alone))
+        else:
+            assert error is None
+            assert found[index].result().choices[0].message.content == content
+    assert [found[i].error is None for i in (1, 6)] == [True, True]
+
+
+async def test_what_is_set_at_the_client_meanwhile_holds_for_items_that_begin_later() -> None:
+    class Models(Chats):
+        async def send(self, outgoing: Any) -> Any:
+            models.append(json.loads(bytes(outgoing.body))["model"])
+            return await super().send(outgoing)
+
+    async def second_sets(question: str) -> Any:
+        if question == "1":
+            client.model = "new"
+        return 200, {}
+
+    models: list[str] = []
+    client = client_of(Models(second_sets), model="old")
+    async with client.map(client.chat_completion, map(chat, range(4)), concurrency=1) as results:
+        assert [r.error async for r in results] == [None] * 4
+    assert models == ["old", "old", "new", "new"]
 
 
 async def test_everything_that_can_be_called() -> None:

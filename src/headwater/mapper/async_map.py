@@ -79,10 +79,10 @@ class AsyncMap(Generic[R]):
         return self
 
     async def __anext__(self) -> MapResult[R]:
-        while True:
-            if self._workers.ready:
-                return self._workers.deliver()
+        workers = self._workers
+        while not workers.ready:
             await self.news()
+        return workers.deliver()
 
     @property
     def has_results(self) -> bool:

@@ -31,10 +31,10 @@ from collections import deque
 from collections.abc import AsyncIterable, Iterable
 from typing import Any, Final, Generic, TypeVar
 
-from anyio import CancelScope, Event, create_task_group, current_time, sleep_forever
+from anyio import CancelScope, Event, create_task_group, sleep_forever
 from anyio.abc import TaskGroup
-from anyio.lowlevel import current_token
 
+from ..engine.event_loop import running_loop
 from ..errors import BudgetExceededError, no_end
 from ..protocol.transport import FOREVER
 from ..throttle.scheduler import ONLY, ItemThrottle, Scheduler
@@ -129,7 +129,7 @@ class Workers(Generic[R]):
 
     def prepare(self) -> None:
         """Make what the running event loop is needed for."""
-        now = getattr(current_token().native_token, "time", current_time)
+        now = running_loop().now
         limiters = {name: self._settings.limiter(now()) for name in self._work.providers or (ONLY,)}
         self._scheduler = Scheduler(limiters, now, self._set_alarm)
 
@@ -262,7 +262,7 @@ class Workers(Generic[R]):
                         await throttle.begin(name, self._cost(item))
                     else:
                         throttle.take(name, self._cost(item) if self._counts else 0.0, self._read_at)
-                    if not self._is_filled:
+                    if waits or not self._is_filled:
                         self._grant()  # the next one may be begun by another worker
                     result: MapResult[R] = await self._work.perform(index, item, name, throttle)
                     tokens = getattr(result.usage, "total_tokens", None)
@@ -288,7 +288,7 @@ class Workers(Generic[R]):
         try:
             return await self._reader.wait()
         finally:
-            self._reading = self._is_filled = False
+            self._reading = False
 
     def _add(self, result: MapResult[R]) -> None:
         self._done += 1
