@@ -111,6 +111,7 @@ class ProviderLimiter:
         self._gradient = LatencyGradient() if adapts else None
         self._rate = RateEstimator(now)
         self._is_rate_binding = adapts  # whether the estimated rate holds requests back
+        self._may_pace = adapts or bool(self._buckets)  # whether anything but the number has ever held requests back
         self._has_worked = False
         self._episode: Episode | None = None
         self._last_of_round = 0  # the last request that was sent when the last round began; what it says is counted
@@ -135,11 +136,6 @@ class ProviderLimiter:
         return self.concurrency.whole - self.in_flight
 
     @property
-    def counts_tokens(self) -> bool:
-        """Whether the tokens that are used matter here."""
-        return self.tokens is not None or bool(self._quotas)
-
-    @property
     def is_given_up(self) -> bool:
         """Whether it has refused for so long that calls are let fail."""
         return self._episode is not None and self._episode.is_given_up
@@ -150,19 +146,23 @@ class ProviderLimiter:
             return FOREVER
         pause = self.pause
         free_at = pause.until
-        if self._is_rate_binding:
-            free_at = max(free_at, self._rate.bucket.free_at)
-        for bucket in self._buckets:
-            free_at = max(free_at, bucket.free_at)
-        if self._quotas:
-            for unit, quota in self._quotas.items():
-                free_at = max(free_at, quota.free_at(now, self._mean_cost if unit == "tokens" else 1.0))
+        if self._may_pace:
+            free_at = max(free_at, self._free_at(now))
         if free_at > now:
             return free_at - now
         return 0.0 if pause.slow_start is None else pause.slow_start.delay(now)
 
+    def _free_at(self, now: float) -> float:
+        """When the rates let the next request go."""
+        free_at = self._rate.bucket.free_at if self._is_rate_binding else now
+        for bucket in self._buckets:
+            free_at = max(free_at, bucket.free_at)
+        for unit, quota in self._quotas.items():
+            free_at = max(free_at, quota.free_at(now, self._mean_cost if unit == "tokens" else 1.0))
+        return free_at
+
     def send(self, permit: LimiterPermit, now: float, cost: float = 0.0) -> None:
-        """Count a request that goes, with a new permit; `cost`: the tokens that it is thought to use."""
+        """Count a request that goes, with a permit that nobody holds; `cost`: the tokens that it is thought to use."""
         self.in_flight = permit.in_flight = in_flight = self.in_flight + 1
         self.sent = permit.number = self.sent + 1
         permit.sent_at = now
@@ -172,16 +172,19 @@ class ProviderLimiter:
             self._episode.probe_sent_at = now
         if self.pause.slow_start is not None:
             self.pause.slow_start.unanswered += 1
+        if self._may_pace:
+            self._spend(now, cost)
+            permit.cost = cost
+
+    def _spend(self, now: float, cost: float) -> None:
         if self._is_rate_binding:
             self._is_rate_binding = self._rate.spend(now)
         if self.requests is not None:
             self.requests.spend(now)
-        permit.cost = cost
         if self.tokens is not None and cost:
             self.tokens.spend(now, cost)
-        if self._quotas:
-            for unit, quota in self._quotas.items():
-                quota.spend(now, self._mean_cost if unit == "tokens" else 1.0)
+        for unit, quota in self._quotas.items():
+            quota.spend(now, self._mean_cost if unit == "tokens" else 1.0)
 
     # -- after it
 
@@ -203,6 +206,7 @@ class ProviderLimiter:
         for found in limits_in(headers, epoch):
             quota = self._quotas.setdefault(found.unit, AdvertisedQuota())
             quota.tell(now, found.remaining, found.reset, found.limit)
+            self._may_pace = True
         slow_start = self.pause.slow_start
         if slow_start is not None and slow_start.allowed(now) > concurrency.value:
             self.pause.slow_start = None
@@ -229,7 +233,9 @@ class ProviderLimiter:
                 self._settle(permit, is_accepted=False)
 
     def correct_tokens(self, permit: LimiterPermit, tokens: float) -> None:
-        """Count the tokens that an attempt really used, in place of what it was thought to."""
+        """Count the tokens that an attempt really used, in place of what it was thought to, where anybody counts."""
+        if self.tokens is None and not self._quotas:
+            return
         self._mean_cost += (tokens - self._mean_cost) * (MEAN_COST_WEIGHT if self._mean_cost else 1.0)
         if self.tokens is not None:
             self.tokens.correct(tokens - permit.cost)
@@ -342,7 +348,7 @@ class ProviderLimiter:
             self._trusted_limit = 0.0
             if episode.is_by_provider:
                 self._rate.update(now, self._rate_sample(episode))
-                self._is_rate_binding = True
+                self._is_rate_binding = self._may_pace = True
         self._episode = None
         self._last_of_episode = self._last_of_round
         if self._peak:

@@ -219,11 +219,12 @@ class ItemThrottle:
         self._ready = None
         if self._count:
             last = self._permits[-1]
-            if tokens is not None and last.limiter.counts_tokens:
+            if tokens is not None:
                 last.limiter.correct_tokens(last.permit, tokens)
-            for held in self._permits:
-                held.limiter.release(held.permit)
+            last.limiter.release(last.permit)
             if self._count > 1:
+                for held in self._permits[:-1]:
+                    held.limiter.release(held.permit)
                 del self._permits[1:]
             self._count = 0
         if self.scheduler.waiting:
