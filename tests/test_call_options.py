@@ -349,5 +349,6 @@ async def test_a_mock_has_the_methods(anyio_backend: Any, subtests: pytest.Subte
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_mock_has_openais_names(anyio_backend: Any, kind: Any) -> None:
     mock = create_autospec(kind, instance=True)
-    for create in (mock.chat.completions.create, mock.embeddings.create, mock.images.generate, mock.models.list):
+    named = (mock.chat.completions.create, mock.embeddings.create, mock.images.generate, mock.models.list)
+    for create in (*named, mock.beta.chat.completions.parse, mock.beta.messages.create):
         assert isinstance(create, AsyncMock) is kind.asynchronous

@@ -66,9 +66,5 @@ async def test_an_answer_is_sent_back_as_it_came(driver: Driver, streamed: bool,
         assert first.raw["citations"] == first["citations"] == FACTS["citations"]
         given = json.loads(json.dumps(first.to_dict()["choices"][0]["message"])) if as_dict else message
         await client.chat_completion([ASKED, given, {"role": "tool", "tool_call_id": "a", "content": "rain"}])
-    sent = {name: value for name, value in asked[1]["messages"][1].items() if value is not None}
-    if as_dict:  # a dict goes as it is, with what the Struct has beside what came
-        sent = {name: sent[name] for name in MESSAGE}
-        sent["tool_calls"] = [{name: call[name] for name in CALL} for call in sent["tool_calls"]]
-        del sent["tool_calls"][0]["function"]["description"]
-    assert sent == MESSAGE
+    # a dict goes as it is, without the fields of the Struct that are not set
+    assert asked[1]["messages"][1] == MESSAGE | ({"content": None, "reasoning": "Hm..."} if as_dict else {})

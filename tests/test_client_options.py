@@ -12,7 +12,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterator
 from itertools import pairwise
-from typing import Any
+from typing import Any, get_type_hints
 
 import httpx
 import pytest
@@ -282,6 +282,36 @@ def test_a_task_is_copied_and_pickled_as_a_bound_method_is(kind: Any, how: str) 
         assert type(other) is type(task) and repr(other) == repr(task) and other.declaration is task.declaration
     with pytest.raises(TypeError, match="no secret leaves the process"):
         pickle.dumps(kind(token=HF).chat_completion)
+
+
+METHODS: dict[str, Callable[[Any], Any]] = {
+    "post": lambda client: client.post,
+    "health_check": lambda client: client.health_check,
+    "models.list": lambda client: client.models.list,
+    "images.generate": lambda client: client.images.generate,
+    "audio.speech.create": lambda client: client.audio.speech.create,
+    "completions.create": lambda client: client.completions.create,
+    "responses.retrieve": lambda client: client.responses.retrieve,
+    "endpoints.get": lambda client: client.endpoints.get,
+}
+
+
+@pytest.mark.parametrize("how", sorted(COPIES.keys() - {"with_options"}))
+@pytest.mark.parametrize("method", METHODS)
+def test_a_method_is_copied_and_pickled_as_any_other(method: str, how: str) -> None:
+    for kind in KINDS:
+        found = METHODS[method](kind("m"))
+        other = COPIES[how](found)
+        assert (type(other), other.__name__) == (type(found), found.__name__)
+        assert inspect.signature(other) == inspect.signature(found)
+
+
+def test_a_task_has_a_functions_attributes() -> None:
+    """What schedulers of jobs, retries and caches of other packages name a function by."""
+    for kind in KINDS:
+        task = kind("m").chat_completion
+        assert (task.__name__, task.__qualname__) == ("chat_completion", f"{kind.__name__}.chat_completion")
+        assert get_type_hints(task) == {}
 
 
 @pytest.mark.parametrize("how", sorted(COPIES.keys() - {"with_options"}))

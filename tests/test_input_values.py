@@ -8,7 +8,7 @@ import json
 import math
 import types
 import uuid
-from collections import UserDict, deque
+from collections import UserDict, UserList, deque
 from decimal import Decimal
 from enum import Enum, StrEnum
 from pathlib import PurePosixPath
@@ -18,12 +18,14 @@ import numpy
 import pytest
 from support.drivers import Driver, in_thread
 
+from headwater.client.call_options import taken
 from headwater.client.post import request_flow
 from headwater.errors import InvalidParameterError
 from headwater.protocol.json_value import encoded
 from headwater.tasks.chat import chat_completion
 from headwater.tasks.chat_input import ChatCompletionInputMessage
 from headwater.tasks.embeddings import feature_extraction
+from headwater.tasks.messages import create_message
 from headwater.tasks.text import text_generation
 from headwater.testing import MemoryTransport, ScriptedResponse
 
@@ -136,21 +138,37 @@ def test_a_value_in_itself_is_refused() -> None:
         encoded(circle)
 
 
+def column(messages: list[Any]) -> Any:
+    """As a table's column has them, and what is in them."""
+    made = numpy.empty(len(messages), dtype=object)
+    made[:] = messages
+    return made
+
+
 @pytest.mark.parametrize(
     "message",
     [MESSAGE, types.MappingProxyType(MESSAGE), UserDict(MESSAGE), Message(Role.USER, "a"), Model(),
      Message(Plain.USER, "a"), {"role": Role.USER, "content": numpy.str_("a")}],
     ids=lambda value: type(value).__name__,
 )  # fmt: skip
-@pytest.mark.parametrize("many", [list, tuple, iter, deque], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("many", [list, tuple, iter, deque, UserList, column], ids=lambda kind: kind.__name__)
 def test_messages_of_any_type(message: Any, many: Any) -> None:
     given = chat_completion.bind((many([message]),), {"temperature": numpy.float64(0.5), "max_tokens": numpy.int64(3)})
     assert json.loads(encoded(given)) == {"messages": [MESSAGE], "temperature": 0.5, "max_tokens": 3}
 
 
+@pytest.mark.parametrize("many", [list, tuple, deque, UserList, column], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("task", [chat_completion, create_message], ids=lambda task: task.name)
+def test_parts_in_any_list(task: Any, many: Any) -> None:
+    parts = [{"type": "text", "text": "a"}]
+    given = task.bind(([{"role": "user", "content": many(parts)}],), {"model": "m", "max_tokens": 1})
+    assert json.loads(encoded(given))["messages"] == [{"role": "user", "content": parts}]
+
+
 @pytest.mark.parametrize(
     "texts",
-    [numpy.array(["a", "b"]), ("a", "b"), iter(["a", "b"]), [numpy.str_("a"), Text("b")], {"a": 1, "b": 2}.keys()],
+    [numpy.array(["a", "b"]), column(["a", "b"]), UserList("ab"), ("a", "b"), iter(["a", "b"]),
+     [numpy.str_("a"), Text("b")], {"a": 1, "b": 2}.keys()],
     ids=lambda value: type(value).__name__,
 )  # fmt: skip
 def test_texts_in_any_list(texts: Any) -> None:
@@ -161,6 +179,11 @@ def test_texts_in_any_list(texts: Any) -> None:
 def test_parameters_of_any_type() -> None:
     given = text_generation.bind((Text("a"),), {"stop": {"b"}, "extra_body": types.MappingProxyType({"x": 1})})
     assert json.loads(encoded(given)) == {"prompt": "a", "stop": ["b"], "extra_body": {"x": 1}}
+
+
+def test_a_query_of_any_type() -> None:
+    given = {"a": numpy.int64(1), "b": numpy.array(["c", "d"]), "e": (numpy.bool_(True), Text("f")), "g": UserList([2])}
+    assert taken({"extra_query": given}).query == (("a", "a=1"), ("b", "b=c&b=d"), ("e", "e=true&e=f"), ("g", "g=2"))
 
 
 def test_a_posts_iterator_is_read_once_for_all_attempts() -> None:

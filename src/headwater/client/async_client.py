@@ -102,6 +102,11 @@ class AsyncInferenceClient(BaseClient, Asynchronous):
         return AsyncMessages(self.create_message, self.count_message_tokens)
 
     @namespace
+    def beta(self) -> Self:
+        """The client itself: `client.beta.chat.completions.parse(...)`, `client.beta.messages.create(...)`."""
+        return self
+
+    @namespace
     def endpoints(self) -> AsyncEndpoints[Self]:
         """Inference Endpoints: `client.endpoints.get("namespace/name")`, `.deploy(...)`, `.running(...)`."""
         from .endpoints import AsyncEndpoints

@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Coroutine
 from functools import cached_property
+from types import MethodType
 from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, Final, Generic, ParamSpec, Self, TypeVar, overload
 
 from ..blocking.portal import call
@@ -91,17 +92,27 @@ class DualMethod(Generic[P, R]):
         asynchronous = getattr(kind, "asynchronous", None)
         if asynchronous is None:
             return self
-        function: Callable[..., Coroutine[Any, Any, Any]] = self._function
-        first = () if owner is None else (owner,)
+        if owner is None:
+            return self._function_of(asynchronous, self._signature)
+        return MethodType(self._methods[0 if asynchronous else 1], owner)  # which can be copied and pickled
 
-        async def bound(*args: Any, **kwargs: Any) -> Any:
-            return await function(*first, *args, **_given(kwargs))
+    @cached_property
+    def _methods(self) -> tuple[Any, Any]:
+        """What an `Asynchronous` class has under the name, and a `Blocking` one."""
+        whole = inspect.signature(self._function)
+        return self._function_of(True, whole), self._function_of(False, whole)
+
+    def _function_of(self, asynchronous: bool, signature: inspect.Signature) -> Any:
+        function: Callable[..., Coroutine[Any, Any, Any]] = self._function
+
+        async def awaited(*args: Any, **kwargs: Any) -> Any:
+            return await function(*args, **_given(kwargs))
 
         def blocking(*args: Any, **kwargs: Any) -> Any:
-            result = call(lambda: function(*first, *args, **_given(kwargs)))
+            result = call(lambda: function(*args, **_given(kwargs)))
             return Run(result) if isinstance(result, AsyncRun) else result
 
-        return documented(bound if asynchronous else blocking, self._name, self.__doc__, self._signature)
+        return documented(awaited if asynchronous else blocking, self._name, self.__doc__, signature)
 
 
 def _given(kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -127,10 +138,6 @@ class AsyncTask(Bound[P, E, R], CoroutineFunction):
 
     asynchronous = True
     caller: ClientCore
-
-    def __init__(self, declaration: Declaration[P, E, R], caller: ClientCore, owner: str) -> None:
-        super().__init__(declaration, caller, owner)
-        self.__annotations__ = {}
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
         return self.caller.call(self.declaration, args, kwargs)

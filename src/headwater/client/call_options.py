@@ -14,6 +14,7 @@ import msgspec
 
 from ..auth.secret import check_headers, mask
 from ..errors import InvalidParameterError
+from ..protocol.json_value import UnsayableError, json_value
 from ..protocol.timeout import Timeout
 from ..tasks.declaration import CALL_OPTIONS, given_of
 from .route import key_headers
@@ -91,7 +92,11 @@ def _query(query: Any) -> tuple[tuple[str, str], ...]:
 
 
 def _texts(name: str, value: Any) -> Iterable[str]:
-    for each in value if isinstance(value, list | tuple) else [value]:
+    try:
+        plain = json_value(value)
+    except UnsayableError as error:
+        raise InvalidParameterError(f"extra_query: {name}: {error.reason}") from None
+    for each in plain if isinstance(plain, list | tuple) else [plain]:
         if isinstance(each, bool):
             yield str(each).lower()
         elif isinstance(each, str | int | float):

@@ -103,6 +103,11 @@ class InferenceClient(BaseClient, Blocking):
         return SyncMessages(self.create_message, self.count_message_tokens)
 
     @namespace
+    def beta(self) -> Self:
+        """The client itself: `client.beta.chat.completions.parse(...)`, `client.beta.messages.create(...)`."""
+        return self
+
+    @namespace
     def endpoints(self) -> SyncEndpoints[Self]:
         """Inference Endpoints: `client.endpoints.get("namespace/name")`, `.deploy(...)`, `.running(...)`."""
         from .endpoints import SyncEndpoints

@@ -12,7 +12,8 @@ import datetime
 import math
 import os
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence, ValuesView
+from collections.abc import Set as AbstractSet
 from enum import Enum
 from typing import Any, Final
 
@@ -47,17 +48,24 @@ def encoded(value: Any, what: str = "a parameter") -> bytes:
 
 
 def once_read(value: Any) -> Any:
-    """What an iterator gives as a list, a set's or a view's items too, any mapping as a dict; all else as it is."""
+    """The items of an iterator, and of what is a list in JSON, as a list, any mapping as a dict; all else as it is."""
     if isinstance(value, str):
         return value.value if isinstance(value, Enum) else str.__str__(value)
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, Mapping):
         return dict(value)
-    is_list = isinstance(value, Iterable) and not hasattr(value, "read") and not hasattr(value, "__array__")
-    if is_list and (isinstance(value, Iterator | set | frozenset | range) or _is_view(value)):
-        return list(value)
-    return value
+    if isinstance(value, list | tuple) or hasattr(value, "read"):
+        return value
+    return list(value) if isinstance(value, Iterator) or is_list(value) else value
+
+
+def is_list(value: Any) -> bool:
+    """Whether the value is a list in JSON, as far as its class tells: an array of objects is one, as which a column of
+    a table comes; one of numbers may be an image."""
+    if isinstance(value, Sequence | AbstractSet | ValuesView):
+        return not isinstance(value, str | bytes | bytearray | memoryview)
+    return getattr(getattr(value, "dtype", None), "kind", "") == "O" and hasattr(value, "tolist")
 
 
 def is_object(value: Any) -> bool:
@@ -177,7 +185,3 @@ def _of_dataclass(value: Any) -> dict[str, Any]:
     """The fields but those that are None, which some servers refuse as null."""
     members = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     return {name: item for name, item in members.items() if item is not None}
-
-
-def _is_view(value: Any) -> bool:
-    return type(value).__name__ in ("dict_keys", "dict_values", "dict_items", "deque")

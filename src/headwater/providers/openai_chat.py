@@ -45,6 +45,8 @@ PIECE: Final = b'"delta"'
 """What only the chunks of a chat have."""
 _FAULT: Final = lazy_pattern("error|exception|fail|fault", re.IGNORECASE)
 _BLOCKS: Final = f'"{MEMBER}"'.encode()
+_NULL: Final = b":null"
+"""As the dict of an answer may have it, whose messages are looked at one by one then."""
 _FRAME: Final = frozenset(ChatCompletionStreamOutput.__struct_fields__)
 _OF_ANSWERS: Final = frozenset(
     {
@@ -181,7 +183,7 @@ def _request(url: str, call: Call, dialect: ChatDialect) -> Request:
     for name in dialect.dropped:
         body.pop(name, None)
     text = encoded_plain(body)
-    if text is not None and text.find(_BLOCKS) >= 0:
+    if text is not None and (text.find(_BLOCKS) >= 0 or text.find(_NULL) >= 0):
         text = None
     if text is None and "messages" not in call.extra:
         body["messages"] = without_blocks(wire_messages(body["messages"], dialect.unsent))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias, Unpack
 import msgspec
 from msgspec import Meta
 
-from ..protocol.json_value import is_object
+from ..protocol.json_value import is_list, is_object
 from .chat_input import (
     ChatCompletionInputGrammarType,
     ChatCompletionInputMessage,
@@ -85,7 +85,7 @@ def _check_message(message: object) -> str | None:
     role = role.value if isinstance(role, Enum) else role
     if not isinstance(role, str) or not role:
         return " has no 'role'; it is 'system', 'user', 'assistant' or 'tool'"
-    if isinstance(content, (str, list, tuple)) or content is None:
+    if isinstance(content, (str, list, tuple)) or content is None or is_list(content):
         return None
     return f".content of type {type(content).__name__} is neither text nor a list of parts"
 
@@ -108,7 +108,7 @@ def _check_objects(given: Mapping[str, Any]) -> str | None:
     return None
 
 
-_SIMPLE: Final = frozenset({str, bool, int, float, type(None)})
+_SIMPLE: Final = frozenset({str, bool, int, float})
 """Types of members that are sent as they are."""
 
 
@@ -116,8 +116,9 @@ def wire_messages(messages: Messages, unsent: frozenset[str] = frozenset()) -> l
     """The messages as they are sent.
 
     Dicts go as they are, but for the Structs in them. A Struct loses the fields that are not set, which some servers
-    refuse as null. An answer goes back as the provider gave it, with what no field holds: a server may refuse a
-    conversation without its own thoughts (https://api-docs.deepseek.com/guides/thinking_mode) or signatures
+    refuse as null, and so does the dict of an answer, whose `model_dump()` has them all. An answer goes back as the
+    provider gave it, with what no field holds: a server may refuse a conversation without its own thoughts
+    (https://api-docs.deepseek.com/guides/thinking_mode) or signatures
     (https://ai.google.dev/gemini-api/docs/thought-signatures). `unsent`: members of an answer that this provider
     refuses.
     """
@@ -131,9 +132,20 @@ def _wire_message(message: Any, unsent: frozenset[str]) -> Any:
         return {name: value for name, value in _answer(message).items() if name not in unsent}
     if isinstance(message, msgspec.Struct):
         return _without_nulls(msgspec.to_builtins(message))
-    if not isinstance(message, dict) or not any(isinstance(v, msgspec.Struct | list | tuple) for v in message.values()):
+    if not isinstance(message, dict):
+        return message
+    if message.get("role") == "assistant":
+        return _dumped_answer(message)
+    if not any(isinstance(value, msgspec.Struct | list | tuple) for value in message.values()):
         return message
     return {name: _wire_value(value) for name, value in message.items()}
+
+
+def _dumped_answer(message: dict[str, Any]) -> dict[str, Any]:
+    members = {n: _wire_value(value) for n, value in message.items() if value is not None or n == "content"}
+    if isinstance(calls := members.get("tool_calls"), list | tuple):
+        members["tool_calls"] = [_call(call) if type(call) is dict else call for call in calls]
+    return members
 
 
 def _wire_value(value: Any) -> Any:

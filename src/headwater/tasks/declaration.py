@@ -416,9 +416,11 @@ class Bound(Generic[P, E, R]):
         self._owner = owner
         self.__doc__ = declaration.doc
         self.__name__ = declaration.method
+        self.__qualname__ = f"{owner}.{declaration.method}"
+        self.__annotations__ = {}  # its class's are none of a function's
 
     def __repr__(self) -> str:
-        return f"<{self._owner}.{self.__name__}>"
+        return f"<{self.__qualname__}>"
 
     def __reduce__(self) -> Any:
         """As a bound method is pickled: a pool of processes takes `client.chat_completion` for its function."""

@@ -137,6 +137,11 @@ class Output(msgspec.Struct, kw_only=True, dict=True):
         """How this came about (`headwater.Facts`: provider, request id, attempts, ...), if a call gave it."""
         return self.__dict__.get("_facts")
 
+    @property
+    def _request_id(self) -> str | None:
+        """`facts.request_id` under OpenAI's name: https://github.com/openai/openai-python#request-ids"""
+        return None if self.facts is None else self.facts.request_id
+
     def __copy__(self) -> Self:
         return _made(type(self), *_parts(self))
 
