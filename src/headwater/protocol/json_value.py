@@ -57,12 +57,12 @@ def once_read(value: Any) -> Any:
         return dict(value)
     if isinstance(value, list | tuple) or hasattr(value, "read"):
         return value
-    return list(value) if isinstance(value, Iterator) or is_list(value) else value
+    return list(value) if isinstance(value, Iterator) or is_array(value) else value
 
 
-def is_list(value: Any) -> bool:
-    """Whether the value is a list in JSON, as far as its class tells: an array of objects is one, as which a column of
-    a table comes; one of numbers may be an image."""
+def is_array(value: Any) -> bool:
+    """Whether the value is an array in JSON, as far as its class tells. An array of objects is, as which a column of a
+    table comes; one of numbers may be an image."""
     if isinstance(value, Sequence | AbstractSet | ValuesView):
         return not isinstance(value, str | bytes | bytearray | memoryview)
     return getattr(getattr(value, "dtype", None), "kind", "") == "O" and hasattr(value, "tolist")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias, Unpack
 import msgspec
 from msgspec import Meta
 
-from ..protocol.json_value import is_list, is_object
+from ..protocol.json_value import is_array, is_object
 from .chat_input import (
     ChatCompletionInputGrammarType,
     ChatCompletionInputMessage,
@@ -85,7 +85,7 @@ def _check_message(message: object) -> str | None:
     role = role.value if isinstance(role, Enum) else role
     if not isinstance(role, str) or not role:
         return " has no 'role'; it is 'system', 'user', 'assistant' or 'tool'"
-    if isinstance(content, (str, list, tuple)) or content is None or is_list(content):
+    if isinstance(content, (str, list, tuple)) or content is None or is_array(content):
         return None
     return f".content of type {type(content).__name__} is neither text nor a list of parts"
 
