@@ -211,6 +211,20 @@ SPELLINGS: dict[str, tuple[dict[str, str], list[RateLimit]]] = {
         {"x-ratelimit-limit-tokens": "1,000,000", "x-ratelimit-remaining-tokens": "900, 900"},
         [one(TOKENS, limit=1_000_000, remaining=900)],
     ),
+    "azure, github's models": (
+        {
+            "x-ratelimit-limit-tokens": "2000000",
+            "x-ratelimit-renewalperiod-tokens": "60",
+            "x-ratelimit-timeremaining": "31",
+            "x-ratelimit-type": "UserByModelByDay",
+            "x-ratelimit-abusepenalty-active": "False",
+        },
+        [one(TOKENS, limit=2_000_000, window=60), one(REQUESTS, reset=31)],
+    ),
+    "per minute, in words": (
+        {"x-ratelimit-limit-requests-per-minute": "60", "x-ratelimit-remaining-requests-minute": "9"},
+        [one(REQUESTS, "minute", limit=60, remaining=9, window=60)],
+    ),
     "a unit of the provider's own": (
         {"x-ratelimit-remaining-videos": "3", "x-ratelimit-remaining-dynamic": "2"},
         [one("videos", remaining=3), one(REQUESTS, "dynamic", remaining=2)],
@@ -241,6 +255,9 @@ def test_a_point_in_time_without_a_date_counts_from_now() -> None:
 
 def test_many_limits_are_not_read_for_ever() -> None:
     assert len(rate_limits({f"x-ratelimit-limit-tokens-{n}": "1" for n in range(5000)})) <= 32
+    for evil in ('"\\' * 30000, '"' * 60000, "1;w=1," * 10000, '"a";r=1,' * 10000):
+        for name in ("ratelimit", "ratelimit-policy", "ratelimit-limit", "date", "x-ratelimit-reset"):
+            assert len(rate_limits({"x-ratelimit-limit": "1", name: evil})) <= 32
 
 
 def test_by_units_it_is_the_one_with_least_left() -> None:

@@ -4,6 +4,7 @@ What paces a map (`rate_limit`) wants whole, short limits alone; here a part tha
 day, a month or a resource is one more. Beside the spellings listed there:
 
     x-ratelimit-{limit,remaining,used,reset} and x-ratelimit-resource         GitHub
+    x-ratelimit-renewalperiod-{requests,tokens}, x-ratelimit-timeremaining    GitHub's models, Azure's
     x-ratelimit-{limit,remaining}-tokens-{prompt,generated}, x-tokenlimit-*   Fireworks, Together
     x-ratelimit-{limit,remaining}-{req,tokens}-{minute,month}                 Mistral
     (x-)ratelimitbysize-{limit,remaining,reset}[-minute,-month]               Mistral before, in tokens
@@ -40,7 +41,8 @@ _FAMILY: Final = re.compile(
     r"|anthropic-(?P<tier>(?:priority|fast)-.+)"
     r"|x-(?P<calls>(?:[a-z]+-)+calls?-(?:limit|remaining|reset))"
 )
-_WHAT: Final = frozenset({"limit", "remaining", "reset", "used", "utilization"})
+_WHAT: Final = {word: word for word in ("limit", "remaining", "reset", "used", "utilization", "window")}
+_WHAT |= {"renewalperiod": "window", "timeremaining": "reset"}
 _UNITS: Final = {
     "request": "requests",
     "requests": "requests",
@@ -66,16 +68,22 @@ _OF_RESETS: Final = frozenset({"after", "in", "at", "time", "date", "timestamp",
 _WINDOWS: Final = {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": 86400.0, "week": 604800.0}
 _WINDOW: Final = re.compile(r"(\d{1,4})([smhd])")
 _SECONDS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_OTHERS: Final = ("date", "x-ratelimit-resource", "ratelimit-policy")
+"""Headers that are read beside those of limits."""
 _LETTERS: Final = {"r": "remaining", "t": "reset", "q": "limit", "w": "window"}
 _PARTS: Final = frozenset({"limit", "remaining", "reset", "window"})
 _OLDER: Final = re.compile(r"\b(?:limit|remaining|reset)=")
-_QUOTED: Final = re.compile(r'"((?:[^"\\]|\\.)*)"')
+_QUOTED: Final = re.compile(r'"((?:[^"\\]|\\.)*)(?:"|\\?$)')
 _TOKEN: Final = re.compile(r"\s*([a-z*][^\s;,=\"]*)\s*(?:;|$)", re.IGNORECASE)
-_MEMBER: Final = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*")+')
+_MEMBER: Final = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*(?:"|\\?$))+')
+"""A text that is not closed goes on to the end, or it would be gone through from each of its quotes."""
 _PARAMETER: Final = re.compile(r"(?:^|[;,\s])([a-z]+)\s*=\s*\"?([^;,\"\s]+)")
 _GROUPED: Final = re.compile(r"\d{1,3}(?:,\d{3})+")
 _MOST_LIMITS: Final = 32
 """That are read; an answer with more means something else."""
+_LONGEST_NAME: Final = 100
+_LONGEST_TEXT: Final = 1000
+"""Characters of a header that are read: what is longer takes time, and tells no limit."""
 
 
 class RateLimit(msgspec.Struct, frozen=True, kw_only=True):
@@ -148,9 +156,13 @@ def rate_limits(headers: Mapping[str, str], now: float | None = None) -> RateLim
     answer's own `date`, so that a clock that is wrong here does not matter, or else the present.
     """
     named = [name for name in headers if "limit" in name or "-call-" in name or name.startswith("anthropic-")]
-    told = [(name, part) for name in named if (part := _part_of(name)) is not None][:_MOST_LIMITS]
+    short = [name for name in named if len(name) <= _LONGEST_NAME]
+    told = [(name, part) for name in short if (part := _part_of(name)) is not None][:_MOST_LIMITS]
     if not told:
         return NO_LIMITS
+    headers = {
+        name: headers[name][:_LONGEST_TEXT] for name in (*(name for name, _ in told), *_OTHERS) if name in headers
+    }
     moment = _moment_of(headers) if now is None else now
     found: dict[tuple[str, str], dict[str, float]] = {}
     resource, counted = headers.get("x-ratelimit-resource", "").strip(), _counted(headers.get("ratelimit-policy", ""))
@@ -197,10 +209,11 @@ def _part_of(header: str) -> _Part | None:
     if match["kind"] and match["words"] in (None, "policy"):
         return _Part("list")
     words = (match["words"] or match["tier"] or match["calls"]).split("-")
-    what = next((word for word in words if word in _WHAT), None)
-    if what is None:
+    said = next((word for word in words if word in _WHAT), None)
+    if said is None:
         return None
-    rest = [word for word in words if word != what and not (what == "reset" and word in _OF_RESETS)]
+    what = _WHAT[said]
+    rest = [word for word in words if word not in (said, "per") and not (what == "reset" and word in _OF_RESETS)]
     unit, rest = _unit(rest, "requests" if match["kind"] in (None, "ratelimit") else "tokens")
     windows = [window for word in rest if (window := _window(word)) is not None]
     return _Part(what, unit, "-".join(rest), windows[0] if windows else None)
@@ -284,7 +297,7 @@ def _members(text: str) -> list[str]:
 
 def _name_of(member: str) -> str:
     """The policy's name: the last text, for Hugging Face says what kind of policy it is before; or a bare word."""
-    names = _QUOTED.findall(_PARAMETER.sub("", member))
+    names = [name for name in _QUOTED.findall(_PARAMETER.sub("", member)) if name]
     bare = _TOKEN.match(member)
     return names[-1] if names else bare[1] if bare is not None else ""
 
