@@ -41,8 +41,11 @@ _FAMILY: Final = re.compile(
     r"|anthropic-(?P<tier>(?:priority|fast)-.+)"
     r"|x-(?P<calls>(?:[a-z]+-)+calls?-(?:limit|remaining|reset))"
 )
-_WHAT: Final = {word: word for word in ("limit", "remaining", "reset", "used", "utilization", "window")}
-_WHAT |= {"renewalperiod": "window", "timeremaining": "reset"}
+_WHAT: Final = {
+    **{word: word for word in ("limit", "remaining", "reset", "used", "utilization", "window")},
+    "renewalperiod": "window",
+    "timeremaining": "reset",
+}
 _UNITS: Final = {
     "request": "requests",
     "requests": "requests",
