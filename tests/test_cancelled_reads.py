@@ -628,8 +628,9 @@ async def test_a_plain_call_that_is_cancelled_leaves_nothing(anyio_backend: Any)
     """Nobody has a run to read on."""
     with faults.running() as server:
         async with AsyncInferenceClient(base_url=f"{server.at('sse_stall', n=0)}/v1") as client:
-            with anyio.move_on_after(0.3) as scope:
-                await client.chat_completion(MESSAGES, stream=True)
-            assert scope.cancelled_caught
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(lambda: client.chat_completion(MESSAGES, stream=True))
+                assert await anyio.to_thread.run_sync(server.wait_requests, 1, 10.0)
+                tasks.cancel_scope.cancel()
             assert await anyio.to_thread.run_sync(server.wait_closed, 1, 10.0)
     assert sys.exc_info() == (None, None, None)

@@ -256,9 +256,16 @@ async def test_leaving_is_still_leaving() -> None:
         await anyio.sleep_forever()
 
     client = AsyncInferenceClient(base_url=URL)
-    with anyio.move_on_after(0.1):
-        async with client.map(function, range(9), concurrency=3) as results:
+
+    async def use() -> None:
+        async with results:
             await anext(results)
+
+    results = client.map(function, range(9), concurrency=3)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(use)
+        await anyio.wait_all_tasks_blocked()
+        tasks.cancel_scope.cancel()
     assert (began, results.stats.done, results.stats.in_flight) == (3, 0, 0)
 
 

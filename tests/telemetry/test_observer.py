@@ -176,12 +176,18 @@ async def test_a_stream_that_is_left(driver: Driver) -> None:
 async def test_a_call_whose_task_is_cancelled(streams: bool) -> None:
     seen = Seen()
     async with AsyncInferenceClient(base_url=URL, observer=seen, transport=acts(hanging)) as client:
-        with anyio.move_on_after(0.02):
+
+        async def ask() -> None:
             if streams:
                 async with client.chat_completion.stream(QUESTION) as run:
                     await run.result()
             else:
                 await client.chat_completion(QUESTION)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ask)
+            await anyio.wait_all_tasks_blocked()
+            tasks.cancel_scope.cancel()
     assert seen.words == ["begun chat-completion", "request 1 url", "given up 1", "cancelled"]
 
 

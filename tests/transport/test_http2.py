@@ -100,6 +100,15 @@ async def until(done: Callable[[], bool]) -> None:
             await anyio.sleep(0.005)
 
 
+async def cancelled(call: Callable[..., Any], *args: Any, once: Callable[[], bool]) -> None:
+    """Have a call cancelled that waits, once this is so."""
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(call, *args)
+        await until(once)
+        await anyio.wait_all_tasks_blocked()
+        tasks.cancel_scope.cancel()
+
+
 # streams and connections
 
 
@@ -760,9 +769,7 @@ async def test_a_body_that_nobody_takes(serve_http2: Any) -> None:
     """It waits, can be cancelled, and holds up no other stream that has room left."""
     server = serve_http2(echo, reads=False)
     pool, own = pool_of()
-    with anyio.move_on_after(0.1) as scope:
-        await pool.send(outgoing(server, body=b"x" * 1_000_000))
-    assert scope.cancelled_caught
+    await cancelled(pool.send, outgoing(server, body=b"x" * 1_000_000), once=lambda: server.requests == 1)
     assert await read(await pool.send(outgoing(server, method="GET", body=b""))) == b""
     assert (server.resets, own.counts().active, len(server.connections)) == ([ErrorCodes.CANCEL], 0, 1)
 
@@ -822,16 +829,14 @@ async def test_a_request_whose_wait_is_cancelled_is_waited_for_again(serve_http2
     pool, own = pool_of()
     asked = outgoing(server, kept=True)
     for _ in range(3):
-        with anyio.move_on_after(0.02):
-            await pool.send(asked)
+        await cancelled(pool.send, asked, once=lambda: server.requests == 1)
         assert asked.pending is not None
     go.set()
     assert await read(await pool.send(asked)) == b"hello"
     assert server.requests == 1
     go.clear()
     again = outgoing(server, kept=True)
-    with anyio.move_on_after(0.05):
-        await pool.send(again)
+    await cancelled(pool.send, again, once=lambda: server.requests == 2)
     assert again.pending is not None
     again.pending.close()
     await until(lambda: server.resets == [ErrorCodes.CANCEL])
