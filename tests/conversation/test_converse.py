@@ -234,7 +234,7 @@ async def test_a_limit_ends_it_with_all_that_there_is(
 
 async def test_the_deadline_is_the_whole_conversations(driver: Driver, headwater_emulator: Emulator) -> None:
     model = script(headwater_emulator, [("hangs", {}), ("add", {"a": 1, "b": 2})], "Never.")
-    limits = Timeout(total=0.5)
+    limits = Timeout(total=1)
     async with asks(headwater_emulator, driver) as client:
         run = client.converse(ASKED, tools=[add, hangs], model=model, timeout=limits)
         async with run:
