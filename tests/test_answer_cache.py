@@ -32,6 +32,7 @@ from headwater import (
     InvalidParameterError,
     Price,
 )
+from headwater.cache import store
 from headwater.emulator.server import Emulator
 from headwater.media.media import Media
 from headwater.testing import MemoryTransport, ScriptedResponse, SentRequest
@@ -397,15 +398,22 @@ def damaged(path: Path) -> None:
 
 @pytest.mark.dealt
 @pytest.mark.parametrize("spoil", [foreign, newer, damaged])
-async def test_a_file_that_is_no_cache_is_an_error_and_left_alone(driver: Driver, tmp_path: Path, spoil: Any) -> None:
+async def test_a_file_that_is_no_cache_fails_no_call_and_is_left_alone(
+    driver: Driver, tmp_path: Path, spoil: Any
+) -> None:
     path, transport = tmp_path / "answers", serving()
     await in_thread(spoil, path)
-    before = await in_thread(path.read_bytes)
-    async with client_of(driver, Cache(path), transport) as client:
-        with pytest.raises(CacheError, match="left as it is"):
-            await client.chat_completion(MESSAGES, temperature=0)
-        await client.chat_completion(MESSAGES)  # which would not be kept anyway
-    assert await in_thread(path.read_bytes) == before and len(transport.requests) == 1
+    before, cache = await in_thread(path.read_bytes), Cache(path)
+    async with client_of(driver, cache, transport) as client:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            for _ in range(2):
+                assert not (await client.chat_completion(MESSAGES, temperature=0)).facts.cached
+        for for_owner in (cache.ainfo, cache.aclear):
+            with pytest.raises(CacheError, match="left as it is"):
+                await for_owner()
+    assert [each.category for each in caught if str(path) in str(each.message)] == [RuntimeWarning]
+    assert await in_thread(path.read_bytes) == before and len(transport.requests) == 2
 
 
 @pytest.mark.dealt
@@ -418,6 +426,41 @@ async def test_a_disk_that_fails_fails_no_answer(driver: Driver, tmp_path: Path)
             for _ in range(2):
                 assert not (await client.chat_completion(MESSAGES, temperature=0)).facts.cached
     assert [each.category for each in caught if "folder" in str(each.message)] == [RuntimeWarning]
+
+
+@pytest.mark.dealt
+@pytest.mark.parametrize("rest", [30.0, 0.0])
+async def test_a_locked_file_rests_and_is_used_again(
+    driver: Driver, cache: Cache, monkeypatch: pytest.MonkeyPatch, rest: float
+) -> None:
+    """It is waited for once, and not by each of many calls."""
+    monkeypatch.setattr(store, "BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(store, "REST_SECONDS", rest)
+    transport = serving()
+    await cache.ainfo()
+    other = await in_thread(sqlite3.connect, cache.path, isolation_level=None, check_same_thread=False)
+    await in_thread(other.execute, "BEGIN IMMEDIATE")
+    async with client_of(driver, cache, transport) as client:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            await client.chat_completion(MESSAGES, temperature=0)
+            await in_thread(other.close)
+            cached = [(await client.chat_completion(MESSAGES, temperature=0)).facts.cached for _ in range(2)]
+    assert ["locked" in str(each.message) for each in caught if cache.path in str(each.message)] == [True]
+    assert cached == [False, not rest]
+
+
+async def test_an_answer_of_the_future_is_none(driver: Driver, tmp_path: Path) -> None:
+    """A clock that was wrong, and was set back: its answers would be kept for all that time and longer."""
+    transport, cache = serving(), Cache(tmp_path / "a", ttl=3600)
+    async with client_of(driver, cache, transport) as client:
+        await client.chat_completion(MESSAGES, temperature=0)
+        await in_thread(execute, cache.path, "UPDATE answers SET made = made + 30")
+        assert (await client.chat_completion(MESSAGES, temperature=0)).facts.cached
+        await in_thread(execute, cache.path, "UPDATE answers SET made = made + 1e6")
+        assert not (await client.chat_completion(MESSAGES, temperature=0)).facts.cached
+        assert (await client.chat_completion(MESSAGES, temperature=0)).facts.cached
+    cache.close()
 
 
 @pytest.mark.dealt

@@ -9,8 +9,11 @@ import argparse
 import base64
 import gzip
 import json
+import os
 import re
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable
@@ -565,7 +568,7 @@ def in_no_time(what: Callable[..., Awaitable[Any]], **options: Any) -> Any:
     """Run it on a clock that jumps to whatever is waited for."""
 
     async def main() -> Any:
-        async with AsyncInferenceClient(base_url=URL, **options) as client:
+        async with AsyncInferenceClient(**{"base_url": URL, **options}) as client:
             return await what(client)
 
     return trio.run(main, clock=MockClock(autojump_threshold=0))
@@ -614,6 +617,74 @@ def test_waits_between_tries_take_no_time_without_times(tmp_path: Path) -> None:
     with cassette(path), InferenceClient(base_url=URL) as client:
         assert client.chat_completion(MESSAGES).choices[0].message.content == "hello"
     assert time.monotonic() - began < 30
+
+
+RUNS_OUT: dict[str, tuple[Timeout, Callable[[], Any], str, int]] = {
+    "before the head": (Timeout(total=600), lambda: streamed(head=[FOREVER]), "total", 1),
+    "before the first event": (Timeout(first_event=600), lambda: streamed(b": x\n\n", FOREVER), "first_event", 1),
+    "in the middle": (
+        Timeout(total=600, idle=None),
+        lambda: streamed(event("a"), 500.0, event("b"), FOREVER),
+        "total",
+        1,
+    ),
+    "among comments": (Timeout(idle=600), lambda: streamed(event("a"), *[500.0, b": x\n\n"] * 2, FOREVER), "idle", 1),
+    "before a retry": (Timeout(total=600), lambda: refused(500, retry_after="59"), "total", 2),
+}
+"""What ends a call, and after how many requests."""
+
+
+def refused(seconds: float, retry_after: str) -> ScriptedResponse:
+    headers = {"retry-after": retry_after}
+    return ScriptedResponse(b'{"error": "later"}', status=429, headers=headers, head=[seconds])
+
+
+@pytest.mark.parametrize("name", RUNS_OUT)
+def test_a_deadline_ends_in_a_replay_what_it_ended_once(name: str, tmp_path: Path) -> None:
+    """Recorded where ten minutes pass at once, replayed where they would not."""
+    patience, script, phase, requests = RUNS_OUT[name]
+
+    async def ask(client: AsyncInferenceClient) -> tuple[Any, ...]:
+        with pytest.raises(HeadwaterError) as caught:
+            await client.chat_completion.stream(MESSAGES).result()
+        error = caught.value
+        return str(error), getattr(error, "phase", ""), repr(error.partial), len(error.attempts)
+
+    path, again = tmp_path / "late.jsonl", tmp_path / "again.jsonl"
+    with cassette(path, "record"):
+        recorded = in_no_time(ask, timeout=patience, transport=MemoryTransport(lambda _: script()))
+    assert recorded[1] == phase and recorded[3] == requests
+    began = time.monotonic()
+    with cassette(path, "replay") as tape, cassette(again, "record"):
+
+        async def replay() -> Any:
+            async with AsyncInferenceClient(base_url=URL, timeout=patience) as client:
+                return await ask(client)
+
+        assert anyio.run(replay) == recorded
+        tape.assert_all_played()
+    assert again.read_bytes() == path.read_bytes()
+    assert time.monotonic() - began < 60
+
+
+def test_a_job_that_took_too_long_takes_as_many_polls(tmp_path: Path) -> None:
+    def respond(request: SentRequest) -> ScriptedResponse:
+        urls = {"get": "https://api.replicate.com/v1/predictions/j"}
+        return ScriptedResponse.json({"id": "j", "status": "starting", "urls": urls}, status=201)
+
+    def film(**options: Any) -> str:
+        more = {"provider": "replicate", "api_key": KEY, "model_mapping": {"a/b": "a/b"}, "timeout": 1.3, **options}
+        with InferenceClient(**more) as client, pytest.raises(InferenceTimeoutError) as caught:
+            client.text_to_video("waves", model="a/b")
+        return str(caught.value)
+
+    path = tmp_path / "job.jsonl"
+    with cassette(path, "record"):
+        recorded = film(transport=MemoryTransport(respond))
+    with cassette(path, "replay") as tape:
+        assert film() == recorded
+        tape.assert_all_played()
+    assert '"GET"' in path.read_text(encoding="utf-8")
 
 
 # no credential
@@ -682,6 +753,24 @@ async def test_a_key_that_a_server_repeats_is_in_no_file(
     found = every_file(tmp_path)
     assert [each for each in spellings(SECRET) if each in found] == []
     assert transport.requests[0].headers["authorization"] == f"Bearer {SECRET}"
+
+
+@pytest.mark.dealt
+@pytest.mark.parametrize(
+    "given", [{"api_key": SECRET}, {"tools_of": [{"headers": {"Authorization": f"Bearer {SECRET}"}}]}]
+)
+async def test_a_key_in_a_body_that_the_answer_repeats_is_in_no_file(
+    given: Any, driver: Driver, tmp_path: Path
+) -> None:
+    sent = MemoryTransport.in_turn(ScriptedResponse.json(answer(f"hello {SECRET}")))
+    path = tmp_path / "body.jsonl"
+    async with cassette(path, "record"), driver.client(base_url=URL, api_key=KEY, transport=sent) as client:
+        await client.chat_completion([{"role": "user", "content": SECRET}], extra_body=given)
+    found = every_file(tmp_path)
+    assert [each for each in spellings(SECRET) if each in found] == []
+    other = json.loads(json.dumps(given).replace(SECRET, "another-key-99"))
+    async with cassette(path), driver.client(base_url=URL, api_key=KEY) as client:
+        await client.chat_completion([{"role": "user", "content": "another-key-99"}], extra_body=other)
 
 
 async def test_a_length_is_kept_where_a_key_was(tmp_path: Path) -> None:
@@ -912,8 +1001,16 @@ def test_a_block_that_fails_writes_nothing(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_written_leaves_no_half(tmp_path: Path) -> None:
     path = tmp_path / "folder.jsonl"
     path.mkdir()
-    with pytest.raises(OSError, match=r"folder\.jsonl"):
-        ask_once(path, "record")
+    for place in (path, Path(__file__) / "a" / "c.jsonl"):
+        with pytest.raises(CassetteError, match="cannot be written"), cassette(place, "record"):
+            raise ZeroDivisionError  # before anything is asked
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_disk_that_fails_at_the_end_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "late.jsonl"
+    with pytest.raises(CassetteError, match=r"late\.jsonl cannot be written"), cassette(path, "record"):
+        path.mkdir()
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -951,6 +1048,47 @@ def test_half_a_file_is_no_cassette(tmp_path: Path) -> None:
             pass
 
 
+EDITS: list[tuple[int, str, str]] = [
+    (1, '{"headwater_cassette": 2}', "a newer release"),
+    (1, '{"headwater_cassette": "1"}', "no cassette"),
+    (2, "7", "none of"),
+    (2, '{"request": ["a"], "method": "POST", "url": "u"}', "request"),
+    (2, '{"request": "a", "url": "u"}', "method"),
+    (3, '{"head": "200", "headers": {}, "at": 0}', "head"),
+    (3, '{"head": 200, "headers": {"a": 1}, "at": 0}', "headers"),
+    (3, '{"head": 200, "headers": {}}', "at"),
+    (3, '{"head": 200, "headers": {}, "at": NaN}', "at"),
+    (3, '{"head": 200, "headers": {}, "at": 0, "after": ["of-nothing"]}', "of-nothing"),
+    (4, '{"head": 200, "headers": {}, "at": 0}', "two heads"),
+    (4, '{"data": 5, "at": 0}', "data"),
+    (4, '{"data": {"x": 1}, "at": 0}', "no file"),
+    (4, '{"data": {"raw": "!"}, "at": 0}', "base64"),
+    (4, '{"data": {"file": "0123456789abcdef.png"}, "at": 0}', r"0123456789abcdef\.png"),
+    (5, '{"end": "somehow", "at": 0}', "somehow"),
+    (5, '{"end": "error", "at": 0}', "of nothing"),
+    (5, "[" * 100_000, "recursion"),
+]
+
+
+@pytest.mark.parametrize(("number", "text", "says"), EDITS, ids=[f"{number} {text[:40]}" for number, text, _ in EDITS])
+def test_an_edit_by_hand_that_is_none_names_its_line(number: int, text: str, says: str, tmp_path: Path) -> None:
+    path = tmp_path / "edited.jsonl"
+    ask_once(path)
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert len(lines) == 5
+    path.write_text("\n".join([*lines[: number - 1], text, *lines[number:]]), encoding="utf-8")
+    with pytest.raises(CassetteError, match=rf"(?s)edited\.jsonl, line \d.*{says}"), cassette(path):
+        pass
+
+
+def test_a_reset_by_hand_is_one(tmp_path: Path) -> None:
+    path = tmp_path / "edited.jsonl"
+    ask_once(path)
+    path.write_text(path.read_text(encoding="utf-8").replace('"whole"', '"reset"'), encoding="utf-8")
+    with pytest.raises(ConnectionLostError), cassette(path), InferenceClient(base_url=URL, retries=0) as client:
+        client.chat_completion(MESSAGES)
+
+
 def test_lines_of_a_diff_are_pieces(tmp_path: Path) -> None:
     """Letters that other tools take for the end of a line are none here."""
     path = tmp_path / "lines.jsonl"
@@ -971,6 +1109,62 @@ def test_the_fixture_has_a_file_for_each_test(headwater_cassette: Cassette) -> N
     assert headwater_cassette.path == folder / "test_the_fixture_has_a_file_for_each_test.jsonl"
     with InferenceClient(base_url=URL) as client:
         assert client.chat_completion(MESSAGES).choices[0].message.content == "from a file"
+
+
+TESTS = """
+import pytest
+from headwater import InferenceClient
+from headwater.testing import MemoryTransport, ScriptedResponse
+
+def ask(text):
+    sent = MemoryTransport(lambda _: ScriptedResponse.json(ANSWER))
+    with InferenceClient(base_url="https://model.test/v1", transport=sent) as client:
+        client.chat_completion([{"role": "user", "content": text}])
+
+
+@pytest.mark.parametrize("case", ["a/b", "a b", "plain", "x" * 300, "ä"])
+def test_case(headwater_cassette, case):
+    ask(case)
+
+
+class TestOne:
+    def test_same(self, headwater_cassette):
+        ask("one")
+
+
+class TestTwo:
+    def test_same(self, headwater_cassette):
+        ask("two")
+
+
+def test_skipped(headwater_cassette):
+    ask("skipped")
+    pytest.skip("half way")
+
+
+@pytest.mark.xfail
+def test_expected(headwater_cassette):
+    ask("expected")
+    raise ZeroDivisionError
+"""
+
+
+def test_each_test_has_a_file_of_its_own_and_one_that_does_not_pass_has_none(tmp_path: Path) -> None:
+    (tmp_path / "test_them.py").write_text(TESTS.replace("ANSWER", json.dumps(answer("x"))), encoding="utf-8")
+    options = ["-q", "-p", "headwater.testing.fixtures", "-p", "no:cacheprovider", "--rootdir", str(tmp_path)]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *options, "test_them.py"],
+        check=False,
+        cwd=tmp_path,
+        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert "7 passed, 1 skipped, 1 xfailed" in done.stdout, done.stdout
+    names = sorted(file.name for file in (tmp_path / "cassettes" / "test_them").iterdir())
+    assert len(names) == 7 and max(map(len, names)) < 200
+    assert {"TestOne.test_same.jsonl", "TestTwo.test_same.jsonl", "test_case-plain.jsonl"} < set(names)
 
 
 # served over sockets

@@ -1,9 +1,9 @@
 """Answers in a file: SQLite's, so that several processes may read and write it at once.
 
-Nothing of it happens in the event loop's thread, and nothing of it fails an answer that was paid for: what cannot be
-read is asked for, what cannot be written is told by a warning, once. A file that is no cache of ours is a `CacheError`,
-before anything is sent, and is not touched. No credential is written: a key is a digest, and an answer in which a
-secret of its call occurs is not kept.
+Nothing of it happens in the event loop's thread, and nothing of it fails a call, or holds it up for long: what cannot
+be read is asked for, what cannot be written is not kept. Whatever is wrong with the file is told by a warning, once,
+and the file is left alone for a while. One that is no cache of ours is never touched. No credential is written: a key
+is a digest, and an answer in which a secret of its call occurs is not kept.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar, overload
 
 import msgspec
-from anyio import CapacityLimiter, to_thread
+from anyio import CapacityLimiter, move_on_after, to_thread
 from anyio.lowlevel import RunVar
 
 from ..errors import CacheError, InvalidParameterError
@@ -44,10 +44,14 @@ APPLICATION_ID: Final = 0x68777463
 """By which SQLite's file says whose it is: "hwtc"."""
 LAYOUT: Final = 1
 """Of the file; a file with a higher number is a newer release's."""
-BUSY_SECONDS: Final = 5.0
+BUSY_SECONDS: Final = 2.0
 """How long another process's writing is waited for."""
+PATIENCE_SECONDS: Final = 10.0
+"""How long a call waits for its cache, whose disk may be a hanging one."""
+REST_SECONDS: Final = 30.0
+"""How long a file that failed is left alone, so that each of many calls does not wait for it."""
 TOUCH_SECONDS: Final = 60.0
-"""How exactly it is known when an answer was last used."""
+"""How exactly it is known when an answer was last used, and by how much the machine's clock may be set back."""
 ROOM_LEFT: Final = 0.9
 """To how much of its size a full cache is emptied."""
 THREADS: Final = 2
@@ -87,6 +91,9 @@ COMPUTED: Final = frozenset(
 """Tasks that answer the same to the same question, as no dice are thrown."""
 _EFFECTS: Final = ("store", "background", "previous_response_id", "conversation")
 """Parameters by which an answer is more than itself: the server keeps it, or goes on from another."""
+FAILURES: Final = (sqlite3.Error, OSError, CacheError)
+"""What a file raises."""
+_SLOW: Final = "its disk did not answer in time"
 _LIMITER: Final[RunVar[CapacityLimiter]] = RunVar("cache threads")
 _TABLES: Final = """
     CREATE TABLE answers (key BLOB PRIMARY KEY, made REAL, used REAL, size INTEGER, tape BLOB);
@@ -138,6 +145,7 @@ class Cache:
         self._repeatable = repeatable
         self._opened: dict[int, Opened] = {}
         self._warned = False
+        self._rests_until = 0.0
 
     def __repr__(self) -> str:
         return f"Cache({self.path!r})"
@@ -203,12 +211,18 @@ class Cache:
         return _digest(credentials.identity(without_secrets=self.shared))
 
     async def recall(self, request: Request, identity: bytes) -> Recalled:
-        """What is kept for this request. Raises `CacheError`."""
-        return await _in_thread(self._recall, request, identity)
+        """What is kept for this request: nothing, where the file fails."""
+        with move_on_after(PATIENCE_SECONDS):
+            return await _in_thread(self._recall, request, identity)
+        self._fail("read", TimeoutError(_SLOW))
+        return Recalled(None)
 
     async def remember(self, key: bytes, tape: Tape, headers: Mapping[str, str], redact: Callable[[str], str]) -> None:
         """Keep this, unless `redact` finds a secret in it; a failure to do so is a warning."""
-        await _in_thread(self._remember, key, msgspec.structs.replace(tape, headers=headers_kept(headers)), redact)
+        with move_on_after(PATIENCE_SECONDS):
+            await _in_thread(self._remember, key, msgspec.structs.replace(tape, headers=headers_kept(headers)), redact)
+            return
+        self._fail("written", TimeoutError(_SLOW))
 
     def _recall(self, request: Request, identity: bytes) -> Recalled:
         try:
@@ -216,22 +230,22 @@ class Cache:
         except (OSError, TypeError):  # of an input that can be read once
             return Recalled(None)
         try:
-            with self._connection() as db:
-                return Recalled(key, self._found(db, key))
-        except (sqlite3.Error, OSError) as error:
-            self._warn("read", error)
+            with self._connection(for_call=True) as db:
+                return Recalled(key) if db is None else Recalled(key, self._found(db, key))
+        except FAILURES as error:
+            self._fail("read", error)
             return Recalled(key)
 
     def _found(self, db: sqlite3.Connection, key: bytes) -> Tape | None:
         row = db.execute("SELECT made, used, tape FROM answers WHERE key = ?", (key,)).fetchone()
         now = time.time()
-        if row is None or (self.ttl is not None and row[0] + self.ttl <= now):
+        if row is None or (self.ttl is not None and not -TOUCH_SECONDS <= now - row[0] < self.ttl):
             return None
         try:
             tape = msgspec.msgpack.decode(row[2], type=Tape)
         except UNREADABLE:
             return None
-        if now - row[1] > TOUCH_SECONDS:
+        if abs(now - row[1]) > TOUCH_SECONDS:
             db.execute("UPDATE answers SET used = ? WHERE key = ?", (now, key))
         return tape
 
@@ -242,14 +256,20 @@ class Cache:
         if len(data) > self.size:
             return
         try:
-            with self._connection() as db, _transaction(db):
-                if self.ttl is not None:
-                    db.execute("DELETE FROM answers WHERE made <= ?", (now - self.ttl,))
-                db.execute("DELETE FROM answers WHERE key = ?", (key,))
-                db.execute("INSERT INTO answers VALUES (?, ?, ?, ?, ?)", (key, now, now, len(data), data))
-                self._make_room(db)
-        except (sqlite3.Error, OSError, CacheError) as error:
-            self._warn("written", error)
+            with self._connection(for_call=True) as db:
+                if db is not None:
+                    self._write(db, key, data, now)
+        except FAILURES as error:
+            self._fail("written", error)
+
+    def _write(self, db: sqlite3.Connection, key: bytes, data: bytes, now: float) -> None:
+        with _transaction(db):
+            if self.ttl is not None:
+                old, ahead = now - self.ttl, now + TOUCH_SECONDS
+                db.execute("DELETE FROM answers WHERE made <= ? OR made > ?", (old, ahead))
+            db.execute("DELETE FROM answers WHERE key = ?", (key,))
+            db.execute("INSERT INTO answers VALUES (?, ?, ?, ?, ?)", (key, now, now, len(data), data))
+            self._make_room(db)
 
     def _make_room(self, db: sqlite3.Connection) -> None:
         (total,) = db.execute("SELECT size FROM total").fetchone()
@@ -261,20 +281,26 @@ class Cache:
             if total <= self.size * ROOM_LEFT:
                 break
 
-    def _warn(self, what: str, error: Exception) -> None:
+    def _fail(self, what: str, error: Exception) -> None:
+        """Leave the file alone for a while, and say so the first time."""
+        self._rests_until = time.monotonic() + REST_SECONDS
         if not self._warned:
             self._warned = True
             text = f"{self.path} cannot be {what}, and answers are not kept: {error}"
             warnings.warn(text, RuntimeWarning, stacklevel=2)
 
+    @overload
+    def _connection(self, *, for_call: Literal[True]) -> AbstractContextManager[sqlite3.Connection | None]: ...
+    @overload
+    def _connection(self) -> AbstractContextManager[sqlite3.Connection]: ...
     @contextmanager
-    def _connection(self) -> Iterator[sqlite3.Connection]:
-        """This process's connection, for one thread at a time."""
+    def _connection(self, *, for_call: bool = False) -> Iterator[sqlite3.Connection | None]:
+        """This process's connection, for one thread at a time; none for a call while a file that failed rests."""
         opened = self._opened.get(os.getpid())
         if opened is None:
             opened = self._opened.setdefault(os.getpid(), Opened(self.path))
         with opened.lock:
-            yield opened.connection()
+            yield None if for_call and time.monotonic() < self._rests_until else opened.connection()
 
 
 class Opened:

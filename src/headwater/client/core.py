@@ -132,6 +132,8 @@ class ClientCore:
             policy=policy,
             largest=given["max_response_bytes"],
             real_waits=self._waits() if real_waits is None else real_waits,
+            counts_waits=self.transports.instant and not os.environ.get("HEADWATER_TEST_MODE"),
+            spreads=not self.transports.is_taped,
         )
 
     def _waits(self) -> bool:

@@ -24,17 +24,27 @@ Phase: TypeAlias = Literal["total", "connect", "first_event", "idle", "alive"]
 class Deadlines:
     """The clocks of a call that began at `began`, in a provider's turn that did at `turn` (on anyio's clock).
 
-    `total` is when the turn must be over, and `whole` when the call must be.
+    `total` is when the turn must be over, and `whole` when the call must be. `lapsed`: seconds of a recording that have
+    not passed, and count as if they had.
     """
 
-    __slots__ = ("alive", "began", "first", "idle", "limits", "total", "turn", "whole")
+    __slots__ = ("alive", "began", "first", "idle", "lapsed", "limits", "total", "turn", "whole")
 
-    def __init__(self, limits: Timeout, began: float, turn: float | None = None) -> None:
+    def __init__(self, limits: Timeout, began: float, turn: float | None = None, lapsed: float = 0.0) -> None:
         self.limits = limits
         self.began = began
         self.turn = began if turn is None else turn
-        self.total = self.whole = FOREVER if limits.total is None else began + limits.total
+        self.lapsed = lapsed
+        self.total = self.whole = FOREVER if limits.total is None else began + limits.total - lapsed
         self._set(limits)
+
+    def lapse(self, seconds: float) -> None:
+        """Have so many seconds passed that have not."""
+        self.lapsed += seconds
+        self.turn -= seconds
+        self.total -= seconds
+        self.whole -= seconds
+        self.first -= seconds
 
     def narrow(self, own: Timeout) -> None:
         """Take the provider's own limits in place of the call's; only the call's total stays."""

@@ -358,7 +358,8 @@ class CallDriver:
         if watch is not None:
             watch.fail_over(candidate.name, following.name, error, requester.elapsed)
         self.candidate = following
-        requester.deadlines = Deadlines(self._timeout, requester.deadlines.began, requester.now())
+        before = requester.deadlines
+        requester.deadlines = Deadlines(self._timeout, before.began, requester.now(), before.lapsed)
         self.state, self._step, self.events, self._on_cancel = "new", None, None, None
         return True
 
@@ -531,10 +532,11 @@ class CallDriver:
         begun, event = now(), None
         if begun >= deadlines.total:  # though more is there already, as it always is in a flood
             raise deadlines.passed("total", begun)
-        until = min(deadlines.total, begun + deadlines.idle - self._silent)
-        moment, watched = until, deadlines.alive != FOREVER
+        until = moment = min(deadlines.total, begun + deadlines.idle - self._silent)
+        watched, counted = deadlines.alive != FOREVER, until + deadlines.lapsed
         try:
             while event is None and not events.over:
+                until = moment = counted - deadlines.lapsed  # a recording's pieces move it
                 if watched:
                     moment = min(until, now() + deadlines.alive)
                 if not events.wait_until(moment):
@@ -544,8 +546,8 @@ class CallDriver:
                         event = events.feed(await events.receive())
                     except HeadwaterError as error:
                         events.stop(error)
-                if event is None and not events.over and now() >= until:  # comments without end are silence, too
-                    raise ReadDeadline
+                if event is None and not events.over and now() >= counted - deadlines.lapsed:
+                    raise ReadDeadline  # comments without end are silence, too
         except ReadDeadline:
             raise deadlines.passed("alive" if moment < until else "idle", now()) from None
         except BaseException:

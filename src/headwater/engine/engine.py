@@ -17,17 +17,21 @@ class Engine:
 
     `transport` gives what carries requests to a URL. `policy` says what may be read and downloaded. `largest`: the most
     decoded bytes of an answer, and of one event of a stream; None leaves it at what the request says. `real_waits`
-    False lets backoff and polling take no time.
+    False lets backoff and polling take no time. `counts_waits`: the seconds that these would have taken count against a
+    call's deadlines all the same, as those of its recorded answers do: what was over in time is, and what was not is
+    not. `spreads` False lets a wait before a retry be what it is on average, so that a recording decides as before.
     """
 
     __slots__ = (
         "cache",
+        "counts_waits",
         "health",
         "hedge_budget",
         "largest",
         "policy",
         "real_waits",
         "retry_budgets",
+        "spreads",
         "transport",
     )
 
@@ -38,11 +42,15 @@ class Engine:
         policy: InputPolicy = DEFAULT_POLICY,
         largest: int | None = None,
         real_waits: bool = True,
+        counts_waits: bool = False,
+        spreads: bool = True,
     ) -> None:
         self.transport = transport
         self.policy = policy
         self.largest = largest
         self.real_waits = real_waits
+        self.counts_waits = counts_waits
+        self.spreads = spreads
         self.cache = LookUps()
         self.retry_budgets: dict[str, RetryBudget] = {}
         self.hedge_budget = HedgeBudget()

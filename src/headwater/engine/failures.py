@@ -13,7 +13,7 @@ from ..errors import HeadwaterError, IncompleteStreamError, MalformedEventError,
 from ..protocol.flow import Reply, Request
 from ..protocol.framing import EVENT_STREAM
 from ..protocol.json_value import encoded
-from ..protocol.transport import FOREVER, TransportResponse
+from ..protocol.transport import FOREVER, ReadDeadline, TransportResponse
 from ..protocol.url import parse_url
 from ..responses.message import for_refusal, one_line
 from ..responses.refusal import EXCERPT_BYTES, error_from_response, error_in_place_of_answer
@@ -136,6 +136,8 @@ async def _excerpt(
         try:
             while len(pieces) < REFUSAL_BYTES and (piece := await read()):
                 pieces += piece
+        except ReadDeadline:  # of a recording
+            pass
         except HeadwaterError as error:  # the refusal matters more than how its text ended
             if unread is not None:
                 unread.append(error)

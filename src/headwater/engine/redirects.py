@@ -88,6 +88,8 @@ class Redirects:
         if going is not None:
             return await self._carried(requester.transport(going.url), going)
         going = build_request(request, requester.credentials, requester.deadlines.limits.connect)
+        if requester.engine.counts_waits:
+            going.lapse = requester.lapse
         transport = requester.transport(going.url)
         is_own = self._is_result and going.url.origin in requester.credentials.origins
         if is_own or requester.engine.policy.allow_private:

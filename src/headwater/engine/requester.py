@@ -52,6 +52,8 @@ REFUSAL_SECONDS: Final = 2.0
 MOST_UNANSWERED: Final = 100
 """Times in a row that a question is asked anew because the wait for its answer was cancelled, over a transport that
 loses it then: a caller whose patience is always too short for the answer is told so."""
+ROUNDED_SECONDS: Final = 0.01
+"""By how much recorded seconds may be short of the deadline that ended them."""
 NOT_BEGUN: Final = Deadlines(DEFAULT_TIMEOUT, 0.0)
 
 
@@ -104,7 +106,8 @@ class Requester:
         """Take the plan; its limits count from the start."""
         self._plan = plan
         if plan.timeout is not self.deadlines.limits:
-            self.deadlines = Deadlines(plan.timeout, self.deadlines.began, self.deadlines.turn)
+            before = self.deadlines
+            self.deadlines = Deadlines(plan.timeout, before.began, before.turn, before.lapsed)
         if plan.own is not None:
             self.deadlines.narrow(plan.own)
 
@@ -241,7 +244,7 @@ class Requester:
         """One try, whose answer nobody reads, with no deadline of its own: it may be sent because the call's passed."""
         self.begin_attempt(request, "cancel")
         try:
-            incoming = self.record_response(await self._transmitted(request))
+            incoming = self.record_response(await self._transmitted(request, lapses=False))
             if not 200 <= incoming.status < 300:
                 raise await self.refusal(request, incoming)
             try:
@@ -260,6 +263,8 @@ class Requester:
         """Wait, under the total deadline; one that was cancelled goes on until its own moment."""
         if self._awake_at is None:
             self._awake_at = self.now() + (seconds if self.engine.real_waits else 0)
+            if self.engine.counts_waits:
+                self.deadlines.lapse(seconds)
             if self.watch is not None:
                 self._tell_wait(reason, seconds, error)
         try:
@@ -432,10 +437,10 @@ class Requester:
 
     def _again(self, error: HeadwaterError, tries: int, request: Request, budget: RetryBudget | None) -> float:
         """Seconds to wait before the next try; raises the error where there is none."""
-        import random
+        from random import random
 
         left = min(self.deadlines.total, self.deadlines.first) - self.now()
-        rand = random.random()  # noqa: S311 - spreads retries, guards nothing
+        rand = random() if self.engine.spreads else 0.5  # noqa: S311 - spreads retries, guards nothing
         policy, unique = self._plan.retries, request.unique
         verdict = decide(error, tries, left, policy, resend=request.resend, rand=rand, unique=unique)
         if isinstance(verdict, Raise) or (budget is not None and not budget.take(error)):
@@ -509,6 +514,8 @@ class Requester:
         if going is None:
             going = build_request(request, self._plan.credentials, self.deadlines.limits.connect)
             going.loop, going.kept, self.upload = self.loop, True, None
+            if self.engine.counts_waits:
+                going.lapse = self.lapse
             if self.watch is not None:
                 self._add_headers(self.watch, going)
         try:
@@ -558,10 +565,12 @@ class Requester:
             await close_shielded(incoming)
             raise
 
-    def _transmitted(self, request: Request) -> Awaitable[TransportResponse]:
-        """The answer to the request, which goes out once this is awaited."""
+    def _transmitted(self, request: Request, *, lapses: bool = True) -> Awaitable[TransportResponse]:
+        """The answer to the request, which goes out once this is awaited; `lapses`: under the call's deadlines."""
         going = build_request(request, self._plan.credentials, self.deadlines.limits.connect)
         going.loop = self.loop
+        if lapses and self.engine.counts_waits:
+            going.lapse = self.lapse
         self.upload = going.body if isinstance(going.body, UploadBody) else None
         if self._plan.sleepers:
             self._ask_to_be_held(going)
@@ -623,6 +632,13 @@ class Requester:
 
     # -- clocks
 
+    def lapse(self, seconds: float, *, silent: float = 0.0) -> bool:
+        """Have so many seconds of a recording passed; see `Lapse`."""
+        deadlines = self.deadlines
+        deadlines.lapse(seconds)
+        late, longest = self.now() + ROUNDED_SECONDS, min(deadlines.idle, deadlines.alive)
+        return late >= min(deadlines.total, deadlines.first) or silent + ROUNDED_SECONDS >= longest
+
     def _bounded(self, phase: Phase, work: Awaitable[T]) -> Awaitable[T]:
         """Do this within the phase's limit and the total; `InferenceTimeoutError` where it does not end in time."""
         deadlines = self.deadlines
@@ -636,8 +652,11 @@ class Requester:
         return work if limit == FOREVER else self._until(limit, phase, work)
 
     async def _until(self, limit: float, phase: Phase, work: Awaitable[T]) -> T:
-        with CancelScope(deadline=limit):
-            return await work
+        try:
+            with CancelScope(deadline=limit):
+                return await work
+        except ReadDeadline:  # of a recording, in which this limit was over
+            pass
         raise self.deadlines.passed(phase, self.now())
 
 

@@ -19,7 +19,6 @@ import msgspec
 
 from ..errors import (
     BudgetExceededError,
-    CacheError,
     ClosedError,
     ConnectError,
     ContentRefusedError,
@@ -47,7 +46,6 @@ _OF_THE_CALL: Final = (
     ClosedError,
     InvalidAnswerError,
     BudgetExceededError,
-    CacheError,
 )
 """What another provider would not do better, or not for nothing."""
 _OVERLOAD: Final = frozenset({429, 502, 503, 529})

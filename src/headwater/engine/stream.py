@@ -192,6 +192,8 @@ class Events:
                 while await self.incoming.receive():
                     pass
                 return
+        except ReadDeadline:  # of a recording
+            pass
         except TransportError as error:
             self.failure = error
         await self.incoming.aclose()

@@ -28,6 +28,14 @@ RACE: Final[ContextVar[object]] = ContextVar("headwater_race", default=None)
 """The race that the requests of this task belong to, where a call and its hedge run beside each other."""
 
 
+class Lapse(Protocol):
+    """Counts seconds that have not passed as if they had, so that a deadline ends what it ended once."""
+
+    def __call__(self, seconds: float, *, silent: float = 0.0) -> bool:
+        """Whether a deadline is over then. `silent`: seconds in which nothing came of an answer that had begun."""
+        ...
+
+
 class ReadDeadline(Exception):  # noqa: N818 - between a transport and the engine, which knows what to call it
     """The moment that `TransportResponse.wait_until` named has passed, and nothing has come."""
 
@@ -98,7 +106,8 @@ class TransportRequest(msgspec.Struct, kw_only=True, gc=False):
     it: to ask anyio for it takes a microsecond. `head`: what it shares with others, as long as its URL and headers are
     that one's; nobody changes those.
     `kept`: whether a `send` that is cancelled while the answer is waited for leaves its wait in `pending`, where the
-    transport can; `send` of the same request then waits on. Who sets it closes what is pending.
+    transport can; `send` of the same request then waits on. Who sets it closes what is pending. `lapse`: whom a
+    transport whose answers take no time tells of the seconds that they took once (`Lapse`).
     """
 
     method: str
@@ -113,6 +122,7 @@ class TransportRequest(msgspec.Struct, kw_only=True, gc=False):
     head: RequestHead | None = None
     kept: bool = False
     pending: Pending | None = None
+    lapse: Lapse | None = None
 
 
 class TransportResponse(Protocol):

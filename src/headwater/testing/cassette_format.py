@@ -25,9 +25,8 @@ import os
 import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import pairwise
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
 
@@ -39,6 +38,8 @@ _NAME: Final = "headwater_cassette"
 _ADDRESS: Final = 16
 _STORED: Final = re.compile(rf"[0-9a-f]{{{_ADDRESS}}}\.[a-z0-9]+\Z")
 _ID: Final = 8
+BODIES: Final = ("json", "text", "multipart", "binary")
+_Seconds: TypeAlias = Annotated[float, msgspec.Meta(ge=0)]
 _BASE64: Final = re.compile(rb"[A-Za-z0-9+/]{2048,}={0,2}")
 _TEXT: Final = re.compile(r"text/|.*(?:json|xml|javascript|urlencoded|event-stream)")
 
@@ -91,6 +92,17 @@ def media_folder(path: Path) -> Path:
 
 
 # -- writing
+
+
+def check_place(path: Path) -> None:
+    """Raise `CassetteError` where no file could be written, before anything is asked that is paid for."""
+    try:
+        folder = next(each for each in path.absolute().parents if each.exists())
+        may = folder.is_dir() and os.access(folder, os.W_OK | os.X_OK) and not path.is_dir()
+    except OSError as error:
+        raise CassetteError(f"{path} cannot be written: {error}") from error
+    if not may:
+        raise CassetteError(f"{path} cannot be written: it is a folder, or {folder} is none that may be written into")
 
 
 def save_cassette(path: Path, exchanges: Iterable[RecordedExchange]) -> None:
@@ -247,72 +259,154 @@ def _text(data: bytes) -> Any:
 # -- reading
 
 
+class _RequestLine(msgspec.Struct):
+    """The line that begins an exchange; one of the bodies at most."""
+
+    request: str
+    method: str
+    url: str
+    json: Any = msgspec.UNSET
+    text: Any = msgspec.UNSET
+    multipart: Any = msgspec.UNSET
+    binary: Any = msgspec.UNSET
+
+    def exchange(self) -> RecordedExchange:
+        bodies = {kind: body for kind in BODIES if (body := getattr(self, kind)) is not msgspec.UNSET}
+        kind, body = next(iter(bodies.items()), ("", None))
+        return RecordedExchange(form=RequestForm(method=self.method, url=self.url, kind=kind, body=body), pieces=[])
+
+
+class _HeadLine(msgspec.Struct):
+    head: Annotated[int, msgspec.Meta(ge=100, le=999)]
+    headers: dict[str, str]
+    at: _Seconds
+    after: list[str] = []
+
+
+class _MediaPart(msgspec.Struct, rename={"start": "from", "end": "to"}):
+    """What stands in `data` for bytes that are no text, or are in a file."""
+
+    raw: str | None = None
+    file: str = ""
+    base64: str = ""
+    start: Annotated[int, msgspec.Meta(ge=0)] = 0
+    end: Annotated[int, msgspec.Meta(ge=0)] | None = None
+
+
+class _DataLine(msgspec.Struct):
+    data: str | _MediaPart | list[str | _MediaPart]
+    at: _Seconds
+    after: list[str] = []
+
+
+class _EndLine(msgspec.Struct):
+    end: Literal["whole", "reset", "error", "stall", "left"]
+    at: _Seconds
+    after: list[str] = []
+    surplus: bool = False
+    error: str | None = None
+    message: str = ""
+
+
+_LINES: Final[Mapping[str, type[_RequestLine | _HeadLine | _DataLine | _EndLine]]] = {
+    "request": _RequestLine,
+    "head": _HeadLine,
+    "data": _DataLine,
+    "end": _EndLine,
+}
+
+
 def load_cassette(path: Path) -> list[RecordedExchange]:
-    """The exchanges of a cassette. Raises `CassetteError` where it is none, or not whole."""
-    lines = _read(path)
-    if not lines or not isinstance(lines[0], dict) or lines[0].get(_NAME) != _VERSION:
-        raise CassetteError(f"{path} is no cassette of version {_VERSION}")
-    starts = [number for number, line in enumerate(lines) if "request" in line]
-    reader = _Reader(path, {lines[start]["request"]: _exchange(lines[start]) for start in starts})
-    if len(reader.exchanges) < len(starts):
-        raise CassetteError(f"{path} has two exchanges of one name")
-    for start, end in pairwise([*starts, len(lines)]):
-        try:
-            reader.read(lines[start]["request"], lines[start + 1 : end])
-        except (KeyError, TypeError, ValueError, OSError) as error:
-            raise CassetteError(f"{path}: the exchange in line {start + 1} cannot be read: {error!r}") from error
+    """The exchanges of a cassette. Raises `CassetteError` where it is none, or not whole, and `OSError`."""
+    reader, lines = _Reader(path), path.read_bytes().split(b"\n")
+    try:
+        for line in lines:
+            reader.number += 1
+            if line.strip():
+                reader.read(json.loads(line))
+        reader.end()
+    except (ValueError, RecursionError, OSError) as error:
+        why = "it is no JSON" if isinstance(error, json.JSONDecodeError | UnicodeDecodeError) else error
+        raise CassetteError(f"{path}, line {reader.number}: {why}") from error
     return list(reader.exchanges.values())
 
 
-def _read(path: Path) -> list[dict[str, Any]]:
-    lines = []
-    for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
-        try:
-            lines += [json.loads(line)] if line.strip() else []
-        except ValueError as error:
-            raise CassetteError(f"{path}: line {number} is no JSON") from error
-    return lines
-
-
-def _exchange(line: Mapping[str, Any]) -> RecordedExchange:
-    kind = next((kind for kind in ("json", "text", "multipart", "binary") if kind in line), "")
-    return RecordedExchange(
-        form=RequestForm(method=line["method"], url=line["url"], kind=kind, body=line.get(kind)), pieces=[]
-    )
-
-
 class _Reader:
-    """Fills in what came of the requests of one cassette."""
+    """Puts a cassette's lines together; `number`: of the newest one.
 
-    def __init__(self, path: Path, exchanges: dict[str, RecordedExchange]) -> None:
-        self.exchanges = exchanges
+    Its methods raise `ValueError`, and `OSError` where media cannot be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.exchanges: dict[str, RecordedExchange] = {}
+        self.number = 0
         self._folder = media_folder(path)
         self._media: dict[str, bytes] = {}
+        self._races: list[tuple[ReplayMoment, list[str]]] = []
+        self._exchange: RecordedExchange | None = None
+        self._is_begun = False
 
-    def read(self, name: str, lines: Iterable[dict[str, Any]]) -> None:
-        exchange = self.exchanges[name]
-        for line in lines:
-            moment = ReplayMoment(line.pop("at"), [self.exchanges[other] for other in line.pop("after", ())])
-            if "head" in line:
-                exchange.status, exchange.headers, exchange.head = line["head"], line["headers"], moment
-            elif "data" in line:
-                exchange.pieces.append(RecordedPiece(self._bytes(line["data"]), moment))
-            else:
-                exchange.end, exchange.ended = line.pop("end"), moment
-                exchange.surplus = line.pop("surplus", False)
-                exchange.error = line or None
-        if not exchange.end:
-            raise ValueError("it has no end")
+    def read(self, line: Any) -> None:
+        """Take the next line."""
+        if not self._is_begun:
+            _check_version(line)
+            self._is_begun = True
+            return
+        kind = next((kind for name, kind in _LINES.items() if isinstance(line, dict) and name in line), None)
+        if kind is None:
+            raise ValueError(f"it has none of {', '.join(_LINES)}")
+        read = msgspec.convert(line, kind)
+        if isinstance(read, _RequestLine):
+            self._begin(read)
+        elif self._exchange is None or self._exchange.end:
+            raise ValueError("it belongs to no request")
+        else:
+            self._add(self._exchange, read, line)
 
-    def _bytes(self, data: Any) -> bytes:
+    def _begin(self, line: _RequestLine) -> None:
+        self._check_end()
+        if line.request in self.exchanges:
+            raise ValueError(f"there are two exchanges of the name {line.request}")
+        self._exchange = self.exchanges[line.request] = line.exchange()
+
+    def _add(self, exchange: RecordedExchange, line: _HeadLine | _DataLine | _EndLine, whole: dict[str, Any]) -> None:
+        moment = ReplayMoment(line.at)
+        self._races.append((moment, line.after))
+        if isinstance(line, _HeadLine):
+            if exchange.head is not None:
+                raise ValueError("its exchange has two heads")
+            exchange.status, exchange.headers, exchange.head = line.head, line.headers, moment
+        elif isinstance(line, _DataLine):
+            if exchange.head is None:
+                raise ValueError("its exchange has no head")
+            exchange.pieces.append(RecordedPiece(self._bytes(line.data), moment))
+        else:
+            exchange.end, exchange.ended, exchange.surplus = line.end, moment, line.surplus
+            exchange.error = _error_of(line, whole, exchange)
+
+    def end(self) -> None:
+        """There are no more lines."""
+        if not self._is_begun:
+            raise ValueError("the file is empty")
+        self._check_end()
+        for moment, names in self._races:
+            if unknown := [name for name in names if name not in self.exchanges]:
+                raise ValueError(f"a race is with an exchange {unknown[0]}, which there is not")
+            moment.after = [self.exchanges[name] for name in names]
+
+    def _check_end(self) -> None:
+        if self._exchange is not None and not self._exchange.end:
+            raise ValueError("the exchange before has no end: the file is not whole")
+
+    def _bytes(self, data: str | _MediaPart | list[str | _MediaPart]) -> bytes:
         if isinstance(data, str):
-            return data.encode()
+            return data.encode("utf-8", "surrogatepass")
         if isinstance(data, list):
             return b"".join(map(self._bytes, data))
-        if "raw" in data:
-            return base64.b64decode(data["raw"], validate=True)
-        whole = self._stored(data["file"]) if "file" in data else base64.b64encode(self._stored(data["base64"]))
-        return whole[data.get("from", 0) : data.get("to", len(whole))]
+        if data.raw is not None:
+            return base64.b64decode(data.raw, validate=True)
+        whole = self._stored(data.file) if data.file else base64.b64encode(self._stored(data.base64))
+        return whole[data.start : data.end]
 
     def _stored(self, name: str) -> bytes:
         if not _STORED.match(name):
@@ -323,3 +417,21 @@ class _Reader:
                 raise ValueError(f"{name} is not what was recorded")
             self._media[name] = data
         return self._media[name]
+
+
+def _check_version(line: Any) -> None:
+    version = line.get(_NAME) if isinstance(line, dict) else None
+    if type(version) is int and version > _VERSION:
+        raise ValueError(f"a newer release has written this cassette (version {version}; this one reads {_VERSION})")
+    if version != _VERSION:
+        raise ValueError("this is no cassette")
+
+
+def _error_of(line: _EndLine, whole: dict[str, Any], exchange: RecordedExchange) -> dict[str, Any] | None:
+    """What was raised at an exchange's end; a person who writes "reset" by hand need not say more."""
+    if line.error is None:
+        if line.end == "error" or (line.end == "whole" and exchange.head is None):
+            raise ValueError(f'the end is "{line.end}", of nothing')
+        return {"error": "ConnectionLostError", "message": "the connection was lost"} if line.end == "reset" else None
+    facts = {name: value for name, value in whole.items() if name not in _EndLine.__struct_fields__}
+    return {"error": line.error, "message": line.message, **facts}

@@ -14,7 +14,7 @@ from anyio import CancelScope
 from ..protocol.transport import Transport
 from ..transport import interposer
 from ..transport.interposer import Interposer, MakeTransport
-from .cassette_format import CassetteError, load_cassette, save_cassette
+from .cassette_format import CassetteError, check_place, load_cassette, save_cassette
 from .player import Player
 from .recorder import Recorder, Recording
 
@@ -79,6 +79,7 @@ class Cassette:
             self._player = Player(exchanges, self._times, self._ignore, str(self.path))
             self.instant = self._times == 0
         elif self.mode == "record":
+            check_place(self.path)
             self._recording = Recording()
 
     def _begin(self) -> Self:
@@ -100,7 +101,10 @@ class Cassette:
 
     def _save(self) -> None:
         assert self._recording is not None
-        save_cassette(self.path, self._recording.exchanges())
+        try:
+            save_cassette(self.path, self._recording.exchanges())
+        except OSError as error:
+            raise CassetteError(f"{self.path} cannot be written: {error}") from error
 
     # -- for clients
 
@@ -153,8 +157,9 @@ def cassette(
             "metadata.run".
 
     Raises:
-        CassetteError: When the block is entered: there is no recording to replay, or the file is none. From a call: the
-            request was not recorded, or not so many times; the message shows how the nearest one differs.
+        CassetteError: When the block is entered: there is no recording to replay, the file is none or damaged, or a
+            recording could not be written there. From a call: the request was not recorded, or not so many times; the
+            message shows how the nearest one differs. When the block ends: the disk fails.
         ValueError: Another mode, or a negative `times`.
     """
     chosen: CassetteMode = mode or os.environ.get(MODE) or "auto"  # type: ignore[assignment]

@@ -1,8 +1,8 @@
 """Gives clients what was recorded: chunk by chunk, as it ended, and nothing else.
 
 The n-th request of a form gets the n-th answer to it. An answer that its client left, or waited for in vain, has
-nothing more to give: whoever reads on waits for as long as he likes. Where answers take no time, a silence that is as
-long as the caller's patience was when it was recorded is over at once, as the pieces before it were.
+nothing more to give: whoever reads on waits for as long as he likes. Where answers take no time, the seconds that they
+took count against the call's deadlines all the same, so that one that was over then is over, and at once.
 
 A call and its hedge are a race, in which time decides who wins. Where answers take no time, the winner of the recording
 waits until the other one has begun: what comes of the race is what came of it then.
@@ -22,7 +22,7 @@ from anyio.lowlevel import checkpoint
 from .. import errors
 from ..auth.secret import Secret
 from ..errors import ConnectionLostError, HeadwaterError
-from ..protocol.transport import FOREVER, RACE, ReadDeadline, TransportRequest
+from ..protocol.transport import FOREVER, RACE, Lapse, ReadDeadline, TransportRequest
 from .cassette_format import CassetteError, RecordedExchange, ReplayMoment
 from .request_form import RequestForm, difference, form_of, whole_body
 from .scrubber import Scrubber, secrets_now
@@ -65,14 +65,14 @@ class Player:
         """The recorded answer. Raises what was raised then, and `CassetteError` for a request that was not recorded."""
         if isinstance(request.pending, _PendingReplay):
             pending, request.pending = request.pending, None
-            return await self._head(request, pending.exchange, pending.began)
+            return await self._head(request, pending.exchange, pending.clock)
         return await self.play(request, self.pick(request, await whole_body(request)))
 
     def pick(self, request: TransportRequest, body: bytes) -> RecordedExchange:
         """The exchange that this request is answered from."""
         if not self.is_open:
             raise CassetteError(f"{self._name} is closed: a client that was made inside its block replays nothing more")
-        form = form_of(request, body, self._scrubber_of(request))
+        form = form_of(request, body, self._scrubber_of(request, body))
         key = form.key(self._ignore)
         with self._lock:
             left = self._left.get(key)
@@ -82,9 +82,9 @@ class Player:
                 return exchange
         raise CassetteError(self._mismatch(form, key))
 
-    def _scrubber_of(self, request: TransportRequest) -> Scrubber:
+    def _scrubber_of(self, request: TransportRequest, body: bytes) -> Scrubber:
         """The one of the request before, where no secret has come or gone since: to make one takes a while."""
-        secrets = frozenset(secrets_now(request))
+        secrets = frozenset(secrets_now(request, body))
         known, scrubber = self._scrubber
         if known != secrets:
             scrubber = Scrubber(secrets)
@@ -102,10 +102,9 @@ class Player:
 
     async def play(self, request: TransportRequest, exchange: RecordedExchange) -> ReplayedAnswer:
         """The answer of this exchange."""
-        return await self._head(request, exchange, current_time())
+        return await self._head(request, exchange, ReplayClock(self, current_time(), request.lapse))
 
-    async def _head(self, request: TransportRequest, exchange: RecordedExchange, began: float) -> ReplayedAnswer:
-        clock = ReplayClock(self, began)
+    async def _head(self, request: TransportRequest, exchange: RecordedExchange, clock: ReplayClock) -> ReplayedAnswer:
         try:
             if exchange.head is not None:
                 await clock.wait(exchange.head)
@@ -113,10 +112,13 @@ class Player:
                 await clock.wait(exchange.ended)
                 raise error_of(exchange.error)
             else:
+                await checkpoint()
+                if clock.lapse_to(exchange.ended):
+                    raise ReadDeadline
                 await anyio.sleep_forever()
         except BaseException as error:
             if request.kept and not isinstance(error, Exception):
-                request.pending = _PendingReplay(exchange, began)
+                request.pending = _PendingReplay(exchange, clock)
             raise
         return ReplayedAnswer(exchange, clock)
 
@@ -127,9 +129,9 @@ class Player:
 class _PendingReplay:
     """A request that was made, and whose answer nobody waits for at the moment."""
 
-    def __init__(self, exchange: RecordedExchange, began: float) -> None:
+    def __init__(self, exchange: RecordedExchange, clock: ReplayClock) -> None:
         self.exchange = exchange
-        self.began = began
+        self.clock = clock
 
     def close(self) -> None:
         """There is nothing to give up."""
@@ -139,12 +141,19 @@ class _PendingReplay:
 
 
 class ReplayClock:
-    """When the moments of one exchange come."""
+    """When the moments of one exchange come. `lapse`: who is told of seconds that are not waited for."""
 
-    def __init__(self, player: Player, began: float) -> None:
+    def __init__(self, player: Player, began: float, lapse: Lapse | None) -> None:
         self._player = player
         self._began = began
         self.takes_time = player.times > 0
+        self._lapse = None if self.takes_time else lapse
+        self._reached = 0.0
+
+    def lapse_to(self, moment: ReplayMoment, *, silent: float = 0.0) -> bool:
+        """Have the recording's seconds passed until a moment; whether a deadline of the call's is over then."""
+        seconds, self._reached = moment.at - self._reached, moment.at
+        return self._lapse is not None and self._lapse(seconds, silent=silent)
 
     async def wait(self, moment: ReplayMoment, until: float = FOREVER) -> None:
         """Wait for a moment of the recording. Raises `ReadDeadline` where `until` comes first."""
@@ -154,6 +163,7 @@ class ReplayClock:
             await anyio.sleep_until(min(due, until))
             if due > until:
                 raise ReadDeadline
+        self.lapse_to(moment)
         if moment.after and RACE.get() is not None:
             limit = self._began + moment.at + RACE_SECONDS
             while current_time() < limit and not all(map(self._player.has_begun, moment.after)):  # noqa: ASYNC110
@@ -205,8 +215,9 @@ class ReplayedAnswer:
     async def _silence(self) -> None:
         """Wait until the caller's patience is over; at once where the recording's was no longer."""
         await checkpoint()
-        left = self._until - current_time()
-        if self._clock.takes_time or self._exchange.silence + ROUNDED_SECONDS < left:
+        exchange, left = self._exchange, self._until - current_time()
+        is_late = exchange.end == "stall" and self._clock.lapse_to(exchange.ended, silent=exchange.silence)
+        if self._clock.takes_time or (not is_late and exchange.silence + ROUNDED_SECONDS < left):
             await anyio.sleep(max(0.0, left))
 
     def ready(self) -> bool:

@@ -157,7 +157,7 @@ class Recording:
         source = inner.pick(request, body) if isinstance(inner, Player) else None
         exchange = LiveExchange(request, body, source)
         with self._lock:
-            self._secrets.update(secrets_now(request))
+            self._secrets.update(secrets_now(request, body))
             for other in self._live:
                 if exchange.race is not None and other.race is exchange.race and not other.is_over:
                     other.begins_beside(exchange)
@@ -208,7 +208,8 @@ class Recorder:
             raise
         except BaseException as error:
             exchange.waited()
-            exchange.is_dropped = isinstance(error, Exception)  # of nobody's network
+            is_foreign = isinstance(error, Exception) and not isinstance(error, ReadDeadline)
+            exchange.is_dropped = is_foreign  # it is of nobody's network
             if request.pending is not None:
                 self._waiting[id(request)] = exchange
             raise

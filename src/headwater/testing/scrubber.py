@@ -11,12 +11,14 @@ else, such as a signature. Of the last the first letters of a digest are kept, s
 from __future__ import annotations
 
 import hashlib
+import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import unquote
 
-from ..auth.secret import MASK, Secret, is_like_secret, is_secret_name, live_secrets, secrets_in
+from ..auth.secret import MASK, Secret, TextSecret, is_like_secret, is_secret_name, live_secrets, secrets_in
 from ..protocol.transport import TransportRequest
 
 _LEAST: Final = 6
@@ -35,6 +37,9 @@ _MEMBERS: Final = (
 )
 _MEMBER: Final = re.compile(rf'(\\*"(?:{_MEMBERS})\\*"\s*:\s*\\*")([^"\\]+)'.encode(), re.IGNORECASE)
 _IS_MEMBER: Final = re.compile(rf"(?:{_MEMBERS})\Z", re.IGNORECASE)
+_FORM_FIELD: Final = re.compile(
+    rf'form-data; name="(?:{_MEMBERS})"(?:\r\n[^\r\n]+)*\r\n\r\n([^\r\n]{{1,4096}})\r\n'.encode(), re.IGNORECASE
+)
 _URL: Final = re.compile(rb"(https?:(?:\\?/){2})([^\s\"'<>`]+)", re.IGNORECASE)
 _USER: Final = re.compile(rb"[^/?#@\\]+(?=@)")
 _PARAMETER: Final = re.compile(rb"((?:[?&;]|\\u0026)([A-Za-z0-9._~%\[\]-]+)=)([^&\s\"'<>\\#;]+)", re.IGNORECASE)
@@ -88,12 +93,34 @@ class Scrubber:
         return [self.value(inner) for inner in value] if isinstance(value, list) else value
 
 
-def secrets_now(request: TransportRequest) -> list[Secret]:
-    """What this process knows for secrets, and what a request has in its headers and its query under such a name."""
+def secrets_now(request: TransportRequest, body: bytes) -> list[Secret]:
+    """What this process knows for secrets, and what a request has in its headers, query and body under such a name."""
     query = [part.partition("=") for part in request.url.target.partition("?")[2].split("&")]
     pairs = [(name.lower(), value) for name, value in request.headers]
     pairs += [(name.lower(), text) for name, _, value in query for text in {value, unquote(value)}]
-    return [*live_secrets(), *secrets_in(pairs)]
+    return [*live_secrets(), *secrets_in(pairs), *_secrets_in_body(body)]
+
+
+def _secrets_in_body(body: bytes) -> list[Secret]:
+    """Credentials in a body's JSON, and in the fields of a form: a server may repeat them elsewhere."""
+    found = [part.decode("utf-8", "replace") for part in _FORM_FIELD.findall(body)]
+    if _MEMBER.search(body):
+        with suppress(ValueError, RecursionError):
+            found += _credentials(json.loads(body))
+    texts = {text.strip() for text in found if len(text.strip()) >= _LEAST}
+    return [*map(TextSecret, texts), *secrets_in(("secret", text) for text in texts)]
+
+
+def _credentials(value: Any, name: str = "") -> Iterator[str]:
+    if isinstance(value, str):
+        if _IS_MEMBER.match(name):
+            yield value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _credentials(inner, key)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _credentials(inner, name)
 
 
 def _is_common(text: str) -> bool:

@@ -114,6 +114,11 @@ class Transports:
         """Whether answers come without a network and at once, so that waiting before a request is of no use."""
         return self._interposer is not None and self._interposer.instant
 
+    @property
+    def is_taped(self) -> bool:
+        """Whether answers are recorded, or come from a recording."""
+        return self._interposer is not None
+
     def _interposed(self, make: MakeTransport) -> Transport:
         return make() if self._interposer is None else self._interposer.around(make)
 

@@ -197,26 +197,42 @@ def _matches(recorded: str, asked: str) -> bool:
 
 
 def read(path: Path) -> list[Recorded]:
-    """The exchanges of a cassette that is whole. Raises ValueError, OSError."""
-    first, *lines = [json.loads(line) for line in path.read_bytes().split(b"\n") if line.strip()] or [None]
-    if not isinstance(first, dict) or first.get("headwater_cassette") != VERSION:
-        raise ValueError(f"{path} is no cassette of version {VERSION}")
-    folder = path.with_name(path.name.removesuffix(".jsonl") + ".media")
+    """The exchanges of a cassette that is whole. Raises ValueError, which names the line, and OSError."""
     exchanges: list[Recorded] = []
-    for line in lines:
-        if "request" in line:
-            kind = next((kind for kind in BODIES if kind in line), "")
-            exchanges.append(Recorded(line["method"], line["url"], kind, line.get(kind)))
-        elif "head" in line:
-            exchanges[-1].status, exchanges[-1].headers = line["head"], line["headers"]
-            exchanges[-1].head_at = line["at"]
-        elif "data" in line:
-            exchanges[-1].pieces.append((line["at"], _bytes(line["data"], folder)))
-        else:
-            exchanges[-1].end = line["end"]
-    if not all(exchange.end for exchange in exchanges):
-        raise ValueError(f"{path} is not whole: an exchange has no end")
+    folder = path.with_name(path.name.removesuffix(".jsonl") + ".media")
+    begun = False
+    for number, text in enumerate(path.read_bytes().split(b"\n"), 1):
+        if not text.strip():
+            continue
+        try:
+            line = json.loads(text)
+            if begun:
+                _take(exchanges, line, folder)
+            elif line["headwater_cassette"] != VERSION:
+                raise ValueError(f"it is no cassette of version {VERSION}")
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+            raise ValueError(f"{path}, line {number}: {error!r}") from error
+        begun = True
+    if not begun or not all(exchange.end for exchange in exchanges):
+        raise ValueError(f"{path} is not whole: it is empty, or an exchange has no end")
     return exchanges
+
+
+def _take(exchanges: list[Recorded], line: dict[str, Any], folder: Path) -> None:
+    """Add what a line says to the exchanges before. Raises many things for a line that is none."""
+    if "request" in line:
+        kind = next((kind for kind in BODIES if kind in line), "")
+        urlsplit(line["url"])
+        exchanges.append(Recorded(line["method"], line["url"], kind, line.get(kind)))
+        return
+    at, exchange = line["at"] + 0.0, exchanges[-1]
+    if "head" in line:
+        exchange.status, exchange.head_at = line["head"] + 0, at
+        exchange.headers = {name: "" + value for name, value in line["headers"].items()}
+    elif "data" in line:
+        exchange.pieces.append((at, _bytes(line["data"], folder)))
+    else:
+        exchange.end = line["end"]
 
 
 def _bytes(data: str | list[Any] | Mapping[str, Any], folder: Path) -> bytes:
@@ -225,7 +241,7 @@ def _bytes(data: str | list[Any] | Mapping[str, Any], folder: Path) -> bytes:
     if isinstance(data, list):
         return b"".join(_bytes(part, folder) for part in data)
     if "raw" in data:
-        return base64.b64decode(data["raw"])
+        return base64.b64decode(data["raw"], validate=True)
     stored = (folder / Path(data.get("file") or data["base64"]).name).read_bytes()
     whole = stored if "file" in data else base64.b64encode(stored)
     return whole[data.get("from", 0) : data.get("to", len(whole))]
