@@ -16,11 +16,11 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from functools import partial
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar
 
 import msgspec
 from anyio import CapacityLimiter, move_on_after, to_thread
@@ -212,6 +212,8 @@ class Cache:
 
     async def recall(self, request: Request, identity: bytes) -> Recalled:
         """What is kept for this request: nothing, where the file fails."""
+        if self._rests():
+            return Recalled(None)
         with move_on_after(PATIENCE_SECONDS):
             return await _in_thread(self._recall, request, identity)
         self._fail("read", TimeoutError(_SLOW))
@@ -230,7 +232,7 @@ class Cache:
         except (OSError, TypeError):  # of an input that can be read once
             return Recalled(None)
         try:
-            with self._connection(for_call=True) as db:
+            with self._connection_for_call() as db:
                 return Recalled(key) if db is None else Recalled(key, self._found(db, key))
         except FAILURES as error:
             self._fail("read", error)
@@ -256,7 +258,7 @@ class Cache:
         if len(data) > self.size:
             return
         try:
-            with self._connection(for_call=True) as db:
+            with self._connection_for_call() as db:
                 if db is not None:
                     self._write(db, key, data, now)
         except FAILURES as error:
@@ -289,18 +291,26 @@ class Cache:
             text = f"{self.path} cannot be {what}, and answers are not kept: {error}"
             warnings.warn(text, RuntimeWarning, stacklevel=2)
 
-    @overload
-    def _connection(self, *, for_call: Literal[True]) -> AbstractContextManager[sqlite3.Connection | None]: ...
-    @overload
-    def _connection(self) -> AbstractContextManager[sqlite3.Connection]: ...
     @contextmanager
-    def _connection(self, *, for_call: bool = False) -> Iterator[sqlite3.Connection | None]:
-        """This process's connection, for one thread at a time; none for a call while a file that failed rests."""
-        opened = self._opened.get(os.getpid())
-        if opened is None:
-            opened = self._opened.setdefault(os.getpid(), Opened(self.path))
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        """This process's connection, for one thread at a time."""
+        opened = self._opened_here()
         with opened.lock:
-            yield None if for_call and time.monotonic() < self._rests_until else opened.connection()
+            yield opened.connection()
+
+    @contextmanager
+    def _connection_for_call(self) -> Iterator[sqlite3.Connection | None]:
+        """The same, and none while a file that failed rests, which may have been while this waited for its turn."""
+        opened = self._opened_here()
+        with opened.lock:
+            yield None if self._rests() else opened.connection()
+
+    def _rests(self) -> bool:
+        return time.monotonic() < self._rests_until
+
+    def _opened_here(self) -> Opened:
+        opened = self._opened.get(os.getpid())
+        return self._opened.setdefault(os.getpid(), Opened(self.path)) if opened is None else opened
 
 
 class Opened:
