@@ -127,10 +127,13 @@ class ClientCore:
         self.router = Router(settings_by_route(self.settings, given["provider"], self.transports))
         kept = {name: Opaque(given[name]) for name in ("headers", "cookies", "proxies")}
         self.arguments: dict[str, Any] = {**given, **kept, "token": self.settings.key, "retries": retries}
-        self.engine = engine or Engine(
+        self.engine = engine or self._engine(policy, given["max_response_bytes"], real_waits)
+
+    def _engine(self, policy: InputPolicy, largest: int | None, real_waits: bool | None) -> Engine:
+        return Engine(
             self.transports.for_url,
             policy=policy,
-            largest=given["max_response_bytes"],
+            largest=largest,
             real_waits=self._waits() if real_waits is None else real_waits,
             counts_waits=self.transports.instant and not os.environ.get("HEADWATER_TEST_MODE"),
             spreads=not self.transports.is_taped,

@@ -21,14 +21,13 @@ from anyio.lowlevel import checkpoint
 
 from .. import errors
 from ..auth.secret import Secret
+from ..engine.requester import ROUNDED_SECONDS
 from ..errors import ConnectionLostError, HeadwaterError
 from ..protocol.transport import FOREVER, RACE, Lapse, ReadDeadline, TransportRequest
 from .cassette_format import CassetteError, RecordedExchange, ReplayMoment
 from .request_form import RequestForm, difference, form_of, whole_body
 from .scrubber import Scrubber, secrets_now
 
-ROUNDED_SECONDS: Final = 0.01
-"""By how much a recorded silence may be short of the patience that ended it."""
 RACE_SECONDS: Final = 1.0
 """How much longer than in the recording the other one of a race is waited for."""
 _LOOK_SECONDS: Final = 0.002
