@@ -28,7 +28,7 @@ from headwater.testing import EVENT_STREAM, FOREVER, MemoryTransport, ScriptedRe
 pytestmark = pytest.mark.anyio
 
 MESSAGES = [{"role": "user", "content": "hi"}]
-SOON = 10.0
+SOON = 30.0
 """Seconds, generous: only a failing test waits that long."""
 WORD = b'data: {"id":"1","choices":[{"index":0,"delta":{"content":"w"},"finish_reason":null}]}\n\n'
 END = b'data: {"id":"1","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'

@@ -26,7 +26,7 @@ from headwater.emulator import faults
 from headwater.testing import EVENT_STREAM, MemoryTransport, ScriptedResponse
 
 MESSAGES = [{"role": "user", "content": "hi"}]
-SOON = 10.0
+SOON = 60.0
 """Seconds, generous: only a failing test waits that long."""
 
 
@@ -230,7 +230,7 @@ def test_ctrl_c_comes_out_at_once_and_closes(server: faults.FaultServer, fault: 
     script = "client = InferenceClient(base_url=URL)\n" + INTERRUPTED.format(body=BODIES[body])
     with running(script, base(server, fault), strict=False) as process:
         assert process.stdout is not None
-        assert server.wait_requests(1, SOON * 3)
+        assert server.wait_requests(1, SOON)
         if body == "stream":
             process.stdout.readline()
         else:
@@ -274,10 +274,10 @@ def test_ctrl_c_at_random_moments(server: faults.FaultServer) -> None:
             assert process.stdout.readline() == "at work\n"
             time.sleep(rand.random() * 0.2)
             process.send_signal(signal.SIGINT)
-            while not select.select([process.stdout], [], [], SOON)[0]:
+            while not select.select([process.stdout], [], [], 10)[0]:
                 process.send_signal(signal.SIGINT)  # Python drops one that meets a finalizer, and says so
             assert process.stdout.readline() == "interrupted\n"
-        _, errors = process.communicate(timeout=SOON * 3)
+        _, errors = process.communicate(timeout=SOON)
         errors = errors.partition("Exception ignored")[0]
         assert process.returncode == 0
         assert "Traceback" not in errors
@@ -293,7 +293,7 @@ def test_a_second_ctrl_c_ends_it_too(server: faults.FaultServer, fault: str) -> 
     """
     for pause in (0.0, 0.01):
         with running(script, base(server, fault, id=pause), strict=False) as process:
-            assert server.wait_requests(1, SOON * 3)
+            assert server.wait_requests(1, SOON)
             process.send_signal(signal.SIGINT)
             time.sleep(pause)
             process.send_signal(signal.SIGINT)
@@ -331,7 +331,7 @@ def test_the_interpreter_ends_with_calls_under_way(server: faults.FaultServer) -
     sys.stdin.readline()
     """
     with running(script, base(server, "hang_before_headers"), strict=False) as process:
-        assert server.wait_requests(5, SOON * 3)
+        assert server.wait_requests(5, SOON)
         process.communicate("\n", timeout=SOON)
         assert process.returncode == 0
 

@@ -26,7 +26,7 @@ from headwater.blocking.portal import call
 from headwater.emulator import faults
 
 MESSAGES = [{"role": "user", "content": "hi"}]
-SOON = 15.0
+SOON = 60.0
 """Seconds, generous: only a failing test waits that long."""
 
 
@@ -53,7 +53,7 @@ LEFT = {
         for chunk in client.chat_completion(MESSAGES, stream=True):
             print("at work", flush=True)
             import time
-            time.sleep(50)
+            time.sleep(500)
         """,
     "a run": """
         with client.chat_completion.stream(MESSAGES) as run:
