@@ -100,6 +100,33 @@ async def test_a_key_goes_to_its_url(driver: Driver, caught: Caught, name: str) 
     assert caught.authorization == f"Bearer {OWN}"
 
 
+@pytest.mark.parametrize("name", ["token", "api_key"])
+@pytest.mark.parametrize("empty", ["", " ", "\n"])
+async def test_an_empty_key_is_none_at_a_url(
+    driver: Driver, caught: Caught, monkeypatch: pytest.MonkeyPatch, name: str, empty: str
+) -> None:
+    """As OpenAI's client has it, of programs that say api_key="" to a server that wants none."""
+    monkeypatch.setenv("HF_TOKEN", HF)
+    key = {name: empty}
+    for at in (
+        {"base_url": "https://models.example/v1", **key},
+        {"model": "https://models.example/v1", **key},
+        {"provider": [Route(base_url="https://models.example/v1", model="m", **key)]},  # type: ignore[arg-type]
+        {"provider": "vllm", "model": "m", **key},
+    ):
+        async with driver.client(transport=caught, **at) as client:
+            await client.chat_completion(MESSAGES)
+        assert caught.authorization is None
+    set_later = AsyncInferenceClient(base_url="https://models.example/v1", token=OWN)
+    set_later.api_key = empty  # type: ignore[assignment]
+    assert set_later.api_key is None
+    for provider in ("together", "auto", "hf-inference", "azure"):
+        with pytest.raises(InvalidCredentialError):
+            driver.client(provider=provider, **key)
+        with pytest.raises(InvalidCredentialError):
+            Route(provider, **key)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("token", [f" {OWN}\n", f"{OWN}\r\n", f"\t{OWN}"])
 async def test_whitespace_around_a_key_is_dropped(driver: Driver, caught: Caught, token: str) -> None:
     await ask(driver, caught, base_url="https://models.example", token=token)

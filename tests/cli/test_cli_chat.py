@@ -148,3 +148,6 @@ def test_a_key_is_taken_from_the_variable_that_is_named(
     assert "authorization" in {name.lower() for name in server.requests[-1].headers}
     assert headwater_command(*CHAT, server, "hi").code == 0
     assert "authorization" not in {name.lower() for name in server.requests[-1].headers}
+    monkeypatch.setenv("MY_SERVERS_KEY", "")  # a server that wants none
+    assert headwater_command(*CHAT, server, "hi", "--key-env", "MY_SERVERS_KEY").code == 0
+    assert "authorization" not in {name.lower() for name in server.requests[-1].headers}

@@ -64,7 +64,8 @@ def client_for(given: Mapping[str, Any]) -> InferenceClient:
     )
     settings["model_mapping"] = dict(_pair(text) for text in given.get("model_mapping") or ())
     if variable := given.get("key_env"):
-        settings["api_key"] = _key(variable)
+        is_at_url = bool(given.get("base_url")) or str(given.get("model")).startswith(("http://", "https://"))
+        settings["api_key"] = _key(variable, empty=is_at_url)
     return InferenceClient(**settings)
 
 
@@ -77,8 +78,9 @@ def _pair(text: str) -> tuple[str, str]:
     return model, theirs
 
 
-def _key(variable: str) -> str:
-    key = os.environ.get(variable, "")
-    if not key.strip():
+def _key(variable: str, *, empty: bool) -> str:
+    """The key that a variable holds. `empty`: whether that may be none, as at a server's URL."""
+    key = os.environ.get(variable, None if empty else "")
+    if key is None or not (empty or key.strip()):
         raise MissingCredentialError("--key-env takes the name of an environment variable, and it is not set")
     return key

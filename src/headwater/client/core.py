@@ -34,7 +34,7 @@ from ..transport.transports import Transports
 from .answer_type import OF_TYPED_ANSWERS, typed_flow_of
 from .call_options import OwnOptions, taken
 from .keys import is_url
-from .route import settings_by_route
+from .route import settings_by_route, wants_no_key
 from .router import Router
 from .settings import (
     ALIASES,
@@ -98,10 +98,11 @@ class ClientCore:
         policy, retries = given["input_policy"], retry_count(given["retries"])
         if not isinstance(policy, InputPolicy):
             raise InvalidParameterError("input_policy must be an InputPolicy")
+        url = given["base_url"] or (given["model"] if is_url(given["model"]) else None)
         self.settings = Settings(
             model=given["model"],
             base_url=given["base_url"],
-            key=secret_of(given["token"]),
+            key=secret_of(given["token"], free=wants_no_key(given["provider"], url)),
             headers=check_headers(given["headers"]) + cookie_of(given["cookies"]),
             bill_to=given["bill_to"],
             model_mapping=dict(given["model_mapping"] or {}),

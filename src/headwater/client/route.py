@@ -73,7 +73,8 @@ class Route(msgspec.Struct, frozen=True):
         if isinstance(self.base_url, str) and ("@" in self.base_url or "?" in self.base_url):
             msgspec.structs.force_setattr(self, "base_url", mask(self.base_url))
         for name in ("token", "api_key"):
-            msgspec.structs.force_setattr(self, name, secret_of(getattr(self, name)))
+            free = wants_no_key(self.provider, self.base_url)
+            msgspec.structs.force_setattr(self, name, secret_of(getattr(self, name), free=free))
         places = [self.provider, self.base_url, self.endpoint]
         if places.count(None) != (1 if is_placed(self.provider) and self.base_url is not None else 2):
             raise InvalidParameterError("a Route has a provider, a base_url or an endpoint, one of them")
@@ -122,6 +123,12 @@ def settings_by_route(given: Settings, named: object, transports: Transports) ->
     _check_shared(given, routes)
     names: Counter[str] = Counter()
     return tuple(_settings_of(given, route, transports, _key(given, route), _called(route, names)) for route in routes)
+
+
+def wants_no_key(name: object, url: object) -> bool:
+    """Whether an empty key is none there: at a server's URL, and at a provider of this machine."""
+    known = PROVIDERS.get(name) if isinstance(name, str) else None
+    return url is not None if known is None else known.keyless
 
 
 def is_placed(name: object) -> bool:

@@ -50,10 +50,13 @@ def either(name: str, value: Any, alias: str, other: Any) -> Any:
     raise InvalidParameterError(f"give {name} or {alias}, not both: they are two names for one thing")
 
 
-def secret_of(key: Any) -> Secret | None:
-    """A token or API key. Raises `InvalidCredentialError` for one that cannot be sent."""
-    if key is None or isinstance(key, Secret):
-        return key
+def secret_of(key: Any, *, free: bool = False) -> Secret | None:
+    """A token or API key. Raises `InvalidCredentialError` for one that cannot be sent.
+
+    `free`: the place wants no key that its caller does not know of, as a server's URL: an empty one is none there.
+    """
+    if key is None or isinstance(key, Secret) or (free and isinstance(key, str) and not key.strip()):
+        return key if isinstance(key, Secret) else None
     if not isinstance(key, str):
         raise InvalidParameterError(f"token must be a str, not {key.__name__}")  # all that `mask` left of it
     return Secret(key)
