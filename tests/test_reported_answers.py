@@ -196,6 +196,22 @@ REPORTED: dict[str, tuple[list[Any] | dict[str, Any], dict[str, Any]]] = {
         [chunk({"role": "assistant", "content": "", "tool_calls": [{**CALLED, "index": None}]}), chunk(finish="stop")],
         {"finish_reason": "stop", "tool_calls": [{name: CALLED[name] for name in ("id", "type", "function")}]},
     ),
+    "a name that grows": (
+        [chunk({"tool_calls": [{**CALLED, "function": {"name": "get"}}]}),
+         chunk({"tool_calls": [{**CALLED, "function": {"name": "get_f"}}]}), called("{}"), chunk(finish="tool_calls")],
+        {"finish_reason": "tool_calls", "tool_calls": [
+            {"id": "c", "type": "function", "function": {"name": "get_f", "arguments": "{}"}},
+        ]},
+    ),
+    "thoughts in parts": (
+        [chunk({"reasoning_content": [{"type": "text", "text": "h"}]}), chunk({"reasoning_content": {"text": "m"}}),
+         text("a", "stop")],
+        {"content": "a", "reasoning": "hm", "reasoning_content": "hm", "finish_reason": "stop"},
+    ),
+    "thoughts in parts, whole": (
+        whole({"content": "a", "reasoning": {"text": "h"}}),
+        {"content": "a", "reasoning": "h", "finish_reason": "stop"},
+    ),
     # https://github.com/pydantic/pydantic-ai/issues/3994
     "an answer inside": (
         {"id": None, "choices": None, "provider": whole({"content": "a"})}, {"content": "a", "finish_reason": "stop"},
@@ -335,6 +351,44 @@ async def test_parts_that_are_no_text_stay_in_what_was_sent(driver: Driver) -> N
         assert answer.choices[0].message.content == "a"
         assert answer.raw["choices"][0]["message"]["content"] == PARTS
         assert wire_messages([answer.choices[0].message])[0]["content"] == PARTS
+
+
+ODD: list[tuple[dict[str, Any], tuple[Any, ...]]] = [
+    ({**text("a"), "created": "2026-01-01"}, ("created",)),
+    ({**text("a"), "system_fingerprint": {"a": 1}}, ("system_fingerprint",)),
+    ({**text("a"), "model": {"name": "m"}}, ("model",)),
+    ({**text("a"), "usage": [{"n": 1}, 2]}, ("usage",)),
+    ({**text("a"), "usage": {"prompt_tokens": {"a": 1}, "total_tokens": 5}}, ("usage", "prompt_tokens")),
+    (text("a", logprobs="x"), ("choices", 0, "logprobs")),
+    (text("a", logprobs={"content": [{"token": "a", "logprob": "x"}]}),
+     ("choices", 0, "logprobs", "content", 0, "logprob")),
+    (chunk({"content": "a", "refusal": {"why": 1}}), ("choices", 0, "delta", "refusal")),
+    (chunk({"content": "a", "reasoning": {"effort": "low"}}), ("choices", 0, "delta", "reasoning")),
+    (chunk({"content": "a", "tool_calls": "none at all"}), ("choices", 0, "delta", "tool_calls")),
+    (chunk({"tool_calls": [{**CALLED, "function": "f"}]}), ("choices", 0, "delta", "tool_calls", 0, "function")),
+    (chunk({"tool_calls": [{**CALLED, "id": {"n": 1}}]}), ("choices", 0, "delta", "tool_calls", 0, "id")),
+]  # fmt: skip
+
+
+def at(value: Any, way: tuple[Any, ...]) -> Any:
+    for step in way:
+        value = value[step]
+    return value
+
+
+@pytest.mark.parametrize(("event", "way"), ODD)
+async def test_what_no_field_takes_is_in_what_was_sent(driver: Driver, event: Any, way: tuple[Any, ...]) -> None:
+    """Of a stream too, where only its chunks came; the answer is the same without it."""
+    told = await chatted(driver, body([event, chunk(finish="stop")]), streamed=True)
+    whole_way = tuple("message" if step == "delta" else step for step in way)
+    assert at(told.raw, whole_way) == at(event, way)
+    plain = json.loads(json.dumps(event).replace('"delta"', '"message"'))
+    plain["choices"][0]["finish_reason"] = "stop"
+    answer = await chatted(driver, body(plain), streamed=False)
+    assert at(answer.raw, whole_way) == at(event, way)
+    for each in (told, answer):
+        held = at(each.to_dict(), whole_way[:-1]).get(way[-1])
+        assert not held or held == {"name": "", "arguments": "", "description": None}
 
 
 # Responses
@@ -499,6 +553,18 @@ async def test_what_comes_of_a_message(driver: Driver, report: str) -> None:
         ask, is_events = client.create_message, sent.startswith(b"event")
         message = await (ask.stream(MESSAGES, max_tokens=9).result() if is_events else ask(MESSAGES, max_tokens=9))
     assert message.to_dict()["content"] == expected
+
+
+async def test_what_no_field_of_a_message_takes(driver: Driver) -> None:
+    started = {**STARTED, "message": {"model": {"a": 1}, "usage": {"input_tokens": {"b": 1}, "output_tokens": 1}}}
+    sent = responded(started, {**TEXT, "content_block": {"type": "text", "text": "", "citations": "x"}}, SAID, *STOPPED)
+    async with driver.client(transport=answering_with(sent), **AT) as client:
+        raw = (await client.create_message.stream(MESSAGES, max_tokens=9).result()).raw
+    assert (raw["model"], raw["usage"], raw["content"]) == (
+        {"a": 1},
+        {"input_tokens": {"b": 1}, "output_tokens": 1},
+        [{"type": "text", "text": "a", "citations": "x"}],
+    )
 
 
 async def test_kinds_of_input_in_an_odd_form(driver: Driver) -> None:

@@ -215,6 +215,37 @@ async def test_vectors_in_the_form_that_was_not_asked_for(driver: Driver, form: 
         assert numpy.array_equal(vectors, [[1, 2], [3, 4]])
 
 
+# https://github.com/langroid/langroid/pull/922, https://github.com/abetlen/llama-cpp-python/issues/1588
+ONE = [1.0, 2.0]
+ALONE: list[Any] = [
+    {"embedding": ONE},
+    {"embedding": [ONE]},
+    [{"index": 0, "embedding": ONE}],
+    [{"index": 0, "embedding": [ONE]}],
+    {"data": [{"embedding": [ONE]}]},
+    {"data": {"embedding": ONE}},
+]
+
+
+@pytest.mark.dealt
+@pytest.mark.parametrize("sent", ALONE)
+async def test_a_vector_however_it_is_wrapped(driver: Driver, sent: Any) -> None:
+    answer = MemoryTransport(lambda _: ScriptedResponse.json(sent))
+    async with driver.client(transport=answer, **AT) as client:
+        assert numpy.array_equal(await client.feature_extraction("a"), [ONE])
+        if isinstance(sent, dict) and isinstance(sent.get("data"), list):
+            assert (await client.embeddings.create(input="a")).data[0].embedding == ONE
+
+
+@pytest.mark.dealt
+@pytest.mark.parametrize("more", [b"data: [DONE]\n\n", b"[DONE]", b"\n\ndata: [DONE]", b"\0\0", b"\n\0"])
+async def test_a_marker_behind_a_whole_answer(driver: Driver, more: bytes) -> None:
+    whole = {"choices": [{"index": 0, "message": {"content": "a"}, "finish_reason": "stop"}]}
+    answer = MemoryTransport(lambda _: ScriptedResponse(json.dumps(whole).encode() + more))
+    async with driver.client(transport=answer, **AT) as client:
+        assert said(await client.chat_completion(MESSAGES))[0] == "a"
+
+
 @pytest.mark.parametrize("rows", [ROWS[:1], [*ROWS, {"index": 2, "embedding": "AACAPwAAAEA="}], []])
 async def test_more_or_fewer_vectors_than_texts_are_no_answer(driver: Driver, rows: list[Any]) -> None:
     answer = MemoryTransport(lambda _: ScriptedResponse.json({"data": rows}))

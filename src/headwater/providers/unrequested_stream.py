@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+import msgspec
+
 from ..errors import DecodeError, HeadwaterError, IncompleteStreamError
 from ..protocol.flow import END, Fold, Reply
-from ..protocol.framing import Frame, frames_of, is_events
+from ..protocol.framing import DONE, Frame, frames_of, is_events
 
 R = TypeVar("R")
 
@@ -28,6 +30,7 @@ def read_unrequested(
     `piece`: a member's name that stands in the events of such a stream, and in no whole answer. Raises the error that
     an event is, and `IncompleteStreamError` for a stream that is cut, both with what came as `partial`.
     """
+    reply = without_marker(reply)
     if is_events(reply.body) or (reply.body.find(piece) >= 0 and reply.body.find(b'"message"') < 0):
         return _folded(frames_of(reply.body), decode, fold())
     try:
@@ -40,6 +43,16 @@ def read_unrequested(
             return _folded(frames, decode, fold())
         except DecodeError:
             raise error from None
+
+
+def without_marker(reply: Reply) -> Reply:
+    """A whole answer without a stream's end marker that follows on the same line, and without NULs behind it."""
+    body = reply.body
+    if body[:1] != b"{" or body[-1:] == b"}":  # as nearly all are
+        return reply
+    end = body.rfind(b"}") + 1
+    rest = body[end:].strip(b"\0 \t\r\n").removeprefix(b"data:").strip()
+    return msgspec.structs.replace(reply, body=body[:end]) if rest in (b"", DONE) else reply
 
 
 def _folded(frames: list[Frame], decode: Callable[[Frame], Any], fold: Fold[Any, R]) -> R:

@@ -40,7 +40,7 @@ from .chat_types import (
     usage_beside,
 )
 from .member_fold import MemberFold
-from .output import OpenOutput
+from .output import OpenOutput, odd_members
 from .surrogates import TextPieces, repair_all_surrogates
 from .tool_call_fold import ToolCalls
 
@@ -51,6 +51,7 @@ _OLD_OBJECT: Final = "text_completion"
 
 _OF_CHUNK: Final = frozenset(ChatCompletionStreamOutput.__struct_fields__)
 _OF_CHOICE: Final = frozenset({*ChatCompletionStreamOutputChoice.__struct_fields__, "message", "text", "usage"})
+_SAID_OF_CHOICE: Final = frozenset({"index", "logprobs"})
 _OF_MESSAGE: Final = frozenset({"audio", "annotations", "reasoning_details"})
 """Fields of a message that are gathered as what no field holds."""
 _OF_DELTA: Final = frozenset({*ChatCompletionStreamOutputDelta.__struct_fields__, "function_call"})
@@ -163,6 +164,8 @@ class _Choice:
         "_refusal",
         "_role",
         "_spelled",
+        "_told",
+        "_told_beside",
         "_tool_call_id",
         "_tool_calls",
         "append",
@@ -191,6 +194,8 @@ class _Choice:
         self._further: MemberFold | None = None
         self._beside: MemberFold | None = None
         self._parts: MemberFold | None = None
+        self._told: dict[str, Any] = {}  # what the message's fields do not take of what was sent for them,
+        self._told_beside: dict[str, Any] = {}  # and the choice's
         self.is_message = False
 
     def learn(self, length: int, text: str) -> bool:
@@ -229,7 +234,11 @@ class _Choice:
             self._role = delta.role
         if delta.tool_call_id is not None:
             self._tool_call_id = delta.tool_call_id
-        return bool(sent) and self._take_others(delta, shown.delta, given, sent)
+        if not sent:
+            return False
+        self._told.update(odd_members(delta, given))
+        self._told_beside.update(odd_members(choice, {name: sent[name] for name in _SAID_OF_CHOICE & sent.keys()}))
+        return self._take_others(delta, shown.delta, given, sent)
 
     def _take_others(
         self,
@@ -343,6 +352,8 @@ class _Choice:
         )
         if self._beside is not None:
             choice.hold(self._beside.result())
+        if self._told_beside:
+            choice.tell(self._told_beside)
         return choice
 
     def _message(self) -> ChatCompletionOutputMessage:
@@ -364,6 +375,8 @@ class _Choice:
             **{name: further.pop(name, None) for name in _OF_MESSAGE},
         )
         message.hold(further)
+        if odd := {name: value for name, value in self._told.items() if not getattr(message, name)}:
+            message.tell(odd)
         if self._spelled and self._mirrored:
             message.mirror()
         if self._parts is not None:
@@ -408,6 +421,7 @@ class ChatFold:
         "_object",
         "_plain",
         "_tier",
+        "_told",
         "_unfinished",
         "_usage",
     )
@@ -417,6 +431,7 @@ class ChatFold:
         self._unfinished = unfinished
         self._choices: dict[int, _Choice] = {}
         self._counted = False  # whether the index of the only choice counts tokens
+        self._told: dict[str, Any] = {}  # what the answer's fields do not take of what was sent for them
         self._knows_tokens = False  # that nothing is said of them but what fields hold
         self._id = ""
         self._model = ""
@@ -469,6 +484,7 @@ class ChatFold:
             if plain and choice.logprobs is not None:
                 self._knows_tokens = True
         if not plain:
+            self._told.update(odd_members(source, sent))
             _complete_usage(event, sent)
         if event.usage is not None:
             self._usage = event.usage.after(self._usage)
@@ -564,6 +580,8 @@ class ChatFold:
             usage=self._usage,
         )
         answer.hold(self._further.result() if self._further is not None else {})
+        if odd := {name: value for name, value in self._told.items() if not getattr(answer, name)}:
+            answer.tell(odd)
         return answer
 
 
@@ -572,14 +590,17 @@ def _complete_usage(event: ChatCompletionStreamOutput, sent: dict[str, Any]) -> 
     told = sent.get("usage")
     if event.usage is None:
         event.usage = usage_beside(sent)
-    elif isinstance(told, dict) and (further := told.keys() - set(event.usage.__struct_fields__)):
-        event.usage.hold(repair_all_surrogates({name: told[name] for name in told if name in further}))
+    elif isinstance(told, dict):
+        event.usage.keep_odd(told)
+        if further := told.keys() - set(event.usage.__struct_fields__):
+            event.usage.hold(repair_all_surrogates({name: told[name] for name in told if name in further}))
 
 
 def _hold(output: OpenOutput, sent: Any) -> None:
-    """Have an output and what is in its lists keep what no field of theirs holds."""
+    """Have an output and what is in its lists keep what no field of theirs holds, or takes."""
     if not isinstance(sent, dict):
         return
+    output.keep_odd(sent)
     if further := {name: value for name, value in sent.items() if name not in output.__struct_fields__}:
         output.hold(repair_all_surrogates(further))
     for name in output.__struct_fields__:

@@ -9,7 +9,7 @@ Field meanings: https://platform.openai.com/docs/api-reference/chat/object and .
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -22,9 +22,11 @@ from .lenient_types import (
     Listed,
     Needed,
     Nullable,
+    Thoughts,
     Unneeded,
     is_no_reason,
     text_of,
+    thought_of,
     thoughts_of,
 )
 from .output import OpenOutput, Output
@@ -117,6 +119,16 @@ class ChatCompletionOutputToolCall(OpenOutput):
             self.function = ChatCompletionOutputFunctionDefinition()
 
 
+def read_thoughts(said: Any) -> None:
+    """Bring what a message or a delta says was thought to its text, where it came as parts or as an object."""
+    for name in ("reasoning", "reasoning_content"):
+        if (thought := getattr(said, name)).__class__ not in _TEXTS:
+            setattr(said, name, thought_of(thought))
+
+
+_TEXTS: Final = frozenset({str, type(None)})
+
+
 class ChatCompletionOutputMessage(OpenOutput):
     """The model's message; put into `messages` as it is, it goes back with all that the provider gave.
 
@@ -129,8 +141,8 @@ class ChatCompletionOutputMessage(OpenOutput):
 
     role: Nullable[str] = "assistant"
     content: ContentParts = None
-    reasoning: str | None = None
-    reasoning_content: str | None = None
+    reasoning: Thoughts = None
+    reasoning_content: Thoughts = None
     refusal: str | None = None
     tool_call_id: str | None = None
     tool_calls: Listed[ChatCompletionOutputToolCall] | None = None
@@ -147,6 +159,7 @@ class ChatCompletionOutputMessage(OpenOutput):
             self.function_call = None
         if isinstance(self.tool_calls, ChatCompletionOutputToolCall):
             self.tool_calls = [self.tool_calls] if self.tool_calls != ChatCompletionOutputToolCall() else None
+        read_thoughts(self)
         content = self.content
         if content is not None and content.__class__ is not str:
             self.content, self.reasoning = text_of(content), self.reasoning or thoughts_of(content)
@@ -220,6 +233,8 @@ class ChatCompletionOutputUsage(OpenOutput):
             if value or (value is not None and before[name] is None)
         }
         usage = ChatCompletionOutputUsage(**{**before, **told})
+        if odd := {**(earlier.told or {}), **(self.told or {})}:
+            usage.tell(odd)
         if further := {**earlier.undeclared(), **self.undeclared()}:
             usage.hold(further)
         return usage
@@ -361,8 +376,8 @@ class ChatCompletionStreamOutputDelta(OpenOutput):
 
     role: str | None = None
     content: ContentParts = None
-    reasoning: str | None = None
-    reasoning_content: str | None = None
+    reasoning: Thoughts = None
+    reasoning_content: Thoughts = None
     refusal: str | None = None
     tool_call_id: str | None = None
     tool_calls: Listed[ChatCompletionStreamOutputDeltaToolCall] | None = None
@@ -384,6 +399,8 @@ class ChatCompletionStreamOutputChoice(Output):
         if delta is None:
             self.delta = delta = ChatCompletionStreamOutputDelta()
         content = delta.content
+        if delta.reasoning.__class__ not in _TEXTS or delta.reasoning_content.__class__ not in _TEXTS:
+            read_thoughts(delta)
         if content is not None and content.__class__ is not str:
             delta.content, delta.reasoning = text_of(content), delta.reasoning or thoughts_of(content)
         if delta.reasoning_content and not delta.reasoning:

@@ -32,14 +32,22 @@ if TYPE_CHECKING:
     Vectors: TypeAlias = NDArray[numpy.float32]
 
 
+if TYPE_CHECKING:
+    Vector: TypeAlias = Annotated[list[float] | str, "or a list of one"]
+else:
+    Vector = Needed[list[float | list[float]] | str]
+
+
 class EmbeddingOutput(Output):
     """One vector: numbers, or base64 of little-endian float32 where that was asked for."""
 
-    embedding: Needed[list[float] | str]
+    embedding: Vector
     index: Nullable[int] = 0
     object: Nullable[str] = "embedding"
 
     def __post_init__(self) -> None:
+        if len(self.embedding) == 1 and isinstance(only := self.embedding[0], list):
+            self.embedding = only
         self.index = self.index or 0
         self.object = self.object or "embedding"
 
@@ -89,10 +97,12 @@ class _LooseRow(msgspec.Struct, gc=False):
 
 
 class _LooseData(msgspec.Struct):
-    """`embeddings` is what Ollama and Cohere call a list of vectors: https://docs.ollama.com/api/embed."""
+    """`embeddings` is what Ollama and Cohere call a list of vectors (https://docs.ollama.com/api/embed), `embedding` a
+    vector alone, as llama.cpp's server has it (https://github.com/langroid/langroid/pull/922)."""
 
-    data: list[_LooseRow] | None = None
+    data: list[_LooseRow] | _LooseRow | None = None
     embeddings: list[list[float]] | None = None
+    embedding: list[float | list[float]] | str | None = None
 
 
 _DATA = msgspec.json.Decoder(_Data)
@@ -117,6 +127,8 @@ def decode_vectors(body: bytes) -> Any:
     """
     opening = _OPENING.match(body)
     depth = opening[0].count(b"[") if opening else 0
+    if depth == 1 and body[len(opening[0]) if opening else 0 :].startswith(b"{"):
+        return _from_rows(_listed(body), body)
     if depth and depth not in _NESTED:
         _refuse(f"{depth} lists in each other", body)
     try:
@@ -138,12 +150,27 @@ def _rows(body: bytes) -> list[_Row]:
         loose = decode_json(body, _LooseData)
     if loose.data is None and loose.embeddings is not None:
         return [_Row(embedding=vector) for vector in loose.embeddings]
+    if loose.data is None and loose.embedding is not None:
+        loose.data = [_LooseRow(embedding=loose.embedding)]
     if loose.data is None:
         _refuse("neither `data` nor `embeddings` is there", body)
+    rows = loose.data if isinstance(loose.data, list) else [loose.data]
+    return _vectors_of(rows, body)
+
+
+def _vectors_of(rows: list[_LooseRow], body: bytes) -> list[_Row]:
     try:
-        return [_Row(embedding=row.vector(), index=row.index) for row in loose.data]
+        return [_Row(embedding=row.vector(), index=row.index) for row in rows]
     except DecodeError as error:
         return _refuse(error.message, body)
+
+
+def _listed(body: bytes) -> list[_Row]:
+    """The vectors of a list of objects, as llama.cpp's server sends them."""
+    try:
+        return _vectors_of(decode_json(body, list[_LooseRow]), body)
+    except UNREADABLE as error:
+        _refuse(str(error), body)
 
 
 def _refuse(reason: str, body: bytes) -> NoReturn:

@@ -43,11 +43,13 @@ if TYPE_CHECKING:
     Listed = Annotated[list[T] | None, "or its only item"]
     Identifier: TypeAlias = Annotated[str, "or a number, or null"]
     ContentParts: TypeAlias = Annotated[str | None, "or a list of parts and texts, or an object"]
+    Thoughts: TypeAlias = Annotated[str | None, "or a list of parts and texts, or an object with a text"]
 else:
     Nullable = Optional
     Listed = list[T] | T | None
     Identifier = str | int | None
     ContentParts = Needed[str | list[ContentPart | str] | dict[str, Any] | None]
+    Thoughts = str | list[ContentPart | str] | dict[str, Any] | None
 
 
 def is_no_reason(finish: Any) -> bool:
@@ -68,6 +70,14 @@ def text_of(content: Any) -> str | None:
         return None
     found = content.get("text") if isinstance(content, dict) else None
     return found if isinstance(found, str) else dumps(content).decode()
+
+
+def thought_of(said: Any) -> str | None:
+    """What a model thought, which came as no text: the text of an object, or of parts."""
+    if isinstance(said, list):
+        return thoughts_of(said) or text_of(said)
+    found = [said.get(name) for name in ("text", "content", "thinking", "summary")]
+    return next((text for text in found if isinstance(text, str) and text), None)
 
 
 def _is_text(part: ContentPart | str) -> bool:

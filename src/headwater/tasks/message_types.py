@@ -142,11 +142,14 @@ def message_of(sent: dict[str, Any]) -> Message:
     """A message that was put together, or came as a part of an event, with all its members."""
     message = convert(sent, Message)
     message.hold(_undeclared(message, sent))
+    message.keep_odd(sent)
     parts = sent.get("content")
     for block, part in zip(message.content, parts if isinstance(parts, list) else [], strict=False):
         block.hold(_undeclared(block, part))
+        block.keep_odd(part)
     if message.usage is not None:
         message.usage.hold(_undeclared(message.usage, sent["usage"]))
+        message.usage.keep_odd(sent["usage"])
     return message
 
 

@@ -249,6 +249,7 @@ def _parts(sent: Any, kind: str) -> Any:
 def _keep(output: OpenOutput, sent: dict[str, Any]) -> None:
     """Remember what no field holds, and which fields were sent as null: those go back so."""
     output.hold({name: value for name, value in sent.items() if name not in output.__struct_fields__})
+    output.keep_odd(sent)
     vars(output)["_nulls"] = frozenset(name for name, value in sent.items() if value is None)
 
 

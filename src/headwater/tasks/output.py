@@ -177,7 +177,12 @@ class OpenOutput(Output):
 
     def tell(self, sent: dict[str, Any]) -> None:
         """Remember how members were sent that fields hold otherwise."""
-        vars(self)["_told"] = sent
+        vars(self)["_told"] = {**(self.told or {}), **sent}
+
+    def keep_odd(self, sent: Any) -> None:
+        """Remember the members that say something and are not what their fields take: those have their defaults."""
+        if odd := odd_members(self, sent):
+            self.tell(odd)
 
     @property
     def told(self) -> dict[str, Any] | None:
@@ -266,6 +271,21 @@ class SparseOutput(OpenOutput, omit_defaults=True):
         return isinstance(sent, dict) and name in sent
 
 
+def odd_members(output: Output, sent: Any) -> dict[str, Any]:
+    """What was sent for fields that have their defaults all the same, as what does not fit them has."""
+    given = sent if isinstance(sent, dict) else {}
+    return {
+        name: value
+        for name, value in given.items()
+        if value and name in output.__struct_fields__ and getattr(output, name) in (None, "", 0) and _is_odd(value)
+    }
+
+
+def _is_odd(value: Any) -> bool:
+    """Whether it is more than another spelling of nothing or none."""
+    return not (isinstance(value, str) and value.strip().lower() in ("", "0", "null", "none"))
+
+
 def _complete(plain: dict[str, Any], output: Any, sent: Any, unset: bool = True) -> None:
     """Put into an output's dict what its fields do not hold, all the way down. `unset`: leave fields that are None."""
     if isinstance(sent, dict):
@@ -273,7 +293,6 @@ def _complete(plain: dict[str, Any], output: Any, sent: Any, unset: bool = True)
             plain.setdefault(name, value)
     if isinstance(output, OpenOutput):
         plain.update(output.held or ())
-        plain.update((not unset and output.told) or ())
     for name in output.__struct_fields__:
         inner: Any
         inner, value = plain.get(name), getattr(output, name)
@@ -286,6 +305,8 @@ def _complete(plain: dict[str, Any], output: Any, sent: Any, unset: bool = True)
                 _complete(plain_item, item, part, unset)
         elif value is None and not unset:
             plain.pop(name, None)
+    if not unset and isinstance(output, OpenOutput):
+        plain.update(output.told or ())
 
 
 def _trim(plain: dict[str, Any], output: Output, sent: Any, *, nones: bool, defaults: bool) -> None:

@@ -6,8 +6,8 @@ No server says it in one way alone, so four things together tell it.
   them says nothing else than the other, or goes on where the other stops.
 - The index. Without a known id, a piece belongs to the newest call at its index; without an index, or where a new index
   comes with neither id nor name, to the call that had the last piece.
-- The name. A name that comes again as it is so far is repeated; another one is the rest of it before the arguments, and
-  another call's after they have begun.
+- The name. A name that comes again as it is so far is repeated, and one that begins so is all of it so far; another one
+  is the rest of it before the arguments, and another call's after they have begun.
 - Whether the arguments so far are whole: an object, or JSON text of an object or a list. Nothing can be added to those.
   The same arguments once more, with no id of their own, are the call told twice, unless both are in one chunk. Other
   arguments are the next call's, which has the same name where it says none; but what follows `{}` and has neither name
@@ -35,6 +35,7 @@ from .chat_types import (
     flat_function,
 )
 from .member_fold import MemberFold
+from .output import odd_members
 from .surrogates import TextPieces
 
 _READ: Final = frozenset({"index", "id", "type", "function"})
@@ -46,7 +47,7 @@ _BLANKS: Final = re.compile(r"\s+")
 class _Piece:
     """What a piece says. `opens`: its arguments can be the first of a call's; `blank`: it has none."""
 
-    __slots__ = ("arguments", "blank", "end", "further", "id", "index", "name", "opens", "shown", "type")
+    __slots__ = ("arguments", "blank", "end", "further", "id", "index", "name", "odd", "opens", "shown", "type")
 
     def __init__(
         self,
@@ -64,6 +65,7 @@ class _Piece:
         self.opens = not self.blank and (not text or text[0] in "{[")
         self.end = text[-1] if text else ""
         self.further = _further(piece, sent)
+        self.odd = _odd(piece, sent) if sent else {}
         custom = self.further.get("custom")
         if not self.name and isinstance(custom, dict) and isinstance(custom.get("name"), str):
             self.name = custom["name"]
@@ -85,6 +87,15 @@ def _further(piece: ChatCompletionStreamOutputDeltaToolCall, sent: dict[str, Any
     return further
 
 
+def _odd(piece: ChatCompletionStreamOutputDeltaToolCall, sent: dict[str, Any]) -> dict[str, Any]:
+    """What was sent for fields that do not take it."""
+    found = odd_members(piece, {name: sent[name] for name in ("id", "type") if name in sent})
+    function = sent.get("function")
+    if function and not isinstance(function, dict) and not (piece.function.name or piece.function.arguments):
+        found["function"] = function
+    return found
+
+
 class _ToolCall:
     """One tool call so far. `begun`: whether its arguments are. `after`: the call that it may be but once more."""
 
@@ -101,6 +112,7 @@ class _ToolCall:
         "index",
         "name",
         "number",
+        "odd",
         "place",
         "type",
     )
@@ -113,6 +125,7 @@ class _ToolCall:
         self.after: _ToolCall | None = None
         self.chunk = 0
         self.further: MemberFold | None = None
+        self.odd: dict[str, Any] = {}
         self._text, self._end, self.begun = TextPieces(), "", False
         self._object: Any = None
         self._tries = 0
@@ -120,8 +133,10 @@ class _ToolCall:
     def add(self, piece: _Piece) -> None:
         self.id = self.id or piece.id
         self.type = self.type or piece.type or ""
-        if piece.name and piece.name != self.name.whole() and not (self.begun and self.name.pieces):
-            self.name.take(piece.name)
+        self.odd.update(piece.odd)
+        known = self.name.whole()
+        if piece.name and piece.name != known and not (self.begun and self.name.pieces):
+            self.name.take(piece.name.removeprefix(known))
         if isinstance(piece.arguments, str):
             shown = self._text.take(piece.arguments)
             if shown is not piece.arguments:
@@ -181,6 +196,8 @@ class _ToolCall:
             id=self.id, type=self.type or "function", function=function, custom=custom, extra_content=extra
         )
         call.hold(further)
+        if self.odd:
+            call.tell(self.odd)
         return call
 
 
