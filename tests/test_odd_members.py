@@ -347,6 +347,8 @@ PIPELINES: list[tuple[str, Any, Any]] = [
     ("object_detection", [{"label": "a", "score": 0.5, "box": {"xmin": 1.5}}], {"xmin": 1.5}),
     ("image_classification", [{"label": 3, "score": 0.5}], "3"),
     ("text_classification", [[{"label": "a"}]], None),
+    ("text_classification", [[{"label": "a"}, None]], None),
+    ("summarization", '[null, {"summary_text": "NaN"}]', "NaN"),
     ("token_classification", [[{"entity": "PER", "word": "Al", "start": "0"}]], 0),
     ("question_answering", {"answer": None, "score": 0.5}, None),
     ("summarization", '[{"summary_text": "NaN", "score": NaN}]', "NaN"),
@@ -369,7 +371,7 @@ async def test_pipelines(driver: Driver, task: str, sent: Any, read: Any) -> Non
         "summarization": lambda: first.summary_text,
     }
     assert readers[task]() == read
-    assert text(first.raw) in (text(sent), text(sent)[1:-1], text(sent)[2:-2])
+    assert text(first.raw) in text(sent)
 
 
 @pytest.mark.parametrize(

@@ -98,11 +98,10 @@ class ClientCore:
         policy, retries = given["input_policy"], retry_count(given["retries"])
         if not isinstance(policy, InputPolicy):
             raise InvalidParameterError("input_policy must be an InputPolicy")
-        url = given["base_url"] or (given["model"] if is_url(given["model"]) else None)
         self.settings = Settings(
             model=given["model"],
             base_url=given["base_url"],
-            key=secret_of(given["token"], free=wants_no_key(given["provider"], url)),
+            key=secret_of(given["token"], free=wants_no_key(given["provider"], given["base_url"], given["model"])),
             headers=check_headers(given["headers"]) + cookie_of(given["cookies"]),
             bill_to=given["bill_to"],
             model_mapping=dict(given["model_mapping"] or {}),

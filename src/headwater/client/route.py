@@ -125,10 +125,10 @@ def settings_by_route(given: Settings, named: object, transports: Transports) ->
     return tuple(_settings_of(given, route, transports, _key(given, route), _called(route, names)) for route in routes)
 
 
-def wants_no_key(name: object, url: object) -> bool:
-    """Whether an empty key is none there: at a server's URL, and at a provider of this machine."""
+def wants_no_key(name: object, url: object, model: str | None = None) -> bool:
+    """Whether an empty key is none there: at a server's URL, also as the model, and at a provider of this machine."""
     known = PROVIDERS.get(name) if isinstance(name, str) else None
-    return url is not None if known is None else known.keyless
+    return url is not None or is_url(model) if known is None else known.keyless
 
 
 def is_placed(name: object) -> bool:

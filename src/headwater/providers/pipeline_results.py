@@ -59,10 +59,11 @@ class _Held(msgspec.Struct):
 
 
 def _items(reply: Reply) -> list[Reply]:
-    """The items of a list, each as a reply of its own; or the only object."""
+    """The items of a list, each as a reply of its own; or the only object. Nulls beside others say nothing."""
     if not is_list(reply.body):
         return [reply]
     items = decode(reply, list[msgspec.Raw])
+    items = [item for item in items if bytes(item) != b"null"] or items
     return [msgspec.structs.replace(reply, body=bytes(item)) for item in items]
 
 
