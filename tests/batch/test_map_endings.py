@@ -86,6 +86,19 @@ async def test_the_first_of_them_ends_it_when_asked() -> None:
             await read(results)
 
 
+async def test_a_cancellation_of_asyncios_is_an_items_own_on_any_loop() -> None:
+    """On trio it is nobody's: a future of another thread's loop may bring it."""
+
+    async def function(number: int) -> int:
+        if number == 1:
+            raise asyncio.CancelledError
+        return number
+
+    async with AsyncInferenceClient(base_url=URL).map(function, range(3), ordered=True) as results:
+        found = await read(results)
+    assert [type(result.error) for result in found] == [type(None), HeadwaterError, type(None)]
+
+
 async def test_a_transport_whose_answer_is_cancelled_elsewhere() -> None:
     async def third(question: str) -> Any:
         if question == "3":

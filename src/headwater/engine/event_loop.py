@@ -45,3 +45,11 @@ def is_cancellation(error: BaseException) -> bool:
     if isinstance(error, BaseExceptionGroup):
         return all(map(is_cancellation, error.exceptions))
     return isinstance(error, get_cancelled_exc_class())
+
+
+def is_asyncios(error: BaseException) -> bool:
+    """Whether this is a cancellation of asyncio's, which is nobody's where trio runs: a future of another thread's loop
+    may have brought it."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(map(is_asyncios, error.exceptions))
+    return type(error).__name__ == "CancelledError"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 from anyio import current_effective_deadline, current_time
 
 from ..engine.driver import CallDriver
-from ..engine.event_loop import is_cancellation
+from ..engine.event_loop import is_asyncios, is_cancellation
 from ..engine.facts import Facts, Timings
 from ..engine.failover import Order
 from ..engine.run import AsyncRun
@@ -179,8 +179,10 @@ class FunctionItem:
 
 def uncancelled(error: BaseException) -> BaseException:
     """The error; a cancellation that is none of the map's own is made one, and the map's own is raised."""
-    if isinstance(error, Exception) or not is_cancellation(error):
+    if isinstance(error, Exception):
         return error
+    if not is_cancellation(error):
+        return cancelled_elsewhere(error) if is_asyncios(error) else error
     if current_effective_deadline() == -FOREVER:
         raise error
     return cancelled_elsewhere(error)
