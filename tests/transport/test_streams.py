@@ -16,7 +16,7 @@ import trustme
 from anyio import BrokenResourceError
 
 from headwater.errors import ConnectError, ConnectionLostError, InferenceTimeoutError
-from headwater.protocol.transport import ReadDeadline, TransportRequest
+from headwater.protocol.transport import FOREVER, ReadDeadline, TransportRequest
 from headwater.protocol.url import parse_url
 from headwater.transport import epoll, happy_eyeballs, sockets
 from headwater.transport.anyio_streams import AnyioStream
@@ -318,8 +318,13 @@ async def test_one_that_leaves_stops_nobody_else(kept: Any, leaver: int, way: st
         pair.close()
 
 
-async def test_silence_is_told_to_each_at_its_moment(kept: Any) -> None:
-    pairs, ended = [Pair(kept) for _ in range(4)], list[int]()
+@pytest.mark.parametrize(
+    ("limits", "order"),
+    [((0.9, 0.3, 0.6, FOREVER), [1, 2, 0]), ((FOREVER, 0.2, 0.1), [2, 1])],
+    ids=["the first has a limit", "the first has none"],
+)
+async def test_silence_is_told_to_each_at_its_moment(kept: Any, limits: tuple[float, ...], order: list[int]) -> None:
+    pairs, ended = [Pair(kept) for _ in limits], list[int]()
     begun = anyio.current_time()
 
     async def read(index: int, seconds: float) -> None:
@@ -331,13 +336,14 @@ async def test_silence_is_told_to_each_at_its_moment(kept: Any) -> None:
 
     with anyio.fail_after(20):
         async with anyio.create_task_group() as group:
-            for index, seconds in enumerate((0.9, 0.3, 0.6, float("inf"))):
+            for index, seconds in enumerate(limits):
                 group.start_soon(read, index, seconds)
                 await anyio.wait_all_tasks_blocked()
-            while len(ended) < 3:
+            while len(ended) < len(order):
                 await anyio.sleep(0.01)
+            await read(1, anyio.current_time() - begun + 0.1)  # no limit is left, and now there is one again
             group.cancel_scope.cancel()
-    assert ended == [1, 2, 0]
+    assert ended == [*order, 1]
     for pair in pairs:
         pair.close()
 

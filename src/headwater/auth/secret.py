@@ -160,6 +160,18 @@ def redact_together(secrets: Sequence[Secret], text: str) -> str:
     return text
 
 
+def may_hold(secrets: Sequence[Secret], text: str) -> bool:
+    """Whether `redact_together` may find any of these secrets in the text, or the beginning of one at its end."""
+    end = text[-_LEAST:]
+    for secret in secrets:
+        if end in secret._together:
+            return True
+        for needle in secret._needles:  # noqa: SIM110 - a generator would cost more than what it asks
+            if needle in text:
+                return True
+    return False
+
+
 PROXY_SECRETS: dict[str, tuple[TextSecret, ...]] = {}
 """The passwords of proxies, which are no call's own and masked in all of them, by the proxy's URL; kept for as long as
 the process lasts."""

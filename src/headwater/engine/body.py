@@ -5,6 +5,8 @@ Limits count decoded bytes, so a small body that unpacks to a large one is stopp
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ..errors import ProtocolError, ResponseTooLargeError
 from ..protocol.transport import TransportResponse
 from .codings import Unpack, coding_of
@@ -36,19 +38,6 @@ class ResponseBody:
         """Whether `read` would return without waiting, as far as is known."""
         unpack = self._unpack
         return (unpack is not None and (bool(unpack.packed) or unpack.held)) or self._incoming.ready()
-
-    def at_once(self) -> bytes | None:
-        """All of it, where it came with the answer's head and was never read; None for any other.
-
-        Raises `ResponseTooLargeError` over the limit.
-        """
-        take = getattr(self._incoming, "at_once", None)
-        data: bytes | None = take() if take is not None and self._unpack is None else None
-        if data is not None:
-            self.size = len(data)
-            if self.size > self._limit:
-                raise too_large(self._limit)
-        return data
 
     async def read(self) -> bytes:
         """The next decoded piece.
@@ -86,6 +75,20 @@ class ResponseBody:
                     return unpack.end()
             if data := unpack.more(packed):
                 return data
+
+
+def at_once(incoming: TransportResponse, limit: float) -> bytes | None:
+    """All of an answer's body, where it came with the head and as it is; None for any other.
+
+    Raises `ResponseTooLargeError` over the limit.
+    """
+    take: Callable[[], bytes | None] | None = getattr(incoming, "at_once", None)
+    if take is None or "content-encoding" in incoming.headers:
+        return None
+    data = take()
+    if data is not None and len(data) > limit:
+        raise too_large(limit)
+    return data
 
 
 def too_large(limit: float) -> ResponseTooLargeError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from anyio import get_cancelled_exc_class
 from anyio.lowlevel import current_token
@@ -13,30 +13,23 @@ if TYPE_CHECKING:
     from anyio.abc import AsyncBackend
 
 
-class RunningLoop(NamedTuple):
-    """An event loop's own token, and what says the time on its clock."""
-
-    token: object
-    now: Callable[[], float]
-
-
 _asyncio: list[type[AsyncBackend]] = []
 """What knows the loops of asyncio and uvloop, once one of them has run."""
 
 
-def running_loop() -> RunningLoop:
-    """The event loop that runs.
+def running_loop() -> tuple[object, Callable[[], float]]:
+    """The own token of the event loop that runs, and what says the time on its clock.
 
     To ask anyio costs as much as ten calls of a method, for it looks at first whose loop it is. Where trio was never
     loaded, it can only be asyncio's.
     """
     if _asyncio and "trio" not in sys.modules:
         loop: Any = _asyncio[0].current_token()
-        return RunningLoop(loop, loop.time)
+        return loop, loop.time
     token = current_token()
     if "trio" not in sys.modules:
         _asyncio[:] = [token.backend_class]
-    return RunningLoop(token.native_token, getattr(token.native_token, "time", token.backend_class.current_time))
+    return token.native_token, getattr(token.native_token, "time", token.backend_class.current_time)
 
 
 def is_cancellation(error: BaseException) -> bool:

@@ -22,7 +22,7 @@ from ..protocol.transport import FOREVER, ReadDeadline, Transport, TransportRequ
 from ..protocol.url import Url
 from ..responses.decode import unreadable
 from ..responses.refusal import REQUEST_IDS, error_alone, redacted, set_retry_after, without_frame
-from .body import ResponseBody
+from .body import ResponseBody, at_once
 from .build_request import build_request
 from .deadlines import Deadlines, Phase
 from .engine import Engine
@@ -74,6 +74,7 @@ class Requester:
     deadlines = NOT_BEGUN
     status = 0
     body: ResponseBody | None = None
+    _size = 0  # of an answer that came at once, and has no `body`
     upload: UploadBody | None = None
     opened: Events | None = None
     _plan = UNPREPARED
@@ -183,7 +184,7 @@ class Requester:
     @property
     def size(self) -> int:
         """Decoded bytes of the newest answer so far."""
-        return 0 if self.body is None else self.body.size
+        return self._size if self.body is None else self.body.size
 
     async def wait_again(
         self, error: HeadwaterError, tries: int, request: Request, started: float | None = None, budget: str = ""
@@ -601,9 +602,10 @@ class Requester:
     # -- bodies
 
     async def _whole(self, request: Request, incoming: TransportResponse) -> Reply:
-        self.body = body = ResponseBody(incoming, self.engine.bound(request.limit))
-        whole = body.at_once()
+        limit, body = self.engine.bound(request.limit), None
+        whole = at_once(incoming, limit)
         if whole is None:
+            self.body = body = ResponseBody(incoming, limit)
             pieces: list[bytes] = []
             while piece := await self.piece(body):
                 if not pieces:
@@ -611,9 +613,10 @@ class Requester:
                 pieces.append(piece)
             whole = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         else:
+            self.body, self._size = None, len(whole)
             self._check_opening(request, incoming, whole)
         if incoming.surplus:
-            body.check_end()
+            (body or ResponseBody(incoming, limit)).check_end()
         return Reply(status=incoming.status, headers=self.headers, body=whole, url=request.url)
 
     def _check_opening(self, request: Request, incoming: TransportResponse, piece: bytes) -> None:

@@ -93,6 +93,16 @@ class Reply(msgspec.Struct, kw_only=True, frozen=True, gc=False):
     headers: dict[str, str]
     body: bytes
     url: str = ""
+    _names_error: bool | None = None
+
+    def names_error(self) -> bool:
+        """Whether a member of the body may be named "error". Three ask, of a body that may be long: it is looked through
+        once."""
+        found = self._names_error
+        if found is None:
+            found = self.body.find(b'"error"') >= 0
+            msgspec.structs.force_setattr(self, "_names_error", found)
+        return found
 
     @property
     def content_type(self) -> str:

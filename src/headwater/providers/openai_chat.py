@@ -139,7 +139,7 @@ def whole_chat(reply: Reply) -> ChatCompletionOutput:
             raise _without_choices(reply.body)
         return whole_chat(inner)
     kept(answer)
-    check_choices(answer, reply.body)
+    check_choices(answer, reply)
     return answer
 
 
@@ -149,10 +149,11 @@ def _opened(reply: Reply) -> Reply | None:
     return None if inner is None else msgspec.structs.replace(reply, body=dumps(inner))
 
 
-def check_choices(answer: ChatCompletionOutput, body: bytes) -> None:
+def check_choices(answer: ChatCompletionOutput, reply: Reply) -> None:
     """Raise the error that a choice ended with, the answer so far being its `partial`; and the refusal beside choices
     in which nothing is said."""
-    held = error_in_choice(body) if body.find(ERROR) >= 0 else None
+    body = reply.body
+    held = error_in_choice(body) if reply.names_error() else None
     silent = 0
     for choice in answer.choices:
         is_empty = not choice.message.content and not choice.message.tool_calls

@@ -109,7 +109,7 @@ def complete(call: Call, url: str, dialect: ChatDialect = PLAIN) -> Flow[str | T
 
 def _whole(call: Call, reply: Reply) -> str | TextGenerationOutput:
     answer = decode(reply, Completion)
-    if reply.body.find(ERROR) >= 0 and (error := error_in_choice(reply.body)) is not None:
+    if reply.names_error() and (error := error_in_choice(reply.body)) is not None:
         raise error
     if not answer.choices or answer.choices[0].text is None:
         raise _without_text(reply.body)
@@ -132,7 +132,7 @@ def complete_as_chat(call: Call, url: str, dialect: ChatDialect = PLAIN) -> Flow
 
 def _chat_whole(call: Call, reply: Reply) -> str | TextGenerationOutput:
     answer = kept(decode(reply, ChatCompletionOutput))
-    check_choices(answer, reply.body)
+    check_choices(answer, reply)
     if not answer.choices or answer.choices[0].message.content is None:
         raise _without_text(reply.body)
     first = answer.choices[0]

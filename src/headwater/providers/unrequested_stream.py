@@ -31,7 +31,7 @@ def read_unrequested(
     an event is, and `IncompleteStreamError` for a stream that is cut, both with what came as `partial`.
     """
     reply = without_marker(reply)
-    if is_events(reply.body) or (reply.body.find(piece) >= 0 and reply.body.find(b'"message"') < 0):
+    if is_events(reply.body) or (reply.body.find(b'"message"') < 0 and reply.body.find(piece) >= 0):
         return _folded(frames_of(reply.body), decode, fold())
     try:
         return whole(reply)

@@ -23,7 +23,8 @@ def decode(reply: Reply, kind: type[T]) -> T:
     empty, a page for people or no JSON at all, `DecodeError` where it is broken JSON or has another shape.
     """
     body = _in_utf8(reply)
-    if body.find(b'"error"') >= 0 and (error := error_in_body(body)) is not None:
+    may_be_error = reply.names_error() if body is reply.body else body.find(b'"error"') >= 0
+    if may_be_error and (error := error_in_body(body)) is not None:
         error.headers = kept_headers(reply)
         error.request_id = message.request_id(reply.headers)
         raise error

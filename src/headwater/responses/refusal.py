@@ -180,7 +180,7 @@ def error_alone(reply: Reply) -> ProviderError | None:
     if len(body) > ERROR_BODY_BYTES or (body[:1] != b"{" and not _OBJECT.match(body)):
         return None
     if _CHOSEN.search(body):  # as nearly all answers are, and nobody waits for them to be read twice
-        error = error_in_choice(body, hollow=True) if body.find(b'"error"') >= 0 else None
+        error = error_in_choice(body, hollow=True) if reply.names_error() else None
     else:
         error = error_in_place_of_answer(body) if classify.is_refusal_alone(message.parse(body)) else None
     if error is None:

@@ -234,10 +234,11 @@ class EpollSocket:
         """Send everything; `drain` waits until more can be sent. It may stop in the middle when cancelled. Raises
         `BROKEN`."""
         await self.poller.checkpoint_if_cancelled()
-        while data:
+        sent, whole = 0, len(data)
+        while sent < whole:
             try:
                 # An error here comes to who sends. One that is met in reading comes after what the peer said before.
-                data = data[self.raw.send(data) :]
+                sent += self.raw.send(data[sent:] if sent else data)
             except WOULD_BLOCK:
                 await drain()
 
@@ -259,7 +260,7 @@ class EpollSocket:
 
     def stale(self) -> bool:
         """Whether anything has come at all; only for a stream that is not being read."""
-        if not self.peer_closed and self.readable():
+        if not self.peer_closed and (self.may_read or readable(self.raw)):
             try:
                 read_available(self.raw)
                 self.peer_closed = True
