@@ -96,7 +96,7 @@ async def test_decoding(driver: Driver, gate: threading.Event, monkeypatch: pyte
     def decode(*_: Any) -> Any:
         gate.wait(PATIENCE)
 
-    monkeypatch.setattr("headwater.engine.driver.load.IN_THREAD_BYTES", 10)
+    monkeypatch.setattr("headwater.engine.driver.IN_THREAD_BYTES", 10)
     monkeypatch.setattr("headwater.providers.openai_chat.decode", decode)
     async with driver.client(
         base_url="http://127.0.0.1:9/v1", transport=MemoryTransport(lambda _: ScriptedResponse(BODY)), timeout=LIMIT

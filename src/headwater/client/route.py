@@ -10,7 +10,7 @@ import os
 import ssl
 from collections import Counter
 from functools import cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -18,14 +18,19 @@ from ..auth.hosts import is_hugging_face_url
 from ..auth.secret import Secret, mask
 from ..endpoints.addresses import split
 from ..errors import InvalidParameterError, UnknownProviderError
+from ..protocol.lazy import lazy_modules
 from ..protocol.timeout import Timeout
 from ..protocol.url import parse_url
 from ..providers import PROVIDERS, provider
-from ..transport.proxies import proxies_by_scheme
 from ..transport.tls import Trust
 from ..transport.transports import Transports
 from .keys import is_url
 from .settings import Settings, secret_of
+
+if TYPE_CHECKING:
+    from ..transport import proxies  # noqa: TC004 - loaded when it is used, below
+else:
+    globals().update(lazy_modules("headwater.transport", "proxies"))
 
 
 @cache
@@ -91,7 +96,8 @@ class Route(msgspec.Struct, frozen=True):
         else:
             check_url(self.base_url)
         Timeout.of(self.timeout)
-        proxies_by_scheme(self.proxy)
+        if self.proxy is not None:
+            proxies.proxies_by_scheme(self.proxy)
         Trust(self.verify, self.ssl_context)
 
     @property

@@ -12,11 +12,17 @@ and are an error elsewhere.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ..errors import ConnectionLostError, DecodeError, UnexpectedContentError
 from ..media.mime import sniff
-from .decompressors import PACKAGED, BrokenCodingError, Decompressor, Zlib, packaged
+from ..protocol.lazy import lazy_modules
+
+if TYPE_CHECKING:
+    from . import decompressors  # noqa: TC004 - loaded when it is used, below
+    from .decompressors import Decompressor
+else:
+    globals().update(lazy_modules(__package__, "decompressors"))
 
 DECODED_PIECE_BYTES: Final = 256 * 1024
 """The most bytes that one step of unpacking yields."""
@@ -90,7 +96,7 @@ class Unpack:
     def _unpacked(self, member: Decompressor, packed: bytes) -> bytes:
         try:
             data = member.decompress(packed, DECODED_PIECE_BYTES)
-        except BrokenCodingError as error:
+        except decompressors.BrokenCodingError as error:
             raise DecodeError(f"the answer's {self._coding} coding is broken: {error}") from error
         is_over = member.eof
         self.packed = member.unused_data if is_over else member.unconsumed_tail
@@ -133,8 +139,8 @@ class Unpack:
         return False
 
     def _made(self) -> Decompressor:
-        if self._coding in PACKAGED:
-            if (member := packaged(self._coding)) is None:
+        if self._coding in decompressors.PACKAGED:
+            if (member := decompressors.packaged(self._coding)) is None:
                 raise UnexpectedContentError(
                     f"the server packed its answer as {self._coding!r}, unasked, and no package to unpack it is"
                     ' installed: pip install "headwater[codings]"'
@@ -142,7 +148,7 @@ class Unpack:
             return member
         if self._coding == "deflate" and self._wbits == 31:
             self._wbits = 15 if self._is_header(self.packed) else -15  # some servers omit zlib's header
-        return Zlib(self._wbits)
+        return decompressors.Zlib(self._wbits)
 
     def _is_header(self, data: bytes) -> bool:
         """Whether data, of which one byte may be all that has come, begins as a member does."""

@@ -73,7 +73,7 @@ from ..protocol.url import parse_url
 from ..responses.refusal import error_in_place_of_answer
 from ..tasks.output import Output
 from .deadlines import Deadlines
-from .engine import Engine
+from .engine import IN_THREAD_BYTES, Engine
 from .event_loop import is_cancellation
 from .facts import NO_FLOW, UNPREPARED, CallRequest, Destination, Facts, Outcome, Plan, Timings
 from .failover import Candidate
@@ -407,7 +407,7 @@ class CallDriver:
         if self.meter is not None and type(value) is Reply:
             self.meter.body = value.body
         large = value.body if type(value) is Reply else value.data if type(value) is Loaded else b""
-        if len(large) > load.IN_THREAD_BYTES:
+        if len(large) > IN_THREAD_BYTES:
             await self._advance_in_thread(value)
         else:
             self._advance(self.plan.flow.send, value)
@@ -454,7 +454,7 @@ class CallDriver:
     def _refused_instead(self, value: Any) -> ProviderError | None:
         """The refusal that an answer is in which the flow found nothing of its task's."""
         if isinstance(value, Media):
-            head = bytes(value[: load.IN_THREAD_BYTES])
+            head = bytes(value[:IN_THREAD_BYTES])
             value = Reply(status=self.requester.status, headers=self.requester.headers, body=head)
         if type(value) is not Reply or (error := error_in_place_of_answer(value.body)) is None:
             return None

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
+from typing import Final
 
+from ..protocol.flow import MIB
 from ..protocol.transport import Transport
 from ..protocol.url import Url
 from .failover import FailoverPlan, Health, Order
 from .input_policy import DEFAULT_POLICY, InputPolicy
 from .look_ups import LookUps
 from .retry import HedgeBudget, RetryBudget
+
+IN_THREAD_BYTES: Final = MIB
+"""Larger files may stay on disk, and more bytes, of an input or an answer, are worked on in a worker thread."""
 
 
 class Engine:

@@ -30,17 +30,16 @@ from ..errors import (
 from ..media.images import encode_image
 from ..media.mime import from_data_url, mime_type_of
 from ..media.source import SourceKind, check_kind
-from ..protocol.flow import MIB, Load, Loaded, Request
+from ..protocol.flow import Load, Loaded, Request
 from ..protocol.url import parse_url
 from .body import ResponseBody
+from .engine import IN_THREAD_BYTES
 from .failures import close_shielded
 from .input_policy import InputPolicy
 from .open_file import OpenFile, copied, in_place
 from .redirects import SHOWN_CHARS, VAGUE, Redirects, content_type, display_url, is_page
 from .requester import Requester
 
-IN_THREAD_BYTES: Final = MIB
-"""Larger files may stay on disk, and more bytes, of an input or an answer, are worked on in a worker thread."""
 SNIFFED_BYTES: Final = 64
 """Bytes by which a MIME type is known."""
 

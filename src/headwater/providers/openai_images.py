@@ -15,8 +15,7 @@ from typing import Any
 
 import msgspec
 
-from ..media.images import LARGEST
-from ..media.mime import file_name
+from ..media.mime import LARGEST, file_name
 from ..protocol.flow import Call, Flow, Load, Loaded, Part, Request, Wanted
 from . import media_results
 from .bodies import arguments, model_of, names_model, post, take_target_size

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import msgspec
 
-from ..media.images import LARGEST
 from ..media.media import Media
+from ..media.mime import LARGEST
 from ..protocol.flow import Call, Flow
 from ..tasks.parameters import GenerationParameters
 from . import media_results

@@ -8,19 +8,20 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from ..errors import InvalidParameterError
+from ..protocol.lazy import lazy_modules
 from ..protocol.transport import Transport
 from ..protocol.url import Url
 from .interposer import Interposer, MakeTransport, interposer
 from .pool import Pool
-from .proxied_pool import ProxiedPool
-from .proxies import proxies_by_scheme, proxy_for
-from .proxy import Proxy
 from .tls import Trust
 
 if TYPE_CHECKING:
     import httpx
 
+    from . import proxied_pool, proxies, proxy  # noqa: TC004 - loaded where there is one, below
     from .http2_pool import Http2Pool
+else:
+    globals().update(lazy_modules(__package__, "proxied_pool proxies proxy"))
 
 
 Http2: TypeAlias = bool | Literal["prior-knowledge"]
@@ -52,7 +53,7 @@ class Transports:
     ) -> None:
         self._interposer: Interposer | None = interposer() if beside is None else beside._interposer
         self._http2: Http2 = _http2_choice(http2)
-        self._proxies = proxies_by_scheme(proxies)
+        self._proxies = _by_scheme(proxies)
         self._trust_env = trust_env
         self._trust = Trust(verify, ssl_context)
         self._given = given
@@ -101,7 +102,7 @@ class Transports:
         for name in (url.scheme, "all"):
             if name in self._proxies:
                 return self._proxies[name]
-        return proxy_for(url, os.environ) if self._trust_env else None
+        return proxies.proxy_for(url, os.environ) if self._trust_env else None
 
     def _get(self, proxy: str | None) -> Transport:
         made = self._made.get(proxy)
@@ -129,7 +130,7 @@ class Transports:
             from .http2_pool import Http2Pool
 
             made = Http2Pool(pool, prior_knowledge=self._http2 == PRIOR_KNOWLEDGE)
-        return made if proxy is None else ProxiedPool(made)
+        return made if proxy is None else proxied_pool.ProxiedPool(made)
 
     async def aclose(self) -> None:
         """Close what is idle in the running event loop."""
@@ -139,9 +140,13 @@ class Transports:
             await of_route.aclose()
 
 
-def _usable(proxy: str) -> Proxy:
+def _by_scheme(given: object) -> dict[str, str | None]:
+    return {} if given is None else proxies.proxies_by_scheme(given)
+
+
+def _usable(named: str) -> proxy.Proxy:
     try:
-        return Proxy(proxy)
+        return proxy.Proxy(named)
     except InvalidParameterError as error:  # what a caller gives was looked at before
         raise InvalidParameterError(f"the environment's HTTPS_PROXY, HTTP_PROXY or ALL_PROXY: {error}") from None
 
