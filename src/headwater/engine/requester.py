@@ -614,7 +614,8 @@ class Requester:
             whole = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         else:
             self.body, self._size = None, len(whole)
-            self._check_opening(request, incoming, whole)
+            if whole[:1] != b"{":  # as nearly all begin
+                self._check_opening(request, incoming, whole)
         if incoming.surplus:
             (body or ResponseBody(incoming, limit)).check_end()
         return Reply(status=incoming.status, headers=self.headers, body=whole, url=request.url)
