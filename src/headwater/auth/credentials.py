@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from itertools import chain
 from typing import Final, NamedTuple
 from urllib.parse import unquote_plus
@@ -126,14 +126,11 @@ class Credentials:
 
     def clean(self, headers: dict[str, str]) -> dict[str, str]:
         """An answer's headers without any secret of this call, for people to look at."""
-        if not may_hold(self._guarded, "\n".join(headers.values())):  # as nearly all do not
+        secrets = (*self.secrets, *chain.from_iterable(PROXY_SECRETS.values())) if PROXY_SECRETS else self.secrets
+        if not may_hold(secrets, "\n".join(headers.values())):  # as nearly all do not
             return headers
         return {name: self.redact(value) for name, value in headers.items()}
 
     def redact(self, text: str) -> str:
         """The text without any secret of this call."""
-        return redact_together(self._guarded, text)
-
-    @property
-    def _guarded(self) -> Sequence[Secret]:
-        return [*self.secrets, *chain.from_iterable(PROXY_SECRETS.values())] if PROXY_SECRETS else self.secrets
+        return redact_together([*self.secrets, *chain.from_iterable(PROXY_SECRETS.values())], text)
