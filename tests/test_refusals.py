@@ -495,3 +495,10 @@ def test_no_json_breaks_the_readers(value: Any, status: int) -> None:
     error = error_from_response(Reply(status=status, headers={}, body=body), provider="p")
     assert error.status == status and "\n" not in str(error)
     error_in_body(body)
+
+
+def test_a_reply_with_another_body_is_looked_through_anew() -> None:
+    reply = Reply(status=200, headers={}, body=b'{"answer": "{}"}')
+    assert not reply.names_error()
+    inner = msgspec.structs.replace(reply, body=b'{"error": "overloaded"}')
+    assert inner.names_error() and not msgspec.structs.replace(inner, body=b"{}").names_error()

@@ -93,15 +93,15 @@ class Reply(msgspec.Struct, kw_only=True, frozen=True, gc=False):
     headers: dict[str, str]
     body: bytes
     url: str = ""
-    _names_error: bool | None = None
+    _looked_through: tuple[bytes, bool] | None = None
 
     def names_error(self) -> bool:
         """Whether a member of the body may be named "error"; looked for once, though three ask: 8 us each in 4 kB."""
-        found = self._names_error
-        if found is None:
-            found = self.body.find(b'"error"') >= 0
-            msgspec.structs.force_setattr(self, "_names_error", found)
-        return found
+        found = self._looked_through
+        if found is None or found[0] is not self.body:  # that of the reply which this was made of, with another body
+            found = self.body, self.body.find(b'"error"') >= 0
+            msgspec.structs.force_setattr(self, "_looked_through", found)
+        return found[1]
 
     @property
     def content_type(self) -> str:
