@@ -134,7 +134,7 @@ class Workers(Generic[R]):
 
     def prepare(self) -> None:
         """Make what the running event loop is needed for."""
-        now = running_loop().now
+        _, now = running_loop()
         limiters = {name: self._settings.limiter(now()) for name in self._work.providers or (ONLY,)}
         self._scheduler = Scheduler(limiters, now, self._set_alarm)
 
