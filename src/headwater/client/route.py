@@ -10,7 +10,7 @@ import os
 import ssl
 from collections import Counter
 from functools import cache
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import msgspec
 
@@ -18,7 +18,6 @@ from ..auth.hosts import is_hugging_face_url
 from ..auth.secret import Secret, mask
 from ..endpoints.addresses import split
 from ..errors import InvalidParameterError, UnknownProviderError
-from ..protocol.lazy import lazy_modules
 from ..protocol.timeout import Timeout
 from ..protocol.url import parse_url
 from ..providers import PROVIDERS, provider
@@ -26,11 +25,6 @@ from ..transport.tls import Trust
 from ..transport.transports import Transports
 from .keys import is_url
 from .settings import Settings, secret_of
-
-if TYPE_CHECKING:
-    from ..transport import proxies  # noqa: TC004 - loaded when it is used, below
-else:
-    globals().update(lazy_modules("headwater.transport", "proxies"))
 
 
 @cache
@@ -97,7 +91,9 @@ class Route(msgspec.Struct, frozen=True):
             check_url(self.base_url)
         Timeout.of(self.timeout)
         if self.proxy is not None:
-            proxies.proxies_by_scheme(self.proxy)
+            from ..transport.proxies import proxies_by_scheme
+
+            proxies_by_scheme(self.proxy)
         Trust(self.verify, self.ssl_context)
 
     @property
