@@ -310,13 +310,13 @@ class ModelResponse(OpenOutput):
 
     def __post_init__(self) -> None:
         self.id, self.object, self.model = self.id or "", self.object or "response", self.model or ""
-        if isinstance(self.output, str) and self.output:
-            self.output = {"type": "message", "role": "assistant", "content": self.output}
-        if isinstance(self.output, dict):
-            self.output = [self.output]
-        if self.output is not None and not isinstance(self.output, list):
+        said: Any = self.output
+        if isinstance(said, str) and said:
+            said = {"type": "message", "role": "assistant", "content": said}
+        listed: Any = [said] if isinstance(said, dict) else said
+        if listed is not None and not isinstance(listed, list):
             raise ValueError("Expected `array`, got another - at `$.output`")
-        self.output = items_of(self.output)
+        self.output = items_of(listed)
 
     @property
     def output_text(self) -> str:
