@@ -80,6 +80,7 @@ class Requester:
     _plan = UNPREPARED
     _answered_at: float | None = None
     _paused: Tries | None = None
+    _phase: Phase = "total"
     _masked: HeadwaterError | None = None
     _awake_at: float | None = None
     _asked: TransportRequest | None = None  # whose answer is still to come
@@ -636,16 +637,21 @@ class Requester:
 
     # -- clocks
 
-    def lapse(self, seconds: float, *, silent: float = 0.0) -> bool:
+    def lapse(self, seconds: float, *, silent: float | None = None) -> bool:
         """Have so many seconds of a recording passed; see `Lapse`."""
         deadlines = self.deadlines
         deadlines.lapse(seconds)
-        late, longest = self.now() + ROUNDED_SECONDS, min(deadlines.idle, deadlines.alive)
-        return late >= min(deadlines.total, deadlines.first) or silent + ROUNDED_SECONDS >= longest
+        if silent is None:
+            return False
+        left = min(deadlines.total, deadlines.first) - self.now()
+        if left <= ROUNDED_SECONDS:
+            deadlines.lapse(max(0.0, left) + ROUNDED_SECONDS)  # it was over, and is
+            return True
+        return self._phase in ("idle", "alive") and silent + ROUNDED_SECONDS >= min(deadlines.idle, deadlines.alive)
 
     def _bounded(self, phase: Phase, work: Awaitable[T]) -> Awaitable[T]:
         """Do this within the phase's limit and the total; `InferenceTimeoutError` where it does not end in time."""
-        deadlines = self.deadlines
+        deadlines, self._phase = self.deadlines, phase
         limit = deadlines.total
         if phase == "first_event":
             limit = min(limit, deadlines.first)

@@ -31,8 +31,11 @@ RACE: Final[ContextVar[object]] = ContextVar("headwater_race", default=None)
 class Lapse(Protocol):
     """Counts seconds that have not passed as if they had, so that a deadline ends what it ended once."""
 
-    def __call__(self, seconds: float, *, silent: float = 0.0) -> bool:
-        """Whether a deadline is over then. `silent`: seconds in which nothing came of an answer that had begun."""
+    def __call__(self, seconds: float, *, silent: float | None = None) -> bool:
+        """Whether a deadline is over then, where the answer came no further.
+
+        `silent`: seconds in which nothing came of it, 0 where it had not begun; None: something comes now.
+        """
         ...
 
 

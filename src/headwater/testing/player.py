@@ -112,7 +112,7 @@ class Player:
                 raise error_of(exchange.error)
             else:
                 await checkpoint()
-                if clock.lapse_to(exchange.ended):
+                if clock.lapse_to(exchange.ended, silent=0.0):
                     raise ReadDeadline
                 await anyio.sleep_forever()
         except BaseException as error:
@@ -149,7 +149,7 @@ class ReplayClock:
         self._lapse = None if self.takes_time else lapse
         self._reached = 0.0
 
-    def lapse_to(self, moment: ReplayMoment, *, silent: float = 0.0) -> bool:
+    def lapse_to(self, moment: ReplayMoment, *, silent: float | None = None) -> bool:
         """Have the recording's seconds passed until a moment; whether a deadline of the call's is over then."""
         seconds, self._reached = moment.at - self._reached, moment.at
         return self._lapse is not None and self._lapse(seconds, silent=silent)
