@@ -3,10 +3,14 @@
     python -m benchmarks.observers [--calls 20] [--rounds 100]
 
 Plain chat completions, one at a time, over a connection to a server on loopback in another process; the figure is the
-CPU time of this process for a call, the median of the rounds. In each of many short rounds all take their turn, so
-that a machine whose speed changes is the same for all of them. The last column holds what is added against a call
-whose model takes 10 ms, which is less than any takes. "sampled" is a sampler that keeps one trace in a hundred. What
-the exporters are given they throw away, but for the one in memory: what they would send elsewhere is a thread's work.
+CPU time of this process for a call, the lower quartile of the rounds, which other programs of a busy machine change
+least. In each of many short rounds all take their turn, so that a machine whose speed changes is the same for all of
+them. The last column holds what is added against a call whose model takes 10 ms, which is less than any takes.
+"sampled" is a sampler that keeps one trace in a hundred. What the exporters are given they throw away, but for the one
+in memory: what they would send elsewhere is a thread's work.
+
+"by hand" are rows in which nobody observes, and the program around the call makes the same spans, attributes and points
+with the SDK as the observer does: what they are less is what the observer takes, and the rest is the SDK's own.
 
 At the end, what the SDK takes by itself, with none of our code: a span that has no attributes, and one point of a
 histogram with the attributes that the conventions want.
@@ -20,16 +24,18 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from opentelemetry import metrics, trace
+from opentelemetry.context import Context, set_value
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON, Sampler, TraceIdRatioBased
+from opentelemetry.trace import SpanKind
 
 from headwater import AsyncInferenceClient
 from headwater.telemetry import Observer, ObserverEvent, OpenTelemetryObserver
@@ -37,6 +43,8 @@ from headwater.telemetry import Observer, ObserverEvent, OpenTelemetryObserver
 MESSAGES: list[Any] = [{"role": "user", "content": "Say hello in one word."}]
 LOG = logging.getLogger("headwater")
 NOBODY = "nobody, logging off"
+NO_SPAN = set_value("benchmark", True, Context())
+Call = Callable[[], Awaitable[None]]
 SERVER = """
 import asyncio, json
 answer = {"id": "x", "object": "chat.completion", "created": 1, "model": "m", "choices": [{"index": 0, "message":
@@ -73,8 +81,10 @@ def nothing(event: ObserverEvent) -> None:
     """Do nothing."""
 
 
-def observer(*, traces: Sampler | None = None, metered: bool = False, in_memory: bool = False) -> OpenTelemetryObserver:
-    """One with the SDK for these; the SDK is asked for nothing else."""
+def sdk(
+    *, traces: Sampler | None = None, metered: bool = False, in_memory: bool = False
+) -> tuple[trace.TracerProvider, metrics.MeterProvider]:
+    """The SDK for these; it is asked for nothing else."""
     tracers: trace.TracerProvider = trace.NoOpTracerProvider()
     if traces is not None:
         made = TracerProvider(sampler=traces)
@@ -82,17 +92,63 @@ def observer(*, traces: Sampler | None = None, metered: bool = False, in_memory:
             SimpleSpanProcessor(InMemorySpanExporter()) if in_memory else BatchSpanProcessor(Nowhere())
         )
         tracers = made
-    meters = MeterProvider(metric_readers=[InMemoryMetricReader()]) if metered else metrics.NoOpMeterProvider()
-    return OpenTelemetryObserver(tracer_provider=tracers, meter_provider=meters)
+    return tracers, MeterProvider(metric_readers=[InMemoryMetricReader()]) if metered else metrics.NoOpMeterProvider()
 
 
-def ways(client: AsyncInferenceClient) -> dict[str, tuple[AsyncInferenceClient, int]]:
-    """Clients by who observes them, and the level of the log."""
+def observer(*, token_histograms: bool = True, **wanted: Any) -> OpenTelemetryObserver:
+    """One with such an SDK."""
+    tracers, meters = sdk(**wanted)
+    return OpenTelemetryObserver(tracer_provider=tracers, meter_provider=meters, token_histograms=token_histograms)
+
+
+def by_hand(client: AsyncInferenceClient, url: str, **wanted: Any) -> Call:
+    """A call, with what the observer makes of one written out around it."""
+    tracers, meters = sdk(**wanted)
+    tracer, meter = tracers.get_tracer("by hand"), meters.get_meter("by hand")
+    seconds = meter.create_histogram("seconds", "s")
+    into, out = meter.create_histogram("into", "{token}"), meter.create_histogram("out", "{token}")
+    host, _, port = url.rpartition("/")[2].partition(":")
+    server: dict[str, Any] = {"server.address": host, "server.port": int(port)}
+    model = {"gen_ai.request.model": "m"}
+    first = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "url", **server, **model}
+    point = {**first, "gen_ai.response.model": "m"}
+    request = {"http.request.method": "POST", "url.full": f"{url}/v1/chat/completions", "headwater.provider": "url"}
+    told = {
+        "headwater.task": "chat-completion",
+        "headwater.outcome": "success",
+        "headwater.provider": "url",
+        "gen_ai.response.id": "x",
+        "gen_ai.response.model": "m",
+        "gen_ai.response.finish_reasons": ("stop",),
+        "gen_ai.usage.input_tokens": 9,
+        "gen_ai.usage.output_tokens": 1,
+    }
+
+    async def call() -> None:
+        began = time.monotonic()
+        span = tracer.start_span("chat m", None, SpanKind.CLIENT, first)
+        there = trace.set_span_in_context(span)
+        below = tracer.start_span("POST", there, SpanKind.CLIENT, {**request, **server})
+        await client.chat_completion(MESSAGES, model="m")
+        below.set_attribute("http.response.status_code", 200)
+        below.end()
+        span.set_attributes(told)
+        span.end()
+        seconds.record(time.monotonic() - began, point, there)
+        into.record(9, point, NO_SPAN)
+        out.record(1, point, NO_SPAN)
+
+    return call
+
+
+def ways(client: AsyncInferenceClient, url: str) -> dict[str, tuple[Call, int]]:
+    """Calls by who observes them, and the level of the log."""
     all_of_them, few = ALWAYS_ON, TraceIdRatioBased(0.01)
-    found: dict[str, tuple[AsyncInferenceClient, int]] = {
-        NOBODY: (client, logging.WARNING),
-        "the log at INFO": (client, logging.INFO),
-        "the log at DEBUG": (client, logging.DEBUG),
+    plain = calls_of(client)
+    found: dict[str, tuple[Call, int]] = {
+        NOBODY: (plain, logging.WARNING),
+        "the log at INFO": (plain, logging.INFO),
+        "the log at DEBUG": (plain, logging.DEBUG),
     }
     observers: dict[str, Observer] = {
         "an observer that does nothing": nothing,
@@ -101,18 +157,39 @@ def ways(client: AsyncInferenceClient) -> dict[str, tuple[AsyncInferenceClient, 
         "the SDK: spans": observer(traces=all_of_them),
         "the SDK: metrics": observer(metered=True),
         "the SDK: sampled spans, metrics": observer(traces=few, metered=True),
+        "the same, no token histograms": observer(traces=few, metered=True, token_histograms=False),
         "the SDK: spans, metrics": observer(traces=all_of_them, metered=True),
         "the same, exported in memory": observer(traces=all_of_them, metered=True, in_memory=True),
     }
-    return found | {name: (client.with_options(observer=each), logging.WARNING) for name, each in observers.items()}
+    found |= {name: (calls_of(client.with_options(observer=each)), logging.WARNING) for name, each in observers.items()}
+    hands = {
+        "by hand: spans": by_hand(client, url, traces=all_of_them),
+        "by hand: metrics": by_hand(client, url, metered=True),
+        "by hand: spans, metrics": by_hand(client, url, traces=all_of_them, metered=True),
+    }
+    return found | {name: (call, logging.WARNING) for name, call in hands.items()}
 
 
-async def cost(client: AsyncInferenceClient, calls: int) -> float:
+def calls_of(client: AsyncInferenceClient) -> Call:
+    """A plain chat of this client's."""
+
+    async def call() -> None:
+        await client.chat_completion(MESSAGES, model="m")
+
+    return call
+
+
+async def cost(call: Call, calls: int) -> float:
     """Seconds of CPU for a call."""
     began = time.process_time()
     for _ in range(calls):
-        await client.chat_completion(MESSAGES, model="m")
+        await call()
     return (time.process_time() - began) / calls
+
+
+def quartile(times: list[float]) -> float:
+    """The lower one."""
+    return statistics.quantiles(times, n=4)[0]
 
 
 async def measured(url: str, calls: int, rounds: int) -> dict[str, float]:
@@ -120,17 +197,17 @@ async def measured(url: str, calls: int, rounds: int) -> dict[str, float]:
     LOG.addHandler(logging.NullHandler())
     LOG.propagate = False
     client = AsyncInferenceClient(base_url=f"{url}/v1")
-    who = ways(client)
+    who = ways(client, url)
     found: dict[str, list[float]] = {name: [] for name in who}
     async with client:
         for number in range(rounds + 1):
             gc.collect()
-            for name, (observed, level) in who.items():
+            for name, (call, level) in who.items():
                 LOG.setLevel(level)
-                seconds = await cost(observed, calls)
+                seconds = await cost(call, calls)
                 if number:  # the first is for warming up
                     found[name].append(seconds)
-    return {name: statistics.median(times) * 1e6 for name, times in found.items()}
+    return {name: quartile(times) * 1e6 for name, times in found.items()}
 
 
 def bare(times: int, rounds: int) -> dict[str, float]:
@@ -152,7 +229,7 @@ def bare(times: int, rounds: int) -> dict[str, float]:
             for _ in range(times):
                 work()
             taken.append((time.process_time() - began) / times)
-        found[name] = statistics.median(taken[1:]) * 1e6
+        found[name] = quartile(taken[1:]) * 1e6
     tracers.shutdown()
     return found
 

@@ -42,6 +42,9 @@ _MOST_DOLLARS: Final = 10**6
 """A charge above this, for one call, is nonsense."""
 _COST_HEADER: Final = "x-litellm-response-cost"
 
+_THREE_COUNTS: Final = re.compile(rb'"usage"\s*:\s*\{(?:\s*"(?:prompt|completion|total)_tokens"\s*:\s*\d+\s*,?)*\s*\}')
+"""A usage that has nothing else, as most servers' has."""
+
 
 class CountedTokens(msgspec.Struct, frozen=True, gc=False):
     """Tokens of one call, None where they were not told. `input` has those that were cached and those that were put
@@ -96,6 +99,8 @@ def all_tokens(counts: Iterable[CountedTokens]) -> CountedTokens:
 def counted_tokens(usage: Any) -> CountedTokens:
     """A `usage` member, decoded or of a result; what is no object tells nothing."""
     if isinstance(usage, msgspec.Struct):
+        if (plain := _plain(usage)) is not None:
+            return plain
         usage = _members(usage)
     elif not isinstance(usage, dict):
         return NOT_COUNTED
@@ -205,13 +210,32 @@ def _usage_sent(answer: Any) -> Any:
     return sent.get("usage") if isinstance(sent, dict) else None
 
 
+def _plain(usage: Any) -> CountedTokens | None:
+    """Of a chat's usage that is but what went in and out, as most are, these two; None where there may be more."""
+    if getattr(usage, "prompt_tokens_details", 0) is not None or usage.completion_tokens_details is not None:
+        return None
+    into, out = token_count(usage.prompt_tokens), token_count(usage.completion_tokens)
+    return None if into is None or out is None or _has_more(usage) else CountedTokens(into, out)
+
+
 def _members(usage: Any) -> dict[str, Any]:
     """The fields of a result's usage, and what the server told beyond them."""
     found = {name: getattr(usage, name) for name in usage.__struct_fields__}
-    beside = getattr(usage, "__dict__", {})
-    if "_further" in beside or _FURTHER.search(beside["_part"][0] if "_part" in beside else b""):
+    if _has_more(usage):
         found |= usage.undeclared()
     return found
+
+
+def _has_more(usage: Any) -> bool:
+    """Whether the server may have told counts beyond the fields."""
+    beside = getattr(usage, "__dict__", {})
+    if "_part" not in beside or "_further" in beside:
+        return "_further" in beside
+    body = beside["_part"][0]
+    at = body.find(b'"usage"')
+    if at == body.rfind(b'"usage"') and _THREE_COUNTS.match(body, at) is not None:
+        return False
+    return _FURTHER.search(body, max(0, at)) is not None
 
 
 def _details(usage: dict[str, Any], *names: str) -> dict[str, Any]:

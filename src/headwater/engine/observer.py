@@ -189,8 +189,9 @@ class CallEnded(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     def usage(self) -> CountedTokens | None:
         """The tokens that the server said were used, also by what failed; None where it did not say. Read when this is
         asked for."""
-        spent = getattr(self.error, "usage", None)
-        answer = self.result if self.error is None else getattr(self.error, "partial", None)
+        error = self.error
+        spent = None if error is None else getattr(error, "usage", None)
+        answer = self.result if error is None else getattr(error, "partial", None)
         used = counted_tokens(spent) if spent is not None else tokens_of(answer)
         return None if used == NOT_COUNTED else used
 

@@ -33,21 +33,35 @@ def instructions(call: ObservedCall) -> str | None:
     return _text([_part(part) for part in parts]) if isinstance(parts, list) and parts else None
 
 
-def output_messages(result: Any) -> str | None:
-    """`gen_ai.output.messages`: the choices of an answer; None for what is no text."""
+def output_messages(result: Any, *, is_old: bool = False) -> str | None:
+    """`gen_ai.output.messages`: the choices of an answer; None for what is no text. `is_old`: with the reasons why
+    they ended, which have an attribute of their own since."""
     choices = getattr(result, "choices", None)
     if isinstance(choices, list):
         plain = [_plain(choice) for choice in choices]
-        return _text([_message(one.get("message") or {}) | _finish(one.get("finish_reason")) for one in plain])
-    reasons = genai.finish_reasons(result, is_cut=False)
-    for name in ("content", "output"):  # of a message, of a response
-        if isinstance(listed := getattr(result, name, None), list):
-            parts = [part for each in listed for part in _parts(_plain(each))]
-            return _text([{"role": "assistant", "parts": parts} | _finish(reasons[0] if reasons else None)])
-    said = getattr(result, "generated_text", None)
-    if not isinstance(said, str):
+        said = [(_message(one.get("message") or {}), one.get("finish_reason")) for one in plain]
+    elif (parts := _answered(result)) is not None:
+        reasons = genai.finish_reasons(result, is_cut=False)
+        said = [({"role": "assistant", "parts": parts}, reasons[0] if reasons else None)]
+    else:
         return None
-    return _text([{"role": "assistant", "parts": [{"type": "text", "content": said}], **_finish("stop")}])
+    return _text(
+        [message | {"finish_reason": str(reason or "error")} if is_old else message for message, reason in said]
+    )
+
+
+def last_message(message: Any) -> str | None:
+    """The same, of a conversation's last message."""
+    return None if message is None else _text([_message(_plain(message))])
+
+
+def _answered(result: Any) -> list[dict[str, Any]] | None:
+    """What a message, a response or a completion says."""
+    for name in ("content", "output"):
+        if isinstance(listed := getattr(result, name, None), list):
+            return [part for each in listed for part in _parts(_plain(each))]
+    said = getattr(result, "generated_text", None)
+    return [{"type": "text", "content": said}] if isinstance(said, str) else None
 
 
 def tool_definitions(call: ObservedCall) -> str | None:
@@ -59,13 +73,14 @@ def tool_definitions(call: ObservedCall) -> str | None:
     return _text([{"type": one.get("type", "function"), **(one.get("function") or one)} for one in plain])
 
 
+def tool_names(tools: tuple[str, ...]) -> str | None:
+    """The same of a conversation's tools, whose definitions are with its calls."""
+    return _text([{"type": "function", "name": name} for name in tools]) if tools else None
+
+
 def argument_text(value: Any) -> str:
     """Any value as JSON; a text as it is."""
     return value if isinstance(value, str) else _text(value)
-
-
-def _finish(reason: Any) -> dict[str, Any]:
-    return {"finish_reason": str(reason) if reason else "error"}
 
 
 def _message(message: Mapping[str, Any]) -> dict[str, Any]:

@@ -30,7 +30,7 @@ except ModuleNotFoundError as error:
     raise ImportError('OpenTelemetryObserver needs opentelemetry-api: pip install "headwater[otel]"') from error
 
 from .._version import __version__
-from ..cost.usage import CountedTokens
+from ..cost.usage import NOT_COUNTED
 from ..engine.observer import (
     AttemptBegun,
     AttemptEnded,
@@ -96,9 +96,10 @@ class _Whole:
 class _Story:
     """One call. Its span begins with its first request, whose server a sampler may ask for, as of the call's beginning.
 
-    `around`: the context in which the call was made; `context` has its span. `server`: where the last request went, and
-    `is_moved`, whether that is elsewhere than the span began with. `attempts`: the spans of the requests that have not
-    ended, by their numbers. `asked`: what the call asks for, where that has to be read at once.
+    `around`: the context in which the call was made; `context` has its span. `operation` is what is asked of whoever
+    was asked last, `first` what the span began with, `others` what was asked of whom, by their names. `attempts`: the
+    spans of the requests that have not ended, by their numbers. `asked`: what the call asks for, where that has to be
+    read at once.
     """
 
     __slots__ = (
@@ -108,33 +109,29 @@ class _Story:
         "began",
         "call",
         "context",
-        "is_begun",
-        "is_moved",
+        "first",
         "is_told",
         "operation",
-        "provider",
-        "server",
+        "others",
         "span",
     )
     span: Span
     context: Context
+    operation: genai.Operation
 
     def __init__(self, call: ObservedCall, around: Context) -> None:
         self.call, self.around = call, around
         self.began = time_ns()
-        self.operation = genai.operation_of(call.task)
-        self.provider = genai.provider_name(call.providers[0]) if call.providers else ""
-        self.server: genai.Attributes = {}
+        self.first: genai.Operation | None = None
+        self.others: dict[str, genai.Operation] = {}
         self.asked: genai.Attributes = {}
         self.attempts: dict[int, Span] = {}
-        self.is_begun = self.is_moved = self.is_told = False
+        self.is_told = False
 
-    def move(self, begun: AttemptBegun) -> None:
+    def ask(self, provider: str, origin: str) -> genai.Operation:
         """Note whom a request is sent to."""
-        server = genai.server_attributes(begun.origin)
-        if server != self.server:
-            self.server, self.is_moved = server, self.is_begun
-        self.provider = genai.provider_name(begun.provider)
+        self.operation = self.others[provider] = genai.operation_of(self.call, provider, origin)
+        return self.operation
 
 
 class OpenTelemetryObserver:
@@ -153,6 +150,7 @@ class OpenTelemetryObserver:
         capture_content: bool | None = None,
         propagate_to: Sequence[str] = (),
         names: Names = "current",
+        token_histograms: bool = True,
     ) -> None:
         """Make an observer.
 
@@ -165,6 +163,8 @@ class OpenTelemetryObserver:
                 none else is.
             names: The names of metrics and attributes: "current" is what the conventions have now, "old" what they had
                 before they moved to a repository of their own (`gen_ai.client.operation.duration`, `gen_ai.system`).
+            token_histograms: Whether it is told how many tokens each call took (`gen_ai.client.inference.operation.*`)
+                beside their sums, which cost next to nothing.
 
         Raises:
             InvalidParameterError: A URL is none, or `names` is.
@@ -177,7 +177,12 @@ class OpenTelemetryObserver:
         self._captures = os.environ.get(CAPTURE, "").lower() in CAPTURES if capture_content is None else capture_content
         self._is_old = names != "current"
         self._tracer = trace.get_tracer("headwater", __version__, tracer_provider)
-        self._instruments = Instruments(metrics.get_meter("headwater", __version__, meter_provider), names)
+        self._instruments = Instruments(
+            metrics.get_meter("headwater", __version__, meter_provider),
+            meter_provider,
+            names,
+            token_histograms=token_histograms,
+        )
         self._calls: dict[ObservedCall, _Story] = {}
         self._around: dict[ObservedConversation | ObservedTool, _Whole] = {}
         self._tokens: dict[ObservedTool, Token[Context]] = {}
@@ -210,34 +215,38 @@ class OpenTelemetryObserver:
         if context.get_value(SUPPRESSED, around):
             return
         story = self._calls[event.call] = _Story(event.call, around)
-        if self._captures:
+        if self._captures and genai.OPERATIONS.get(event.call.task) != "embeddings":
             asked, tools = messages.input_messages(event.call), messages.tool_definitions(event.call)
             story.asked = _said(input=asked, definitions=tools, system=messages.instructions(event.call))
 
-    def _begin(self, story: _Story) -> None:
-        """Begin the call's span."""
-        first = genai.first_attributes(story.call, story.operation, story.provider, story.server)
-        name = genai.span_name(story.operation, story.call.model)
-        first = self._in_words(first)
-        story.span = self._tracer.start_span(name, story.around, SpanKind.CLIENT, first, start_time=story.began)
+    def _begin(self, story: _Story, provider: str | None = None) -> None:
+        """Begin the call's span; `provider`: who has answered, where nobody was asked."""
+        if not story.others:
+            of = provider or next(iter(story.call.providers), "")
+            story.operation = genai.operation_of(story.call, of, "")
+        story.first = operation = story.operation
+        first = self._in_words(dict(operation.first))
+        story.span = self._tracer.start_span(
+            operation.span_name, story.around, SpanKind.CLIENT, first, start_time=story.began
+        )
         story.context = trace.set_span_in_context(story.span, story.around)
-        story.is_told, story.is_begun = story.span.is_recording(), True
+        story.is_told = story.span.is_recording()
 
     def _attempt_begun(self, event: AttemptBegun) -> None:
         story = self._calls.get(event.call)
         if story is None:
             return
         is_request = event.kind == "request"
-        if is_request:
-            story.move(event)
-        if not story.is_begun:
+        server = story.ask(event.provider, event.origin).server if is_request else genai.server_attributes(event.origin)
+        if story.first is None:
             self._begin(story)
         there = story.context
         if story.is_told:
-            span = self._tracer.start_span(event.method, there, SpanKind.CLIENT, genai.attempt_attributes(event))
-            story.attempts[event.number] = span
-            there = trace.set_span_in_context(span, there)
-        if is_request and event.origin in self._origins:
+            told = genai.attempt_attributes(event, server)
+            span = story.attempts[event.number] = self._tracer.start_span(event.method, there, SpanKind.CLIENT, told)
+            if is_request and event.origin in self._origins:
+                propagate.inject(event.headers, trace.set_span_in_context(span, there))
+        elif is_request and event.origin in self._origins:
             propagate.inject(event.headers, there)
 
     def _attempt_ended(self, event: AttemptEnded) -> None:
@@ -245,10 +254,13 @@ class OpenTelemetryObserver:
         span = None if story is None else story.attempts.get(event.number)
         if story is None or span is None:
             return
-        if found := genai.answer_attributes(event):
-            span.set_attributes(found)
-        if event.attempt.error is not None:
-            span.set_status(Status(StatusCode.ERROR, str(event.attempt.error)))
+        if event.status is not None:
+            span.set_attribute("http.response.status_code", event.status)
+        if (error := event.attempt.error) is not None:
+            span.set_attribute("error.type", genai.error_type(error))
+            span.set_status(Status(StatusCode.ERROR, str(error)))
+        elif event.attempt.cancelled:
+            span.set_attribute("headwater.cancelled", True)
         if not event.reads_on:  # a stream's lasts until the call has ended
             span.end()
             del story.attempts[event.number]
@@ -256,7 +268,7 @@ class OpenTelemetryObserver:
     def _noted(self, event: WaitBegun | FailedOver | Hedged | BreakerMoved | FirstEvent) -> None:
         story = self._calls.get(event.call)
         if story is not None:
-            if not story.is_begun:
+            if story.first is None:
                 self._begin(story)
             if story.is_told:
                 story.span.add_event(*_note(event))
@@ -269,26 +281,29 @@ class OpenTelemetryObserver:
         story = self._calls.pop(event.call, None)
         if story is None:
             return
-        if event.facts.provider:
-            story.provider = genai.provider_name(event.facts.provider)
-        if not story.is_begun:
-            self._begin(story)
+        if story.first is None:
+            self._begin(story, event.facts.provider)
+        operation = story.others.get(event.facts.provider, story.operation)
         is_counted = self._instruments.are_read
-        usage = event.usage if is_counted or story.is_told else None
-        if story.is_told:
-            self._tell_of_end(story, event, usage)
+        answered = genai.Answered(event) if is_counted or story.is_told else None
+        if story.is_told and answered is not None:
+            self._tell_of_end(story, event, operation, answered)
         story.span.end()
-        if is_counted:
-            self._instruments.record(event, story.operation, story.provider, story.server, usage, story.context)
+        if is_counted and answered is not None:
+            self._instruments.record(event, operation, answered, story.context)
 
-    def _tell_of_end(self, story: _Story, event: CallEnded, usage: CountedTokens | None) -> None:
+    def _tell_of_end(
+        self, story: _Story, event: CallEnded, operation: genai.Operation, answered: genai.Answered
+    ) -> None:
         """Have all that is known on the call's span, and end what is below it."""
-        found = genai.request_attributes(event.call) | genai.response_attributes(event) | story.asked
-        found |= genai.usage_attributes(usage, story.operation)
-        if story.is_moved:
-            found |= {"gen_ai.provider.name": story.provider, **story.server}
+        found = genai.request_attributes(event.call)
+        found |= genai.response_attributes(event, operation, answered)
+        found |= genai.usage_attributes(answered.usage, operation.name)
+        if operation is not story.first:  # elsewhere than the span began with
+            found |= {"gen_ai.provider.name": operation.provider, **operation.server}
         if self._captures:
-            found |= _said(output=messages.output_messages(genai.came_of(event)))
+            found |= story.asked
+            found |= _said(output=messages.output_messages(answered.came, is_old=self._is_old))
         story.span.set_attributes(self._in_words(found))
         if event.outcome == "error":
             story.span.set_status(Status(StatusCode.ERROR, str(event.error)))
@@ -302,12 +317,14 @@ class OpenTelemetryObserver:
 
     def _conversation_begun(self, event: ConversationBegun) -> None:
         of = event.conversation
-        attributes: genai.Attributes = {"gen_ai.operation.name": "invoke_agent"}
+        asked = ObservedCall(task="chat-completion", parameters={**of.parameters, "messages": of.messages})
+        given = genai.given_attributes(asked)
+        attributes = {name: value for name, value in given.items() if name not in genai.OF_CALLS_ALONE}
+        attributes["gen_ai.operation.name"] = "invoke_agent"
         if of.model:
             attributes["gen_ai.request.model"] = of.model
         if self._captures:
-            asked = ObservedCall(task="chat-completion", parameters={"messages": of.messages})
-            attributes |= _said(input=messages.input_messages(asked))
+            attributes |= _said(input=messages.input_messages(asked), definitions=messages.tool_names(of.tools))
         span = self._tracer.start_span("invoke_agent", self._context_of(of.parent), SpanKind.INTERNAL, attributes)
         self._around[of] = _Whole(span)
 
@@ -316,14 +333,19 @@ class OpenTelemetryObserver:
         if whole is None:
             return
         found = genai.usage_attributes(event.usage, "invoke_agent")
-        whole.span.set_attributes({**found, "headwater.outcome": event.outcome, "headwater.turns": event.turns})
+        found |= {"headwater.outcome": event.outcome, "headwater.turns": event.turns}
+        if (reason := genai.last_reason(event.result)) is not None:
+            found["gen_ai.response.finish_reasons"] = (reason,)
+        if self._captures:
+            found |= _said(output=messages.last_message(getattr(event.result, "message", None)))
+        whole.span.set_attributes(self._in_words(found))
         failure = None if event.error is None else genai.error_type(event.error)
         seconds = whole.end(failure, str(event.error))
         self._instruments.record_conversation(event, seconds, failure)
 
     def _tool_begun(self, event: ToolBegun) -> None:
         tool = event.tool
-        attributes = genai.tool_attributes(tool)
+        attributes = {"gen_ai.operation.name": "execute_tool", **genai.tool_attributes(tool)}
         attributes["gen_ai.tool.call.id"] = tool.id
         if tool.description:
             attributes["gen_ai.tool.description"] = tool.description
@@ -340,7 +362,7 @@ class OpenTelemetryObserver:
             return
         context.detach(self._tokens.pop(event.tool))
         whole.span.set_attribute("headwater.outcome", event.outcome)
-        if self._captures:
+        if self._captures and event.outcome == "returned":
             whole.span.set_attribute("gen_ai.tool.call.result", event.content)
         failure = None
         if event.outcome != "returned":
@@ -373,6 +395,14 @@ OLD_ATTRIBUTES: Final = {
     "gen_ai.usage.cache_creation.input_tokens": "gen_ai.usage.cache_write.input_tokens",
 }
 """Names that the conventions had, and those that they have."""
+_COUNTED: Final = (
+    "input_tokens",
+    "output_tokens",
+    "cache_read.input_tokens",
+    "cache_write.input_tokens",
+    "reasoning.output_tokens",
+)
+"""Kinds of tokens, each with its counter."""
 _NUMBERS: Final = numbers()
 """Of the instruments that hand sums over: of two of one name the SDK would ask the first alone."""
 _RECORDED: Final[Mapping[str, tuple[str, str, tuple[float, ...]]]] = {
@@ -385,53 +415,53 @@ _RECORDED: Final[Mapping[str, tuple[str, str, tuple[float, ...]]]] = {
 
 
 class Instruments:
-    """The metrics, by the names that the user wants. `are_read`: whether anybody takes them.
+    """The metrics, by the names that the user wants.
 
-    A point costs with the SDK about a fifth of what a call itself does. Counters want sums, and those of tokens are
-    made here until metrics are collected: an instrument that never has anything to say is asked first.
+    A point costs with the SDK a good part of what a call itself does. Counters want sums, and those of tokens are made
+    here until metrics are collected: an instrument that never has anything to say is asked first.
     """
 
-    def __init__(self, meter: metrics.Meter, names: Names) -> None:
+    def __init__(
+        self, meter: metrics.Meter, provider: MeterProvider | None, names: Names, *, token_histograms: bool
+    ) -> None:
+        self._tells_each = token_histograms
         self._is_current, self._is_old = names != "old", names != "current"
         self._meter = meter
         self._made: dict[str, Any] = {}
-        self._sums: dict[tuple[str, tuple[tuple[str, genai.AttributeValue], ...]], int] = {}
+        self._sums: dict[tuple[genai.Operation, str | None, str], list[int]] = {}
         self._lock = Lock()
-        self.are_read = not isinstance(meter, metrics.NoOpMeter)
+        self._is_read = not isinstance(meter, metrics.NoOpMeter)
+        self._proxy = metrics.get_meter_provider() if provider is None and self._is_read else None
+        if not type(self._proxy).__module__.startswith("opentelemetry.metrics"):
+            self._proxy = None  # an implementation is there
         meter.create_observable_gauge(f"headwater.sums.{next(_NUMBERS)}", [self._hand_over])
+
+    @property
+    def are_read(self) -> bool:
+        """Whether anybody takes them. Without an SDK the API's own provider is there, until one is set."""
+        if self._proxy is not None and metrics.get_meter_provider() is not self._proxy:
+            self._proxy = None
+        return self._is_read and self._proxy is None
 
     def _hand_over(self, options: metrics.CallbackOptions) -> Iterable[metrics.Observation]:
         """Have the SDK know of all that was counted."""
         with self._lock:
             sums, self._sums = self._sums, {}
-        for (name, attributes), count in sums.items():
-            self._count(name, "{token}", count, dict(attributes))
+        for (operation, model, modality), counts in sums.items():
+            attributes = {**genai.point_attributes(operation, model), "gen_ai.token.modality": modality}
+            for name, count in zip(_COUNTED, counts, strict=True):
+                if count > 0 or modality == "unknown":
+                    self._count(f"gen_ai.client.inference.usage.{name}", "{token}", max(0, count), attributes)
         return ()
 
-    def _sum(self, name: str, count: int, attributes: genai.Attributes) -> None:
-        key = name, tuple(attributes.items())
-        with self._lock:
-            self._sums[key] = self._sums.get(key, 0) + count
-
-    def record(
-        self,
-        event: CallEnded,
-        operation: str,
-        provider: str,
-        server: genai.Attributes,
-        usage: CountedTokens | None,
-        there: Context,
-    ) -> None:
+    def record(self, event: CallEnded, operation: genai.Operation, answered: genai.Answered, there: Context) -> None:
         """Count a call that has ended; its seconds are an example from the trace that is `there`."""
-        shared = genai.first_attributes(event.call, operation, provider, server)
-        if (model := genai.answering_model(event)) is not None:
-            shared["gen_ai.response.model"] = model
-        failure = genai.ended_error_type(event)
-        failed = shared if failure is None else {**shared, "error.type": failure}
-        family = genai.family_of(event.call, operation)
+        shared, usage = genai.point_attributes(operation, answered.model), answered.usage
+        failed = shared if answered.failure is None else {**shared, "error.type": answered.failure}
+        family = operation.family
         if self._is_current:
             self._record("seconds", f"gen_ai.client.{family}.duration", event.seconds, failed, there)
-            self._count_tokens(operation, usage, shared, failed)
+            self._count_tokens(operation, answered, failed)
         if self._is_old:
             if family != "operation" or not self._is_current:
                 self._record("seconds", "gen_ai.client.operation.duration", event.seconds, failed, there)
@@ -450,52 +480,56 @@ class Instruments:
                 mean = (event.seconds - first) / (event.events - 1)
                 self._record("seconds", f"{place}.time_per_output_chunk", mean, shared)
 
-    def _count_tokens(
-        self, operation: str, usage: CountedTokens | None, shared: genai.Attributes, failed: genai.Attributes
-    ) -> None:
+    def _count_tokens(self, operation: genai.Operation, answered: genai.Answered, failed: genai.Attributes) -> None:
         """A chat or a completion counts what goes in and out also where nobody said: as none."""
-        if operation == "embeddings":
-            if usage is not None and usage.input is not None:
-                self._record("tokens", "gen_ai.client.embeddings.operation.input_tokens", usage.input, failed)
+        usage, model = answered.usage, answered.model
+        if operation.family == "embeddings" and usage is not None and usage.input is not None:
+            self._record("tokens", "gen_ai.client.embeddings.operation.input_tokens", usage.input, failed)
+        if operation.family != "inference" or (usage is None and operation.name not in genai.INFERENCES):
             return
-        into, out = (None, None) if usage is None else (usage.input, usage.output)
-        if operation in genai.INFERENCES:
-            into, out = into or 0, out or 0
-        elif usage is None or operation == "fetch_response":
-            return
-        shared = {**shared, "gen_ai.token.modality": "unknown"}
-        for name, count in (("input_tokens", into), ("output_tokens", out)):
-            if count is not None:
-                self._sum(f"gen_ai.client.inference.usage.{name}", count, shared)
-                self._record("tokens", f"gen_ai.client.inference.operation.{name}", count, failed)
-        if usage is not None:
-            parts = {
-                "cache_read.input_tokens": usage.cached,
-                "cache_write.input_tokens": usage.cache_write,
-                "reasoning.output_tokens": usage.reasoning,
-            }
-            for name, part in parts.items():
-                if part is not None:
-                    self._sum(f"gen_ai.client.inference.usage.{name}", part, shared)
+        usage = usage or NOT_COUNTED
+        into, out = usage.input or 0, usage.output or 0
+        with self._lock:
+            counts = self._counts((operation, model, "unknown"))
+            counts[0] += into
+            counts[1] += out
+            counts[2] += usage.cached or 0
+            counts[3] += usage.cache_write or 0
+            counts[4] += usage.reasoning or 0
+            for (way, modality), count in answered.modal.items():
+                place = _COUNTED.index(f"{way}_tokens")
+                counts[place] -= count
+                self._counts((operation, model, modality))[place] += count
+        if self._tells_each:
+            self._record("tokens", "gen_ai.client.inference.operation.input_tokens", into, failed)
+            self._record("tokens", "gen_ai.client.inference.operation.output_tokens", out, failed)
+
+    def _counts(self, of: tuple[genai.Operation, str | None, str]) -> list[int]:
+        """The sums of tokens of one modality, while the lock is held."""
+        counts = self._sums.get(of)
+        if counts is None:
+            counts = self._sums[of] = [0] * len(_COUNTED)
+        return counts
 
     def record_conversation(self, event: ConversationEnded, seconds: float, failure: str | None) -> None:
         """Count a conversation that has ended."""
         if self.are_read:
-            shared: genai.Attributes = {"gen_ai.operation.name": "invoke_agent"}
-            if event.conversation.model:
-                shared["gen_ai.request.model"] = event.conversation.model
-            failed = shared if failure is None else {**shared, "error.type": failure}
-            self._record("conversation", "gen_ai.invoke_agent.duration", seconds, failed)
+            model = event.conversation.model
+            found: genai.Attributes = {} if model is None else {"gen_ai.request.model": model}
+            if failure is not None:
+                found["error.type"] = failure
+            self._record("conversation", "gen_ai.invoke_agent.duration", seconds, found)
             tools = sum(len(turn.returned) for turn in getattr(event.result, "turns", ()))
-            self._record("turns", "gen_ai.invoke_agent.inference_calls", event.turns, failed)
-            self._record("tools", "gen_ai.invoke_agent.tool_calls", tools, failed)
+            self._record("turns", "gen_ai.invoke_agent.inference_calls", event.turns, {})
+            self._record("tools", "gen_ai.invoke_agent.tool_calls", tools, {})
 
     def record_tool(self, tool: ObservedTool, seconds: float, failure: str | None) -> None:
         """Count a tool that has ended."""
         if self.are_read:
-            shared = genai.tool_attributes(tool)
-            failed = shared if failure is None else {**shared, "error.type": failure}
-            self._record("seconds", "gen_ai.execute_tool.duration", seconds, failed)
+            found = genai.tool_attributes(tool)
+            if failure is not None:
+                found["error.type"] = failure
+            self._record("seconds", "gen_ai.execute_tool.duration", seconds, found)
 
     def hedge(self, event: Hedged) -> None:
         """Count a second attempt."""
