@@ -107,7 +107,15 @@ def _read(name: str) -> _Exception:
     if network is None and (match := _PORT.match(name)):
         name, port = match[1], int(match[2])
         network = _network(name)
-    return _Exception(name.removeprefix("*.").strip(".") or name, network, port)
+    return _Exception(_in_ascii(name.removeprefix("*.").strip(".") or name), network, port)
+
+
+def _in_ascii(name: str) -> str:
+    """A host's name as URLs have it here."""
+    try:
+        return name if name.isascii() else name.encode("idna").decode()
+    except UnicodeError:
+        return name
 
 
 def _network(name: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
