@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 import anyio
 import anyio.to_thread
 from anyio import CancelScope, Event
+from msgspec import MsgspecError
 from msgspec.structs import replace
 
 from ..auth.redaction import without_secrets
@@ -107,7 +108,10 @@ def process() -> object:
 
 CallState: TypeAlias = Literal["new", "open", "done", "failed", "closed"]
 
-MISREADINGS: Final = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
+MISREADINGS: Final = (
+    *(LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError),
+    MsgspecError,  # a ValueError as well since msgspec 0.23
+)
 """What a flow raises that meets an answer of another shape than it reads."""
 
 

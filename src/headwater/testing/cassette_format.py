@@ -325,7 +325,7 @@ def load_cassette(path: Path) -> list[RecordedExchange]:
             if line.strip():
                 reader.read(json.loads(line))
         reader.end()
-    except (ValueError, RecursionError, OSError) as error:
+    except (ValueError, msgspec.MsgspecError, RecursionError, OSError) as error:
         why = "it is no JSON" if isinstance(error, json.JSONDecodeError | UnicodeDecodeError) else error
         raise CassetteError(f"{path}, line {reader.number}: {why}") from error
     return list(reader.exchanges.values())
