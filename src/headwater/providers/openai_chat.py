@@ -281,7 +281,7 @@ def spelled_once(data: bytes) -> bytes:
 def read_of(frame: Frame) -> bytes:
     """The text of what was read of an odd event."""
     text = spelled_once(frame.data)
-    inner = enclosed(message.parse(text)) if text.count(b'"choices"') else None
+    inner = enclosed(loads_for(text, ChatCompletionStreamOutput)) if text.count(b'"choices"') else None
     return text if inner is None else dumps(inner)
 
 
