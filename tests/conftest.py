@@ -17,6 +17,8 @@ from support.drivers import LOOPS, Driver, drivers_for
 
 from headwater.auth.secret import PROXY_SECRETS
 
+LONGEST_NAME = 200
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--every-driver", action="store_true", help="run the tests that are dealt out on every driver")
@@ -26,6 +28,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """A test that takes a `driver` also runs through the sync client, which brings a loop of its own."""
     if "anyio_backend" in metafunc.fixturenames:
         metafunc.parametrize("loop_name", drivers_for(metafunc.fixturenames), indirect=True)
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """A long value is told by its size: written out, the bytes of one picture made a name of 100 MB in each process."""
+    return f"{argname} of {len(val)}" if isinstance(val, str | bytes) and len(val) > LONGEST_NAME else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
