@@ -53,7 +53,7 @@ LEFT = {
         for chunk in client.chat_completion(MESSAGES, stream=True):
             print("at work", flush=True)
             import time
-            time.sleep(500)
+            for _ in range(5000): time.sleep(0.1)  # a signal that comes just before one sleep is felt before the next
         """,
     "a run": """
         with client.chat_completion.stream(MESSAGES) as run:
