@@ -1066,7 +1066,7 @@ EDITS: list[tuple[int, str, str]] = [
     (4, '{"data": {"file": "0123456789abcdef.png"}, "at": 0}', r"0123456789abcdef\.png"),
     (5, '{"end": "somehow", "at": 0}', "somehow"),
     (5, '{"end": "error", "at": 0}', "of nothing"),
-    (5, "[" * 100_000, "recursion"),
+    (5, "[" * 100_000, "nested too deeply"),
 ]
 
 

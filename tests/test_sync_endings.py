@@ -238,10 +238,17 @@ EXITS = {
         holder = Holder()
         """,
     "threads that wait": """
-        import threading
+        import threading, time
+        begun = threading.Barrier(4)
+        def read():
+            run = client.chat_completion.stream(MESSAGES)
+            next(run)
+            begun.wait()
+            list(run)
         for _ in range(3):
-            threading.Thread(target=lambda: list(client.chat_completion.stream(MESSAGES)), daemon=True).start()
-        import time; time.sleep(0.3)
+            threading.Thread(target=read, daemon=True).start()
+        begun.wait()
+        time.sleep(0.3)
         """,
 }
 SAYS = {

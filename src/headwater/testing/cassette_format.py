@@ -326,7 +326,8 @@ def load_cassette(path: Path) -> list[RecordedExchange]:
                 reader.read(json.loads(line))
         reader.end()
     except (ValueError, msgspec.MsgspecError, RecursionError, OSError) as error:
-        why = "it is no JSON" if isinstance(error, json.JSONDecodeError | UnicodeDecodeError) else error
+        why: object = "it is no JSON" if isinstance(error, json.JSONDecodeError | UnicodeDecodeError) else error
+        why = "it is nested too deeply" if isinstance(error, RecursionError) else why
         raise CassetteError(f"{path}, line {reader.number}: {why}") from error
     return list(reader.exchanges.values())
 
