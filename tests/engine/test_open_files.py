@@ -8,6 +8,7 @@ import os
 import tempfile
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,7 @@ def piped(data: bytes) -> Any:
     read, write = os.pipe()
 
     def fill() -> None:
-        with os.fdopen(write, "wb") as file:
+        with suppress(BrokenPipeError), os.fdopen(write, "wb") as file:  # a reader may have had enough
             file.write(data)
 
     threading.Thread(target=fill, daemon=True).start()
