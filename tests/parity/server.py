@@ -37,7 +37,6 @@ PIPELINES: dict[str, Any] = {
     "audio-to-audio": [{"label": "a", "content-type": "audio/flac", "blob": base64.b64encode(FLAC).decode()}],
     "automatic-speech-recognition": {"text": "Hi"},
     "document-question-answering": ANSWERED,
-    "feature-extraction": [[0.5, 0.25]],
     "fill-mask": [{"sequence": "a b", "score": 0.5, "token": 7, "token_str": "b"}],
     "image-classification": SCORED,
     "image-segmentation": [{"label": "a", "mask": B64, "score": 0.5}],
@@ -47,7 +46,7 @@ PIPELINES: dict[str, Any] = {
     "sentence-similarity": [0.5, 0.25],
     "summarization": [{"summary_text": "s"}],
     "table-question-answering": {"answer": "a", "coordinates": [[0, 0]], "cells": ["1"], "aggregator": "NONE"},
-    "tabular-classification": ["a"],
+    "tabular-classification": ["a", "b"],
     "text-classification": [SCORED],
     "text-generation": [{"generated_text": "Hi", "details": DETAILS}],
     "token-classification": [{"entity_group": "PER", "score": 0.5, "word": "Al", "start": 0, "end": 2}],
@@ -59,7 +58,6 @@ PIPELINES: dict[str, Any] = {
 OPENAI: dict[str, Any] = {
     "automatic-speech-recognition": {"text": "Hi"},
     "chat-completion": CHAT,
-    "feature-extraction": {"data": [{"index": 0, "embedding": [0.5, 0.25]}]},
     "image-to-image": {"data": [{"b64_json": B64}]},
     "text-generation": {"id": "c", "choices": [{"index": 0, "text": "Hi", "finish_reason": "length"}]},
     "text-to-image": {"data": [{"b64_json": B64}]},
@@ -126,7 +124,16 @@ def _is_lookup(asked: Asked) -> bool:
     return urlsplit(asked.url).hostname == HUB
 
 
+def _vectors(asked: Asked) -> list[list[float]]:
+    """A vector for each input."""
+    body = json.loads(asked.body)
+    given = body.get("input", body.get("inputs"))
+    return [[0.5, 0.25]] * (len(given) if isinstance(given, list) else 1)
+
+
 def _pipelines(server: Server, asked: Asked, made: str) -> Any:
+    if server.task == "feature-extraction":
+        return _vectors(asked)
     if server.task in PIPELINES:
         return PIPELINES[server.task]
     return (JPEG, "image/jpeg") if made == IMAGE else STORED[made]
@@ -174,6 +181,8 @@ def _novita(server: Server, asked: Asked, made: str) -> Any:
 
 
 def _others(server: Server, asked: Asked, made: str) -> Any:
+    if server.task == "feature-extraction":
+        return {"data": [{"index": at, "embedding": vector} for at, vector in enumerate(_vectors(asked))]}
     return STORED[SOUND] if server.task == "text-to-speech" else OPENAI[server.task]
 
 
