@@ -145,6 +145,23 @@ def test_ctrl_c_at_the_first_call_in_a_process_with_a_loop_of_its_own(server: fa
     assert (process.returncode, "Traceback" in errors) == (0, False), errors
 
 
+WITHIN_TRIO = """
+import anyio
+from headwater import emulator
+async def main():
+    with emulator.running() as url:
+        print(InferenceClient(base_url=url).chat_completion(MESSAGES, model="m").choices[0].finish_reason)
+anyio.run(main, backend="trio")
+"""
+
+
+def test_a_first_call_within_another_loops_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where threads inherit the context of who starts them, as in free-threaded Python, and by this from 3.14 on."""
+    monkeypatch.setenv("PYTHON_THREAD_INHERIT_CONTEXT", "1")
+    done = run(WITHIN_TRIO, strict=False)
+    assert (done.returncode, done.stdout) == (0, "stop\n"), done.stderr
+
+
 # what a signal handler raises
 
 ALARM = """
@@ -167,7 +184,7 @@ ALARMED = {
         "run = client.chat_completion.stream(MESSAGES); list(run)",
         """
 from headwater import ClosedError
-for again in (lambda: next(run), run.result):
+for again in (lambda: list(run), run.result):  # what had come before may be handed over, and then no end
     try: again()
     except ClosedError: print("closed", flush=True)
 """,

@@ -21,6 +21,7 @@ import sys
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
+from contextvars import Context
 from typing import Any, Generic, TypeVar
 
 import anyio
@@ -70,7 +71,9 @@ class LoopThread:
         """asyncio's loop, running. A start that Ctrl-C has interrupted is taken up by the next call."""
         with self._starting:
             if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._live, name="headwater", daemon=True)
+                # In a context of its own: free-threaded Python would give it the caller's, who may be another event
+                # loop's task, and anyio would take this thread for that loop's.
+                self._thread = threading.Thread(target=Context().run, args=(self._live,), name="headwater", daemon=True)
                 try:
                     self._thread.start()
                 except RuntimeError as error:  # the interpreter exits, or there are too many

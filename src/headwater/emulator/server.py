@@ -11,6 +11,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import Context
 from functools import partial
 from typing import Any
 
@@ -160,7 +161,8 @@ def serve(*, host: str, port: int, api_keys: Iterable[str] | None) -> Iterator[E
         raise
     traffic = Traffic()
     server = _Server(traffic, App(traffic, keys, origin(results)))
-    thread = threading.Thread(target=server.run, args=([listening, results],), name="headwater-emulator", daemon=True)
+    run = partial(Context().run, server.run, [listening, results])  # free-threaded Python would inherit the caller's
+    thread = threading.Thread(target=run, name="headwater-emulator", daemon=True)
     thread.start()
     try:
         server.wait_started()
