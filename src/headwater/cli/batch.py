@@ -161,10 +161,10 @@ def _options(given: dict[str, Any]) -> dict[str, Any]:
 
 def _prices(given: list[str]) -> Any:
     """The places where prices are looked for; None where none is given."""
-    tellers = [each for each in given if each in ("provider", "router")]
-    listed = [each for each in given if each not in tellers]
-    table = [read_prices(listed)] if listed else []
-    return [*tellers, *table] if tellers else table[0] if table else None
+    places: list[Any] = [each for each in given if each in ("provider", "router")]
+    if listed := [each for each in given if each not in places]:
+        places.append(read_prices(listed))
+    return places[0] if len(places) == 1 else places or None
 
 
 def _concurrency(given: str | None) -> Any:

@@ -55,6 +55,7 @@ def options() -> list[inspect.Parameter]:
 
 def client_for(given: Mapping[str, Any]) -> InferenceClient:
     """The client of these options. Raises `CallError`s."""
+    from ..client.keys import is_url
     from ..client.sync_client import InferenceClient
     from ..engine.input_policy import InputPolicy
 
@@ -64,8 +65,7 @@ def client_for(given: Mapping[str, Any]) -> InferenceClient:
     )
     settings["model_mapping"] = dict(_pair(text) for text in given.get("model_mapping") or ())
     if variable := given.get("key_env"):
-        is_at_url = bool(given.get("base_url")) or str(given.get("model")).startswith(("http://", "https://"))
-        settings["api_key"] = _key(variable, empty=is_at_url)
+        settings["api_key"] = _key(variable, empty=bool(given.get("base_url")) or is_url(given.get("model")))
     return InferenceClient(**settings)
 
 

@@ -375,8 +375,7 @@ class _Choice:
             **{name: further.pop(name, None) for name in _OF_MESSAGE},
         )
         message.hold(further)
-        if odd := {name: value for name, value in self._told.items() if not getattr(message, name)}:
-            message.tell(odd)
+        _tell(message, self._told)
         if self._spelled and self._mirrored:
             message.mirror()
         if self._parts is not None:
@@ -580,8 +579,7 @@ class ChatFold:
             usage=self._usage,
         )
         answer.hold(self._further.result() if self._further is not None else {})
-        if odd := {name: value for name, value in self._told.items() if not getattr(answer, name)}:
-            answer.tell(odd)
+        _tell(answer, self._told)
         return answer
 
 
@@ -594,6 +592,12 @@ def _complete_usage(event: ChatCompletionStreamOutput, sent: dict[str, Any]) -> 
         event.usage.keep_odd(told)
         if further := told.keys() - set(event.usage.__struct_fields__):
             event.usage.hold(repair_all_surrogates({name: told[name] for name in told if name in further}))
+
+
+def _tell(output: OpenOutput, told: dict[str, Any]) -> None:
+    """Have an output remember what was sent for fields that nothing else has filled."""
+    if odd := {name: value for name, value in told.items() if not getattr(output, name)}:
+        output.tell(odd)
 
 
 def _hold(output: OpenOutput, sent: Any) -> None:

@@ -260,7 +260,7 @@ class EpollSocket:
 
     def stale(self) -> bool:
         """Whether anything has come at all; only for a stream that is not being read."""
-        if not self.peer_closed and (self.may_read or readable(self.raw)):
+        if not self.peer_closed and self.readable():
             try:
                 read_available(self.raw)
                 self.peer_closed = True
