@@ -155,6 +155,41 @@ async def test_who_finds_no_stream_free(serve_http2: Any, limit: int | None, con
     assert (own.counts().active, own.counts().waiting) == (0, 0)
 
 
+@pytest.mark.parametrize("apart", [False, True], ids=["in one piece", "in two"])
+async def test_a_server_that_says_a_hundred_and_then_one(serve_http2: Any, apart: bool) -> None:
+    """As libraries do that begin with their own settings. However often it does, nobody loses his turn."""
+    came: list[bytes] = []
+    order: list[bytes] = []
+
+    async def answer(stream: ServedStream) -> None:
+        order.append(await stream.request())
+        settings(stream.connection)
+        stream.head()
+        await stream.data(b"ok", ended=True)
+
+    def settings(connection: Any) -> None:
+        connection.h2.update_settings({SettingCodes.MAX_CONCURRENT_STREAMS: 100})
+        said = connection.h2.data_to_send()
+        if apart:  # nothing that anybody knows, and more than one read takes
+            said += 5 * (b"\0\x3f\xff" + b"\xfa\0" + b"\0\0\0\0" + bytes(0x3FFF))
+        connection.h2.update_settings({SettingCodes.MAX_CONCURRENT_STREAMS: 1})
+        connection.transport.write(said + connection.h2.data_to_send())
+
+    server = serve_http2(answer, most=1)
+    pool, own = pool_of(max_connections=1)
+
+    async def ask(number: int) -> None:
+        came.append(b"%d" % number)
+        assert await read(await pool.send(outgoing(server, body=came[-1]))) == b"ok"
+
+    async with anyio.create_task_group() as group:
+        for number in range(24):
+            group.start_soon(ask, number)
+    assert sorted(order) == sorted(came)
+    assert apart or order == came
+    assert (len(server.connections), own.counts().active, own.counts().waiting) == (1, 0, 0)
+
+
 async def test_settings_say_how_many(serve_http2: Any) -> None:
     """A server that takes more, or fewer, is believed; one that takes none is waited for, and not asked again."""
     server = serve_http2(hold, most=2)

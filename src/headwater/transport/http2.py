@@ -324,6 +324,7 @@ class Http2Connection:
         "_cause",
         "_mute",
         "_protocol",
+        "_resized",
         "_settled",
         "_unsent",
         "asked",
@@ -350,7 +351,7 @@ class Http2Connection:
         self.asked = self.reserved = self.reads = 0
         self._protocol = Http2Protocol(self.streams)
         self._unsent = bytearray()
-        self._settled = self._mute = False
+        self._settled = self._resized = self._mute = False
         socket.poller.replace(self, socket.raw.fileno())
 
     # -- its streams
@@ -379,10 +380,18 @@ class Http2Connection:
             self._read()
             self.flush()
 
+    def has_place(self) -> bool:
+        """Whether a reserved place is still there; where the server takes fewer streams by now, it is given back."""
+        if self.closing or len(self.streams) < self.most:
+            return True
+        self.reserved -= 1
+        self.owner.on_room(self)
+        return False
+
     async def ask(self, request: TransportRequest) -> Http2Answer:
         """Send a request in a reserved place, and wait for the answer's head."""
         self.reserved -= 1
-        if self.closing or len(self.streams) >= self.most:  # since the place was given
+        if self.closing:  # since the place was given
             self.owner.on_room(self)
             raise NotProcessedError("the connection was closed before the request was sent")
         stream = self._begin(request)
@@ -506,6 +515,9 @@ class Http2Connection:
                 handler = _HANDLERS.get(type(event))
                 if handler is not None:
                     handler(self, event)
+            if self._resized:
+                self._resized = False
+                self.owner.on_room(self)
         except (ProtocolError, ResponseTooLargeError) as error:
             self._fail(error)
         except Exception as error:  # noqa: BLE001 - whoever reads for others raises nothing to them
@@ -661,10 +673,10 @@ class Http2Connection:
         self.owner.on_room(self)
 
     def on_settings(self, event: events.RemoteSettingsChanged) -> None:
-        """The server has said how many streams it takes, or how large windows are."""
-        self._settled = True
+        """The server has said how many streams it takes, or how large windows are. Places are given once all that came
+        with it is read: some servers say a hundred first, and what they really take in the next frame."""
+        self._settled = self._resized = True
         self._wake_uploads()
-        self.owner.on_room(self)
 
     def on_window(self, event: events.WindowUpdated) -> None:
         """The server takes more of a request's body."""

@@ -92,11 +92,14 @@ class Http2Origin:
             connection.reserved += 1
         return connection
 
-    async def wait(self, seconds: float | None) -> Turn:
-        """Wait for one's turn; `seconds`: for the first connection. Raises what that failed with."""
+    async def wait(self, seconds: float | None, *, first: bool) -> Turn:
+        """Wait for one's turn, before the others if `first`; `seconds`: for the first connection. Raises what that
+        failed with."""
         assert self.loop.sockets is not None
         turn = Turn(self.loop.sockets.wakeup())
         self.waiters[turn] = None
+        if first:
+            self.waiters.move_to_end(turn, last=False)
         try:
             with CancelScope() as scope:
                 if seconds is not None and not self.connections:
@@ -305,9 +308,15 @@ class Http2Pool:
 
     async def _place(self, loop: LoopConnections, request: TransportRequest) -> Http2Connection | None:
         """A connection with a place for this request; None where HTTP/1.1 is spoken."""
-        if _key(request) in self._speak_http11:
-            return None
-        origin = self._origin(loop, request)
+        first = False
+        while _key(request) not in self._speak_http11:
+            connection = await self._turn(self._origin(loop, request), request, first=first)
+            if connection is None or connection.has_place():
+                return connection
+            first = True
+        return None
+
+    async def _turn(self, origin: Http2Origin, request: TransportRequest, *, first: bool) -> Http2Connection | None:
         connection = origin.enter()
         if connection is not None:
             return connection
@@ -315,7 +324,7 @@ class Http2Pool:
             origin.dials += 1
             return await self._connect(origin, request)
         try:
-            turn = await origin.wait(request.connect_timeout)
+            turn = await origin.wait(request.connect_timeout, first=first)
         except TimeoutError:
             assert request.connect_timeout is not None
             raise connect_timed_out(self._target(request), request.connect_timeout) from None
