@@ -39,6 +39,7 @@ BOM = "\ufeff"
         ('["NaN", NaN, "-Infinity \\" nan"]', ["NaN", math.nan, '-Infinity " nan']),
         ('["nan", nan, "x\\\\", inf]', ["nan", math.nan, "x\\", math.inf]),
         ('["a\tb\nc"]', ["a\tb\nc"]),
+        ('{"a": [1, {"b": ",}"}, ], "c": [NaN,\n],\t}', {"a": [1, {"b": ",}"}], "c": [math.nan]}),
         (r'["\ud83d", "\ude00", "\ud83d\ude00", "\\ud83d"]', ["\ufffd", "\ufffd", "😀", r"\ud83d"]),
     ],
 )

@@ -137,13 +137,125 @@ async def test_content_that_a_server_has_read_already_is_its_json(driver: Driver
     assert json.loads(out.choices[0].message.content) == json.loads(content)
 
 
-@pytest.mark.parametrize("content", [7, True, [["a"]]])
+CONTENTS: list[tuple[Any, str | None]] = [
+    (7, "7"),
+    (0, "0"),
+    (7.5, "7.5"),
+    (True, "true"),
+    (False, None),
+    ([1, 2], "[1,2]"),
+    ([["a"]], '[["a"]]'),
+    ([{"type": "text", "text": {"value": "a", "annotations": []}}], "a"),
+    ([{"type": "text", "content": "a"}, None, {"type": "image_url"}], "a"),
+    ([{"type": "text", "text": None}, {"type": "output_text", "text": "a"}], "a"),
+]
+
+
 @pytest.mark.parametrize("streamed", [False, True])
-async def test_content_that_is_no_text_is_never_dropped(driver: Driver, content: Any, streamed: bool) -> None:
-    said = {"content": content}
-    transport = stream(chunk(said), END) if streamed else whole({"choices": [{"message": said}]})
-    with pytest.raises((DecodeError, MalformedEventError)):
-        await chatted(driver, transport, streamed=streamed)
+async def test_content_that_is_no_text_is_never_dropped(driver: Driver, streamed: bool) -> None:
+    for content, read in CONTENTS:
+        said = {"content": content}
+        answer = {"choices": [{"message": said, "finish_reason": "stop"}]}
+        out = await chatted(driver, stream(chunk(said), END) if streamed else whole(answer), streamed=streamed)
+        assert out.choices[0].message.content == read, content
+
+
+async def test_thoughts_in_parts(driver: Driver) -> None:
+    said = {"content": "a", "reasoning_content": [{"type": "reasoning", "text": "h"}, "m"]}
+    for streamed in (False, True):
+        answer = {"choices": [{"message": said}]}
+        out = await chatted(driver, stream(chunk(said), END) if streamed else whole(answer), streamed=streamed)
+        assert (out.choices[0].message.content, out.choices[0].message.reasoning) == ("a", "hm")
+
+
+CALL = {"id": "c", "type": "function", "function": {"name": "f", "arguments": '{"a":1}'}}
+SAYS_A = {"role": "assistant", "content": "a"}
+OTHER_SHAPES: list[Any] = [
+    {"choices": {"index": 0, "message": SAYS_A}},
+    {"choices": {"0": {"message": SAYS_A}}},
+    {"choices": json.dumps([{"message": SAYS_A}])},
+    {"choices": [{"message": "a"}]},
+    {"choices": [{"message": [SAYS_A]}]},
+    {"choices": [{"messages": [{"role": "user", "content": "hi"}, SAYS_A]}]},
+    {"choices": [{"delta": SAYS_A, "finish_reason": "stop"}]},
+    {"choices": [{"index": 0, "content": "a"}]},
+    {"code": 0, "data": json.dumps({"choices": [{"message": SAYS_A}]})},
+    json.dumps({"choices": [{"message": SAYS_A}]}) + "<!-- served by x -->",
+    json.dumps({"choices": [{"message": SAYS_A}]})[:-1] + ",}",
+]
+OTHER_EVENTS: list[list[Any]] = [
+    [{"choices": {"index": 0, "delta": {"content": "a"}}}, END],
+    [{"choices": [{"index": 0, "delta": "a"}]}, END],
+    [{"choices": [{"index": 0, "message": "a", "finish_reason": "stop"}]}],
+    [{"choices": [{"index": 0, "content": "a"}]}, END],
+    [[chunk()], [END]],
+    [json.dumps(chunk()) + "[DONE]", json.dumps(END) + "data: [DONE]"],
+    ['{"choices":[{"index":0,"delta":{"content":"a",},}]}', END],
+    [chunk(), {"choices": [{"delta": {"finish_reason": "stop"}}]}],
+    [chunk(), {"choices": [{"delta": {}, "finishReason": "stop"}]}],
+    [chunk(), {"choices": [{"delta": {}, "finish_reason": None, "finish_details": {"type": "stop"}}]}],
+    [chunk(), {"choices": [{"delta": {}, "stop_reason": "stop"}]}],
+    ["[]", "ping - 2026-01-01 00:00:00", "[keep-alive]", chunk(), END],
+]
+
+
+async def test_a_chat_in_another_shape(driver: Driver) -> None:
+    """Whole, also where a stream was asked for; and in events."""
+    for answer in OTHER_SHAPES:
+        assert (await chatted(driver, whole(answer), streamed=False)).choices[0].message.content == "a", answer
+    for events in OTHER_EVENTS:
+        choice = (await chatted(driver, stream(*events), streamed=True)).choices[0]
+        assert (choice.message.content, choice.finish_reason) == ("a", "stop"), events
+
+
+async def test_words_of_an_event_that_is_no_part_of_the_answer(driver: Driver) -> None:
+    lines = f"data: {text(chunk())}\n\ndata: {text(END)}\n\nevent: close\ndata: stream closed\n\n"
+    transport = MemoryTransport(lambda _: ScriptedResponse(lines.encode(), content_type=EVENT_STREAM))
+    assert (await chatted(driver, transport, streamed=True)).choices[0].message.content == "a"
+
+
+OTHER_CALLS: list[Any] = [
+    {"id": "c", "function": {"name": "f", "parameters": {"a": 1}}},
+    {"id": "c", "function": {"name": "f", "parameters": '{"a":1}'}},
+    {"id": "c", "function": {"name": "f", "arguments": '{"a":1}', "parameters": {"type": "object"}}},
+    {"id": "c", "function": "f", "arguments": '{"a":1}'},
+    {"id": "c", "function": json.dumps({"name": "f", "arguments": {"a": 1}})},
+    {"id": "c", "name": "f", "arguments": {"a": 1}},
+    {"id": "c", "name": "f", "parameters": {"a": 1}},
+    {"id": "c", "name": "f", "args": {"a": 1}},
+    {"id": "c", "type": "tool_use", "name": "f", "input": {"a": 1}},
+]
+
+
+async def test_a_tool_call_in_another_shape(driver: Driver) -> None:
+    rows: list[tuple[dict[str, Any], dict[str, Any]]] = [({"tool_calls": [call]}, {}) for call in OTHER_CALLS]
+    rows += [({"tool_calls": {"0": CALL}}, {}), ({"tool_calls": json.dumps([CALL])}, {}), ({}, {"tool_calls": [CALL]})]
+    for said, beside in rows:
+        answer = {"choices": [{"message": said, "finish_reason": "tool_calls", **beside}]}
+        for streamed in (False, True):
+            transport = stream(chunk(said, beside), END) if streamed else whole(answer)
+            (found,) = (await chatted(driver, transport, streamed=streamed)).choices[0].message.tool_calls
+            arguments = found.function.arguments
+            read = json.loads(arguments) if isinstance(arguments, str) else arguments
+            assert (found.id, found.function.name, read) == ("c", "f", {"a": 1}), (said, beside, streamed)
+
+
+async def test_several_calls_in_the_arguments_of_one(driver: Driver) -> None:
+    """https://github.com/NousResearch/hermes-agent/issues/62937"""
+    rows = [
+        ('{"a":1}\n{"a":2}{"a":2}', [("c", '{"a":1}'), ("c_2", '{"a":2}')]),
+        ('{}{"a":1}', [("c", '{"a":1}')]),
+        ('{"a":"} {"}', [("c", '{"a":"} {"}')]),
+        ('{"a":1}{"a"', [("c", '{"a":1}{"a"')]),
+    ]
+    for arguments, calls in rows:
+        said = {"tool_calls": [{**CALL, "function": {"name": "f", "arguments": arguments}}]}
+        answer = {"choices": [{"message": said, "finish_reason": "tool_calls"}]}
+        for streamed in (False, True):
+            transport = stream(chunk(said), END) if streamed else whole(answer)
+            found = (await chatted(driver, transport, streamed=streamed)).choices[0].message.tool_calls
+            assert [(call.id, call.function.arguments) for call in found] == calls
+            assert {call.function.name for call in found} == {"f"}
 
 
 @pytest.mark.parametrize(

@@ -305,7 +305,7 @@ NO_ANSWERS: list[tuple[Any, type[HeadwaterError]]] = [
     ({"response": "a"}, MalformedEventError),  # Cloudflare's
     ({"detail": "the dog ate it"}, UnknownError),
     ({"status": "error", "reason": "x"}, UnknownError),
-    ({"choices": [{"message": "a", "finish_reason": "stop"}]}, MalformedEventError),
+    ({"choices": [{"message": 7, "finish_reason": "stop"}]}, MalformedEventError),
 ]
 
 
@@ -324,7 +324,7 @@ async def test_what_is_no_fact(driver: Driver, event: Any, kind: type[HeadwaterE
         b"\n\n\n\n",  # https://github.com/deepseek-ai/DeepSeek-R1/issues/314
         b'{"model": "m", "message": {"role": "assistant", "content": "a"}, "done": true}',
         b'{"name": "my api", "version": "1"}',
-        b'{"choices": [{"message": "a", "finish_reason": "stop"}]}',
+        b'{"choices": [{"message": 7, "finish_reason": "stop"}]}',
     ],
 )
 async def test_what_is_no_answer(driver: Driver, sent: bytes) -> None:
@@ -365,7 +365,7 @@ ODD: list[tuple[dict[str, Any], tuple[Any, ...]]] = [
     (chunk({"content": "a", "refusal": {"why": 1}}), ("choices", 0, "delta", "refusal")),
     (chunk({"content": "a", "reasoning": {"effort": "low"}}), ("choices", 0, "delta", "reasoning")),
     (chunk({"content": "a", "tool_calls": "none at all"}), ("choices", 0, "delta", "tool_calls")),
-    (chunk({"tool_calls": [{**CALLED, "function": "f"}]}), ("choices", 0, "delta", "tool_calls", 0, "function")),
+    (chunk({"tool_calls": [{**CALLED, "function": 7}]}), ("choices", 0, "delta", "tool_calls", 0, "function")),
     (chunk({"tool_calls": [{**CALLED, "id": {"n": 1}}]}), ("choices", 0, "delta", "tool_calls", 0, "id")),
 ]  # fmt: skip
 

@@ -260,12 +260,13 @@ def test_the_word_error_is_no_error(data: bytes) -> None:
     ("data", "event"),
     [
         (b"{", ""),
-        (b"[]", "message"),
-        (b"nonsense", "ping"),
+        (b"[1]", "message"),
+        (b"nonsense", "opening"),
+        (b"{nonsense", "ping"),
         (b'{"choices": 7}', ""),
         (b'{"choices": [{"delta": {"content": "\xff"}}]}', ""),
-        (b'{"choices": [{"delta": {"content": 7}}], "x": "error"}', ""),
-        (b'{"choices": [{"delta": {"content": 7}, "finish_reason": "error"}]}', ""),
+        (b'{"choices": [{"delta": 7}], "x": "error"}', ""),
+        (b'{"choices": [{"delta": 7, "finish_reason": "error"}]}', ""),
         (b"[" * 100_000, ""),
     ],
 )

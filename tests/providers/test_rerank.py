@@ -156,7 +156,8 @@ def test_an_object_where_only_texts_are_ranked() -> None:
         ({"results": []}, "ranks none of 3 documents"),
         ([], "ranks none of 3 documents"),
         ({"id": "1"}, "no results"),
-        ({"results": {"0": 1}}, "something else than this task's result"),
+        ({"results": {"0": 1}}, "result 0 of the answer cannot be read"),
+        ({"results": {"a": 1}}, "something else than this task's result"),
         (b"[1, 2", "something else than this task's result"),
     ],
 )

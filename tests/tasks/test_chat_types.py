@@ -65,7 +65,7 @@ def test_no_choices_are_an_empty_list(body: bytes) -> None:
     assert read(body).choices == []
 
 
-NO_ANSWERS = [b'{"error":{"code":500}}', b"[]", b'"hello"', b'{"choices":"none"}', b'{"choices":[{"message":"Hi"}]}']
+NO_ANSWERS = [b'{"error":{"code":500}}', b"[1]", b'"hello"', b'{"choices":"none"}', b'{"choices":[{"message":7}]}']
 
 
 @pytest.mark.parametrize("body", [*NO_ANSWERS, b"{}", b"null"])

@@ -110,7 +110,7 @@ def test_details_may_lack_parts(details: Any) -> None:
         assert read.details.tokens == []
 
 
-@pytest.mark.parametrize("body", [b'{"error":"x","error_type":"generation"}', b'{"token":null}', b"[]"])
+@pytest.mark.parametrize("body", [b'{"error":"x","error_type":"generation"}', b'{"token":null}', b"[1]"])
 def test_an_error_is_no_event(body: bytes) -> None:
     with pytest.raises((ProviderError, MalformedEventError)):
         decode_event(Frame(body))

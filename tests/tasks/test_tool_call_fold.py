@@ -53,6 +53,21 @@ def f(*arguments: Any) -> list[tuple[str, str, Any]]:
 
 
 CASES: dict[str, tuple[list[Any], list[tuple[str, str, Any]]]] = {
+    "a name after the arguments": (
+        [piece(OSLO, None, "1", 0), piece(None, "f", None, 0)],
+        [("1", "f", OSLO)],
+    ),
+    "a number among the arguments, without its quotes": (
+        [piece('{"city":', "f", "1", 0), piece(7, None, None, 0), piece("", None, None, 0), piece("}", None, None, 0)],
+        [("1", "f", '{"city":7}')],
+    ),
+    "parameters in pieces": (
+        [
+            {"index": 0, "id": "1", "function": {"name": "f", "parameters": OSLO[:5]}},
+            {"index": 0, "function": {"parameters": OSLO[5:]}},
+        ],
+        [("1", "f", OSLO)],
+    ),
     "two at index 0 with empty ids": (
         [piece(OSLO, "f", "", 0), piece(ROME, "f", "", 0)],
         f(OSLO, ROME),

@@ -1,10 +1,10 @@
 """JSON as servers write it: what a strict reader refuses for its spelling alone is read as it was meant.
 
 
-A byte order mark, another of Unicode's encodings, NaN and Infinity, numbers beyond a float, raw control characters in
-a text and half a character: none of them is a reason to refuse an answer that was paid for. Texts are never touched
-but for half a character, which becomes U+FFFD. Bytes that are no Unicode are refused, but where nobody's result depends
-on them: there they become U+FFFD as well. Pure.
+A byte order mark, another of Unicode's encodings, NaN and Infinity, numbers beyond a float, a comma after the last
+item, raw control characters in a text and half a character: none of them is a reason to refuse an answer that was paid
+for. Texts are never touched but for half a character, which becomes U+FFFD. Bytes that are no Unicode are refused, but
+where nobody's result depends on them: there they become U+FFFD as well. Pure.
 
 https://datatracker.ietf.org/doc/html/rfc8259
 """
@@ -29,11 +29,11 @@ _HALVES: Final = lazy_pattern(
     r"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
 )
 _SPELLED: Final = lazy_pattern(
-    r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)|([-+]?)\b(?:(nan)|inf(?:inity)?)\b', re.IGNORECASE | re.DOTALL
+    r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)|([-+]?)\b(?:(nan)|inf(?:inity)?)\b|(,)\s*(?=[]}])', re.IGNORECASE | re.DOTALL
 )
 
 _IRREGULAR: Final = lazy_pattern(
-    r'("(?:[^"\\]|\\.)*(?:"|\\?\Z))|([-+]?)\b(?:(nan)|inf(?:inity)?)\b', re.IGNORECASE | re.DOTALL
+    r'("(?:[^"\\]|\\.)*(?:"|\\?\Z))|([-+]?)\b(?:(nan)|inf(?:inity)?)\b|(,)\s*(?=[]}])', re.IGNORECASE | re.DOTALL
 )
 _CONTROLS: Final = lazy_pattern("[\x00-\x1f]")
 _NAN: Final = b"-0.0e-90417"
@@ -112,9 +112,9 @@ def is_list(data: bytes) -> bool:
 
 
 def _number(found: re.Match[str]) -> str:
-    """A number as Python's `json` spells it; texts are matched only to be passed over."""
+    """A number as Python's `json` spells it, and nothing for a comma too many; texts are matched to be passed over."""
     if found[1] is None:
-        return found[0]
+        return "" if found[3] else found[0]
     return "NaN" if found[2] else f"{found[1].strip('+')}Infinity"
 
 
@@ -143,4 +143,6 @@ def _replaced(pattern: re.Pattern[str], replace: Callable[[re.Match[str]], str],
 def _regular(found: re.Match[str]) -> str:
     if found[1] is not None:
         return _CONTROLS.sub(lambda control: f"\\u{ord(control[0]):04x}", found[1])
+    if found[4]:
+        return ""
     return _NAN.decode() if found[3] else found[2].strip("+") + _INFINITY

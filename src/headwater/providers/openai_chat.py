@@ -23,7 +23,7 @@ from ..protocol.json_value import encoded_plain
 from ..protocol.lazy import lazy_modules, lazy_pattern
 from ..responses import message
 from ..responses.decode import decode
-from ..responses.json_decoder import convert, decode_json, loads_for
+from ..responses.json_decoder import convert, decode_json, document_of, loads_for
 from ..responses.refusal import EXCERPT_BYTES, error_in_body, error_in_choice, error_in_place_of_answer
 from ..schema.rules import STRICT, NamedSchema, SchemaRules
 from ..tasks.chat import wire_messages, wire_tool_choice
@@ -68,8 +68,14 @@ _OF_ANSWERS: Final = frozenset(
 
 _ENDS: Final = frozenset({b"DONE", b"END", b"EOF", b"EOS", b"STREAM_END", b"END_OF_STREAM"})
 """End markers, without what is around them. An answer is whole by what it says, with any of them or without."""
+_OF_LIFE: Final = lazy_pattern(
+    r"(?:ping|pong|heart-?beat|keep[-_]?alive|status|open|close|end|start|finish|complete|connect|stop|done)(?:e?d|ped)?\Z",
+    re.IGNORECASE,
+)
+"""Names of events that say how a stream is, and have no part of the answer."""
 _EMPTY: Final = frozenset({b"", b"{}", b'""'})
-_ALIVE: Final = frozenset({b"PING", b"PONG", b"HEARTBEAT", b"KEEPALIVE", b"KEEP-ALIVE", b"KEEP_ALIVE"})
+_ALIVE: Final = lazy_pattern(rb"(?i)[\"'\[<|]*(?:ping|pong|heart-?beat|keep[-_ ]?alive)(?![\w-])")
+"""A word that keeps a connection alive, whatever follows it: starlette's pings have the date."""
 _LONGEST_WORD: Final = 32
 
 
@@ -248,19 +254,20 @@ def in_halves(chunk: ChatCompletionStreamOutput, data: bytes) -> ChatCompletionS
 def odd_event(frame: Frame, kind: type[T], framed: Callable[[dict[str, Any]], dict[str, Any]]) -> T | End | None:
     """An event that the strict reading refused, as far as it can be read.
 
-    That is an end marker (`[DONE]`, in any quotes and case), nothing (also `null`, `{}`, `""`, a word such as "ping" or
-    a comment, which keep a connection alive), or the event without what is odd about it, its `data:` written twice
-    included. `framed` gives the object with what a `kind` without content may lack. Raises `MalformedEventError`.
+    That is an end marker (`[DONE]`, in any quotes and case), nothing (also `null`, `{}`, `[]`, `""`, a word such as
+    "ping" or a comment, which keep a connection alive), or the event without what is odd about it, its `data:` written
+    twice included. `framed` gives the object with what a `kind` without content may lack. Raises
+    `MalformedEventError`.
     """
     text = spelled_once(frame.data)
     word = text.strip(b"\"'[]<|> ").upper() if len(text) <= _LONGEST_WORD else text
     if word in _ENDS:
         return END
-    if word in _ALIVE or text in _EMPTY or text.startswith(b":"):  # a proxy's `data: : OPENROUTER PROCESSING`
+    if text in _EMPTY or text.startswith(b":") or _ALIVE.match(text):  # a proxy's `data: : OPENROUTER PROCESSING`
         return None
     try:
-        value = loads_for(text, kind)
-        if value is None or value == {}:
+        value = _read_event(text, kind)
+        if value is None or value in ({}, []):
             return None
         if isinstance(value, dict):
             value = {**value, "choices": []} if _is_fact(frame, value) else framed(value)
@@ -268,6 +275,17 @@ def odd_event(frame: Frame, kind: type[T], framed: Callable[[dict[str, Any]], di
     except UNREADABLE as failure:
         unusual(frame, failure)
         return None
+
+
+def _read_event(text: bytes, kind: type[Any]) -> Any:
+    """What an event's text stands for; of a list of one, that, and of what an end marker follows, what is before it."""
+    try:
+        value = loads_for(text, kind)
+    except UNREADABLE:
+        if not (document := document_of(text)):
+            raise
+        value = loads_for(document, kind)
+    return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
 def spelled_once(data: bytes) -> bytes:
@@ -281,8 +299,12 @@ def spelled_once(data: bytes) -> bytes:
 def read_of(frame: Frame) -> bytes:
     """The text of what was read of an odd event."""
     text = spelled_once(frame.data)
-    inner = enclosed(loads_for(text, ChatCompletionStreamOutput)) if text.count(b'"choices"') else None
-    return text if inner is None else dumps(inner)
+    if b'"choices' not in text and b'\\"choices' not in text:
+        return text
+    value = _read_event(text, ChatCompletionStreamOutput)
+    inner = enclosed(value)
+    is_plain = inner is None and text[:1] == b"{" and text[-1:] == b"}"
+    return text if is_plain else dumps(value if inner is None else inner)
 
 
 def _is_fact(frame: Frame, event: dict[str, Any]) -> bool:
@@ -311,9 +333,14 @@ def enclosed(sent: Any) -> dict[str, Any] | None:
     OpenRouter is reported to put it into `provider` (https://github.com/pydantic/pydantic-ai/issues/3994), gateways put
     it into `data` or `result`, beside a code that says that all is well.
     """
-    members = sent.values() if isinstance(sent, dict) and not sent.get("choices") else ()
+    members = map(_once_read, sent.values()) if isinstance(sent, dict) and not sent.get("choices") else ()
     found = [each for each in members if isinstance(each, dict) and each.get("choices")]
     return found[0] if len(found) == 1 and isinstance(found[0]["choices"], list) else None
+
+
+def _once_read(member: Any) -> Any:
+    """A member, which a gateway may have written as text."""
+    return message.parse(member.encode(errors="replace")) if isinstance(member, str) and member[:1] == "{" else member
 
 
 def unusual(frame: Frame, failure: Exception) -> None:
@@ -327,6 +354,8 @@ def unusual(frame: Frame, failure: Exception) -> None:
         if isinstance(failure, msgspec.ValidationError):  # `event: ping` with an object of its own
             return
     opening = frame.data.lstrip()[:1]
+    if _OF_LIFE.match(frame.event) and opening not in (b"{", b"["):  # `event: close` with words
+        return
     is_json = opening == b"{" or (opening == b"[" and isinstance(failure, msgspec.ValidationError))
     quoted = message.one_line(frame.data[:EXCERPT_BYTES].decode(errors="replace"))
     what = f"{failure}; it begins: {quoted}" if is_json else f"it is {quoted!r}"

@@ -2,12 +2,13 @@
 
 The type says what is needed. A member without a default must be there. One with a default may be missing or null; what
 does not fit is an error where the type takes no null, and the default where it does, unless a mark says otherwise:
-`NEEDED`, `UNNEEDED` or `KEPT`. What has only another spelling is read: a number for a name, a text that is a number,
-a text in pieces, an object or a list as its JSON text, an object in a list of its own. The strict reading is msgspec's
-and costs what it costs; the other one is only made after it has failed, and works on any type, so that a new type or
-member needs nothing of its own. Of a large text it builds only what the type has a member for, and of a list that is no
-list of its items their first ones: it costs as much memory as what the type asked for. Whoever calls keeps the bytes
-for `raw`. Pure.
+`NEEDED`, `UNNEEDED`, `KEPT` or `SPOKEN`. What has only another spelling is read: a number for a name, a text that is a
+number, a text in pieces, an object or a list as its JSON text, an object in a list of its own or in place of a list, a
+list whose items have numbers for names, and a text in place of an object, where the type's `TEXT_MEMBER` names the
+member that it is. The strict reading is msgspec's and costs what it costs; the other one is only made after it has
+failed, and works on any type, so that a new type or member needs nothing of its own. Of a large text it builds only
+what the type has a member for, and of a list that is no list of its items their first ones: it costs as much memory as
+what the type asked for. Whoever calls keeps the bytes for `raw`. Pure.
 """
 
 from __future__ import annotations
@@ -21,17 +22,19 @@ from typing import Annotated, Any, Final, Literal, TypeVar, Union, cast, get_arg
 import msgspec
 from msgspec import NODEFAULT, Meta
 
-from ..protocol.json_text import UNREADABLE, dumps, loads, loads_regular, regular
+from ..protocol.json_text import UNREADABLE, dumps, is_json, loads, loads_regular, regular
 
 T = TypeVar("T")
 
-NEEDED: Final = Meta(extra={"odd": "refused"})
+NEEDED: Final = Meta(extra={"odd": "refused", "exact": True})
 """It may be missing, null, false, "" or, as PHP writes an object without members, []; anything else that does not fit
 is an error, and a number is no text, nor a text a number."""
 UNNEEDED: Final = Meta(extra={"odd": "default"})
 """What does not fit is as good as missing, although the type takes no null."""
 KEPT: Final = Meta(extra={"odd": "kept"})
 """What does not fit says something all the same, and stays as it came."""
+SPOKEN: Final = Meta(extra={"odd": "spoken", "exact": True})
+"""As `KEPT`, but a number stays a number, also zero. Whoever reads it makes its text of whatever came."""
 
 _SMALL: Final = 1 << 16
 _HEAD: Final = 16
@@ -51,8 +54,22 @@ def decode_json(data: bytes, kind: type[T]) -> T:
     try:
         value = loads_for(data, kind)
     except UNREADABLE:
-        raise strict from None
+        document = document_of(data)
+        if not document:
+            raise strict from None
+        value = loads_for(document, kind)
     return convert(value, kind)
+
+
+def document_of(data: bytes) -> bytes:
+    """The object or the list with which the text begins, where what follows it is no JSON: an end marker, a remark.
+
+    b"" where there is none.
+    """
+    for end in sorted({data.rfind(b"}") + 1, data.rfind(b"]") + 1}, reverse=True):
+        if 0 < end < len(data) and is_json(data[:end]):
+            return data[:end]
+    return b""
 
 
 def loads_for(data: bytes, kind: Any) -> Any:
@@ -80,7 +97,7 @@ def _pruned(text: bytes, kind: Any, small: int = _SMALL) -> Any:
 
     `small`: bytes; a text that is no longer is built whole, and so must be Unicode in all its parts.
     """
-    if len(text) <= small or _mark(kind) == "kept":
+    if len(text) <= small or _mark(kind) in ("kept", "spoken"):
         return loads_regular(text)
     plain = _kinds(kind)
     opening = text.lstrip()[:1]
@@ -89,7 +106,7 @@ def _pruned(text: bytes, kind: Any, small: int = _SMALL) -> Any:
     if Any in plain or opening not in (b"{", b"["):
         return loads_regular(text)
     if opening == b"{":
-        structs = [each for each in plain if _is_struct(each)]
+        structs = [each for each in (*plain, *_items_of(plain)) if _is_struct(each)]
         if structs:
             return _pruned_members(text, structs, small)
         return loads_regular(text) if dict in map(_origin, plain) else {}
@@ -125,6 +142,11 @@ def _pruned_items(text: bytes, kinds: tuple[Any, ...], small: int) -> list[Any]:
     if not any(map(_has_struct, items)):
         return cast("list[Any]", loads_regular(text))
     return [_pruned(bytes(part), item, small) for part in _decoder(list[msgspec.Raw]).decode(text)]
+
+
+def _items_of(kinds: tuple[Any, ...]) -> list[Any]:
+    """The types of a list's items, without their marks."""
+    return [item for kind in kinds if _origin(kind) in _LISTS for part in get_args(kind) for item in _kinds(part)]
 
 
 def _has_struct(kind: Any) -> bool:
@@ -192,7 +214,7 @@ def _read(value: Any, kind: Any, path: str, exact: bool = False) -> Any:
 def _annotated(value: Any, kind: Any, path: str, exact: bool) -> Any:
     """What fits but for its spelling, within the bounds that the annotations set."""
     plain, *_ = get_args(kind)
-    found = _read(value, plain, path, exact or _mark(kind) == "refused")
+    found = _read(value, plain, path, exact or _is_exact(kind))
     bounded = any(isinstance(meta, Meta) and meta.min_length for meta in get_args(kind)[1:])
     if bounded and not found:
         raise _unfit(value, kind, path)
@@ -220,8 +242,11 @@ def _is_of_sort(value: Any, kind: Any) -> bool:
 
 def _struct(value: Any, kind: type[msgspec.Struct], path: str) -> Any:
     value = _opened(value, "{[")
-    if isinstance(value, list) and len(value) == 1 and path != "$":
-        value = value[0]
+    if path != "$":
+        if isinstance(value, list) and len(value) == 1:
+            value = value[0]
+        if isinstance(value, str) and value and (name := getattr(kind, "TEXT_MEMBER", "")):
+            value = {name: value}
     if not isinstance(value, dict):
         raise _unfit(value, kind, path)
     members: dict[str, Any] = {}
@@ -251,7 +276,7 @@ def _member(value: Any, field: msgspec.structs.FieldInfo, path: str, members: di
             members[field.name] = _read(dumps(value).decode(), field.type, path)
         elif field.required or (mark == "refused" and not _says_nothing(value)):
             raise
-        elif mark == "kept" and value:
+        elif (mark == "kept" and value) or (mark == "spoken" and not _says_nothing(value)):
             members[field.name] = value
         elif not mark and value is not None and not _takes_null(field.type):
             raise
@@ -261,6 +286,10 @@ def _mark(kind: Any) -> str:
     """What the type says of a value that does not fit it, if it does."""
     metas = get_args(kind)[1:] if get_origin(kind) is Annotated else ()
     return next((meta.extra["odd"] for meta in metas if isinstance(meta, Meta) and meta.extra), "")
+
+
+def _is_exact(kind: Any) -> bool:
+    return any(isinstance(meta, Meta) and meta.extra and "exact" in meta.extra for meta in get_args(kind)[1:])
 
 
 def _takes_null(kind: Any) -> bool:
@@ -283,7 +312,9 @@ def _opened(value: Any, openings: str) -> Any:
 
 
 def _list(value: Any, kind: Any, path: str, exact: bool) -> Any:
-    value = _opened(value, "[")
+    value = _opened(value, "[{" if _items_of((kind,)) else "[")
+    if isinstance(value, dict):
+        value = _listed(value, kind)
     if not isinstance(value, list):
         raise _unfit(value, kind, path)
     arguments = get_args(kind) or (Any,)
@@ -293,6 +324,22 @@ def _list(value: Any, kind: Any, path: str, exact: bool) -> Any:
         return tuple(_read(item, arguments[n], f"{path}[{n}]") for n, item in enumerate(value))
     items = (_item(item, arguments[0], f"{path}[{n}]", exact) for n, item in enumerate(value))
     return (get_origin(kind) or kind)(item for item in items if item is not NODEFAULT)
+
+
+def _listed(value: dict[str, Any], kind: Any) -> Any:
+    """The list that an object stands for: its only item, or its items by their numbers, as PHP and Lua write them."""
+    if (items := numbered(value)) is not None:
+        return items
+    structs = filter(_is_struct, _items_of((kind,)))
+    is_item = any(field.encode_name in value for struct in structs for field in _fields(struct))
+    return [value] if is_item else value
+
+
+def numbered(value: dict[str, Any]) -> list[Any] | None:
+    """The members of an object whose names are numbers, by these; None for any other object."""
+    if not value or not all(name.isdecimal() for name in value):
+        return None
+    return [value[name] for name in sorted(value, key=lambda name: (len(name), name))]
 
 
 def _item(value: Any, kind: Any, path: str, exact: bool = False) -> Any:

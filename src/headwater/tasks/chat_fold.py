@@ -22,7 +22,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from ..protocol.json_text import UNREADABLE
-from ..responses.json_decoder import convert
+from ..responses.json_decoder import convert, numbered
 from .chat_types import (
     ChatCompletionOutput,
     ChatCompletionOutputComplete,
@@ -39,6 +39,7 @@ from .chat_types import (
     ChatCompletionStreamOutputFunction,
     usage_beside,
 )
+from .lenient_types import is_no_reason
 from .member_fold import MemberFold
 from .output import OpenOutput, odd_members
 from .surrogates import TextPieces, repair_all_surrogates
@@ -228,6 +229,8 @@ class _Choice:
         if choice.logprobs is not None:
             _hold(choice.logprobs, sent.get("logprobs"))
             self._logprobs = _with(self._logprobs, choice.logprobs)
+        if sent and choice.finish_reason is None:
+            choice.finish_reason = shown.finish_reason = _reason_beside(given, sent)
         if choice.finish_reason and not (self.finish_reason in _CALLS and choice.finish_reason == "stop"):
             self.finish_reason = choice.finish_reason
         if delta.role and self._role is None:
@@ -252,12 +255,13 @@ class _Choice:
             self._take_function(given["function_call"])
         message = sent.get("message")
         if message is not None and not (delta.content or delta.tool_calls or delta.reasoning):
+            message = {"content": message} if isinstance(message, str) else message
             if not isinstance(message, dict):
                 raise msgspec.ValidationError("Expected `object` - at `$.choices[0].message`")
             self._take_message(message, shown)
             self.is_message = True
-        elif isinstance(sent.get("text"), str) and not given:
-            shown.content = self._content.take(sent["text"])
+        elif not given:
+            self._take_beside(shown, sent)
         if isinstance(given.get("content"), list):
             self._parts = self._parts or MemberFold(pieces=True)
             self._parts.add({"content": given["content"]})
@@ -286,6 +290,19 @@ class _Choice:
         if delta.refusal is not None:
             self._refusal = self._refusal or TextPieces()
             shown.refusal = self._refusal.take(delta.refusal)
+
+    def _take_beside(self, shown: ChatCompletionStreamOutputDelta, sent: dict[str, Any]) -> None:
+        """Take what a choice says itself, in place of a delta."""
+        if isinstance(sent.get("text"), str):
+            shown.content = self._content.take(sent["text"])
+        elif sent.keys() & _OF_DELTA:
+            delta = convert(sent, ChatCompletionStreamOutputDelta)
+            self._take_texts(delta, shown)
+            if delta.tool_calls:
+                shown.tool_calls = delta.tool_calls
+                self._tool_calls = self._tool_calls or ToolCalls()
+                calls = _each(sent.get("tool_calls"), len(delta.tool_calls))
+                self._tool_calls.add(delta.tool_calls, delta.tool_calls, calls)
 
     def _take_function(self, sent: dict[str, Any]) -> None:
         """The one call of a server that knows no tools: a tool call with an id of ours."""
@@ -623,9 +640,22 @@ def _with(items: list[T] | None, item: T) -> list[T]:
     return items
 
 
+def _reason_beside(given: dict[str, Any], sent: dict[str, Any]) -> Any:
+    """Why a choice ended, where that is not said in `finish_reason`: in its delta, in camel case, as gpt-4-vision had
+    it, or as Anthropic has it."""
+    details = sent.get("finish_details")
+    found = [
+        given.get("finish_reason"),
+        sent.get("finishReason"),
+        details.get("type") if isinstance(details, dict) else None,
+        None if "finish_reason" in sent else sent.get("stop_reason"),
+    ]
+    return next((reason for reason in found if isinstance(reason, str) and not is_no_reason(reason)), None)
+
+
 def _each(sent: Any, count: int) -> list[Any]:
     """As many parts as were decoded, each as it came; {} for each where that cannot be told."""
-    found = [sent] if isinstance(sent, dict) else sent
+    found = (numbered(sent) or [sent]) if isinstance(sent, dict) else sent
     found = [part for part in found if isinstance(part, dict)] if isinstance(found, list) else []
     return found if len(found) == count else [{}] * count
 

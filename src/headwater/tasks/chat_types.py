@@ -9,17 +9,18 @@ Field meanings: https://platform.openai.com/docs/api-reference/chat/object and .
 
 from __future__ import annotations
 
-from typing import Any, Final
+import json
+from typing import Any, ClassVar, Final
 
 import msgspec
 
+from ..protocol.lazy import lazy_pattern
 from ..responses.json_decoder import convert
 from .lenient_types import (
     ContentPart,
     ContentParts,
     Identifier,
     Kept,
-    Listed,
     Needed,
     Nullable,
     Thoughts,
@@ -65,6 +66,8 @@ class ChatCompletionOutputFunctionDefinition(OpenOutput):
     object from older text-generation servers.
     """
 
+    TEXT_MEMBER: ClassVar[str] = "name"
+
     name: Nullable[str] = ""
     arguments: Any = ""
     description: str | None = None
@@ -75,21 +78,30 @@ class ChatCompletionOutputFunctionDefinition(OpenOutput):
         if self.arguments is None:
             self.arguments = ""
 
-    def take_flat(self, call: Any) -> None:
-        """Take name and arguments from a call that has them itself."""
-        name, arguments = flat_function(call)
-        self.name, self.arguments = name, self.arguments or arguments or ""
+    def take_from(self, call: Any) -> None:
+        """Take name and arguments from a call as it came, where they stand elsewhere or have another name."""
+        name, arguments = function_in(call)
+        self.name, self.arguments = self.name or name, self.arguments or arguments or ""
 
 
-def flat_function(call: Any) -> tuple[str, Any]:
-    """The name and the arguments that stand in a call itself, in place of a function; "" and None where they do not.
+_ARGUMENTS: Final = ("arguments", "parameters", "args", "input")
+"""What arguments are called: by OpenAI, in Llama's own format, in langchain's, in Anthropic's."""
 
-    https://developers.cloudflare.com/workers-ai/features/function-calling/traditional/
+
+def function_in(call: Any) -> tuple[str, Any]:
+    """The name and the arguments of a call as it came, in its function or in the call itself, under whichever name;
+    "" and None where they are not there.
+
+    https://developers.cloudflare.com/workers-ai/features/function-calling/traditional/ and
+    https://www.llama.com/docs/model-cards-and-prompt-formats/llama3_1/#json-based-tool-calling
     """
-    if not isinstance(call, dict) or call.get("function"):
-        return "", None
-    name = call.get("name")
-    return name if isinstance(name, str) else "", call.get("arguments")
+    places = [each for each in (call.get("function"), call) if isinstance(each, dict)] if isinstance(call, dict) else []
+    named = [place.get("name") for place in places]
+    found = [place.get(spelled) for spelled in _ARGUMENTS for place in places]
+    return (
+        next((name for name in named if isinstance(name, str) and name), ""),
+        next((arguments for arguments in found if arguments is not None), None),
+    )
 
 
 class ChatCompletionOutputToolCall(OpenOutput):
@@ -139,13 +151,15 @@ class ChatCompletionOutputMessage(OpenOutput):
     several, `audio` a spoken answer with its `id`, `annotations` the places that were quoted.
     """
 
+    TEXT_MEMBER: ClassVar[str] = "content"
+
     role: Nullable[str] = "assistant"
     content: ContentParts = None
     reasoning: Thoughts = None
     reasoning_content: Thoughts = None
     refusal: str | None = None
     tool_call_id: str | None = None
-    tool_calls: Listed[ChatCompletionOutputToolCall] | None = None
+    tool_calls: list[ChatCompletionOutputToolCall] | None = None
     name: str | None = None
     function_call: ChatCompletionOutputFunctionDefinition | None = None
     reasoning_details: Any = None
@@ -157,8 +171,6 @@ class ChatCompletionOutputMessage(OpenOutput):
             self.role = "assistant"
         if self.function_call is not None and not (self.function_call.name or self.function_call.arguments):
             self.function_call = None
-        if isinstance(self.tool_calls, ChatCompletionOutputToolCall):
-            self.tool_calls = [self.tool_calls] if self.tool_calls != ChatCompletionOutputToolCall() else None
         read_thoughts(self)
         content = self.content
         if content is not None and content.__class__ is not str:
@@ -307,19 +319,72 @@ def kept(answer: ChatCompletionOutput) -> ChatCompletionOutput:
             choice.logprobs.part_of(body, "choices", place, "logprobs")
         for number, call in enumerate(message.tool_calls or ()):
             call.part_of(body, "choices", place, "message", "tool_calls", number)
-            if call.function is not None and not call.function.name:
-                call.function.take_flat(call.sent())
-        if not message.content and not message.tool_calls and b'"text"' in body:
-            message.content = _text_beside(answer.sent(), place) or message.content
+            if call.function is not None and not (call.function.name and call.function.arguments):
+                call.function.take_from(call.sent())
+        if message.tool_calls:
+            message.tool_calls = separate(message.tool_calls)
+        if not message.content and not message.tool_calls:
+            _take_beside(message, answer.sent(), place)
     return answer
 
 
-def _text_beside(sent: Any, place: int) -> str | None:
-    """The text that a completion's choice has in place of a message."""
+def separate(calls: list[ChatCompletionOutputToolCall]) -> list[ChatCompletionOutputToolCall]:
+    """The calls, where one that has the arguments of several, one text after the other, is as many.
+
+    So Gemini's parallel calls come through some gateways: https://github.com/NousResearch/hermes-agent/issues/62937
+    """
+    found: list[ChatCompletionOutputToolCall] = []
+    for call in calls:
+        found.append(call)
+        if call.function is None or not (texts := _objects_in(call.function.arguments)):
+            continue
+        call.function.arguments = texts[0]
+        for number, text in enumerate(texts[1:], 2):
+            function = ChatCompletionOutputFunctionDefinition(name=call.function.name, arguments=text)
+            id_ = f"{call.id}_{number}" if call.id else ""
+            found.append(ChatCompletionOutputToolCall(id=id_, type=call.type, function=function))
+    return found
+
+
+def _objects_in(text: Any) -> list[str]:
+    """The objects whose JSON texts follow one another in a text, each once, and no empty one beside others; [] where
+    the text is anything else."""
+    if not isinstance(text, str) or not _NEXT_TO.search(text):
+        return []
+    found: dict[str, None] = {}
+    rest = text.strip()
+    while rest:
+        try:
+            value, end = _decoder.raw_decode(rest)
+        except (ValueError, RecursionError):
+            return []
+        if not isinstance(value, dict):
+            return []
+        found[rest[:end]] = None
+        rest = rest[end:].lstrip()
+    return [each for each in found if each.strip("{ }\r\n\t")] or ["{}"]
+
+
+_NEXT_TO: Final = lazy_pattern(r"\}\s*\{")
+_decoder: Final = json.JSONDecoder()
+
+
+def _take_beside(message: ChatCompletionOutputMessage, sent: Any, place: int) -> None:
+    """Take what a choice says in place of its message: a completion's text, a delta, messages, or its own members."""
     choices = sent.get("choices") if isinstance(sent, dict) else None
     choice = choices[place] if isinstance(choices, list) and place < len(choices) else None
-    text = choice.get("text") if isinstance(choice, dict) else None
-    return text if isinstance(text, str) else None
+    if not isinstance(choice, dict):
+        return
+    if isinstance(choice.get("text"), str):
+        message.content = choice["text"]
+        return
+    for other in (choice.get("delta"), choice.get("messages"), choice):
+        given = other[-1] if isinstance(other, list) and other else other
+        said = convert(given, ChatCompletionOutputMessage) if isinstance(given, dict) else message
+        if said.content or said.tool_calls:
+            message.content, message.tool_calls = said.content, said.tool_calls
+            message.reasoning = message.reasoning or said.reasoning
+            return
 
 
 def usage_beside(sent: Any) -> ChatCompletionOutputUsage | None:
@@ -346,6 +411,8 @@ ChatCompletionStreamOutputUsage = ChatCompletionOutputUsage
 
 class ChatCompletionStreamOutputFunction(Output):
     """A piece of a function's call: its name once (or again and again), its arguments bit by bit."""
+
+    TEXT_MEMBER: ClassVar[str] = "name"
 
     name: str | None = None
     arguments: Any = None
@@ -374,13 +441,15 @@ class ChatCompletionStreamOutputDelta(OpenOutput):
     """What this chunk adds to a choice's message, whose fields these are. What else it adds, such as `function_call` or
     `reasoning_details`, is there under its name: `delta["function_call"]`."""
 
+    TEXT_MEMBER: ClassVar[str] = "content"
+
     role: str | None = None
     content: ContentParts = None
     reasoning: Thoughts = None
     reasoning_content: Thoughts = None
     refusal: str | None = None
     tool_call_id: str | None = None
-    tool_calls: Listed[ChatCompletionStreamOutputDeltaToolCall] | None = None
+    tool_calls: list[ChatCompletionStreamOutputDeltaToolCall] | None = None
 
 
 class ChatCompletionStreamOutputChoice(Output):
@@ -405,9 +474,6 @@ class ChatCompletionStreamOutputChoice(Output):
             delta.content, delta.reasoning = text_of(content), delta.reasoning or thoughts_of(content)
         if delta.reasoning_content and not delta.reasoning:
             delta.reasoning = delta.reasoning_content
-        if delta.tool_calls and not isinstance(delta.tool_calls, list):
-            only = delta.tool_calls  # text-generation-inference before 3
-            delta.tool_calls = [only] if only != ChatCompletionStreamOutputDeltaToolCall() else None
         if self.index is None:
             self.index = 0
         if self.finish_reason is not None and is_no_reason(self.finish_reason):

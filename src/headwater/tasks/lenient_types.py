@@ -7,12 +7,13 @@ Struct's own `__post_init__`. What a type says of a value that does not fit at a
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any, Final, Optional, TypeAlias, TypeVar
 
 import msgspec
 
 from ..protocol.json_text import dumps
-from ..responses.json_decoder import KEPT, NEEDED, UNNEEDED
+from ..responses.json_decoder import KEPT, NEEDED, SPOKEN, UNNEEDED, convert
 
 T = TypeVar("T")
 
@@ -27,7 +28,8 @@ class ContentPart(msgspec.Struct):
     """
 
     type: str | None = "text"
-    text: Needed[str | None] = None
+    text: Any = None
+    content: Any = None
     thinking: list[ContentPart] | str | None = None
 
 
@@ -37,18 +39,18 @@ Unneeded = Annotated[T, UNNEEDED]
 """What nothing depends on: an odd one is as good as missing."""
 Kept = Annotated[T, KEPT]
 """A word that says something in any form: an odd one stays as it came."""
+Spoken = Annotated[T, SPOKEN]
+"""What a model said, in any form; `text_of` has its text."""
 
 if TYPE_CHECKING:
     Nullable = Annotated[T, "or null"]
-    Listed = Annotated[list[T] | None, "or its only item"]
     Identifier: TypeAlias = Annotated[str, "or a number, or null"]
     ContentParts: TypeAlias = Annotated[str | None, "or a list of parts and texts, or an object"]
     Thoughts: TypeAlias = Annotated[str | None, "or a list of parts and texts, or an object with a text"]
 else:
     Nullable = Optional
-    Listed = list[T] | T | None
     Identifier = str | int | None
-    ContentParts = Needed[str | list[ContentPart | str] | dict[str, Any] | None]
+    ContentParts = Spoken[str | list[ContentPart | str] | dict[str, Any] | None]
     Thoughts = str | list[ContentPart | str] | dict[str, Any] | None
 
 
@@ -61,27 +63,44 @@ def text_of(content: Any) -> str | None:
     """The text of a content that is no text; None where there is none.
 
     Of parts it is the text in them, of an object with a text that text. Anything else is JSON, as a server gives it
-    that has read the model's JSON already.
+    that has read the model's JSON already: a number as well as a list of them.
     """
-    if isinstance(content, list) and all(isinstance(part, ContentPart | str) for part in content):
-        texts = [part if isinstance(part, str) else part.text for part in content if _is_text(part)]
-        return "".join(text for text in texts if text is not None) if texts else None
-    if not content:
+    if content is None or content is False or (isinstance(content, str | list | dict) and not content):
         return None
+    if isinstance(content, list) and all(map(_is_part, content)):
+        return _joined(_text_in(part) for part in content)
     found = content.get("text") if isinstance(content, dict) else None
     return found if isinstance(found, str) else dumps(content).decode()
+
+
+def _is_part(part: Any) -> bool:
+    return part is None or isinstance(part, ContentPart | str) or (isinstance(part, dict) and "type" in part)
+
+
+def _text_in(part: Any, kind: str = "text") -> str | None:
+    """The text of a part whose type ends so, which may be in an object of its own (`{"value": ...}`)."""
+    if isinstance(part, dict):
+        part = convert(part, ContentPart)
+    if not isinstance(part, ContentPart):
+        return part if isinstance(part, str) else None
+    said = part.content if part.text is None else part.text
+    if isinstance(said, dict):
+        said = said.get("value")
+    return said if isinstance(said, str) and (part.type or "text").endswith(kind) else None
+
+
+def _joined(texts: Iterable[str | None]) -> str | None:
+    """The texts that there are, in one; None where there is none."""
+    found = [text for text in texts if text is not None]
+    return "".join(found) if found else None
 
 
 def thought_of(said: Any) -> str | None:
     """What a model thought, which came as no text: the text of an object, or of parts."""
     if isinstance(said, list):
-        return thoughts_of(said) or text_of(said)
+        return thoughts_of(said) or _joined(_text_in(part, "") for part in said)
     found = [said.get(name) for name in ("text", "content", "thinking", "summary")]
     return next((text for text in found if isinstance(text, str) and text), None)
-
-
-def _is_text(part: ContentPart | str) -> bool:
-    return isinstance(part, str) or (part.text is not None and (part.type or "text").endswith("text"))
 
 
 def thoughts_of(content: Any) -> str | None:

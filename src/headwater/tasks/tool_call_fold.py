@@ -13,7 +13,7 @@ No server says it in one way alone, so four things together tell it.
   arguments are the next call's, which has the same name where it says none; but what follows `{}` and has neither name
   nor id takes its place, and so does an object that has more than the one before. Pieces of which each begins with all
   of the one before, or the last with all before it (blanks aside), and which make no JSON together: the last has them
-  whole.
+  whole. Arguments of several calls in one text are taken apart at the end (`chat_types.separate`).
 
 A new id beside a name begins a call, and so does a name in a chunk that has had one; but what can only be the middle of
 arguments never does: some servers make up an id for every piece. An id that comes late is taken by the call that has
@@ -28,11 +28,13 @@ from typing import Any, Final
 
 import msgspec
 
+from ..protocol.json_text import dumps
 from .chat_types import (
     ChatCompletionOutputFunctionDefinition,
     ChatCompletionOutputToolCall,
     ChatCompletionStreamOutputDeltaToolCall,
-    flat_function,
+    function_in,
+    separate,
 )
 from .member_fold import MemberFold
 from .output import odd_members
@@ -58,8 +60,11 @@ class _Piece:
         self.shown = shown
         self.index, self.id, self.type = piece.index, piece.id, piece.type
         self.name, self.arguments = piece.function.name or "", piece.function.arguments
-        if not self.name and self.arguments in (None, ""):
-            self.name, self.arguments = flat_function(sent)
+        if self.arguments is None or not (self.name or self.arguments):
+            name, arguments = function_in(sent)
+            self.name, self.arguments = self.name or name, self.arguments or arguments
+        if isinstance(self.arguments, int | float):  # a part of the text that is a number, and lost its quotes
+            self.arguments = shown.function.arguments = dumps(self.arguments).decode()
         text = self.arguments.strip() if isinstance(self.arguments, str) else None
         self.blank = self.arguments is None or text == ""
         self.opens = not self.blank and (not text or text[0] in "{[")
@@ -277,7 +282,7 @@ class ToolCalls:
             return True
         if not call.begun:
             return False
-        if piece.name and piece.name != call.name.whole():
+        if piece.name and call.name.pieces and piece.name != call.name.whole():
             return True
         if piece.blank or (value := call.value()) is msgspec.UNSET:
             return False
@@ -319,7 +324,7 @@ class ToolCalls:
             else:
                 kept += [(call, call.name.whole(), call.arguments()) for call in calls if not call.is_once_more]
         kept.sort(key=lambda one: (one[0].place, one[0].number))
-        return [call.result(name, arguments) for call, name, arguments in kept] or None
+        return separate([call.result(name, arguments) for call, name, arguments in kept]) or None
 
 
 def _is_told_whole(pieces: list[str]) -> bool:
