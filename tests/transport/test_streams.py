@@ -7,6 +7,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
@@ -324,14 +325,15 @@ async def test_one_that_leaves_stops_nobody_else(kept: Any, leaver: int, way: st
     ids=["the first has a limit", "the first has none"],
 )
 async def test_silence_is_told_to_each_at_its_moment(kept: Any, limits: tuple[float, ...], order: list[int]) -> None:
-    pairs, ended = [Pair(kept) for _ in limits], list[int]()
+    pairs, ended, moments = [Pair(kept) for _ in limits], list[int](), dict[int, float]()
     begun = anyio.current_time()
 
     async def read(index: int, seconds: float) -> None:
         assert pairs[index].near.wait_until(begun + seconds)
         with pytest.raises(ReadDeadline):
             await pairs[index].near.receive()
-        assert anyio.current_time() >= begun + seconds
+        moments[index] = anyio.current_time() - begun
+        assert moments[index] >= seconds
         ended.append(index)
 
     with anyio.fail_after(20):
@@ -341,9 +343,12 @@ async def test_silence_is_told_to_each_at_its_moment(kept: Any, limits: tuple[fl
                 await anyio.wait_all_tasks_blocked()
             while len(ended) < len(order):
                 await anyio.sleep(0.01)
+            told = dict(moments)
             await read(1, anyio.current_time() - begun + 0.1)  # no limit is left, and now there is one again
             group.cancel_scope.cancel()
-    assert ended == [*order, 1]
+    assert sorted(ended[:-1]) == sorted(order)
+    for first, second in pairwise(order):  # of those whose moments a busy machine has slept through, any may be first
+        assert ended.index(first) < ended.index(second) or told[first] >= limits[second]
     for pair in pairs:
         pair.close()
 
