@@ -474,10 +474,36 @@ async def test_a_damaged_row_is_asked_for(driver: Driver, cache: Cache) -> None:
         assert (await client.chat_completion(MESSAGES, temperature=0)).facts.cached
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="a file that is open is not deleted there")
+async def test_a_file_that_is_deleted_or_replaced_is_made_anew(driver: Driver, cache: Cache) -> None:
+    path = Path(cache.path)
+
+    async def cached() -> bool:
+        return bool((await client.chat_completion(MESSAGES, temperature=0)).facts.cached)
+
+    async with client_of(driver, cache, serving()) as client:
+        assert [await cached() for _ in range(2)] == [False, True]
+        cache.close()
+        kept = path.read_bytes()
+        assert await cached()
+        path.unlink()
+        assert [await cached() for _ in range(2)] == [False, True]
+        path.with_suffix(".old").write_bytes(kept)
+        path.with_suffix(".old").replace(path)
+        assert await cached()
+    cache.close()
+    assert (await Cache(path).ainfo()).answers == 1
+
+
+async def later(task: str, given: Any) -> bool:
+    return False
+
+
 WRONG: list[dict[str, Any]] = [{"ttl": 0}, {"ttl": "a"}, {"size": 0}, {"size": True}, {"repeatable": "some"}]
+WRONG += [{"repeatable": later}, {"repeatable": bool}, {"repeatable": lambda task: True}, {"repeatable": 1}]
 
 
-@pytest.mark.parametrize("options", WRONG, ids=str)
+@pytest.mark.parametrize("options", WRONG)
 def test_what_is_no_cache(options: Any, tmp_path: Path) -> None:
     with pytest.raises(InvalidParameterError):
         Cache(tmp_path / "a", **options)

@@ -489,8 +489,32 @@ async def test_tokens_alone_are_no_money(server: Server, paths: tuple[Path, Path
     again = await run(server, paths, prices={"m": (1.0, 2.0)})
     assert again.spend == pytest.approx(2 * 50e-6)
     write_requests(paths[0], range(2, 3), "a")
-    told = await run(server, paths, prices=["provider", {"m": (1.0, 2.0)}])
-    assert told.spend == pytest.approx(50e-6), "records of earlier runs say themselves what they cost"
+    told = await run(server, paths, prices={"m": (2.0, 2.0)})
+    assert told.spend == pytest.approx(3 * 60e-6) and results(paths[1])[2]["headwater"]["spend"] == pytest.approx(60e-6)
+    table, other, noted = {"m": (1.0, 2.0)}, {"n": (9.0, 9.0)}, 60e-6
+    for prices, spend in (
+        (table, 3 * 50e-6),
+        ([table, "provider"], 3 * 50e-6),
+        (["provider", table], 2 * 50e-6 + noted),  # what was noted, else by the table
+        (["provider", other], noted),
+        (other, noted),
+        ("provider", noted),
+        ([other, table], 3 * 50e-6),
+    ):
+        assert (await run(server, paths, prices=prices)).spend == pytest.approx(spend), prices
+    async with AsyncInferenceClient(base_url=server.url, prices=table) as client:
+        assert (await runner.run_batch(client, *paths)).spend == pytest.approx(3 * 50e-6), "the client's own"
+    assert (await run(server, paths)).spend is None
+
+
+async def test_a_watch_that_nobody_would_await_is_refused(server: Server, paths: tuple[Path, Path]) -> None:
+    async def watch(event: object) -> None:
+        """What nobody would await."""
+
+    write_requests(paths[0], range(2))
+    with pytest.raises(InvalidParameterError, match="watch"):
+        await run(server, paths, watch=watch)
+    assert not paths[1].exists()
 
 
 @pytest.mark.parametrize("given", ["1", "1,2,3", "m=a,b", "-1,2", "nan,1", ""])

@@ -126,6 +126,9 @@ def unset_log() -> Iterator[None]:
         (" INFO", "INFO headwater: chat-completion: waits"),
         ("warning", ""),
         ("", ""),
+        ("WARN", ""),
+        ("critical", ""),
+        ("20", "INFO headwater: chat-completion: waits"),
         ("loud", "HEADWATER_LOG must be one of debug, info, warning, error, not 'loud'"),
     ],
 )

@@ -444,6 +444,20 @@ def test_an_observer_is_a_callable_that_takes_an_event_at_once(wrong: Any) -> No
         InferenceClient(base_url=URL, observer=wrong)
 
 
+class Recorded(list[ObserverEvent]):
+    """A list that keeps what it is told."""
+
+    __call__ = list.append
+
+
+async def test_a_list_that_can_be_called_is_an_observer(driver: Driver) -> None:
+    seen, other = Recorded(), Recorded()
+    for given in (seen, [seen, other]):
+        async with driver.client(base_url=URL, transport=acts(answer), observer=given) as client:
+            await client.chat_completion(QUESTION)
+    assert len(seen) == 2 * len(other) > 0
+
+
 def test_with_options_keeps_what_is_known_of_providers() -> None:
     client = InferenceClient(base_url=URL, observer=print)
     assert client.observer is print

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Mapping
-from typing import Final, Literal, Protocol, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-from ..cost.price import Price, PriceTable, found_in, price_names, prices_in
+from ..cost.meter import Account
+from ..cost.price import Price
 from ..cost.usage import CountedTokens
 from ..errors import InvalidParameterError
 from .record import RecordMeta
@@ -112,12 +112,11 @@ Event: TypeAlias = BatchStarted | BatchProgress | RecordFailed | Draining | Gave
 
 
 class Count:
-    """Counts records, tokens and money. Records say themselves what they cost, where that `is_priced`; `prices`: what
-    those of earlier runs cost in place of what they say."""
+    """Counts records, tokens and money. The records of this run say themselves what they cost; `account`: where the
+    prices of those of earlier runs are looked for, who may have been told others, or none."""
 
-    def __init__(self, prices: PriceTable | None, *, is_priced: bool = False) -> None:
-        self._prices = None if prices is None else prices_in(prices)
-        self._is_priced = is_priced or prices is not None
+    def __init__(self, account: Account | None) -> None:
+        self._account = account if account is not None and account.has_prices else None
         self.total = self.done = self.failed = 0
         self.input_tokens = self.output_tokens = 0
         self.spend = 0.0
@@ -135,7 +134,7 @@ class Count:
     @property
     def spent(self) -> float | None:
         """What all has cost; None without prices."""
-        return round(self.spend, 12) if self._is_priced else None
+        return None if self._account is None else round(self.spend, 12)
 
     def add(self, meta: RecordMeta) -> None:
         """Take a record that is in the output."""
@@ -145,10 +144,11 @@ class Count:
             self.failed += 1
         self.input_tokens += meta.input_tokens or 0
         self.output_tokens += meta.output_tokens or 0
-        if self._prices and meta.run != self._started:
-            self.spend += cost(self._prices, meta) or 0.0
-        elif self._is_priced:
-            self.spend += meta.spend or 0.0
+        spend = meta.spend
+        if self._account is not None and meta.run != self._started:
+            used = CountedTokens(meta.input_tokens, meta.output_tokens)
+            spend = self._account.earlier_cost(meta.provider, meta.model, used, spend)
+        self.spend += spend or 0.0
 
     def stamp(self, meta: RecordMeta) -> None:
         """Note which run a record is of."""
@@ -212,25 +212,6 @@ class Count:
             stopped=stopped,
             reason=reason,
         )
-
-
-class PricedUsage(Protocol):
-    """What a price hangs on."""
-
-    @property
-    def provider(self) -> str | None: ...
-    @property
-    def model(self) -> str | None: ...
-    @property
-    def input_tokens(self) -> int | None: ...
-    @property
-    def output_tokens(self) -> int | None: ...
-
-
-def cost(prices: Mapping[str, Price], used: PricedUsage) -> float | None:
-    """What a record cost; None where nobody knows its price."""
-    price = found_in(prices, price_names(used.provider, used.model))
-    return None if price is None else price.of(CountedTokens(used.input_tokens, used.output_tokens))
 
 
 def read_prices(given: list[str]) -> dict[str, Price | tuple[float, float]]:

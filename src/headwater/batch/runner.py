@@ -24,6 +24,7 @@ from ..client.core import core_of
 from ..errors import BudgetExceededError, InputError, InvalidParameterError
 from ..mapper.async_map import AsyncMap
 from ..mapper.results import Stats
+from ..protocol.callback import check_callback
 from ..schema.codec import codec_of
 from ..throttle.settings import ThrottleSettings
 from .file_lock import JournalError
@@ -94,8 +95,8 @@ async def run_batch(
         retry_failed: First take the records that failed out of the output, so that they are sent again.
         give_up_after: Begin no more records once so many in a row failed alike, in a way that no other would escape:
             a wrong key, model or address, a server that is gone; theirs are left to be done again. None: go on.
-        prices: What tokens cost, as a client's `prices`, in place of those; a table counts for the records of earlier
-            runs, too.
+        prices: What tokens cost, as a client's `prices`, in place of those. A table counts for the records of earlier
+            runs, too: in place of what was noted then, or where nothing was, if another place is named before it.
         budget: A `Budget`, or a number of tokens, that the records of this run spend besides the client's. Once it is
             spent no more are begun, those under way are finished, and the summary's `stopped` is "budget": the same
             call with another budget goes on.
@@ -114,6 +115,8 @@ async def run_batch(
     """
     if give_up_after is not None and (isinstance(give_up_after, bool) or give_up_after < 1):
         raise InvalidParameterError("give_up_after must be a whole number above 0, or None")
+    if watch is not None:
+        check_callback("watch", watch, "an event")
     if answer_type is not None:
         codec_of(answer_type)
     if timeout is not None:
@@ -121,8 +124,7 @@ async def run_batch(
     core = core_of(client)
     core = (core if prices is None else core.with_options(prices=prices)).with_budget(budget)
     settings = ThrottleSettings(concurrency, requests_per_minute, tokens_per_minute, {}, tokens_of_line)
-    is_priced = core.account is not None and core.account.has_prices
-    output, count = Path(output), Count(prices if isinstance(prices, Mapping) else None, is_priced=is_priced)
+    output, count = Path(output), Count(core.account)
     folder = MediaFolder(Path(media_folder) if media_folder else output.with_suffix(".media"), output)
     records = Records(core, model, folder, stream=stream, types=types or {}, answer_type=answer_type)
     batch = Batch(Path(input), output, settings, records, count)

@@ -27,6 +27,7 @@ from anyio import CapacityLimiter, move_on_after, to_thread
 from anyio.lowlevel import RunVar
 
 from ..errors import CacheError, InvalidParameterError
+from ..protocol.callback import check_callback
 from ..protocol.flow import Loaded, Part, Recalled, Request
 from ..protocol.json_text import UNREADABLE
 from .tape import StoredReply, StoredStream, Tape, headers_kept
@@ -138,8 +139,8 @@ class Cache:
             is_number = isinstance(value, int | float) and not isinstance(value, bool)
             if value is not None and (not is_number or not 0 < value < inf):
                 raise InvalidParameterError(f"Cache: {name} must be a number above 0")
-        if repeatable not in (None, "all") and not callable(repeatable):
-            raise InvalidParameterError('Cache: repeatable must be "all", or a function of a task and its arguments')
+        if repeatable not in (None, "all"):
+            check_callback('Cache: repeatable, unless it is "all",', repeatable, "a task", "its arguments")
         self.path = str(Path(path).absolute())
         self.ttl, self.size, self.shared = ttl, int(size), shared
         self._repeatable = repeatable
@@ -314,29 +315,45 @@ class Cache:
 
 
 class Opened:
-    """The file as one process has it open; a child that was forked opens it anew."""
+    """The file as one process has it open; a child that was forked opens it anew, and so is one that was deleted, or
+    replaced: what is written to the old one nobody will ever see."""
 
     def __init__(self, path: str) -> None:
         self.lock = threading.Lock()
         self._path = path
         self._db: sqlite3.Connection | None = None
+        self._file: tuple[int, int] | None = None
 
     def connection(self) -> sqlite3.Connection:
         """The connection. Raises `CacheError` for a file that is no cache, `OSError` and `sqlite3.Error`."""
+        if self._db is not None and self._file != _identity_of(self._path):
+            self._close()
         if self._db is None:
             self._db = _connected(self._path)
+            self._file = _identity_of(self._path)
         return self._db
 
     def close(self) -> None:
         """Close it."""
         with self.lock:
-            if self._db is not None:
-                self._db.close()
-                self._db = None
+            self._close()
+
+    def _close(self) -> None:
+        if self._db is not None:
+            self._db.close()
+            self._db = None
 
     def __del__(self) -> None:
-        if self._db is not None:
-            self._db.close()  # else Python 3.13 warns of a cache that nobody closed
+        self._close()  # else Python 3.13 warns of a cache that nobody closed
+
+
+def _identity_of(path: str) -> tuple[int, int] | None:
+    """Which file is at a path; None where there is none."""
+    try:
+        found = Path(path).stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _connected(path: str) -> sqlite3.Connection:

@@ -160,11 +160,10 @@ def _options(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _prices(given: list[str]) -> Any:
-    """The places where prices are looked for; None where none is given."""
-    places: list[Any] = [each for each in given if each in ("provider", "router")]
-    if listed := [each for each in given if each not in places]:
-        places.append(read_prices(listed))
-    return places[0] if len(places) == 1 else places or None
+    """The places where prices are looked for, in their order; None where none is given."""
+    keywords = ("provider", "router")
+    table = read_prices([each for each in given if each not in keywords])
+    return [each if each in keywords else table for each in given] or None
 
 
 def _concurrency(given: str | None) -> Any:

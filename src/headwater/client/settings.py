@@ -98,27 +98,16 @@ def seconds_of(hedge_after: object) -> float | None:
 
 
 def observers_of(given: object) -> tuple[Observer, ...]:
-    """Who is told of a client's calls: a callable, or several in a list."""
-    listed: tuple[Any, ...] = () if given is None else tuple(given) if isinstance(given, list | tuple) else (given,)
-    for each in listed:
-        _check_observer(each)
+    """Who is told of a client's calls: a callable, or several in a list. A list that can be called is one observer,
+    which keeps what it is told."""
+    several = isinstance(given, list | tuple) and not callable(given)
+    listed: tuple[Any, ...] = () if given is None else tuple(given) if several else (given,)  # type: ignore[arg-type]
+    if listed:
+        from ..protocol.callback import check_callback  # for who observes
+
+        for each in listed:
+            check_callback("observer", each, "an event")
     return listed
-
-
-def _check_observer(given: Any) -> None:
-    """Raise `InvalidParameterError` for what could not be told of an event: nobody would see that it is not."""
-    import inspect  # 4 ms, for who observes
-
-    if not callable(given) or isinstance(given, type):
-        raise InvalidParameterError("observer must be a callable that takes an event, or a list of them")
-    if inspect.iscoroutinefunction(given) or inspect.iscoroutinefunction(getattr(given, "__call__", None)):  # noqa: B004
-        raise InvalidParameterError("observer must not be async: it is called as things happen, and nobody awaits it")
-    try:
-        inspect.signature(given).bind(None)
-    except TypeError as error:
-        raise InvalidParameterError(f"observer must take one argument, the event: {error}") from None
-    except ValueError:  # what is written in C may not say what it takes
-        return
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):

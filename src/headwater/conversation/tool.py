@@ -13,6 +13,7 @@ from functools import cached_property, update_wrapper
 from typing import Any, Final, Generic, ParamSpec, TypeAlias, TypeVar, overload
 
 from ..errors import InvalidParameterError
+from ..protocol.callback import is_async
 from ..protocol.json_value import is_object
 from ..schema.arguments import arguments_of, function_name
 
@@ -129,8 +130,7 @@ class Tool(Generic[P, R]):
     @cached_property
     def is_async(self) -> bool:
         """Whether it runs on the event loop."""
-        call = getattr(self.function, "__call__", None)  # noqa: B004 - of an object, whose own it is
-        return inspect.iscoroutinefunction(self.function) or inspect.iscoroutinefunction(call)
+        return is_async(self.function)
 
     @cached_property
     def _positional(self) -> tuple[str, ...]:

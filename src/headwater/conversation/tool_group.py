@@ -29,6 +29,7 @@ from anyio import (
 from ..engine.event_loop import is_cancellation
 from ..engine.observer import ObservedTool
 from ..errors import DecodeError, InvalidParameterError, ToolError
+from ..protocol.callback import is_async
 from ..protocol.transport import FOREVER
 from .events import ToolCalled, ToolReturned
 from .thread import ThreadCall
@@ -103,11 +104,7 @@ class ToolGroup:
         decision: bool | str | None = f"nobody allowed it within {seconds} s"
         with move_on_after(seconds):
             asked = partial(approve, called(call, self._turn))
-            found: Any
-            if inspect.iscoroutinefunction(approve) or inspect.iscoroutinefunction(getattr(approve, "__call__", None)):  # noqa: B004
-                found = asked()
-            else:
-                found = await ThreadCall(asked).result()
+            found: Any = asked() if is_async(approve) else await ThreadCall(asked).result()
             decision = await found if inspect.isawaitable(found) else found
         if decision is None or isinstance(decision, bool | str):
             return decision

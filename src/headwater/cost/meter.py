@@ -91,6 +91,19 @@ class Account:
                 return KnownPrice(dearest, "router", estimated=len(offers) > 1)
         return None
 
+    def earlier_cost(
+        self, provider: str | None, model: str | None, tokens: CountedTokens, noted: float | None
+    ) -> float | None:
+        """What a call of an earlier run cost, of which is known whom it asked, what it used, and what was `noted` then:
+        which is what the provider or the router told, unless a table comes first that has a price."""
+        for place in self._places:
+            if not isinstance(place, dict):
+                if noted is not None:
+                    return noted
+            elif (price := found_in(place, price_names(provider, model))) is not None:
+                return price.of(tokens)
+        return noted
+
 
 class Place(NamedTuple):
     """Where a call goes: the names of its provider and of its model, the narrowest first. `chooses`: it is the router,

@@ -30,7 +30,8 @@ from ..engine.observer import (
 )
 
 VARIABLE: Final = "HEADWATER_LOG"
-LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+LEVELS: Final = ("debug", "info", "warning", "error")
+"""Those that the library writes at; any other name of `logging` is taken as well."""
 FORMAT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 LONGEST_TEXT: Final = 300
 """Characters of an error's text in a line."""
@@ -170,8 +171,10 @@ class _UnlessConfigured(logging.StreamHandler[Any]):
 
 def set_up_log() -> None:
     """Do what `HEADWATER_LOG` says, once: its level, and a handler where the program has none."""
-    wanted = os.environ.get(VARIABLE, "").strip().lower()
-    level = LEVELS.get(wanted)
+    wanted = os.environ.get(VARIABLE, "").strip()
+    level = (
+        int(wanted) if wanted.isdecimal() and len(wanted) < 4 else logging.getLevelNamesMapping().get(wanted.upper())
+    )
     if not wanted or (level is None and any(isinstance(each, _UnlessConfigured) for each in LOGGER.handlers)):
         return
     if not LOGGER.handlers:

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from ...cost.price import PriceTable, prices_in
+from ...cost.meter import Account
+from ...cost.price import PriceTable
 from ...cost.usage import NOT_COUNTED, CountedTokens, counted_tokens
 from ...protocol.json_text import UNREADABLE
-from ..progress import cost
 from .histogram import BoundedNames, Spread, Timeline, shorten
 
 _LONGEST_EXAMPLE: Final = 200
@@ -67,15 +67,6 @@ class AnswerBody(msgspec.Struct):
     tries: Any = None
 
 
-class RecordUsage(NamedTuple):
-    """What a record used, and of whom."""
-
-    provider: str | None
-    model: str | None
-    input_tokens: int | None
-    output_tokens: int | None
-
-
 _LINES: Final = msgspec.json.Decoder(ResultLine)
 _BODIES: Final = msgspec.json.Decoder(AnswerBody)
 _NOTHING: Final = AnswerBody()
@@ -92,7 +83,7 @@ class RunData:
     """Everything that a report shows. `prices`: what tokens cost, of records that do not say what they cost."""
 
     def __init__(self, prices: PriceTable | None = None) -> None:
-        self._prices = None if prices is None else prices_in(prices)
+        self._account = Account(prices)
         self.spend: float | None = None
         self.models: Counter[str] = Counter()
         self.asked: Counter[str] = Counter()
@@ -155,8 +146,8 @@ class RunData:
         if meta.provider:
             self.asked[self._provider_names.of(meta.provider)] += 1
         spend = _size(meta.spend)
-        if spend is None and self._prices is not None:
-            spend = cost(self._prices, RecordUsage(meta.provider, model, used.input, used.output))
+        if spend is None:
+            spend = self._account.earlier_cost(meta.provider, model, used, None)
         if spend is not None:
             self.spend = (self.spend or 0.0) + spend
         run, started = _size(meta.run), _size(meta.started)
