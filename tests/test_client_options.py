@@ -180,12 +180,12 @@ def test_a_misspelled_option_is_refused_and_a_near_name_said(kind: Any) -> None:
     client = kind("m")
     with pytest.raises(AttributeError, match="'timeout'"):
         client.timeuot = 3
-    with pytest.raises(AttributeError, match="'organization'"):
-        client.organization = "o"
+    with pytest.raises(AttributeError, match="'session'"):
+        client.session = "o"
     with pytest.raises(InvalidParameterError, match="did you mean 'retries'"):
         client.with_options(retires=3)
     with pytest.raises(InvalidParameterError) as found:
-        client.with_options(organization="x")
+        client.with_options(session="x")
     assert "did you mean" not in str(found.value)
     client.of_my_own = 3
     assert client.of_my_own == 3

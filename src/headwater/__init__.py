@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from .cache.store import Cache as Cache
     from .cache.store import CacheInfo as CacheInfo
     from .client.async_client import AsyncInferenceClient as AsyncInferenceClient
+    from .client.chat_stream import AsyncChatCompletionStream as AsyncChatCompletionStream
+    from .client.chat_stream import ChatCompletionStream as ChatCompletionStream
+    from .client.chat_stream import ChatCompletionStreamEvent as ChatCompletionStreamEvent
     from .client.endpoints import AsyncEndpoint as AsyncEndpoint
     from .client.endpoints import AsyncEndpointLease as AsyncEndpointLease
     from .client.endpoints import AsyncEndpoints as AsyncEndpoints
@@ -73,6 +76,9 @@ if TYPE_CHECKING:
     from .client.post import AsyncStreamedResponse as AsyncStreamedResponse
     from .client.post import Response as Response
     from .client.post import StreamedResponse as StreamedResponse
+    from .client.raw_response import AsyncStreamedRawResponse as AsyncStreamedRawResponse
+    from .client.raw_response import RawResponse as RawResponse
+    from .client.raw_response import StreamedRawResponse as StreamedRawResponse
     from .client.responses import AsyncInputItems as AsyncInputItems
     from .client.responses import AsyncResponses as AsyncResponses
     from .client.responses import SyncInputItems as SyncInputItems
@@ -365,11 +371,13 @@ _MODULES: dict[str, str] = {
     "client.hub": "ModelInfo ModelList ModelStatus",
     "client.legacy": "InferenceApi",
     "client.local_servers": "async_local_servers local_servers",
+    "client.chat_stream": "AsyncChatCompletionStream ChatCompletionStream ChatCompletionStreamEvent",
     "client.openai_types": (
         "CompletionChoice CompletionOutput CompletionUsage GeneratedImage ImagesResponse ImagesUsage SpeechOutput "
         "TranscriptionSegment TranscriptionVerbose"
     ),
     "client.post": "AsyncStreamedResponse Response StreamedResponse",
+    "client.raw_response": "AsyncStreamedRawResponse RawResponse StreamedRawResponse",
     "client.responses": "AsyncInputItems AsyncResponses SyncInputItems SyncResponses",
     "client.route": "Route",
     "client.sync_client": "InferenceClient",

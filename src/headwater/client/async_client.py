@@ -294,7 +294,7 @@ class AsyncInferenceClient(BaseClient, Asynchronous):
 
     async def close(self) -> None:
         """Give back the idle connections of the running event loop."""
-        await core_of(self).transports.aclose()
+        await core_of(self).aclose()
 
     aclose = close
 

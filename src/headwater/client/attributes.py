@@ -22,7 +22,7 @@ class Option(Generic[T]):
     def __init__(self, argument: str, doc: str) -> None:
         self._argument = argument
         self._absent: Mapping[str, str] | None = (
-            MappingProxyType({}) if argument in {"headers", "cookies", "model_mapping"} else None
+            MappingProxyType({}) if argument in {"headers", "query", "cookies", "model_mapping"} else None
         )
         self.__doc__ = doc
 

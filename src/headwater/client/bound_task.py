@@ -22,7 +22,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 BOUND: Final = "_bound_tasks"
-"""What a client keeps its tasks under, once they were asked for."""
+"""What a client keeps its tasks and namespaces under, once they were asked for."""
 
 
 class Asynchronous:
@@ -124,10 +124,35 @@ if TYPE_CHECKING:
 else:
 
     class namespace(property):  # noqa: N801 - a property to whoever reads it
-        """A property whose value the class has too, for whoever looks at methods there: help, and mocks."""
+        """A property whose value the class has too, for whoever looks at methods there: help, and mocks.
+
+        Of a client it is one object, so that what a program, or a mock, puts into it stays there; and it may be
+        replaced, as an attribute is.
+        """
+
+        def __set_name__(self, owner: Any, name: str) -> None:
+            self._name = name
 
         def __get__(self, owner: Any, kind: Any = None) -> Any:
-            return self.fget(kind if owner is None else owner)
+            if owner is None:
+                return self.fget(kind)
+            own = vars(owner)
+            if self._name in own:
+                return own[self._name]
+            kept = own.setdefault(BOUND, {})
+            found = kept.get(self)
+            if found is None:
+                found = self.fget(owner)
+                if found is not owner:
+                    kept[self] = found
+            return found
+
+        def __set__(self, owner: Any, value: Any) -> None:
+            vars(owner)[self._name] = value
+
+        def __delete__(self, owner: Any) -> None:
+            if vars(owner).pop(self._name, self) is self:
+                raise AttributeError(self._name)
 
 
 E = TypeVar("E")

@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Any, Self
 
 from ..auth.secret import Secret
 from ..engine.input_policy import DEFAULT_POLICY, InputPolicy
+from ..errors import InvalidParameterError
 from ..tasks.declaration import SIMILAR_NAME, is_not_given
 from .attributes import Option
-from .bound_task import BOUND
+from .bound_task import BOUND, Task
 from .core import ClientCore, masked
+from .create_namespace import RawResponses
 from .route import Route
 from .server_info import ServerInfo
-from .settings import concealed, concealed_url, either
+from .settings import NO_HTTP_CLIENT, concealed, concealed_url, either, plain_query
 from .task_table import Tasks
 
 if TYPE_CHECKING:
@@ -37,11 +39,11 @@ if TYPE_CHECKING:
     from ..transport.transports import Http2
 
 
-_OF_OTHERS = frozenset({"default_query", "http_client", "organization", "project", "session"})
+_OF_OTHERS = frozenset({"http_client", "session"})
 """Options of openai's and of huggingface_hub's clients that there are none of here."""
 
 
-class BaseClient(Tasks, ServerInfo):
+class BaseClient(Tasks, ServerInfo, RawResponses):
     """What both clients are. All of their state is a `ClientCore`, which is read through `core_of`."""
 
     def __init__(
@@ -58,6 +60,11 @@ class BaseClient(Tasks, ServerInfo):
         api_key: str | Secret | None = None,
         max_retries: int | None = None,
         default_headers: Mapping[str, str] | None = None,
+        query: Mapping[str, object] | None = None,
+        default_query: Mapping[str, object] | None = None,
+        organization: str | None = None,
+        project: str | None = None,
+        http_client: None = None,
         proxies: str | Mapping[str, str] | None = None,
         proxy: str | None = None,
         trust_env: bool = True,
@@ -95,6 +102,11 @@ class BaseClient(Tasks, ServerInfo):
             api_key: OpenAI's name of `token`.
             max_retries: OpenAI's name of `retries`.
             default_headers: OpenAI's name of `headers`.
+            query: Sent in the URL of every inference request, such as {"api-version": "2026-01-01"}.
+            default_query: OpenAI's name of `query`.
+            organization: The organisation at OpenAI that is billed, in a header of every inference request.
+            project: The project at OpenAI, as well.
+            http_client: Refused: what OpenAI's client takes so goes into `transport`, `proxies`, `verify`, ...
             proxies: A proxy's URL (http, https, socks5, socks5h), or one by scheme ("http", "https", "all").
             proxy: httpx's name of `proxies`.
             trust_env: Also take proxies from the environment.
@@ -133,14 +145,20 @@ class BaseClient(Tasks, ServerInfo):
         # What a traceback that shows locals would show is hidden before anything here can fail.
         token, api_key = concealed(token), concealed(api_key)
         headers, default_headers = concealed(headers), concealed(default_headers)
+        query, default_query = concealed(plain_query(query)), concealed(plain_query(default_query))
         proxies, proxy = concealed(proxies), concealed(proxy)
         cookies, base_url = concealed(cookies), concealed_url(base_url)
+        if http_client is not None and not is_not_given(http_client):
+            raise InvalidParameterError(NO_HTTP_CLIENT)
         given = {
             "model": model,
             "provider": provider,
             "token": either("token", token, "api_key", api_key),
             "timeout": timeout,
             "headers": either("headers", headers, "default_headers", default_headers),
+            "query": either("query", query, "default_query", default_query),
+            "organization": organization,
+            "project": project,
             "cookies": cookies,
             "bill_to": bill_to,
             "base_url": base_url,
@@ -171,6 +189,10 @@ class BaseClient(Tasks, ServerInfo):
     timeout: Option[float | Timeout | None] = Option("timeout", "The limits of each call, as they were given.")
     headers: Option[Mapping[str, str]] = Option("headers", "Sent with every inference request.")
     default_headers: Option[Mapping[str, str]] = Option("headers", "The headers, in OpenAI's word.")
+    query: Option[Mapping[str, str]] = Option("query", "Sent in the URL of every inference request.")
+    default_query: Option[Mapping[str, str]] = Option("query", "The query, in OpenAI's word.")
+    organization: Option[str | None] = Option("organization", "The organisation at OpenAI that is billed.")
+    project: Option[str | None] = Option("project", "The project at OpenAI that is billed.")
     cookies: Option[Mapping[str, str]] = Option("cookies", "Sent with every inference request.")
     bill_to: Option[str | None] = Option("bill_to", "The Hugging Face organisation that pays.")
     base_url: Option[str | None] = Option("base_url", "The URL of the server that every call goes to.")
@@ -206,7 +228,8 @@ class BaseClient(Tasks, ServerInfo):
     def with_options(self, **changes: Any) -> Self:
         """A client with some of the constructor's arguments changed; it shares this one's connections where it can.
 
-        `default_headers` are added to those that there are, `headers` replace them. A URL as `model` takes the place of
+        `default_headers` and `default_query` are added to those that there are, `headers` and `query` replace them, as
+        `set_default_headers` and `set_default_query` do in OpenAI's words. A URL as `model` takes the place of
         `base_url`, and the other way round. Also called `copy`, as OpenAI's is.
         """
         changes = masked(changes)  # before anything here can fail
@@ -216,6 +239,10 @@ class BaseClient(Tasks, ServerInfo):
         return client
 
     copy = with_options
+
+    def is_closed(self) -> bool:
+        """Whether `close` was called. A client that was closed can be used all the same."""
+        return self._core.is_closed
 
     def __setattr__(self, name: str, value: Any) -> None:
         """A program's own attributes may be set; a misspelled option, or another client's, would be without effect."""
@@ -228,6 +255,16 @@ class BaseClient(Tasks, ServerInfo):
             if near := get_close_matches(name, options, 1, SIMILAR_NAME):
                 raise AttributeError(f"a client has no option {name!r}; did you mean {near[0]!r}?")
         super().__setattr__(name, value)
+        self._task_changed(name)
+
+    def __delattr__(self, name: str) -> None:
+        super().__delattr__(name)
+        self._task_changed(name)
+
+    def _task_changed(self, name: str) -> None:
+        """Let go of what has the task of this name in it: `client.chat` is made of `client.chat_completion`."""
+        if isinstance(vars(Tasks).get(name), Task):
+            vars(self).pop(BOUND, None)
 
     def __copy__(self) -> Self:
         """A client that shares this one's connections."""

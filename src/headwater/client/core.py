@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
 
-from ..auth.secret import Opaque, Secret, TextSecret, check_headers, mask
+from ..auth.secret import Opaque, Secret, TextSecret, mask
 from ..engine.driver import CallDriver
 from ..engine.engine import Engine
 from ..engine.facts import CallRequest, Destination
@@ -39,11 +39,16 @@ from .router import Router
 from .settings import (
     ALIASES,
     HIDDEN,
+    NO_HTTP_CLIENT,
+    REPLACING,
     Settings,
     bytes_of,
     cookie_of,
+    headers_of,
     observers_of,
     opened,
+    plain_query,
+    query_of,
     retry_count,
     seconds_of,
     secret_of,
@@ -62,6 +67,8 @@ _KEEPS_ENGINE: Final = frozenset(
     {"budget", "cache", "done_ends_stream", "hedge_after", "observer", "prices", "retries", "timeout"}
 )
 """Options after whose change all that is known of providers still holds."""
+_ADDED: Final = frozenset({"default_headers", "default_query"})
+"""Changes that are added to what there is."""
 _OWN_TO_EACH: Final = OF_TYPED_ANSWERS | {"tools", "response_format"}
 """Parameters by which something is done around each call."""
 _OF_TRANSPORTS: Final = frozenset({"proxies", "trust_env", "http2", "transport", "verify", "ssl_context"})
@@ -73,7 +80,10 @@ Repeated: TypeAlias = Callable[[Any, Throttle], AsyncRun[Any, Any] | CallDriver 
 def masked(changes: dict[str, Any]) -> dict[str, Any]:
     """The arguments, in which a traceback that shows locals shows no secret."""
     return {
-        name: value if name not in HIDDEN or is_not_given(value) else mask(value) for name, value in changes.items()
+        name: value
+        if name not in HIDDEN or is_not_given(value)
+        else mask(plain_query(value) if "query" in name else value)
+        for name, value in changes.items()
     }
 
 
@@ -102,15 +112,17 @@ class ClientCore:
             model=given["model"],
             base_url=given["base_url"],
             key=secret_of(given["token"], free=wants_no_key(given["provider"], given["base_url"], given["model"])),
-            headers=check_headers(given["headers"]) + cookie_of(given["cookies"]),
+            headers=headers_of(given["headers"], given["organization"], given["project"]) + cookie_of(given["cookies"]),
             bill_to=given["bill_to"],
             model_mapping=dict(given["model_mapping"] or {}),
             allow_insecure=given["allow_insecure"],
             model_urls=policy.model_urls,
             done_ends_stream=bool(given["done_ends_stream"]),
         )
+        self.query = query_of(given["query"])
         bytes_of(given["max_response_bytes"])
         self.timeout = Timeout.of(given["timeout"])
+        self.is_closed = False
         self.retries = Retries(most=retries)
         self.hedge_after = seconds_of(given["hedge_after"])
         self.observers = _observers(given["observer"])
@@ -125,7 +137,7 @@ class ClientCore:
             given=given["transport"],
         )
         self.router = Router(settings_by_route(self.settings, given["provider"], self.transports))
-        kept = {name: Opaque(given[name]) for name in ("headers", "cookies", "proxies")}
+        kept = {name: Opaque(given[name]) for name in ("headers", "query", "cookies", "proxies")}
         self.arguments: dict[str, Any] = {**given, **kept, "token": self.settings.key, "retries": retries}
         self.engine = engine or self._engine(policy, given["max_response_bytes"], real_waits)
 
@@ -164,6 +176,11 @@ class ClientCore:
 
         return _restored, (stored_arguments(self.arguments),)
 
+    async def aclose(self) -> None:
+        """Give back the idle connections of the running event loop."""
+        self.is_closed = True
+        await self.transports.aclose()
+
     # -- its options
 
     def with_options(self, **changes: Any) -> ClientCore:
@@ -198,9 +215,10 @@ class ClientCore:
             if name in changes:
                 raise InvalidParameterError(f"give {name} or {alias}, not both: they are two names for one thing")
             value = changes.pop(alias)
-            changes[name] = (
-                {**(self.arguments["headers"].value or {}), **value} if alias == "default_headers" else value
-            )
+            changes[name] = {**(self.arguments[name].value or {}), **(value or {})} if alias in _ADDED else value
+        changes |= {name: changes.pop(alias) for alias, name in REPLACING.items() if alias in changes}
+        if "http_client" in changes:
+            raise InvalidParameterError(NO_HTTP_CLIENT)
         unknown = changes.keys() - self.arguments.keys()
         if unknown:
             from difflib import get_close_matches
@@ -321,7 +339,7 @@ class ClientCore:
             parameters=given,
             stream=stream,
             headers=options.headers,
-            query=options.query,
+            query=self._query_with(options.query),
             timeout=self.timeout if options.timeout is None else options.timeout,
             retries=self.retries,
             failover=self.engine.failover_plan(names, (task, model), order) if len(names) > 1 else None,
@@ -333,6 +351,13 @@ class ClientCore:
             request.elements = declaration.elements
             request.tells_of_loading = self.hedge_after is None and "JobEvent" in declaration.events
         return request
+
+    def _query_with(self, own: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+        """The client's query with a call's own over it."""
+        if not self.query:
+            return own
+        named = {name for name, _ in own}
+        return tuple(pair for pair in self.query if pair[0] not in named) + own
 
     def _around(
         self, task: str, given: dict[str, Any], options: OwnOptions, *, stream: bool
@@ -353,7 +378,9 @@ class ClientCore:
             cache = None
         if meter is None and cache is None and not needs:
             return None, None
-        return Around(needs=needs, meter=meter, cache=cache, headers=options.headers, query=options.query), meter
+        return Around(
+            needs=needs, meter=meter, cache=cache, headers=options.headers, query=self._query_with(options.query)
+        ), meter
 
     def custom(
         self,
@@ -464,7 +491,7 @@ class ClientCore:
             task=task,
             destination=there,
             headers=options.headers,
-            query=options.query,
+            query=self._query_with(options.query),
             timeout=options.limits(self.timeout),
             retries=self.retries,
             **more,

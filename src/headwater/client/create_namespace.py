@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
 
-class CreateNamespace(Generic[T]):
+class RawResponses:
+    """An object of OpenAI's, whose calls also give the answer as it came."""
+
+    __slots__ = ()
+
+    @property
+    def with_raw_response(self) -> Any:
+        """The same methods, whose calls give a `RawResponse`: `.headers`, `.parse()`."""
+        from .raw_response import RawNamespace
+
+        return RawNamespace(self, streamed=False)
+
+    @property
+    def with_streaming_response(self) -> Any:
+        """The same methods, whose calls are context managers: `with ...create(...) as response`."""
+        from .raw_response import RawNamespace
+
+        return RawNamespace(self, streamed=True)
+
+
+class CreateNamespace(RawResponses, Generic[T]):
     """An object of OpenAI's whose `create` is one of our tasks."""
 
     def __init__(self, create: T) -> None:
@@ -23,8 +43,18 @@ class ChatCompletions(CreateNamespace[T]):
         """The same task; OpenAI's name for it where `response_format` is a type."""
         return self.create
 
+    def stream(self, *, messages: Any, **parameters: Any) -> Any:
+        """The chat as OpenAI's stream of events: `with client.chat.completions.stream(...) as stream`.
 
-class Chat(Generic[T]):
+        Its events are `ChatCompletionStreamEvent`s; `get_final_completion()` is the whole answer. The parameters are
+        those of `chat_completion`, whose own `.stream` is a run of the chunks.
+        """
+        from .chat_stream import chat_stream
+
+        return chat_stream(self.create, messages, parameters)
+
+
+class Chat(RawResponses, Generic[T]):
     """`client.chat`, which has `completions`."""
 
     def __init__(self, create: T) -> None:

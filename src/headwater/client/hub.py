@@ -10,11 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlencode, urljoin
+from urllib.parse import quote, urlencode, urljoin
 
 import msgspec
 
-from ..errors import InvalidParameterError, MissingModelError, ProviderError, TransportError
+from ..errors import InvalidParameterError, MissingModelError, ProviderError, TransportError, UnsupportedModelError
 from ..protocol.flow import Call, Flow, Send
 from ..protocol.transport import quoted_url
 from ..providers import provider
@@ -169,19 +169,37 @@ def _route(call: Call, route: str) -> str:
     return at_model(call.base, "/models/", call.hub_id, route)
 
 
+def model(call: Call, *, model_id: str) -> Flow[ModelInfo]:
+    """What the client's server, provider or router says of one model; of a router's, in its list."""
+    if call.routed:
+        listed = yield from models(call)
+        named: list[ModelInfo] = [each for each in listed.data if each.id == model_id]
+        if not named:
+            raise UnsupportedModelError(f"{call.provider} lists no model {model_id!r}")
+        return named[0]
+    path, mark, query = _models_url(call).partition("?")
+    reply = yield Send(get(f"{path}/{quote(model_id, safe='')}{mark}{query}", auth="provider"))
+    found: ModelInfo = decode(reply, ModelInfo)
+    found.id = found.id or model_id
+    return found
+
+
 def models(call: Call) -> Flow[ModelList]:
     """The models that the client's server, provider or router has."""
-    if call.url is not None:
-        url = openai_url(call.url, CHAT).replace(f"/{CHAT}", "/models", 1)
-    elif call.routed:
-        url = f"{call.base.removesuffix('/' + call.provider)}/v1/models"
-    else:
-        url = beneath(call.base, f"{provider(call.provider).prefix}/models")
-    reply = yield Send(get(url, auth="provider"))
+    reply = yield Send(get(_models_url(call), auth="provider"))
     found = decode(reply, ModelList)
     listed = [_model(each, reply.body, place) for place, each in enumerate(found.data)]
     found.data = [model for model in listed if model is not None and _is_served(model, call)]
     return found
+
+
+def _models_url(call: Call) -> str:
+    """Where the models are listed."""
+    if call.url is not None:
+        return openai_url(call.url, CHAT).replace(f"/{CHAT}", "/models", 1)
+    if call.routed:
+        return f"{call.base.removesuffix('/' + call.provider)}/v1/models"
+    return beneath(call.base, f"{provider(call.provider).prefix}/models")
 
 
 def _model(sent: Any, body: bytes, place: int) -> ModelInfo | None:

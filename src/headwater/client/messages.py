@@ -6,10 +6,11 @@ from typing import Any
 
 from ..tasks.message_types import MessageTokensCount
 from .bound_task import AsyncTask, SyncTask
+from .create_namespace import RawResponses
 from .overloads import AsyncCreateMessage, SyncCreateMessage
 
 
-class AsyncMessages:
+class AsyncMessages(RawResponses):
     """`client.messages` of `AsyncInferenceClient`."""
 
     def __init__(self, create: AsyncCreateMessage, count_tokens: AsyncTask[..., Any, MessageTokensCount]) -> None:
@@ -23,7 +24,7 @@ class AsyncMessages:
         """The task `count_message_tokens`."""
 
 
-class SyncMessages:
+class SyncMessages(RawResponses):
     """`client.messages` of `InferenceClient`."""
 
     def __init__(self, create: SyncCreateMessage, count_tokens: SyncTask[..., Any, MessageTokensCount]) -> None:

@@ -20,6 +20,7 @@ from . import hub
 from .bound_task import Asynchronous, Blocking, CoroutineFunction, DualMethod
 from .call_options import RequestOptions, moved, options_of
 from .core import core_of
+from .create_namespace import RawResponses
 from .openai_types import (
     CompletionOutput,
     ImagesResponse,
@@ -53,11 +54,11 @@ _AT_ONCE: Final = 8
 """Requests for further images that are made at the same time."""
 
 
-class _Namespace:
+class _Namespace(RawResponses):
     """One of the objects between a client and OpenAI's names."""
 
     def __init__(self, client: Any) -> None:
-        self._client = client
+        self._core: Any = getattr(client, "_core", client)  # not the client, which has this object
 
 
 async def _generate(
@@ -117,14 +118,14 @@ async def _edit(
 async def _image_run(namespace: _Namespace, task: Any, arguments: dict[str, Any], n: Any) -> Any:
     if image_count(n) != 1:
         raise InvalidParameterError(f"{task.method}: a stream has one image: n must be 1")
-    return await core_of(namespace._client).stream(task, (), arguments).start()
+    return await core_of(namespace).stream(task, (), arguments).start()
 
 
 async def _images(
     namespace: _Namespace, task: Any, arguments: dict[str, Any], n: Any, form: str | None
 ) -> ImagesResponse:
     """As many images as are wanted, in as many requests as that takes."""
-    core = core_of(namespace._client)
+    core = core_of(namespace)
 
     async def made(count: int) -> Any:
         given = {**task.bind((), arguments), "wanted": Wanted(count, form)}
@@ -177,8 +178,10 @@ async def _speak(
     """`text_to_speech` in OpenAI's words; the sound is bytes, with `.mime_type`, `.write_to_file(path)` and others."""
     options = moved(more)
     arguments = options | speech_arguments(input, model, voice, extra_body, more)
-    sound: Media = await core_of(namespace._client).call(audio.text_to_speech, (), arguments)
-    return SpeechOutput(sound, sound.mime_type)
+    sound: Media = await core_of(namespace).call(audio.text_to_speech, (), arguments)
+    spoken = SpeechOutput(sound, sound.mime_type)
+    vars(spoken).update(vars(sound))
+    return spoken
 
 
 async def _transcribe(
@@ -202,8 +205,8 @@ async def _transcribe(
     more["response_format"] = response_format
     arguments = options | transcription_arguments(file, model, timestamp_granularities, extra_body, more)
     if stream:
-        return await core_of(namespace._client).stream(audio.automatic_speech_recognition, (), arguments).start()
-    heard = await core_of(namespace._client).call(audio.automatic_speech_recognition, (), arguments)
+        return await core_of(namespace).stream(audio.automatic_speech_recognition, (), arguments).start()
+    heard = await core_of(namespace).call(audio.automatic_speech_recognition, (), arguments)
     return transcription(heard, response_format)
 
 
@@ -225,7 +228,7 @@ async def _translate(
     options = moved(more)
     more["response_format"] = response_format
     arguments = options | translation_arguments(file, model, extra_body, more)
-    heard = await core_of(namespace._client).call(audio.audio_translation, (), arguments)
+    heard = await core_of(namespace).call(audio.audio_translation, (), arguments)
     return transcription(heard, response_format)
 
 
@@ -237,18 +240,28 @@ async def _complete(
     options = moved(parameters)
     given = declaration.bind((), options | completion_arguments(prompt, parameters))
     if stream:
-        run: AsyncRun[CompletionOutput, Any] = core_of(namespace._client).start(
+        run: AsyncRun[CompletionOutput, Any] = core_of(namespace).start(
             declaration, given, stream=True, show=completion_chunk
         )
         return await run.start()
-    whole = core_of(namespace._client).start(declaration, given, stream=False)
+    whole = core_of(namespace).start(declaration, given, stream=False)
     return completion(await whole.result(), whole.model)
 
 
 async def _list_models(namespace: _Namespace, /, **options: Unpack[RequestOptions]) -> hub.ModelList:
     """The models that the client's server, provider or router has: `data`, or to be gone through."""
-    found: hub.ModelList = (
-        await core_of(namespace._client).custom("models", None, hub.models, options_of(options)).result()
+    found: hub.ModelList = await core_of(namespace).custom("models", None, hub.models, options_of(options)).result()
+    return found
+
+
+async def _retrieve_model(namespace: _Namespace, /, model: str, **options: Unpack[RequestOptions]) -> hub.ModelInfo:
+    """What the client's server, provider or router says of the model of this id. `NotFoundError` where it has none."""
+    if not isinstance(model, str) or not model.strip():
+        raise InvalidParameterError(f"model must be a model's id, not {model!r}")
+    found: hub.ModelInfo = (
+        await core_of(namespace)
+        .custom("models", None, partial(hub.model, model_id=model), options_of(options))
+        .result()
     )
     return found
 
@@ -369,6 +382,7 @@ class AsyncModels(_Namespace, Asynchronous):
     """`client.models`."""
 
     _list = DualMethod(_list_models)
+    retrieve = DualMethod(_retrieve_model)
 
     @property
     def list(self) -> ModelLister:
@@ -379,20 +393,14 @@ class AsyncModels(_Namespace, Asynchronous):
 class AsyncAudio(_Namespace):
     """`client.audio`."""
 
-    @property
-    def speech(self) -> AsyncSpeech:
+    def __init__(self, client: Any) -> None:
+        super().__init__(client)
+        self.speech = AsyncSpeech(client)
         """`text_to_speech`."""
-        return AsyncSpeech(self._client)
-
-    @property
-    def transcriptions(self) -> AsyncTranscriptions:
+        self.transcriptions = AsyncTranscriptions(client)
         """`automatic_speech_recognition`."""
-        return AsyncTranscriptions(self._client)
-
-    @property
-    def translations(self) -> AsyncTranslations:
+        self.translations = AsyncTranslations(client)
         """`audio_translation`."""
-        return AsyncTranslations(self._client)
 
 
 class SyncImages(_Images, Blocking):
@@ -448,22 +456,17 @@ class SyncModels(_Namespace, Blocking):
     """`client.models`."""
 
     list = DualMethod(_list_models)
+    retrieve = DualMethod(_retrieve_model)
 
 
 class SyncAudio(_Namespace):
     """`client.audio`."""
 
-    @property
-    def speech(self) -> SyncSpeech:
+    def __init__(self, client: Any) -> None:
+        super().__init__(client)
+        self.speech = SyncSpeech(client)
         """`text_to_speech`."""
-        return SyncSpeech(self._client)
-
-    @property
-    def transcriptions(self) -> SyncTranscriptions:
+        self.transcriptions = SyncTranscriptions(client)
         """`automatic_speech_recognition`."""
-        return SyncTranscriptions(self._client)
-
-    @property
-    def translations(self) -> SyncTranslations:
+        self.translations = SyncTranslations(client)
         """`audio_translation`."""
-        return SyncTranslations(self._client)

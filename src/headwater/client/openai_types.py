@@ -36,6 +36,8 @@ from ..tasks.text import TextGenerationOutput, TextGenerationStreamOutput
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from ..engine.facts import Facts
+
 _SIZE: Final = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})\Z")
 
 
@@ -124,6 +126,8 @@ class ImagesResponse(_Dumped):
             for answer in answers
             for image in (answer.images if isinstance(answer, DecodedImages) else [answer])
         ]
+        self.facts: Facts | None = next((answer.facts for answer in drawn), None)
+        """How the first of the answers came about."""
         self.usage = next((_images_usage(answer.usage) for answer in drawn if isinstance(answer.usage, dict)), None)
 
     def to_dict(self) -> dict[str, Any]:

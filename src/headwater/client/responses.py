@@ -16,6 +16,7 @@ from ..providers.urls import RESPONSES, openai_url
 from .bound_task import Asynchronous, Blocking, DualMethod
 from .call_options import RequestOptions, options_of
 from .core import core_of
+from .create_namespace import RawResponses
 
 if TYPE_CHECKING:
     from ..blocking.run import Run
@@ -46,10 +47,8 @@ def _at(flow: Callable[..., Flow[Any]], *given: Any) -> TaskFlow:
     return placed
 
 
-def _run(
-    responses: _Responses, flow: TaskFlow, options: RequestOptions, task: str = "fetch-response"
-) -> AsyncRun[Any, Any]:
-    return core_of(responses._client).custom(task, None, flow, options_of(options))
+def _run(responses: _Kept, flow: TaskFlow, options: RequestOptions, task: str = "fetch-response") -> AsyncRun[Any, Any]:
+    return core_of(responses).custom(task, None, flow, options_of(options))
 
 
 def _checked(response_id: str) -> str:
@@ -139,14 +138,18 @@ async def _list_items(
 
     query = _query(after=after, include=include, limit=limit, order=order)
     flow = _at(openai_responses.input_items, _checked(response_id), query)
-    found: ResponseItemList = await _run(items._responses, flow, options, "list-input-items").result()
+    found: ResponseItemList = await _run(items, flow, options, "list-input-items").result()
     return found
 
 
-class _Responses:
-    def __init__(self, client: Any) -> None:
-        self._client = client
+class _Kept(RawResponses):
+    """What has methods about responses that the server keeps."""
 
+    def __init__(self, client: Any) -> None:
+        self._core: Any = getattr(client, "_core", client)  # not the client, which has this object
+
+
+class _Responses(_Kept):
     if not TYPE_CHECKING:
         retrieve = DualMethod(_retrieve)
 
@@ -154,10 +157,7 @@ class _Responses:
     delete = DualMethod(_delete)
 
 
-class _InputItems:
-    def __init__(self, responses: _Responses) -> None:
-        self._responses = responses
-
+class _InputItems(_Kept):
     list = DualMethod(_list_items)
 
 
@@ -180,11 +180,8 @@ class AsyncResponses(_Responses, Asynchronous):
         """The same; OpenAI's name for it where `text_format` is a type."""
         self.stream = create.stream
         """`create_response.stream`: the response as a run of events."""
-
-    @property
-    def input_items(self) -> AsyncInputItems:
+        self.input_items = AsyncInputItems(client)
         """What responses were made of."""
-        return AsyncInputItems(self)
 
     def wait(
         self, response: ModelResponse | str, **options: Unpack[RequestOptions]
@@ -232,11 +229,8 @@ class SyncResponses(_Responses, Blocking):
         """The same; OpenAI's name for it where `text_format` is a type."""
         self.stream = create.stream
         """`create_response.stream`: the response as a run of events."""
-
-    @property
-    def input_items(self) -> SyncInputItems:
+        self.input_items = SyncInputItems(client)
         """What responses were made of."""
-        return SyncInputItems(self)
 
     def wait(self, response: ModelResponse | str, **options: Unpack[RequestOptions]) -> Run[JobEvent, ModelResponse]:
         """A response that was created in the background, or its id, as a run that ends when it is over.

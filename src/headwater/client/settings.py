@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from math import inf
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode
 
 import msgspec
 
@@ -21,10 +22,25 @@ from ..tasks.declaration import is_not_given
 if TYPE_CHECKING:
     from ..engine.observer import Observer
 
-ALIASES: Final = {"api_key": "token", "max_retries": "retries", "default_headers": "headers", "proxy": "proxies"}
+ALIASES: Final = {
+    "api_key": "token",
+    "max_retries": "retries",
+    "default_headers": "headers",
+    "default_query": "query",
+    "proxy": "proxies",
+}
 """OpenAI's names of the client's arguments, and the arguments."""
-HIDDEN: Final = frozenset({"token", "api_key", "headers", "default_headers", "cookies", "proxies", "proxy"})
+REPLACING: Final = {"set_default_headers": "headers", "set_default_query": "query"}
+"""OpenAI's names of what replaces arguments where a client is changed, and the arguments."""
+HIDDEN: Final = frozenset(
+    {*("token", "api_key", "headers", "default_headers", "set_default_headers", "cookies", "proxies", "proxy")}
+    | {"query", "default_query", "set_default_query"}
+)
 """Arguments that may hold a secret."""
+NO_HTTP_CLIENT: Final = (
+    "a client takes no http_client: give what it was made of as transport= (any httpx.AsyncBaseTransport), proxy=,"
+    " verify=, ssl_context=, http2= or timeout="
+)
 RETRIES: Final = 2
 
 
@@ -36,6 +52,17 @@ def concealed(given: Any) -> Any:
 def concealed_url(url: Any) -> Any:
     """A URL, which is hidden where it may hold a secret."""
     return concealed(url) if is_not_given(url) or (isinstance(url, str) and ("@" in url or "?" in url)) else url
+
+
+def plain_query(query: Any) -> Any:
+    """A query's numbers and truth values as texts, as they are sent."""
+    if not isinstance(query, Mapping):
+        return query
+    return {
+        name: str(value).lower() if isinstance(value, bool | int | float) else value
+        for name, value in query.items()
+        if value is not None
+    }
 
 
 def opened(kept: Any) -> Any:
@@ -60,6 +87,26 @@ def secret_of(key: Any, *, free: bool = False) -> Secret | None:
     if not isinstance(key, str):
         raise InvalidParameterError(f"token must be a str, not {key.__name__}")  # all that `mask` left of it
     return Secret(key)
+
+
+def headers_of(headers: Any, organization: Any, project: Any) -> tuple[tuple[str, str], ...]:
+    """A client's headers, with OpenAI's own that say who is billed where they are not among them."""
+    billed = {"OpenAI-Organization": organization, "OpenAI-Project": project}
+    own = check_headers(headers)
+    named = {name for name, _ in own}
+    more = check_headers({name: value for name, value in billed.items() if value is not None})
+    return own + tuple(pair for pair in more if pair[0] not in named)
+
+
+def query_of(query: Any) -> tuple[tuple[str, str], ...]:
+    """A client's query, encoded."""
+    if query is None:
+        return ()
+    if not isinstance(query, Mapping) or not all(
+        isinstance(name, str) and isinstance(value, str) for name, value in query.items()
+    ):
+        raise InvalidParameterError("query must be a dict of names and values, which are texts or numbers")
+    return tuple((name, urlencode({name: value})) for name, value in query.items())
 
 
 def cookie_of(cookies: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:

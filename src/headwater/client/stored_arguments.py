@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 from ..auth.environment import ambient
-from ..auth.secret import Masked, check_headers, secrets_in
+from ..auth.secret import Masked, check_headers, secrets_in, secrets_in_query
 from ..errors import MissingCredentialError
 from ..providers import PROVIDERS
 from .settings import opened
@@ -23,6 +24,7 @@ def stored_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
         given["token"] = None
     holding = [name for name in ("token", "cookies") if given[name]]
     holding += ["headers"] if any(secrets_in(check_headers(given["headers"]))) else []
+    holding += ["query"] if any(secrets_in_query("?" + urlencode(given["query"] or {}))) else []
     holding += [name for name in ("base_url", "proxies") if "@" in str(given[name]) or "?" in str(given[name])]
     if holding:
         raise TypeError(

@@ -287,7 +287,7 @@ class InferenceClient(BaseClient, Blocking):
 
     def close(self) -> None:
         """Give back the idle connections."""
-        let_go(core_of(self).transports.aclose)
+        let_go(core_of(self).aclose)
 
     def __enter__(self) -> Self:
         return self

@@ -72,7 +72,6 @@ from ..protocol.lazy import lazy_modules
 from ..protocol.transport import FOREVER, ReadDeadline
 from ..protocol.url import parse_url
 from ..responses.refusal import error_in_place_of_answer
-from ..tasks.output import Output
 from .deadlines import Deadlines
 from .engine import IN_THREAD_BYTES, Engine
 from .event_loop import is_cancellation
@@ -709,7 +708,7 @@ class CallDriver:
                 watch.move_breaker(self.candidate.name, "closed", 0.0, self.requester.elapsed)
 
     def _attach(self) -> Facts | None:
-        if not isinstance(self._result, Output):
+        if not hasattr(type(self._result), "facts"):
             return None
         facts = vars(self._result)["_facts"] = self.facts
         return facts

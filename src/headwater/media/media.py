@@ -28,6 +28,11 @@ class Media(bytes):
         media.mime_type = mime_type or mime_type_of(data)
         return media
 
+    @property
+    def facts(self) -> Any:
+        """How this came about (`headwater.Facts`), if a call gave it."""
+        return vars(self).get("_facts")
+
     def __repr__(self) -> str:
         return f"Media({self.mime_type}, {len(self)} bytes)"
 

@@ -81,12 +81,17 @@ class DecodedImage(msgspec.Struct, frozen=True):
     revised_prompt: str | None = None
 
 
-class DecodedImages(msgspec.Struct, frozen=True):
+class DecodedImages(msgspec.Struct, frozen=True, dict=True):
     """All images of an answer, for whoever asks for several. `created` is in epoch seconds."""
 
     images: list[DecodedImage]
     created: int | None = None
     usage: Any = None
+
+    @property
+    def facts(self) -> Any:
+        """How this came about, if a call gave it."""
+        return vars(self).get("_facts")
 
 
 def request_image(call: Call, request: Request) -> Flow[Any]:

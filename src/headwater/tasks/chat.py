@@ -50,7 +50,10 @@ else:  # A type that takes dicts and Structs alike is beyond msgspec: `_check` l
     LogitBias = dict[str | int, float] | list[float]
 
 
-_CHECKED_NAMES = OPTIONS | {"response_format", "stream_options", "tool_choice", "tools"}
+_CHECKED_NAMES = OPTIONS | {
+    *("response_format", "stream_options", "tool_choice", "tools"),
+    *("functions", "function_call"),
+}
 _EXAMPLE = "[{'role': 'user', 'content': '...'}]"
 
 
@@ -99,6 +102,12 @@ def _check_objects(given: Mapping[str, Any]) -> str | None:
         return f"stream_options must be a dict, not {type(given['stream_options']).__name__}"
     if (wrong := check_answer_type(given, "response_format", "a dict like {'type': 'json_object'}")) is not None:
         return wrong
+    choice = given.get("function_call", "")
+    if not isinstance(choice, str) and not is_object(choice):
+        return f"function_call must be 'auto', 'none' or a dict, not {type(choice).__name__}"
+    functions = given.get("functions", ())
+    if not isinstance(functions, list | tuple) or not all(map(is_object, functions)):
+        return "functions must be a list of dicts like {'name': '...', 'parameters': JSON schema}"
     choice = given.get("tool_choice", "")
     if not isinstance(choice, str) and not is_object(choice):
         return f"tool_choice must be 'auto', 'none', 'required' or a dict, not {type(choice).__name__}"
@@ -236,6 +245,8 @@ class UntypedChatParameters(TurnParameters, total=False):
     n: int | None
     stream_options: StreamOptions | None
     tools: Tools | None
+    functions: Tools | None
+    function_call: ToolChoice | None
 
 
 class TypedChatParameters(UntypedChatParameters, TypedAnswerOptions, total=False):
@@ -279,6 +290,9 @@ def chat_completion(
         tool_prompt: What text-generation-inference puts before the tools' descriptions.
         tools: What the model may call: [{"type": "function", "function": {"name": ..., "description": ...,
             "parameters": JSON schema}}].
+        functions: What `tools` were before there were several kinds: [{"name": ..., "parameters": JSON schema}]; the
+            call is then the message's `function_call`.
+        function_call: The `tool_choice` among `functions`: "auto", "none" or {"name": ...}.
         top_logprobs: How many of the likeliest tokens to list at every place, 0 to 20; needs `logprobs`.
         top_p: Only the likeliest tokens that together have this probability, 0 to 1.
         reasoning_effort: How much to think first: "none", "minimal", "low", "medium", "high", ...

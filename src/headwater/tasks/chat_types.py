@@ -438,8 +438,8 @@ class ChatCompletionStreamOutputDeltaToolCall(Output):
 
 
 class ChatCompletionStreamOutputDelta(OpenOutput):
-    """What this chunk adds to a choice's message, whose fields these are. What else it adds, such as `function_call` or
-    `reasoning_details`, is there under its name: `delta["function_call"]`."""
+    """What this chunk adds to a choice's message, whose fields these are. What else it adds, such as
+    `reasoning_details`, is there under its name: `delta["reasoning_details"]`."""
 
     TEXT_MEMBER: ClassVar[str] = "content"
 
@@ -450,6 +450,12 @@ class ChatCompletionStreamOutputDelta(OpenOutput):
     refusal: str | None = None
     tool_call_id: str | None = None
     tool_calls: list[ChatCompletionStreamOutputDeltaToolCall] | None = None
+
+    @property
+    def function_call(self) -> ChatCompletionStreamOutputFunction | None:
+        """A piece of the call of a function, where the chat was asked with `functions`."""
+        sent = self.undeclared().get("function_call")
+        return convert(sent, ChatCompletionStreamOutputFunction) if isinstance(sent, dict) else None
 
 
 class ChatCompletionStreamOutputChoice(Output):
