@@ -250,7 +250,7 @@ def test_a_point_in_time_without_a_date_counts_from_now() -> None:
     headers = {"x-ratelimit-remaining": "1", "x-ratelimit-reset": str(time.time() + 1000)}
     reset = rate_limits(headers).all[0].reset
     assert reset is not None and 900 < reset <= 1000
-    assert rate_limits({**headers, "x-ratelimit-reset": "1800000020"}, now=1_800_000_000.0).all[0].reset == 20
+    assert rate_limits({**headers, "x-ratelimit-reset": "1800000020"}, lambda: 1_800_000_000.0).all[0].reset == 20
 
 
 def test_many_limits_are_not_read_for_ever() -> None:

@@ -162,7 +162,7 @@ def test_a_level_is_confirmed_before_it_is_trusted() -> None:
     assert steps[-1] >= 100
 
 
-@pytest.mark.parametrize("headers", ["openai", "ietf"])
+@pytest.mark.parametrize("headers", ["openai", "ietf", "two policies"])
 def test_headers_spare_all_refusals(headers: str) -> None:
     share = World(PerMinute(lambda now: 600, headers=headers), limiter(), seconds=300).share(0)
     assert share.refused == 0

@@ -1,12 +1,22 @@
-"""The limits that answers tell of, in every vendor's spelling."""
+"""The limits that pace a map, of those that answers tell of."""
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import pytest
 
-from headwater.responses.rate_limit import Limit, limits_in
+from headwater.responses.quota import pacing_limits
 
 NOW = 1_800_000_000.0
+
+
+class Limit(NamedTuple):
+    unit: str
+    remaining: float | None
+    reset: float | None
+    limit: float | None
+
 
 SPELLINGS = {
     "openai": (
@@ -52,6 +62,51 @@ SPELLINGS = {
         [Limit("requests", 499, 55, 500)],
     ),
     "an older draft": ({"ratelimit": "limit=100, remaining=99, reset=30"}, [Limit("requests", 99, 30, 100)]),
+    "two policies, of which the longer is not spread": (
+        {"ratelimit": '"burst";r=9;t=3, "long";r=90;t=600, "day";r=99;t=7200', "ratelimit-policy": '"burst";q=10;w=5'},
+        [Limit("requests", 9, 3, 10), Limit("requests", 90, 600, None)],
+    ),
+    "the last minutes of a day": (
+        {
+            "x-ratelimit-limit-requests-day": "216000",
+            "x-ratelimit-remaining-requests-day": "215977",
+            "x-ratelimit-reset-requests-day": "60",
+        },
+        [],
+    ),
+    "tokens that go in, and tiers beside": (
+        {
+            "anthropic-ratelimit-input-tokens-limit": "40000",
+            "anthropic-ratelimit-input-tokens-remaining": "39000",
+            "anthropic-ratelimit-input-tokens-reset": "2027-01-15T08:00:30Z",
+            "anthropic-ratelimit-output-tokens-remaining": "8",
+            "anthropic-ratelimit-output-tokens-reset": "2027-01-15T08:00:30Z",
+            "anthropic-priority-input-tokens-remaining": "0",
+            "anthropic-priority-input-tokens-reset": "2027-01-15T08:00:30Z",
+            "anthropic-ratelimit-unified-5h-utilization": "1",
+            "anthropic-ratelimit-unified-5h-reset": "1800000030",
+        },
+        [Limit("input-tokens", 39000, 30, 40000)],
+    ),
+    "tokens in all before those that go in": (
+        {
+            "anthropic-ratelimit-tokens-limit": "50000",
+            "anthropic-ratelimit-tokens-remaining": "100",
+            "anthropic-ratelimit-tokens-reset": "2027-01-15T08:00:10Z",
+            "anthropic-ratelimit-input-tokens-remaining": "39000",
+            "anthropic-ratelimit-input-tokens-reset": "2027-01-15T08:00:30Z",
+        },
+        [Limit("tokens", 100, 10, 50000)],
+    ),
+    "by the server's clock": (
+        {
+            "date": "Fri, 15 Jan 2027 07:00:00 GMT",
+            "x-ratelimit-remaining": "5",
+            "x-ratelimit-reset": str(int(NOW) - 3590),
+            "x-ratelimit-used": "5",
+        },
+        [Limit("requests", 5, 10, None)],
+    ),
     "no reset": ({"x-ratelimit-limit-requests": "60", "x-ratelimit-remaining-requests": "59"}, []),
     "garbage": ({"x-ratelimit-remaining": "nan", "x-ratelimit-reset": "-1", "x-ratelimit": "false"}, []),
     "nothing": ({"content-type": "application/json"}, []),
@@ -60,4 +115,5 @@ SPELLINGS = {
 
 @pytest.mark.parametrize(("headers", "expected"), SPELLINGS.values(), ids=SPELLINGS)
 def test_a_spelling(headers: dict[str, str], expected: list[Limit]) -> None:
-    assert [limit._replace(reset=round(limit.reset, 6)) for limit in limits_in(headers, lambda: NOW)] == expected
+    found = [(limit.unit, limit.remaining, limit.reset, limit.limit) for limit in pacing_limits(headers, lambda: NOW)]
+    assert found == expected

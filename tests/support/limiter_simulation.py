@@ -129,8 +129,10 @@ class PerMinute:
                 "x-ratelimit-remaining-requests": str(left),
                 "x-ratelimit-reset-requests": f"{reset:.3f}s",
             }
-        if self.headers == "ietf":
-            return {"ratelimit": f'"api";r={left};t={reset:.0f}', "ratelimit-policy": f'"api";q={limit:.0f};w=60'}
+        if self.headers in ("ietf", "two policies"):
+            other = ', "long";r=99999;t=3000' if self.headers == "two policies" else ""
+            told = f'"api";r={left};t={reset:.0f}{other}'
+            return {"ratelimit": told, "ratelimit-policy": f'"api";q={limit:.0f};w=60'}
         return {}
 
     def over(self, error: HeadwaterError | None) -> None:

@@ -1,8 +1,12 @@
-"""All the limits that an answer tells of, for people and programs to look at.
+"""The limits that an answer tells of: all of them, for people and programs to look at, and those that pace a map.
 
-What paces a map (`rate_limit`) wants whole, short limits alone; here a part that is missing is None, and a limit of a
-day, a month or a resource is one more. Beside the spellings listed there:
+A part that is missing is None; what is not a number is left out, and nothing is guessed. In the spellings of
 
+    x-ratelimit-{limit,remaining,reset}-{requests,tokens}[-minute]            OpenAI, Groq, Cerebras, Nebius
+    anthropic-ratelimit-{requests,tokens,input-tokens}-{limit,remaining,reset} Anthropic
+    (x-)ratelimit-{limit,remaining,reset}                                     Together, Replicate, an older draft
+    ratelimit: "api";r=99;t=30 with ratelimit-policy: "api";q=100;w=60        Hugging Face, the newer drafts
+    ratelimit: limit=100, remaining=99, reset=30                              a draft in between
     x-ratelimit-{limit,remaining,used,reset} and x-ratelimit-resource         GitHub
     x-ratelimit-renewalperiod-{requests,tokens}, x-ratelimit-timeremaining    GitHub's models, Azure's
     x-ratelimit-{limit,remaining}-tokens-{prompt,generated}, x-tokenlimit-*   Fireworks, Together
@@ -27,14 +31,14 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from functools import lru_cache
 from typing import Final, NamedTuple
 
 import msgspec
 
-from .rate_limit import moment_in, seconds_until
-from .retry_after import parse_number
+from .retry_after import moment, parse_number, parse_reset
 
 _FAMILY: Final = re.compile(
     r"(?:[a-z]+-){0,2}?(?P<kind>ratelimitbysize|ratelimit|tokenlimit)(?:-(?P<words>.+))?"
@@ -81,6 +85,10 @@ _TOKEN: Final = re.compile(r"\s*([a-z*][^\s;,=\"]*)\s*(?:;|$)", re.IGNORECASE)
 _MEMBER: Final = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*(?:"|\\?$))+')
 """A text that is not closed goes on to the end, or it would be gone through from each of its quotes."""
 _PARAMETER: Final = re.compile(r"(?:^|[;,\s])([a-z]+)\s*=\s*\"?([^;,\"\s]+)")
+LONGEST_WINDOW_SECONDS: Final = 3600.0
+"""A limit over more seconds than this is not spread over them: a batch is not spread over days."""
+_TIERS: Final = frozenset({"priority", "fast"})
+"""Limits beside those that a call is under: where one is reached, calls go on in another tier."""
 _GROUPED: Final = re.compile(r"\d{1,3}(?:,\d{3})+")
 _MOST_LIMITS: Final = 32
 """That are read; an answer with more means something else."""
@@ -152,12 +160,15 @@ def _part_left(limit: RateLimit) -> tuple[bool, float]:
     return False, limit.remaining / limit.limit if limit.limit else limit.remaining
 
 
-def rate_limits(headers: Mapping[str, str], now: float | None = None) -> RateLimits:
+def rate_limits(headers: Mapping[str, str], epoch: Callable[[], float] = time.time) -> RateLimits:
     """The limits in these headers, by lower-case name.
 
-    `now`: when the answer came, in epoch seconds, for resets that are points in time; where it is None that is the
-    answer's own `date`, so that a clock that is wrong here does not matter, or else the present.
+    Resets that are points in time count from the answer's own `date`, so that a clock that is wrong here does not
+    matter, or else from what `epoch` gives, as epoch seconds.
     """
+    names = "\n".join(headers)  # every answer of a map comes here, and few have them
+    if "limit" not in names and "-call-" not in names and "anthropic-" not in names:
+        return NO_LIMITS
     named = [name for name in headers if "limit" in name or "-call-" in name or name.startswith("anthropic-")]
     short = [name for name in named if len(name) <= _LONGEST_NAME]
     told = [(name, part) for name in short if (part := _part_of(name)) is not None][:_MOST_LIMITS]
@@ -166,18 +177,33 @@ def rate_limits(headers: Mapping[str, str], now: float | None = None) -> RateLim
     headers = {
         name: headers[name][:_LONGEST_TEXT] for name in (*(name for name, _ in told), *_OTHERS) if name in headers
     }
-    moment = _moment_of(headers) if now is None else now
     found: dict[tuple[str, str], dict[str, float]] = {}
     resource, counted = headers.get("x-ratelimit-resource", "").strip(), _counted(headers.get("ratelimit-policy", ""))
     for header, part in told:
-        for (unit, name), what, number in _told(part, headers[header], resource, moment):
+        for (unit, name), what, number in _told(part, headers[header], resource, lambda: _moment_of(headers, epoch)):
             key = counted.get(name, unit), name
             if len(found) < _MOST_LIMITS or key in found:
                 found.setdefault(key, {}).setdefault(what, number)
-    for text in (headers.get(name, "") for name in ("ratelimit-limit", "x-ratelimit-limit", "ratelimit-policy")):
-        _add_quotas(found, text)
+    for name in ("ratelimit-limit", "x-ratelimit-limit", "ratelimit-policy"):
+        if ";" in (text := headers.get(name, "")):
+            _add_quotas(found, text)
     limits = [RateLimit(unit=unit, name=name, **_settled(parts)) for (unit, name), parts in found.items()]
     return RateLimits(tuple(limit for limit in limits if (limit.limit, limit.remaining, limit.reset) != NOTHING_TOLD))
+
+
+def pacing_limits(headers: Mapping[str, str], epoch: Callable[[], float]) -> list[RateLimit]:
+    """Those of the limits in these headers over whose time a map spreads its calls: whole ones, over a short time, of
+    requests, and of tokens in and out (Anthropic tells there of whichever limit of tokens is the nearest), or else of
+    those that go in."""
+    whole = [limit for limit in rate_limits(headers, epoch) if _is_pacing(limit)]
+    tokens = "tokens" if any(limit.unit == "tokens" for limit in whole) else "input-tokens"
+    return [limit for limit in whole if limit.unit in ("requests", tokens)]
+
+
+def _is_pacing(limit: RateLimit) -> bool:
+    if limit.remaining is None or limit.reset is None or limit.name in _TIERS:
+        return False
+    return max(limit.reset, limit.window or 0.0) <= LONGEST_WINDOW_SECONDS
 
 
 def _settled(parts: Mapping[str, float]) -> dict[str, float]:
@@ -186,11 +212,6 @@ def _settled(parts: Mapping[str, float]) -> dict[str, float]:
     if "used" in parts and "remaining" not in told and "limit" in told:
         told["remaining"] = max(0.0, told["limit"] - parts["used"])
     return told
-
-
-def _moment_of(headers: Mapping[str, str]) -> float:
-    moment = moment_in(headers.get("date", ""))
-    return time.time() if moment is None else moment
 
 
 class _Part(NamedTuple):
@@ -222,7 +243,9 @@ def _part_of(header: str) -> _Part | None:
     return _Part(what, unit, "-".join(rest), windows[0] if windows else None)
 
 
-def _told(part: _Part, text: str, resource: str, now: float) -> Iterator[tuple[tuple[str, str], str, float]]:
+def _told(
+    part: _Part, text: str, resource: str, now: Callable[[], float]
+) -> Iterator[tuple[tuple[str, str], str, float]]:
     """What one header says: of which limit, which part, and the number."""
     what, key = part.what, (part.unit, part.name or (resource if part.unit == "requests" else ""))
     if what == "list":
@@ -307,8 +330,37 @@ def _name_of(member: str) -> str:
 
 def _counted(policies: str) -> dict[str, str]:
     """What the policies count that do not count requests, by their names."""
+    if "qu" not in policies:
+        return {}
     found = ((_name_of(member), dict(_PARAMETER.findall(member)).get("qu")) for member in _members(policies))
     return {name: unit for name, unit in found if unit}
+
+
+def seconds_until(text: str, now: Callable[[], float]) -> float | None:
+    """Seconds until a reset that is named as a number, a duration, epoch seconds or a date; None for anything else."""
+    seconds = parse_reset(text, None)
+    if seconds is None:
+        seconds = parse_reset(text, now())
+    if seconds is None and (then := moment_in(text)) is not None:
+        seconds = max(0.0, then - now())
+    return seconds
+
+
+def _moment_of(headers: Mapping[str, str], epoch: Callable[[], float]) -> float:
+    dated = moment_in(headers.get("date", ""))
+    return epoch() if dated is None else dated
+
+
+def moment_in(text: str) -> float | None:
+    """A point in time as epoch seconds, in RFC 3339's form with a zone or in HTTP's; None for anything else."""
+    text = text.strip()
+    try:
+        if text[:4].isdigit():
+            then = datetime.fromisoformat(text)
+            return then.timestamp() if then.tzinfo is not None else None
+        return moment(text) if text else None
+    except (ValueError, TypeError, OverflowError, OSError, IndexError):
+        return None
 
 
 NO_LIMITS: Final = RateLimits()

@@ -51,7 +51,7 @@ from typing import Final
 from ..engine.retry import is_overload
 from ..errors import HeadwaterError, InferenceTimeoutError, ProviderError
 from ..protocol.transport import FOREVER
-from ..responses.rate_limit import limits_in
+from ..responses.quota import RateLimit, pacing_limits
 from .buckets import AdvertisedQuota, Bucket
 from .concurrency import ConcurrencyLimit, LatencyGradient
 from .episode import Episode
@@ -106,7 +106,7 @@ class ProviderLimiter:
         self.requests = None if requests is None else Bucket(requests, now)
         self.tokens = None if tokens is None else Bucket(tokens, now)
         self._buckets = [bucket for bucket in (self.requests, self.tokens) if bucket is not None]
-        self._quotas: dict[str, AdvertisedQuota] = {}
+        self._quotas: dict[tuple[str, str], AdvertisedQuota] = {}  # by unit and name
         self._mean_cost = 0.0  # tokens of a request
         self._gradient = LatencyGradient() if adapts else None
         self._rate = RateEstimator(now)
@@ -157,8 +157,8 @@ class ProviderLimiter:
         free_at = self._rate.bucket.free_at if self._is_rate_binding else now
         for bucket in self._buckets:
             free_at = max(free_at, bucket.free_at)
-        for unit, quota in self._quotas.items():
-            free_at = max(free_at, quota.free_at(now, self._mean_cost if unit == "tokens" else 1.0))
+        for (unit, _), quota in self._quotas.items():
+            free_at = max(free_at, quota.free_at(now, 1.0 if unit == "requests" else self._mean_cost))
         return free_at
 
     def send(self, permit: LimiterPermit, now: float, cost: float = 0.0) -> None:
@@ -183,8 +183,8 @@ class ProviderLimiter:
             self.requests.spend(now)
         if self.tokens is not None and cost:
             self.tokens.spend(now, cost)
-        for unit, quota in self._quotas.items():
-            quota.spend(now, self._mean_cost if unit == "tokens" else 1.0)
+        for (unit, _), quota in self._quotas.items():
+            quota.spend(now, 1.0 if unit == "requests" else self._mean_cost)
 
     # -- after it
 
@@ -203,13 +203,20 @@ class ProviderLimiter:
         may_grow = permit.is_full and concurrency.value < concurrency.most
         if may_grow or self._gradient is not None or self._is_rate_binding:
             self._grow(permit, seconds, now)
-        for found in limits_in(headers, epoch):
-            quota = self._quotas.setdefault(found.unit, AdvertisedQuota())
-            quota.tell(now, found.remaining, found.reset, found.limit)
-            self._may_pace = True
+        if found := pacing_limits(headers, epoch):
+            self._take_limits(found, now)
         slow_start = self.pause.slow_start
         if slow_start is not None and slow_start.allowed(now) > concurrency.value:
             self.pause.slow_start = None
+
+    def _take_limits(self, found: list[RateLimit], now: float) -> None:
+        """Pace by these limits, and by none that the provider does not tell of any more."""
+        quotas = {}
+        for limit in found:
+            name = limit.unit, limit.name
+            quota = quotas[name] = self._quotas.get(name) or AdvertisedQuota()
+            quota.tell(now, limit.remaining or 0.0, limit.reset or 0.0, limit.limit)
+        self._quotas, self._may_pace = quotas, True
 
     def failed(self, permit: LimiterPermit, now: float, seconds: float, error: HeadwaterError) -> bool:
         """Take in that the attempt failed; whether the provider is left alone for it, so that retries are held back
