@@ -17,7 +17,15 @@ import pytest
 import trustme
 from support.drivers import Driver
 
-from headwater import AsyncInferenceClient, InferenceClient, InvalidParameterError, Route, TLSError
+from headwater import (
+    AsyncInferenceClient,
+    ConnectError,
+    InferenceClient,
+    InvalidParameterError,
+    ProtocolError,
+    Route,
+    TLSError,
+)
 from headwater.transport import tls
 from headwater.transport.pool import Pool
 from headwater.transport.tls import Trust
@@ -146,6 +154,53 @@ async def test_certificates_that_cannot_be_read(driver: Driver, tmp_path: Path) 
                 await client.chat_completion(MESSAGES)
 
 
+def test_files_that_hold_more_than_certificates(authority: trustme.CA, tmp_path: Path) -> None:
+    pem = authority.cert_pem.bytes()
+    key = trustme.CA().private_key_pem.bytes()
+    own = trustme.CA().cert_pem.bytes().replace(b" CERTIFICATE", b" TRUSTED CERTIFICATE")
+    der = ssl.PEM_cert_to_DER_cert(pem.decode())
+    for name, data in (
+        ("in UTF-8", "# Főtanúsítvány\n".encode() + pem),
+        ("in latin-1", "# Größe\n".encode("latin-1") + pem),
+        ("with a mark", b"\xef\xbb\xbf" + pem),
+        ("on Windows", pem.replace(b"\n", b"\r\n")),
+        ("with a key", key + pem + key),
+        ("OpenSSL's own", own + pem),
+        ("binary", der),
+    ):
+        (tmp_path / "authority.pem").write_bytes(data)
+        assert der in Trust(tmp_path / "authority.pem").make().get_ca_certs(binary_form=True), name
+    (tmp_path / "authority.key.pem").write_bytes(key)
+    (tmp_path / "folder.pem").mkdir()
+    assert der in Trust(tmp_path).make().get_ca_certs(binary_form=True)
+    for name, data in (("empty", b""), ("key", key), ("cut", pem + pem[:200]), ("broken", pem + BROKEN)):
+        (tmp_path / "second.pem").write_bytes(data)
+        with pytest.raises(TLSError, match=r"second\.pem"):
+            Trust(tmp_path / "second.pem").make()
+        if name != "key":
+            with pytest.raises(TLSError, match=r", in second\.pem$"):
+                Trust(tmp_path).make()
+
+
+BROKEN = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+
+
+async def test_a_server_that_closes_during_the_handshake(driver: Driver, serve: Any, bundle: Path) -> None:
+    for taken in (0, 3000):  # at once, which some systems tell as a reset; or when it has read what came
+        server = serve(lambda peer, taken=taken: taken and peer.sock.recv(taken))
+        async with driver.client(base_url=there(server), verify=bundle, retries=1) as client:
+            with pytest.raises(ConnectError, match=rf"localhost:{server.port}") as caught:
+                await client.chat_completion(MESSAGES)
+        assert not isinstance(caught.value, TLSError) and len(caught.value.attempts) == 2
+
+
+async def test_tls_in_answer_to_plain_http(driver: Driver, serve: Any) -> None:
+    server = serve(lambda peer: peer.request() and peer.sock.sendall(b"\x15\3\1\0\2\2\x46"))
+    async with driver.client(base_url=f"http://127.0.0.1:{server.port}/v1", retries=0) as client:
+        with pytest.raises(ProtocolError, match="is it https://"):
+            await client.chat_completion(MESSAGES)
+
+
 @pytest.mark.parametrize("kind", [AsyncInferenceClient, InferenceClient, lambda **more: Route("groq", **more)])
 def test_what_cannot_be_said(kind: Any) -> None:
     context = ssl.create_default_context()
@@ -180,6 +235,12 @@ async def test_a_clients_certificate(driver: Driver, serve: Any, authority: trus
     with pytest.raises(TLSError, match="load_cert_chain") as caught:
         await said(driver.client(base_url=there(server), verify=bundle, retries=0))
     assert not caught.value.retryable
+    trustme.CA().issue_cert("me@example.org").configure_cert(known)
+    for newest in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+        asking.maximum_version = newest
+        with pytest.raises(TLSError, match=r"or another one.*load_cert_chain") as caught:
+            await said(driver.client(base_url=there(serve(chatting, asking)), ssl_context=known, retries=2))
+        assert len(caught.value.attempts) == 1
 
 
 def old() -> dict[str, Any]:

@@ -13,7 +13,14 @@ from support.drivers import Driver
 from support.proxy_server import proxying
 
 from headwater import AsyncInferenceClient, InferenceClient, Route
-from headwater.errors import ConnectError, HeadwaterError, InvalidParameterError, ProviderError, ProxyError
+from headwater.errors import (
+    ConnectError,
+    HeadwaterError,
+    InvalidParameterError,
+    ProviderError,
+    ProxyError,
+    TransportError,
+)
 from headwater.protocol.url import parse_url
 from headwater.telemetry import BreakerMoved
 from headwater.transport.proxies import proxy_for
@@ -158,6 +165,20 @@ async def test_a_refusal_says_nothing_of_the_provider(driver: Driver, serve: Any
     assert proxy.accepted == 5 and not any(isinstance(each, BreakerMoved) for each in told)
 
 
+async def test_a_proxy_that_answers_nothing_in_the_absolute_form(driver: Driver, serve: Any) -> None:
+    for said in (b"", b"HTTP/1.1 200 O", b"SSH-2.0-other\r\n\r\n"):
+
+        def script(peer: Any, said: bytes = said) -> None:
+            if peer.request():
+                peer.sock.sendall(said)
+
+        server = serve(script)
+        async with driver.client(base_url="http://127.0.0.1:9/v1", proxies=proxy_at(server), retries=0) as client:
+            with pytest.raises(TransportError, match=rf"through the proxy 127.0.0.1:{server.port}\)") as caught:
+                await client.chat_completion(MESSAGES)
+        assert secrets_of(seen_in(caught.value)) == []
+
+
 PROXY = "http://proxy.example:3128"
 
 
@@ -198,6 +219,12 @@ PROXY = "http://proxy.example:3128"
         (f"{'ü' * 80}.example, a.example", "http://a.example/", True),
         ("a.example:443", "https://a.example/", True),
         ("https://a.example", "https://a.example/", True),
+        ("https://a.example", "http://a.example/", False),
+        ("all://a.example", "http://a.example/", True),
+        ("http://a.example:81/", "http://a.example:81/", True),
+        ("http://[2001:db8::1]:81/v1", "http://[2001:db8::1]:81/", True),
+        ("a.example/", "https://a.example/", True),
+        ("a.example:443/", "https://a.example/", True),
         (" , ,a.example,", "https://a.example/", True),
         ("*", "https://a.example/", True),
         ("", "https://a.example/", False),
@@ -220,6 +247,7 @@ def test_who_needs_no_proxy(names: str, url: str, direct: bool) -> None:
         ("http://proxy.example:3128", "proxy.example:3128"),
         ("proxy.example:3128", "proxy.example:3128"),
         ("HTTP://proxy.example", "proxy.example:80"),
+        ("http://proxy.example:", "proxy.example:80"),
         ("https://user:pw@proxy.example/", "proxy.example:443"),
         ("socks5://u:p/a@b#c?d@[::1]:9", "[::1]:9"),
         ("socks5h://proxy.example", "proxy.example:1080"),
@@ -241,6 +269,17 @@ def test_what_is_no_proxys_url(url: str) -> None:
             AsyncInferenceClient(proxies=given)
         ours = caught.tb.tb_next  # the first frame is this test's own
         assert "hidden" not in seen_in(caught.value.with_traceback(ours))
+
+
+def test_a_proxys_name_beyond_ascii() -> None:
+    with pytest.raises(InvalidParameterError, match="xn--"):
+        Proxy("http://prüfung.example:3128")
+
+
+def test_the_schemes_of_a_refusal_in_the_absolute_form() -> None:
+    asked = {"proxy-authenticate": 'Digest realm="a b", nonce="c", qop="auth", NTLM'}
+    error = Proxy(HTTP).refused_page(407, asked)
+    assert error is not None and "asks for Digest, NTLM, and" in str(error)
 
 
 def test_what_is_no_proxys_url_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -326,10 +365,13 @@ def test_handshakes(piece: int) -> None:
         (SOCKS, [b"\5\1"], "not SOCKS5", False),
         (SOCKS, [b"\5\xff"], "takes no user name", False),
         ("socks5h://p", [b"\5\xff"], "give them in its URL", False),
-        ("socks5h://p", [b"\5\2"], "not SOCKS5", False),
+        ("socks5h://p", [b"\5\2"], "give them in its URL", False),
+        ("socks5h://p", [b"\5\3"], "not SOCKS5", False),
         (SOCKS, [b"\5\2", b"\1\1"], "does not know this user name", False),
         (SOCKS, [b"\5\0", b"\5\2\0\1\0\0\0\0\0\0"], "rules do not allow", False),
         (SOCKS, [b"\5\0", b"\5\x63\0\1\0\0\0\0\0\0"], "unknown reason", False),
+        (SOCKS, [b"\5\0", b"\5\5", b""], "the server refused", False),
+        (SOCKS, [b"\5\0", b"\5\4\0\0"], "host cannot be reached", False),
         (SOCKS, [b"\5\0", b"\5\0\0\x09\0\0\0\0\0\0"], "not SOCKS5", False),
         (SOCKS, [b"\5\0", b"\5\0\0\1\0\0\0\0\0\0more"], "not SOCKS5", False),
         (SOCKS, [b"\5\0", b"\5\0\0\1\0", b""], "closed the connection", True),

@@ -66,5 +66,8 @@ def parse_url(text: str) -> Url:
         raise InvalidParameterError(_NO_USER)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     if not _TARGET.match(target) or not _HOST.match(parts.netloc.removesuffix(f":{port}")) or port == 0:
-        raise InvalidParameterError(f"{shown!r} has characters that a URL cannot have; percent-encode them")
+        why = (
+            "percent-encode them" if parts.netloc.isascii() else "write a host's name as xn--, percent-encode the rest"
+        )
+        raise InvalidParameterError(f"{shown!r} has characters that a URL cannot have; {why}")
     return Url(parts.scheme, parts.hostname, port or _PORTS[parts.scheme], target)

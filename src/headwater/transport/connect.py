@@ -271,9 +271,11 @@ def _connecting(place: str) -> Iterator[None]:
 def _securing(place: str) -> Iterator[None]:
     try:
         yield
+    except (ssl.SSLEOFError, ssl.SSLZeroReturnError, BrokenResourceError, EndOfStream) as error:
+        raise ConnectError(f"{place} closed the connection during the TLS handshake") from error
     except ssl.SSLError as error:
         raise handshake_error(place, error) from error
-    except (BrokenResourceError, EndOfStream, OSError, UnicodeError) as error:
+    except (OSError, UnicodeError) as error:
         raise ConnectError(f"{place} closed the connection during the TLS handshake") from error
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..errors import ConnectionLostError, ProtocolError
 from ..protocol.transport import TransportRequest, TransportResponse
 
 if TYPE_CHECKING:
@@ -29,7 +30,11 @@ class ProxiedPool:
         proxy = self._proxy
         if not proxy.forwards(request.url):
             return await self._pool.send(request)
-        answer = await self._pool.send(proxy.forwarded(request))
+        try:
+            answer = await self._pool.send(proxy.forwarded(request))
+        except (ConnectionLostError, ProtocolError) as error:  # the proxy's doing, as far as can be seen from here
+            error.args = (f"{error} (through the proxy {proxy.place})",)
+            raise
         refused = proxy.refused_page(answer.status, answer.headers)
         if refused is not None:
             await answer.aclose()

@@ -74,14 +74,15 @@ _PORT: Final = lazy_pattern(r"(.*):([0-9]{1,5})\Z")
 
 
 class _Exception(NamedTuple):
-    """One place that NO_PROXY names: hosts, at a port or at all of them."""
+    """One place that NO_PROXY names: hosts, at a port or at all of them, by a scheme or by both."""
 
+    scheme: str
     hosts: str
     network: ipaddress.IPv4Network | ipaddress.IPv6Network | None
     port: int | None
 
-    def holds(self, host: str, address: ipaddress.IPv4Address | ipaddress.IPv6Address | None, port: int) -> bool:
-        if self.port is not None and self.port != port:
+    def holds(self, url: Url, host: str, address: ipaddress.IPv4Address | ipaddress.IPv6Address | None) -> bool:
+        if self.scheme not in ("", "all", url.scheme) or self.port not in (None, url.port):
             return False
         if self.network is not None:
             return address is not None and address in self.network
@@ -90,10 +91,11 @@ class _Exception(NamedTuple):
 
 def _excepted(url: Url, names: str) -> bool:
     """Whether NO_PROXY names it: hosts, with all below them (with a dot, `*.` or nothing before them), `*`, addresses
-    and networks (`10.0.0.0/8`, `fd00::/8`), each with a port or without, between commas or blanks."""
+    and networks (`10.0.0.0/8`, `fd00::/8`), each with a port or without, between commas or blanks; or
+    a URL, for its scheme alone."""
     host = url.host.lower().rstrip(".")
     address = _address(host)
-    return any(each.holds(host, address, url.port) for each in _exceptions(names))
+    return any(each.holds(url, host, address) for each in _exceptions(names))
 
 
 @lru_cache(maxsize=64)
@@ -102,12 +104,13 @@ def _exceptions(names: str) -> tuple[_Exception, ...]:
 
 
 def _read(name: str) -> _Exception:
-    name = name.partition("://")[2] or name
+    scheme, found, rest = name.partition("://")
+    scheme, name = (scheme, rest.partition("/")[0]) if found else ("", name.rstrip("/"))  # as httpx has it: a URL
     network, port = None if "]:" in name else _network(name), None
     if network is None and (match := _PORT.match(name)):
         name, port = match[1], int(match[2])
         network = _network(name)
-    return _Exception(_in_ascii(name.removeprefix("*.").strip(".") or name), network, port)
+    return _Exception(scheme, _in_ascii(name.removeprefix("*.").strip(".") or name), network, port)
 
 
 def _in_ascii(name: str) -> str:

@@ -39,7 +39,7 @@ OWN_STATUSES: Final = frozenset({407, 511})
 """Statuses that no server has: https://www.rfc-editor.org/rfc/rfc6585#section-6"""
 OWN_PAGES: Final = ("squid", "tinyproxy", "privoxy")
 """Who signs the pages of its own with these names in `Server`; an origin's answer is passed on with the origin's."""
-_PLACE: Final = lazy_pattern(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]+)(?::([0-9]{1,5}))?\Z")
+_PLACE: Final = lazy_pattern(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]+)(?::([0-9]{0,5}))?\Z")
 _STATUS: Final = lazy_pattern(rb"HTTP/1\.[0-9] ([1-5][0-9]{2})(?: ([^\r\n]*))?\r?\n")
 _END: Final = lazy_pattern(rb"\r?\n\r?\n")
 _CHALLENGE: Final = lazy_pattern(rb"\nproxy-authenticate:[ \t]*([A-Za-z-]+)", re.IGNORECASE)
@@ -68,10 +68,13 @@ class Proxy:
         self.place = "?"
         self.scheme, user, password, rest = proxy_parts(url)
         found = _PLACE.match(rest)
-        if self.scheme not in PORTS or found is None or (found[2] is not None and not 0 < int(found[2]) < 65536):
+        if self.scheme not in PORTS or found is None or (found[2] and not 0 < int(found[2]) < 65536):
+            why = "SOCKS4 is not spoken" if self.scheme in SOCKS4 else "this one cannot be used"
+            if not rest.isascii():
+                why = "a host's name beyond ASCII is written as xn--"
             raise InvalidParameterError(
                 "a proxy's URL must be http, https, socks5 or socks5h with a host, as in http://user:password@host:3128;"
-                f" {'SOCKS4 is not spoken' if self.scheme in SOCKS4 else 'this one cannot be used'}"
+                f" {why}"
             )
         self.host = found[1].strip("[]")
         self.port = int(found[2] or PORTS[self.scheme])
@@ -127,7 +130,8 @@ class Proxy:
         page = headers.get("content-type", "").lower().startswith("text/html") and "via" not in headers
         if status not in OWN_STATUSES and not (status >= 400 and signed) and not (status == 403 and page):
             return None
-        schemes = [each.split()[0] for each in headers.get("proxy-authenticate", "").split(",") if each.strip()]
+        offers = [each.split()[0] for each in headers.get("proxy-authenticate", "").split(",") if each.strip()]
+        schemes = [each for each in offers if "=" not in each]  # a comma stands between parameters, too
         words = headers.get("x-squid-error", "")
         return self._refusal(f"{status} {words}".strip(), status, schemes)
 
@@ -176,13 +180,16 @@ class Proxy:
                 if self._user is None
                 else "it takes no user name and password"
             )
+        elif got[1:] == b"\2":
+            raise self._refusal("it takes no call without a user name and password; give them in its URL")
         elif got[1:] != b"\0":
             raise self._odd("SOCKS5")
-        got = yield from self._read((yield b"\5\1\0" + _socks_place(host) + port.to_bytes(2, "big")), 5)
+        got = yield from self._read((yield b"\5\1\0" + _socks_place(host) + port.to_bytes(2, "big")), 2)
+        if got[0] == 5 and got[1] != 0:  # what follows may be missing
+            raise self._refusal(f"{_REPLIES.get(got[1], 'an unknown reason')} (SOCKS reply {got[1]})")
+        got = yield from self._read(got, 5)
         if got[0] != 5 or got[3] not in (1, 3, 4):
             raise self._odd("SOCKS5")
-        if got[1] != 0:
-            raise self._refusal(f"{_REPLIES.get(got[1], 'an unknown reason')} (SOCKS reply {got[1]})")
         length = 4 + {1: 4, 3: 1 + got[4], 4: 16}[got[3]] + 2
         if len((yield from self._read(got, length))) > length:
             raise self._odd("SOCKS5")

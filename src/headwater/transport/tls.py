@@ -24,6 +24,7 @@ OS_STORES: Final = frozenset({"darwin", "win32"})
 
 CERTIFICATE_SUFFIXES: Final = frozenset({".pem", ".crt", ".cer"})
 _HASHED: Final = lazy_pattern(r"[0-9a-f]{8}\.[0-9]+\Z")
+_PEM: Final = lazy_pattern(rb"(?s)-----BEGIN ((?:X509 |TRUSTED )?CERTIFICATE)-----.*?-----END \1-----")
 
 _VERIFY_FALSE: Final = (
     "verify=False is refused: a key would go to whoever answers. Give the server's certificate, or its authority's, as"
@@ -49,7 +50,18 @@ _REASONS: Final = {
     "UNSUPPORTED_PROTOCOL": "it speaks none but an old TLS, and 1.2 is the oldest here",
     "TLSV1_ALERT_PROTOCOL_VERSION": "it speaks none but an old TLS, and 1.2 is the oldest here",
 }
-_CLIENT_CERTIFICATE: Final = ("CERTIFICATE_REQUIRED", "ALERT_HANDSHAKE_FAILURE", "ALERT_BAD_CERTIFICATE")
+_CLIENT_CERTIFICATE: Final = (
+    "CERTIFICATE_REQUIRED",
+    "ALERT_HANDSHAKE_FAILURE",
+    "ALERT_BAD_CERTIFICATE",
+    "ALERT_UNSUPPORTED_CERTIFICATE",
+    "ALERT_CERTIFICATE_REVOKED",
+    "ALERT_CERTIFICATE_EXPIRED",
+    "ALERT_CERTIFICATE_UNKNOWN",
+    "ALERT_UNKNOWN_CA",
+    "ALERT_ACCESS_DENIED",
+)
+"""A server's alerts that are about whom the client is (RFC 8446, section 6.2), as OpenSSL spells them."""
 
 
 class Trust:
@@ -160,25 +172,38 @@ def _add(context: ssl.SSLContext, given: str | os.PathLike[str], what: str) -> N
     """Trust these certificates besides. Raises `TLSError` where there are none."""
     from pathlib import Path
 
-    place = Path(given).expanduser()
+    place, within = Path(given).expanduser(), ""
     try:
         if not place.is_dir():
-            _load(context, place)
-            return
-        context.load_verify_locations(capath=str(place))
-        names = sorted(file for file in place.iterdir() if file.exists())  # a link may lead nowhere
-        for file in names:
-            if file.suffix.lower() in CERTIFICATE_SUFFIXES:
-                _load(context, file)
-        if not any(file.suffix.lower() in CERTIFICATE_SUFFIXES or _HASHED.match(file.name) for file in names):
-            raise FileNotFoundError
-    except OSError as error:  # ssl.SSLError is one
-        raise TLSError(f"no certificates can be read where {what} says: {place}") from error
+            found = _load(context, place)
+        else:
+            context.load_verify_locations(capath=str(place))
+            names = sorted(each for each in place.iterdir() if each.is_file())  # a link may lead nowhere
+            found = any(_HASHED.match(each.name) for each in names)
+            for file in [each for each in names if each.suffix.lower() in CERTIFICATE_SUFFIXES]:
+                within = f", in {file.name}"
+                found = _load(context, file) or found
+            within = ""
+        if not found:
+            raise ValueError("there is none")
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+        raise TLSError(f"no certificates can be read where {what} says: {place}{within}") from error
 
 
-def _load(context: ssl.SSLContext, file: Path) -> None:
+def _load(context: ssl.SSLContext, file: Path) -> bool:
+    """Whether there was a certificate: a file of PEM may hold others' keys alone, and text that is no ASCII."""
     data = file.read_bytes()
-    context.load_verify_locations(cadata=data.decode("ascii", "replace") if b"-----BEGIN" in data else data)
+    if b"-----BEGIN" not in data:
+        context.load_verify_locations(cadata=data)
+        return True
+    found = list(_PEM.finditer(data))
+    if data.count(b"CERTIFICATE-----") != 2 * len(found):
+        raise ValueError("a certificate is cut off")
+    if any(each[1].startswith(b"TRUSTED") for each in found):  # OpenSSL's own form, which it reads from files alone
+        context.load_verify_locations(cafile=str(file))
+    elif found:
+        context.load_verify_locations(cadata="\n".join(each[0].decode("ascii", "replace") for each in found))
+    return bool(found)
 
 
 def has_certificates(context: ssl.SSLContext) -> bool:
@@ -202,7 +227,9 @@ def handshake_error(place: str, error: ssl.SSLError) -> TLSError:
     return TLSError(f"no TLS connection to {place}: {reason}" + _behind(_REASONS.get(reason, "")))
 
 
-WANTS_CERTIFICATE: Final = "it may want a client's certificate: give an ssl_context with load_cert_chain(...)"
+WANTS_CERTIFICATE: Final = (
+    "it may want a client's certificate, or another one: give an ssl_context with load_cert_chain(...)"
+)
 
 
 def _behind(remedy: str) -> str:
