@@ -5,7 +5,9 @@ from __future__ import annotations
 import gc
 import random
 import select
+import socket
 import ssl
+import struct
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -223,6 +225,160 @@ async def test_settings_say_how_many(serve_http2: Any) -> None:
     for answer in answers:
         await answer.aclose()
     assert len(server.connections) == 1
+
+
+@pytest.mark.parametrize("limits", [{}, {"max_idle": 0}], ids=["closed by the client", "too many"])
+async def test_an_idle_connection_is_closed_that_somebody_waits_for(serve_http2: Any, limits: dict[str, int]) -> None:
+    """Its server takes no streams for now: for who waits another one is made."""
+    server = serve_http2(hold, most=1)
+    pool, own = pool_of(**limits)
+
+    def none() -> None:
+        (connection,) = server.connections
+        connection.h2.update_settings({SettingCodes.MAX_CONCURRENT_STREAMS: 0})
+        connection.flush()
+
+    async def ask() -> None:
+        answer = await pool.send(outgoing(server))
+        await answer.aclose()
+
+    first = await pool.send(outgoing(server))
+    with anyio.fail_after(PATIENCE):
+        async with anyio.create_task_group() as group:
+            group.start_soon(first.receive)
+            await anyio.wait_all_tasks_blocked()
+            server.call(none)
+            group.start_soon(ask)
+            await until(lambda: server.connections[0].h2.local_settings.max_concurrent_streams == 0)
+            await anyio.wait_all_tasks_blocked()
+            await first.aclose()
+            if not limits:
+                await anyio.wait_all_tasks_blocked()
+                await pool.aclose()
+    assert (len(server.connections), own.counts().active, own.counts().waiting) == (2, 0, 0)
+
+
+async def test_a_server_that_ends_and_cannot_be_reached(serve_http2: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stream that goes on is no connection to wait for: the failure is everybody's."""
+    from headwater.transport import http2_pool
+
+    async def fail(*_: Any) -> Any:
+        await anyio.wait_all_tasks_blocked()
+        raise ConnectError("refused")
+
+    async def ask() -> None:
+        with pytest.raises(ConnectError, match="refused"):
+            await pool.send(outgoing(server))
+
+    server = serve_http2(hold, most=1)
+    pool, own = pool_of()
+    first = await pool.send(outgoing(server))
+    monkeypatch.setattr(http2_pool, "dial", fail)
+    with anyio.fail_after(PATIENCE):
+        async with anyio.create_task_group() as reading:
+            reading.start_soon(read, first)
+            server.call(lambda: server.connections[0].raw(GoAwayFrame(0, last_stream_id=1).serialize()))
+            async with anyio.create_task_group() as group:
+                for _ in range(5):
+                    group.start_soon(ask)
+            reading.cancel_scope.cancel()
+    assert (own.counts().active, own.counts().waiting) == (0, 0)
+
+
+async def test_who_waits_when_the_connection_is_lost(serve_http2: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From then on each waits no longer than for a first connection, however long another one takes to connect."""
+    from headwater.transport import http2_pool
+
+    async def hang(*_: Any) -> Any:
+        await anyio.sleep_forever()
+
+    async def lose() -> None:
+        with pytest.raises(ConnectionLostError):
+            await read(first)
+
+    async def ask(seconds: float | None) -> None:
+        with pytest.raises(InferenceTimeoutError):
+            await pool.send(outgoing(server, connect_timeout=seconds))
+        late.append(seconds)
+
+    server = serve_http2(hold, most=1)
+    pool, own = pool_of(max_connections=1)
+    first = await pool.send(outgoing(server))
+    late: list[float | None] = []
+    monkeypatch.setattr(http2_pool, "dial", hang)
+    with anyio.fail_after(PATIENCE):
+        async with anyio.create_task_group() as group:
+            group.start_soon(lose)
+            for seconds in (None, 0.05, 0.05, 0.05):
+                group.start_soon(ask, seconds)
+                await anyio.wait_all_tasks_blocked()
+            server.call(server.connections[0].transport.abort)
+            await until(lambda: len(late) == 3)
+            group.cancel_scope.cancel()
+    assert (own.counts().active, own.counts().waiting) == (0, 0)
+
+
+@pytest.mark.parametrize("most", [1, 3])
+async def test_a_server_that_ends_after_each_answer(serve_http2: Any, most: int) -> None:
+    """Whose place has gone before anything was sent in it has another one, however often that is."""
+
+    async def answer(stream: ServedStream) -> None:
+        await echo(stream)
+        stream.connection.raw(GoAwayFrame(0, last_stream_id=2**31 - 1).serialize())
+
+    async def ask() -> None:
+        assert await read(await pool.send(outgoing(server))) == b"hello"
+
+    server = serve_http2(answer, most=most)
+    pool, own = pool_of(max_connections=2)
+    async with anyio.create_task_group() as group:
+        for _ in range(60):
+            group.start_soon(ask)
+    assert (server.requests, own.counts().active, own.counts().waiting) == (60, 0, 0)
+
+
+async def test_what_comes_in_the_middle_of_a_read(serve_http2: Any) -> None:
+    """A stream's end hands its place over before the rest of what came with it is taken."""
+
+    async def answer(stream: ServedStream) -> None:
+        await stream.request()
+        stream.head()
+        h2 = stream.connection.h2
+        h2.send_data(stream.id, b"ok", end_stream=True)
+        more = 9 * (b"\0\x3f\xff" + b"\xfa\0" + b"\0\0\0\0" + bytes(0x3FFF))  # more than one read takes
+        h2_said = h2.data_to_send() + more
+        h2.update_settings({SettingCodes.MAX_CONCURRENT_STREAMS: 1})
+        stream.connection.transport.write(h2_said + h2.data_to_send())
+
+    async def ask() -> None:
+        assert await read(await pool.send(outgoing(server))) == b"ok"
+
+    server = serve_http2(answer, most=1)
+    pool, own = pool_of(max_connections=1)
+    async with anyio.create_task_group() as group:
+        for _ in range(24):
+            group.start_soon(ask)
+    assert (len(server.connections), own.counts().active, own.counts().waiting) == (1, 0, 0)
+
+
+async def test_what_came_before_a_reset_in_one_read(serve_http2: Any) -> None:
+    """That nothing can be sent any more is found in the middle of what has come: the rest of it is read as it came."""
+
+    async def answer(stream: ServedStream) -> None:
+        await stream.request()
+        stream.head()
+        h2 = stream.connection.h2
+        h2.send_data(stream.id, b"x" * 1000, pad_length=200)  # padding is given back at once
+        h2.send_data(stream.id, b"y" * 1000, pad_length=200, end_stream=True)
+        transport = stream.connection.transport
+        transport.write(h2.data_to_send())
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        transport.close()
+
+    server = serve_http2(answer)
+    pool, _ = pool_of()
+    for _ in range(5):
+        assert await read(await pool.send(outgoing(server))) == b"x" * 1000 + b"y" * 1000
 
 
 async def test_a_cancelled_waiter_passes_its_place_on(serve_http2: Any) -> None:
@@ -617,9 +773,14 @@ async def test_pings_and_settings_are_answered(serve_http2: Any) -> None:
     assert connection.h2.local_settings.initial_window_size == 100_000
 
 
-async def test_http11_is_required(serve_http2: Any, serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("last", [None, 0, 1], ids=["a reset", "a GOAWAY", "a GOAWAY after it"])
+async def test_http11_is_required(serve_http2: Any, last: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
     async def answer(stream: ServedStream) -> None:
-        stream.reset(ErrorCodes.HTTP_1_1_REQUIRED)
+        if last is None:
+            stream.reset(ErrorCodes.HTTP_1_1_REQUIRED)
+        else:
+            said = GoAwayFrame(0, last_stream_id=last, error_code=ErrorCodes.HTTP_1_1_REQUIRED)
+            stream.connection.raw(said.serialize())
 
     server = serve_http2(answer)
     pool, own = pool_of()

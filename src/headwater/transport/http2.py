@@ -326,6 +326,7 @@ class Http2Connection:
         "_protocol",
         "_resized",
         "_settled",
+        "_taking",
         "_unsent",
         "asked",
         "closed",
@@ -351,7 +352,7 @@ class Http2Connection:
         self.asked = self.reserved = self.reads = 0
         self._protocol = Http2Protocol(self.streams)
         self._unsent = bytearray()
-        self._settled = self._resized = self._mute = False
+        self._settled = self._resized = self._mute = self._taking = False
         socket.poller.replace(self, socket.raw.fileno())
 
     # -- its streams
@@ -376,13 +377,14 @@ class Http2Connection:
 
     def refresh(self) -> None:
         """Take in what has come while the event loop had no turn: it may be the end."""
-        if not self.closed and self.socket.readable():
+        if not (self.closed or self._taking) and self.socket.readable():
             self._read()
             self.flush()
 
     def has_place(self) -> bool:
-        """Whether a reserved place is still there; where the server takes fewer streams by now, it is given back."""
-        if self.closing or len(self.streams) < self.most:
+        """Whether a reserved place is still there; it is given back where the server takes fewer streams by now, or no
+        more at all."""
+        if not self.closing and len(self.streams) < self.most:
             return True
         self.reserved -= 1
         self.owner.on_room(self)
@@ -391,9 +393,6 @@ class Http2Connection:
     async def ask(self, request: TransportRequest) -> Http2Answer:
         """Send a request in a reserved place, and wait for the answer's head."""
         self.reserved -= 1
-        if self.closing:  # since the place was given
-            self.owner.on_room(self)
-            raise NotProcessedError("the connection was closed before the request was sent")
         stream = self._begin(request)
         try:
             if not stream.sent:
@@ -510,6 +509,7 @@ class Http2Connection:
 
     def _take(self, data: bytes) -> None:
         self.reads += 1
+        self._taking = True  # whoever hears of it reads nothing and sends nothing in the middle
         try:
             for event in self._protocol.receive(data):
                 handler = _HANDLERS.get(type(event))
@@ -522,9 +522,13 @@ class Http2Connection:
             self._fail(error)
         except Exception as error:  # noqa: BLE001 - whoever reads for others raises nothing to them
             self._fail(ProtocolError(f"the server's HTTP/2 cannot be read: {type(error).__name__}"))
+        finally:
+            self._taking = False
 
     def flush(self) -> None:
         """Send what can be sent now; the epoll says when there is room for more."""
+        if self._taking:  # it is sent once all that came is taken
+            return
         unsent = self._unsent
         unsent += self._protocol.outgoing()
         if not unsent or self.closed or self._mute:
@@ -666,9 +670,10 @@ class Http2Connection:
         self.closing = True
         code = int(event.error_code or 0)
         words = f"the server ended the connection ({code_name(code)}) before it read the request"
+        over_http11 = code == HTTP_1_1_REQUIRED
         for stream in list(self.streams.values()):
-            if stream.id > (event.last_stream_id or 0):
-                stream.fail(NotProcessedError(words, again=code != ENHANCE_YOUR_CALM))
+            if stream.id > (event.last_stream_id or 0) or (over_http11 and not stream.status):
+                stream.fail(NotProcessedError(words, again=code != ENHANCE_YOUR_CALM, over_http11=over_http11))
                 self._end(stream)
         self.owner.on_room(self)
 

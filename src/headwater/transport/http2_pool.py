@@ -18,6 +18,7 @@ after the last that its GOAWAY names), and where a kept connection was closed be
 from __future__ import annotations
 
 import copy
+import math
 import ssl
 import time
 from collections import OrderedDict
@@ -92,24 +93,29 @@ class Http2Origin:
             connection.reserved += 1
         return connection
 
+    def is_open(self) -> bool:
+        """Whether there is a connection on which streams may begin, now or later."""
+        return any(not each.closing for each in self.connections)
+
     async def wait(self, seconds: float | None, *, first: bool) -> Turn:
-        """Wait for one's turn, before the others if `first`; `seconds`: for the first connection. Raises what that
-        failed with."""
+        """Wait for one's turn, before the others if `first`; no longer than so many seconds in which there is no
+        connection: `TimeoutError`."""
         assert self.loop.sockets is not None
         turn = Turn(self.loop.sockets.wakeup())
         self.waiters[turn] = None
         if first:
             self.waiters.move_to_end(turn, last=False)
+        deadline = math.inf
         try:
-            with CancelScope() as scope:
-                if seconds is not None and not self.connections:
-                    scope.deadline = current_time() + seconds
-                while not turn.given():
+            while not turn.given():
+                if self.is_open():
+                    deadline = math.inf
+                elif seconds is not None:
+                    deadline = min(deadline, current_time() + seconds)
+                with CancelScope(deadline=deadline) as scope:
                     await turn.news.wait()
-            while not turn.given() and self.connections:
-                await turn.news.wait()
-            if not turn.given():
-                raise TimeoutError
+                if scope.cancelled_caught and not (turn.given() or self.is_open()):
+                    raise TimeoutError
         except BaseException:
             self._give_back(turn)
             raise
@@ -153,13 +159,13 @@ class Http2Origin:
     # -- what becomes of connections
 
     def on_dialed(self, connection: Http2Connection | None, failure: HeadwaterError | None = None) -> None:
-        """A connection was made, or was not: those who wait hear of it. A failure is everybody's where there is no
-        other connection, but for one that came of a limit of whoever dialed."""
+        """A connection was made, or was not: those who wait hear of it. A failure is everybody's where no other
+        connection is open, but for one that came of a limit of whoever dialed."""
         self.dials -= 1
         if connection is not None:
             self.connections.append(connection)
         elif failure is not None:
-            if not self.connections and not self.dials:
+            if not self.is_open() and not self.dials:
                 for turn in list(self.waiters):
                     self._hand(turn, failure=copy.copy(failure))
             return  # where others are open, those who wait have them
@@ -187,9 +193,7 @@ class Http2Origin:
     def on_closed(self, connection: Http2Connection) -> None:
         """A connection is over."""
         self.loop.close(connection)
-        self._forget_closed()
-        if self.waiters:
-            self._serve()
+        self._let_go()
 
     def call_threadsafe(self, call: Callable[[], object]) -> None:
         """Have the event loop make this call soon; from any thread, and from finalizers."""
@@ -203,11 +207,16 @@ class Http2Origin:
     def _serve(self) -> None:
         """Hand over what is free, in the order in which they came."""
         while self.waiters and (connection := self._with_room()) is not None:
+            if not self.waiters:  # what came in as it was looked at has served them
+                return
             connection.reserved += 1
             self._hand(next(iter(self.waiters)), connection=connection)
         while self.waiters and self.may_dial():
             self.dials += 1
             self._hand(next(iter(self.waiters)), dials=True)
+        if not self.is_open():
+            for turn in self.waiters:
+                turn.news.wake()  # from now on they wait no longer than for a first one
 
     def _hand(
         self,
@@ -229,13 +238,19 @@ class Http2Origin:
         for number, connection in enumerate(idle):
             if connection.idle_since < oldest or len(idle) - number > self.loop.limits.max_idle:
                 self.loop.close(connection)
-        self._forget_closed()
+        self._let_go()
 
     def close_idle(self) -> None:
         """Close every idle connection."""
         for connection in self.idle:
             self.loop.close(connection)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Forget what is closed: somebody may have waited for it, where its server took no streams."""
         self._forget_closed()
+        if self.waiters:
+            self._serve()
 
 
 class Http2Pool:

@@ -16,7 +16,7 @@ from ..errors import HeadwaterError, ProtocolError, ResponseTooLargeError
 
 MAX_HEAD_BYTES = 100 * 1024
 """Bytes of heads and trailers that one answer may have, its 1xx heads included."""
-TLS_ALERT = b"\x15\x03"
+ALERT_RECORD = b"\x15\x03"
 """How an answer in TLS to what was none begins: https://www.rfc-editor.org/rfc/rfc8446#section-5.1"""
 MAX_INTERIM_HEADS = 16
 """How many 1xx heads may come before an answer's own."""
@@ -86,7 +86,7 @@ class ResponseParser:
             raise error.__context__ or error from None
         except (HttpParserError, HttpParserUpgrade) as error:
             if not self._after_the_end():
-                hint = "; it is TLS: is it https://?" if (self._head or data)[:2] == TLS_ALERT else ""
+                hint = "; it is TLS: is it https://?" if (self._head or data)[:2] == ALERT_RECORD else ""
                 self._fail(f"the server's answer is not HTTP: {error}{hint}", error)
         if waiting:
             self._take_head(data)
