@@ -40,12 +40,13 @@ _NAN: Final = b"-0.0e-90417"
 _INFINITY: Final = "1e90417"
 
 
-def loads(data: bytes, *, halves: bool = False, replace: bool = False) -> Any:
+def loads(data: bytes, *, halves: bool = False, replace: bool = False, commas: bool = True) -> Any:
     """The value that the text stands for; NaN and the infinities are floats. Raises one of `UNREADABLE`.
 
     `halves`: half a character stays one, for whoever has the other half. No encoder takes it. `replace`: bytes that are
     no Unicode become U+FFFD. Whatever a type could be read of can be read so: msgspec passes over the texts that the
-    type has no member for, without looking into them.
+    type has no member for, without looking into them. `commas`: one after the last item says nothing; in what a model
+    wrote it is a mistake, which only who asks for it has mended.
     """
     try:
         return msgspec.json.decode(data)
@@ -56,7 +57,7 @@ def loads(data: bytes, *, halves: bool = False, replace: bool = False) -> Any:
     try:
         return json.loads(text, strict=False, parse_int=_integer)
     except ValueError:
-        if len(text) > _SHORT or (spelled := _SPELLED.sub(_number, text)) == text:
+        if len(text) > _SHORT or (spelled := _SPELLED.sub(_number if commas else _number_alone, text)) == text:
             raise
     return json.loads(spelled, strict=False, parse_int=_integer)
 
@@ -100,6 +101,30 @@ def is_json(data: bytes) -> bool:
     return True
 
 
+def loads_document(data: bytes) -> Any:
+    """The value of an answer's text, whatever follows it and whichever bytes are no Unicode. Raises one of
+    `UNREADABLE`."""
+    try:
+        return loads(data, replace=True)
+    except UNREADABLE:
+        if not (document := document_of(data)):
+            raise
+    return loads(document, replace=True)
+
+
+def document_of(data: bytes) -> bytes:
+    """The object or the list with which the text begins, where what follows it is no JSON: an end marker, a remark.
+
+    b"" where there is none.
+    """
+    if opening(data) not in ("{", "["):
+        return b""
+    for end in sorted({data.rfind(b"}") + 1, data.rfind(b"]") + 1}, reverse=True):
+        if 0 < end < len(data) and is_json(data[:end]):
+            return data[:end]
+    return b""
+
+
 def opening(data: bytes) -> str:
     """The character with which the text begins: "{" of an object, "[" of a list; "" where it says nothing."""
     start = data[:64]
@@ -116,6 +141,10 @@ def _number(found: re.Match[str]) -> str:
     if found[1] is None:
         return "" if found[3] else found[0]
     return "NaN" if found[2] else f"{found[1].strip('+')}Infinity"
+
+
+def _number_alone(found: re.Match[str]) -> str:
+    return found[0] if found[3] else _number(found)
 
 
 def _integer(digits: str) -> int | float:

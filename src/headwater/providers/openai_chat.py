@@ -18,12 +18,12 @@ import msgspec
 from ..errors import DecodeError, MalformedEventError, ServerError, UnexpectedContentError
 from ..protocol.flow import END, Call, End, Flow, Reply, Request, Send, Stream
 from ..protocol.framing import Frame
-from ..protocol.json_text import UNREADABLE, dumps, has_halves, loads
+from ..protocol.json_text import UNREADABLE, document_of, dumps, has_halves, loads
 from ..protocol.json_value import encoded_plain
 from ..protocol.lazy import lazy_modules, lazy_pattern
 from ..responses import message
 from ..responses.decode import decode
-from ..responses.json_decoder import convert, decode_json, document_of, loads_for
+from ..responses.json_decoder import convert, decode_json, loads_for
 from ..responses.refusal import EXCERPT_BYTES, error_in_body, error_in_choice, error_in_place_of_answer
 from ..schema.rules import STRICT, NamedSchema, SchemaRules
 from ..tasks.chat import wire_messages, wire_tool_choice

@@ -22,7 +22,7 @@ from typing import Annotated, Any, Final, Literal, TypeVar, Union, cast, get_arg
 import msgspec
 from msgspec import NODEFAULT, Meta
 
-from ..protocol.json_text import UNREADABLE, dumps, is_json, loads, loads_regular, regular
+from ..protocol.json_text import UNREADABLE, document_of, dumps, loads, loads_regular, regular
 
 T = TypeVar("T")
 
@@ -59,17 +59,6 @@ def decode_json(data: bytes, kind: type[T]) -> T:
             raise strict from None
         value = loads_for(document, kind)
     return convert(value, kind)
-
-
-def document_of(data: bytes) -> bytes:
-    """The object or the list with which the text begins, where what follows it is no JSON: an end marker, a remark.
-
-    b"" where there is none.
-    """
-    for end in sorted({data.rfind(b"}") + 1, data.rfind(b"]") + 1}, reverse=True):
-        if 0 < end < len(data) and is_json(data[:end]):
-            return data[:end]
-    return b""
 
 
 def loads_for(data: bytes, kind: Any) -> Any:

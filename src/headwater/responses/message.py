@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ..protocol.json_text import UNREADABLE, loads
+from ..protocol.json_text import UNREADABLE, loads_document
 from ..protocol.lazy import lazy_pattern
 
 MOST_CHARACTERS: Final = 2000
@@ -61,7 +61,7 @@ REQUEST_IDS: Final = (
 def parse(body: bytes) -> Any:
     """The body as JSON, with U+FFFD for bytes that are no Unicode; `msgspec.UNSET` where it is none."""
     try:
-        return loads(body, replace=True)
+        return loads_document(body)
     except UNREADABLE:
         return msgspec.UNSET
 

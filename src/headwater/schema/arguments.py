@@ -69,7 +69,7 @@ class Arguments(NamedSchema):
         if not data.strip():
             data = b"{}"  # as servers write a call without arguments
         try:
-            value = loads(data)
+            value = loads(data, commas=False)
         except UNREADABLE as error:
             raise decode_error(Mismatch(f"no JSON: {error}"), data, self._what) from None
         return self._converted(value, data)

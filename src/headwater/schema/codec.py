@@ -109,7 +109,7 @@ class Codec(NamedSchema, Generic[T]):
         except _REFUSED:  # of odd spelling, wrapped, or wrong: it is read once more, and what is wrong is said there
             pass
         try:
-            value = loads(data)
+            value = loads(data, commas=False)
             check_finite(value)
         except UNREADABLE as error:
             raise Mismatch(f"no JSON: {error}") from None

@@ -57,7 +57,7 @@ class GivenSchema(NamedSchema):
         """The JSON of a text. Raises `DecodeError`, whose `path` leads to what is not as the schema says."""
         data = text.encode(errors="replace") if isinstance(text, str) else text
         try:
-            value = loads(data)
+            value = loads(data, commas=False)
         except UNREADABLE as error:
             raise decode_error(Mismatch(f"no JSON: {error}"), data, self.name) from None
         if not self.is_object and isinstance(value, dict) and value.keys() == {WRAPPER}:

@@ -441,8 +441,6 @@ class ChatCompletionStreamOutputDelta(OpenOutput):
     """What this chunk adds to a choice's message, whose fields these are. What else it adds, such as
     `reasoning_details`, is there under its name: `delta["reasoning_details"]`."""
 
-    TEXT_MEMBER: ClassVar[str] = "content"
-
     role: str | None = None
     content: ContentParts = None
     reasoning: Thoughts = None

@@ -13,7 +13,7 @@ from typing import Any, Self, TypeVar
 
 import msgspec
 
-from ..protocol.json_text import UNREADABLE, dumps, loads
+from ..protocol.json_text import UNREADABLE, dumps, loads_document
 from ..responses.json_decoder import convert
 from ..schema.pydantic_schema import pydantic_schema
 from .lenient_types import NOT_SAID, Nullable
@@ -130,7 +130,7 @@ class Output(msgspec.Struct, kw_only=True, dict=True):
     def raw(self) -> Any:
         """All that the server sent for this, decoded now; None where this was not read from an answer."""
         body = self.__dict__.get("_body")
-        return None if body is None else loads(body, replace=True)
+        return None if body is None else loads_document(body)
 
     @property
     def facts(self) -> Any:
@@ -237,7 +237,7 @@ class OpenOutput(Output):
         if (whole := super().raw) is not None or "_part" not in self.__dict__:
             return whole
         body, *way = self.__dict__["_part"]
-        value = loads(body, replace=True)
+        value = loads_document(body)
         try:
             for step in way:
                 value = value[step]
