@@ -965,7 +965,7 @@ def test_modes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HEADWATER_CASSETTE", "record")
     assert ask_once(path, "replay", "fifth") == "third"
     assert ask_once(path, text="sixth") == "sixth"
-    monkeypatch.setenv("HEADWATER_CASSETTE", "replay")
+    monkeypatch.setenv("HEADWATER_CASSETTE", " Replay")
     assert ask_once(path, text="seventh") == "sixth"
     monkeypatch.setenv("HEADWATER_CASSETTE", "tape")
     with pytest.raises(ValueError, match="HEADWATER_CASSETTE must be one of"):

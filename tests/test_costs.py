@@ -358,6 +358,8 @@ async def test_a_price_of_the_call_needs_no_tokens(driver: Driver) -> None:
         ("auto", "org/m", "groq", 0.002, False),
         ("auto", "org/m:cheapest", "together", 0.004, False),
         ("auto", "org/m", None, 0.004, True),
+        ("auto", "org/m", "elsewhere", 0.004, True),
+        ("auto", "org/m:groq", "elsewhere", 0.002, False),
         ("auto", "org/m:groq", None, 0.002, False),
         ("auto", "org/other", "groq", None, None),
         ("groq", "org/m", None, 0.002, False),

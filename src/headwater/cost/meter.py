@@ -203,13 +203,18 @@ class CallMeter:
     def _price(
         self, place: Place, offers: Mapping[str, Price], chosen: str | None, charge: Charge | None = None
     ) -> KnownPrice | None:
+        is_unlisted = False
         if place.chooses:
             providers = place.providers if chosen is None else (chosen, *place.providers)
+            is_unlisted = chosen is not None and chosen not in offers
         else:
             providers, chosen = place.providers, place.providers[0]
         names = (name for provider in providers for model in place.models for name in price_names(provider, model)[:1])
         others = (*(model for model in place.models if model), *providers, "")
-        return self.account.price((*names, *others), offers, chosen, charge)
+        known = self.account.price((*names, *others), offers, None if is_unlisted else chosen, charge)
+        if is_unlisted and known is not None and known.source == "router":
+            known = known._replace(estimated=True)
+        return known
 
     def _filled(self, tokens: CountedTokens, answer: Any) -> CountedTokens:
         """The tokens, estimated where they were not told."""

@@ -174,7 +174,8 @@ class OpenTelemetryObserver:
         if isinstance(propagate_to, str):
             raise InvalidParameterError("propagate_to must be a list of URLs")
         self._origins = frozenset(parse_url(url).origin for url in propagate_to)
-        self._captures = os.environ.get(CAPTURE, "").lower() in CAPTURES if capture_content is None else capture_content
+        asked = os.environ.get(CAPTURE, "").strip().lower() in CAPTURES
+        self._captures = asked if capture_content is None else capture_content
         self._is_old = names != "current"
         self._tracer = trace.get_tracer("headwater", __version__, tracer_provider)
         self._instruments = Instruments(

@@ -162,7 +162,7 @@ def cassette(
             message shows how the nearest one differs. When the block ends: the disk fails.
         ValueError: Another mode, or a negative `times`.
     """
-    chosen: CassetteMode = mode or os.environ.get(MODE) or "auto"  # type: ignore[assignment]
+    chosen: CassetteMode = mode or os.environ.get(MODE, "").strip().lower() or "auto"  # type: ignore[assignment]
     if chosen not in (modes := get_args(CassetteMode)):
         raise ValueError(f"{'mode' if mode else MODE} must be one of {', '.join(modes)}, not {chosen!r}")
     if isinstance(ignore, str):
