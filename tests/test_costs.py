@@ -331,11 +331,13 @@ def test_prices_that_are_none(prices: Any) -> None:
 
 
 async def test_what_is_not_counted_is_estimated_and_said_so(driver: Driver) -> None:
-    async with driver.client(base_url=URL, prices=TABLE, transport=server(None)) as client:
-        cost = (await client.chat_completion(MESSAGES, model="m")).facts.cost
-    assert cost.estimated
-    assert cost.tokens.output == 2  # "hello", at four bytes a token
-    assert cost.tokens.input >= 5
+    for usage in (None, {}, dict.fromkeys(USAGE, 0)):
+        budget = Budget(tokens=1)
+        async with driver.client(base_url=URL, prices=TABLE, budget=budget, transport=server(usage)) as client:
+            cost = (await client.chat_completion(MESSAGES, model="m")).facts.cost
+        assert cost.estimated, usage
+        assert cost.tokens.output == 2, usage  # "hello", at four bytes a token
+        assert cost.tokens.input >= 5 and budget.is_spent, usage
 
 
 @pytest.mark.dealt

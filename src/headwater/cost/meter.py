@@ -217,9 +217,11 @@ class CallMeter:
         return known
 
     def _filled(self, tokens: CountedTokens, answer: Any) -> CountedTokens:
-        """The tokens, estimated where they were not told."""
+        """The tokens, estimated where they were not told: as none where there is a text is not told either."""
         if tokens.input is not None and tokens.output is not None:
-            return tokens
+            if tokens.total or not _tokens_in(list(_said(_plain(answer)))):
+                return tokens
+            tokens = NOT_COUNTED
         into = tokens.input if tokens.input is not None else _tokens_in(self._given)
         out = tokens.output if tokens.output is not None else _tokens_in(list(_said(_plain(answer))))
         return msgspec.structs.replace(tokens, input=into, output=out)
