@@ -403,10 +403,13 @@ class InferenceEndpointError(ProviderError):
 
 
 class DecodeError(HeadwaterError):
-    """The answer is not what this task answers with. `body`: its first 512 bytes; `path`: where in it."""
+    """The answer is not what this task answers with. `body`: its first 512 bytes; `path`: where in it. `outline`: the
+    message without what it quotes of the answer, for logs and traces that are to have no content; "" where it quotes
+    nothing."""
 
     body: bytes = b""
     path: str | None = None
+    outline: str = ""
 
 
 class UnexpectedContentError(DecodeError):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import inspect
 import json
-from typing import Any
+import logging
+from collections.abc import Callable
+from typing import Any, Literal
 
 import anyio
 import pytest
@@ -33,6 +35,7 @@ from support.told import Told, attributes
 
 from headwater import (
     AsyncInferenceClient,
+    DecodeError,
     IncompleteStreamError,
     InferenceClient,
     InvalidParameterError,
@@ -268,6 +271,49 @@ async def test_content_is_told_when_it_is_asked_for(
     assert json.loads(found["gen_ai.output.messages"]) == [
         {"role": "assistant", "parts": [{"type": "text", "content": "Hello"}]}
     ]
+
+
+SAID = "words-of-the-model"
+
+
+def odd_event(text: str) -> ScriptedResponse:
+    return ScriptedResponse(f"data: {text}\n\n".encode(), content_type="text/event-stream")
+
+
+QUOTING: dict[str, tuple[Callable[[], ScriptedResponse], bool, Any]] = {
+    "a refusal": (lambda: answer("", refusal=SAID), False, int),
+    "no value": (lambda: answer(SAID), False, int),
+    "another value": (lambda: answer(f'"{SAID}"'), False, Literal["yes", "no"]),
+    "half a body": (
+        lambda: ScriptedResponse(f'{{"id": "{SAID}'.encode(), content_type="application/json"),
+        False,
+        None,
+    ),
+    "another body": (lambda: ScriptedResponse.json({"choices": SAID}), False, None),
+    "no JSON": (lambda: ScriptedResponse(SAID.encode(), content_type="text/plain"), False, None),
+    "an event": (lambda: odd_event(f'{{"choices": "{SAID}"'), True, None),
+    "an event of words": (lambda: odd_event(SAID), True, None),
+}
+
+
+@pytest.mark.dealt
+async def test_an_error_that_quotes_the_answer_is_told_without(
+    driver: Driver, told: Told, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "headwater")
+    for name, (response, streams, kind) in QUOTING.items():
+        transport = acts(response)
+        options: dict[str, Any] = {} if kind is None else {"response_format": kind}
+        async with driver.client(base_url=URL, observer=told.observer(), transport=transport, retries=0) as client:
+            with pytest.raises(DecodeError) as caught:
+                if streams:
+                    await client.chat_completion.stream(QUESTION, **options).result()
+                else:
+                    await client.chat_completion(QUESTION, **options)
+        assert SAID in str(caught.value) or kind is int, name
+        assert told.spans[0].status.status_code is StatusCode.ERROR, name
+    assert SAID not in "".join(span.to_json() for span in told.spans)
+    assert SAID not in caplog.text and caplog.text.count(": error (") == len(QUOTING)
 
 
 async def test_the_context_goes_to_listed_origins_alone(driver: Driver, told: Told) -> None:

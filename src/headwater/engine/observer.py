@@ -242,3 +242,8 @@ Observer: TypeAlias = Callable[[ObserverEvent], object]
 
 CURRENT_TOOL: Final[ContextVar[ObservedTool | None]] = ContextVar("headwater_tool", default=None)
 """The tool that is running, where it is observed: calls that it makes have it for their parent."""
+
+
+def outline_of(error: BaseException | None) -> str:
+    """What an error says, but for what it quotes of an answer, for nobody has asked for content; "" for none."""
+    return "" if error is None else getattr(error, "outline", "") or str(error)

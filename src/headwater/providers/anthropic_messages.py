@@ -143,6 +143,7 @@ def _odd_event(frame: Frame, strict: Exception) -> MessageStreamEvent | End | No
     quoted = one_line(frame.data[:EXCERPT_BYTES].decode(errors="replace"))
     what = strict if text[:1] == b"{" else f"it is {quoted!r}"
     error = MalformedEventError(f"an event of the stream cannot be read: {what}")
+    error.outline = "an event of the stream cannot be read"
     error.body = frame.data[:EXCERPT_BYTES]
     raise error from None
 

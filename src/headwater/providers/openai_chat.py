@@ -46,6 +46,7 @@ PIECE: Final = b'"delta"'
 _FAULT: Final = lazy_pattern("error|exception|fail|fault", re.IGNORECASE)
 _BLOCKS: Final = f'"{MEMBER}"'.encode()
 _NULL: Final = b":null"
+_UNREADABLE_EVENT: Final = "an event of the stream cannot be read"
 """As the dict of an answer may have it, whose messages are looked at one by one then."""
 _FRAME: Final = frozenset(ChatCompletionStreamOutput.__struct_fields__)
 _OF_ANSWERS: Final = frozenset(
@@ -359,7 +360,8 @@ def unusual(frame: Frame, failure: Exception) -> None:
     is_json = opening == b"{" or (opening == b"[" and isinstance(failure, msgspec.ValidationError))
     quoted = message.one_line(frame.data[:EXCERPT_BYTES].decode(errors="replace"))
     what = f"{failure}; it begins: {quoted}" if is_json else f"it is {quoted!r}"
-    error = MalformedEventError(f"an event of the stream cannot be read: {what}")
+    error = MalformedEventError(f"{_UNREADABLE_EVENT}: {what}")
+    error.outline = f"{_UNREADABLE_EVENT}: {failure}" if is_json else _UNREADABLE_EVENT
     error.body = frame.data[:EXCERPT_BYTES]
     raise error from None
 

@@ -205,7 +205,8 @@ class TypedCall:
     def _value(self, part: PartOfAnswer) -> Any:
         """The value that a text is. Raises the `InvalidAnswerError` that it is otherwise."""
         if part.refusal and not part.text.strip():
-            raise _wrong(RefusedAnswerError, f"the model refused to answer: {part.refusal}", part.refusal)
+            refused = "the model refused to answer"
+            raise _wrong(RefusedAnswerError, f"{refused}: {part.refusal}", part.refusal, outline=refused)
         if part.finish in _FILTERED:
             raise _wrong(RefusedAnswerError, f"the answer was stopped by a filter ({part.finish})", part.text)
         if not part.text.strip():
@@ -216,17 +217,19 @@ class TypedCall:
             return self._wanted.codec.decode(part.text)
         except DecodeError as error:
             if part.finish in _CUT:
-                message = f"the answer was cut at the most tokens that it may have: {error.message}"
-                raise _wrong(TruncatedAnswerError, message, part.text, error.path) from None
+                cut = "the answer was cut at the most tokens that it may have"
+                message = f"{cut}: {error.message}"
+                raise _wrong(TruncatedAnswerError, message, part.text, error.path, outline=cut) from None
             if self._wanted.on_invalid == "repair":
                 return self._repaired(part.text, error)
-            raise _wrong(InvalidAnswerError, error.message, part.text, error.path) from None
+            raise _wrong(InvalidAnswerError, error.message, part.text, error.path, outline=error.outline) from None
 
     def _repaired(self, text: str, error: DecodeError) -> Any:
         for each in candidates(text):
             with suppress(DecodeError):
                 return self._wanted.codec.decode(each)
-        raise _wrong(InvalidAnswerError, f"{error.message}, also when it is repaired", text, error.path) from None
+        message = f"{error.message}, also when it is repaired"
+        raise _wrong(InvalidAnswerError, message, text, error.path, outline=error.outline) from None
 
     def _described(self, error: InvalidAnswerError, answer: Any) -> InvalidAnswerError:
         """The error with all that is known of the tries."""
@@ -354,7 +357,9 @@ def _tokens_of(tried: AnswerTry) -> int:
     return len(tried.text) // _CHARACTERS_PER_TOKEN + 1
 
 
-def _wrong(kind: type[InvalidAnswerError], message: str, text: str, path: str | None = None) -> InvalidAnswerError:
+def _wrong(
+    kind: type[InvalidAnswerError], message: str, text: str, path: str | None = None, *, outline: str = ""
+) -> InvalidAnswerError:
     error = kind(message)
-    error.text, error.path, error.body = text, path, text.encode(errors="replace")[:512]
+    error.text, error.path, error.body, error.outline = text, path, text.encode(errors="replace")[:512], outline
     return error

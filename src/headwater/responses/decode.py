@@ -70,14 +70,17 @@ def unreadable(reply: Reply, failure: Exception | None = None, *, media: str = "
     elif media:
         error = UnexpectedContentError(f"{start} {media}")
     elif "json" not in kind and not is_json(body):
-        error = UnexpectedContentError(f"{start} {kind} instead of JSON: {_quoted(body)}")
+        error = _quoting(UnexpectedContentError, f"{start} {kind} instead of JSON", ": ", body)
     else:
-        error = DecodeError(f"{start} something else than this task's result: {failure}; it begins: {_quoted(body)}")
+        outline = f"{start} something else than this task's result: {failure}"
+        error = _quoting(DecodeError, outline, "; it begins: ", body)
         error.path = str(failure).partition(" - at `")[2].rstrip("`") or None
     error.body = body[:EXCERPT_BYTES]
     error.request_id = message.request_id(reply.headers)
     return error
 
 
-def _quoted(body: bytes) -> str:
-    return message.one_line(body[:EXCERPT_BYTES].decode(errors="replace"))
+def _quoting(kind: type[DecodeError], outline: str, joint: str, body: bytes) -> DecodeError:
+    error = kind(f"{outline}{joint}{message.one_line(body[:EXCERPT_BYTES].decode(errors='replace'))}")
+    error.outline = outline
+    return error

@@ -168,6 +168,7 @@ def is_type(value: Any) -> bool:
 def decode_error(mismatch: Mismatch, data: bytes, name: str) -> DecodeError:
     """The error for JSON that is no value of the type that is called `name`."""
     error = DecodeError(f"this is no {name}: {mismatch.reason[:1].lower()}{mismatch.reason[1:]} - at {mismatch.path}")
+    error.outline = f"this is no {name} - at {mismatch.path}"  # the reason may have a value in it
     error.body, error.path = data[:SHOWN_BYTES], mismatch.path
     return error
 

@@ -27,6 +27,7 @@ from ..engine.observer import (
     ToolBegun,
     ToolEnded,
     WaitBegun,
+    outline_of,
 )
 
 VARIABLE: Final = "HEADWATER_LOG"
@@ -51,7 +52,7 @@ def _one_line(text: str) -> str:
 
 
 def _said(error: BaseException | None) -> str:
-    text = " ".join(str(error).split())
+    text = " ".join(outline_of(error).split())
     return f"{type(error).__name__}: {text[:LONGEST_TEXT]}"
 
 

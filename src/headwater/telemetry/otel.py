@@ -49,6 +49,7 @@ from ..engine.observer import (
     ToolBegun,
     ToolEnded,
     WaitBegun,
+    outline_of,
 )
 from ..errors import InvalidParameterError
 from ..protocol.url import parse_url
@@ -259,7 +260,7 @@ class OpenTelemetryObserver:
             span.set_attribute("http.response.status_code", event.status)
         if (error := event.attempt.error) is not None:
             span.set_attribute("error.type", genai.error_type(error))
-            span.set_status(Status(StatusCode.ERROR, str(error)))
+            span.set_status(Status(StatusCode.ERROR, outline_of(error)))
         elif event.attempt.cancelled:
             span.set_attribute("headwater.cancelled", True)
         if not event.reads_on:  # a stream's lasts until the call has ended
@@ -307,11 +308,11 @@ class OpenTelemetryObserver:
             found |= _said(output=messages.output_messages(answered.came, is_old=self._is_old))
         story.span.set_attributes(self._in_words(found))
         if event.outcome == "error":
-            story.span.set_status(Status(StatusCode.ERROR, str(event.error)))
+            story.span.set_status(Status(StatusCode.ERROR, outline_of(event.error)))
         for span in story.attempts.values():
             if event.error is not None:  # its answer began, and did not end
                 span.set_attribute("error.type", genai.error_type(event.error))
-                span.set_status(Status(StatusCode.ERROR, str(event.error)))
+                span.set_status(Status(StatusCode.ERROR, outline_of(event.error)))
             span.end()
 
     # -- conversations and their tools
@@ -341,7 +342,7 @@ class OpenTelemetryObserver:
             found |= _said(output=messages.last_message(getattr(event.result, "message", None)))
         whole.span.set_attributes(self._in_words(found))
         failure = None if event.error is None else genai.error_type(event.error)
-        seconds = whole.end(failure, str(event.error))
+        seconds = whole.end(failure, outline_of(event.error))
         self._instruments.record_conversation(event, seconds, failure)
 
     def _tool_begun(self, event: ToolBegun) -> None:
