@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import anyio
 import pytest
-from opentelemetry import trace
+from opentelemetry import context, trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
@@ -575,16 +575,37 @@ async def test_every_name_is_the_conventions_own(driver: Driver, told: Told) -> 
 
 
 @pytest.mark.dealt
-async def test_a_context_that_is_suppressed_tells_nothing(driver: Driver, told: Told) -> None:
-    from opentelemetry import context
+@pytest.mark.parametrize(
+    ("key", "chats", "vectors"),
+    [
+        ("suppress_instrumentation", [], []),
+        ("opentelemetry.genai.client.inference.context", [], ["embeddings m", "  POST"]),
+        ("opentelemetry.genai.client.embedding.context", ["chat", "  POST"], []),
+    ],
+)
+async def test_what_others_suppress_or_tell_of_themselves_is_not_told(
+    driver: Driver, told: Told, key: str, chats: list[str], vectors: list[str]
+) -> None:
+    """A framework that tells of a model's call says so in the context, and would else be counted twice."""
 
-    token = context.attach(context.set_value("suppress_instrumentation", True))
+    def found() -> ScriptedResponse:
+        return ScriptedResponse.json({"data": [{"index": 0, "embedding": [1.0]}]})
+
+    around = trace.set_span_in_context(trace.NonRecordingSpan(trace.SpanContext(7, 8, False, trace.TraceFlags(1))))
+    transport, observer = acts(answer, found), told.observer(propagate_to=[URL])
+    token = context.attach(context.set_value(key, object(), around))
     try:
-        async with driver.client(base_url=URL, observer=told.observer(), transport=acts(answer)) as client:
+        async with driver.client(base_url=URL, observer=observer, transport=transport) as client:
             await client.chat_completion(QUESTION)
+            await client.embeddings.create(input="a", model="m")
     finally:
         context.detach(token)
-    assert told.spans == []
+    assert told.tree() == [*chats, *vectors]
+    traces = [request.headers.get("traceparent", "").split("-")[1:2] for request in transport.requests]
+    assert traces == ([[f"{7:032x}"]] * 2 if chats or vectors else [[], []])
+    points = told.metrics() if chats or vectors else {}
+    assert ("gen_ai.client.inference.duration" in points) is bool(chats)
+    assert ("gen_ai.client.embeddings.duration" in points) is bool(vectors)
 
 
 @pytest.mark.parametrize("wrong", [{"names": "new"}, {"propagate_to": "http://a"}, {"propagate_to": ["ftp://a"]}])

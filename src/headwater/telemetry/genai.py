@@ -32,6 +32,12 @@ FETCH: Final = "fetch_response"
 """What takes up a response by its id is called, whole or streamed: no model is asked, and no tokens are counted."""
 INFERENCES: Final = frozenset({"chat", "text_completion"})
 """Operations whose tokens are counted, also where nobody said how many there were."""
+TOLD_AROUND: Final = {
+    "inference": "opentelemetry.genai.client.inference.context",
+    "embeddings": "opentelemetry.genai.client.embedding.context",
+}
+"""What a context has, by the family of operations, in which a framework's instrumentation tells of the same call.
+https://pypi.org/project/opentelemetry-util-genai/"""
 VENDORS_NAMES: Final = {
     "azure": "azure.ai.openai",
     "bedrock": "aws.bedrock",

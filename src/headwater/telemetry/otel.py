@@ -214,7 +214,8 @@ class OpenTelemetryObserver:
 
     def _call_begun(self, event: CallBegun) -> None:
         around = self._context_of(event.call.parent) or context.get_current()
-        if context.get_value(SUPPRESSED, around):
+        told = genai.TOLD_AROUND.get(genai.operation_of(event.call, "", "").family)
+        if context.get_value(SUPPRESSED, around) or (told is not None and context.get_value(told, around) is not None):
             return
         story = self._calls[event.call] = _Story(event.call, around)
         if self._captures and genai.OPERATIONS.get(event.call.task) != "embeddings":
@@ -235,10 +236,11 @@ class OpenTelemetryObserver:
         story.is_told = story.span.is_recording()
 
     def _attempt_begun(self, event: AttemptBegun) -> None:
-        story = self._calls.get(event.call)
-        if story is None:
+        story, is_request = self._calls.get(event.call), event.kind == "request"
+        if story is None:  # another tells of it, and its trace goes on at the server
+            if is_request and event.origin in self._origins and not context.get_value(SUPPRESSED):
+                propagate.inject(event.headers)
             return
-        is_request = event.kind == "request"
         server = story.ask(event.provider, event.origin).server if is_request else genai.server_attributes(event.origin)
         if story.first is None:
             self._begin(story)
