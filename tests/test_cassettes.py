@@ -923,6 +923,26 @@ async def test_two_blocks_at_once_have_each_their_own_clients(tmp_path: Path) ->
     assert sorted(texts) == [("a", "a"), ("b", "b")]
 
 
+@pytest.mark.dealt
+async def test_two_recordings_at_once_have_each_their_own_requests(driver: Driver, tmp_path: Path) -> None:
+    sent = MemoryTransport(lambda _: ScriptedResponse.json(answer("hello")))
+
+    async def one(name: str, entered: anyio.Event, other: anyio.Event) -> None:
+        async with cassette(tmp_path / f"{name}.jsonl", "record"):
+            entered.set()
+            await other.wait()
+            async with driver.client(base_url=URL, transport=sent) as client:
+                await client.chat_completion(MESSAGES, model=name)
+
+    first, second = anyio.Event(), anyio.Event()
+    async with anyio.create_task_group() as group:
+        group.start_soon(one, "a", first, second)
+        group.start_soon(one, "b", second, first)
+    for name in ("a", "b"):
+        text = (tmp_path / f"{name}.jsonl").read_text(encoding="utf-8")
+        assert text.count('"request"') == 1 and f'"model": "{name}"' in text
+
+
 def test_a_thread_of_its_own_is_inside_as_well(tmp_path: Path) -> None:
     found: list[str | None] = []
 

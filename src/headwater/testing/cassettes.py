@@ -83,11 +83,17 @@ class Cassette:
             self._recording = Recording()
 
     def _begin(self) -> Self:
-        self._outer = interposer.interposer()
+        self._outer = self._around()
         if self.mode != "replay" and self._outer is not None:
             self.instant = self._outer.instant
         interposer.push(self)
         return self
+
+    def _around(self) -> Interposer | None:
+        """What stands around this block: not the recording of another task or thread, which is of its own clients."""
+        newest = interposer.interposer()
+        is_elsewhere = isinstance(newest, Cassette) and newest.mode == "record" and not interposer.is_own(newest)
+        return None if is_elsewhere else newest
 
     def _end(self) -> bool:
         """Stop; whether there is something to write."""

@@ -37,6 +37,11 @@ def interposer() -> Interposer | None:
     return _active[-1] if _active else None
 
 
+def is_own(one: Interposer) -> bool:
+    """Whether its block is around this task's, and not somewhere else at the same time."""
+    return one in _OWN.get()
+
+
 def push(one: Interposer) -> None:
     """Stand before the transports of clients that are made from now on."""
     _OWN.set((*(other for other in _OWN.get() if other in _active), one))
