@@ -495,6 +495,28 @@ async def test_a_file_that_is_deleted_or_replaced_is_made_anew(driver: Driver, c
     assert (await Cache(path).ainfo()).answers == 1
 
 
+async def test_a_file_that_may_only_be_read_is_read(
+    driver: Driver, cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, transport = Path(cache.path), serving()
+    async with client_of(driver, cache, transport) as client:
+        await client.chat_completion(MESSAGES, temperature=0)
+    cache.close()
+    path.chmod(0o400)
+    monkeypatch.setattr(os, "access", lambda *_: False)  # as it is for all but the superuser
+    before = path.read_bytes()
+    reader = Cache(path)
+    async with client_of(driver, reader, transport) as client:
+        assert (await client.chat_completion(MESSAGES, temperature=0)).facts.cached
+        with pytest.warns(RuntimeWarning, match="may only be read"):
+            assert not (await client.chat_completion(MESSAGES, seed=1)).facts.cached
+        assert not (await client.chat_completion(MESSAGES, seed=1)).facts.cached, "told once"
+        assert (await client.chat_completion(MESSAGES, temperature=0)).facts.cached, "and is read on"
+    assert (await reader.ainfo()).answers == 1
+    reader.close()
+    assert path.read_bytes() == before and len(transport.requests) == 3
+
+
 async def later(task: str, given: Any) -> bool:
     return False
 

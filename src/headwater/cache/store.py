@@ -16,7 +16,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from math import inf
 from pathlib import Path
@@ -249,7 +249,8 @@ class Cache:
         except UNREADABLE:
             return None
         if abs(now - row[1]) > TOUCH_SECONDS:
-            db.execute("UPDATE answers SET used = ? WHERE key = ?", (now, key))
+            with suppress(sqlite3.OperationalError):  # another writes, or it may only be read
+                db.execute("UPDATE answers SET used = ? WHERE key = ?", (now, key))
         return tape
 
     def _remember(self, key: bytes, tape: Tape, redact: Callable[[str], str]) -> None:
@@ -260,7 +261,9 @@ class Cache:
             return
         try:
             with self._connection_for_call() as db:
-                if db is not None:
+                if db is not None and self._opened_here().is_read_only:
+                    self._warn("written", PermissionError("it may only be read"))
+                elif db is not None:
                     self._write(db, key, data, now)
         except FAILURES as error:
             self._fail("written", error)
@@ -287,6 +290,9 @@ class Cache:
     def _fail(self, what: str, error: Exception) -> None:
         """Leave the file alone for a while, and say so the first time."""
         self._rests_until = time.monotonic() + REST_SECONDS
+        self._warn(what, error)
+
+    def _warn(self, what: str, error: Exception) -> None:
         if not self._warned:
             self._warned = True
             text = f"{self.path} cannot be {what}, and answers are not kept: {error}"
@@ -323,13 +329,15 @@ class Opened:
         self._path = path
         self._db: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None
+        self.is_read_only = False
 
     def connection(self) -> sqlite3.Connection:
         """The connection. Raises `CacheError` for a file that is no cache, `OSError` and `sqlite3.Error`."""
         if self._db is not None and self._file != _identity_of(self._path):
             self._close()
         if self._db is None:
-            self._db = _connected(self._path)
+            self.is_read_only = Path(self._path).exists() and not os.access(self._path, os.W_OK)
+            self._db = _connected(self._path, is_read_only=self.is_read_only)
             self._file = _identity_of(self._path)
         return self._db
 
@@ -356,13 +364,18 @@ def _identity_of(path: str) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def _connected(path: str) -> sqlite3.Connection:
+def _connected(path: str, *, is_read_only: bool) -> sqlite3.Connection:
+    """A connection; to a file that may only be read as it is, for SQLite would write beside it."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     if not Path(path).exists():
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))  # answers are nobody else's
-    db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    name = f"{Path(path).as_uri()}?mode=ro&immutable=1" if is_read_only else path
+    db = sqlite3.connect(name, BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=is_read_only)
     try:
-        _prepare(db, path)
+        if is_read_only:
+            _is_ours(db, path)
+        else:
+            _prepare(db, path)
     except sqlite3.OperationalError:
         db.close()
         raise
