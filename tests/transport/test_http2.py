@@ -797,6 +797,20 @@ async def test_http11_is_required(serve_http2: Any, last: int | None, monkeypatc
     assert (server.requests, len(taken)) == (1, 2)
 
 
+@pytest.mark.parametrize("body", [b"", b"x" * 300_000, pieces], ids=["none", "large", "in pieces"])
+async def test_a_head_that_does_not_come_in_time(serve_http2: Any, body: Any) -> None:
+    async def answer(stream: ServedStream) -> None:
+        await stream.request()
+        await stream.gone()
+
+    server = serve_http2(answer)
+    pool, own = pool_of()
+    with anyio.fail_after(PATIENCE), pytest.raises(ReadDeadline):
+        await pool.send(outgoing(server, body=body(b"a", b"b") if body is pieces else body, read_timeout=0.05))
+    await until(lambda: server.resets == [ErrorCodes.CANCEL])
+    assert own.counts().active == 0
+
+
 # heads and bodies
 
 

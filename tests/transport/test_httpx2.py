@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import gc
 import json
+import threading
+from collections.abc import AsyncIterator
 from typing import Any
 
+import anyio
 import httpx
 import pytest
 from support.drivers import Driver
@@ -72,6 +75,67 @@ async def test_our_pool_under_its_client(serve: Any) -> None:
         assert server.accepted == 1
         with pytest.raises(httpx2.ConnectError):
             await client.post("http://127.0.0.1:9/", json={})
+
+
+@pytest.fixture(params=["httpx", "httpx2"])
+def library(request: pytest.FixtureRequest) -> Any:
+    return pytest.importorskip(request.param)
+
+
+def transport_of(library: Any, pool: Pool | None = None) -> Any:
+    """Our pool as a transport of this library."""
+    ours = pytest.importorskip(f"headwater.integrations.{library.__name__}")
+    return ours.PoolTransport(pool)
+
+
+async def test_what_its_clients_send_and_get(serve: Any, library: Any) -> None:
+    """A redirected request has no body that it had not before, names are looked up in ASCII, cookies stay apart."""
+    asked: list[bytes] = []
+    dates = "b=2; Expires=Wed, 21 Oct 2099 07:28:00 GMT"
+
+    def script(peer: Any) -> None:
+        while request := peer.request():
+            asked.append(request)
+            if b" /old " in request:
+                peer.answer(b"", "Location: /new", status="307 Elsewhere")
+            else:
+                peer.answer("ö".encode(), "Set-Cookie: a=1", f"Set-Cookie: {dates}", "X-Place: K\xf6ln, b=3")
+
+    server = serve(script)
+    async with library.AsyncClient(transport=transport_of(library), follow_redirects=True) as client:
+        answer = await client.get(f"{server.url}old")
+        assert answer.headers.get_list("set-cookie") == ["a=1", dates] and dict(client.cookies) == {"a": "1", "b": "2"}
+        assert answer.headers["x-place"] == "Köln, b=3"
+        await client.post(f"{server.url}old", content=b"kept")
+    assert [b"transfer-encoding" in each.lower() for each in asked] == [False] * 4
+    assert asked[3].startswith(b"POST /new ") and asked[3].endswith(b"\r\n\r\nkept")
+    proxy = serve(lambda peer: asked.append(peer.request()))
+    async with library.AsyncClient(transport=transport_of(library, Pool(proxy=Proxy(proxy.url)))) as client:
+        with pytest.raises(library.ConnectError):
+            await client.get("https://bücher.example/")
+    assert asked[-1].startswith(b"CONNECT xn--bcher-kva.example:443 ")
+
+
+@pytest.mark.parametrize("size", [0, 5, 200_000])
+@pytest.mark.parametrize("pieces", [False, True], ids=["whole", "in pieces"])
+async def test_its_read_timeout_holds_for_the_head(serve: Any, library: Any, size: int, pieces: bool) -> None:
+    done = threading.Event()
+
+    async def in_pieces() -> AsyncIterator[bytes]:
+        for _ in range(4):
+            yield bytes(size // 4)
+
+    def script(peer: Any) -> None:
+        peer.request()
+        assert done.wait(20)
+
+    server, pool = serve(script), Pool()
+    timeout = library.Timeout(20, read=0.05)
+    async with library.AsyncClient(transport=transport_of(library, pool), timeout=timeout) as client:
+        with anyio.fail_after(20), pytest.raises(library.ReadTimeout):
+            await client.post(server.url, content=in_pieces() if pieces else bytes(size))
+        done.set()
+    assert (pool.counts().active, pool.counts().open) == (0, 0)
 
 
 async def test_an_answer_that_is_left_under_its_client(serve: Any) -> None:

@@ -341,6 +341,7 @@ def test_handshakes(piece: int) -> None:
     [
         (HTTP, [b"HTTP/1.1 403 No\r\n\r\n"], "refused: 403 No$", False),
         (HTTP, [b"HTTP/1.1 407 Who\r\n\r\n"], "another one", False),
+        (HTTP, [b"HTTP/1.0 401 Unauthorized\r\n\r\n"], "another one", False),
         ("http://p:1", [b"HTTP/1.1 407 Who\r\nProxy-Authenticate: Basic\r\n\r\n"], "give its user name", False),
         (
             HTTP,

@@ -14,7 +14,7 @@ import httpx2
 
 from ..protocol.transport import Transport, TransportRequest, TransportResponse
 from ..protocol.url import Url
-from ..transport.httpx_adapter import PoolBody, their_errors
+from ..transport.httpx_adapter import PoolBody, own_url, raw_headers, their_errors
 from .servers import is_here
 
 MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
@@ -36,9 +36,7 @@ class McpTransport(httpx2.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send a request the way httpx2 wants it."""
-        url = request.url
-        port = url.port or (443 if url.scheme == "https" else 80)
-        target = Url(url.scheme, url.host, port, url.raw_path.decode("ascii") or "/")
+        target = own_url(request.url)
         is_own = target.origin == self._url.origin
         if not is_own and not (self._asks_others and self._may_be_asked(target)):
             raise httpx2.LocalProtocolError(f"the server's origin is {self._url.origin}", request=request)
@@ -57,7 +55,7 @@ class McpTransport(httpx2.AsyncBaseTransport):
                 )
             )
         return httpx2.Response(
-            answer.status, headers=answer.headers, stream=_Body(answer, request, seconds.get("read"))
+            answer.status, headers=raw_headers(answer.headers), stream=_Body(answer, request, seconds.get("read"))
         )
 
     def _may_be_asked(self, url: Url) -> bool:

@@ -109,7 +109,9 @@ class TransportRequest(msgspec.Struct, kw_only=True, gc=False):
     it: to ask anyio for it takes a microsecond. `head`: what it shares with others, as long as its URL and headers are
     that one's; nobody changes those.
     `kept`: whether a `send` that is cancelled while the answer is waited for leaves its wait in `pending`, where the
-    transport can; `send` of the same request then waits on. Who sets it closes what is pending. `lapse`: whom a
+    transport can; `send` of the same request then waits on. Who sets it closes what is pending. `read_timeout`: seconds
+    that our own pools wait for the answer's head once the request is out, after which `send` raises `ReadDeadline`;
+    None where a cancel scope does it. `lapse`: whom a
     transport whose answers take no time tells of the seconds that they took once (`Lapse`).
     """
 
@@ -119,6 +121,7 @@ class TransportRequest(msgspec.Struct, kw_only=True, gc=False):
     body: bytes | AsyncIterable[bytes] = b""
     length: int | None = None
     connect_timeout: float | None = None
+    read_timeout: float | None = None
     resend: bool = True
     address: str | None = None
     loop: object = None

@@ -14,17 +14,19 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import AsyncGenerator, AsyncIterable, Callable
-from typing import Protocol
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable
+from typing import Protocol, TypeVar
 
 from anyio import CancelScope, create_task_group, current_time, move_on_after
 from anyio.lowlevel import checkpoint
 
 from ..errors import ConnectionLostError, HeadwaterError, InputError, InvalidParameterError
-from ..protocol.transport import FOREVER, TransportRequest
+from ..protocol.transport import FOREVER, ReadDeadline, TransportRequest
 from .anyio_streams import BROKEN, ByteStream
 from .response_parser import ResponseParser
 from .tls import refused_afterwards
+
+T = TypeVar("T")
 
 SEND_BYTES = 64 * 1024
 """Bytes that are sent at once."""
@@ -60,6 +62,13 @@ def _written(request: TransportRequest) -> bytes:
         raise InvalidParameterError("a header has characters beyond latin-1, which cannot be sent") from None
 
 
+async def within(seconds: float, wait: Callable[[], Awaitable[T]]) -> T:
+    """What this wait gives; raises `ReadDeadline` where that takes longer."""
+    with move_on_after(seconds):
+        return await wait()
+    raise ReadDeadline
+
+
 class Upload:
     """One large body on its way out; `body` is what the answer's head brought along."""
 
@@ -79,6 +88,8 @@ class Upload:
         if self._failure is not None:
             raise self._failure
         if not self._connection.parser.head_done:
+            if self.whole:
+                raise ReadDeadline
             raise ConnectionLostError("the server closed the connection while the request was sent") from self._broken
         return self.body
 
@@ -100,6 +111,8 @@ class Upload:
             else:
                 await self._send_pieces(self._request.body, self._request.length)
             self.whole = True
+            if self._request.read_timeout is not None:
+                scope.deadline = current_time() + self._request.read_timeout
         except BROKEN as error:
             self._broken = error
             scope.deadline = current_time() + EARLY_RESPONSE_SECONDS
@@ -184,7 +197,8 @@ class Connection:
                 piece = await self._early_response(error)
             else:
                 self.pending = request.kept
-                piece = await self.head()
+                seconds = request.read_timeout
+                piece = await self.head() if seconds is None else await within(seconds, self.head)
             # Some servers refuse a path before they read the body, and would take it for the next request.
             self._sent_whole = not (body and self.parser.status in UNREAD_BODY_STATUSES)
         else:

@@ -48,7 +48,7 @@ from .http2_protocol import (
     padding,
     too_much_head,
 )
-from .http11 import SEND_BYTES, closed_early
+from .http11 import SEND_BYTES, closed_early, within
 from .response_parser import MAX_HEAD_BYTES, MAX_INTERIM_HEADS
 from .sockets import READ_BYTES
 from .tls import refused_afterwards
@@ -397,7 +397,7 @@ class Http2Connection:
         try:
             if not stream.sent:
                 await Http2Upload(stream, request).run()
-            await stream.head()
+            await (stream.head() if request.read_timeout is None else within(request.read_timeout, stream.head))
         except BaseException as error:
             if request.kept and stream.sent and not isinstance(error, Exception):
                 request.pending = Http2Pending(stream)
@@ -755,6 +755,8 @@ class Http2Upload:
     async def _write(self, body: AsyncIterable[bytes], scope: CancelScope) -> None:
         try:
             await self._send_pieces(body, self._request.length)
+            if self._request.read_timeout is not None:
+                scope.cancel()  # from here on the answer has a limit
         except Exception as error:  # noqa: BLE001 - the caller's iterator may raise anything, and gets it back
             self._failure = error
             scope.cancel()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ssl
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, Final, Literal
 
@@ -26,12 +26,15 @@ from ..errors import (
     ProxyError,
     TLSError,
 )
-from ..protocol.transport import Transport, TransportRequest, TransportResponse
+from ..protocol.lazy import lazy_pattern
+from ..protocol.transport import ReadDeadline, Transport, TransportRequest, TransportResponse
 from ..protocol.url import Url
 from . import log_filters
 from .http11 import closed_early
 from .pool import Pool
 
+_COOKIES: Final = lazy_pattern(r", (?=[^\s,;=\"]+=)")
+"""Between two cookies: a date, too, has a comma, but no "=" before its next blank."""
 LIBRARIES: Final = ("httpx", "httpx2")
 CLOSE_SECONDS = 2.0
 """Seconds that closing an answer of somebody else's transport may take."""
@@ -123,12 +126,12 @@ class PoolBridge:
         self._library = library
         self._pool = pool or Pool()
 
-    async def send(self, request: Any) -> tuple[int, dict[str, str], PoolBody]:
+    async def send(self, request: Any) -> tuple[int, list[tuple[bytes, bytes]], PoolBody]:
         """The answer's status, headers and body."""
         seconds = request.extensions.get("timeout") or {}
         with their_errors(self._library, request):
-            answer = await self._pool.send(_transport_request(self._library, request, seconds.get("connect")))
-        return answer.status, answer.headers, PoolBody(self._library, answer, request, seconds.get("read"))
+            answer = await self._pool.send(_transport_request(self._library, request, seconds))
+        return answer.status, raw_headers(answer.headers), PoolBody(self._library, answer, request, seconds.get("read"))
 
     async def aclose(self) -> None:
         """Close the pool's idle connections."""
@@ -192,15 +195,14 @@ def _httpx_request(library: Any, request: TransportRequest) -> Any:
         raise InvalidParameterError("a header or the URL has characters that cannot be sent") from None
 
 
-def _transport_request(library: Any, request: Any, seconds: float | None) -> TransportRequest:
-    url, length = request.url, request.headers.get("content-length")
-    target = url.raw_path.decode("ascii") or "/"
+def _transport_request(library: Any, request: Any, seconds: Mapping[str, float | None]) -> TransportRequest:
+    length = request.headers.get("content-length")
     body: Any = request.stream
-    with suppress(library.RequestNotRead):
-        body = request.content
+    if isinstance(body, library.ByteStream):  # all that is known, also what a redirect has from the request before it
+        body = b"".join(body)
     return TransportRequest(
         method=request.method,
-        url=Url(url.scheme, url.host, url.port or (443 if url.scheme == "https" else 80), target),
+        url=own_url(request.url),
         headers=[
             (name.decode("latin-1"), value.decode("latin-1"))
             for name, value in request.headers.raw
@@ -208,8 +210,24 @@ def _transport_request(library: Any, request: Any, seconds: float | None) -> Tra
         ],
         body=body,
         length=int(length) if length else None,
-        connect_timeout=seconds,
+        connect_timeout=seconds.get("connect"),
+        read_timeout=seconds.get("read"),
     )
+
+
+def own_url(url: Any) -> Url:
+    """A URL of httpx's or httpx2's, its host as it is looked up: in ASCII."""
+    port = url.port or (443 if url.scheme == "https" else 80)
+    return Url(url.scheme, url.raw_host.decode("ascii"), port, url.raw_path.decode("ascii") or "/")
+
+
+def raw_headers(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    """An answer's headers for those libraries: bytes as they came, and each cookie on its own."""
+    found = []
+    for name, value in headers.items():
+        values = _COOKIES.split(value) if name == "set-cookie" else [value]
+        found += [(name.encode("latin-1"), each.encode("latin-1")) for each in values]
+    return found
 
 
 def _headers(response: Any) -> dict[str, str]:
@@ -269,6 +287,8 @@ def their_errors(library: Any, request: Any) -> Iterator[None]:
     """Raise our errors as those of `library`, httpx or httpx2, for this request of its."""
     try:
         yield
+    except ReadDeadline as error:
+        raise library.ReadTimeout("the server sent nothing in time", request=request) from error
     except HeadwaterError as error:
         name = next(name for ours, name in _THEIRS.items() if isinstance(error, ours))
         raise getattr(library, name)(str(error), request=request) from error

@@ -213,7 +213,7 @@ class Proxy:
 
     def _refusal(self, words: str, status: int | None = None, schemes: list[str] | None = None) -> ProxyError:
         hint = ""
-        if status == 407:
+        if status in (401, 407):  # tinyproxy says 401 to a wrong password
             hint = "; give its user name and password in its URL"
             if self._user is not None:
                 hint = "; its user name or password is another one"
