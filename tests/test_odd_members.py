@@ -5,18 +5,21 @@ The whole way through a client, on every driver; `test_any_member.py` replaces e
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 from support.drivers import Driver
 from support.flow_player import call, play, reply
+from support.provider_task_pairs import PNG, WAV
 
 from headwater import AuthenticationError, DecodeError, MalformedEventError, RateLimitError, TransportError
 from headwater.providers import flow_for
-from headwater.testing import EVENT_STREAM, MemoryTransport, ScriptedResponse
+from headwater.testing import EVENT_STREAM, MemoryTransport, ScriptedResponse, SentRequest
 
 pytestmark = [pytest.mark.anyio, pytest.mark.dealt]
 
@@ -455,7 +458,20 @@ async def test_the_details_of_a_whole_text(driver: Driver) -> None:
     assert [token.text for token in out.details.tokens] == ["a"]
 
 
-# The pipelines
+# The pipelines, and all tasks
+
+
+def _content(out: Any) -> Any:
+    return out.choices[0].message.content
+
+
+def _vector(out: Any) -> Any:
+    return out.data[0].embedding
+
+
+def _list(out: Any) -> Any:
+    return [[*map(float, vector)] for vector in out]
+
 
 PIPELINES: list[tuple[str, Any, Any]] = [
     ("object_detection", [{"label": "a", "score": 0.5, "box": {"xmin": 1.5}}], {"xmin": 1.5}),
@@ -467,6 +483,121 @@ PIPELINES: list[tuple[str, Any, Any]] = [
     ("question_answering", {"answer": None, "score": 0.5}, None),
     ("summarization", '[{"summary_text": "NaN", "score": NaN}]', "NaN"),
 ]
+
+
+ENVELOPES: list[Callable[[Any], Any]] = [
+    lambda answer: {"code": 0, "msg": "ok", "data": answer},
+    lambda answer: {"success": True, "errors": [], "result": answer},
+    lambda answer: {"predictions": answer},
+    lambda answer: [{"outputs": answer}],
+    lambda answer: {"statusCode": 200, "headers": {}, "body": json.dumps(answer)},
+    lambda answer: {"output": {"response": answer}, "usage": {"total_tokens": 1}},
+]
+IN_BASE64, PICTURE = base64.b64encode(WAV).decode(), base64.b64encode(PNG).decode()
+ANSWERS: list[tuple[str, str, tuple[Any, ...], Any, Callable[[Any], Any], Any]] = [
+    ("chat_completion", "/v1", (MESSAGES,), {"choices": [{"message": {"content": "a"}}]}, _content, "a"),
+    ("text_generation", "/v1", ("t",), {"choices": [{"text": "a"}]}, str, "a"),
+    ("text_generation", "", ("t",), [{"generated_text": "a"}], str, "a"),
+    ("create_embedding", "/v1", (["a"],), {"data": [{"embedding": [0.1], "index": 0}]}, _vector, [0.1]),
+    ("feature_extraction", "/v1", (["a"],), {"data": [{"embedding": [0.5], "index": 0}]}, _list, [[0.5]]),
+    ("feature_extraction", "", (["a"],), [[0.5]], _list, [[0.5]]),
+    ("rerank", "/v1", ("q", ["a"]), {"results": [{"index": 0, "relevance_score": 1}]}, lambda o: o.results[0].score, 1),
+    ("create_moderation", "/v1", ("a",), {"results": [{"flagged": True}]}, lambda o: o.results[0].flagged, True),
+    ("automatic_speech_recognition", "/v1", (WAV,), {"text": "a"}, lambda o: o.text, "a"),
+    ("automatic_speech_recognition", "", (WAV,), {"text": "a"}, lambda o: o.text, "a"),
+    ("text_classification", "", ("t",), [{"label": "a", "score": 1}], lambda o: o[0].label, "a"),
+    ("token_classification", "", ("t",), [{"word": "a", "entity": "B"}], lambda o: o[0].word, "a"),
+    ("fill_mask", "", ("t",), [{"token_str": "a", "score": 1}], lambda o: o[0].token_str, "a"),
+    ("object_detection", "", (PNG,), [{"label": "a", "score": 1}], lambda o: o[0].label, "a"),
+    ("question_answering", "", ("q", "c"), [{"answer": "a", "score": 1}], lambda o: o[0].answer, "a"),
+    ("sentence_similarity", "", ("a", ["b", "c"]), [0.5, 1], list, [0.5, 1]),
+    ("tabular_classification", "", ({"n": [1, 2]},), ["a", "b"], list, ["a", "b"]),
+    ("summarization", "", ("t",), [{"summary_text": "a"}], lambda o: o.summary_text, "a"),
+    ("text_to_speech", "", ("t",), {"audio": IN_BASE64}, bytes, WAV),
+    (
+        "text_to_image",
+        "/v1",
+        ("t",),
+        {"data": [{"b64_json": PICTURE}]},
+        lambda o: o.size,
+        (4, 3),
+    ),
+]
+
+
+async def test_an_answer_in_another_object(driver: Driver) -> None:
+    """As gateways, functions in a cloud and model servers wrap it, whichever task it is of."""
+    for method, path, given, sent, read, value in ANSWERS:
+        for wrapped in ENVELOPES:
+            body = wrapped(sent)
+            async with driver.client(transport=whole(body), base_url=f"http://127.0.0.1:9{path}", model="m") as client:
+                assert read(await getattr(client, method)(*given)) == value, (method, path, body)
+
+
+OTHER_ANSWERS: list[tuple[str, str, tuple[Any, ...], Any, Callable[[Any], Any], Any]] = [
+    ("sentence_similarity", "", ("a", ["b", "c"]), {"similarities": [0.5, 1]}, list, [0.5, 1]),
+    ("sentence_similarity", "", ("a", ["b", "c"]), [[0.5, 1]], list, [0.5, 1]),
+    ("tabular_classification", "", ({"n": [1, 2]},), [["a", "b"]], list, ["a", "b"]),
+    ("tabular_classification", "", ({"n": [1, 2]},), [["a"], ["b"]], list, ["a", "b"]),
+    ("tabular_classification", "", ({"n": [1, 2]},), [True, False], list, [True, False]),
+    ("token_classification", "", ("t",), {"entities": [{"word": "a", "entity": "B"}]}, lambda o: o[0].word, "a"),
+    ("summarization", "", ("t",), [{"generated_text": "a"}], lambda o: o.summary_text, "a"),
+    ("translation", "", ("t",), {"text": "a"}, lambda o: o.translation_text, "a"),
+    ("image_to_text", "", (PNG,), {"text": "a"}, lambda o: o.generated_text, "a"),
+    ("automatic_speech_recognition", "/v1", (WAV,), [{"text": "a"}], lambda o: o.text, "a"),
+    ("text_to_speech", "/v1", ("t",), {"audio": {"data": IN_BASE64}}, bytes, WAV),
+    ("text_to_speech", "/v1", ("t",), {"audioContent": IN_BASE64}, bytes, WAV),
+    ("text_to_speech", "/v1", ("t",), {"data": {"audio": WAV.hex(), "status": 2}}, bytes, WAV),
+    ("text_to_speech", "", ("t",), json.dumps(IN_BASE64), bytes, WAV),
+    ("text_to_image", "", ("t",), json.dumps(PICTURE), lambda o: o.size, (4, 3)),
+    ("text_to_image", "/v1", ("t",), {"data": {"b64_json": PICTURE}}, lambda o: o.size, (4, 3)),
+    ("create_embedding", "/v1", (["a"],), [[0.1]], _vector, [0.1]),
+    ("create_embedding", "/v1", (["a"],), {"embeddings": [[0.1]]}, _vector, [0.1]),
+    ("create_embedding", "/v1", (["a"],), {"embeddings": {"float": [[0.1]]}}, _vector, [0.1]),
+    ("create_embedding", "/v1", (["a"],), {"data": [{"embedding": ["0.1"]}]}, _vector, [0.1]),
+    ("create_embedding", "/v1", (["a"],), {"data": [{"embedding": "AACAPwAAAEA="}]}, _vector, [1, 2]),
+    ("create_embedding", "/v1", (["a"],), {"result": {"data": [[0.1]], "shape": [1, 1]}}, _vector, [0.1]),
+    ("feature_extraction", "/v1", (["a"],), {"embeddings": {"float": [[0.5]]}}, _list, [[0.5]]),
+    ("feature_extraction", "/v1", (["a"],), {"output": {"embeddings": [{"embedding": [0.5]}]}}, _list, [[0.5]]),
+    ("rerank", "/v1", ("q", ["a"]), {"results": [None, {"index": "0", "score": "1"}]}, lambda o: o.results[0].score, 1),
+    ("text_generation", "/v1", ("t",), {"choices": [{"text": 7}]}, str, "7"),
+    ("text_generation", "/v1", ("t",), {"choices": [{"text": ["a", "b"]}]}, str, "ab"),
+    ("text_generation", "/v1", ("t",), {"choices": [{"message": {"content": "a"}}]}, str, "a"),
+    ("text_generation", "/v1", ("t",), {"choices": [{"delta": {"content": "a"}, "finish_reason": "stop"}]}, str, "a"),
+    ("chat_completion", "/v1", (MESSAGES,), [{"choices": [{"message": {"content": "a"}}]}], _content, "a"),
+]
+
+
+async def test_an_answer_in_another_shape(driver: Driver) -> None:
+    for method, path, given, sent, read, value in OTHER_ANSWERS:
+        async with driver.client(transport=whole(sent), base_url=f"http://127.0.0.1:9{path}", model="m") as client:
+            assert read(await getattr(client, method)(*given)) == value, (method, sent)
+
+
+async def test_a_file_of_base64_alone(driver: Driver) -> None:
+    transport = MemoryTransport(lambda _: ScriptedResponse(IN_BASE64.encode(), content_type="text/plain"))
+    async with driver.client(transport=transport, base_url="http://127.0.0.1:9") as client:
+        assert await client.text_to_speech("t") == WAV
+
+
+async def test_events_of_a_chat_where_a_completion_was_asked_for(driver: Driver) -> None:
+    out = await generated(driver, stream(chunk(), chunk({"content": "b"}), END), streamed=True)
+    assert (out.generated_text, out.details.finish_reason) == ("ab", "stop")
+    numbers = [{"choices": [{"index": 0, "text": 4}]}, {"choices": [{"index": 0, "text": 2, "finish_reason": "stop"}]}]
+    assert (await generated(driver, stream(*numbers), streamed=True)).generated_text == "42"
+
+
+def answered(request: SentRequest, body: bytes, label: str) -> ScriptedResponse:
+    return ScriptedResponse(body, content_type=label)
+
+
+async def test_events_where_a_whole_transcript_was_asked_for(driver: Driver) -> None:
+    events = [{"type": "transcript.text.delta", "delta": "a"}, {"type": "transcript.text.done", "text": "ab"}]
+    for label in (EVENT_STREAM, "text/plain"):
+        body = "".join(f"data: {json.dumps(event)}\n\n" for event in events).encode()
+        transport = MemoryTransport(partial(answered, body=body, label=label))
+        async with driver.client(transport=transport, **AT) as client:
+            assert (await client.automatic_speech_recognition(WAV)).text == "ab"
 
 
 @pytest.mark.parametrize(("task", "sent", "read"), PIPELINES)

@@ -251,8 +251,12 @@ def _from_percents(text: str, limit: int) -> bytes:
     return unquote_to_bytes(text)
 
 
+_HEX: Final = lazy_pattern("(?:[0-9a-fA-F]{2}){16,64}")
+_ALL_HEX: Final = lazy_pattern("(?:[0-9a-fA-F]{2})+")
+
+
 def from_text(text: str, limit: int = LARGEST) -> bytes:
-    """The bytes that an answer holds as text: base64 in any of its forms, or a data URL.
+    """The bytes that an answer holds as text: base64 in any of its forms, a data URL, or hexadecimal digits of media.
 
     Raises `DecodeError`, with the text's beginning as its body, and `ResponseTooLargeError` for more than `limit`
     bytes.
@@ -260,6 +264,8 @@ def from_text(text: str, limit: int = LARGEST) -> bytes:
     try:
         if text[:16].lstrip()[:5].lower() == "data:":
             return from_data_url(text.strip(), limit)[0]
+        if _HEX.match(text) and sniff(bytes.fromhex(text[:128])) and _ALL_HEX.fullmatch(text):  # MiniMax's sounds
+            return bytes.fromhex(text)
         return from_base64(text, limit)
     except DecodeError as error:
         error.body = text[:512].encode(errors="replace")

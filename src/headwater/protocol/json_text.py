@@ -77,9 +77,14 @@ def regular(data: bytes) -> bytes:
     return data
 
 
+def regular_part(part: bytes) -> bytes:
+    """A part of a `regular` text, as a text by itself."""
+    return part.replace(_NAN, b"NaN") if _NAN in part else part
+
+
 def loads_regular(part: bytes) -> Any:
     """The value of a part of a `regular` text."""
-    return loads(part.replace(_NAN, b"NaN") if _NAN in part else part)
+    return loads(regular_part(part))
 
 
 def has_halves(data: bytes) -> bool:

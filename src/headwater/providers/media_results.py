@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from urllib.parse import urljoin
 
@@ -21,6 +22,7 @@ from ..protocol.flow import Call, Fetch, Flow, Reply, Request, Send, Stream
 from ..protocol.framing import Frame
 from ..protocol.json_text import opening
 from ..responses.decode import decode
+from ..responses.envelope import DEEPEST, unwrapped
 from ..responses.refusal import EXCERPT_BYTES
 from ..tasks.lenient_types import Needed
 from . import pipeline_results as answers
@@ -54,6 +56,7 @@ class _Picture(msgspec.Struct, frozen=True):
     b64_json: Needed[str | None] = None
     url: Needed[str | None] = None
     image: Needed[str | None] = None
+    base64: Needed[str | None] = None
     revised_prompt: str | None = None
 
 
@@ -67,6 +70,7 @@ class _Pictures(msgspec.Struct, frozen=True):
     images: Needed[list[_Named] | None] = None
     output: Needed[str | list[_Named] | None] = None
     image: Needed[_Named | None] = None
+    artifacts: Needed[list[_Named] | None] = None
     created: int | float | None = None
     usage: Any = None
 
@@ -106,18 +110,31 @@ def request_image(call: Call, request: Request) -> Flow[Any]:
     if opening(reply.body) != "{":
         whole = answers.image(reply)
         return whole if call.wanted is None else DecodedImages([DecodedImage(whole, reply.body)])
-    sent = decode(reply, _Pictures)
-    found = [item for item in _named(sent) if _text_or_url(item)]
-    if not found:
-        error = DecodeError("the answer is JSON with no image in it")
-        error.body = reply.body[:EXCERPT_BYTES]
-        raise error
+    sent, found = _pictures(reply)
     if call.wanted is None:
         return (yield from image_at(_text_or_url(found[0]), reply.url))
     images: list[DecodedImage] = []
     for item in found:
         images += [(yield from _generated(item, reply.url))]
     return DecodedImages(images, int(sent.created) if sent.created else None, sent.usage)
+
+
+def _pictures(reply: Reply, depth: int = 0) -> tuple[_Pictures, list[_Named]]:
+    """An answer, also where it is in another object, and the images in it, of which there is one at least."""
+    error = DecodeError("the answer is JSON with no image in it")
+    try:
+        sent = decode(reply, _Pictures, DEEPEST)
+        if found := [item for item in _named(sent) if _text_or_url(item)]:
+            return sent, found
+    except DecodeError as odd:
+        error = odd
+    inner = unwrapped(reply.body) if depth < DEEPEST else None
+    if inner is not None:
+        inner = b'{"data":%b}' % inner if inner[:1] == b"[" else inner
+        with suppress(DecodeError):
+            return _pictures(msgspec.structs.replace(reply, body=inner), depth + 1)
+    error.body = error.body or reply.body[:EXCERPT_BYTES]
+    raise error
 
 
 def places_of(reply: Reply) -> list[str]:
@@ -133,12 +150,12 @@ def image_at(place: str, base: str) -> Flow[Any]:
 def _named(sent: _Pictures) -> list[_Named]:
     """The images of an answer, under whichever name they stand."""
     output: list[_Named] | None = [sent.output] if isinstance(sent.output, str) else sent.output
-    return sent.data or sent.images or output or ([sent.image] if sent.image else [])
+    return sent.data or sent.images or output or sent.artifacts or ([sent.image] if sent.image else [])
 
 
 def _text_or_url(item: _Named) -> str:
     """The image itself as text, or its URL; "" where there is none."""
-    return item if isinstance(item, str) else item.b64_json or item.url or item.image or ""
+    return item if isinstance(item, str) else item.b64_json or item.url or item.image or item.base64 or ""
 
 
 def _generated(item: _Named, base: str) -> Flow[DecodedImage]:
@@ -214,7 +231,7 @@ def request_result(call: Call, request: Request) -> Flow[Any]:
     if call.task.endswith("video"):
         request = msgspec.structs.replace(request, family="video")
     reply: Reply = yield Send(request)
-    found = answers.DECODERS[call.task](reply)
+    found = answers.result_of(call.task, reply)
     wanted = _COUNTED[call.task](call.parameters) if call.task in _COUNTED else None
     if wanted is not None and len(found) != wanted:
         error = DecodeError(f"{wanted} answers were wanted, one for each of what was given, and {len(found)} came")

@@ -24,7 +24,7 @@ from ..responses.refusal import EXCERPT_BYTES, error_in_choice, error_in_place_o
 from ..schema.rules import NamedSchema
 from ..tasks.chat_fold import ChatFold
 from ..tasks.chat_types import ChatCompletionOutput, kept
-from ..tasks.lenient_types import Kept, Needed, is_no_reason
+from ..tasks.lenient_types import Kept, Spoken, is_no_reason, text_of
 from ..tasks.surrogates import REPLACEMENT
 from ..tasks.text import (
     TextFold,
@@ -77,9 +77,14 @@ class CompletionTokens(msgspec.Struct, frozen=True):
 class CompletionText(msgspec.Struct, frozen=True):
     """One text, or a piece of it in a stream."""
 
-    text: Needed[str | None] = None
+    text: Spoken[str | list[str] | None] = None
     finish_reason: Kept[str | None] = None
     seed: int | None = None
+
+    @property
+    def said(self) -> str | None:
+        """The text, in whichever form it came."""
+        return self.text if self.text is None or isinstance(self.text, str) else text_of(self.text)
 
 
 class Completion(msgspec.Struct, frozen=True):
@@ -111,10 +116,10 @@ def _whole(call: Call, reply: Reply) -> str | TextGenerationOutput:
     answer = decode(reply, Completion)
     if reply.names_error() and (error := error_in_choice(reply.body)) is not None:
         raise error
-    if not answer.choices or answer.choices[0].text is None:
-        raise _without_text(reply.body)
+    if not answer.choices or answer.choices[0].said is None:
+        return _chat_whole(call, reply)
     first, usage = answer.choices[0], answer.usage or CompletionTokens()
-    return _result(call, first.text or "", first.finish_reason, first.seed, usage.completion_tokens, reply.body)
+    return _result(call, first.said or "", first.finish_reason, first.seed, usage.completion_tokens, reply.body)
 
 
 def complete_as_chat(call: Call, url: str, dialect: ChatDialect = PLAIN) -> Flow[str | TextGenerationOutput]:
@@ -234,6 +239,8 @@ def decode_completion(frame: Frame) -> Completion | End | None:
         chunk = odd
     if not chunk.choices and (error := error_in_place_of_answer(data, sure=True)) is not None:
         raise error
+    if chunk.choices and chunk.choices[0].text is None and (PIECE in data or b'"message"' in data):
+        return decode_chat_chunk(frame)
     return chunk
 
 
@@ -262,7 +269,7 @@ def _text_in(sent: dict[str, Any]) -> Any:
 
 
 def _event(choice: CompletionText, usage: CompletionTokens, data: bytes) -> TextGenerationStreamOutput | None:
-    text, finish = choice.text or "", choice.finish_reason
+    text, finish = choice.said or "", choice.finish_reason
     if is_no_reason(finish):
         finish = None
     if not text and not finish:

@@ -8,13 +8,16 @@ https://platform.openai.com/docs/api-reference/embeddings
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from ..errors import DecodeError
 from ..protocol.flow import Call, Flow, Reply, Send
 from ..responses.decode import decode, unreadable
+from ..responses.envelope import DEEPEST, unwrapped
 from ..responses.refusal import error_in_body
-from ..tasks.embeddings import CreateEmbeddingResponse, decode_vectors
+from ..tasks.embeddings import CreateEmbeddingResponse, decode_rows, decode_vectors, numbers_in
 from .bodies import extra, model_of, parameters, post
 
 
@@ -34,11 +37,36 @@ def embed(call: Call, url: str, dropped: frozenset[str] = frozenset()) -> Flow[A
 def create(call: Call, url: str, dropped: frozenset[str] = frozenset()) -> Flow[CreateEmbeddingResponse]:
     """OpenAI's own spelling, answered as it is."""
     body = _body(call, dropped)
-    answer = decode((yield Send(post(url, body))), CreateEmbeddingResponse)
+    answer = _answer((yield Send(post(url, body))))
     _check(answer.data, _count(body.get("input")))
     if not all(row.embedding for row in answer.data):
         raise DecodeError("a vector without a number came")
+    if body.get("encoding_format") != "base64":
+        for row in answer.data:
+            row.embedding = numbers_in(row.embedding) if isinstance(row.embedding, str) else row.embedding
     return answer
+
+
+def _answer(reply: Reply) -> CreateEmbeddingResponse:
+    """An answer in OpenAI's shape, or one that only has vectors."""
+    try:
+        return decode(reply, CreateEmbeddingResponse)
+    except DecodeError:
+        for body in _layers(reply.body):
+            with suppress(DecodeError):
+                answer = CreateEmbeddingResponse(data=decode_rows(body))
+                vars(answer)["_body"] = reply.body
+                return answer
+        raise
+
+
+def _layers(body: bytes) -> Iterator[bytes]:
+    """The answer, and those that it may be in."""
+    found: bytes | None = body
+    for _ in range(DEEPEST):
+        if found is not None:
+            yield found
+            found = unwrapped(found)
 
 
 def _body(call: Call, dropped: frozenset[str]) -> dict[str, Any]:
@@ -60,12 +88,22 @@ def _check(vectors: Any, sent: int | None) -> None:
         raise DecodeError(f"{what} sent, and {came} vectors came")
 
 
+def _decoded(body: bytes) -> Any:
+    try:
+        return decode_vectors(body)
+    except DecodeError:
+        for inner in list(_layers(body))[1:]:
+            with suppress(DecodeError):
+                return decode_vectors(inner)
+        raise
+
+
 def _vectors(reply: Reply, sent: int | None) -> Any:
     body = reply.body
     if body[:1024].find(b'"error"') >= 0 and (error := error_in_body(body)) is not None:
         raise error
     try:
-        found = decode_vectors(body)
+        found = _decoded(body)
         if not len(found) or hasattr(found[0], "__len__"):  # and not one vector alone
             _check(found, sent)
             if not len(found[0]):

@@ -19,9 +19,10 @@ from ..errors import MalformedEventError, UnexpectedContentError
 from ..media.mime import file_name
 from ..media.source import kind_of
 from ..protocol.flow import END, Call, End, Flow, Load, Loaded, Part, Reply, Request, Send, Stream
-from ..protocol.framing import DONE, EVENT_STREAM, WHOLE, Frame
+from ..protocol.framing import DONE, EVENT_STREAM, WHOLE, Frame, frames_of
 from ..protocol.json_text import UNREADABLE, opening
 from ..protocol.json_value import encoded, once_read
+from ..protocol.lazy import lazy_pattern
 from ..responses import json_decoder
 from ..responses.decode import decode, unreadable
 from ..responses.message import is_html
@@ -29,6 +30,7 @@ from ..responses.refusal import EXCERPT_BYTES, error_in_body, error_in_place_of_
 from ..tasks.audio import AutomaticSpeechRecognitionOutput, AutomaticSpeechRecognitionOutputChunk
 from ..tasks.lenient_types import Needed, Unneeded
 from .bodies import arguments, model_of, names_model, warn_left_out
+from .unrequested_stream import folded
 
 TEXT_FORMATS: Final = frozenset({"text", "srt", "vtt"})
 """The forms of an answer that are no JSON."""
@@ -216,6 +218,9 @@ class TranscriptionDialect(msgspec.Struct, frozen=True, kw_only=True):
     grained: bool = True
 
 
+_EVENTS: Final = lazy_pattern(rb"\s*(?:event: ?transcript|data: ?\{)")
+
+
 def transcribe(call: Call, url: str, dialect: TranscriptionDialect) -> Flow[AutomaticSpeechRecognitionOutput]:
     """What is said in a sound, from this URL."""
     fields = _fields(call, dialect)
@@ -228,9 +233,12 @@ def transcribe(call: Call, url: str, dialect: TranscriptionDialect) -> Flow[Auto
         headers={"accept": _accepted(fields, form)},
         body=(file, *_parts(fields, dialect), *_model(call)),
     )
-    if not call.stream or form in _NEVER_STREAMED:
-        return read_whole((yield Send(request)), by_word=by_word, form=form)
     transcript = Transcript(by_word=by_word, form=form)
+    if not call.stream or form in _NEVER_STREAMED:
+        reply: Reply = yield Send(request)
+        if form not in TEXT_FORMATS and (reply.content_type == EVENT_STREAM or _EVENTS.match(reply.body)):
+            return folded(frames_of(reply.body), transcript.decode, transcript.restart())
+        return read_whole(reply, by_word=by_word, form=form)
     answer: AutomaticSpeechRecognitionOutput = yield Stream(
         request=request,
         framing="sse",

@@ -1,7 +1,8 @@
 """What servers of the pipeline dialect answer each task with, brought to its result: a table of decoders.
 
 The dialect is hf-inference's and Inference Endpoints', and every shape that they are recorded to send is read: one
-object or a list of one, lists inside a list, two forms of zero-shot classification, media as bytes or as base64.
+object or a list of one, lists inside a list, two forms of zero-shot classification, media as bytes or as base64, and
+all of it in another object, as model servers wrap it.
 Other dialects (choices, data, jobs) are brought to these results by their providers' flows. Each object of a
 result keeps its own JSON for `raw`. Pure.
 """
@@ -9,6 +10,7 @@ result keeps its own JSON for `raw`. Pure.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
@@ -19,7 +21,9 @@ from ..media.images import from_text, mime_type_of, open_image
 from ..media.media import Media
 from ..protocol.flow import Reply
 from ..protocol.json_text import is_json, is_list, opening
+from ..responses import message
 from ..responses.decode import decode, unreadable
+from ..responses.envelope import DEEPEST, unwrapped
 from ..responses.message import is_html
 from ..responses.refusal import EXCERPT_BYTES
 from ..tasks import audio, language, multimodal, passages, tabular, video, vision, zero_shot
@@ -41,21 +45,13 @@ class _LabelsAndScores(Output):
     scores: list[float | None] | None = None
 
 
-class _Held(msgspec.Struct):
-    """Media in JSON, as base64 or a data URL: `audio` is what the schemas of text-to-speech and text-to-audio say, the
-    others are what servers are seen to send."""
+class _Text(msgspec.Struct):
+    """A text under any of the names that it has as the result of other tasks."""
 
-    audio: str | None = None
-    video: str | None = None
-    image: str | None = None
-    blob: str | None = None
-    b64_json: str | None = None
-    data: str | None = None
-
-    def of(self, family: str) -> str | None:
-        """What there is of this family, or without the name of one."""
-        named: str | None = getattr(self, family)
-        return named or self.blob or self.b64_json or self.data
+    generated_text: str | None = None
+    summary_text: str | None = None
+    translation_text: str | None = None
+    text: str | None = None
 
 
 def _items(reply: Reply) -> list[Reply]:
@@ -82,6 +78,28 @@ def _all(reply: Reply, kind: type[E]) -> list[E]:
 def _first(reply: Reply, kind: type[E]) -> E:
     pieces = _pieces(reply)
     return decode(pieces[0], kind) if pieces else _refuse(reply, "an empty list")
+
+
+def _first_text(reply: Reply, kind: type[E]) -> E:
+    """A text; a model of another task gives it that task's name."""
+    try:
+        return _first(reply, kind)
+    except DecodeError:
+        texts = msgspec.structs.astuple(_first(reply, _Text))
+        if not (found := [text for text in texts if text is not None]):
+            raise
+        return kind(**{kind.__struct_fields__[0]: found[0]})
+
+
+def _in_order(reply: Reply, kind: Any) -> list[Any]:
+    """A value for each input; in a list of their own, or each in one, as a model's `predict` has them."""
+    items = _items(reply) if is_list(reply.body) else []
+    if not items or not all(is_list(item.body) for item in items):
+        return decode(reply, list[kind])
+    if len(items) == 1:
+        return decode(items[0], list[kind])
+    rows = [decode(item, list[kind]) for item in items]
+    return [row[0] for row in rows] if all(len(row) == 1 for row in rows) else _refuse(reply, "a table")
 
 
 def _refuse(reply: Reply, what: str) -> NoReturn:
@@ -128,16 +146,48 @@ def media(reply: Reply, family: str) -> Media:
     kind = mime_type_of(reply.body, default=reply.content_type)
     is_page = is_html(kind, reply.body[:64])
     if "json" in kind or _is_json(reply.body):
-        held = _first(reply, _Held).of(family)  # raises the error in it, if it is one
+        said: Any = decode(reply, Any)  # raises the error in it, if it is one
+        if isinstance(said, list) and not said:
+            _refuse(reply, "an empty list")
+        held = _text_in(said, family)
         if held is not None:
             return _held(held, family)
     elif reply.body and kind.startswith(f"{family}/") and not is_page:
         return Media(reply.body, kind)
+    elif kind.startswith("text/") and not is_page and (found := _as_text(reply.body, family)):
+        return found
     if is_page or not reply.body:
         raise unreadable(reply, ValueError(kind))
-    error = UnexpectedContentError(f"the answer is {kind}, not {family}")
-    error.body = reply.body[:EXCERPT_BYTES]
+    start = reply.body[:EXCERPT_BYTES]
+    words = f": {message.one_line(start.decode(errors='replace'))}" if kind.startswith("text/") else ""
+    error = UnexpectedContentError(f"the answer is {kind}, not {family}{words}")
+    error.body = start
     raise error
+
+
+def _text_in(said: Any, family: str, depth: int = 4) -> str | None:
+    """The media of this family that JSON has as text, under its name or one that no family has.
+
+    `audio` is what the schemas of text-to-speech and text-to-audio say, `audioContent` Google's; the others are what
+    servers are seen to send.
+    """
+    if isinstance(said, str) or not said or not depth:
+        return said or None if isinstance(said, str) else None
+    if isinstance(said, list):
+        return _text_in(said[0], family, depth - 1)
+    own = (family, f"{family}s", f"{family}Content", f"generated_{family}")
+    names = (*own, "blob", "b64_json", "base64", "data", "result", "output", "predictions")
+    found = (_text_in(said.get(name), family, depth - 1) for name in names) if isinstance(said, dict) else ()
+    return next((text for text in found if text), None)
+
+
+def _as_text(body: bytes, family: str) -> Media | None:
+    """The media of this family that a text is; None for any other text."""
+    try:
+        found = Media(from_text(body.decode()))
+    except (DecodeError, UnicodeDecodeError):
+        return None
+    return found if found.mime_type.startswith(f"{family}/") else None
 
 
 def _is_json(body: bytes) -> bool:
@@ -174,7 +224,7 @@ def depth_estimation(reply: Reply) -> vision.DepthEstimationOutput:
 DECODERS: Final[Mapping[str, Decoder]] = {
     "audio-classification": partial(_all, kind=audio.AudioClassificationOutputElement),
     "audio-to-audio": partial(_all, kind=audio.AudioToAudioOutputElement),
-    "automatic-speech-recognition": partial(_first, kind=audio.AutomaticSpeechRecognitionOutput),
+    "automatic-speech-recognition": partial(_first_text, kind=audio.AutomaticSpeechRecognitionOutput),
     "depth-estimation": depth_estimation,
     "document-question-answering": partial(_all, kind=multimodal.DocumentQuestionAnsweringOutputElement),
     "fill-mask": fill_mask,
@@ -183,22 +233,22 @@ DECODERS: Final[Mapping[str, Decoder]] = {
     "image-text-to-image": image,
     "image-text-to-video": partial(media, family="video"),
     "image-to-image": image,
-    "image-to-text": partial(_first, kind=vision.ImageToTextOutput),
+    "image-to-text": partial(_first_text, kind=vision.ImageToTextOutput),
     "image-to-video": partial(media, family="video"),
     "object-detection": partial(_all, kind=vision.ObjectDetectionOutputElement),
     "question-answering": partial(_one_or_all, kind=passages.QuestionAnsweringOutputElement),
-    "sentence-similarity": partial(decode, kind=list[float]),
-    "summarization": partial(_first, kind=language.SummarizationOutput),
+    "sentence-similarity": partial(_in_order, kind=float),
+    "summarization": partial(_first_text, kind=language.SummarizationOutput),
     "table-question-answering": partial(_first, kind=tabular.TableQuestionAnsweringOutputElement),
-    "tabular-classification": partial(decode, kind=list[str | int | float]),
-    "tabular-regression": partial(decode, kind=list[float]),
+    "tabular-classification": partial(_in_order, kind=str | int | float | bool),
+    "tabular-regression": partial(_in_order, kind=float),
     "text-classification": partial(_all, kind=language.TextClassificationOutputElement),
     "text-to-audio": sound,
     "text-to-image": image,
     "text-to-speech": sound,
     "text-to-video": partial(media, family="video"),
     "token-classification": partial(_all, kind=language.TokenClassificationOutputElement),
-    "translation": partial(_first, kind=language.TranslationOutput),
+    "translation": partial(_first_text, kind=language.TranslationOutput),
     "video-classification": partial(_all, kind=video.VideoClassificationOutputElement),
     "visual-question-answering": partial(_all, kind=multimodal.VisualQuestionAnsweringOutputElement),
     "zero-shot-classification": zero_shot_classification,
@@ -206,3 +256,15 @@ DECODERS: Final[Mapping[str, Decoder]] = {
     "zero-shot-object-detection": partial(_all, kind=vision.ZeroShotObjectDetectionOutputElement),
 }
 """By the task's name on the Hub."""
+
+
+def result_of(task: str, reply: Reply, depth: int = 0) -> Any:
+    """The task's result, also where it is in another object."""
+    try:
+        return DECODERS[task](reply)
+    except DecodeError:
+        inner = unwrapped(reply.body) if depth < DEEPEST else None
+        if inner is not None:
+            with suppress(DecodeError):
+                return result_of(task, msgspec.structs.replace(reply, body=inner), depth + 1)
+        raise

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final, NoReturn
 
 import msgspec
@@ -20,6 +21,7 @@ from ..errors import DecodeError, InvalidParameterError
 from ..protocol.flow import Call, Flow, Reply, Send
 from ..protocol.json_text import UNREADABLE, is_list
 from ..responses.decode import decode
+from ..responses.envelope import DEEPEST, unwrapped
 from ..responses.json_decoder import decode_json
 from ..responses.refusal import EXCERPT_BYTES, error_in_place_of_answer
 from ..tasks.lenient_types import Needed
@@ -116,15 +118,29 @@ def _text(call: Call, number: int, document: Any) -> str:
     )
 
 
-def read_ranks(reply: Reply, documents: list[Any], given: Mapping[str, Any]) -> RerankOutput:
-    """A whole answer, best first. Raises `DecodeError` for results that are not these documents, each once."""
+def read_ranks(reply: Reply, documents: list[Any], given: Mapping[str, Any], depth: int = 0) -> RerankOutput:
+    """A whole answer, best first. Raises `DecodeError` for results that are not these documents, each once.
+
+    `depth`: how many envelopes it was in.
+    """
+    try:
+        return _ranks(reply, documents, given)
+    except DecodeError:
+        inner = unwrapped(reply.body) if depth < DEEPEST else None
+        if inner is not None:
+            with suppress(DecodeError):
+                return read_ranks(msgspec.structs.replace(reply, body=inner), documents, given, depth + 1)
+        raise
+
+
+def _ranks(reply: Reply, documents: list[Any], given: Mapping[str, Any]) -> RerankOutput:
     answer = _answer(reply)
     pieces = answer.results if answer.results is not None else answer.data
     if pieces is None:
         raise error_in_place_of_answer(reply.body, sure=True) or _odd(reply, "the answer has no results")
     if not pieces:
         _refuse(reply, f"the answer ranks none of {len(documents)} documents")
-    results = [_element(reply, number, bytes(piece)) for number, piece in enumerate(pieces)]
+    results = [_element(reply, number, bytes(piece)) for number, piece in enumerate(pieces) if bytes(piece) != b"null"]
     _check_indexes(reply, results, len(documents))
     results.sort(key=lambda result: result.score, reverse=True)
     del results[given.get("top_n", len(results)) :]

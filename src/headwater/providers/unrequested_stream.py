@@ -32,7 +32,7 @@ def read_unrequested(
     """
     reply = without_marker(reply)
     if is_events(reply.body) or (reply.body.find(b'"message"') < 0 and reply.body.find(piece) >= 0):
-        return _folded(frames_of(reply.body), decode, fold())
+        return folded(frames_of(reply.body), decode, fold())
     try:
         return whole(reply)
     except DecodeError as error:
@@ -40,7 +40,7 @@ def read_unrequested(
         if len(frames) < 2:
             raise
         try:
-            return _folded(frames, decode, fold())
+            return folded(frames, decode, fold())
         except DecodeError:
             raise error from None
 
@@ -55,7 +55,8 @@ def without_marker(reply: Reply) -> Reply:
     return msgspec.structs.replace(reply, body=body[:end]) if rest in (b"", DONE) else reply
 
 
-def _folded(frames: list[Frame], decode: Callable[[Frame], Any], fold: Fold[Any, R]) -> R:
+def folded(frames: list[Frame], decode: Callable[[Frame], Any], fold: Fold[Any, R]) -> R:
+    """What the events of a whole body come to. Raises as `read_unrequested` does."""
     came = marked = False
     try:
         for frame in frames:

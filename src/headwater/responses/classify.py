@@ -82,6 +82,7 @@ _NAMES_OF_STATUS: Final = (
     "err_code",
     "ret_code",
     "retCode",
+    "error",
 )
 _SENTENCES: Final = (
     "message",
@@ -288,13 +289,19 @@ def error_objects(value: Any) -> list[dict[str, Any]]:
         for deeper in map(_object_of, map(inner.get, ("error", "Error", "detail"))):
             if deeper is not None:
                 found.insert(0, deeper)
+    for name in _ENVELOPES:
+        inner = _object_of(top.get(name))
+        if inner is not None and any(inner.get(fault) not in _EMPTY for fault in _FAULTS):
+            found = [*error_objects(inner), *found]
     return found
 
 
 def _object_of(value: Any) -> dict[str, Any] | None:
-    """The object, or the first one of a list."""
+    """The object, the first one of a list, or the one that a text is the JSON of."""
     if isinstance(value, list) and value:
         value = value[0]
+    if isinstance(value, str) and value[:1] == "{":
+        value = message.parse(value.encode(errors="replace"))
     return value if isinstance(value, dict) else None
 
 
@@ -350,12 +357,17 @@ def says_refused(value: Any, *, sure: bool = False) -> bool:
     top = _object_of(value)
     if top is None:
         return False
-    if any(top.get(name) not in _EMPTY for name in _FAULTS) or any(map(_is_failure, error_objects(top))):
+    places = error_objects(top)
+    if any(place.get(name) not in _EMPTY for place in (top, *places) for name in _FAULTS):
+        return True
+    if any(map(_is_failure, places)):
         return True
     said = () if sure else (message.extract(top.get(name)) for name in _SPEAK)
     return any(words and words.lower() not in _GOOD for words in said)
 
 
+_ENVELOPES: Final = ("data", "body", "result", "response")
+"""Members in which a gateway may have the refusal of the server behind it."""
 _FAULTS: Final = ("error", "Error", "errors", "error_message", "errorMessage", "exception", "fault")
 _SPEAK: Final = ("detail", "error_msg", "message", "msg", "Message")
 _EMPTY: Final[tuple[Any, ...]] = (None, False, 0, "", [], {})
@@ -373,7 +385,18 @@ def _is_failure(place: dict[str, Any]) -> bool:
     )
 
 
-_CODES: Final = ("code", "status_code", "error_code", "errorCode", "Code", "errcode", "err_code", "errno", "retCode")
+_CODES: Final = (
+    "code",
+    "status_code",
+    "statusCode",
+    "error_code",
+    "errorCode",
+    "Code",
+    "errcode",
+    "err_code",
+    "errno",
+    "retCode",
+)
 
 
 def _is_bad(code: str) -> bool:
@@ -384,7 +407,10 @@ def is_refusal_alone(value: Any) -> bool:
     """Whether an object has nothing in it but what belongs to a refusal: no task finds its result there."""
     top = _object_of(value)
     return top is not None and all(
-        name in _OF_REFUSALS or content in _EMPTY or (name == "status" and _is_status(content))
+        name in _OF_REFUSALS
+        or content in _EMPTY
+        or (name == "status" and _is_status(content))
+        or (name in _ENVELOPES and bool(_object_of(content)) and is_refusal_alone(content))
         for name, content in top.items()
     )
 

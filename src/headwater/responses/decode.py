@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+import msgspec
 
 from ..auth.redaction import redacted as redacted
 from ..errors import (
@@ -11,13 +14,21 @@ from ..errors import (
 )
 from ..protocol.flow import Reply
 from ..protocol.json_text import UNREADABLE, is_json
+from ..protocol.lazy import lazy_modules
 from . import json_decoder, message
 from .message import REQUEST_IDS as REQUEST_IDS
 from .refusal import EXCERPT_BYTES, T, error_in_body, kept_headers
 
+if TYPE_CHECKING:
+    from . import envelope  # noqa: TC004 - loaded when it is used, below
+else:
+    globals().update(lazy_modules(__package__, "envelope"))
 
-def decode(reply: Reply, kind: type[T]) -> T:
+
+def decode(reply: Reply, kind: type[T], depth: int = 0) -> T:
     """A whole answer as this type, its bytes kept for the result's `raw`. Only what the type needs can be missing.
+
+    `depth`: how many envelopes it was in; one that is in another object is looked for where it is not found itself.
 
     Raises the `ProviderError` of an error object inside the answer, `UnexpectedContentError` where it is
     empty, a page for people or no JSON at all, `DecodeError` where it is broken JSON or has another shape.
@@ -31,7 +42,13 @@ def decode(reply: Reply, kind: type[T]) -> T:
     try:
         result = json_decoder.decode_json(body, kind)
     except UNREADABLE as failure:
-        raise unreadable(reply, failure) from None
+        inner = envelope.unwrapped(body) if depth < envelope.DEEPEST else None
+        if inner is None:
+            raise unreadable(reply, failure) from None
+        try:
+            return decode(msgspec.structs.replace(reply, body=inner), kind, depth + 1)
+        except DecodeError:
+            raise unreadable(reply, failure) from None
     facts = getattr(result, "__dict__", None)
     if facts is not None:
         facts["_body"] = body

@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 NEEDED: Final = Meta(extra={"odd": "refused", "exact": True})
 """It may be missing, null, false, "" or, as PHP writes an object without members, []; anything else that does not fit
-is an error, and a number is no text, nor a text a number."""
+is an error, and neither a number nor a list of texts is a text."""
 UNNEEDED: Final = Meta(extra={"odd": "default"})
 """What does not fit is as good as missing, although the type takes no null."""
 KEPT: Final = Meta(extra={"odd": "kept"})
@@ -178,7 +178,7 @@ def _head() -> msgspec.json.Decoder[Any]:
 def _read(value: Any, kind: Any, path: str, exact: bool = False) -> Any:
     """The value as this type: as it is where it fits, or else read by its parts.
 
-    `exact`: a number makes no text, and a text no number.
+    `exact`: neither a number nor a list makes a text.
     """
     if kind is msgspec.Raw:
         return msgspec.Raw(dumps(value))
@@ -354,7 +354,7 @@ def _dict(value: Any, kind: Any, path: str) -> Any:
 
 def _scalar(value: Any, kind: Any, path: str, exact: bool) -> Any:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if exact:
+    if exact and not (isinstance(value, str) and kind in (int, float)):
         raise _unfit(value, kind, path)
     if kind is str and is_number:
         return dumps(value).decode()

@@ -44,6 +44,9 @@ _KEYS: Final = (
     "reason",
     "title",
     "description",
+    "data",
+    "body",
+    "result",
 )
 _LAST_RESORT: Final = ("type", "code")
 _TITLE: Final = lazy_pattern(rb"<title[^>]{0,200}>(.{1,300}?)</title", re.IGNORECASE | re.DOTALL)
@@ -80,7 +83,8 @@ def extract(value: Any) -> str | None:
 
 def _extract(value: Any, depth: int) -> str | None:
     if isinstance(value, str):
-        return value.strip() or None
+        inner = parse(value.encode(errors="replace")) if value[:1] == "{" and depth else None
+        return (_extract(inner, depth - 1) if isinstance(inner, dict) else None) or value.strip() or None
     if not depth:
         return None
     if isinstance(value, list):
@@ -96,11 +100,19 @@ def _object(value: dict[str, Any], depth: int) -> str | None:
         return f"{title}: {detail}"
     if isinstance(error, str) and isinstance(value.get("error_description"), str):  # RFC 6749
         return f"{error}: {value['error_description']}"
-    if isinstance(error, str) and error:
+    if isinstance(error, str) and error and error[:1] != "{":
         return error.strip() + _continued(error, value.get("warnings"))
     found = (_extract(value.get(key), depth) for key in _KEYS)
     codes = (value[key] for key in _LAST_RESORT if isinstance(value.get(key), str))
-    return next(filter(None, found), None) or next(filter(None, codes), None)
+    return next(filter(None, found), None) or _by_field(value.get("errors")) or next(filter(None, codes), None)
+
+
+def _by_field(errors: Any) -> str | None:
+    """What Rails, Laravel and ASP.NET say of each field that is wrong."""
+    if not isinstance(errors, dict):
+        return None
+    said = ((name, _extract(what, 2)) for name, what in list(errors.items())[:_MOST_ITEMS])
+    return "; ".join(f"{name}: {what}" for name, what in said if what) or None
 
 
 def _continued(error: str, warnings: Any) -> str:

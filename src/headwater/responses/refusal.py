@@ -255,6 +255,7 @@ class _FailedChoices(msgspec.Struct):
 _NOT_SAID: Final = frozenset(
     {b"null", b"false", b"0", b"0.0", b'""', b"[]", b"{}", b'"none"', b'"null"', b'"ok"', b'"success"'}
 )
+_NOTHING: Final = frozenset({"", "none", "null", "false", "0", "[]", "{}", "ok", "success", "no error"})
 _CHOSEN: Final = lazy_pattern(rb'"choices"\s*:\s*\[\s*\{')
 _OBJECT: Final = lazy_pattern(rb"\s*\[?\s*\{")
 
@@ -270,9 +271,9 @@ def _is_error(data: bytes) -> bool:
 
 
 def _is_empty(said: bytes) -> bool:
-    """Whether an `error` object says that there is none: {"code": 0, "message": ""}."""
+    """Whether an `error` object says that there is none: {"code": 0, "message": ""}, or "success" for a message."""
     value = message.parse(said)
-    return isinstance(value, dict) and all(word in (None, False, 0, "", "0", [], {}) for word in value.values())
+    return isinstance(value, dict) and all(str(word).strip().lower() in _NOTHING for word in value.values())
 
 
 def _excerpt(data: bytes) -> bytes:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import sys
 from array import array
+from collections.abc import Sequence
 from functools import cache
 from struct import Struct
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, TypeAlias, Unpack, cast
@@ -96,12 +97,19 @@ class _LooseRow(msgspec.Struct, gc=False):
         return only if isinstance(only, list) else cast("list[float]", self.embedding)
 
 
-class _LooseData(msgspec.Struct):
-    """`embeddings` is what Ollama and Cohere call a list of vectors (https://docs.ollama.com/api/embed), `embedding` a
-    vector alone, as llama.cpp's server has it (https://github.com/langroid/langroid/pull/922)."""
+class _ByKind(msgspec.Struct):
+    """Vectors by their numbers' type, as Cohere has them: https://docs.cohere.com/reference/embed"""
 
-    data: list[_LooseRow] | _LooseRow | None = None
-    embeddings: list[list[float]] | None = None
+    floats: list[list[float]] = msgspec.field(name="float")
+
+
+class _LooseData(msgspec.Struct):
+    """`embeddings` is what Ollama and Cohere call a list of vectors (https://docs.ollama.com/api/embed), and DashScope
+    a list of rows; `embedding` a vector alone, as llama.cpp's server has it
+    (https://github.com/langroid/langroid/pull/922)."""
+
+    data: list[_LooseRow | list[float]] | None = None
+    embeddings: list[_LooseRow | list[float]] | _ByKind | None = None
     embedding: list[float | list[float]] | str | None = None
 
 
@@ -113,6 +121,29 @@ _NESTED: dict[int, Any] = {
     4: Needed[list[list[list[list[float]]]]],
 }
 _OPENING = re.compile(rb"(?:\xef\xbb\xbf)?[\s\[]*")
+
+
+def numbers_in(text: str) -> list[float]:
+    """The vector that is base64 of little-endian float32. Raises `DecodeError`."""
+    data = from_text(text)
+    if len(data) % 4:
+        _refuse(f"{len(data)} bytes are no whole number of float32", text[:512].encode(errors="replace"))
+    return _floats(data)
+
+
+def decode_rows(body: bytes) -> list[EmbeddingOutput]:
+    """The vectors of an answer that has not OpenAI's shape, as rows. Raises `DecodeError`."""
+    opening = _OPENING.match(body)
+    depth = opening[0].count(b"[") if opening else 0
+    try:
+        if depth == 1:
+            rows = _listed(body)
+        else:
+            rows = _vectors_of(decode_json(body, list[list[float]]), body) if depth else _rows(body)
+    except UNREADABLE as error:
+        _refuse(str(error), body)
+    vectors = [_floats(row.embedding) if isinstance(row.embedding, bytes) else row.embedding for row in rows]
+    return [EmbeddingOutput(embedding=vector, index=place) for place, vector in enumerate(vectors)]
 
 
 def decode_vectors(body: bytes) -> Any:
@@ -148,19 +179,18 @@ def _rows(body: bytes) -> list[_Row]:
         return _DATA.decode(body).data
     except UNREADABLE:
         loose = decode_json(body, _LooseData)
-    if loose.data is None and loose.embeddings is not None:
-        return [_Row(embedding=vector) for vector in loose.embeddings]
-    if loose.data is None and loose.embedding is not None:
-        loose.data = [_LooseRow(embedding=loose.embedding)]
-    if loose.data is None:
+    found = loose.data if loose.data is not None else loose.embeddings
+    if found is None and loose.embedding is not None:
+        found = [_LooseRow(embedding=loose.embedding)]
+    if found is None:
         _refuse("neither `data` nor `embeddings` is there", body)
-    rows = loose.data if isinstance(loose.data, list) else [loose.data]
-    return _vectors_of(rows, body)
+    return _vectors_of(found.floats if isinstance(found, _ByKind) else found, body)
 
 
-def _vectors_of(rows: list[_LooseRow], body: bytes) -> list[_Row]:
+def _vectors_of(rows: Sequence[_LooseRow | list[float]], body: bytes) -> list[_Row]:
+    loose = [_LooseRow(embedding=[*row]) if isinstance(row, list) else row for row in rows]
     try:
-        return [_Row(embedding=row.vector(), index=row.index) for row in rows]
+        return [_Row(embedding=row.vector(), index=row.index) for row in loose]
     except DecodeError as error:
         return _refuse(error.message, body)
 
