@@ -469,6 +469,10 @@ def _vector(out: Any) -> Any:
     return out.data[0].embedding
 
 
+def _answer(out: Any) -> Any:
+    return (out[0] if isinstance(out, list) else out).answer
+
+
 def _list(out: Any) -> Any:
     return [[*map(float, vector)] for vector in out]
 
@@ -509,7 +513,7 @@ ANSWERS: list[tuple[str, str, tuple[Any, ...], Any, Callable[[Any], Any], Any]] 
     ("token_classification", "", ("t",), [{"word": "a", "entity": "B"}], lambda o: o[0].word, "a"),
     ("fill_mask", "", ("t",), [{"token_str": "a", "score": 1}], lambda o: o[0].token_str, "a"),
     ("object_detection", "", (PNG,), [{"label": "a", "score": 1}], lambda o: o[0].label, "a"),
-    ("question_answering", "", ("q", "c"), [{"answer": "a", "score": 1}], lambda o: o[0].answer, "a"),
+    ("question_answering", "", ("q", "c"), {"answer": "a", "score": 1}, _answer, "a"),
     ("sentence_similarity", "", ("a", ["b", "c"]), [0.5, 1], list, [0.5, 1]),
     ("tabular_classification", "", ({"n": [1, 2]},), ["a", "b"], list, ["a", "b"]),
     ("summarization", "", ("t",), [{"summary_text": "a"}], lambda o: o.summary_text, "a"),

@@ -18,7 +18,7 @@ import pytest
 from support.drivers import Driver
 
 from headwater import DecodeError, HeadwaterError, InvalidRequestError, ResponseTooLargeError, TransportError
-from headwater.engine.codings import BARREN_BYTES, DECODED_PIECE_BYTES, Unpack, coding_of
+from headwater.engine.codings import BARREN_BYTES, DECODED_PIECE_BYTES, coding_of, unpacker
 from headwater.errors import ConnectionLostError, UnexpectedContentError
 from headwater.testing import EVENT_STREAM, MemoryTransport, ScriptedResponse
 
@@ -43,6 +43,11 @@ PACKS: dict[str, tuple[str, Pack]] = {
     "x-gzip": ("X-GZip", gzip.compress),
     "deflate": ("deflate", zlib.compress),
     "deflate without a header": ("deflate", headless),
+    "gzip under deflate's name": ("deflate", gzip.compress),
+    "deflate under gzip's name": ("gzip", zlib.compress),
+    "gzip twice": ("gzip, gzip", lambda data: gzip.compress(gzip.compress(data))),
+    "gzip once, named twice": ("gzip, x-gzip", gzip.compress),
+    "deflate in gzip": ("deflate, identity, gzip", lambda data: gzip.compress(zlib.compress(data))),
 }
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -54,7 +59,7 @@ packs = pytest.mark.parametrize("pack", PACKS.values(), ids=PACKS)
 
 def unpack(coding: str, *pieces: bytes, shows_end: bool = False) -> bytes:
     """All that these pieces yield, driven as a body is."""
-    unpacking, out = Unpack(coding_of(coding), shows_end=shows_end), []
+    unpacking, out = unpacker(coding_of(coding), shows_end=shows_end), []
     for piece in pieces:
         left = piece
         while packed := unpacking.packed or left:
@@ -112,8 +117,8 @@ def test_what_yields_nothing_ends(barren: bytes) -> None:
     ("header", "coding"),
     [
         *((name, "") for name in (None, "", '""', "none", "None", "utf-8", "UTF-8", "identity,identity", "identity, ")),
-        *((name, "gzip") for name in ("gzip", "GZIP", "x-gzip", "gzip, gzip", "identity, gzip", "utf-8,gzip")),
-        *((name, name) for name in ("br", "zstd", "gzip, deflate")),
+        *((name, "gzip") for name in ("gzip", "GZIP", "x-gzip", "identity, gzip", "utf-8,gzip")),
+        *((name, name) for name in ("br", "zstd", "gzip, deflate", "gzip, gzip")),
     ],
 )
 def test_the_coding_that_a_header_names(header: str | None, coding: str) -> None:
@@ -159,7 +164,7 @@ def test_a_piece_is_bounded(pack: tuple[str, Pack]) -> None:
 
 
 def pieces_of(coding: str, packed: bytes) -> list[bytes]:
-    unpacking = Unpack(coding)
+    unpacking = unpacker(coding)
     pieces = [unpacking.more(packed)]
     while unpacking.packed or unpacking.held:
         pieces.append(unpacking.more(unpacking.packed))
@@ -185,7 +190,7 @@ async def test_without_a_package_the_error_names_the_extra(
     assert type(said) is UnexpectedContentError and "headwater[codings]" in str(said)
 
 
-@pytest.mark.parametrize("coding", ["gzip", "br", "zstd", "gzip, br"])
+@pytest.mark.parametrize("coding", ["gzip", "br", "zstd", "gzip, br", "gzip, gzip, gzip, gzip"])
 def test_what_cannot_be_undone_is_an_error(coding: str) -> None:
     with pytest.raises((DecodeError, UnexpectedContentError, ConnectionLostError)):
         unpack(coding, b"\x8b\x02\x80\xff" * 9)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from ..errors import ProtocolError, ResponseTooLargeError
 from ..protocol.transport import TransportResponse
-from .codings import Unpack, coding_of
+from .codings import Unpacker, coding_of, unpacker
 
 
 class ResponseBody:
@@ -25,7 +25,7 @@ class ResponseBody:
         self._limit = limit
         packed = incoming.headers.get("content-encoding")
         coding = coding_of(packed) if packed else ""
-        self._unpack = Unpack(coding, shows_end=self._shows_end("event-stream")) if coding else None
+        self._unpack = unpacker(coding, shows_end=self._shows_end("event-stream")) if coding else None
         self.size = 0
 
     @property
@@ -66,7 +66,7 @@ class ResponseBody:
         content_type = self._incoming.headers.get("content-type", "").lower()
         return any(kind in content_type for kind in ("json", *kinds))
 
-    async def _unpacked(self, unpack: Unpack) -> bytes:
+    async def _unpacked(self, unpack: Unpacker) -> bytes:
         while True:
             packed = unpack.packed
             if not packed and not unpack.held:

@@ -1,8 +1,9 @@
 """Content codings undone a bounded piece at a time, and what says of a body that it has none.
 
 The content beats the label: a body that is said to be packed and shows that it is not (text, or media that its first
-bytes name) is given as it came. Brotli and Zstandard, which we do not ask for, are undone where there is a package
-for them (`decompressors`); without one, and for a chain of codings, the answer is refused.
+bytes name) is given as it came, and one that begins as another coding does is undone as that. Of several codings each
+is undone, the last named first; some servers name one twice that they have used once. Brotli and Zstandard, which we
+do not ask for, are undone where there is a package for them (`decompressors`); without one the answer is refused.
 
 A body may be several members, one after another, and all of them are unpacked (RFC 1952, 2.2, and RFC 9110, 8.4.1.3).
 Zeros and blanks after the last one are padding. Before any other bytes there, gzip(1) hands over what it has unpacked,
@@ -12,7 +13,7 @@ and are an error elsewhere.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from ..errors import ConnectionLostError, DecodeError, UnexpectedContentError
 from ..media.mime import sniff
@@ -28,6 +29,8 @@ DECODED_PIECE_BYTES: Final = 256 * 1024
 """The most bytes that one step of unpacking yields."""
 BARREN_BYTES: Final = 1024 * 1024
 """The most packed bytes in a row that may yield nothing, as padding and empty members do."""
+MOST_CODINGS: Final = 3
+"""How many codings may be in each other."""
 _HEAD: Final = 16
 """How many bytes tell whether a body is packed."""
 _PADDING: Final = b"\0\t\n\r "
@@ -43,24 +46,101 @@ _SAME: Final = {"x-gzip": "gzip"}
 
 
 def coding_of(header: str | None) -> str:
-    """The coding that a Content-Encoding header names, in lower case; "" for none. A coding named twice is one."""
+    """The codings that a Content-Encoding header names, in lower case and in their order; "" for none."""
     if not header:
         return ""
     names = (name.strip(" \t\"'").lower() for name in header.split(","))
-    return ", ".join(dict.fromkeys(_SAME.get(name, name) for name in names if name not in _NO_CODING))
+    return ", ".join(_SAME.get(name, name) for name in names if name not in _NO_CODING)
+
+
+class Unpacker(Protocol):
+    """A body's codings, undone: `more` for every packed piece, `end` at the body's end."""
+
+    @property
+    def packed(self) -> bytes:
+        """What `more` left for its next call."""
+        ...
+
+    @property
+    def held(self) -> bool:
+        """Whether that has something to give without more bytes."""
+        ...
+
+    def more(self, packed: bytes) -> bytes:
+        """What this piece yields, which may be nothing yet. Raises `DecodeError`, `UnexpectedContentError`."""
+        ...
+
+    def end(self) -> bytes:
+        """What is left at the body's end, b"" when nothing is. Raises `ConnectionLostError` where a member was cut."""
+        ...
+
+
+def unpacker(codings: str, *, shows_end: bool = False) -> Unpacker:
+    """What undoes these codings, as `coding_of` gives them. `shows_end`: whether the content shows by itself whether it
+    is whole, as JSON and event streams do."""
+    names = codings.split(", ")
+    if len(names) > MOST_CODINGS:
+        raise UnexpectedContentError(f"the server packed its answer as {codings[:40]!r}, unasked")
+    found: Unpacker = Unpack(names[0], shows_end=shows_end, again=names[0] in names[1:])
+    for place, name in enumerate(names[1:], 1):
+        found = Chain(Unpack(name, shows_end=shows_end, again=name in names[place + 1 :]), found)
+    return found
+
+
+class Chain:
+    """Two codings, one in the other, as an `Unpacker`."""
+
+    def __init__(self, outer: Unpack, inner: Unpacker) -> None:
+        self._outer, self._inner = outer, inner
+
+    @property
+    def packed(self) -> bytes:
+        """What `more` left for its next call."""
+        return self._inner.packed or self._outer.packed
+
+    @property
+    def held(self) -> bool:
+        """Whether that has something to give without more bytes."""
+        return self._inner.held or self._outer.held
+
+    def more(self, packed: bytes) -> bytes:
+        """What this piece yields, which may be nothing yet. Raises `DecodeError`, `UnexpectedContentError`."""
+        if self._inner.packed or self._inner.held:
+            return self._inner.more(self._inner.packed)
+        data = self._outer.more(packed)
+        return self._inner.more(data) if data else b""
+
+    def end(self) -> bytes:
+        """What is left at the body's end, b"" when nothing is. Raises `ConnectionLostError` where a member was cut."""
+        while self.packed or self.held:
+            if data := self.more(self._outer.packed):
+                return data
+        while data := self._outer.end():
+            if data := self._inner.more(data):
+                return data
+        return self._inner.end()
 
 
 class Unpack:
-    """One body's coding, undone: `more` for every packed piece, `end` at the body's end.
+    """One coding, undone, as an `Unpacker`. `again`: it was undone already, so that it may have been named in error."""
 
-    `packed` is what `more` left for its next call, and `held` whether that has something to give without more bytes.
-    `shows_end`: whether the content shows by itself whether it is whole, as JSON and event streams do.
-    """
+    __slots__ = (
+        "_again",
+        "_barren",
+        "_begun",
+        "_coding",
+        "_head",
+        "_member",
+        "_plain",
+        "_shows_end",
+        "_wbits",
+        "held",
+        "packed",
+    )
 
-    __slots__ = ("_barren", "_begun", "_coding", "_head", "_member", "_plain", "_shows_end", "_wbits", "held", "packed")
-
-    def __init__(self, coding: str, *, shows_end: bool = False) -> None:
+    def __init__(self, coding: str, *, shows_end: bool = False, again: bool = False) -> None:
         self._coding = coding
+        self._again = again
         self._shows_end = shows_end
         self._begun = False
         self._plain = False
@@ -122,6 +202,7 @@ class Unpack:
         return self._starts_another() if self._begun else self._starts_first()
 
     def _starts_first(self) -> bool:
+        self._coding = _told(self._coding, self.packed)
         self._plain = self._is_unpacked(self.packed)
         self._begun = True
         if not self._plain:
@@ -165,7 +246,7 @@ class Unpack:
         """Whether a body that begins so is not packed. Raises the error for what is, but cannot be undone."""
         if self._coding in {"gzip", "deflate", "zstd"} and self._is_header(head):
             return False
-        if is_text(head) or sniff(head):
+        if is_text(head) or sniff(head) or self._again:
             return True
         if self._coding in {"deflate", "br"}:
             return False
@@ -177,6 +258,18 @@ class Unpack:
         self._barren = self._barren + barren if barren else 0
         if self._barren > BARREN_BYTES:
             raise DecodeError(f"the answer's {self._coding} coding yields nothing, for over {BARREN_BYTES} bytes")
+
+
+def _told(coding: str, head: bytes) -> str:
+    """The coding of a body that is said to have this one, by how it begins."""
+    if coding not in {"gzip", "deflate", "zstd"} or not head:
+        return coding
+    if _GZIP.startswith(head[:2]):
+        return "gzip"
+    if _ZSTD.startswith(head[:4]):
+        return "zstd"
+    is_zlib = head[:1] == b"\x78" and (len(head) < 2 or int.from_bytes(head[:2], "big") % 31 == 0) and not is_text(head)
+    return "deflate" if is_zlib else coding
 
 
 def is_text(head: bytes) -> bool:

@@ -137,7 +137,7 @@ def zero_shot_classification(reply: Reply) -> list[zero_shot.ZeroShotClassificat
     ]
 
 
-def media(reply: Reply, family: str) -> Media:
+def media(reply: Reply, family: str, depth: int = 0) -> Media:
     """The body as media of this family ("audio", "video", "image"), or what a JSON body holds as base64.
 
     The first bytes decide what it is; the content type does where they say nothing, as of bare samples. Raises the
@@ -152,6 +152,8 @@ def media(reply: Reply, family: str) -> Media:
         held = _text_in(said, family)
         if held is not None:
             return _held(held, family)
+        if depth < DEEPEST and (inner := unwrapped(reply.body)) is not None:
+            return media(msgspec.structs.replace(reply, body=inner), family, depth + 1)
     elif reply.body and kind.startswith(f"{family}/") and not is_page:
         return Media(reply.body, kind)
     elif kind.startswith("text/") and not is_page and (found := _as_text(reply.body, family)):
@@ -165,7 +167,7 @@ def media(reply: Reply, family: str) -> Media:
     raise error
 
 
-def _text_in(said: Any, family: str, depth: int = 4) -> str | None:
+def _text_in(said: Any, family: str, depth: int = 3) -> str | None:
     """The media of this family that JSON has as text, under its name or one that no family has.
 
     `audio` is what the schemas of text-to-speech and text-to-audio say, `audioContent` Google's; the others are what
@@ -176,7 +178,7 @@ def _text_in(said: Any, family: str, depth: int = 4) -> str | None:
     if isinstance(said, list):
         return _text_in(said[0], family, depth - 1)
     own = (family, f"{family}s", f"{family}Content", f"generated_{family}")
-    names = (*own, "blob", "b64_json", "base64", "data", "result", "output", "predictions")
+    names = (*own, "blob", "b64_json", "base64", "data")
     found = (_text_in(said.get(name), family, depth - 1) for name in names) if isinstance(said, dict) else ()
     return next((text for text in found if text), None)
 

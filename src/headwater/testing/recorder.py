@@ -15,7 +15,7 @@ import msgspec
 from anyio import current_time
 
 from ..auth.secret import Secret
-from ..engine.codings import Unpack, coding_of
+from ..engine.codings import coding_of, unpacker
 from ..errors import ConnectionLostError, HeadwaterError
 from ..protocol.transport import RACE, ReadDeadline, Transport, TransportRequest, TransportResponse
 from .cassette_format import RecordedExchange, RecordedPiece, ReplayMoment
@@ -311,7 +311,7 @@ def _unpacked(headers: dict[str, str], pieces: list[bytes], *, is_whole: bool) -
     coding = coding_of(headers.get("content-encoding"))
     if not coding or not pieces:
         return []
-    unpack, plain = Unpack(coding), []
+    unpack, plain = unpacker(coding), []
     try:
         for piece in pieces:
             data = unpack.more(piece)
