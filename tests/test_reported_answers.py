@@ -421,6 +421,7 @@ RESPONDED: dict[str, bytes] = {
         {**RESPONSE, "output": [{**ITEM, "content": ITEM["content"][0]}]}
     ).encode(),
     "a message without a type": json.dumps({**RESPONSE, "output": [{**ITEM, "type": None}]}).encode(),
+    "in another object": json.dumps({"code": 0, "data": {**RESPONSE, "output": [ITEM]}}).encode(),
     "a whole response that does not say so": json.dumps({"id": "r", "status": [], "output": [ITEM]}).encode(),
     "a type that is a list": json.dumps({**RESPONSE, "output": [{"type": ["x"], "content": 5}, ITEM]}).encode(),
     # https://github.com/agentgateway/agentgateway/pull/2281
@@ -493,6 +494,12 @@ async def test_a_summary_however_it_is_written(driver: Driver, summary: Any) -> 
     assert [part.text for part in thought.summary] == ([] if summary in (None, 5) else ["hm"])
 
 
+async def test_a_number_as_a_piece_of_a_response(driver: Driver) -> None:
+    sent = responded({"type": DELTA, "delta": 4}, {"type": DELTA, "delta": 2}, END)
+    async with driver.client(transport=answering_with(sent), **AT) as client:
+        assert (await client.create_response.stream("hi").result()).output_text == "42"
+
+
 @pytest.mark.parametrize("begun", ["x", 5, [], {"content": "", "id": "m"}, {"content": 0}, None])
 async def test_how_a_message_begins_decides_nothing(driver: Driver, begun: Any) -> None:
     """Of Anthropic's dialect."""
@@ -523,6 +530,11 @@ MESSAGED: dict[str, tuple[bytes, list[dict[str, Any]]]] = {
         responded(STARTED, TEXT, SAID, {**TEXT, "content_block": USED},
                   grown({"type": "input_json_delta", "partial_json": '{"x": 1}'}), *STOPPED),
         [{"type": "text", "text": "a"}, {**USED, "input": {"x": 1}}],
+    ),
+    "arguments that are an object": (
+        responded(STARTED, {**TEXT, "content_block": USED},
+                  grown({"type": "input_json_delta", "partial_json": {"x": 1}}), *STOPPED),
+        [{**USED, "input": {"x": 1}}],
     ),
     # https://github.com/BerriAI/litellm/issues/29286
     "pieces that say nothing": (

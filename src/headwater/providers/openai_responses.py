@@ -20,6 +20,7 @@ from ..protocol.flow import END, Call, Emit, End, Flow, OnCancel, Reply, Request
 from ..protocol.framing import EVENT_STREAM, Frame
 from ..protocol.json_text import UNREADABLE, dumps, has_halves, loads
 from ..responses.decode import decode
+from ..responses.envelope import DEEPEST, unwrapped
 from ..responses.json_decoder import convert, loads_for
 from ..responses.refusal import EXCERPT_BYTES, error_in_body, error_in_place_of_answer
 from ..schema.rules import STRICT, NamedSchema, SchemaRules
@@ -110,6 +111,11 @@ def _format(wanted: Any, rules: SchemaRules) -> Any:
 def whole_response(reply: Reply) -> ModelResponse:
     """A whole answer. Raises the refusal that it is, and `UnexpectedContentError` for JSON that is no response."""
     response = read_response(reply)
+    for _ in range(DEEPEST):
+        if response.output or response.status is not None or (inner := unwrapped(reply.body)) is None:
+            break
+        reply = msgspec.structs.replace(reply, body=inner)
+        response = read_response(reply)
     if not response.output and response.status not in _ENDS | IN_WORK:
         refused = error_in_place_of_answer(reply.body)
         if refused is not None:
@@ -219,6 +225,9 @@ def _other_event(frame: Frame) -> Any:
             return _of_whole(text)
         if (refused := error_in_place_of_answer(text, sure=bool(name))) is not None:
             raise refused
+        inner = unwrapped(text)
+        if inner is not None and _typed_members(inner).object == "response":
+            return _of_whole(inner)
     if name != frame.event and (event := _strict(text, name)) is not None:
         return event
     try:

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from ..protocol.lazy import lazy_pattern
 from .classify import error_objects
+from .message import parse
 
 _NUMBER: Final = lazy_pattern(r"[0-9]{1,15}(\.[0-9]{1,15})?")
 _DURATION: Final = lazy_pattern(
@@ -24,14 +25,11 @@ _UNITS: Final = (86400.0, 3600.0, 60.0, 1.0, 0.001, 0.000001)
 _RESET: Final = lazy_pattern(r"(?:x-)?ratelimit(?:bysize)?-reset(?:-[a-z-]+)?")
 _POLICY: Final = lazy_pattern(r"\b(?:t|reset)=([0-9.]{1,31})")
 _SPENT: Final = lazy_pattern(r"\b(?:r|remaining)=0(?![0-9.])")
-_NAMES: Final = (
-    "retry_after",
-    "retry_after_seconds",
-    "retryAfter",
-    "retry_after_s",
-    "retryDelay",
-    "retry_delay",
+_NAMES: Final = frozenset(
+    {"retryafter", "retryafterseconds", "retryaftersec", "retryaftersecs", "retryafters", "retrydelay", "retryin"}
 )
+"""In lower case and without what is between their words."""
+_BETWEEN: Final = str.maketrans("", "", "_- ")
 _MOST_ITEMS: Final = 10
 _SAID: Final = lazy_pattern(
     r"\b(?:try|retry|come back|wait|available)\b[^.!?\d]{0,30}?\b(?:in|after|for) "
@@ -54,7 +52,7 @@ def parse_retry_after(headers: Mapping[str, str], value: Any, now: float | None)
     if milliseconds is not None:
         return milliseconds / 1000
     after = headers.get("retry-after", "").strip()
-    named = parse_number(after)
+    named = _seconds(after)
     if named is None and after:
         named = _until(after, headers, now)
     return _in_body(value, now) if named is None else named
@@ -121,11 +119,13 @@ def _in_body(value: Any, now: float | None) -> float | None:
 
 
 def _named(place: dict[str, Any]) -> float | None:
-    milliseconds = _seconds(place.get("retry_after_ms"))
+    spelled = {name.translate(_BETWEEN).lower(): wait for name, wait in place.items()}
+    milliseconds = _seconds(spelled.get("retryafterms"))
     if milliseconds is not None:
         return milliseconds / 1000
     estimate = place.get("estimated_time")  # a number, or nothing: whoever writes it as a text means none
-    named = next((wait for name in _NAMES if (wait := _seconds(place.get(name))) is not None), None)
+    waits = (_seconds(wait) for name, wait in spelled.items() if name in _NAMES)
+    named = next((wait for wait in waits if wait is not None), None)
     return named if named is not None or isinstance(estimate, str) else _seconds(estimate)
 
 
@@ -134,6 +134,8 @@ def _seconds(found: Any) -> float | None:
         text = found.strip()
         number = parse_number(text)
         return _duration(text) if number is None else number
+    if isinstance(found, dict):  # protobuf's Duration, where it is no text
+        found = found.get("seconds")
     if isinstance(found, bool) or not isinstance(found, (int, float)):
         return None
     return float(found) if 0 <= found <= _EPOCH_MS and math.isfinite(found) else None
@@ -141,13 +143,14 @@ def _seconds(found: Any) -> float | None:
 
 def _detailed(found: Any, now: float | None) -> float | None:
     """Google's `details` (https://github.com/googleapis/googleapis/blob/master/google/rpc/error_details.proto), and the
-    headers that OpenRouter hands on in `metadata`."""
+    headers and the refusal that OpenRouter hands on in `metadata`."""
     for item in found[:_MOST_ITEMS] if isinstance(found, list) else ():
         if isinstance(item, dict) and (wait := _seconds(item.get("retryDelay"))) is not None:
             return wait
     passed_on = found.get("headers") if isinstance(found, dict) else None
     if not isinstance(passed_on, dict):
-        return None
+        raw = found.get("raw") if isinstance(found, dict) else None
+        return _in_body(parse(raw.encode(errors="replace")), now) if isinstance(raw, str) else None
     headers = {str(name).lower(): str(text) for name, text in passed_on.items()}
     wait = parse_retry_after(headers, None, now)
     return parse_rate_limit_reset(headers, now) if wait is None else wait

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from ..protocol.json_text import UNREADABLE, loads
+from ..protocol.json_text import UNREADABLE, dumps, loads
 from .message_types import ContentBlock, Message, MessageDelta, MessageStreamEvent, message_of
 from .surrogates import TextPieces, repair_all_surrogates
 
@@ -182,7 +182,8 @@ class MessageFold:
         elif delta.thinking is not None and delta.type == "thinking_delta":
             delta.thinking = block.take_text("thinking", delta.thinking)
         elif delta.partial_json is not None:
-            delta.partial_json = block.take_json(delta.partial_json)
+            piece: Any = delta.partial_json
+            delta.partial_json = block.take_json(piece if isinstance(piece, str) else dumps(piece).decode())
         elif delta.citation is not None:
             block.cite(delta.citation)
         else:

@@ -115,7 +115,7 @@ class MessageDelta(SparseOutput):
     text: str | None = None
     thinking: str | None = None
     signature: str | None = None
-    partial_json: str | None = None
+    partial_json: Kept[str | None] = None
     citation: Any = None
     stop_reason: Kept[str | None] = None
     stop_sequence: str | None = None

@@ -76,7 +76,7 @@ class ResponseTextDeltaEvent(OpenOutput):
     """The next piece of a message's text."""
 
     type: Literal["response.output_text.delta"]
-    delta: Needed[str]
+    delta: str
     item_id: Nullable[str] = ""
     output_index: int | None = None
     content_index: int | None = None
@@ -112,7 +112,7 @@ class ResponseRefusalDeltaEvent(OpenOutput):
     """The next piece of a refusal."""
 
     type: Literal["response.refusal.delta"]
-    delta: Needed[str]
+    delta: str
     item_id: Nullable[str] = ""
     output_index: int | None = None
     content_index: int | None = None
@@ -134,7 +134,7 @@ class ResponseReasoningDeltaEvent(OpenOutput):
     """The next piece of what the model thinks, or of its summary (`summary_index`)."""
 
     type: Literal["response.reasoning_text.delta", "response.reasoning_summary_text.delta"]
-    delta: Needed[str]
+    delta: str
     item_id: Nullable[str] = ""
     output_index: int | None = None
     content_index: int | None = None
@@ -164,7 +164,7 @@ class ResponseArgumentsDeltaEvent(OpenOutput):
         "response.custom_tool_call_input.delta",
         "response.code_interpreter_call_code.delta",
     ]
-    delta: Needed[str]
+    delta: str
     item_id: Nullable[str] = ""
     output_index: int | None = None
     sequence_number: int | None = None
