@@ -247,6 +247,21 @@ async def test_a_whole_answer(driver: Driver, task: str) -> None:
 
 
 @pytest.mark.parametrize("task", STREAMS)
+async def test_a_refusal_that_was_written_into_an_event(driver: Driver, task: str) -> None:
+    """https://github.com/Wei-Shaw/sub2api/issues/1471"""
+    path, ask, first = STREAMS[task]
+    refusal = b'{"type":"error","error":{"code":502,"message":"upstream read error"}}'
+    for between in (b"\n", b"\ndata: ", b"data: "):
+        event = b'data: {"id":"x","model":"m' + between + refusal + b"\n\n"
+        transport = MemoryTransport(lambda _, event=event: events(first, event))  # type: ignore[misc]
+        async with driver.client(base_url=URL + path, transport=transport) as client:
+            with pytest.raises(e.ServerError) as caught:
+                await ask(client).result()
+        assert (caught.value.status, caught.value.server_message) == (502, "upstream read error"), between
+        assert caught.value.partial is not None
+
+
+@pytest.mark.parametrize("task", STREAMS)
 async def test_an_event_of_a_stream(driver: Driver, task: str) -> None:
     path, ask, first = STREAMS[task]
     for body, kind, status, words, again in REFUSED:

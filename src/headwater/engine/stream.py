@@ -15,10 +15,11 @@ from typing import Any, Final
 
 from anyio import CancelScope, current_time
 
-from ..errors import DecodeError, HeadwaterError, MalformedEventError, TransportError
+from ..errors import DecodeError, HeadwaterError, MalformedEventError, ProviderError, TransportError
 from ..protocol.flow import END, Fold, Stream
 from ..protocol.framing import Frame
 from ..protocol.json_text import UNREADABLE
+from ..protocol.lazy import lazy_pattern
 from ..protocol.transport import FOREVER, ReadDeadline, TransportResponse
 from ..responses.refusal import EXCERPT_BYTES, error_in_place_of_answer
 from .body import ResponseBody
@@ -27,6 +28,7 @@ from .openings import framing_of
 DRAIN_SECONDS: Final = 0.1
 """Seconds that the rest of a body is waited for after the end marker, so that its connection can be used again."""
 
+_NEXT_OBJECT: Final = lazy_pattern(rb"(?:\n|data:)[ \t]*(?=\{)")
 _NOTHING: Final[Iterator[Frame]] = iter(())
 READ_ERRORS: Final = (HeadwaterError, *UNREADABLE)
 """What reading an event raises."""
@@ -127,8 +129,7 @@ class Events:
     def _stop_at(self, frame: Frame, error: Exception) -> None:
         """No more comes, because of what is wrong with this frame."""
         if isinstance(error, HeadwaterError):
-            refused = error_in_place_of_answer(frame.data) if isinstance(error, DecodeError) else None
-            self.stop(refused or error)
+            self.stop((_refusal_in(frame.data) if isinstance(error, DecodeError) else None) or error)
         else:  # a member that nobody has looked at before the fold
             broken = MalformedEventError(f"an event of the stream cannot be read: {error}")
             broken.body = frame.data[:EXCERPT_BYTES]
@@ -201,3 +202,12 @@ class Events:
     async def close(self) -> None:
         """Give up at once."""
         await self.incoming.aclose()
+
+
+def _refusal_in(data: bytes) -> ProviderError | None:
+    """The refusal that an event is which is none of an answer's, or that a gateway wrote into one that was cut
+    (https://github.com/Wei-Shaw/sub2api/issues/1471)."""
+    refused = error_in_place_of_answer(data)
+    if refused is None and (places := [found.end() for found in _NEXT_OBJECT.finditer(data)]):
+        return error_in_place_of_answer(data[places[-1] :], sure=True)
+    return refused

@@ -20,7 +20,7 @@ from ..errors import DecodeError, UnexpectedContentError
 from ..media.images import from_text, mime_type_of, open_image
 from ..media.media import Media
 from ..protocol.flow import Reply
-from ..protocol.json_text import is_json, is_list, opening
+from ..protocol.json_text import is_json, is_list, loads, opening
 from ..responses import message
 from ..responses.decode import decode, unreadable
 from ..responses.envelope import DEEPEST, unwrapped
@@ -146,7 +146,7 @@ def media(reply: Reply, family: str, depth: int = 0) -> Media:
     kind = mime_type_of(reply.body, default=reply.content_type)
     is_page = is_html(kind, reply.body[:64])
     if "json" in kind or _is_json(reply.body):
-        said: Any = decode(reply, Any)  # raises the error in it, if it is one
+        said = loads(bytes(decode(reply, msgspec.Raw)))  # the decoding raises the error in it, if it is one
         if isinstance(said, list) and not said:
             _refuse(reply, "an empty list")
         held = _text_in(said, family)
