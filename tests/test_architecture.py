@@ -20,6 +20,7 @@ from typing import NamedTuple, TypeVar
 import pytest
 
 import headwater
+from headwater import emulator
 from headwater.batch.request_line import tasks_by_name
 
 ROOT = Path(headwater.__file__).parent
@@ -66,7 +67,7 @@ FLOORS: tuple[dict[str, Room], ...] = (
     # who answers; the wire; how a call runs: none knows another
     {
         "providers": Room("msgspec"),
-        "transport": Room("anyio h2 hpack httpx httptools certifi truststore", unseen="tasks"),
+        "transport": Room("anyio h2 hpack httpx httptools msgspec certifi truststore", unseen="tasks"),
         "engine": Room("anyio msgspec"),
     },
     # the bridge from blocking code; how much a provider may be sent; who is told what calls do
@@ -156,7 +157,7 @@ class Contents(NamedTuple):
     made: tuple[str, ...]
     lengths: tuple[tuple[str, int], ...]
     called: frozenset[str]
-    lazy_modules: tuple[str, ...]
+    lazy_modules: tuple[tuple[str, str], ...]
 
 
 @cache
@@ -173,8 +174,14 @@ def contents(file: Path) -> Contents:
         made=tuple(made_at_the_top(tree)),
         lengths=tuple((node.name, body_lines(node)) for node in functions),
         called=frozenset(name for name, _ in calls),
-        lazy_modules=tuple(ast.literal_eval(call.args[1]) for name, call in calls if name == "lazy_modules"),
+        lazy_modules=tuple(lazy_modules_of(call) for name, call in calls if name == "lazy_modules"),
     )
+
+
+def lazy_modules_of(call: ast.Call) -> tuple[str, str]:
+    """The package that is named, "" for the file's own, and the modules' names."""
+    package, names = call.args
+    return str(package.value) if isinstance(package, ast.Constant) else "", ast.literal_eval(names)
 
 
 def imports(file: Path) -> tuple[Import, ...]:
@@ -233,11 +240,10 @@ def ours(file: Path) -> set[Path]:
 def test_a_lazy_module_is_what_type_checkers_read() -> None:
     """`lazy_modules` names again what is imported for type checkers."""
     for file in FILES:
-        for names in map(str.split, contents(file).lazy_modules):
+        for package, names in contents(file).lazy_modules:
+            room = package.removeprefix("headwater.") if package else named(file).split("/")[0]
             whole = {found.source for found in imports(file) if found.for_types and not found.name}
-            assert {ROOT / named(file).split("/")[0] / f"{name}.py" for name in names} <= whole or {
-                ROOT / "tasks" / f"{name}.py" for name in names
-            } <= whole
+            assert {ROOT / room / f"{name}.py" for name in names.split()} <= whole, file
 
 
 # the rooms
@@ -490,6 +496,24 @@ def test_importing_headwater_loads_next_to_nothing() -> None:
 def test_a_client_loads_neither_httpx_nor_pillow_nor_an_event_loop(name: str) -> None:
     loaded = loaded_by(f"from headwater import {name}; {name}(base_url='http://127.0.0.1:9')")
     assert not loaded & {"httpx", "PIL", "numpy", "asyncio", "trio", "starlette", "uvicorn", "rich", "cyclopts"}
+
+
+UNUSED_BY_A_CHAT = (
+    "endpoints engine.download_hosts engine.load engine.multipart engine.throttle media "
+    "providers.account_place providers.auto providers.model_ids schema.pydantic_schema tasks.chat_input telemetry"
+)
+"""What a chat at a URL would load if it were imported at the top of a file: rooms, and files."""
+
+
+def test_a_first_chat_loads_what_it_uses() -> None:
+    with emulator.running() as url:
+        loaded = loaded_by(
+            f"from headwater import InferenceClient; InferenceClient(base_url={url!r}, token='t')"
+            ".chat_completion([{'role': 'user', 'content': 'hi'}], model='m')"
+        )
+    assert loaded >= {"headwater.providers.openai_chat", "headwater.transport.pool"}
+    assert not loaded & {"httpx", "PIL", "numpy", "trio", "certifi", "h2", "http", "email", "tempfile", "random"}
+    assert not loaded & {f"headwater.{name}" for name in UNUSED_BY_A_CHAT.split()}
 
 
 def test_the_emulator_is_independent_of_the_library() -> None:

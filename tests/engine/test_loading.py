@@ -12,8 +12,9 @@ import pytest
 from support.file_server import ANYWHERE, PNG, FileServer, requester
 
 from headwater import Timeout
-from headwater.engine import input_policy
-from headwater.engine.input_policy import InputPolicy, public_addresses, refused_address, refused_host
+from headwater.engine import download_hosts
+from headwater.engine.download_hosts import public_addresses, refused_address, refused_host
+from headwater.engine.input_policy import InputPolicy
 from headwater.engine.load import load
 from headwater.engine.multipart import UploadBody, request_body
 from headwater.errors import InferenceTimeoutError, InputError, InvalidParameterError
@@ -226,9 +227,9 @@ async def test_a_name_is_looked_up_once_and_its_address_connected_to(
         asked.append(host)
         return [(2, 1, 6, "", ("127.0.0.1", port))]
 
-    monkeypatch.setattr(input_policy, "look_up", lookup)
-    judge = input_policy.refused_address
-    monkeypatch.setattr(input_policy, "refused_address", lambda a: None if a == "127.0.0.1" else judge(a))
+    monkeypatch.setattr(download_hosts, "look_up", lookup)
+    judge = download_hosts.refused_address
+    monkeypatch.setattr(download_hosts, "refused_address", lambda a: None if a == "127.0.0.1" else judge(a))
     found = await read(f"http://files.example:{server.port}/cat.png", InputPolicy())
     assert found.data == PNG
     assert asked == ["files.example"]
@@ -239,7 +240,7 @@ async def test_a_name_with_one_private_address_is_refused(monkeypatch: pytest.Mo
     async def lookup(host: str, port: int) -> list[Any]:
         return [(2, 1, 6, "", ("8.8.8.8", port)), (2, 1, 6, "", ("10.0.0.1", port))]
 
-    monkeypatch.setattr(input_policy, "look_up", lookup)
+    monkeypatch.setattr(download_hosts, "look_up", lookup)
     with pytest.raises(InputError, match="leads to a private address"):
         await public_addresses(parse_url("http://files.example/"))
 

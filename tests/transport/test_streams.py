@@ -530,4 +530,4 @@ async def test_an_ip_address_is_not_looked_up(
     monkeypatch: pytest.MonkeyPatch, host: str, family: socket.AddressFamily
 ) -> None:
     resolve_to(monkeypatch)
-    assert await happy_eyeballs.addresses(host, 80) == [(family, (host, 80))]
+    assert await happy_eyeballs.addresses(host, 80) == [Address(family, (host, 80))]

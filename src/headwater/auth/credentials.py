@@ -5,8 +5,10 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Mapping
 from itertools import chain
-from typing import Final, NamedTuple
+from typing import Final
 from urllib.parse import unquote_plus
+
+import msgspec
 
 from ..errors import InsecureCredentialError
 from ..protocol.flow import Request
@@ -16,7 +18,7 @@ from .hosts import is_loopback
 from .secret import PROXY_SECRETS, Masked, Secret, may_hold, redact_together, secrets_in
 
 
-class KeyHeader(NamedTuple):
+class KeyHeader(msgspec.Struct, frozen=True):
     """How a key is sent: in the header of this name, after its scheme (none where that is ""). `is_bearer`: as a Bearer
     beside, for servers of which nobody knows which of the two they read."""
 

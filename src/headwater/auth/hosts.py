@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from ..protocol.lazy import lazy_pattern
-
 if TYPE_CHECKING:
     from ..protocol.url import Url
 
@@ -15,8 +13,6 @@ ROUTER_URL: Final = "https://router.huggingface.co"
 
 ENDPOINT: Final = ".endpoints.huggingface.cloud"
 """What the host of every Inference Endpoint ends with, unless it has a domain of its own."""
-
-_LOOPBACK = lazy_pattern(r"(localhost|127(\.\d{1,3}){3}|::1|.+\.localhost)\Z")
 
 
 def is_hugging_face(host: str) -> bool:
@@ -36,4 +32,7 @@ def is_hugging_face_url(url: Url) -> bool:
 
 def is_loopback(host: str) -> bool:
     """Whether the host is this machine by its name alone."""
-    return bool(_LOOPBACK.match(host))
+    if host in {"localhost", "::1"} or (host.endswith(".localhost") and host != ".localhost"):
+        return True
+    first, *others = host.split(".")
+    return first == "127" and len(others) == 3 and all(part.isdecimal() and len(part) <= 3 for part in others)

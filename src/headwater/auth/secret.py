@@ -220,7 +220,7 @@ def live_secrets() -> list[Secret]:
 
 def _spellings(value: str) -> tuple[str, ...]:
     quoted = [quote(value, safe=safe) for safe in ("", "/")]
-    found = {value, *quoted, *(_LOWER.sub(lambda code: code[0].lower(), text) for text in quoted)}
+    found = {value, *quoted, *(_LOWER.sub(lambda code: code[0].lower(), text) for text in quoted if "%" in text)}
     found |= {json.dumps(value)[1:-1], value.replace("/", "\\/"), value.translate(_IN_HTML)}
     found |= {value[-_SHOWN_END:], *_in_base64(value.encode())}
     if not value.isascii():  # as a header that is read as latin-1 repeats it, and as a page does that is no UTF-8
@@ -282,7 +282,7 @@ def secrets_in(headers: Iterable[tuple[str, str]]) -> Iterator[Secret]:
 
 def secrets_in_query(url: str) -> Iterator[Secret]:
     """What is a credential in a URL's query, by its name or because nothing else is that long; as it is and decoded."""
-    for name, _, value in (part.partition("=") for part in urlsplit(url).query.split("&")):
+    for name, _, value in (part.partition("=") for part in urlsplit(url).query.split("&") if part):
         if is_secret_name(name) or is_like_secret(name, value):
             yield from (Secret(text) for text in {value, unquote(value)} if _SENDABLE.match(text))
 

@@ -14,8 +14,7 @@ from cyclopts import Parameter
 from ..auth.credentials import BEARER
 from ..auth.hosts import ROUTER_URL
 from ..providers import PROVIDERS, Provider, provider, table
-from ..providers.auto import HF_INFERENCE
-from ..providers.registry import SERVER
+from ..providers.registry import HF_INFERENCE, SERVER
 from .results import as_json
 from .terminal import clean, is_terminal
 

@@ -24,7 +24,6 @@ from ..engine.input_policy import InputPolicy
 from ..engine.logger import LOGGER
 from ..engine.retry import Retries
 from ..engine.run import AsyncRun
-from ..engine.throttle import Throttle
 from ..errors import InvalidParameterError
 from ..protocol.events import Job
 from ..protocol.flow import Flow, TaskFlow
@@ -59,9 +58,12 @@ if TYPE_CHECKING:
     from ..cost.budget import Budget
     from ..cost.meter import Account, CallMeter
     from ..engine.observer import ObservedConversation, Observer
+    from ..engine.throttle import Throttle
     from ..engine.watch import Watch
     from ..tasks.text import TextGenerationStreamOutput
     from .around import Around
+
+    Repeated: TypeAlias = Callable[[Any, Throttle], AsyncRun[Any, Any] | CallDriver | None]
 
 _KEEPS_ENGINE: Final = frozenset(
     {"budget", "cache", "done_ends_stream", "hedge_after", "observer", "prices", "retries", "timeout"}
@@ -73,8 +75,6 @@ _OWN_TO_EACH: Final = OF_TYPED_ANSWERS | {"tools", "response_format"}
 """Parameters by which something is done around each call."""
 _OF_TRANSPORTS: Final = frozenset({"proxies", "trust_env", "http2", "transport", "verify", "ssl_context"})
 """Options after whose change connections cannot be shared."""
-
-Repeated: TypeAlias = Callable[[Any, Throttle], AsyncRun[Any, Any] | CallDriver | None]
 
 
 def masked(changes: dict[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from typing import TYPE_CHECKING
 
 import anyio.to_thread
 
@@ -23,8 +24,10 @@ from ..errors import (
 )
 from ..protocol.url import Url, parse_url
 from ..providers import Provider
-from ..providers.account_place import AccountPlace
 from .settings import Settings
+
+if TYPE_CHECKING:
+    from ..providers.account_place import AccountPlace
 
 
 def is_url(model: str | None) -> bool:

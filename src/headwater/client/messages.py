@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..tasks.message_types import MessageTokensCount
 from .bound_task import AsyncTask, SyncTask
 from .create_namespace import RawResponses
-from .overloads import AsyncCreateMessage, SyncCreateMessage
+
+if TYPE_CHECKING:
+    from .overloads import AsyncCreateMessage, SyncCreateMessage
 
 
 class AsyncMessages(RawResponses):

@@ -188,10 +188,26 @@ class SyncChat(SyncTask[..., Any, Any]):
         return SyncItems(self.stream(messages, response_format=list[of], **parameters), of)  # type: ignore[valid-type]
 
 
-class AsyncText(AsyncTask[..., Any, Any]):
-    """`text_generation` of `AsyncInferenceClient`."""
+class ChatTask(Task[..., Any, Any]):
+    """The row of `chat_completion`."""
+
+    bound_types = (AsyncChat, SyncChat)
 
     if TYPE_CHECKING:
+
+        @overload
+        def __get__(self, client: None, owner: type[Any]) -> Self: ...
+        @overload
+        def __get__(self, client: Asynchronous, owner: type[Any]) -> AsyncChat: ...
+        @overload
+        def __get__(self, client: Blocking, owner: type[Any]) -> SyncChat: ...
+        def __get__(self, client: Any, owner: type[Any]) -> Any: ...
+
+
+if TYPE_CHECKING:
+
+    class AsyncText(AsyncTask[..., Any, Any]):
+        """`text_generation` of `AsyncInferenceClient`."""
 
         @overload
         def __call__(
@@ -257,11 +273,8 @@ class AsyncText(AsyncTask[..., Any, Any]):
         ) -> AsyncRun[TextGenerationStreamOutput, ParsedTextGeneration[T]]: ...
         def stream(self, *args: Any, **parameters: Any) -> Any: ...
 
-
-class SyncText(SyncTask[..., Any, Any]):
-    """`text_generation` of `InferenceClient`."""
-
-    if TYPE_CHECKING:
+    class SyncText(SyncTask[..., Any, Any]):
+        """`text_generation` of `InferenceClient`."""
 
         @overload
         def __call__(
@@ -327,11 +340,19 @@ class SyncText(SyncTask[..., Any, Any]):
         ) -> Run[TextGenerationStreamOutput, ParsedTextGeneration[T]]: ...
         def stream(self, *args: Any, **parameters: Any) -> Any: ...
 
+    class TextTask(Task[..., Any, Any]):
+        """The row of `text_generation`."""
 
-class AsyncCreateResponse(AsyncTask[..., Any, Any]):
-    """`create_response` of `AsyncInferenceClient`."""
+        @overload
+        def __get__(self, client: None, owner: type[Any]) -> Self: ...
+        @overload
+        def __get__(self, client: Asynchronous, owner: type[Any]) -> AsyncText: ...
+        @overload
+        def __get__(self, client: Blocking, owner: type[Any]) -> SyncText: ...
+        def __get__(self, client: Any, owner: type[Any]) -> Any: ...
 
-    if TYPE_CHECKING:
+    class AsyncCreateResponse(AsyncTask[..., Any, Any]):
+        """`create_response` of `AsyncInferenceClient`."""
 
         @overload
         def __call__(
@@ -398,11 +419,8 @@ class AsyncCreateResponse(AsyncTask[..., Any, Any]):
         ) -> AsyncRun[ResponseStreamEvent, ParsedModelResponse[Any]]: ...
         def stream(self, *args: Any, **parameters: Any) -> Any: ...
 
-
-class SyncCreateResponse(SyncTask[..., Any, Any]):
-    """`create_response` of `InferenceClient`."""
-
-    if TYPE_CHECKING:
+    class SyncCreateResponse(SyncTask[..., Any, Any]):
+        """`create_response` of `InferenceClient`."""
 
         @overload
         def __call__(
@@ -469,13 +487,8 @@ class SyncCreateResponse(SyncTask[..., Any, Any]):
         ) -> Run[ResponseStreamEvent, ParsedModelResponse[Any]]: ...
         def stream(self, *args: Any, **parameters: Any) -> Any: ...
 
-
-class ResponseTask(Task[..., Any, Any]):
-    """The row of `create_response`."""
-
-    bound_types = (AsyncCreateResponse, SyncCreateResponse)
-
-    if TYPE_CHECKING:
+    class ResponseTask(Task[..., Any, Any]):
+        """The row of `create_response`."""
 
         @overload
         def __get__(self, client: None, owner: type[Any]) -> Self: ...
@@ -485,11 +498,8 @@ class ResponseTask(Task[..., Any, Any]):
         def __get__(self, client: Blocking, owner: type[Any]) -> SyncCreateResponse: ...
         def __get__(self, client: Any, owner: type[Any]) -> Any: ...
 
-
-class AsyncCreateMessage(AsyncTask[..., Any, Any]):
-    """`create_message` of `AsyncInferenceClient`."""
-
-    if TYPE_CHECKING:
+    class AsyncCreateMessage(AsyncTask[..., Any, Any]):
+        """`create_message` of `AsyncInferenceClient`."""
 
         @overload
         def __call__(
@@ -559,11 +569,8 @@ class AsyncCreateMessage(AsyncTask[..., Any, Any]):
         ) -> AsyncRun[MessageStreamEvent, ParsedMessage[Any]]: ...
         def stream(self, *args: Any, **parameters: Any) -> Any: ...
 
-
-class SyncCreateMessage(SyncTask[..., Any, Any]):
-    """`create_message` of `InferenceClient`."""
-
-    if TYPE_CHECKING:
+    class SyncCreateMessage(SyncTask[..., Any, Any]):
+        """`create_message` of `InferenceClient`."""
 
         @overload
         def __call__(
@@ -633,29 +640,8 @@ class SyncCreateMessage(SyncTask[..., Any, Any]):
         ) -> Run[MessageStreamEvent, ParsedMessage[Any]]: ...
         def stream(self, *args: Any, **parameters: Any) -> Any: ...
 
-
-class ChatTask(Task[..., Any, Any]):
-    """The row of `chat_completion`."""
-
-    bound_types = (AsyncChat, SyncChat)
-
-    if TYPE_CHECKING:
-
-        @overload
-        def __get__(self, client: None, owner: type[Any]) -> Self: ...
-        @overload
-        def __get__(self, client: Asynchronous, owner: type[Any]) -> AsyncChat: ...
-        @overload
-        def __get__(self, client: Blocking, owner: type[Any]) -> SyncChat: ...
-        def __get__(self, client: Any, owner: type[Any]) -> Any: ...
-
-
-class MessageTask(Task[..., Any, Any]):
-    """The row of `create_message`."""
-
-    bound_types = (AsyncCreateMessage, SyncCreateMessage)
-
-    if TYPE_CHECKING:
+    class MessageTask(Task[..., Any, Any]):
+        """The row of `create_message`."""
 
         @overload
         def __get__(self, client: None, owner: type[Any]) -> Self: ...
@@ -665,18 +651,5 @@ class MessageTask(Task[..., Any, Any]):
         def __get__(self, client: Blocking, owner: type[Any]) -> SyncCreateMessage: ...
         def __get__(self, client: Any, owner: type[Any]) -> Any: ...
 
-
-class TextTask(Task[..., Any, Any]):
-    """The row of `text_generation`."""
-
-    bound_types = (AsyncText, SyncText)
-
-    if TYPE_CHECKING:
-
-        @overload
-        def __get__(self, client: None, owner: type[Any]) -> Self: ...
-        @overload
-        def __get__(self, client: Asynchronous, owner: type[Any]) -> AsyncText: ...
-        @overload
-        def __get__(self, client: Blocking, owner: type[Any]) -> SyncText: ...
-        def __get__(self, client: Any, owner: type[Any]) -> Any: ...
+else:  # what else there is to say of these is for type checkers
+    TextTask = ResponseTask = MessageTask = Task

@@ -16,7 +16,6 @@ import msgspec
 
 from ..auth.hosts import is_hugging_face_url
 from ..auth.secret import Secret, mask
-from ..endpoints.addresses import split
 from ..errors import InvalidParameterError, UnknownProviderError
 from ..protocol.timeout import Timeout
 from ..protocol.url import parse_url
@@ -84,6 +83,8 @@ class Route(msgspec.Struct, frozen=True):
         if is_url(self.model):
             raise InvalidParameterError("Route: model is the model's id there; a server's URL is given as base_url=")
         if self.endpoint is not None:
+            from ..endpoints.addresses import split
+
             split(self.endpoint)
         elif self.base_url is None:
             provider(_name(self.provider))

@@ -16,7 +16,6 @@ import msgspec
 
 from ..auth.credentials import BEARER, Credentials
 from ..auth.hosts import ROUTER_URL, is_endpoint, is_hugging_face, is_hugging_face_url
-from ..endpoints.addresses import api_url, catalog_url
 from ..engine.facts import NOBODY, Destination
 from ..errors import InvalidCredentialError, InvalidParameterError, MissingCredentialError, UnsupportedTaskError
 from ..protocol.events import Job
@@ -24,9 +23,8 @@ from ..protocol.flow import Call, Flow, ResumeFlow, TaskFlow
 from ..protocol.lazy import lazy_pattern
 from ..protocol.url import parse_url
 from ..providers import Provider, flow_for, provider
-from ..providers.auto import HF_INFERENCE
 from ..providers.custom_server import key_header_at
-from ..providers.registry import SERVER
+from ..providers.registry import HF_INFERENCE, SERVER
 from .keys import Keys, hub_url, inference_url, is_url
 from .route import URL_AND_PROVIDER
 from .settings import Settings
@@ -237,6 +235,8 @@ class RouteTarget:
 
     async def to_endpoints(self, flow: TaskFlow, name: str = "inference-endpoints") -> Destination:
         """Where a call of the API of Inference Endpoints goes. Raises `MissingCredentialError`."""
+        from ..endpoints.addresses import api_url, catalog_url
+
         there = parse_url(api_url())
         key = await self._keys.for_hugging_face(there)
         if key is None:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import sys
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from .._version import __version__
 from ..auth.credentials import Credentials
 from ..protocol.flow import EVENT_HEADERS, JSON_HEADERS, Request
 from ..protocol.framing import EVENT_STREAM
+from ..protocol.lazy import lazy_modules
 from ..protocol.transport import RequestHead, TransportRequest
-from .multipart import UploadBody, request_body
+
+if TYPE_CHECKING:
+    from . import multipart  # noqa: TC004 - loaded when it is used, below
+else:
+    globals().update(lazy_modules(__package__, "multipart"))
 
 AGENT: Final = f"headwater/{__version__} python/{sys.version.partition(' ')[0]}"
 
@@ -21,7 +26,8 @@ _MOST_HEADS: Final = 64
 
 def build_request(request: Request, credentials: Credentials, connect_timeout: float | None) -> TransportRequest:
     """The request as the transport takes it. Raises `InvalidParameterError` for a URL that is none."""
-    body, content_type = (request.body, None) if isinstance(request.body, bytes) else request_body(request.body)
+    given = request.body
+    body, content_type = (given, None) if isinstance(given, bytes) else multipart.request_body(given)
     if content_type is None and (request.headers is JSON_HEADERS or request.headers is EVENT_HEADERS):
         head = _shared_head(request, credentials)  # as nearly all have
     else:
@@ -31,7 +37,7 @@ def build_request(request: Request, credentials: Credentials, connect_timeout: f
         url=head.url,
         headers=head.headers,
         body=body,
-        length=body.length if isinstance(body, UploadBody) else None,
+        length=None if isinstance(body, bytes) else body.length,
         connect_timeout=connect_timeout,
         resend=request.resend,
         head=head,

@@ -16,13 +16,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Protocol
 
 from ..errors import ConnectionLostError, DecodeError, UnexpectedContentError
-from ..media.mime import sniff
 from ..protocol.lazy import lazy_modules
 
 if TYPE_CHECKING:
+    from ..media import mime  # noqa: TC004 - loaded when it is used, below
     from . import decompressors  # noqa: TC004 - loaded when it is used, below
     from .decompressors import Decompressor
 else:
+    globals().update(lazy_modules("headwater.media", "mime"))
     globals().update(lazy_modules(__package__, "decompressors"))
 
 DECODED_PIECE_BYTES: Final = 256 * 1024
@@ -246,7 +247,7 @@ class Unpack:
         """Whether a body that begins so is not packed. Raises the error for what is, but cannot be undone."""
         if self._coding in {"gzip", "deflate", "zstd"} and self._is_header(head):
             return False
-        if is_text(head) or sniff(head) or self._again:
+        if is_text(head) or mime.sniff(head) or self._again:
             return True
         if self._coding in {"deflate", "br"}:
             return False

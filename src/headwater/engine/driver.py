@@ -42,8 +42,6 @@ from ..errors import (
     TransportError,
     no_end,
 )
-from ..media.media import Media
-from ..media.source import kind_of
 from ..protocol.events import Job, Submitted
 from ..protocol.flow import (
     END,
@@ -85,11 +83,13 @@ from .stream import Events
 if TYPE_CHECKING:
     from ..cost.meter import CallMeter
     from ..cost.price import Cost
+    from ..media import media, source  # noqa: TC004 - loaded when it is used, below
     from . import download, load  # noqa: TC004 - loaded when it is used, below
     from .observer import CallOutcome
     from .save import SavedFile
     from .watch import Watch
 else:
+    globals().update(lazy_modules("headwater.media", "media source"))
     globals().update(lazy_modules(__package__, "download load"))
 
 RELEASE_SECONDS: Final = 2.0
@@ -280,7 +280,7 @@ class CallDriver:
         if isinstance(step, Fetch):
             return self._download is None or self._download.resumes
         return isinstance(step, Sleep | Cached | Recall | Remember | Replay) or (
-            isinstance(step, Load) and kind_of(step.source) != "file"
+            isinstance(step, Load) and source.kind_of(step.source) != "file"
         )
 
     def _over(self) -> End:
@@ -453,7 +453,7 @@ class CallDriver:
 
     def _refused_instead(self, value: Any) -> ProviderError | None:
         """The refusal that an answer is in which the flow found nothing of its task's."""
-        if isinstance(value, Media):
+        if isinstance(value, media.Media):
             head = bytes(value[:IN_THREAD_BYTES])
             value = Reply(status=self.requester.status, headers=self.requester.headers, body=head)
         if type(value) is not Reply or (error := error_in_place_of_answer(value.body)) is None:
@@ -515,7 +515,7 @@ class CallDriver:
             plan.sleepers |= {url.origin}
 
     async def _load(self, step: Load) -> Loaded:
-        kind = kind_of(step.source)
+        kind = source.kind_of(step.source)
         if kind != "file":
             return await load.load(self.requester, step, kind)
         self.files = self.files or load.Files()

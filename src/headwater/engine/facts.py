@@ -17,12 +17,12 @@ from ..protocol.transport import Transport
 from ..protocol.url import Url
 from .failover import FailoverPlan
 from .retry import Retries
-from .throttle import Throttle
 
 if TYPE_CHECKING:
     from ..cost.meter import CallMeter
     from ..cost.price import Cost
     from ..responses.quota import RateLimits
+    from .throttle import Throttle
 
 Outcome: TypeAlias = Literal["complete", "error", "truncated", "cancelled", "detached", "unknown"]
 """How a run ended. `cancelled`: left early, and the far side knows; `detached`: left early, its job goes on;

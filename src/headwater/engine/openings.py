@@ -7,17 +7,21 @@ is refused before the rest of it is read.
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import UnexpectedContentError
-from ..media.mime import LARGEST, sniff
-from ..protocol.flow import Request, Stream
+from ..protocol.flow import LARGEST, Request, Stream
 from ..protocol.framing import EVENT_STREAM, BodyFraming, Frame, Framing, JSONLinesFraming, SSEFraming, WholeFraming
-from ..protocol.lazy import lazy_pattern
+from ..protocol.lazy import lazy_modules, lazy_pattern
 from ..protocol.transport import TransportResponse
 from ..responses.message import is_html
 from .codings import is_text
 from .stored_answer import StoredAnswer
+
+if TYPE_CHECKING:
+    from ..media import mime  # noqa: TC004 - loaded when it is used, below
+else:
+    globals().update(lazy_modules("headwater.media", "mime"))
 
 _BLANK: Final = b"\xef\xbb\xbf \t\r\n"
 _FIELD: Final = lazy_pattern(rb"(?:data|event|id|retry|error)[ \t]*(?::|[\r\n])|:", re.IGNORECASE)
@@ -125,11 +129,11 @@ class Opening:
             return WholeFraming("application/json", self._limit)
         if self._label not in _UNLABELLED:
             return BodyFraming(self._content_type)
-        if not sniff(head) and is_text(head):
+        if not mime.sniff(head) and is_text(head):
             if self._step.whole and self._label == "text/plain":
                 return WholeFraming(self._label, self._limit)
             raise self._no_stream()
-        return BodyFraming(sniff(head) or "application/octet-stream")
+        return BodyFraming(mime.sniff(head) or "application/octet-stream")
 
     def _no_stream(self) -> NoStreamError:
         error = NoStreamError("the answer is no stream")
@@ -140,7 +144,7 @@ class Opening:
 def other_media(family: str, head: bytes) -> str:
     """What a body that begins so is instead of this family's, in words; "" where it may be. A sound may come in a
     video's box."""
-    kind = sniff(head) if family in _OTHERS else None
+    kind = mime.sniff(head) if family in _OTHERS else None
     return f"{kind} instead of {family}" if kind is not None and kind.startswith(_OTHERS[family]) else ""
 
 
@@ -156,5 +160,5 @@ def is_another(request: Request, incoming: TransportResponse, head: bytes) -> bo
         return True
     if request.headers.get("accept") != "application/json" or is_text(head):
         return False
-    kind = sniff(head) or media_type(incoming)
+    kind = mime.sniff(head) or media_type(incoming)
     return kind.startswith(("audio/", "video/", "application/octet-stream")) and request.limit < LARGEST

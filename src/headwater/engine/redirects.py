@@ -22,8 +22,8 @@ from ..protocol.flow import Request
 from ..protocol.transport import Transport, TransportRequest, TransportResponse, quoted_url
 from ..protocol.url import parse_url
 from .build_request import build_request
+from .download_hosts import check_host, public_addresses
 from .failures import close_shielded
-from .input_policy import check_host, public_addresses
 from .openings import media_type
 from .requester import Requester
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import anyio
 import msgspec
@@ -30,15 +30,15 @@ from .event_loop import is_cancellation, running_loop
 from .facts import UNPREPARED, Plan, Timings
 from .failures import close_shielded, empty_stream, read_refusal
 from .look_ups import play
-from .multipart import UploadBody
 from .openings import is_another, other_media
 from .retry import Raise, RetryBudget, decide
 from .stored_answer import StoredAnswer
 from .stream import Events
-from .throttle import AttemptPermit, Throttle
 
 if TYPE_CHECKING:
+    from .multipart import UploadBody
     from .observer import RequestKind, WaitReason
+    from .throttle import AttemptPermit, Throttle
     from .watch import Watch
 
 T = TypeVar("T")
@@ -573,7 +573,7 @@ class Requester:
         going.loop = self.loop
         if lapses and self.engine.counts_waits:
             going.lapse = self.lapse
-        self.upload = going.body if isinstance(going.body, UploadBody) else None
+        self.upload = None if isinstance(going.body, bytes) else cast("UploadBody", going.body)
         if self._plan.sleepers:
             self._ask_to_be_held(going)
         if self.watch is not None:

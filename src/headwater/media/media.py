@@ -6,7 +6,6 @@ import binascii
 import os
 from typing import Any, Self
 
-from ..schema.pydantic_schema import pydantic_schema
 from .mime import LARGEST as LARGEST
 from .mime import UNKNOWN as UNKNOWN
 from .mime import data_url as data_url
@@ -46,6 +45,8 @@ class Media(bytes):
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        from ..schema.pydantic_schema import pydantic_schema
+
         return pydantic_schema(cls._taken, _dumped)
 
     @classmethod

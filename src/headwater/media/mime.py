@@ -11,11 +11,10 @@ from typing import Final
 from urllib.parse import unquote, unquote_to_bytes
 
 from ..errors import DecodeError, ResponseTooLargeError
-from ..protocol.flow import MIB
+from ..protocol.flow import LARGEST as LARGEST
 from ..protocol.lazy import lazy_pattern
 
 UNKNOWN: Final = "application/octet-stream"
-LARGEST: Final = 256 * MIB
 
 _OPENINGS: Final = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),

@@ -17,6 +17,8 @@ from .events import EndpointState, Job, JobEvent
 from .framing import EVENT_STREAM, Frame
 
 MIB = 1024 * 1024
+LARGEST: Final = 256 * MIB
+"""The most bytes of an image or a sound."""
 
 E = TypeVar("E")
 R = TypeVar("R")

@@ -11,7 +11,6 @@ from msgspec.structs import force_setattr
 from ..errors import InvalidParameterError
 from .lazy import lazy_pattern
 
-_TARGET = lazy_pattern(r"[\x21\x23-\x7e]*\Z")  # printable ASCII without space and quote; "#" is cut off before
 _USER = lazy_pattern(r"[^/?#]*//[^/?#]*@")
 _NO_USER = "a URL must not carry a user name or password; pass the key as token="
 _HOST = lazy_pattern(r"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])\Z")
@@ -46,6 +45,11 @@ class Url(msgspec.Struct, frozen=True):
         return Url(self.scheme, self.host, self.port, target)
 
 
+def _is_target(text: str) -> bool:
+    """Whether it is printable ASCII without space and quote; "#" is cut off before."""
+    return text.isascii() and text.isprintable() and " " not in text and '"' not in text
+
+
 @lru_cache(maxsize=4096)
 def parse_url(text: str) -> Url:
     """Read an http(s) URL strictly; user names, other schemes and odd characters are refused.
@@ -53,7 +57,7 @@ def parse_url(text: str) -> Url:
     Raises `InvalidParameterError`, which never repeats the query, because secrets hide there.
     """
     shown = text.split("?")[0].rpartition("@")[2][:200]
-    if _USER.match(text):
+    if "@" in text and _USER.match(text):
         raise InvalidParameterError(_NO_USER)
     try:
         parts = urlsplit(text)
@@ -65,7 +69,7 @@ def parse_url(text: str) -> Url:
     if "@" in parts.netloc:
         raise InvalidParameterError(_NO_USER)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    if not _TARGET.match(target) or not _HOST.match(parts.netloc.removesuffix(f":{port}")) or port == 0:
+    if not _is_target(target) or not _HOST.match(parts.netloc.removesuffix(f":{port}")) or port == 0:
         why = (
             "percent-encode them" if parts.netloc.isascii() else "write a host's name as xn--, percent-encode the rest"
         )

@@ -22,7 +22,6 @@ from typing import Final
 
 from ..errors import UnknownProviderError, UnsupportedTaskError
 from ..protocol.flow import TaskFlow
-from .auto import auto
 from .registry import ROWS, SERVER
 from .registry import Provider as Provider
 
@@ -56,9 +55,15 @@ class _ByName(MutableMapping[str, Provider]):
 
 
 _ROUTED: Final = _ByName(ROWS)
-PROVIDERS: Final[MutableMapping[str, Provider]] = _ByName(
-    {**dict.fromkeys(ROWS, _ROUTED.__getitem__), "auto": lambda _: auto(_ROUTED)}
-)
+
+
+def _auto(_: str) -> Provider:
+    from .auto import auto
+
+    return auto(_ROUTED)
+
+
+PROVIDERS: Final[MutableMapping[str, Provider]] = _ByName({**dict.fromkeys(ROWS, _ROUTED.__getitem__), "auto": _auto})
 """All providers, in the order of their names."""
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property, partial
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
@@ -19,10 +19,8 @@ from ..errors import MissingModelError
 from ..protocol.flow import Call, Flow, TaskFlow
 from . import openai_chat, responses_route
 from .model_ids import HUB_TASKS, POLICIES, Entry, entries_of, not_served
-from .registry import Provider
+from .registry import HF_INFERENCE, Provider
 from .urls import CHAT, RESPONSES
-
-HF_INFERENCE: Final = "hf-inference"
 
 
 def auto(rows: Mapping[str, Provider]) -> Provider:

@@ -71,7 +71,7 @@ https://github.com/ollama/ollama/blob/main/openai/openai.go, https://github.com/
 
 _DIALECT: Final = ChatDialect(schema=LOCAL, unfinished=UNFINISHED)
 _NAMED_TWICE: Final = msgspec.structs.replace(_DIALECT, response_format=json_schema_beside)
-_EITHER_HEADER: Final = KEY_HEADER._replace(is_bearer=True)
+_EITHER_HEADER: Final = msgspec.structs.replace(KEY_HEADER, is_bearer=True)
 _NOT_KNOWN: Final = frozenset({400, 422})
 _TRANSCRIPTION: Final = "automatic-speech-recognition"
 _TEI_RERANK: Final = lazy_pattern(r"(?<!/v\d)/rerank/?\Z")

@@ -19,8 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
 
-from ..media.mime import LARGEST
-from ..protocol.flow import MIB, Call, Flow, Load, Loaded, Request, TaskFlow, TaskFlowAtURL
+from ..protocol.flow import LARGEST, MIB, Call, Flow, Load, Loaded, Request, TaskFlow, TaskFlowAtURL
 from ..protocol.lazy import lazy_modules
 from .bodies import parameters, post, take_transcript_format
 from .urls import at_model

@@ -36,7 +36,6 @@ from ..schema.rules import (
 )
 from . import custom_server, messages_route, openai_chat
 from .bodies import API_VERSION, STEPS
-from .model_ids import mapped, mapped_if_routed
 from .openai_chat import ChatDialect
 from .response_format import (
     cloudflare,
@@ -69,6 +68,7 @@ if TYPE_CHECKING:
         black_forest_labs,
         fal,
         hf_inference,
+        model_ids,
         novita,
         openai_completions,
         openai_embeddings,
@@ -94,19 +94,21 @@ else:
     globals().update(
         lazy_modules(
             __package__,
-            "account_place azure black_forest_labs fal hf_inference novita openai_completions openai_embeddings "
-            "openai_images openai_moderations openai_speech openai_transcription replicate rerank responses_route tgi "
-            "together wavespeed zai",
+            "account_place azure black_forest_labs fal hf_inference model_ids novita openai_completions "
+            "openai_embeddings openai_images openai_moderations openai_speech openai_transcription replicate rerank "
+            "responses_route tgi together wavespeed zai",
         )
     )
+
+HF_INFERENCE: Final = "hf-inference"
 
 _OTHER_SPELLING: Final = frozenset({"reasoning_content"})
 _THOUGHTS: Final = frozenset({"reasoning", "reasoning_content", "reasoning_details"})
 _FEWER_NAMES: Final = {"max_completion_tokens": "max_tokens"}
 """Of those whose documentation has one name for the limit of tokens, and no other."""
 _UNTHOUGHT: Final = {"thinking": {"type": "disabled"}}
-_UNMAPPED: Final = {"rerank": mapped_if_routed}
-"""How models are named for tasks that Hugging Face maps no models of."""
+_UNMAPPED: Final = frozenset({"rerank"})
+"""Tasks that Hugging Face maps no models of."""
 _TEI_ONLY: Final = frozenset({"normalize", "prompt_name", "truncate", "truncation_direction"})
 
 
@@ -208,7 +210,7 @@ def row(
         name=name,
         base=base,
         prefix=prefix,
-        tasks={task: _UNMAPPED.get(task, mapped)(flow) for task, flow in flows.items()} if hub else flows,
+        tasks={task: _mapped(task, flow) for task, flow in flows.items()} if hub else flows,
         keys=keys,
         key_header=key_header,
         headers=dict(headers),
@@ -220,6 +222,11 @@ def row(
         at=at,
         responses=route,
     )
+
+
+def _mapped(task: str, flow: TaskFlow) -> TaskFlow:
+    """The flow with the Hub's id of the model made the provider's first."""
+    return model_ids.mapped_if_routed(flow) if task in _UNMAPPED else model_ids.mapped(flow)
 
 
 def _embeddings(dropped: frozenset[str]) -> dict[str, tuple[str, TaskFlowAtURL]]:
@@ -294,7 +301,7 @@ SERVER: Final = Provider(name="url", base="", tasks=custom_server.TASKS, resume=
 """Whoever answers at a URL of the user's own."""
 
 ROWS: Final[Mapping[str, Callable[[str], Provider]]] = {
-    "hf-inference": lambda name: Provider(
+    HF_INFERENCE: lambda name: Provider(
         name=name,
         base=f"{ROUTER_URL}/hf-inference",
         tasks={task: hf_inference.served(flow) for task, flow in hf_inference.TASKS.items()},

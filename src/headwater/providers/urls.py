@@ -35,10 +35,11 @@ MESSAGES: Final = "messages"
 _MOST_SEGMENTS: Final = 6
 _SEGMENT: Final = lazy_pattern(r"[@A-Za-z0-9][A-Za-z0-9_.@-]{0,95}")
 _SUFFIX: Final = lazy_pattern(r"[A-Za-z0-9_.@-]{1,96}")
-_ROUTES: Final = (
-    *(
+_ROUTES: Final = tuple(
+    f"/{route}"
+    for route in (
         CHAT,
-        COMPLETIONS,
+        COMPLETIONS,  # behind that of chats, which ends with it
         EMBEDDINGS,
         IMAGES,
         EDITS,
@@ -49,9 +50,8 @@ _ROUTES: Final = (
         RERANK,
         RESPONSES,
         MESSAGES,
-    ),
+    )
 )
-_ROUTE: Final = lazy_pattern(rf"/({'|'.join(_ROUTES)})\Z")
 _VERSIONED: Final = lazy_pattern(r"/v[0-9]+[a-z0-9]*(/openai)?\Z")
 
 
@@ -81,9 +81,9 @@ def openai_url(url: str, route: str) -> str:
     """Where a server at this URL takes requests for `route` (`CHAT`, `COMPLETIONS`, ...)."""
     parts = urlsplit(url)
     path = parts.path.rstrip("/")
-    asked = _ROUTE.search(path)
+    asked = next(filter(path.endswith, _ROUTES), None)
     if asked:
-        path = f"{path[: asked.start()]}/{route}"
+        path = f"{path.removesuffix(asked)}/{route}"
     elif _VERSIONED.search(path):
         path = f"{path}/{route}"
     else:
@@ -100,7 +100,7 @@ def beneath(url: str, route: str) -> str:
 def speaks_openai(url: str) -> bool:
     """Whether the URL's path alone says that the server speaks OpenAI's dialect."""
     path = urlsplit(url).path.rstrip("/")
-    return bool(_ROUTE.search(path) or _VERSIONED.search(path))
+    return path.endswith(_ROUTES) or bool(_VERSIONED.search(path))
 
 
 @lru_cache(maxsize=1024)

@@ -3,8 +3,6 @@
 Nothing here decodes a sound: which formats a server reads is its business.
 """
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Literal, TypeAlias, Unpack
 
 from msgspec import field

@@ -4,8 +4,6 @@ It looks at the shape of messages only; what a part of one means is the server's
 answers with are in `chat_types`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias, Unpack
@@ -14,13 +12,6 @@ import msgspec
 from msgspec import Meta
 
 from ..protocol.json_value import is_array, is_object
-from .chat_input import (
-    ChatCompletionInputGrammarType,
-    ChatCompletionInputMessage,
-    ChatCompletionInputStreamOptions,
-    ChatCompletionInputTool,
-    ChatCompletionInputToolChoiceClass,
-)
 from .chat_types import (
     ChatCompletionOutput,
     ChatCompletionOutputMessage,
@@ -35,6 +26,14 @@ _OBJECT = {"type": "object"}
 _OBJECTS = {"type": "array", "items": _OBJECT}
 
 if TYPE_CHECKING:
+    from .chat_input import (
+        ChatCompletionInputGrammarType,
+        ChatCompletionInputMessage,
+        ChatCompletionInputStreamOptions,
+        ChatCompletionInputTool,
+        ChatCompletionInputToolChoiceClass,
+    )
+
     Object: TypeAlias = Mapping[str, object]
     Messages: TypeAlias = Sequence[Object | ChatCompletionInputMessage | ChatCompletionOutputMessage]
     Tools: TypeAlias = Sequence[Object | ChatCompletionInputTool]

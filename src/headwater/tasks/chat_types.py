@@ -7,8 +7,6 @@ is never taken for an answer. Nothing here folds a stream.
 Field meanings: https://platform.openai.com/docs/api-reference/chat/object and .../chat/streaming.
 """
 
-from __future__ import annotations
-
 import json
 from typing import Any, ClassVar, Final
 
@@ -233,7 +231,7 @@ class ChatCompletionOutputUsage(OpenOutput):
     prompt_tokens_details: dict[str, Any] | None = None
     completion_tokens_details: dict[str, Any] | None = None
 
-    def after(self, earlier: ChatCompletionOutputUsage | None) -> ChatCompletionOutputUsage:
+    def after(self, earlier: "ChatCompletionOutputUsage | None") -> "ChatCompletionOutputUsage":
         """The counts so far of a stream that tells them more than once: what is not told again still holds, and a count
         does not become nothing."""
         if earlier is None:
@@ -496,11 +494,11 @@ class ChatCompletionStreamOutput(OpenOutput):
     service_tier: str | None = None
     usage: ChatCompletionStreamOutputUsage | None = None
 
-    def keep_halves(self, chunk: ChatCompletionStreamOutput, sent: dict[str, Any]) -> None:
+    def keep_halves(self, chunk: "ChatCompletionStreamOutput", sent: dict[str, Any]) -> None:
         """Remember the same chunk with halves of characters, and what was sent for it."""
         vars(self)["_halves"] = chunk, sent
 
-    def in_halves(self) -> tuple[ChatCompletionStreamOutput, dict[str, Any]]:
+    def in_halves(self) -> "tuple[ChatCompletionStreamOutput, dict[str, Any]]":
         """The chunk and what was sent for it, with the halves of characters that are U+FFFD in itself."""
         found: tuple[ChatCompletionStreamOutput, Any] = self.__dict__.get("_halves") or (self, self.sent())
         return found if isinstance(found[1], dict) else (found[0], {})

@@ -34,6 +34,7 @@ import msgspec
 from ..errors import InvalidParameterError
 from ..protocol.events import JobEvent
 from ..protocol.json_value import json_value, once_read
+from ..protocol.lazy import lazy_pattern
 from ..protocol.timeout import Timeout
 
 P = ParamSpec("P")
@@ -48,7 +49,7 @@ CALL_OPTIONS = frozenset({"timeout", "extra_headers", "extra_query"})
 """What every call takes beside its task's parameters; what they may be is for the client to say."""
 
 
-_EXTRA_BODY = re.compile(r"^    extra_body: .*\n(?:     +.*\n)*", re.MULTILINE)
+_EXTRA_BODY = lazy_pattern(r"^    extra_body: .*\n(?:     +.*\n)*", re.MULTILINE)
 _EVERY_ARGUMENT = r"""\g<0>    timeout: A `Timeout`, or seconds in total, for this call in place of the client's.
     extra_headers: Sent with this call's requests, over the client's.
     extra_query: Names and values for the query of this call's requests.
@@ -65,7 +66,7 @@ _ERRORS_BEHIND = {
     "DecodeError": "The answer is not this task's.",
 }
 """What every task's documentation says of what every call raises, around the task's own, which stands over it."""
-_ERROR = re.compile(r"^    (\w+): (.*(?:\n     +.*)*)", re.MULTILINE)
+_ERROR = lazy_pattern(r"^    (\w+): (.*(?:\n     +.*)*)", re.MULTILINE)
 
 
 class CallOptions(TypedDict, total=False):
@@ -97,7 +98,6 @@ class Declaration(Generic[P, E, R]):
         self.elements = elements or elements_of
         self.method = function.__name__
         self.__module__ = function.__module__
-        self.doc = _documentation(function)
         self.function = function
         self._check = check
         code = function.__code__
@@ -111,28 +111,39 @@ class Declaration(Generic[P, E, R]):
         return self.method
 
     @cached_property
+    def doc(self) -> str:
+        """The function's documentation, with what holds for every task."""
+        return _documentation(self.function)
+
+    @cached_property
     def signature(self) -> inspect.Signature:
         """The function's signature and what every call takes; a `**parameters: Unpack[...]` stands in it one by one."""
-        declared = inspect.signature(self.function)
-        named = [p for p in declared.parameters.values() if p.kind is not p.VAR_KEYWORD]
-        given = set(declared.parameters)
-        hints = get_type_hints(CallOptions)
-        every = {name: kind for name, kind in hints.items() if name in CALL_OPTIONS or name in self._hints}
         more = [
             inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
-            for name, kind in (_without(frozenset(every), self._hints) | every).items()
-            if name not in given
+            for name, kind in self._added.items()
         ]
-        return declared.replace(parameters=[*named, *more, *self._others(declared)])
+        named = [p for p in self._declared.parameters.values() if p.kind is not p.VAR_KEYWORD]
+        return self._declared.replace(parameters=[*named, *more, *self._others()])
 
     @cached_property
     def takes_more(self) -> bool:
         """Whether names that are not declared are taken, as parameters of the server's."""
-        return any(p.kind is p.VAR_KEYWORD for p in self.signature.parameters.values())
+        return bool(self._others())
 
-    def _others(self, declared: inspect.Signature) -> list[inspect.Parameter]:
+    @cached_property
+    def _declared(self) -> inspect.Signature:
+        return inspect.signature(self.function)
+
+    def _others(self) -> list[inspect.Parameter]:
         """The parameter that takes all other names, where there is one."""
-        return [p for p in declared.parameters.values() if p.kind is p.VAR_KEYWORD and p.name in self._hints]
+        return [p for p in self._declared.parameters.values() if p.kind is p.VAR_KEYWORD and p.name in self._hints]
+
+    @cached_property
+    def _added(self) -> dict[str, Any]:
+        """The types of the parameters that the function does not name one by one; every one may be left out."""
+        hints = get_type_hints(CallOptions)
+        every = {name: kind for name, kind in hints.items() if name in CALL_OPTIONS or name in self._hints}
+        return _without(frozenset(self._declared.parameters), _without(frozenset(every), self._hints) | every)
 
     @cached_property
     def _hints(self) -> dict[str, Any]:
@@ -155,11 +166,12 @@ class Declaration(Generic[P, E, R]):
     def parameters(self) -> type[msgspec.Struct]:
         """The parameters as a Struct type: one field each, in order, with types and bounds."""
         fields: list[tuple[str, Any] | tuple[str, Any, Any]] = []
-        for p in self.signature.parameters.values():
-            if p.kind is p.VAR_KEYWORD or p.name in CALL_OPTIONS:
-                continue
-            hint = self._hints.get(p.name, p.annotation)
-            fields.append((p.name, hint) if p.default is p.empty else (p.name, hint, p.default))
+        for p in self._declared.parameters.values():
+            if p.kind is not p.VAR_KEYWORD and p.name not in CALL_OPTIONS:
+                hint = self._hints.get(p.name, p.annotation)
+                fields.append((p.name, hint) if p.default is p.empty else (p.name, hint, p.default))
+        added = _without(CALL_OPTIONS, self._added)
+        fields += [(name, self._hints.get(name, kind), None) for name, kind in added.items()]
         return msgspec.defstruct(
             f"{self.method}_parameters", fields, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
         )
@@ -404,17 +416,33 @@ class SignatureOfDeclaration:
         return found
 
 
+class DocOfDeclaration:
+    """The `__doc__` of an object with a `declaration`, made when it is asked for; its class has its `own`."""
+
+    def __init__(self, own: str | None) -> None:
+        self._own = own
+
+    def __get__(self, owner: Any, kind: type[Any]) -> str | None:
+        if owner is None:
+            return self._own
+        made: str = owner.declaration.doc
+        return made
+
+
 class Bound(Generic[P, E, R]):
     """A task that is bound to what makes its calls, `caller`: the core of a client, whose class is called `owner`."""
 
     asynchronous: ClassVar[bool]
     __signature__ = SignatureOfDeclaration()
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls.__doc__ = DocOfDeclaration(cls.__doc__)  # type: ignore[assignment]
+
     def __init__(self, declaration: Declaration[P, E, R], caller: Any, owner: str) -> None:
         self.caller = caller
         self.declaration = declaration
         self._owner = owner
-        self.__doc__ = declaration.doc
         self.__name__ = declaration.method
         self.__qualname__ = f"{owner}.{declaration.method}"
         self.__annotations__ = {}  # its class's are none of a function's

@@ -3,8 +3,6 @@
 What is not set is not sent, so that the server's own defaults hold.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias, Unpack
 

@@ -5,8 +5,6 @@ fields (`OpenOutput`). Blocks, deltas and events have one type each, whatever th
 new is handed on with all that it has: `block["name_of_a_member"]`. Nothing here folds a stream.
 """
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from ..responses.json_decoder import convert

@@ -4,8 +4,6 @@ https://platform.claude.com/docs/en/api/messages; what they answer with is in `m
 so do llama.cpp, vLLM, Ollama, LM Studio, and routes of DeepSeek's, Moonshot's, OpenRouter's and others.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, Unpack

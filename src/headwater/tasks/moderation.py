@@ -3,8 +3,6 @@
 What counts as harmful, and from which score on, is for the server to say.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar, Unpack
 

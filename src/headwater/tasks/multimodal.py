@@ -3,8 +3,6 @@
 The words of a document are read by the server, if `word_boxes` does not bring them.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Unpack
 
 from msgspec import Meta

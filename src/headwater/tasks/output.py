@@ -15,7 +15,6 @@ import msgspec
 
 from ..protocol.json_text import UNREADABLE, dumps, loads_document
 from ..responses.json_decoder import convert
-from ..schema.pydantic_schema import pydantic_schema
 from .lenient_types import NOT_SAID, Nullable
 
 S = TypeVar("S", bound="Output")
@@ -105,6 +104,8 @@ class Output(msgspec.Struct, kw_only=True, dict=True):
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        from ..schema.pydantic_schema import pydantic_schema
+
         return pydantic_schema(cls._taken, _dumped, f"{cls.__module__}.{cls.__qualname__}:{id(cls)}")
 
     @classmethod

@@ -4,8 +4,6 @@ A bound is here only where what is beyond it is nonsense to every server, as an 
 refuses is for it to say: others take `max_tokens=-1` or a temperature of 2.5.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypedDict
 

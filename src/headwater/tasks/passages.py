@@ -3,8 +3,6 @@
 Texts go as they are: what is too long for the model is for the server to cut.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, Unpack
 

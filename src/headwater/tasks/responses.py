@@ -4,8 +4,6 @@ It looks at the shape of the input only; what an item of one means is the server
 with are in `model_response` and `response_events`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias, Unpack
 
@@ -131,7 +129,7 @@ def create_response(
     *,
     stream: bool = False,
     **parameters: Unpack[ResponseParameters],
-) -> ModelResponse:
+) -> "ModelResponse":
     """Answer an input, by OpenAI's Responses API.
 
     What is not set is not sent, so that the server's own defaults hold; and not every server knows every parameter.

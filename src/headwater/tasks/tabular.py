@@ -4,8 +4,6 @@ A table is a dict of columns of one length, {"name": [cells, the first row's fir
 servers of this kind take text.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeAlias, Unpack
 

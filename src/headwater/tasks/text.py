@@ -5,8 +5,6 @@ https://huggingface.github.io/text-generation-inference/. Nothing here knows the
 brings that to these types. A stream's event must have a `token`, so that an error is never taken for one.
 """
 
-from __future__ import annotations
-
 from collections.abc import Container, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, Unpack
 

@@ -3,8 +3,6 @@
 The rest of what types are for is loaded by calls that name one.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal, TypeAlias, TypedDict
 

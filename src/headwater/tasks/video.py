@@ -3,8 +3,6 @@
 Nothing here decodes a video. Jobs that make one take minutes; their states are the events of `.stream`.
 """
 
-from __future__ import annotations
-
 from typing import Any, TypeAlias
 
 from ..media.media import Media

@@ -3,8 +3,6 @@
 Images are sent as they are given: nothing here scales, turns or recompresses one.
 """
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Unpack
 
 from ..media.images import from_text, open_image

@@ -3,8 +3,6 @@
 At least one label is needed; an image's classes must be two, as one alone always scores 1.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Unpack
 
 from msgspec import Meta

@@ -17,7 +17,7 @@ import select
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Generator
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from anyio import BrokenResourceError
 
@@ -27,59 +27,58 @@ from .epoll import END_EVENTS, READ_EVENTS, EpollPoller, EpollSocket
 from .happy_eyeballs import HostCache
 from .sockets import Address
 
+if TYPE_CHECKING:
 
-class Future(Protocol):
-    """What the loop's `create_future` gives."""
+    class Future(Protocol):
+        """What the loop's `create_future` gives."""
 
-    def done(self) -> bool:
-        """Whether it has its result, or was cancelled."""
-        ...
+        def done(self) -> bool:
+            """Whether it has its result, or was cancelled."""
+            ...
 
-    def set_result(self, result: Any) -> None:
-        """Wake who awaits it."""
-        ...
+        def set_result(self, result: Any) -> None:
+            """Wake who awaits it."""
+            ...
 
-    def set_exception(self, exception: BaseException) -> None:
-        """Wake who awaits it, with a failure."""
-        ...
+        def set_exception(self, exception: BaseException) -> None:
+            """Wake who awaits it, with a failure."""
+            ...
 
-    def __await__(self) -> Generator[Any, Any, Any]: ...
+        def __await__(self) -> Generator[Any, Any, Any]: ...
 
+    class Timer(Protocol):
+        """What the loop's `call_at` gives."""
 
-class Timer(Protocol):
-    """What the loop's `call_at` gives."""
+        def cancel(self) -> None:
+            """Call off what was to be called."""
+            ...
 
-    def cancel(self) -> None:
-        """Call off what was to be called."""
-        ...
+    class EventLoop(Protocol):
+        """The part of asyncio's interface that is used here."""
 
+        def create_future(self) -> Future:
+            """Something to wait for."""
+            ...
 
-class EventLoop(Protocol):
-    """The part of asyncio's interface that is used here."""
+        def time(self) -> float:
+            """The loop's clock, in seconds."""
+            ...
 
-    def create_future(self) -> Future:
-        """Something to wait for."""
-        ...
+        def call_soon(self, callback: Callable[..., object], *args: Any) -> object:
+            """Call in the loop's next turn."""
+            ...
 
-    def time(self) -> float:
-        """The loop's clock, in seconds."""
-        ...
+        def call_at(self, when: float, callback: Callable[..., object], *args: Any) -> Timer:
+            """Call later."""
+            ...
 
-    def call_soon(self, callback: Callable[..., object], *args: Any) -> object:
-        """Call in the loop's next turn."""
-        ...
+        def add_reader(self, fd: int, callback: Callable[..., object], *args: Any) -> None:
+            """Call whenever there is something to read."""
+            ...
 
-    def call_at(self, when: float, callback: Callable[..., object], *args: Any) -> Timer:
-        """Call later."""
-        ...
-
-    def add_reader(self, fd: int, callback: Callable[..., object], *args: Any) -> None:
-        """Call whenever there is something to read."""
-        ...
-
-    def remove_reader(self, fd: int) -> bool:
-        """Stop to call for this descriptor."""
-        ...
+        def remove_reader(self, fd: int) -> bool:
+            """Stop to call for this descriptor."""
+            ...
 
 
 class AsyncioSockets:

@@ -12,9 +12,10 @@ import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import anyio
+import msgspec
 from anyio import BrokenResourceError, EndOfStream, move_on_after, to_thread
 from anyio.abc import SocketStream
 from anyio.streams.tls import TLSAttribute, TLSStream
@@ -43,7 +44,7 @@ _WORDS = {
 }
 
 
-class ConnectTarget(NamedTuple):
+class ConnectTarget(msgspec.Struct, frozen=True):
     """Where a connection leads. `trust`: what verifies, and `context` what it has made. `address`: an IP address to
     connect to, where the host was looked up before; TLS still wants the host's name. `proxy`: what is on the way.
     `http2`: whether a server may choose HTTP/2."""
@@ -135,7 +136,7 @@ async def _prepared(target: ConnectTarget) -> ConnectTarget:
             found = await addresses(target.url.host, target.url.port)
         # A proxy has one address, and not every proxy has IPv6.
         address = min(found, key=lambda each: each.family != socket.AF_INET).place[0]
-    return target._replace(context=context, address=address)
+    return msgspec.structs.replace(target, context=context, address=address)
 
 
 async def _open(sockets: AsyncioSockets | TrioSockets | None, target: ConnectTarget) -> ByteStream:

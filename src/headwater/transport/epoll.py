@@ -24,7 +24,7 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from anyio import BrokenResourceError
 from anyio.lowlevel import current_token
@@ -42,49 +42,51 @@ READ_EVENTS: Final = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET
 END_EVENTS: Final = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 
 
-class Watcher(Protocol):
-    """Who is told what comes of a socket."""
+if TYPE_CHECKING:
 
-    def event(self, events: int) -> None:
-        """The epoll: something has come."""
-        ...
+    class Watcher(Protocol):
+        """Who is told what comes of a socket."""
 
-    def expire(self, now: float) -> float:
-        """End a wait that has lasted until its moment; the moment of one that goes on, else `FOREVER`."""
-        ...
+        def event(self, events: int) -> None:
+            """The epoll: something has come."""
+            ...
 
+        def expire(self, now: float) -> float:
+            """End a wait that has lasted until its moment; the moment of one that goes on, else `FOREVER`."""
+            ...
 
-class Wakeup(Protocol):
-    """One task's wait for news that come on a socket which it shares with others: whoever reads it wakes the task.
+    class Wakeup(Protocol):
+        """One task's wait for news that come on a socket which it shares with others: whoever reads it wakes the task.
 
-    `until`: the moment past which it does not wait.
-    """
+        `until`: the moment past which it does not wait.
+        """
 
-    until: float
+        until: float
 
-    async def wait(self) -> None:
-        """Sleep until it is woken, by what is read from now on; raises `ReadDeadline`. Cancelled, it loses nothing."""
-        ...
+        async def wait(self) -> None:
+            """Sleep until it is woken, by what is read from now on; raises `ReadDeadline`. Cancelled, it loses
+            nothing."""
+            ...
 
-    def wake(self) -> None:
-        """There is news; nothing where nobody waits."""
-        ...
+        def wake(self) -> None:
+            """There is news; nothing where nobody waits."""
+            ...
 
-    def expire(self, now: float) -> float:
-        """End a wait that has lasted until its moment; the moment of one that goes on, else `FOREVER`."""
-        ...
+        def expire(self, now: float) -> float:
+            """End a wait that has lasted until its moment; the moment of one that goes on, else `FOREVER`."""
+            ...
 
+    class Waits(Protocol):
+        """How an event loop waits for a socket that is no stream yet."""
 
-class Waits(Protocol):
-    """How an event loop waits for a socket that is no stream yet."""
+        async def readable(self, raw: socket.socket) -> None:
+            """Wait until there is something to read."""
+            ...
 
-    async def readable(self, raw: socket.socket) -> None:
-        """Wait until there is something to read."""
-        ...
-
-    async def writable(self, raw: socket.socket, seconds: float | None = None) -> None:
-        """Wait until something can be sent, or a connection is made; raises `TimeoutError` after so many seconds."""
-        ...
+        async def writable(self, raw: socket.socket, seconds: float | None = None) -> None:
+            """Wait until something can be sent, or a connection is made; raises `TimeoutError` after so many
+            seconds."""
+            ...
 
 
 async def connect(waits: Waits, address: Address, seconds: float | None = None) -> socket.socket:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from anyio import CancelScope, create_task_group, current_time, move_on_after
 from anyio.lowlevel import checkpoint
@@ -151,21 +151,23 @@ UNREAD_BODY_STATUSES = frozenset({404, 405, 413, 501})
 """Refusals that a server may send without reading the request's body."""
 
 
-class ConnectionOwner(Protocol):
-    """What a connection belongs to: it hears of the end of every answer, and lends the event loop that the connection
-    was made in."""
+if TYPE_CHECKING:
 
-    def on_reusable(self, connection: Connection) -> None:
-        """Take the connection back: its answer was read whole, and another request may follow."""
-        ...
+    class ConnectionOwner(Protocol):
+        """What a connection belongs to: it hears of the end of every answer, and lends the event loop that the
+        connection was made in."""
 
-    def on_lost(self, connection: Connection) -> None:
-        """Close the connection: its answer was left or lost, or nothing may follow it."""
-        ...
+        def on_reusable(self, connection: Connection) -> None:
+            """Take the connection back: its answer was read whole, and another request may follow."""
+            ...
 
-    def call_threadsafe(self, call: Callable[[], object]) -> None:
-        """Have the connection's event loop make this call soon; from any thread, and from finalizers."""
-        ...
+        def on_lost(self, connection: Connection) -> None:
+            """Close the connection: its answer was left or lost, or nothing may follow it."""
+            ...
+
+        def call_threadsafe(self, call: Callable[[], object]) -> None:
+            """Have the connection's event loop make this call soon; from any thread, and from finalizers."""
+            ...
 
 
 class Connection:

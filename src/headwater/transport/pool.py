@@ -30,8 +30,9 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import AsyncGenerator, Callable, Hashable, Sized
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+import msgspec
 from anyio import Event
 from anyio.lowlevel import current_token
 
@@ -54,7 +55,7 @@ _live_loops: set[LoopConnections] = set()
 find its generator unfinished; nor, in a forked child, what the parent has open."""
 
 
-class PoolLimits(NamedTuple):
+class PoolLimits(msgspec.Struct, frozen=True):
     """A pool's limits: `max_connections` and `max_idle` at each origin; an idle connection is kept `idle_seconds`."""
 
     max_connections: float
@@ -62,7 +63,7 @@ class PoolLimits(NamedTuple):
     idle_seconds: float
 
 
-class PoolCounts(NamedTuple):
+class PoolCounts(msgspec.Struct, frozen=True):
     """What a pool has now, in all event loops together: the `loops` that it serves, the requests that have a slot
     (`active`) and those that wait for one (`waiting`), the connections (`open`) and those of them that nobody uses
     (`idle`)."""
@@ -74,43 +75,44 @@ class PoolCounts(NamedTuple):
     idle: int
 
 
-class OpenConnection(Protocol):
-    """What ends with its event loop."""
+if TYPE_CHECKING:
 
-    def close(self) -> None:
-        """Close at once, in the event loop's own thread. Idempotent."""
-        ...
+    class OpenConnection(Protocol):
+        """What ends with its event loop."""
 
-    def disown(self) -> None:
-        """In a forked child: it is the parent's."""
-        ...
+        def close(self) -> None:
+            """Close at once, in the event loop's own thread. Idempotent."""
+            ...
 
+        def disown(self) -> None:
+            """In a forked child: it is the parent's."""
+            ...
 
-class OriginConnections(Protocol):
-    """The connections to one origin, whatever is spoken there: the slots in use, who waits for one, what is idle."""
+    class OriginConnections(Protocol):
+        """The connections to one origin, whatever is spoken there: slots in use, who waits for one, what is idle."""
 
-    @property
-    def active(self) -> int:
-        """How many requests have a slot."""
-        ...
+        @property
+        def active(self) -> int:
+            """How many requests have a slot."""
+            ...
 
-    @property
-    def idle(self) -> Sized:
-        """The connections that nobody uses."""
-        ...
+        @property
+        def idle(self) -> Sized:
+            """The connections that nobody uses."""
+            ...
 
-    @property
-    def waiters(self) -> Sized:
-        """Who waits for a slot."""
-        ...
+        @property
+        def waiters(self) -> Sized:
+            """Who waits for a slot."""
+            ...
 
-    def trim(self) -> None:
-        """Close what has been idle for too long, or is too much."""
-        ...
+        def trim(self) -> None:
+            """Close what has been idle for too long, or is too much."""
+            ...
 
-    def close_idle(self) -> None:
-        """Close every idle connection."""
-        ...
+        def close_idle(self) -> None:
+            """Close every idle connection."""
+            ...
 
 
 class Origin:

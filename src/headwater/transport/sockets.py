@@ -11,7 +11,9 @@ import select
 import socket
 import ssl
 from contextlib import suppress
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
+
+import msgspec
 
 READ_BYTES: Final = 64 * 1024
 """Bytes that are read at once."""
@@ -21,7 +23,7 @@ WOULD_BLOCK: Final = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, s
 _UNDER_WAY: Final = frozenset({errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EINTR})
 
 
-class Address(NamedTuple):
+class Address(msgspec.Struct, frozen=True):
     """Where to connect to: the address family, and what a socket of that family takes."""
 
     family: int
