@@ -318,6 +318,35 @@ async def test_who_waits_when_the_connection_is_lost(serve_http2: Any, monkeypat
     assert (own.counts().active, own.counts().waiting) == (0, 0)
 
 
+async def test_an_ending_connection_is_all_that_there_may_be(serve_http2: Any) -> None:
+    """Who waits then waits for his turn, which has no limit of its own."""
+    server = serve_http2(hold)
+    pool, own = pool_of(max_connections=1)
+    first = await pool.send(outgoing(server))
+
+    async def ask() -> None:
+        answer = await pool.send(outgoing(server, connect_timeout=0.05))
+        await answer.aclose()
+
+    with anyio.fail_after(PATIENCE):
+        async with anyio.create_task_group() as group:
+            reading = anyio.CancelScope()
+
+            async def reads() -> None:
+                with reading:
+                    await read(first)
+
+            group.start_soon(reads)
+            server.call(lambda: server.connections[0].raw(GoAwayFrame(0, last_stream_id=1).serialize()))
+            for _ in range(3):
+                group.start_soon(ask)
+            await until(lambda: own.counts().waiting == 3)
+            await anyio.sleep(0.1)  # longer than any of them would wait for a connection to be made
+            assert own.counts().waiting == 3
+            reading.cancel()
+    assert (len(server.connections), own.counts().active, own.counts().waiting) == (2, 0, 0)
+
+
 @pytest.mark.parametrize("most", [1, 3])
 async def test_a_server_that_ends_after_each_answer(serve_http2: Any, most: int) -> None:
     """Whose place has gone before anything was sent in it has another one, however often that is."""

@@ -97,9 +97,14 @@ class Http2Origin:
         """Whether there is a connection on which streams may begin, now or later."""
         return any(not each.closing for each in self.connections)
 
+    def awaits_dial(self) -> bool:
+        """Whether who waits does so for a connection that is being made. Where those that are ending are as many as
+        there may be, it is for one's turn."""
+        return not self.is_open() and bool(self.dials or not self.connections)
+
     async def wait(self, seconds: float | None, *, first: bool) -> Turn:
-        """Wait for one's turn, before the others if `first`; no longer than so many seconds in which there is no
-        connection: `TimeoutError`."""
+        """Wait for one's turn, before the others if `first`; no longer than so many seconds for a connection to be
+        made: `TimeoutError`."""
         assert self.loop.sockets is not None
         turn = Turn(self.loop.sockets.wakeup())
         self.waiters[turn] = None
@@ -108,13 +113,13 @@ class Http2Origin:
         deadline = math.inf
         try:
             while not turn.given():
-                if self.is_open():
+                if not self.awaits_dial():
                     deadline = math.inf
                 elif seconds is not None:
                     deadline = min(deadline, current_time() + seconds)
                 with CancelScope(deadline=deadline) as scope:
                     await turn.news.wait()
-                if scope.cancelled_caught and not (turn.given() or self.is_open()):
+                if scope.cancelled_caught and not turn.given() and self.awaits_dial():
                     raise TimeoutError
         except BaseException:
             self._give_back(turn)
@@ -133,7 +138,7 @@ class Http2Origin:
         """Whether one more connection is wanted, and allowed."""
         if self.dials + len(self.connections) >= self.loop.limits.max_connections:
             return False
-        if self.most_streams is None and (self.dials or self.connections):
+        if self.most_streams is None and (self.dials or self.is_open()):
             return False  # what the first says decides how many are needed
         if any(not each.closing and each.is_idle() for each in self.connections):
             return False  # its server takes no streams at all for now: nor would it on another
@@ -214,7 +219,7 @@ class Http2Origin:
         while self.waiters and self.may_dial():
             self.dials += 1
             self._hand(next(iter(self.waiters)), dials=True)
-        if not self.is_open():
+        if self.awaits_dial():
             for turn in self.waiters:
                 turn.news.wake()  # from now on they wait no longer than for a first one
 
