@@ -31,6 +31,7 @@ from headwater.errors import (
     InputError,
     ProtocolError,
     ResponseTooLargeError,
+    TLSError,
 )
 from headwater.protocol.transport import ReadDeadline, TransportRequest
 from headwater.protocol.url import parse_url
@@ -1173,6 +1174,20 @@ async def test_through_a_proxy(driver: Driver, serve_http2: Any, contexts: Any, 
             for _ in range(3):
                 assert await said(client) == "yes"
         assert (len(proxy.asked), len(server.connections), server.requests) == (1, 1, 3)
+
+
+async def test_a_context_that_offers_it_within_the_tls_of_a_proxy(serve_http2: Any, contexts: Any) -> None:
+    both, old, authority = contexts
+    offering = ssl.create_default_context()
+    authority.configure_trust(offering)
+    offering.set_alpn_protocols(["h2", "http/1.1"])
+    server = serve_http2(chat, both)
+    with proxying(("me", "mys3lf-at-the-proxy"), old) as proxy:
+        client = AsyncInferenceClient(
+            base_url=f"{server.url}/v1", proxies=proxy.url("https"), ssl_context=offering, http2=True
+        )
+        with pytest.raises(TLSError, match=r"speaks h2, .* within an https:// proxy HTTP/1.1 alone .* no ALPN in it$"):
+            await said(client)
 
 
 async def test_a_server_that_chooses_http11(serve: Any, contexts: Any, tmp_path: Any) -> None:

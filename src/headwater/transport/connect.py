@@ -157,7 +157,7 @@ async def _open(sockets: AsyncioSockets | TrioSockets | None, target: ConnectTar
     assert context is not None
     with _securing(target.place):
         if isinstance(raw, ssl.SSLSocket):
-            return await _secure_within(sockets.attach(raw), context, url.host)
+            return await _secure_within(sockets.attach(raw), context, url.host, _place(url))
         secure = await sockets.secure(raw, context, url.host)
     try:
         check_protocol(_place(url), secure.selected_alpn_protocol(), http2=target.http2)
@@ -176,13 +176,13 @@ async def _shake_hands_raw(sockets: AsyncioSockets | TrioSockets, raw: socket.so
         raise
 
 
-async def _secure_within(stream: ByteStream, context: ssl.SSLContext, hostname: str) -> ByteStream:
+async def _secure_within(stream: ByteStream, context: ssl.SSLContext, hostname: str, place: str) -> ByteStream:
     from .tunnelled_tls import TunnelledTls
 
     try:
         secure = TunnelledTls(stream, context, hostname)
         await secure.handshake()
-        check_protocol(hostname, secure.protocol())
+        check_protocol(place, secure.protocol(), nested=True)
     except BaseException:
         stream.close()
         raise
@@ -201,7 +201,9 @@ async def _open_anyio(target: ConnectTarget) -> ByteStream:
             await _shake_hands(AnyioStream(stream, plain), target)
         if target.url.scheme == "https":
             stream = await _wrapped(stream, target.context, target.url.host, target.place)
-            check_protocol(_place(target.url), stream.extra(TLSAttribute.alpn_protocol))  # noqa: S610 - no Django
+            nested = target.proxy is not None and target.proxy.scheme == "https"
+            chosen = stream.extra(TLSAttribute.alpn_protocol)  # noqa: S610 - no Django
+            check_protocol(_place(target.url), chosen, nested=nested)
     except BaseException:
         close_now(plain)
         raise
