@@ -311,7 +311,30 @@ def test_a_task_has_a_functions_attributes() -> None:
     for kind in KINDS:
         task = kind("m").chat_completion
         assert (task.__name__, task.__qualname__) == ("chat_completion", f"{kind.__name__}.chat_completion")
-        assert get_type_hints(task) == {}
+        hints = get_type_hints(task)
+        assert hints["return"] is headwater.ChatCompletionOutput and {"messages", "model", "timeout"} <= hints.keys()
+
+
+def test_every_method_tells_its_types() -> None:
+    """Which are imported for checkers alone where they would make the start of a program slower."""
+    for kind in KINDS:
+        client = kind("m")
+        names = [name for name in dir(kind) if not name.startswith("_") and callable(getattr(kind, name))]
+        for name in names:
+            for method in (getattr(kind, name), getattr(client, name)):
+                told = {*get_type_hints(method)} - {"return"}
+                if inspect.isroutine(method) or hasattr(method, "declaration"):
+                    assert told <= {*inspect.signature(method).parameters}, name
+                    assert "return" in get_type_hints(method), name
+        assert get_type_hints(kind)
+        assert get_type_hints(kind.__init__)["timeout"] == float | Timeout | None
+        assert get_type_hints(client.map)["timeout"] == Timeout | float | None
+        assert get_type_hints(client.post)["model"] == str | None
+        assert get_type_hints(client.images.generate)["prompt"] is str
+        assert get_type_hints(client.text_to_image)["return"].__name__ == "Image"
+        assert inspect.get_annotations(kind.resume)["job"] == headwater.Job | str | bytes
+    assert get_type_hints(InferenceClient.post)["return"] is Any
+    assert get_type_hints(AsyncInferenceClient.converse)["return"] is headwater.AsyncConversation
 
 
 @pytest.mark.parametrize("how", sorted(COPIES.keys() - {"with_options"}))

@@ -153,3 +153,34 @@ async def test_an_input_that_cannot_be_read_is_none(driver: Driver) -> None:
         with pytest.raises(InputError, match="no file") as caught:
             await client.image_classification("/no/such/file.png")
     assert not isinstance(caught.value, ValueError)
+
+
+def test_errors_are_made_as_other_clients_are() -> None:
+    """Which tests of programs do, for what their mocks raise."""
+    asked = httpx.Request("POST", "https://one.example/v1/chat/completions")
+    refused = httpx.Response(429, request=asked, headers={"X-Request-ID": "r-1"}, json={"error": {"message": "slow"}})
+    for error in (
+        RateLimitError("slow down", response=refused, body={"message": "slow"}),
+        HfHubHTTPError("slow down", response=refused),
+    ):
+        assert (error.message, error.status_code, error.response.status_code) == ("slow down", 429, 429)
+        assert (error.body, error.request_id, error.response.is_success) == ({"message": "slow"}, "r-1", False)
+        assert error.request is not None and error.request.method == "POST"
+        assert pickle.loads(pickle.dumps(error)).status_code == 429
+        error.append_to_message(", please")
+        assert str(error) == "slow down, please"
+    assert HfHubHTTPError("x", response=httpx.Response(500)).request is None
+    for gone in (APIConnectionError(message="gone", request=asked), APITimeoutError(request=asked)):
+        assert gone.request is asked and pickle.loads(pickle.dumps(gone)).message == gone.message
+    assert str(APIError("x", request=asked)) == "x"
+
+
+async def test_an_error_names_its_request(driver: Driver) -> None:
+    error = await fails(driver, answering(400), extra_query={"key": "0123456789abcdef"})
+    assert (error.request.method, error.request.url) == ("POST", "http://127.0.0.1:1/v1/chat/completions")
+    assert (await fails(driver, answering(200, json={}), n="x")).request is None
+
+    def unreachable(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("refused", request=request)
+
+    assert (await fails(driver, httpx.MockTransport(unreachable))).request.method == "POST"

@@ -98,6 +98,11 @@ class ErrorResponse(msgspec.Struct, frozen=True):
         return not self.ok
 
     @property
+    def is_success(self) -> bool:
+        """Whether the status is 2xx."""
+        return 200 <= self.status_code < 300
+
+    @property
     def reason(self) -> str:
         """What the status is called; "" for one that has no name."""
         from http import HTTPStatus
@@ -112,6 +117,21 @@ class ErrorResponse(msgspec.Struct, frozen=True):
     def json(self) -> Any:
         """The text as plain dicts, lists, texts and numbers. Raises `ValueError` where it is no JSON."""
         return _loads(self.text)
+
+
+class ErrorRequest(msgspec.Struct, frozen=True):
+    """The request that failed, in the words of httpx and requests; `url` is without its query."""
+
+    method: str
+    url: str
+
+
+def _request_of(response: Any) -> ErrorRequest | None:
+    try:
+        request = response.request
+        return ErrorRequest(request.method, str(request.url))
+    except (AttributeError, RuntimeError):  # httpx has none where a test gave none
+        return None
 
 
 def _loads(text: str) -> Any:
@@ -142,6 +162,15 @@ class HeadwaterError(Exception):
     events_received: int = 0
     response: ErrorResponse | None = None
     """The server's answer, where there was one that refused."""
+
+    request: Any = None
+    """What was asked last, an `ErrorRequest`, where something was; or what the error was made with."""
+
+    def __init__(self, *args: object, message: str | None = None, request: Any = None) -> None:
+        """`message`, the text, and `request` are OpenAI's, whose errors programs make in their tests."""
+        super().__init__(*(args if message is None else (message, *args)))
+        if request is not None:
+            self.request = request
 
     @property
     def message(self) -> str:
@@ -273,6 +302,23 @@ class ProviderError(HeadwaterError):
     text: str = ""
     headers: dict[str, str] = {}  # noqa: RUF012 - replaced, never changed
     limits: Any = None
+
+    def __init__(self, *args: object, response: Any = None, body: Any = None, **named: Any) -> None:
+        """`response` and `body` are for tests, which make errors as OpenAI's and Hugging Face's clients do: an answer
+        of httpx or requests, and what it says."""
+        super().__init__(*args, **named)
+        if response is not None:
+            self.status = response.status_code
+            self.headers = {str(name).lower(): str(value) for name, value in response.headers.items()}
+            self.text = response.text
+            self.request_id = self.headers.get("x-request-id")
+            self.request = self.request or _request_of(response)
+        if body is not None:
+            self.text = json.dumps(body)
+
+    def append_to_message(self, additional_message: str) -> None:
+        """Add to the error's text, as one may to Hugging Face's."""
+        self.args = (self.message + additional_message, *self.args[1:])
 
     @property
     def body(self) -> Any:
@@ -427,8 +473,8 @@ class ResponseTooLargeError(DecodeError):
 
     limit: int = 0
 
-    def __init__(self, message: str = "", *, limit: int = 0) -> None:
-        super().__init__(message)
+    def __init__(self, *args: object, limit: int = 0, **named: Any) -> None:
+        super().__init__(*args, **named)
         self.limit = limit
 
 

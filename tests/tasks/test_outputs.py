@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 import math
 import pickle
+import pprint
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -178,3 +181,55 @@ def test_every_output_has_a_schema(kind: type[Output]) -> None:
         schema = json.dumps(adapter.json_schema(mode=mode))
         assert kind.__name__ in schema, mode
         assert [name for name in kind.__struct_encode_fields__ if f'"{name}"' not in schema] == [], mode
+
+
+# -- as what other clients' results are: dataclasses, mappings, pydantic's models
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_output_is_a_dataclass_and_a_mapping_to_those_who_ask(kind: type[Output]) -> None:
+    result = made(kind)
+    assert dataclasses.is_dataclass(kind) and dataclasses.is_dataclass(result) and isinstance(result, Mapping)
+    assert [field.name for field in dataclasses.fields(kind)] == list(kind.__struct_fields__)
+    assert [field.name for field in dataclasses.fields(result)] == list(result.keys()) == list(dict(result))
+    assert dataclasses.asdict(result).keys() == dict(result).keys()
+    assert repr(dataclasses.replace(result)) == repr(result)
+    assert pprint.pformat(result)
+
+
+def test_what_was_sent_beyond_the_fields_is_lost_nowhere() -> None:
+    result = answer()
+    assert result["citations"] == result.model_extra["citations"] == ["u"]
+    assert dataclasses.asdict(result)["citations"] == ["u"]
+    assert dataclasses.asdict(result.choices[0].message)["mood"] == {"a": [math.inf, None]}
+    assert result.model_fields_set == {"id", "choices"} and not hasattr(result, "nothing")
+    match result:
+        case {"id": "x", "citations": [found]}:
+            assert found == "u"
+        case _:
+            pytest.fail("it has these keys")
+
+
+def test_an_output_is_made_changed_and_copied_in_other_clients_words() -> None:
+    whole = answer().to_dict()
+    kind: Any = ChatCompletionOutput
+    element = headwater.TextClassificationOutputElement
+    for found in (kind.model_validate(whole), kind.parse_obj_as_instance(whole), kind.parse_obj(whole)):
+        assert found.to_dict() == whole and found["citations"] == ["u"]
+    assert kind.model_validate_json(answer().model_dump_json()).id == kind.parse_obj(answer().to_json()).id == "x"
+    assert [each.label for each in element.parse_obj_as_list([{"label": "a", "score": 1}])] == ["a"]
+    assert [each.label for each in element.parse_obj_as_list('[{"label": "\u00e4"}, {"label": "b"}]')] == ["ä", "b"]
+    wrong: Any
+    for wrong in ([], {"choices": 1}, 3):
+        with pytest.raises(ValueError):
+            kind.model_validate(wrong)
+    with pytest.raises(ValueError):
+        kind.model_validate_json("{")
+    result = answer()
+    other = result.model_copy(update={"id": "y"}, deep=True)
+    assert (other.id, result.id, other["citations"]) == ("y", "x", ["u"])
+    assert other.choices[0] is not result.choices[0] and result.model_copy().choices[0] is result.choices[0]
+    other["model"] = "m"
+    assert other.model == "m"
+    with pytest.raises(KeyError):
+        other["nothing"] = 1

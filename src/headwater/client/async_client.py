@@ -7,6 +7,7 @@ from types import TracebackType, UnionType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack, overload
 
 from ..engine.run import AsyncRun
+from ..tasks.type_hints import hinted
 from .bound_task import Asynchronous, AsyncTask, namespace
 from .constructor import BaseClient
 from .core import core_of
@@ -37,6 +38,7 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 
+@hinted("converse", "map", "post", "resume")
 class AsyncInferenceClient(BaseClient, Asynchronous):
     """Runs inference on servers, from asyncio and trio; every task is a coroutine, and `.stream(...)` a run."""
 

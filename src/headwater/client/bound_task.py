@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Coroutine
-from functools import cached_property
+from functools import cached_property, partial
 from types import MethodType
 from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, Final, Generic, ParamSpec, Self, TypeVar, overload
 
@@ -16,6 +16,7 @@ from ..blocking.portal import call
 from ..blocking.run import Run
 from ..engine.run import AsyncRun
 from ..tasks.declaration import Bound, Declaration, SignatureOfDeclaration, is_not_given
+from ..tasks.type_hints import LazyAnnotations, method_hints
 from .core import ClientCore, core_of
 
 P = ParamSpec("P")
@@ -55,11 +56,18 @@ class CoroutineFunction:
         self.__annotations__: dict[str, Any] = {}
 
 
-def documented(function: Callable[..., Any], name: str, doc: str | None, signature: inspect.Signature) -> Any:
-    """Give a function the name, documentation and signature that its caller is to see."""
+def documented(
+    function: Callable[..., Any],
+    name: str,
+    doc: str | None,
+    signature: inspect.Signature,
+    hints: Callable[[], dict[str, Any]],
+) -> Any:
+    """Give a function the name, documentation, signature and types that its caller is to see."""
     function.__name__ = function.__qualname__ = name
     function.__doc__ = doc
     function.__signature__ = signature  # type: ignore[attr-defined]
+    function.__annotations__ = LazyAnnotations(hints)
     return function
 
 
@@ -112,7 +120,9 @@ class DualMethod(Generic[P, R]):
             result = call(lambda: function(*args, **_given(kwargs)))
             return Run(result) if isinstance(result, AsyncRun) else result
 
-        return documented(awaited if asynchronous else blocking, self._name, self.__doc__, signature)
+        return documented(
+            awaited if asynchronous else blocking, self._name, self.__doc__, signature, partial(method_hints, function)
+        )
 
 
 def _given(kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -239,9 +249,9 @@ class Task(Generic[P, E, R]):
         def stream(client: Any, *args: Any, **kwargs: Any) -> Any:
             return bound(client).stream(*args, **kwargs)
 
-        documented(stream, "stream", self.bound_types[0].stream.__doc__, declaration.signature)
+        documented(stream, "stream", self.bound_types[0].stream.__doc__, declaration.signature, declaration.hints)
         for function in (asynchronous, blocking):
-            documented(function, declaration.method, declaration.doc, declaration.signature)
+            documented(function, declaration.method, declaration.doc, declaration.signature, declaration.hints)
             vars(function).update(declaration=declaration, stream=stream)
         return asynchronous, blocking
 

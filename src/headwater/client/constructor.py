@@ -16,6 +16,7 @@ from ..auth.secret import Secret
 from ..engine.input_policy import DEFAULT_POLICY, InputPolicy
 from ..errors import InvalidParameterError
 from ..tasks.declaration import SIMILAR_NAME, is_not_given
+from ..tasks.type_hints import hinted
 from .attributes import Option
 from .bound_task import BOUND, Task
 from .core import ClientCore, masked
@@ -43,6 +44,7 @@ _OF_OTHERS = frozenset({"http_client", "session"})
 """Options of openai's and of huggingface_hub's clients that there are none of here."""
 
 
+@hinted("__init__")
 class BaseClient(Tasks, ServerInfo, RawResponses):
     """What both clients are. All of their state is a `ClientCore`, which is read through `core_of`."""
 
@@ -182,41 +184,39 @@ class BaseClient(Tasks, ServerInfo, RawResponses):
         }
         self._core = ClientCore({name: None if is_not_given(value) else value for name, value in given.items()})
 
-    model: Option[str | None] = Option("model", "The model that calls without one of their own go to.")
-    provider: Option[str | Route | Sequence[str | Route] | None] = Option("provider", "Who serves the model.")
-    token: Option[Secret | None] = Option("token", "The key, which does not print itself: `token.reveal()` gives it.")
-    api_key: Option[Secret | None] = Option("token", "The key, in OpenAI's word.")
-    timeout: Option[float | Timeout | None] = Option("timeout", "The limits of each call, as they were given.")
-    headers: Option[Mapping[str, str]] = Option("headers", "Sent with every inference request.")
-    default_headers: Option[Mapping[str, str]] = Option("headers", "The headers, in OpenAI's word.")
-    query: Option[Mapping[str, str]] = Option("query", "Sent in the URL of every inference request.")
-    default_query: Option[Mapping[str, str]] = Option("query", "The query, in OpenAI's word.")
-    organization: Option[str | None] = Option("organization", "The organisation at OpenAI that is billed.")
-    project: Option[str | None] = Option("project", "The project at OpenAI that is billed.")
-    cookies: Option[Mapping[str, str]] = Option("cookies", "Sent with every inference request.")
-    bill_to: Option[str | None] = Option("bill_to", "The Hugging Face organisation that pays.")
-    base_url: Option[str | None] = Option("base_url", "The URL of the server that every call goes to.")
-    proxies: Option[str | Mapping[str, str] | None] = Option("proxies", "A proxy URL, or one by scheme.")
-    proxy: Option[str | Mapping[str, str] | None] = Option("proxies", "The proxies, in httpx's word.")
-    trust_env: Option[bool] = Option("trust_env", "Whether proxies are also taken from the environment.")
-    verify: Option[str | os.PathLike[str] | bool | None] = Option("verify", "What is trusted besides the system's.")
-    ssl_context: Option[ssl.SSLContext | None] = Option("ssl_context", "The TLS context, if one was given.")
-    http2: Option[Http2] = Option("http2", "Whether servers may choose HTTP/2.")
-    transport: Option[httpx.AsyncBaseTransport | Transport | None] = Option("transport", "What was given to send with.")
-    model_mapping: Option[Mapping[str, str]] = Option("model_mapping", "Provider's model ids by Hub id.")
-    retries: Option[int] = Option("retries", "Further tries after a failure that may pass.")
-    max_retries: Option[int] = Option("retries", "The retries, in OpenAI's word.")
-    hedge_after: Option[float | None] = Option("hedge_after", "Seconds after which a call is made a second time.")
-    allow_insecure: Option[bool] = Option("allow_insecure", "Whether a key may go over plain http to another machine.")
-    max_response_bytes: Option[int | None] = Option(
-        "max_response_bytes", "The most bytes of an answer, and of an event."
-    )
-    done_ends_stream: Option[bool] = Option("done_ends_stream", "Whether `[DONE]` alone ends a whole stream.")
-    observer: Option[Observer | Sequence[Observer] | None] = Option("observer", "Who is told what calls do.")
-    prices: Option[Any] = Option("prices", "What models cost, as it was given.")
-    budget: Option[Budget | int | Sequence[Budget | int] | None] = Option("budget", "What the calls spend together.")
-    cache: Option[Cache | None] = Option("cache", "What keeps answers.")
-    input_policy: Option[InputPolicy] = Option("input_policy", "What inputs may be.")
+    model = Option["str | None"]("model", "The model that calls without one of their own go to.")
+    provider = Option["str | Route | Sequence[str | Route] | None"]("provider", "Who serves the model.")
+    token = Option["Secret | None"]("token", "The key, which does not print itself: `token.reveal()` gives it.")
+    api_key = Option["Secret | None"]("token", "The key, in OpenAI's word.")
+    timeout = Option["float | Timeout | None"]("timeout", "The limits of each call, as they were given.")
+    headers = Option["Mapping[str, str]"]("headers", "Sent with every inference request.")
+    default_headers = Option["Mapping[str, str]"]("headers", "The headers, in OpenAI's word.")
+    query = Option["Mapping[str, str]"]("query", "Sent in the URL of every inference request.")
+    default_query = Option["Mapping[str, str]"]("query", "The query, in OpenAI's word.")
+    organization = Option["str | None"]("organization", "The organisation at OpenAI that is billed.")
+    project = Option["str | None"]("project", "The project at OpenAI that is billed.")
+    cookies = Option["Mapping[str, str]"]("cookies", "Sent with every inference request.")
+    bill_to = Option["str | None"]("bill_to", "The Hugging Face organisation that pays.")
+    base_url = Option["str | None"]("base_url", "The URL of the server that every call goes to.")
+    proxies = Option["str | Mapping[str, str] | None"]("proxies", "A proxy URL, or one by scheme.")
+    proxy = Option["str | Mapping[str, str] | None"]("proxies", "The proxies, in httpx's word.")
+    trust_env = Option["bool"]("trust_env", "Whether proxies are also taken from the environment.")
+    verify = Option["str | os.PathLike[str] | bool | None"]("verify", "What is trusted besides the system's.")
+    ssl_context = Option["ssl.SSLContext | None"]("ssl_context", "The TLS context, if one was given.")
+    http2 = Option["Http2"]("http2", "Whether servers may choose HTTP/2.")
+    transport = Option["httpx.AsyncBaseTransport | Transport | None"]("transport", "What was given to send with.")
+    model_mapping = Option["Mapping[str, str]"]("model_mapping", "Provider's model ids by Hub id.")
+    retries = Option["int"]("retries", "Further tries after a failure that may pass.")
+    max_retries = Option["int"]("retries", "The retries, in OpenAI's word.")
+    hedge_after = Option["float | None"]("hedge_after", "Seconds after which a call is made a second time.")
+    allow_insecure = Option["bool"]("allow_insecure", "Whether a key may go over plain http to another machine.")
+    max_response_bytes = Option["int | None"]("max_response_bytes", "The most bytes of an answer, and of an event.")
+    done_ends_stream = Option["bool"]("done_ends_stream", "Whether `[DONE]` alone ends a whole stream.")
+    observer = Option["Observer | Sequence[Observer] | None"]("observer", "Who is told what calls do.")
+    prices = Option["Any"]("prices", "What models cost, as it was given.")
+    budget = Option["Budget | int | Sequence[Budget | int] | None"]("budget", "What the calls spend together.")
+    cache = Option["Cache | None"]("cache", "What keeps answers.")
+    input_policy = Option["InputPolicy"]("input_policy", "What inputs may be.")
 
     def __repr__(self) -> str:
         if "_core" not in vars(self):  # its making failed, and a traceback shows locals

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack, overload
 
 from ..blocking.portal import call, let_go
 from ..blocking.run import Run
+from ..tasks.type_hints import hinted
 from .bound_task import Blocking, SyncTask, namespace
 from .constructor import BaseClient
 from .core import core_of
@@ -38,6 +39,7 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 
+@hinted("converse", "map", "post", "resume")
 class InferenceClient(BaseClient, Blocking):
     """The same client for blocking code, safe from several threads; every call runs on one shared event loop."""
 

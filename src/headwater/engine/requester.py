@@ -14,7 +14,7 @@ import msgspec
 from anyio import CancelScope, current_time
 
 from ..auth.credentials import Credentials
-from ..errors import Attempt, HeadwaterError, ModelLoadingError, ProviderError
+from ..errors import Attempt, ErrorRequest, HeadwaterError, ModelLoadingError, ProviderError
 from ..protocol.events import Loading
 from ..protocol.flow import Cached, Replay, Reply, Request, Step, Stream
 from ..protocol.timeout import DEFAULT_TIMEOUT, Timeout
@@ -86,6 +86,7 @@ class Requester:
     _asked: TransportRequest | None = None  # whose answer is still to come
     _reading: _Reading | None = None
     _question: Request | None = None  # that those two belong to
+    _begun: Request | None = None  # the newest attempt's
     _unanswered = 0  # questions in a row whose waiting was cancelled, and that had to be asked anew
     watcher: Callable[[Loading], object] | None = None
     tells_of_loading = False
@@ -143,6 +144,8 @@ class Requester:
         error.request_id = error.request_id or self.request_id
         error.attempts = error.attempts or tuple(self.attempts)
         error.elapsed = now - self.deadlines.began
+        if (asked := self._begun) is not None:
+            error.request = ErrorRequest(asked.method, self._plan.credentials.redact(asked.url.partition("?")[0]))
         if isinstance(error, ProviderError) and error.limits is None:
             from ..responses.quota import rate_limits
 
@@ -220,6 +223,7 @@ class Requester:
     async def send_within(self, request: Request, seconds: float) -> Reply:
         """The answer to one try of at most so many seconds."""
         tries, limit = Tries(made=1, started=self.now()), self.now() + seconds
+        self._begun = request
         if self.watch is not None:
             self.begin_attempt(request)
         try:
@@ -329,6 +333,7 @@ class Requester:
                 tries.permit = self.throttle.ready(self._plan.provider) or await self._admission(self.throttle)
             tries.made += 1
             tries.started = self.now()
+            self._begun = request
             if self.watch is not None:
                 self.begin_attempt(request)
             try:

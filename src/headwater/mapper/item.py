@@ -68,7 +68,9 @@ class Caller(Protocol):
 
 def item_arguments(item: Any, parameters: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The arguments of a call: a mapping's are keyword arguments, anything else is the first."""
-    return ((), {**parameters, **item}) if isinstance(item, Mapping) else ((item,), dict(parameters))
+    if isinstance(item, Mapping) and not isinstance(item, Output):
+        return (), {**parameters, **item}
+    return (item,), dict(parameters)
 
 
 class TaskItem:

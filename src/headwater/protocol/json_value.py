@@ -53,6 +53,8 @@ def once_read(value: Any) -> Any:
         return value.value if isinstance(value, Enum) else str.__str__(value)
     if isinstance(value, Enum):
         return value.value
+    if isinstance(value, msgspec.Struct):  # a result is a mapping as well, and is known by its type
+        return value
     if isinstance(value, Mapping):
         return dict(value)
     if isinstance(value, list | tuple) or hasattr(value, "read"):

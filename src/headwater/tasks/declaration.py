@@ -36,6 +36,7 @@ from ..protocol.events import JobEvent
 from ..protocol.json_value import json_value, once_read
 from ..protocol.lazy import lazy_pattern
 from ..protocol.timeout import Timeout
+from .type_hints import LazyAnnotations, resolved_hints
 
 P = ParamSpec("P")
 E = TypeVar("E")
@@ -161,6 +162,11 @@ class Declaration(Generic[P, E, R]):
             else:
                 hints[name] = hint
         return hints
+
+    def hints(self) -> dict[str, Any]:
+        """The types of the parameters and of the result, as `typing.get_type_hints` gives them."""
+        told = {name: p.annotation for name, p in self.signature.parameters.items() if p.kind is not p.VAR_KEYWORD}
+        return resolved_hints({**told, "return": self.function.__annotations__["return"]}, self.__module__)
 
     @cached_property
     def parameters(self) -> type[msgspec.Struct]:
@@ -445,7 +451,7 @@ class Bound(Generic[P, E, R]):
         self._owner = owner
         self.__name__ = declaration.method
         self.__qualname__ = f"{owner}.{declaration.method}"
-        self.__annotations__ = {}  # its class's are none of a function's
+        self.__annotations__ = LazyAnnotations(declaration.hints)  # its class's are none of a function's
 
     def __repr__(self) -> str:
         return f"<{self.__qualname__}>"

@@ -6,9 +6,11 @@ The server's own bytes stay attached to a result's outermost object, undecoded; 
 from __future__ import annotations
 
 import binascii
+import copy
 import json
 import math
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any, Self, TypeVar
 
 import msgspec
@@ -20,11 +22,56 @@ from .lenient_types import NOT_SAID, Nullable
 S = TypeVar("S", bound="Output")
 
 
+class DataclassFields:
+    """The fields of an output, for whoever takes it for a dataclass: `dataclasses.asdict`, pandas, ...
+
+    Of an output they are its keys: what the server sent beyond the declared fields is among them, though nothing that
+    the class is made with. https://docs.python.org/3/library/dataclasses.html#dataclasses.is_dataclass
+    """
+
+    def __get__(self, output: Any, kind: type[Output]) -> dict[str, Any]:
+        if output is None:
+            return {name: _field(name, init=True) for name in kind.__struct_fields__}
+        names = output.keys()
+        for name in set(names).difference(kind.__struct_fields__):  # whoever asks reads them as attributes then
+            vars(output).setdefault(name, output[name])
+        return {name: _field(name, init=name in kind.__struct_fields__) for name in names}
+
+
+class DataclassParams:
+    """How such a class would have been made."""
+
+    def __get__(self, output: Any, kind: type[Output]) -> Any:
+        return _a_dataclass().__dataclass_params__
+
+
+@cache
+def _a_dataclass() -> Any:
+    import dataclasses
+
+    return dataclasses.make_dataclass("Dataclass", [("field", Any, dataclasses.field(default=None))], repr=False)
+
+
+def _field(name: str, *, init: bool) -> Any:
+    field = copy.copy(_a_dataclass().__dataclass_fields__["field"])
+    field.name, field.init = name, init
+    return field
+
+
 class Output(msgspec.Struct, kw_only=True, dict=True):
     """A result: `out.score`, `out["score"]`, `out.get("score")`, `"score" in out`, `dict(out)`, `out.to_json()`.
 
-    It is a type for pydantic's models and for FastAPI's `response_model` as well.
+    It is a type for pydantic's models and for FastAPI's `response_model` as well, and to `dataclasses` and whoever asks
+    that, such as pandas, a dataclass.
     """
+
+    __dataclass_fields__ = DataclassFields()
+    __dataclass_params__ = DataclassParams()
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        if key not in self.__struct_fields__:
+            raise KeyError(f"a {type(self).__name__} has no field {key!r}")
+        setattr(self, key, value)
 
     def __getitem__(self, key: str) -> Any:
         if key in self.__struct_fields__:
@@ -103,6 +150,53 @@ class Output(msgspec.Struct, kw_only=True, dict=True):
         return _text(self.model_dump(**{**how, "mode": "json"}), indent)
 
     @classmethod
+    def model_validate(cls, obj: Any, **how: Any) -> Self:
+        """The output of this type that a dict says, under pydantic's name. Raises `ValueError` where it is none."""
+        return cls._taken(obj)
+
+    @classmethod
+    def model_validate_json(cls, json_data: str | bytes | bytearray, **how: Any) -> Self:
+        """The same of JSON text."""
+        try:
+            return cls._taken(loads(_as_bytes(json_data)))
+        except (*UNREADABLE, TypeError) as error:
+            raise ValueError(str(error)) from None
+
+    parse_obj_as_instance = model_validate
+    """Hugging Face's name for it."""
+
+    @classmethod
+    def parse_obj_as_list(cls, data: Any) -> list[Self]:
+        """The outputs that a list of dicts, or JSON text of one, says, under Hugging Face's name."""
+        found = cls.parse_obj(data)
+        return found if isinstance(found, list) else [found]
+
+    @classmethod
+    def parse_obj(cls, data: Any) -> list[Self] | Self:
+        """The output, or the list of them, that dicts or JSON text say, under Hugging Face's name."""
+        plain = loads(_as_bytes(data)) if isinstance(data, str | bytes | bytearray) else data
+        return [cls._taken(each) for each in plain] if isinstance(plain, list) else cls._taken(plain)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy, under pydantic's name, with some fields changed; `deep`: of all that is in it as well."""
+        other = copy.deepcopy(self) if deep else copy.copy(self)
+        for name, value in (update or {}).items():
+            other[name] = value
+        return other
+
+    @property
+    def model_extra(self) -> dict[str, Any]:
+        """What the server sent beyond the fields, under pydantic's name."""
+        raw = self.raw
+        return {k: v for k, v in raw.items() if k not in self.__struct_fields__} if isinstance(raw, dict) else {}
+
+    @property
+    def model_fields_set(self) -> set[str]:
+        """The declared fields that were sent, under pydantic's name; all of an output that was made by hand."""
+        raw = self.raw
+        return {name for name in self.__struct_fields__ if not isinstance(raw, dict) or name in raw}
+
+    @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
         from ..schema.pydantic_schema import pydantic_schema
 
@@ -148,6 +242,13 @@ class Output(msgspec.Struct, kw_only=True, dict=True):
 
     def __reduce__(self) -> Any:
         return _made, (type(self), *_parts(self))
+
+
+Mapping.register(Output)  # to `match`, pandas, logging and all who ask whether it has keys
+
+
+def _as_bytes(text: str | bytes | bytearray) -> bytes:
+    return text.encode(errors="surrogatepass") if isinstance(text, str) else bytes(text)
 
 
 def _parts(output: Output) -> tuple[dict[str, Any], dict[str, Any]]:
