@@ -319,8 +319,7 @@ def test_every_method_tells_its_types() -> None:
     """Which are imported for checkers alone where they would make the start of a program slower."""
     for kind in KINDS:
         client = kind("m")
-        names = [name for name in dir(kind) if not name.startswith("_") and callable(getattr(kind, name))]
-        for name in names:
+        for name in (each for each in dir(kind) if not each.startswith("_") and callable(getattr(client, each))):
             for method in (getattr(kind, name), getattr(client, name)):
                 told = {*get_type_hints(method)} - {"return"}
                 if inspect.isroutine(method) or hasattr(method, "declaration"):

@@ -171,7 +171,7 @@ def test_errors_are_made_as_other_clients_are() -> None:
         assert str(error) == "slow down, please"
     assert HfHubHTTPError("x", response=httpx.Response(500)).request is None
     for gone in (APIConnectionError(message="gone", request=asked), APITimeoutError(request=asked)):
-        assert gone.request is asked and pickle.loads(pickle.dumps(gone)).message == gone.message
+        assert gone.message and gone.request is asked and pickle.loads(pickle.dumps(gone)).message == gone.message
     assert str(APIError("x", request=asked)) == "x"
 
 

@@ -153,6 +153,8 @@ async def test_a_stream_may_be_left_or_read_by_its_end_alone(driver: Driver) -> 
         await ask(driver, stream.close)
     stream = client.beta.chat.completions.stream(messages=ASKED, model="m")
     await ask(driver, stream.close)
+    run = client.chat_completion.stream(ASKED)
+    assert await ask(driver, run.get_final_response) is await ask(driver, run.get_final_message)
 
 
 # -- raw responses
@@ -297,6 +299,17 @@ def test_what_cannot_be_an_option_says_what_to_use() -> None:
             pickle.dumps(kind(base_url=URL, query={"api_key": "0123456789abcdef0123"}))
         other = pickle.loads(pickle.dumps(kind(base_url=URL, query={"v": "1"}, organization="o")))
         assert (dict(other.query), other.organization) == ({"v": "1"}, "o")
+
+
+def test_what_is_not_here_says_what_is() -> None:
+    for kind in KINDS:
+        client = kind(base_url=URL)
+        for name, here in (("files", "post"), ("batches", "headwater.batch"), ("get", "retrieve")):
+            assert not hasattr(client, name)
+            with pytest.raises(AttributeError, match=here):
+                getattr(client, name)
+        with pytest.raises(AttributeError, match=r"'nothing'\Z"):
+            _ = client.nothing
 
 
 async def test_a_client_knows_that_it_was_closed(driver: Driver) -> None:

@@ -132,6 +132,7 @@ if TYPE_CHECKING:
     from .errors import ConversationLimitError as ConversationLimitError
     from .errors import DecodeError as DecodeError
     from .errors import EmptyAnswerError as EmptyAnswerError
+    from .errors import ErrorRequest as ErrorRequest
     from .errors import ErrorResponse as ErrorResponse
     from .errors import ForkedClientError as ForkedClientError
     from .errors import GenerationError as GenerationError
@@ -244,6 +245,10 @@ if TYPE_CHECKING:
     from .tasks.chat_types import ChatCompletionStreamOutputDelta as ChatCompletionStreamOutputDelta
     from .tasks.chat_types import ChatCompletionStreamOutputDeltaToolCall as ChatCompletionStreamOutputDeltaToolCall
     from .tasks.chat_types import ChatCompletionStreamOutputFunction as ChatCompletionStreamOutputFunction
+    from .tasks.chat_types import ChatCompletionStreamOutputLogprob as ChatCompletionStreamOutputLogprob
+    from .tasks.chat_types import ChatCompletionStreamOutputLogprobs as ChatCompletionStreamOutputLogprobs
+    from .tasks.chat_types import ChatCompletionStreamOutputTopLogprob as ChatCompletionStreamOutputTopLogprob
+    from .tasks.chat_types import ChatCompletionStreamOutputUsage as ChatCompletionStreamOutputUsage
     from .tasks.declaration import NOT_GIVEN as NOT_GIVEN
     from .tasks.declaration import NotGiven as NotGiven
     from .tasks.declaration import Omit as Omit
@@ -401,9 +406,9 @@ _MODULES: dict[str, str] = {
         "APIConnectionError APIError APIResponseValidationError APIStatusError APITimeoutError Attempt "
         "AuthenticationError BadRequestError CallError ClosedError ConflictError ConnectError ConnectionLostError "
         "BudgetExceededError CacheError ConversationBudgetError UnknownPriceError "
-        "ContentRefusedError ConversationLimitError DecodeError ErrorResponse ForkedClientError GenerationError "
-        "HeadwaterError HfHubHTTPError IncompleteGenerationError IncompleteStreamError InferenceEndpointError "
-        "InferenceEndpointTimeoutError InferenceTimeoutError "
+        "ContentRefusedError ConversationLimitError DecodeError ErrorRequest ErrorResponse ForkedClientError "
+        "GenerationError HeadwaterError HfHubHTTPError IncompleteGenerationError IncompleteStreamError "
+        "InferenceEndpointError InferenceEndpointTimeoutError InferenceTimeoutError "
         "InputError InsecureCredentialError InternalServerError InvalidCredentialError InvalidParameterError "
         "InvalidRequestError JobFailedError MalformedEventError MissingCredentialError MissingModelError "
         "ModelLoadingError NotFoundError OpenAIError OverloadedError PaymentRequiredError PermissionDeniedError "
@@ -438,7 +443,8 @@ _MODULES: dict[str, str] = {
         "ChatCompletionOutputLogprob ChatCompletionOutputLogprobs ChatCompletionOutputMessage "
         "ChatCompletionOutputToolCall ChatCompletionOutputTopLogprob ChatCompletionOutputUsage "
         "ChatCompletionStreamOutput ChatCompletionStreamOutputChoice ChatCompletionStreamOutputDelta "
-        "ChatCompletionStreamOutputDeltaToolCall ChatCompletionStreamOutputFunction"
+        "ChatCompletionStreamOutputDeltaToolCall ChatCompletionStreamOutputFunction ChatCompletionStreamOutputLogprob "
+        "ChatCompletionStreamOutputLogprobs ChatCompletionStreamOutputTopLogprob ChatCompletionStreamOutputUsage"
     ),
     "tasks.declaration": "NOT_GIVEN NotGiven Omit not_given omit",
     "tasks.embeddings": "CreateEmbeddingResponse EmbeddingOutput EmbeddingUsage",

@@ -168,6 +168,8 @@ class HeadwaterError(Exception):
 
     def __init__(self, *args: object, message: str | None = None, request: Any = None) -> None:
         """`message`, the text, and `request` are OpenAI's, whose errors programs make in their tests."""
+        if request is not None and not args and message is None:
+            message = "there was no answer"
         super().__init__(*(args if message is None else (message, *args)))
         if request is not None:
             self.request = request

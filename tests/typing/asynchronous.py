@@ -9,10 +9,12 @@ import numpy
 from numpy.typing import NDArray
 
 from headwater import (
+    AsyncChatCompletionStream,
     AsyncInferenceClient,
     AsyncRun,
     ChatCompletionInputMessage,
     ChatCompletionOutput,
+    ChatCompletionStreamEvent,
     ChatCompletionStreamOutput,
     CreateEmbeddingResponse,
     Facts,
@@ -68,6 +70,12 @@ async def messages(client: AsyncInferenceClient, out: ChatCompletionOutput) -> N
 
 async def openai(client: AsyncInferenceClient) -> None:
     assert_type(await client.chat.completions.create(MESSAGES, model="m"), ChatCompletionOutput)
+    async with client.chat.completions.stream(messages=MESSAGES, model="m") as stream:
+        async for event in stream:
+            assert_type(event, ChatCompletionStreamEvent)
+        assert_type(await stream.get_final_completion(), ChatCompletionOutput)
+    assert_type(stream, AsyncChatCompletionStream)
+    assert_type(await client.models.retrieve("m"), ModelInfo)
     chunks = await client.chat.completions.create(messages=MESSAGES, stream=True)
     assert_type(chunks, AsyncRun[ChatCompletionStreamOutput, ChatCompletionOutput])
     made = await client.embeddings.create(input=["a"], model="m")

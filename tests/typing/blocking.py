@@ -11,6 +11,8 @@ from PIL.Image import Image
 
 from headwater import (
     ChatCompletionOutput,
+    ChatCompletionStream,
+    ChatCompletionStreamEvent,
     ChatCompletionStreamOutput,
     CreateEmbeddingResponse,
     ImagesResponse,
@@ -18,6 +20,7 @@ from headwater import (
     InferenceClient,
     JobEvent,
     MapResult,
+    ModelInfo,
     ModelList,
     ModelResponse,
     ResponseTextDeltaEvent,
@@ -48,6 +51,12 @@ def chat(client: InferenceClient, flag: bool) -> None:
 
 def openai(client: InferenceClient) -> None:
     assert_type(client.chat.completions.create(MESSAGES), ChatCompletionOutput)
+    with client.chat.completions.stream(messages=MESSAGES, model="m") as stream:
+        for event in stream:
+            assert_type(event, ChatCompletionStreamEvent)
+        assert_type(stream.get_final_completion(), ChatCompletionOutput)
+    assert_type(stream, ChatCompletionStream)
+    assert_type(client.models.retrieve("m"), ModelInfo)
     chunks = client.chat.completions.create(MESSAGES, stream=True)
     assert_type(chunks, Run[ChatCompletionStreamOutput, ChatCompletionOutput])
     assert_type(client.embeddings.create(input="a"), CreateEmbeddingResponse)

@@ -85,6 +85,9 @@ class Run(Generic[E, R]):
         """Read to the end and return what the plain call returns."""
         return self._call(self._run.result)
 
+    get_final_response = get_final_message = result
+    """OpenAI's name, in its Responses, and Anthropic's."""
+
     def save(self, path: str | os.PathLike[str], *, each: Callable[[E], object] | None = None) -> Path:
         """Read to the end with the result written to a file, and return its path: `AsyncRun.save` says how.
 

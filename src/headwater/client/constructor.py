@@ -40,6 +40,26 @@ if TYPE_CHECKING:
     from ..transport.transports import Http2
 
 
+_ELSEWHERE = {
+    **dict.fromkeys(
+        (
+            "files",
+            "fine_tuning",
+            "vector_stores",
+            "uploads",
+            "evals",
+            "containers",
+            "conversations",
+            "realtime",
+            "videos",
+        ),
+        "client.post(json=..., model='/a/path') asks a path of the server",
+    ),
+    "batches": "headwater.batch runs a file of requests",
+    "get": "client.models, client.responses.retrieve, or an HTTP client of your own",
+    "with_config": "client.with_options(...)",
+}
+"""What other clients have, and what does the same here."""
 _OF_OTHERS = frozenset({"http_client", "session"})
 """Options of openai's and of huggingface_hub's clients that there are none of here."""
 
@@ -256,6 +276,12 @@ class BaseClient(Tasks, ServerInfo, RawResponses):
                 raise AttributeError(f"a client has no option {name!r}; did you mean {near[0]!r}?")
         super().__setattr__(name, value)
         self._task_changed(name)
+
+    if not TYPE_CHECKING:  # a checker is to find a misspelled name
+
+        def __getattr__(self, name: str) -> Any:
+            here = f"; here it is {_ELSEWHERE[name]}" if name in _ELSEWHERE else ""
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{here}", name=name, obj=self)
 
     def __delattr__(self, name: str) -> None:
         super().__delattr__(name)

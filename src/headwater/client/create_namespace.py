@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Generic, TypeVar
+from types import UnionType
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack, overload
+
+if TYPE_CHECKING:
+    from ..tasks.chat import ChatParameters, Messages, TypedChatParameters
+    from .chat_stream import AsyncChatCompletionStream, ChatCompletionStream
+    from .overloads import AsyncChat, SyncChat
 
 T = TypeVar("T")
 
@@ -43,6 +49,30 @@ class ChatCompletions(CreateNamespace[T]):
         """The same task; OpenAI's name for it where `response_format` is a type."""
         return self.create
 
+    @overload
+    def stream(
+        self: ChatCompletions[SyncChat], *, messages: Messages, **parameters: Unpack[ChatParameters]
+    ) -> ChatCompletionStream: ...
+    @overload
+    def stream(
+        self: ChatCompletions[AsyncChat], *, messages: Messages, **parameters: Unpack[ChatParameters]
+    ) -> AsyncChatCompletionStream: ...
+    @overload
+    def stream(
+        self: ChatCompletions[SyncChat],
+        *,
+        messages: Messages,
+        response_format: type[Any] | UnionType,
+        **parameters: Unpack[TypedChatParameters],
+    ) -> ChatCompletionStream: ...
+    @overload
+    def stream(
+        self: ChatCompletions[AsyncChat],
+        *,
+        messages: Messages,
+        response_format: type[Any] | UnionType,
+        **parameters: Unpack[TypedChatParameters],
+    ) -> AsyncChatCompletionStream: ...
     def stream(self, *, messages: Any, **parameters: Any) -> Any:
         """The chat as OpenAI's stream of events: `with client.chat.completions.stream(...) as stream`.
 

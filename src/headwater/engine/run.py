@@ -164,6 +164,9 @@ class AsyncRun(Generic[E, R]):
         found: R = await self._driver.result()
         return found
 
+    get_final_response = get_final_message = result
+    """OpenAI's name, in its Responses, and Anthropic's."""
+
     async def save(self, path: str | os.PathLike[str], *, each: Callable[[E], object] | None = None) -> Path:
         """Read to the end with the result written to a file, and return its path.
 

@@ -15,7 +15,7 @@ from typing import Any, Self, TypeVar
 
 import msgspec
 
-from ..protocol.json_text import UNREADABLE, dumps, loads_document
+from ..protocol.json_text import UNREADABLE, dumps, loads, loads_document
 from ..responses.json_decoder import convert
 from .lenient_types import NOT_SAID, Nullable
 
@@ -244,7 +244,8 @@ class Output(msgspec.Struct, kw_only=True, dict=True):
         return _made, (type(self), *_parts(self))
 
 
-Mapping.register(Output)  # to `match`, pandas, logging and all who ask whether it has keys
+# To `match`, pandas, logging and all who ask whether it has keys.
+Mapping.register(Output)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def _as_bytes(text: str | bytes | bytearray) -> bytes:
