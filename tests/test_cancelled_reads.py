@@ -188,11 +188,13 @@ async def test_a_loop_after_its_with_block_was_left_is_no_end(driver: Driver) ->
             async with client.chat_completion.stream(MESSAGES) as run:
                 async for _ in run:
                     break
-            with pytest.raises(ClosedError):
+            came = run.partial.choices[0].message.content
+            with pytest.raises(ClosedError) as read:
                 async for _ in run:
                     pass
-            with pytest.raises(ClosedError):
+            with pytest.raises(ClosedError) as asked:
                 await run.result()
+            assert [error.value.partial.choices[0].message.content for error in (read, asked)] == [came, came]
 
 
 @ways

@@ -159,8 +159,9 @@ async def test_content_that_is_no_text_is_never_dropped(driver: Driver, streamed
     for content, read in CONTENTS:
         said = {"content": content}
         answer = {"choices": [{"message": said, "finish_reason": "stop"}]}
-        out = await chatted(driver, stream(chunk(said), END) if streamed else whole(answer), streamed=streamed)
-        assert out.choices[0].message.content == read, content
+        for told in (whole(answer), stream(answer), stream(chunk(said), END)):
+            out = await chatted(driver, told, streamed=streamed)
+            assert out.choices[0].message.content == read, content
 
 
 async def test_thoughts_in_parts(driver: Driver) -> None:

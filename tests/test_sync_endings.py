@@ -186,7 +186,7 @@ ALARMED = {
 from headwater import ClosedError
 for again in (lambda: list(run), run.result):  # what had come before may be handed over, and then no end
     try: again()
-    except ClosedError: print("closed", flush=True)
+    except ClosedError as error: print("closed" if error.partial == run.partial else error.partial, flush=True)
 """,
     ),
     "result": ("client.chat_completion.stream(MESSAGES).result()", ""),

@@ -42,6 +42,8 @@ MESSAGES: dict[str, dict[str, Any]] = {
     "a custom tool": {"tool_calls": [{"id": "a", "type": "custom", "custom": {"name": "sh", "input": "ls"}}]},
     "a function call": {"content": None, "function_call": {"name": "f", "arguments": '{"x":1}'}},
     "annotations": {"content": "Hi", "annotations": [QUOTED]},
+    "a name": {"content": "Hi", "name": "bob"},
+    "an empty member": {"content": "Hi", "audio_content": ""},
     "what nobody knows": {
         "content": "Hi",
         "images": [{"image_url": {"url": "data:,"}}],
@@ -114,8 +116,10 @@ DICTS: dict[str, Callable[[ChatCompletionOutput], Any]] = {
 def test_a_message_goes_back_as_it_came(name: str, answered: Any) -> None:
     given = {"role": "assistant", **MESSAGES[name]}
     for road, taken in ROADS.items():
-        sent = wire_messages([taken(answered(given))])[0]
-        if answered is not whole and name == "reasoning_content":
+        message = taken(answered(given))
+        assert message.name == given.get("name"), road
+        sent = wire_messages([message])[0]
+        if answered is streamed and name == "reasoning_content":
             sent.setdefault("content", "")  # with tool calls, an empty piece is none
         assert json.loads(msgspec.json.encode(sent)) == told(given), road
 

@@ -9,6 +9,7 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
+from ..auth.redaction import without_secrets
 from ..errors import ClosedError, ForkedClientError
 from ..protocol.under_way import not_copied
 from .portal import call, is_shared, let_go, loop_ended, shared_loop, spawn
@@ -53,7 +54,9 @@ class Run(Generic[E, R]):
         ready = self._ready
         if not ready:
             if self._left:
-                raise ClosedError("the run was left when its reading was interrupted; see .partial")
+                error = ClosedError("the run was left when its reading was interrupted; see .partial")
+                error.partial = without_secrets(self.partial, self._run.redact)
+                raise error
             self._call(self._fill)
         try:
             return ready.popleft()

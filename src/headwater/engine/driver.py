@@ -257,7 +257,7 @@ class CallDriver:
                 raise no_end(error)
             return False
         if self.state == "closed":  # by somebody else, meanwhile
-            raise was_left() from error
+            raise self._left() from error
         if self.state in {"failed", "done"}:
             return False
         if self._goes_elsewhere(error):
@@ -288,8 +288,14 @@ class CallDriver:
         if self._failure is not None:
             raise self._failure
         if self.state == "closed":
-            raise was_left()
+            raise self._left()
         return END
+
+    def _left(self) -> ClosedError:
+        error = was_left()
+        if self.events is not None and self.events.count:
+            error.partial = without_secrets(self.events.fold.result(), self.plan.credentials.redact)
+        return error
 
     async def result(self) -> Any:
         """Advance to the end, whatever comes meanwhile, and give the result. Cancelled, it leaves the call."""

@@ -53,7 +53,7 @@ _OLD_OBJECT: Final = "text_completion"
 _OF_CHUNK: Final = frozenset(ChatCompletionStreamOutput.__struct_fields__)
 _OF_CHOICE: Final = frozenset({*ChatCompletionStreamOutputChoice.__struct_fields__, "message", "text", "usage"})
 _SAID_OF_CHOICE: Final = frozenset({"index", "logprobs"})
-_OF_MESSAGE: Final = frozenset({"audio", "annotations", "reasoning_details"})
+_OF_MESSAGE: Final = ("audio", "annotations", "reasoning_details")
 """Fields of a message that are gathered as what no field holds."""
 _OF_DELTA: Final = frozenset({*ChatCompletionStreamOutputDelta.__struct_fields__, "function_call"})
 _OF_ONE_CHUNK: Final = frozenset({"obfuscation", "token_id"})
@@ -312,12 +312,12 @@ class _Choice:
         self._function.add([piece], [piece], [{}])
 
     def _take_message(self, sent: dict[str, Any], shown: ChatCompletionStreamOutputDelta) -> None:
-        """A whole message: it takes the place of what came, and `shown` gets what is new in it."""
-        try:
-            message = convert(sent, ChatCompletionOutputMessage)
-        except msgspec.ValidationError:
-            message = ChatCompletionOutputMessage()
-        if message.content:
+        """A whole message: it takes the place of what came, and `shown` gets what is new in it.
+
+        Raises `msgspec.ValidationError` for one that a plain answer could not have.
+        """
+        message = convert(sent, ChatCompletionOutputMessage)
+        if message.content or (message.content is not None and not self._content.pieces):
             shown.content = self._content.follow(message.content)
         if isinstance(sent.get("content"), list):
             self._parts = MemberFold(pieces=True)
@@ -342,9 +342,10 @@ class _Choice:
         if message.function_call is not None:
             self._function = None
             self._take_function(sent["function_call"])
-        further = {name: value for name, value in sent.items() if name not in _OF_DELTA and value}
+        further = {name: value for name, value in sent.items() if name not in _OF_DELTA and value is not None}
         if further:
-            self._further = MemberFold(pieces=True)
+            if self._further is None or any(further.values()):
+                self._further = MemberFold(pieces=True)
             self._further.add(further)
 
     def _keep(self, given: dict[str, Any], sent: dict[str, Any]) -> bool:
@@ -378,10 +379,13 @@ class _Choice:
         content = self._content.whole()
         reasoning = self._reasoning.whole() or None if self._reasoning is not None else None
         further = self._further.result() if self._further is not None else {}
+        of_fields = {name: further.pop(name, None) for name in _OF_MESSAGE}
+        if isinstance(further.get("name"), str):
+            of_fields["name"] = further.pop("name")
         message = ChatCompletionOutputMessage(
             role=self._role or "assistant",
             # With tool calls a plain answer's content is null, where many streams begin with an empty piece.
-            content=content if content or (self._content.pieces and not tool_calls) else None,
+            content=content if content or (self._content.pieces and (self.is_message or not tool_calls)) else None,
             reasoning=reasoning,
             # DeepSeek wants even an empty one back: https://api-docs.deepseek.com/guides/thinking_mode
             reasoning_content=reasoning if self._spelled else "" if self._has_thoughts and not reasoning else None,
@@ -389,7 +393,7 @@ class _Choice:
             tool_call_id=self._tool_call_id,
             tool_calls=tool_calls,
             function_call=self._function_call(),
-            **{name: further.pop(name, None) for name in _OF_MESSAGE},
+            **of_fields,
         )
         message.hold(further)
         _tell(message, self._told)
