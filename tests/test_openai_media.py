@@ -207,7 +207,7 @@ async def test_a_sound_is_read_and_written_as_openai_has_it(driver: Driver, tmp_
 
 
 @pytest.mark.parametrize("stream", [False, True])
-@pytest.mark.parametrize("content_type", ["text/plain; charset=utf-8", "application/json", "text/vtt", ""])
+@pytest.mark.parametrize("content_type", ["text/plain; charset=utf-8", "application/json", "text/html", "text/vtt", ""])
 @pytest.mark.parametrize(("form", "text"), [("srt", SRT), ("vtt", VTT), ("text", "Hi there\n")])
 async def test_a_text_is_given_as_it_was_asked_for(
     driver: Driver, form: str, text: str, content_type: str, stream: bool
@@ -238,7 +238,12 @@ async def test_a_text_that_was_not_given_is_an_error(driver: Driver, form: str) 
 
 
 async def test_a_text_in_json(driver: Driver) -> None:
-    for answer, form, text in [({"text": "Hi"}, "text", "Hi"), (SRT, "srt", SRT), ("Hi", "text", "Hi")]:
+    for answer, form, text in [
+        ({"text": "Hi"}, "text", "Hi"),
+        ({"text": SRT}, "srt", SRT),
+        (SRT, "srt", SRT),
+        ("Hi", "text", "Hi"),
+    ]:
         server = Server(lambda _, answer=answer: httpx.Response(200, json=answer))  # type: ignore[misc]
         create = client_of(driver, server, base_url=URL).audio.transcriptions.create
         assert await ask(driver, create, file=b"fLaC", response_format=form) == text

@@ -89,14 +89,19 @@ def _plain(reply: Reply) -> AutomaticSpeechRecognitionOutput:
     return AutomaticSpeechRecognitionOutput(text=reply.body.decode(errors="replace").removesuffix("\n"))
 
 
+_ARROW: Final = " --> "
+"""What every cue of subtitles has."""
+
+
 def _in_form(reply: Reply, form: str) -> AutomaticSpeechRecognitionOutput:
-    """An answer in text, SRT or VTT, whatever it is called; some servers write that as a text of JSON."""
+    """An answer in text, SRT or VTT, whatever it is called (whisper.cpp's server calls a text a page); some servers
+    write that as a text of JSON, or into JSON's `text`."""
     body = reply.body.lstrip()
-    if is_html(reply.content_type, body) or not body:
+    if is_html("", body) or not body:
         raise unreadable(reply, ValueError(reply.content_type))
     if body[:1] == b"{":
         whole = decode(reply, _Whole)
-        if form == "text":
+        if form == "text" or _ARROW in whole.text:
             return AutomaticSpeechRecognitionOutput(text=whole.text)
         error = UnexpectedContentError(f"the server was asked for {form}, and answered with JSON: it may not know it")
         error.body = reply.body[:EXCERPT_BYTES]
