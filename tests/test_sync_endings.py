@@ -381,6 +381,33 @@ def test_a_forked_childs_open_run_is_its_parents(server: faults.FaultServer, wha
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
 
 
+FORK_IN_A_STEP = """
+import os, threading, time
+lock, inside = threading.Lock(), threading.Event()
+def observe(_):  # in the loop's thread, as a module is imported there
+    if not inside.is_set():
+        with lock:
+            inside.set()
+            time.sleep(0.5)
+client = InferenceClient(base_url=URL, observer=observe)
+caller = threading.Thread(target=client.chat_completion, args=(MESSAGES,))
+caller.start()
+inside.wait()
+child = os.fork()
+if child == 0:
+    os._exit(0 if lock.acquire(timeout=5) and client.chat_completion(MESSAGES).choices else 1)
+assert os.waitpid(child, 0)[1] == 0
+caller.join()
+assert client.chat_completion(MESSAGES).choices
+"""
+
+
+def test_a_process_forks_between_two_steps_of_the_loop(server: faults.FaultServer) -> None:
+    """A lock that a step holds, a module's that is being imported, would be held in the child for ever."""
+    done = run(FORK_IN_A_STEP, base(server), strict=False)
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+
+
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_multiprocessing(server: faults.FaultServer, method: str, tmp_path: Any) -> None:
     script = tmp_path / "program.py"

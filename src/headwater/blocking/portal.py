@@ -10,7 +10,9 @@ Whoever waits is released whatever ends the work: its own end, a cancellation be
 loop. An exception that comes out of a wait and is not the work's own (Ctrl-C, or what a signal handler raises) gives
 the work up: it is cancelled, its socket is closed, and a run that was read is left. While the interpreter exits, after
 the loop was stopped, a call runs in its caller's own thread; once modules are torn down it is a `ClosedError`. A forked
-child begins a loop of its own with its first call; a stream of its parent's is a `ForkedClientError` there.
+child begins a loop of its own with its first call; a stream of its parent's is a `ForkedClientError` there. While a
+process forks, the loop stands between two steps: a lock that it held inside of one, such as that of a module which is
+being imported, would be held in the child for ever.
 """
 
 from __future__ import annotations
@@ -21,7 +23,9 @@ import sys
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
+from contextlib import suppress
 from contextvars import Context
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 import anyio
@@ -41,6 +45,8 @@ T = TypeVar("T")
 
 START_SECONDS = 30.0
 STOP_SECONDS = 1.0
+HOLD_SECONDS = 1.0
+"""How long a fork waits for the loop to come to the end of a step."""
 SIGNAL_SECONDS = 0.25
 """How often a waiting thread looks for signals. CPython looks before it waits for a lock and when a signal interrupts
 the wait; one that comes in between is neither, and would be felt only when the lock is free."""
@@ -63,6 +69,7 @@ class LoopThread:
         self._over: Event
         self._idle: Event
         self._parked = threading.Event()
+        self._forked: list[threading.Event] = []
         self._works: set[PortalCall[Any]] = set()
         self.over = False
         self.dead = False
@@ -152,12 +159,38 @@ class LoopThread:
         """Whether the caller runs in the loop's own thread."""
         return threading.get_ident() == self._ident and not self.dead
 
+    def hold(self) -> None:
+        """The process is about to fork: have the loop stand still, and none be started."""
+        self._starting.acquire(timeout=HOLD_SECONDS)
+        if self._thread is None or self.dead or self.over or self.inside():
+            return
+        try:
+            self._begun.result(HOLD_SECONDS)
+        except Exception:  # noqa: BLE001 - whoever waits for the start is told
+            return
+        stands, forked = threading.Event(), threading.Event()
+        self._forked.append(forked)
+        self.tell(partial(_stand, stands, forked))
+        stands.wait(HOLD_SECONDS)
+
+    def go_on(self) -> None:
+        """The process has forked."""
+        while self._forked:
+            self._forked.pop().set()
+        with suppress(RuntimeError):  # it was not had in time
+            self._starting.release()
+
     def stop(self) -> None:
         """The interpreter exits: what is still under way is cancelled, and connections are closed."""
         self.over = True
         if self._native is not None:
             self.tell(lambda: self._over.set())
             self._parked.wait(STOP_SECONDS)
+
+
+def _stand(stands: threading.Event, until: threading.Event) -> None:
+    stands.set()
+    until.wait(START_SECONDS)
 
 
 _loop = LoopThread()
@@ -374,5 +407,7 @@ def _forget_after_fork() -> None:
 
 _inherited: list[LoopThread] = []
 if hasattr(os, "register_at_fork"):  # Windows has no fork
-    os.register_at_fork(after_in_child=_forget_after_fork)
+    os.register_at_fork(
+        before=lambda: _loop.hold(), after_in_parent=lambda: _loop.go_on(), after_in_child=_forget_after_fork
+    )
 atexit.register(lambda: _loop.stop())
