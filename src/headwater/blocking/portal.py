@@ -45,7 +45,7 @@ T = TypeVar("T")
 
 START_SECONDS = 30.0
 STOP_SECONDS = 1.0
-HOLD_SECONDS = 1.0
+FORK_SECONDS = 1.0
 """How long a fork waits for the loop to come to the end of a step."""
 SIGNAL_SECONDS = 0.25
 """How often a waiting thread looks for signals. CPython looks before it waits for a lock and when a signal interrupts
@@ -161,17 +161,17 @@ class LoopThread:
 
     def hold(self) -> None:
         """The process is about to fork: have the loop stand still, and none be started."""
-        self._starting.acquire(timeout=HOLD_SECONDS)
+        self._starting.acquire(timeout=FORK_SECONDS)
         if self._thread is None or self.dead or self.over or self.inside():
             return
         try:
-            self._begun.result(HOLD_SECONDS)
+            self._begun.result(FORK_SECONDS)
         except Exception:  # noqa: BLE001 - whoever waits for the start is told
             return
         stands, forked = threading.Event(), threading.Event()
         self._forked.append(forked)
         self.tell(partial(_stand, stands, forked))
-        stands.wait(HOLD_SECONDS)
+        stands.wait(FORK_SECONDS)
 
     def go_on(self) -> None:
         """The process has forked."""
