@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import blockbuster
-import hypothesis  # noqa: F401 - its plugins' warnings belong here, not into the end of a run
+import hypothesis
 import pytest
 from support.dealt_rows import dealt_to_others
 from support.drivers import LOOPS, Driver, drivers_for
@@ -18,6 +18,12 @@ from support.drivers import LOOPS, Driver, drivers_for
 from headwater.auth.secret import PROXY_SECRETS
 
 LONGEST_NAME = 200
+
+# How fast an example is tells of the machine.
+hypothesis.settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("any machine")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

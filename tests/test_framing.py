@@ -342,7 +342,7 @@ def departs(stream: bytes) -> bool:
     return any(sign in stream.lower() for sign in (b"{", b"[", b"error"))
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 @given(parts=cut_streams())
 @example(parts=[b"id: 1\n\n", b"data: a\n\ndata: b\n\n", b"data: c\n\n"])
 @example(parts=[b"data: a\n", b"\ndata: b\n\ndata: c\n\n"])
@@ -354,14 +354,14 @@ def test_any_stream_cut_anyhow_is_what_the_standard_gives(parts: list[bytes]) ->
     assert sse(parts) == (sse([stream]) if departs(stream) else expected(stream))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(parts=cut_streams(st.binary(max_size=40)))
 def test_any_bytes_are_read_as_the_standard_reads_them(parts: list[bytes]) -> None:
     stream = b"".join(parts)
     assert sse(parts) == (sse([stream]) if departs(stream) else expected(stream))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(stream=streams | block_streams)
 def test_an_event_comes_with_the_first_byte_of_its_blank_line(stream: bytes) -> None:
     framing = SSEFraming()
@@ -397,7 +397,7 @@ def regular_streams(draw: st.DrawFn) -> bytes:
     return b"".join(line + end for before, first, more in blocks for line in [*before, first, *more, b""])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(stream=regular_streams(), step=st.integers(1, 64))
 def test_regular_streams_are_read_as_httpx_sse_reads_them(stream: bytes, step: int) -> None:
     response = httpx.Response(200, headers={"content-type": "text/event-stream"}, content=stream)
@@ -465,7 +465,7 @@ def test_pending_is_false_until_the_end() -> None:
 # Event streams: the limit
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(parts=cut_streams(), limit=st.integers(3, 40))
 def test_the_limit_holds_for_every_event_however_cut(parts: list[bytes], limit: int) -> None:
     stream = b"".join(parts)
@@ -528,7 +528,7 @@ def test_json_lines_are_the_same_for_all_cuts(stream: bytes) -> None:
         assert run(JSONLinesFraming(), parts) == JSON_LINES[stream], parts
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(parts=cut_streams(), limit=st.integers(1, 40))
 def test_the_limit_holds_for_every_json_line_however_cut(parts: list[bytes], limit: int) -> None:
     lines = b"".join(parts).split(b"\n")

@@ -219,7 +219,7 @@ KINDS: list[type[msgspec.Struct]] = [
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(data=st.data())
 def test_whatever_is_read_is_a_result_or_refused(kind: type[msgspec.Struct], data: st.DataObject) -> None:
     names = [field.encode_name for field in msgspec.structs.fields(kind)]

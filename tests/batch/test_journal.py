@@ -47,7 +47,7 @@ def test_a_torn_end_is_cut_at_the_last_whole_record() -> None:
 
 
 @given(place=st.integers(0, len(WHOLE) - len(LINES[-1]) - 1), bit=st.integers(0, 7))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_a_flipped_bit_stops_with_its_records_offset(place: int, bit: int) -> None:
     damaged = bytearray(WHOLE)
     damaged[place] ^= 1 << bit
@@ -179,7 +179,7 @@ class OnADisk(RuleBasedStateMachine):
         assert marks(self.disk.durable)[0][: len(self.sure)] == self.sure
 
 
-OnADisk.TestCase.settings = settings(max_examples=80, stateful_step_count=20, deadline=None)
+OnADisk.TestCase.settings = settings(max_examples=80, stateful_step_count=20)
 test_no_crash_loses_what_was_acknowledged = OnADisk.TestCase
 
 

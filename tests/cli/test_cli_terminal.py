@@ -9,7 +9,7 @@ import signal
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from support.cli_subprocess import SECONDS, on_terminal, shown
 from support.stream_server import saying
@@ -138,7 +138,6 @@ def test_tables_fit_eighty_columns(arguments: tuple[str, ...]) -> None:
             assert any(line.split()[: 1 + bool(row.keys)] == [row.name, *row.keys[:1]] for line in lines), row.name
 
 
-@settings(deadline=None)
 @example("\x9b\x1b2P", [1, 2, 3])
 @given(st.text(alphabet="a[]m;8\x1b\x07\x9b\x9c\\P52 \n\u202e"), st.lists(st.integers(0, 40)))
 def test_pieces_are_cleaned_as_the_whole(text: str, cuts: list[int]) -> None:

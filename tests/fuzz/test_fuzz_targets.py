@@ -18,7 +18,7 @@ def test_every_beginning_of_a_seed(name: str, seed: bytes) -> None:
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_seeds_with_some_bytes_changed(name: str) -> None:
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=40)
     @given(st.sampled_from(TARGETS[name].seeds), st.integers(0, 400), st.binary(max_size=8), st.integers(0, 8))
     def run(seed: bytes, place: int, put: bytes, cut: int) -> None:
         TARGETS[name].run(seed[:place] + put + seed[place + cut :])

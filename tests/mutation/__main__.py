@@ -106,10 +106,9 @@ def _run_tests(module: str, case: Case | None) -> int:
     if case is not None:
         sys.meta_path.insert(0, Finder(case))
     hypothesis.settings.register_profile("few", max_examples=EXAMPLES, deadline=None, database=None)
-    hypothesis.settings.load_profile("few")
     files = [str(TESTS / name) for name in TESTED_BY[module]]
     options = ["-x", "-q", "-k", ONE_LOOP, "--tb=no", PLAIN, f"--rootdir={TESTS.parent}", "-W", UNREWRITTEN]
-    return pytest.main([*files, *options])
+    return pytest.main([*files, *options, "--hypothesis-profile=few"])
 
 
 def seconds_of(module: str) -> float:

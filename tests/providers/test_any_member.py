@@ -680,7 +680,7 @@ def test_every_task_with_an_answer_in_json_is_here() -> None:
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=str)
-@settings(deadline=None, max_examples=25, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_a_member_that_is_not_needed_may_be_anything(example: Example, data: st.DataObject) -> None:
     path = data.draw(st.sampled_from([path for path in members(example.sent) if named(path) not in example.needed]))

@@ -84,7 +84,7 @@ def values_for(kind: Any) -> st.SearchStrategy[Any]:
 ANY_CASE = st.sampled_from(KINDS).flatmap(lambda kind: st.tuples(st.just(kind), values_for(kind)))
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(
     case=ANY_CASE,
     spelling=st.sampled_from([{}, {"ensure_ascii": False}, {"indent": 1}, {"separators": (",", ":")}]),
@@ -150,7 +150,7 @@ def test_a_class_that_checks_itself_is_checked_when_it_is_whole() -> None:
     assert (found.name, found.address.street, found.address.number, found.friends) == ("N", "S", 2, [])
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.text(max_size=25), st.sampled_from(KINDS))
 def test_what_is_no_json_is_no_failure(text: str, kind: Any) -> None:
     reader = codec_of(kind).partial()
@@ -158,7 +158,7 @@ def test_what_is_no_json_is_no_failure(text: str, kind: Any) -> None:
         reader.read(text[:at])
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(ANYTHING, st.sampled_from(KINDS))
 def test_json_of_another_type_is_no_failure(value: Any, kind: Any) -> None:
     text = json.dumps(value)

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from headwater.protocol.framing import Frame
@@ -380,7 +380,6 @@ def test_members_that_no_field_holds(name: str) -> None:
     assert answer.to_dict().keys() >= set(ChatCompletionOutput.__struct_fields__)
 
 
-@settings(deadline=None)
 @given(st.lists(st.text(max_size=6), min_size=4), st.data())
 def test_a_member_is_found_in_whatever_chunk_it_comes(texts: list[str], data: st.DataObject) -> None:
     place = data.draw(st.integers(0, len(texts) - 1))

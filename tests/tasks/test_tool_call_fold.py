@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from headwater.protocol.framing import Frame
@@ -272,7 +272,6 @@ def spelled(dialect: str, number: int, first: bool, name: str, arguments: str | 
     )
 
 
-@settings(deadline=None)
 @given(CALLS, st.sampled_from(DIALECTS), st.booleans(), st.booleans(), st.data())
 def test_any_calls_in_any_dialect_cut_anywhere(
     calls: list[tuple[str, Any]], dialect: str, apart: bool, whole: bool, data: st.DataObject
@@ -297,7 +296,6 @@ def test_any_calls_in_any_dialect_cut_anywhere(
     assert found == [(id_, name, text) for id_, (name, _), text in zip(ids, calls, texts, strict=True)]
 
 
-@settings(deadline=None)
 @given(CALLS, st.booleans())
 def test_whole_calls_in_one_chunk_need_neither_index_nor_id(calls: list[tuple[str, Any]], as_objects: bool) -> None:
     arguments = [arguments if as_objects else json.dumps(arguments) for _, arguments in calls]
