@@ -185,7 +185,8 @@ def credentials_of(request: RecordedRequest) -> dict[str, str]:
 
 def declared(task: str) -> Any:
     """The type of the task's result, as its declaration says."""
-    return eval(METHODS[task].function.__annotations__["return"], names_for(task))
+    told = METHODS[task].function.__annotations__["return"]
+    return eval(told, names_for(task)) if isinstance(told, str) else told
 
 
 def names_for(task: str) -> dict[str, Any]:

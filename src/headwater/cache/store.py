@@ -370,7 +370,7 @@ def _connected(path: str, *, is_read_only: bool) -> sqlite3.Connection:
     if not Path(path).exists():
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))  # answers are nobody else's
     name = f"{Path(path).as_uri()}?mode=ro&immutable=1" if is_read_only else path
-    db = sqlite3.connect(name, BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=is_read_only)
+    db = sqlite3.connect(name, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=is_read_only)
     try:
         if is_read_only:
             _is_ours(db, path)
