@@ -382,7 +382,8 @@ def test_a_forked_childs_open_run_is_its_parents(server: faults.FaultServer, wha
 
 
 FORK_IN_A_STEP = """
-import os, threading, time
+import os, threading, time, warnings
+warnings.simplefilter("ignore", DeprecationWarning)  # Python's own, since 3.12: there are threads
 lock, inside = threading.Lock(), threading.Event()
 def observe(_):  # in the loop's thread, as a module is imported there
     if not inside.is_set():

@@ -262,6 +262,8 @@ ODD_EVENTS = [
     b'event: message\ndata: {"type": "response.output_text.delta", "delta": "Hello", "logprobs": "none"}\n\n',
     b'event: response.created\ndata: {"type": "response.output_text.delta", "delta": "Hello", "item_id": null}\n\n',
     b'data: {"type": "response.output_text.delta", "delta": "Hello", "sequence_number": "x"}\n\n',
+    event("response.output_item.added", item={"id": "m", "type": "message", "content": [[{}]]}) + delta("Hello"),
+    event("response.output_item.added", item={"id": "m", "type": "message", "content": [[1, 2], 7]}) + delta("Hello"),
     b": still here\n\ndata: {}\n\n" + delta("Hello"),
     b'event: ping\ndata: {"at": 1}\n\n' + delta("Hello"),
 ]

@@ -232,7 +232,9 @@ def item_of(sent: dict[str, Any]) -> ResponseOutputItem:
         parts, given = getattr(item, name, None), said.get(name)
         if isinstance(parts, list) and isinstance(given, list) and len(parts) == len(given):
             for part, one in zip(parts, given, strict=True):
-                _keep(part, one)
+                one = one[0] if isinstance(one, list) and len(one) == 1 else one  # as it was read
+                if isinstance(one, dict):
+                    _keep(part, one)
     return item
 
 
