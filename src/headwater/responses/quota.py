@@ -195,7 +195,10 @@ def pacing_limits(headers: Mapping[str, str], epoch: Callable[[], float]) -> lis
     """Those of the limits in these headers over whose time a map spreads its calls: whole ones, over a short time, of
     requests, and of tokens in and out (Anthropic tells there of whichever limit of tokens is the nearest), or else of
     those that go in."""
-    whole = [limit for limit in rate_limits(headers, epoch) if _is_pacing(limit)]
+    told = rate_limits(headers, epoch)
+    if told is NO_LIMITS:
+        return []
+    whole = [limit for limit in told if _is_pacing(limit)]
     tokens = "tokens" if any(limit.unit == "tokens" for limit in whole) else "input-tokens"
     return [limit for limit in whole if limit.unit in ("requests", tokens)]
 
