@@ -22,7 +22,7 @@ takes all results that there are.
 
 What a map adds to a call is its worker's turn, and what it saves is what all items have in common: their arguments are
 checked, and the request that they fill in is made, once (`ClientCore.repeated`); a worker keeps its permit from item to
-item. An item comes to 364 thousand instructions so, a bare call of as many tasks to 331 (a queue of 960 chats, 64 at
+item. An item comes to 332 thousand instructions so, a bare call of as many tasks to 315 (a queue of 704 chats, 64 at
 once, asyncio; callgrind, collector off). `python -m benchmarks` measures it by the clock.
 
 A cancellation that is not the map's own (an item awaited what somebody else had cancelled) is that item's failure. What
