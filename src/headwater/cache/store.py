@@ -403,9 +403,16 @@ def _prepare(db: sqlite3.Connection, path: str) -> None:
 
 def _is_ours(db: sqlite3.Connection, path: str) -> bool:
     """Whether the file is a cache; False for one that is empty. Raises `CacheError` for any other."""
-    (whose,) = db.execute("PRAGMA application_id").fetchone()
-    (layout,) = db.execute("PRAGMA user_version").fetchone()
-    (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    begins = not db.in_transaction
+    if begins:  # else another process might make it one between two of these
+        db.execute("BEGIN")
+    try:
+        (whose,) = db.execute("PRAGMA application_id").fetchone()
+        (layout,) = db.execute("PRAGMA user_version").fetchone()
+        (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    finally:
+        if begins and db.in_transaction:
+            db.execute("COMMIT")
     if not tables and not whose:
         return False
     if whose != APPLICATION_ID:
