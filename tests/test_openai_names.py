@@ -129,6 +129,29 @@ async def test_a_streams_calls_of_tools_are_told_as_they_come(driver: Driver) ->
     assert [call.function.name for call in whole.choices[0].message.tool_calls] == ["weather", "clock"]
 
 
+async def test_a_streams_calls_are_told_apart_as_in_its_answer(driver: Driver) -> None:
+    """At one index without ids, in a name's pieces, and one that is told twice."""
+
+    def piece(index: int | None, id_: str = "", **function: Any) -> dict[str, Any]:
+        return {"tool_calls": [{"index": index, "id": id_, "function": function}]}
+
+    oslo, rome = '{"city": "Oslo"}', '{"city": "Rome"}'
+    for pieces, calls in (
+        ([piece(0, name="w", arguments=oslo), piece(0, name="w", arguments=rome)], [("w", oslo), ("w", rome)]),
+        ([piece(0, "a", name="wea"), piece(0, "a", name="ther"), piece(0, "a", arguments=oslo)], [("weather", oslo)]),
+        ([piece(0, "a", name="w", arguments=oslo), piece(0, "a", name="w", arguments=oslo)], [("w", oslo)]),
+        ([piece(None, "a", name="w"), piece(None, "b", name="v"), piece(None, "b", arguments=rome),
+          piece(None, "a", arguments=oslo)], [("w", oslo), ("v", rome)]),
+    ):  # fmt: skip
+        events, whole = await events_of(driver, Server(*pieces, finish="tool_calls"), tools=TOOLS)
+        told = {e.index: (e.name, e.arguments) for e in events if e.type.endswith("arguments.done")}
+        assert [told[number] for number in sorted(told)] == calls, pieces
+        answer = whole.choices[0].message.tool_calls
+        assert [(call.function.name, call.function.arguments) for call in answer] == calls
+        said = [e.arguments_delta for e in events if e.type.endswith("arguments.delta")]
+        assert sorted("".join(said)) == sorted("".join(arguments for _, arguments in calls))
+
+
 async def test_a_streams_refusal_and_probabilities_are_told(driver: Driver) -> None:
     events, _ = await events_of(driver, Server({"refusal": "I "}, {"refusal": "won't"}))
     assert [(e.type, e.delta, e.refusal) for e in events if "refusal" in e.type] == [

@@ -22,6 +22,7 @@ from ..tasks.chat_types import (
     ChatCompletionStreamOutputChoice,
     ChatCompletionStreamOutputDeltaToolCall,
 )
+from ..tasks.tool_call_fold import ToolCalls
 
 if TYPE_CHECKING:
     from ..blocking.run import Run
@@ -66,18 +67,18 @@ class ChatCompletionStreamEvent(msgspec.Struct, kw_only=True, omit_defaults=True
     parsed_arguments: Any = None
 
 
-class _Call(msgspec.Struct):
-    name: str = ""
-    arguments: str = ""
-
-
 class _ChoiceEvents:
-    """What one choice has said so far, and the events of its next chunk."""
+    """What one choice has said so far, and the events of its next chunk.
+
+    Calls of tools are told apart as in the answer, but for what shows at the end alone: one that a server tells under
+    two indexes is told as two.
+    """
 
     def __init__(self, codec: Codec[Any] | None) -> None:
         self._reader = None if codec is None else codec.partial()
         self._texts: dict[str, str] = {}
-        self._calls: dict[int, _Call] = {}
+        self._calls = ToolCalls()
+        self._arguments: dict[int, str] = {}
         self._called: int | None = None
         """The call whose arguments come now."""
         self._logprobs: dict[str, list[Any]] = {}
@@ -88,30 +89,29 @@ class _ChoiceEvents:
             yield self._text("content", delta.content)
         if delta.refusal is not None:
             yield self._text("refusal", delta.refusal)
-        for place, piece in enumerate(delta.tool_calls or ()):
-            yield from self._called_so_far(place, piece)
+        if delta.tool_calls:
+            yield from self._called_so_far(delta.tool_calls)
         yield from self._probabilities(choice)
         if choice.finish_reason is not None:
             yield from self._all_done()
 
     def _called_so_far(
-        self, place: int, piece: ChatCompletionStreamOutputDeltaToolCall
+        self, pieces: list[ChatCompletionStreamOutputDeltaToolCall]
     ) -> Iterator[ChatCompletionStreamEvent]:
-        number = place if piece.index is None else piece.index
-        if self._called not in (None, number):
-            yield self._call_done()
-        self._called = number
-        call = self._calls.setdefault(number, _Call())
-        call.name = piece.function.name or call.name
-        more = _json_text(piece.function.arguments)
-        call.arguments += more
-        yield ChatCompletionStreamEvent(
-            type="tool_calls.function.arguments.delta",
-            name=call.name,
-            index=number,
-            arguments=call.arguments,
-            arguments_delta=more,
-        )
+        for number in self._calls.add(pieces, pieces, [{}] * len(pieces)):
+            if self._called not in (None, number):
+                yield self._call_done()
+            self._called = number
+            name, said = self._calls.so_far(number)
+            before, arguments = self._arguments.get(number, ""), _json_text(said)
+            self._arguments[number] = arguments
+            yield ChatCompletionStreamEvent(
+                type="tool_calls.function.arguments.delta",
+                name=name,
+                index=number,
+                arguments=arguments,
+                arguments_delta=arguments.removeprefix(before),
+            )
 
     def _all_done(self) -> Iterator[ChatCompletionStreamEvent]:
         texts, self._texts = self._texts, {}
@@ -135,17 +135,17 @@ class _ChoiceEvents:
 
     def _parsed(self, content: str) -> Any:
         """The value that the text is so far; whether a whole one is of its type is the run's to say."""
-        return None if self._reader is None or self._calls else self._reader.read(content)
+        return None if self._reader is None or self._arguments else self._reader.read(content)
 
     def _call_done(self) -> ChatCompletionStreamEvent:
         number, self._called = cast("int", self._called), None
-        call = self._calls[number]
+        arguments = self._arguments[number]
         return ChatCompletionStreamEvent(
             type="tool_calls.function.arguments.done",
-            name=call.name,
+            name=self._calls.so_far(number)[0],
             index=number,
-            arguments=call.arguments,
-            parsed_arguments=_json_value(call.arguments),
+            arguments=arguments,
+            parsed_arguments=_json_value(arguments),
         )
 
     def _probabilities(self, choice: ChatCompletionStreamOutputChoice) -> Iterator[ChatCompletionStreamEvent]:

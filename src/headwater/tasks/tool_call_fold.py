@@ -223,13 +223,20 @@ class ToolCalls:
         pieces: list[ChatCompletionStreamOutputDeltaToolCall],
         shown: list[ChatCompletionStreamOutputDeltaToolCall],
         sent: list[dict[str, Any]],
-    ) -> None:
-        """Take a chunk's pieces. `shown`: the same as the caller sees them; `sent`: the same as they came."""
-        self._chunk += 1
-        for piece, seen, raw in zip(pieces, shown, sent, strict=True):
-            self._take(_Piece(piece, seen, raw))
+    ) -> list[int]:
+        """Take a chunk's pieces. `shown`: the same as the caller sees them; `sent`: the same as they came.
 
-    def _take(self, piece: _Piece) -> None:
+        Returns the number of each piece's call, in the order in which calls begin.
+        """
+        self._chunk += 1
+        return [self._take(_Piece(*each)) for each in zip(pieces, shown, sent, strict=True)]
+
+    def so_far(self, number: int) -> tuple[str, Any]:
+        """The name and the arguments that a call has so far."""
+        call = self._calls[number]
+        return call.name.whole(), call.arguments()
+
+    def _take(self, piece: _Piece) -> int:
         call = self._call_of(piece)
         if call is None:
             call = self._begin(piece, None)
@@ -246,6 +253,7 @@ class ToolCalls:
             self._of_id[call.id] = call
         if piece.index is not None:
             self._at_index[piece.index] = call
+        return call.number
 
     def _call_of(self, piece: _Piece) -> _ToolCall | None:
         """The call that the piece belongs to by its id or index, if it begins no other."""
