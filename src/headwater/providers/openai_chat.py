@@ -18,12 +18,12 @@ import msgspec
 from ..errors import DecodeError, MalformedEventError, ServerError, UnexpectedContentError
 from ..protocol.flow import END, Call, End, Flow, Reply, Request, Send, Stream
 from ..protocol.framing import Frame
-from ..protocol.json_text import UNREADABLE, document_of, dumps, has_halves, loads
+from ..protocol.json_text import UNREADABLE, dumps, has_halves, loads
 from ..protocol.json_value import encoded_plain
 from ..protocol.lazy import lazy_modules, lazy_pattern
 from ..responses import message
 from ..responses.decode import decode
-from ..responses.json_decoder import convert, decode_json, loads_for
+from ..responses.json_decoder import convert, decode_json, loads_before
 from ..responses.refusal import EXCERPT_BYTES, error_in_body, error_in_choice, error_in_place_of_answer
 from ..schema.rules import STRICT, NamedSchema, SchemaRules
 from ..tasks.chat import wire_messages, wire_tool_choice
@@ -280,12 +280,7 @@ def odd_event(frame: Frame, kind: type[T], framed: Callable[[dict[str, Any]], di
 
 def _read_event(text: bytes, kind: type[Any]) -> Any:
     """What an event's text stands for; of a list of one, that, and of what an end marker follows, what is before it."""
-    try:
-        value = loads_for(text, kind)
-    except UNREADABLE:
-        if not (document := document_of(text)):
-            raise
-        value = loads_for(document, kind)
+    value = loads_before(text, kind)
     return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 

@@ -10,7 +10,6 @@ result keeps its own JSON for `raw`. Pure.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
@@ -23,7 +22,7 @@ from ..protocol.flow import Reply
 from ..protocol.json_text import is_json, is_list, loads, opening
 from ..responses import message
 from ..responses.decode import decode, unreadable
-from ..responses.envelope import DEEPEST, unwrapped
+from ..responses.envelope import DEEPEST, read_within, unwrapped
 from ..responses.message import is_html
 from ..responses.refusal import EXCERPT_BYTES
 from ..tasks import audio, language, multimodal, passages, tabular, video, vision, zero_shot
@@ -260,13 +259,6 @@ DECODERS: Final[Mapping[str, Decoder]] = {
 """By the task's name on the Hub."""
 
 
-def result_of(task: str, reply: Reply, depth: int = 0) -> Any:
+def result_of(task: str, reply: Reply) -> Any:
     """The task's result, also where it is in another object."""
-    try:
-        return DECODERS[task](reply)
-    except DecodeError:
-        inner = unwrapped(reply.body) if depth < DEEPEST else None
-        if inner is not None:
-            with suppress(DecodeError):
-                return result_of(task, msgspec.structs.replace(reply, body=inner), depth + 1)
-        raise
+    return read_within(DECODERS[task], reply)

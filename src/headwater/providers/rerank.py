@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any, Final, NoReturn
 
 import msgspec
@@ -21,7 +20,7 @@ from ..errors import DecodeError, InvalidParameterError
 from ..protocol.flow import Call, Flow, Reply, Send
 from ..protocol.json_text import UNREADABLE, is_list
 from ..responses.decode import decode
-from ..responses.envelope import DEEPEST, unwrapped
+from ..responses.envelope import read_within
 from ..responses.json_decoder import decode_json
 from ..responses.refusal import EXCERPT_BYTES, error_in_place_of_answer
 from ..tasks.lenient_types import Needed
@@ -118,19 +117,9 @@ def _text(call: Call, number: int, document: Any) -> str:
     )
 
 
-def read_ranks(reply: Reply, documents: list[Any], given: Mapping[str, Any], depth: int = 0) -> RerankOutput:
-    """A whole answer, best first. Raises `DecodeError` for results that are not these documents, each once.
-
-    `depth`: how many envelopes it was in.
-    """
-    try:
-        return _ranks(reply, documents, given)
-    except DecodeError:
-        inner = unwrapped(reply.body) if depth < DEEPEST else None
-        if inner is not None:
-            with suppress(DecodeError):
-                return read_ranks(msgspec.structs.replace(reply, body=inner), documents, given, depth + 1)
-        raise
+def read_ranks(reply: Reply, documents: list[Any], given: Mapping[str, Any]) -> RerankOutput:
+    """A whole answer, best first. Raises `DecodeError` for results that are not these documents, each once."""
+    return read_within(lambda answer: _ranks(answer, documents, given), reply)
 
 
 def _ranks(reply: Reply, documents: list[Any], given: Mapping[str, Any]) -> RerankOutput:

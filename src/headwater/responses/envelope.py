@@ -8,11 +8,15 @@ large answer nothing is built.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
+from ..errors import DecodeError
+from ..protocol.flow import Reply
 from ..protocol.json_text import UNREADABLE, loads_regular, opening, regular, regular_part
 from ..protocol.lazy import lazy_modules
 from . import message
@@ -21,6 +25,8 @@ if TYPE_CHECKING:
     from . import classify  # noqa: TC004 - loaded when it is used, below
 else:
     globals().update(lazy_modules(__package__, "classify"))
+
+T = TypeVar("T")
 
 DEEPEST: Final = 3
 """How many of them may be in each other."""
@@ -58,6 +64,19 @@ def unwrapped(body: bytes) -> bytes | None:
     if len(body) <= _REFUSAL_BYTES and classify.says_refused(message.parse(body), sure=True):
         return None
     return regular_part(found[0])
+
+
+def read_within(read: Callable[[Reply], T], reply: Reply, depth: int = DEEPEST) -> T:
+    """What `read` finds in the answer, or else in the one that is in it, so many deep. Raises the outermost's
+    `DecodeError`."""
+    try:
+        return read(reply)
+    except DecodeError:
+        inner = unwrapped(reply.body) if depth else None
+        if inner is not None:
+            with suppress(DecodeError):
+                return read_within(read, msgspec.structs.replace(reply, body=inner), depth - 1)
+        raise
 
 
 def _only(text: bytes) -> list[bytes]:

@@ -52,13 +52,20 @@ def decode_json(data: bytes, kind: type[T]) -> T:
     except UNREADABLE as failure:
         strict = failure
     try:
-        value = loads_for(data, kind)
+        value = loads_before(data, kind)
     except UNREADABLE:
-        document = document_of(data)
-        if not document:
-            raise strict from None
-        value = loads_for(document, kind)
+        raise strict from None
     return convert(value, kind)
+
+
+def loads_before(data: bytes, kind: Any) -> Any:
+    """What `loads_for` gives, also where what follows the object or the list is no JSON. Raises as that does."""
+    try:
+        return loads_for(data, kind)
+    except UNREADABLE:
+        if not (document := document_of(data)):
+            raise
+    return loads_for(document, kind)
 
 
 def loads_for(data: bytes, kind: Any) -> Any:
