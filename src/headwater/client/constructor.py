@@ -280,7 +280,7 @@ class BaseClient(Tasks, ServerInfo, RawResponses):
     if not TYPE_CHECKING:  # a checker is to find a misspelled name
 
         def __getattr__(self, name: str) -> Any:
-            here = f"; here it is {_ELSEWHERE[name]}" if name in _ELSEWHERE else ""
+            here = f"; here: {_ELSEWHERE[name]}" if name in _ELSEWHERE else ""
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{here}", name=name, obj=self)
 
     def __delattr__(self, name: str) -> None:
