@@ -28,12 +28,14 @@ async def turns() -> None:
 
 class ProxyServer:
     """`asked`: a line for each request in the absolute form and each way that was opened. `accepted`, `open`: how many
-    connections there were, and are. `hosts`: where names lead that no resolver knows."""
+    connections there were, and are. `protocols`: what each of them has agreed on in its TLS. `hosts`: where names lead
+    that no resolver knows."""
 
     def __init__(
         self, login: tuple[str, str] | None = None, context: ssl.SSLContext | None = None, *, sleepy: bool = False
     ) -> None:
         self.asked: list[str] = []
+        self.protocols: list[str | None] = []
         self.accepted = self.open = 0
         self.hosts: dict[str, str] = {}
         self.login, self.sleepy = login, sleepy
@@ -81,6 +83,8 @@ class ProxyServer:
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.accepted += 1
         self.open += 1
+        if self._context is not None:
+            self.protocols.append(writer.get_extra_info("ssl_object").selected_alpn_protocol())
         try:
             if self.sleepy:
                 await reader.read()

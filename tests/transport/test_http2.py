@@ -11,7 +11,7 @@ import struct
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import anyio
 import anyio.to_thread
@@ -22,7 +22,7 @@ from h2.settings import SettingCodes
 from hyperframe.frame import ContinuationFrame, DataFrame, GoAwayFrame, HeadersFrame, PingFrame
 from support.drivers import Driver
 from support.http2_server import Http2Server, ServedStream, pieces
-from support.proxy_server import proxying
+from support.proxy_server import ProxyServer, proxying
 
 from headwater import AsyncInferenceClient, InferenceClient, InferenceTimeoutError, InvalidParameterError, Timeout
 from headwater.errors import (
@@ -39,6 +39,7 @@ from headwater.testing import cassette
 from headwater.transport import connect, tls
 from headwater.transport.http2_pool import Http2Pool
 from headwater.transport.pool import Pool
+from headwater.transport.proxy import Proxy
 
 pytestmark = [
     pytest.mark.anyio,
@@ -64,6 +65,43 @@ def serve_http2() -> Iterator[Callable[..., Http2Server]]:
     gc.collect()
     for server in servers:
         server.stop()
+
+
+@pytest.fixture(scope="module")
+def contexts() -> tuple[ssl.SSLContext, ssl.SSLContext, trustme.CA]:
+    """A server's that takes HTTP/2, and one that takes HTTP/1.1 alone."""
+    authority = trustme.CA()
+    both, old = (ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER) for _ in range(2))
+    for context, offers in ((both, ["h2", "http/1.1"]), (old, ["http/1.1"])):
+        authority.issue_cert("localhost").configure_cert(context)
+        context.set_alpn_protocols(offers)
+    return both, old, authority
+
+
+@pytest.fixture(scope="module")
+def tls_proxy(contexts: tuple[ssl.SSLContext, ssl.SSLContext, trustme.CA]) -> Iterator[ProxyServer]:
+    with proxying(("me", "mys3lf-at-the-proxy"), contexts[1]) as proxy:
+        yield proxy
+
+
+class Way(NamedTuple):
+    """What a server and a pool are given."""
+
+    context: ssl.SSLContext | None
+    options: dict[str, Any]
+
+
+@pytest.fixture(params=["plain", "within a proxy's TLS"])
+def way(
+    request: pytest.FixtureRequest, contexts: tuple[ssl.SSLContext, ssl.SSLContext, trustme.CA], tls_proxy: ProxyServer
+) -> Way:
+    if request.param == "plain":
+        return Way(None, {})
+    both, _, authority = contexts
+    client = ssl.create_default_context()
+    authority.configure_trust(client)
+    client.set_alpn_protocols(["h2", "http/1.1"])
+    return Way(both, {"proxy": Proxy(tls_proxy.url("https")), "ssl_context": client})
 
 
 def pool_of(**more: Any) -> tuple[Http2Pool, Pool]:
@@ -504,7 +542,7 @@ async def test_a_stream_that_is_left_is_reset(serve_http2: Any) -> None:
 
 
 @pytest.mark.crowd
-async def test_thousands_of_left_streams_cost_no_window(serve_http2: Any) -> None:
+async def test_thousands_of_left_streams_cost_no_window(serve_http2: Any, way: Way) -> None:
     """30 MB for nobody, of which the connection's window is a part: what is late is given back."""
 
     async def flood(stream: ServedStream) -> None:
@@ -515,8 +553,8 @@ async def test_thousands_of_left_streams_cost_no_window(serve_http2: Any) -> Non
         await stream.data(b"x" * 30_000)
         await stream.gone()
 
-    server = serve_http2(flood)
-    pool, own = pool_of(max_connections=1)
+    server = serve_http2(flood, way.context)
+    pool, own = pool_of(max_connections=1, **way.options)
 
     async def leave() -> None:
         answer = await pool.send(outgoing(server))
@@ -535,7 +573,7 @@ async def test_thousands_of_left_streams_cost_no_window(serve_http2: Any) -> Non
 
 
 @pytest.mark.crowd
-async def test_a_storm_of_cancels(serve_http2: Any) -> None:
+async def test_a_storm_of_cancels(serve_http2: Any, way: Way) -> None:
     """At any moment, once or twice: no place is lost, and nobody else's call fails."""
 
     async def slowly(stream: ServedStream) -> None:
@@ -545,8 +583,8 @@ async def test_a_storm_of_cancels(serve_http2: Any) -> None:
             await stream.data(body[start : start + 2000])
         await stream.data(b"", ended=True)
 
-    server = serve_http2(slowly, most=7)
-    pool, own = pool_of(max_connections=3)
+    server = serve_http2(slowly, way.context, most=7)
+    pool, own = pool_of(max_connections=3, **way.options)
     dice = random.Random(7)
     whole = 0
 
@@ -639,7 +677,7 @@ async def test_a_lost_pool_lets_its_answers_end(serve_http2: Any) -> None:
 # what the server says
 
 
-async def test_a_slow_reader_holds_up_nobody(serve_http2: Any) -> None:
+async def test_a_slow_reader_holds_up_nobody(serve_http2: Any, way: Way) -> None:
     sent: dict[str, int] = {}
 
     async def flood(stream: ServedStream) -> None:
@@ -650,8 +688,8 @@ async def test_a_slow_reader_holds_up_nobody(serve_http2: Any) -> None:
             await stream.data(b"%05d" % number * 2000)
         await stream.data(b"", ended=True)
 
-    server = serve_http2(flood)
-    pool, _ = pool_of()
+    server = serve_http2(flood, way.context)
+    pool, _ = pool_of(**way.options)
     slow = await pool.send(outgoing(server, "/slow"))
     for _ in range(3):
         assert len(await read(await pool.send(outgoing(server, "/fast")))) == 2_000_000
@@ -662,7 +700,7 @@ async def test_a_slow_reader_holds_up_nobody(serve_http2: Any) -> None:
     assert len(server.connections) == 1
 
 
-async def test_goaway(serve_http2: Any) -> None:
+async def test_goaway(serve_http2: Any, way: Way) -> None:
     """Streams that the server has taken go on; those after the last are sent again; nothing new goes there."""
     asked: list[bytes] = []
 
@@ -685,8 +723,8 @@ async def test_goaway(serve_http2: Any) -> None:
         await stream.data(body, ended=True)
 
     go = threading.Event()
-    server: Http2Server = serve_http2(answer)
-    pool, own = pool_of()
+    server: Http2Server = serve_http2(answer, way.context)
+    pool, own = pool_of(**way.options)
     first = await pool.send(outgoing(server, body=b"first"))
     assert await first.receive() == b"half"
     second = await pool.send(outgoing(server, body=b"second", resend=False))
@@ -1098,17 +1136,6 @@ async def chat(stream: ServedStream) -> None:
         await stream.data(WHOLE, ended=True)
 
 
-@pytest.fixture(scope="module")
-def contexts() -> tuple[ssl.SSLContext, ssl.SSLContext, trustme.CA]:
-    """A server's that takes HTTP/2, and one that takes HTTP/1.1 alone."""
-    authority = trustme.CA()
-    both, old = (ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER) for _ in range(2))
-    for context, offers in ((both, ["h2", "http/1.1"]), (old, ["http/1.1"])):
-        authority.issue_cert("localhost").configure_cert(context)
-        context.set_alpn_protocols(offers)
-    return both, old, authority
-
-
 async def test_a_recording_of_streams_on_one_connection_is_played_without_it(
     driver: Driver, serve_http2: Any, contexts: Any, tmp_path: Any
 ) -> None:
@@ -1141,11 +1168,15 @@ async def said(client: Any) -> str:
     return text
 
 
-async def test_a_client_over_tls(driver: Driver, serve_http2: Any, contexts: Any, tmp_path: Any) -> None:
+@pytest.mark.parametrize("within", [False, True], ids=["direct", "within a proxy's TLS"])
+async def test_a_client_over_tls(
+    driver: Driver, serve_http2: Any, contexts: Any, tls_proxy: ProxyServer, tmp_path: Any, within: bool
+) -> None:
     both, _, authority = contexts
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     server = serve_http2(chat, both)
-    async with driver.client(base_url=f"{server.url}/v1", verify=tmp_path / "ca.pem", http2=True) as client:
+    options = {"verify": tmp_path / "ca.pem", "proxies": tls_proxy.url("https") if within else None}
+    async with driver.client(base_url=f"{server.url}/v1", http2=True, trust_env=False, **options) as client:
         for _ in range(3):
             async with client.chat_completion.stream(MESSAGES) as run:
                 async for chunk in run:
@@ -1162,32 +1193,68 @@ async def test_a_client_over_tls(driver: Driver, serve_http2: Any, contexts: Any
     await until(lambda: server.resets == [ErrorCodes.CANCEL] * 4)
 
 
-@pytest.mark.dealt
-@pytest.mark.parametrize("scheme", ["http", "socks5"])
-async def test_through_a_proxy(driver: Driver, serve_http2: Any, contexts: Any, tmp_path: Any, scheme: str) -> None:
+PROTOCOLS = [
+    (through, http2, origin, "HTTP/2" if http2 and origin == "https" else "HTTP/1.1")
+    for through in (None, "http", "https", "socks5")
+    for http2 in (False, True)
+    for origin in ("http", "https")
+]
+
+
+async def test_which_protocol_the_server_hears(
+    driver: Driver, serve: Any, serve_http2: Any, contexts: Any, tmp_path: Any
+) -> None:
+    """Whatever is on the way: a server of `https://` may choose, and a proxy is never offered HTTP/2."""
     both, _, authority = contexts
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    server = serve_http2(chat, both)
-    options = {"base_url": f"{server.url}/v1", "verify": tmp_path / "ca.pem", "http2": True}
-    with proxying(("me", "mys3lf-at-the-proxy")) as proxy:
-        async with driver.client(**options, proxies=proxy.url(scheme)) as client:
-            for _ in range(3):
-                assert await said(client) == "yes"
-        assert (len(proxy.asked), len(server.connections), server.requests) == (1, 1, 3)
+    heard: list[bytes] = []
+
+    def script(peer: Any) -> None:
+        while request := peer.request():
+            heard.append(request.split(b"\r\n")[0])
+            peer.answer(WHOLE, "Content-Type: application/json")
+
+    new = serve_http2(chat, both)
+    old = {"http": serve(script), "https": serve(script, both)}
+    login = ("me", "mys3lf-at-the-proxy")
+    with proxying(login) as plain, proxying(login, both) as secure:
+        for row in PROTOCOLS:
+            through, http2, origin, protocol = row
+            port = new.port if protocol == "HTTP/2" else old[origin].port
+            proxy = secure if through == "https" else plain
+            async with driver.client(
+                base_url=f"{origin}://localhost:{port}/v1",
+                proxies=through and proxy.url(through),
+                trust_env=False,
+                verify=tmp_path / "ca.pem",
+                http2=http2,
+            ) as client:
+                before = (new.requests, len(new.connections), len(heard), proxy.accepted)
+                assert [await said(client) for _ in range(3)] == ["yes"] * 3, row
+            counts = (new.requests, len(new.connections), len(heard), proxy.accepted)
+            grown = tuple(now - then for now, then in zip(counts, before, strict=True))
+            ways = 0 if through is None else 1
+            assert grown == ((3, 1, 0, ways) if protocol == "HTTP/2" else (0, 0, 3, ways)), row
+        assert set(secure.protocols) == {"http/1.1"}
+    assert all(line.endswith(b" HTTP/1.1") for line in heard)
 
 
-async def test_a_context_that_offers_it_within_the_tls_of_a_proxy(serve_http2: Any, contexts: Any) -> None:
-    both, old, authority = contexts
+async def test_a_context_that_offers_it_to_a_proxy_as_well(
+    serve_http2: Any, contexts: Any, tls_proxy: ProxyServer, choose_form: Any
+) -> None:
+    both, _, authority = contexts
     offering = ssl.create_default_context()
     authority.configure_trust(offering)
     offering.set_alpn_protocols(["h2", "http/1.1"])
-    server = serve_http2(chat, both)
-    with proxying(("me", "mys3lf-at-the-proxy"), old) as proxy:
-        client = AsyncInferenceClient(
-            base_url=f"{server.url}/v1", proxies=proxy.url("https"), ssl_context=offering, http2=True
-        )
-        with pytest.raises(TLSError, match=r"speaks h2, .* within an https:// proxy HTTP/1.1 alone .* no ALPN in it$"):
-            await said(client)
+    options: Any = {"base_url": f"{serve_http2(chat, both).url}/v1", "ssl_context": offering}
+    async with AsyncInferenceClient(**options, proxies=tls_proxy.url("https"), http2=True) as client:
+        assert await said(client) == "yes"
+    with proxying(("me", "mys3lf-at-the-proxy"), both) as proxy:
+        for form, http2 in (("own", True), ("anyio", False)):
+            choose_form(form)
+            async with AsyncInferenceClient(**options, proxies=proxy.url("https"), http2=http2) as client:
+                with pytest.raises(TLSError, match=r"the proxy .* speaks h2, .* HTTP/1.1 .* set no ALPN in it$"):
+                    await said(client)
 
 
 async def test_a_server_that_chooses_http11(serve: Any, contexts: Any, tmp_path: Any) -> None:

@@ -7,14 +7,15 @@ import json
 import os
 import random
 import ssl
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, TypeVar
 
 import anyio
 import anyio.to_thread
 import psutil  # type: ignore[import-untyped]
 import pytest
 import trustme
+from hyperframe.frame import GoAwayFrame, SettingsFrame
 from support.drivers import Driver
 from support.proxy_server import ProxyServer, proxying
 
@@ -24,6 +25,7 @@ from headwater.transport.proxied_pool import ProxiedPool
 from headwater.transport.proxy import Proxy
 
 pytestmark = pytest.mark.anyio
+T = TypeVar("T")
 
 MESSAGES = [{"role": "user", "content": "hi"}]
 LOGIN = ("us:er", "pr0xy/passw@rd ß")
@@ -35,18 +37,28 @@ CANCELS = int(os.environ.get("HEADWATER_CANCELS", 900)) // len(CANCELLED)
 
 
 class Certificates(NamedTuple):
+    """`old`, `old_h2`: servers' of TLS 1.2, in which the server has the last word of a handshake."""
+
     server: ssl.SSLContext
     client: ssl.SSLContext
+    old: ssl.SSLContext
+    old_h2: ssl.SSLContext
+    offering: ssl.SSLContext
 
 
 @pytest.fixture(scope="module")
 def certificates() -> Certificates:
     authority = trustme.CA()
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost", "far.example").configure_cert(server)
-    client = ssl.create_default_context()
-    authority.configure_trust(client)
-    return Certificates(server, client)
+    server, old, old_h2 = (ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER) for _ in range(3))
+    for context in (server, old, old_h2):
+        authority.issue_cert("localhost", "far.example").configure_cert(context)
+    old.maximum_version = old_h2.maximum_version = ssl.TLSVersion.TLSv1_2
+    old_h2.set_alpn_protocols(["h2"])
+    client, offering = ssl.create_default_context(), ssl.create_default_context()
+    for context in (client, offering):
+        authority.configure_trust(context)
+    offering.set_alpn_protocols(["h2", "http/1.1"])
+    return Certificates(server, client, old, old_h2, offering)
 
 
 @pytest.fixture(scope="module")
@@ -157,6 +169,69 @@ async def test_without_epoll(way: Way, choose_form: Any, anyio_backend: Any) -> 
             out = await client.chat_completion([{"role": "user", "content": "h" * size}], max_tokens=size)
             assert out.choices[0].message.content == size * "y"
     assert (way.connections(), way.first_asked()) == (1, way.opening())
+
+
+class InnerTls:
+    """The origin's side of TLS within the TLS of a proxy's connection."""
+
+    def __init__(self, outer: ssl.SSLSocket, context: ssl.SSLContext) -> None:
+        self._outer = outer
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+
+    def shake_hands(self, behind: bytes) -> None:
+        """With these bytes behind its last words, in one record."""
+        self._do(self._tls.do_handshake)
+        self.sendall(behind)
+
+    def recv(self, size: int) -> bytes:
+        return self._do(lambda: self._tls.read(size))
+
+    def sendall(self, data: bytes) -> None:
+        if data:
+            self._tls.write(data)
+        self._outer.sendall(self._outgoing.read())
+
+    def _do(self, what: Callable[[], T]) -> T:
+        while True:
+            try:
+                return what()
+            except ssl.SSLWantReadError:
+                self.sendall(b"")
+                came = self._outer.recv(65536)
+                self._incoming.write(came) if came else self._incoming.write_eof()
+            except ssl.SSLEOFError:
+                return b""  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("http2", [False, True], ids=["HTTP/1.1", "HTTP/2"])
+async def test_what_comes_along_with_a_handshake_within_another(
+    driver: Driver, serve: Any, certificates: Certificates, http2: bool
+) -> None:
+    """It is in memory then, and no event loop tells of it."""
+    whole = b'{"choices": [{"index": 0, "finish_reason": "stop", "message": {"content": "yes"}}]}'
+    early = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nContent-Type: application/json\r\n\r\n%b" % (len(whole), whole)
+    ended = SettingsFrame(0).serialize() + GoAwayFrame(0, last_stream_id=0).serialize()
+
+    def script(peer: Any) -> None:
+        assert peer.request().startswith(b"CONNECT ")
+        peer.send(b"HTTP/1.1 200 OK\r\n\r\n")
+        inner = InnerTls(peer.sock, certificates.old_h2 if http2 and server.accepted == 1 else certificates.old)
+        inner.shake_hands(early if not http2 else ended if server.accepted == 1 else b"")
+        while inner.recv(65536):
+            if http2 and server.accepted == 2:
+                inner.sendall(early)
+
+    server = serve(script, certificates.server)
+    async with driver.client(
+        base_url="https://far.example/v1",
+        proxies=f"https://localhost:{server.port}",
+        ssl_context=certificates.offering if http2 else certificates.client,
+        http2=http2,
+        retries=0,
+    ) as client:
+        out = await client.chat_completion(MESSAGES)
+    assert (out.choices[0].message.content, server.accepted) == ("yes", 2 if http2 else 1)
 
 
 @pytest.mark.crowd

@@ -25,9 +25,10 @@ from ..protocol.transport import FOREVER, ReadDeadline
 from . import epoll
 from .epoll import END_EVENTS, READ_EVENTS, EpollPoller, EpollSocket
 from .happy_eyeballs import HostCache
-from .sockets import Address
+from .sockets import Address, Socket
 
 if TYPE_CHECKING:
+    from .epoll import SecureSocket
 
     class Future(Protocol):
         """What the loop's `create_future` gives."""
@@ -95,11 +96,11 @@ class AsyncioSockets:
         """A connected socket; raises `OSError`, of which `TimeoutError` is one."""
         return await epoll.connect(self, address, seconds)
 
-    async def secure(self, raw: socket.socket, context: ssl.SSLContext, hostname: str) -> ssl.SSLSocket:
+    async def secure(self, raw: Socket, context: ssl.SSLContext, hostname: str) -> SecureSocket:
         """The socket with TLS; raises `OSError`."""
         return await epoll.secure(self, raw, context, hostname)
 
-    def attach(self, raw: socket.socket) -> AsyncioStream:
+    def attach(self, raw: Socket) -> AsyncioStream:
         """A connected socket as a stream."""
         return AsyncioStream(self, raw)
 
@@ -107,15 +108,15 @@ class AsyncioSockets:
         """A wait for what others read."""
         return AsyncioWakeup(self.loop)
 
-    async def readable(self, raw: socket.socket) -> None:
+    async def readable(self, raw: Socket) -> None:
         """Wait until there is something to read."""
         await self._once(raw, select.EPOLLIN, None)
 
-    async def writable(self, raw: socket.socket, seconds: float | None = None) -> None:
+    async def writable(self, raw: Socket, seconds: float | None = None) -> None:
         """Wait until something can be sent, or a connection is made; raises `TimeoutError` after so many seconds."""
         await self._once(raw, select.EPOLLOUT, seconds)
 
-    async def _once(self, raw: socket.socket, events: int, seconds: float | None) -> None:
+    async def _once(self, raw: Socket, events: int, seconds: float | None) -> None:
         # The loop's own timer: a cancel scope of anyio's costs as much as all the rest of connecting.
         loop, descriptor = self.loop, raw.fileno()
         ready = loop.create_future()
@@ -216,7 +217,7 @@ class AsyncioStream:
         "wait_until",
     )
 
-    def __init__(self, sockets: AsyncioSockets, raw: socket.socket) -> None:
+    def __init__(self, sockets: AsyncioSockets, raw: Socket) -> None:
         self.socket = own = EpollSocket(sockets.poller, raw)
         self.wait_until, self.readable, self.stale = own.wait_until, own.readable, own.stale
         self.shut, self.disown = own.shut, own.disown

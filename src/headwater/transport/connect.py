@@ -24,7 +24,7 @@ from ..errors import ConnectError, InferenceTimeoutError, TLSError
 from ..protocol.url import Url
 from .anyio_streams import BROKEN, AnyioStream, ByteStream, close_now
 from .happy_eyeballs import addresses, literal
-from .sockets import READ_BYTES, WOULD_BLOCK, shut
+from .sockets import READ_BYTES, WOULD_BLOCK, Socket, shut
 from .tls import SYSTEM, Trust, check_protocol, handshake_error
 
 if TYPE_CHECKING:
@@ -45,13 +45,16 @@ _WORDS = {
 
 
 class ConnectTarget(msgspec.Struct, frozen=True):
-    """Where a connection leads. `trust`: what verifies, and `context` what it has made. `address`: an IP address to
-    connect to, where the host was looked up before; TLS still wants the host's name. `proxy`: what is on the way.
-    `http2`: whether a server may choose HTTP/2."""
+    """Where a connection leads. `trust`: what verifies, and `context` what it has made; `proxy_trust` and
+    `proxy_context`: for the proxy, who is offered no HTTP/2. `address`: an IP address to connect to, where the host was
+    looked up before; TLS still wants the host's name. `proxy`: what is on the way. `http2`: whether a server may choose
+    HTTP/2."""
 
     url: Url
     trust: Trust = SYSTEM
     context: ssl.SSLContext | None = None
+    proxy_trust: Trust = SYSTEM
+    proxy_context: ssl.SSLContext | None = None
     address: str | None = None
     proxy: Proxy | None = None
     http2: bool = False
@@ -128,15 +131,22 @@ def sockets_of(loop: Any) -> AsyncioSockets | TrioSockets | None:
 
 async def _prepared(target: ConnectTarget) -> ConnectTarget:
     """The target with all that is looked up here: the TLS context, and the address that SOCKS wants."""
-    proxy, context, address = target.proxy, None, target.address
-    if target.url.scheme == "https" or (proxy is not None and proxy.scheme == "https"):
-        context = target.trust.context or await to_thread.run_sync(target.trust.make)
+    proxy, context, proxy_context, address = target.proxy, None, None, target.address
+    if target.url.scheme == "https":
+        context = await _made(target.trust)
+    if proxy is not None and proxy.scheme == "https":
+        proxy_context = await _made(target.proxy_trust)
     if proxy is not None and proxy.wants_address and address is None:
         with _connecting(_place(target.url)):
             found = await addresses(target.url.host, target.url.port)
         # A proxy has one address, and not every proxy has IPv6.
         address = min(found, key=lambda each: each.family != socket.AF_INET).place[0]
-    return msgspec.structs.replace(target, context=context, address=address)
+    return msgspec.structs.replace(target, context=context, proxy_context=proxy_context, address=address)
+
+
+async def _made(trust: Trust) -> ssl.SSLContext:
+    made = trust.context
+    return await to_thread.run_sync(trust.make) if made is None else made
 
 
 async def _open(sockets: AsyncioSockets | TrioSockets | None, target: ConnectTarget) -> ByteStream:
@@ -144,49 +154,35 @@ async def _open(sockets: AsyncioSockets | TrioSockets | None, target: ConnectTar
         return await _open_anyio(target)
     host, port = target.hop
     with _connecting(target.hop_place):
-        raw = await sockets.hosts.connect(sockets.connect, host, port)
-    url, context, proxy = target.url, target.context, target.proxy
-    if proxy is not None:
-        if proxy.scheme == "https":
-            assert context is not None
-            with _securing(target.hop_place):
-                raw = await sockets.secure(raw, context, proxy.host)
-        await _shake_hands_raw(sockets, raw, target)
-    if url.scheme == "http":
+        raw: Socket = await sockets.hosts.connect(sockets.connect, host, port)
+    if target.proxy is not None:
+        raw = await _through_proxy(sockets, raw, target)
+    if target.url.scheme == "http":
         return sockets.attach(raw)
-    assert context is not None
+    assert target.context is not None
     with _securing(target.place):
-        if isinstance(raw, ssl.SSLSocket):
-            return await _secure_within(sockets.attach(raw), context, url.host, _place(url))
-        secure = await sockets.secure(raw, context, url.host)
+        secure = await sockets.secure(raw, target.context, target.url.host)
     try:
-        check_protocol(_place(url), secure.selected_alpn_protocol(), http2=target.http2)
+        check_protocol(_place(target.url), secure.selected_alpn_protocol(), http2=target.http2)
     except TLSError:
         secure.close()
         raise
     return sockets.attach(secure)
 
 
-async def _shake_hands_raw(sockets: AsyncioSockets | TrioSockets, raw: socket.socket, target: ConnectTarget) -> None:
+async def _through_proxy(sockets: AsyncioSockets | TrioSockets, raw: Socket, target: ConnectTarget) -> Socket:
+    if target.proxy_context is not None:
+        with _securing(target.hop_place):
+            raw = await sockets.secure(raw, target.proxy_context, target.hop[0])
     try:
+        if isinstance(raw, ssl.SSLSocket):
+            check_protocol(target.hop_place, raw.selected_alpn_protocol())
         await _shake_hands(_SocketWire(sockets, raw), target)
     except BaseException:
         shut(raw)
         raw.close()
         raise
-
-
-async def _secure_within(stream: ByteStream, context: ssl.SSLContext, hostname: str, place: str) -> ByteStream:
-    from .tunnelled_tls import TunnelledTls
-
-    try:
-        secure = TunnelledTls(stream, context, hostname)
-        await secure.handshake()
-        check_protocol(place, secure.protocol(), nested=True)
-    except BaseException:
-        stream.close()
-        raise
-    return secure
+    return raw
 
 
 async def _open_anyio(target: ConnectTarget) -> ByteStream:
@@ -197,17 +193,21 @@ async def _open_anyio(target: ConnectTarget) -> ByteStream:
     try:
         if target.proxy is not None:
             if target.proxy.scheme == "https":
-                stream = await _wrapped(stream, target.context, target.proxy.host, target.hop_place)
+                stream = await _wrapped(stream, target.proxy_context, target.proxy.host, target.hop_place)
+                check_protocol(target.hop_place, _chosen(stream))
             await _shake_hands(AnyioStream(stream, plain), target)
         if target.url.scheme == "https":
             stream = await _wrapped(stream, target.context, target.url.host, target.place)
-            nested = target.proxy is not None and target.proxy.scheme == "https"
-            chosen = stream.extra(TLSAttribute.alpn_protocol)  # noqa: S610 - no Django
-            check_protocol(_place(target.url), chosen, nested=nested)
+            check_protocol(_place(target.url), _chosen(stream))
     except BaseException:
         close_now(plain)
         raise
     return AnyioStream(stream, plain)
+
+
+def _chosen(stream: TLSStream) -> str | None:
+    protocol: str | None = stream.extra(TLSAttribute.alpn_protocol)  # noqa: S610 - no Django
+    return protocol
 
 
 async def _wrapped(
@@ -222,7 +222,7 @@ async def _wrapped(
 class _SocketWire:
     """A socket that is no stream yet."""
 
-    def __init__(self, sockets: AsyncioSockets | TrioSockets, raw: socket.socket) -> None:
+    def __init__(self, sockets: AsyncioSockets | TrioSockets, raw: Socket) -> None:
         self._sockets = sockets
         self._raw = raw
 

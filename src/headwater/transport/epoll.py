@@ -24,13 +24,23 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 from anyio import BrokenResourceError
 from anyio.lowlevel import current_token
 
 from ..protocol.transport import FOREVER
-from .sockets import READ_BYTES, WOULD_BLOCK, Address, finish_connect, read_available, readable, shut, start_connect
+from .sockets import (
+    READ_BYTES,
+    WOULD_BLOCK,
+    Address,
+    Socket,
+    finish_connect,
+    read_available,
+    readable,
+    shut,
+    start_connect,
+)
 
 ALARM_GRAIN_SECONDS: Final = 0.01
 """Seconds by which silence may be noticed late, so that many streams are not looked at one after the other."""
@@ -43,6 +53,9 @@ END_EVENTS: Final = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 
 
 if TYPE_CHECKING:
+    from .tunnelled_tls import TunnelledTls
+
+    SecureSocket: TypeAlias = ssl.SSLSocket | TunnelledTls
 
     class Watcher(Protocol):
         """Who is told what comes of a socket."""
@@ -79,11 +92,11 @@ if TYPE_CHECKING:
     class Waits(Protocol):
         """How an event loop waits for a socket that is no stream yet."""
 
-        async def readable(self, raw: socket.socket) -> None:
+        async def readable(self, raw: Socket) -> None:
             """Wait until there is something to read."""
             ...
 
-        async def writable(self, raw: socket.socket, seconds: float | None = None) -> None:
+        async def writable(self, raw: Socket, seconds: float | None = None) -> None:
             """Wait until something can be sent, or a connection is made; raises `TimeoutError` after so many
             seconds."""
             ...
@@ -102,10 +115,11 @@ async def connect(waits: Waits, address: Address, seconds: float | None = None) 
     return raw
 
 
-async def secure(waits: Waits, raw: socket.socket, context: ssl.SSLContext, hostname: str) -> ssl.SSLSocket:
-    """The socket with TLS; it is closed where that fails. Raises `OSError`, of which `ssl.SSLError` is one."""
+async def secure(waits: Waits, raw: Socket, context: ssl.SSLContext, hostname: str) -> SecureSocket:
+    """The socket with TLS, which may be within the TLS that it has; it is closed where that fails. Raises `OSError`, of
+    which `ssl.SSLError` is one."""
     try:
-        wrapped = context.wrap_socket(raw, server_hostname=hostname, do_handshake_on_connect=False)
+        wrapped = _wrapped(raw, context, hostname)
     except BaseException:
         raw.close()
         raise
@@ -123,6 +137,15 @@ async def secure(waits: Waits, raw: socket.socket, context: ssl.SSLContext, host
         shut(wrapped)
         wrapped.close()
         raise
+
+
+def _wrapped(raw: Socket, context: ssl.SSLContext, hostname: str) -> SecureSocket:
+    if isinstance(raw, ssl.SSLSocket):
+        from .tunnelled_tls import TunnelledTls
+
+        return TunnelledTls(raw, context, hostname)
+    assert isinstance(raw, socket.socket)  # there are no more than two
+    return context.wrap_socket(raw, server_hostname=hostname, do_handshake_on_connect=False)
 
 
 class EpollPoller:
@@ -200,10 +223,11 @@ class EpollSocket:
 
     __slots__ = ("closed", "may_read", "peer_closed", "poller", "raw", "until")
 
-    def __init__(self, poller: EpollPoller, raw: socket.socket) -> None:
+    def __init__(self, poller: EpollPoller, raw: Socket) -> None:
         self.poller = poller
         self.raw = raw
-        self.may_read = self.peer_closed = self.closed = False
+        self.may_read = not isinstance(raw, socket.socket) and raw.pending() > 0  # it came behind the handshake
+        self.peer_closed = self.closed = False
         self.until = FOREVER
 
     def note(self, events: int) -> None:
@@ -221,7 +245,7 @@ class EpollSocket:
             return None
         except OSError as error:
             raise BrokenResourceError from error
-        if 0 < len(data) < READ_BYTES and not self.peer_closed and not isinstance(self.raw, ssl.SSLSocket):
+        if 0 < len(data) < READ_BYTES and not self.peer_closed and type(self.raw) is socket.socket:
             self.may_read = False  # a short read has emptied the socket, and the epoll tells of what comes now
         return data
 

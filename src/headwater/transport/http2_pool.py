@@ -32,6 +32,7 @@ from ..protocol.transport import TransportRequest, TransportResponse
 from .connect import ConnectTarget, connect_timed_out, dial
 from .http2 import Http2Connection, Http2Pending, NotProcessedError
 from .pool import LoopConnections, Pool
+from .tunnelled_tls import TunnelledTls
 
 if TYPE_CHECKING:
     from .epoll import EpollSocket, Wakeup
@@ -261,8 +262,8 @@ class Http2Origin:
 class Http2Pool:
     """A `Transport` over HTTP/2 where the server chooses it, and over its `Pool` where not.
 
-    `prior_knowledge`: whether plain http is HTTP/2 as well, as the caller knows of the server. Within the TLS of a
-    proxy, HTTP/1.1 is offered alone. It needs a system with epoll.
+    `prior_knowledge`: whether plain http is HTTP/2 as well, as the caller knows of the server. It needs a system with
+    epoll.
     """
 
     def __init__(self, pool: Pool, *, prior_knowledge: bool = False) -> None:
@@ -313,7 +314,7 @@ class Http2Pool:
     def _may_choose(self, request: TransportRequest) -> bool:
         """Whether the server of this request may be spoken to in HTTP/2."""
         proxy = self.proxy
-        if proxy is not None and (proxy.scheme == "https" or proxy.forwards(request.url)):
+        if proxy is not None and proxy.forwards(request.url):
             return False
         return request.url.scheme == "https" or self._prior_knowledge
 
@@ -355,7 +356,14 @@ class Http2Pool:
         return turn.connection
 
     def _target(self, request: TransportRequest) -> ConnectTarget:
-        return ConnectTarget(request.url, self._trust, address=request.address, proxy=self.proxy, http2=True)
+        return ConnectTarget(
+            request.url,
+            self._trust,
+            proxy_trust=self._pool.trust,
+            address=request.address,
+            proxy=self.proxy,
+            http2=True,
+        )
 
     async def _connect(self, origin: Http2Origin, request: TransportRequest) -> Http2Connection | None:
         loop = origin.loop
@@ -368,7 +376,7 @@ class Http2Pool:
         assert loop.sockets is not None
         own: EpollSocket = stream.socket  # type: ignore[attr-defined]  # without epoll nobody comes here
         raw = own.raw
-        if isinstance(raw, ssl.SSLSocket) and raw.selected_alpn_protocol() != "h2":
+        if isinstance(raw, ssl.SSLSocket | TunnelledTls) and raw.selected_alpn_protocol() != "h2":
             self._speak_http11.add(_key(request))
             self._pool.keep(stream, loop, request)
             origin.on_http11()
@@ -376,6 +384,7 @@ class Http2Pool:
         connection = Http2Connection(own, loop.sockets.wakeup, origin)
         connection.reserved += 1
         loop.open.add(connection)
+        connection.refresh()  # what came with a handshake within another one, no epoll tells
         origin.on_dialed(connection)
         return connection
 

@@ -472,7 +472,9 @@ class Pool:
     async def _connect(self, origin: Origin, request: TransportRequest) -> Connection:
         loop = origin.loop
         loop.sweep()
-        target = ConnectTarget(request.url, self.trust, address=request.address, proxy=self.proxy)
+        target = ConnectTarget(
+            request.url, self.trust, proxy_trust=self.trust, address=request.address, proxy=self.proxy
+        )
         stream = await dial(loop.sockets, target, request.connect_timeout)
         connection = Connection(stream, origin)
         loop.open.add(connection)

@@ -1,6 +1,6 @@
 """What is done with a socket, plain or TLS: to connect it, to read it, to shut it, never waiting.
 
-TLS is OpenSSL's on the socket itself. Knows no HTTP and no event loop.
+TLS is OpenSSL's on the socket itself; a second one within it is `tunnelled_tls`'s. Knows no HTTP and no event loop.
 """
 
 from __future__ import annotations
@@ -11,9 +11,15 @@ import select
 import socket
 import ssl
 from contextlib import suppress
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
+
+if TYPE_CHECKING:
+    from .tunnelled_tls import TunnelledTls
+
+Socket: TypeAlias = "socket.socket | TunnelledTls"
+"""A connected socket that never waits: plain, with TLS (`ssl.SSLSocket`), or with TLS within TLS."""
 
 READ_BYTES: Final = 64 * 1024
 """Bytes that are read at once."""
@@ -52,7 +58,7 @@ def finish_connect(raw: socket.socket) -> None:
         raise OSError(code, os.strerror(code))
 
 
-def read_available(raw: socket.socket) -> bytes:
+def read_available(raw: Socket) -> bytes:
     """What has come, b"" at the end; raises `WOULD_BLOCK`, and `OSError` for a connection that is broken.
 
     A peer that closes without TLS's own farewell has ended all the same: HTTP says whether that is an end.
@@ -74,7 +80,7 @@ def _more_records(raw: ssl.SSLSocket, data: bytes) -> bytes:
     return b"".join(records)
 
 
-def shut(raw: socket.socket) -> None:
+def shut(raw: Socket) -> None:
     """Say that it is over; a socket that is closed or was never connected does not mind."""
     with suppress(OSError):
         if isinstance(raw, ssl.SSLSocket):
@@ -83,7 +89,7 @@ def shut(raw: socket.socket) -> None:
             raw.shutdown(socket.SHUT_RDWR)
 
 
-def readable(raw: socket.socket) -> bool:
+def readable(raw: Socket) -> bool:
     """Whether there is something to read, an end included; so it is with a socket that is closed."""
     descriptor = raw.fileno()
     if descriptor < 0:

@@ -245,10 +245,10 @@ def refused_afterwards(error: BaseException) -> TLSError | None:
     return None
 
 
-def check_protocol(place: str, chosen: str | None, *, http2: bool = False, nested: bool = False) -> None:
-    """Raise `TLSError` where a caller's context has offered what is not spoken here; `nested`: nor can be, within the
-    TLS of a proxy."""
+def check_protocol(place: str, chosen: str | None, *, http2: bool = False) -> None:
+    """Raise `TLSError` where a caller's context has offered what is not spoken there: a proxy never hears HTTP/2."""
     if chosen not in (None, "http/1.1", "http/1.0") and not (http2 and chosen == "h2"):
-        spoken = "within an https:// proxy HTTP/1.1 alone is spoken" if nested else "HTTP/1.1 is spoken"
-        remedy = "set no ALPN in it" if nested else "set no ALPN in it, or give http2=True for h2"
-        raise TLSError(f"{place} speaks {chosen}, which the ssl_context offers; {spoken}: {remedy}")
+        remedy = "set no ALPN in it"
+        if not place.startswith("the proxy "):
+            remedy += ", or give http2=True for h2"
+        raise TLSError(f"{place} speaks {chosen}, which the ssl_context offers; HTTP/1.1 is spoken: {remedy}")

@@ -19,7 +19,7 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Awaitable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import trio
 from anyio import BrokenResourceError
@@ -30,7 +30,10 @@ from ..protocol.transport import FOREVER, ReadDeadline
 from . import epoll
 from .epoll import EpollPoller, EpollSocket
 from .happy_eyeballs import HostCache
-from .sockets import Address
+from .sockets import Address, Socket
+
+if TYPE_CHECKING:
+    from .epoll import SecureSocket
 
 
 class Watched(Protocol):
@@ -70,11 +73,11 @@ class TrioSockets:
         """A connected socket; raises `OSError`, of which `TimeoutError` is one."""
         return await epoll.connect(self, address, seconds)
 
-    async def secure(self, raw: socket.socket, context: ssl.SSLContext, hostname: str) -> ssl.SSLSocket:
+    async def secure(self, raw: Socket, context: ssl.SSLContext, hostname: str) -> SecureSocket:
         """The socket with TLS; raises `OSError`."""
         return await epoll.secure(self, raw, context, hostname)
 
-    def attach(self, raw: socket.socket) -> TrioStream:
+    def attach(self, raw: Socket) -> TrioStream:
         """A connected socket as a stream."""
         return TrioStream(self, raw)
 
@@ -154,11 +157,11 @@ class TrioSockets:
         elif self._leader is not None:  # it waits without an alarm, and is to wait anew with this one
             notify_closing(self.poller.epoll.fileno())
 
-    async def readable(self, raw: socket.socket) -> None:
+    async def readable(self, raw: Socket) -> None:
         """Wait until there is something to read."""
         await trio.lowlevel.wait_readable(raw)
 
-    async def writable(self, raw: socket.socket, seconds: float | None = None) -> None:
+    async def writable(self, raw: Socket, seconds: float | None = None) -> None:
         """Wait until something can be sent, or a connection is made; raises `TimeoutError` after so many seconds."""
         with trio.CancelScope(deadline=FOREVER if seconds is None else trio.current_time() + seconds):
             await trio.lowlevel.wait_writable(raw)
@@ -246,7 +249,7 @@ class TrioStream:
         "wait_until",
     )
 
-    def __init__(self, sockets: TrioSockets, raw: socket.socket) -> None:
+    def __init__(self, sockets: TrioSockets, raw: Socket) -> None:
         self.socket = own = EpollSocket(sockets.poller, raw)
         self.wait_until, self.readable, self.stale = own.wait_until, own.readable, own.stale
         self.shut, self.disown = own.shut, own.disown

@@ -1,119 +1,115 @@
 """TLS with an origin inside the TLS with its proxy.
 
-OpenSSL's own socket can carry one TLS, which is the proxy's: the other runs in memory, over that stream. Knows no HTTP.
+OpenSSL's own socket can carry one TLS, which is the proxy's: the other runs in memory, and what it wants to send and to
+read goes through that socket. The two together are one more socket that never waits, so that every stream, and HTTP/2,
+has it as it has the others. Knows no HTTP and no event loop.
 """
 
 from __future__ import annotations
 
+import socket
 import ssl
-from collections.abc import Awaitable, Callable
-from functools import partial
-from typing import TypeVar
+from contextlib import suppress
+from typing import Final
 
-from anyio import BrokenResourceError, Lock
-from anyio.lowlevel import checkpoint
-
-from .anyio_streams import ByteStream
-from .sockets import READ_BYTES
-
-T = TypeVar("T")
+RECORD_BYTES: Final = 16 * 1024
+"""What a record of TLS can hold."""
 
 
 class TunnelledTls:
-    """A `ByteStream` within another one, which is closed with it."""
+    """What `ssl.SSLSocket` is for one TLS, as far as it is used here: it raises `WOULD_BLOCK`, and `OSError`.
 
-    __slots__ = ("_incoming", "_outgoing", "_sends", "_stream", "_tls")
+    Beyond the socket that the epoll watches nothing is left unread after `recv`, but after the handshake: then
+    `pending` says so.
+    """
 
-    def __init__(self, stream: ByteStream, context: ssl.SSLContext, hostname: str) -> None:
-        self._stream = stream
+    __slots__ = ("_incoming", "_outer", "_outgoing", "_taken", "_tls", "_unsent")
+
+    def __init__(self, outer: ssl.SSLSocket, context: ssl.SSLContext, hostname: str) -> None:
+        self._outer = outer
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=hostname)
-        self._sends = Lock()
+        self._unsent = b""
+        self._taken = 0
 
-    async def handshake(self) -> None:
-        """Make ready; raises `ssl.SSLError`, `BROKEN`."""
-        await self._do(self._tls.do_handshake)
-        await self._flush()
+    def fileno(self) -> int:
+        """The one descriptor of both."""
+        return self._outer.fileno()
 
-    def protocol(self) -> str | None:
-        """What was agreed on in the handshake."""
+    def selected_alpn_protocol(self) -> str | None:
+        """What the origin has agreed on."""
         return self._tls.selected_alpn_protocol()
 
-    async def receive(self) -> bytes:
-        """What has come since, b"" at the end; raises `BROKEN`, `ReadDeadline`."""
-        if self._incoming.pending or self._tls.pending():
-            await checkpoint()  # before anything is taken: a flood leaves turns for the others
-        try:
-            return await self._do(partial(self._tls.read, READ_BYTES))
-        except (ssl.SSLZeroReturnError, ssl.SSLEOFError):  # HTTP says whether that is an end
-            return b""
-        except ssl.SSLError as error:
-            raise BrokenResourceError from error
+    def pending(self) -> int:
+        """Bytes that have come and that the epoll does not see."""
+        return self._incoming.pending + self._tls.pending() + self._outer.pending()
 
-    async def _do(self, work: Callable[[], T]) -> T:
+    def do_handshake(self) -> None:
+        """Go on with the origin's handshake."""
         while True:
             try:
-                return work()  # nothing may wait behind it: what was taken would be lost to who is cancelled
+                self._tls.do_handshake()
             except ssl.SSLWantReadError:
-                await self._flush()
-                await self._fill()
+                self._flush()
+                self._fill()
+            else:
+                return self._flush()
 
-    async def _fill(self) -> None:
-        waiting = self._stream.receive()
-        try:
-            data = await waiting
-        except BaseException as error:
-            if not isinstance(error, Exception):
-                self._stream.keep(waiting)
-            raise
+    def recv(self, size: int) -> bytes:
+        """What has come, b"" at the end: up to a record more than this, since none may be left behind."""
+        pieces: list[bytes] = []
+        got = 0
+        while True:
+            try:
+                while piece := self._tls.read(size):
+                    pieces.append(piece)
+                    got += len(piece)
+                break
+            except ssl.SSLWantReadError:
+                if got >= size:
+                    break
+            except (ssl.SSLZeroReturnError, ssl.SSLEOFError):  # HTTP says whether that is an end
+                break
+            except ssl.SSLError:
+                if pieces:
+                    break
+                raise
+            with suppress(OSError):  # TLS has words of its own; what goes wrong with them is seen in reading
+                self._flush()
+            try:
+                self._fill()
+            except OSError:  # a failure comes out with the next reading
+                if pieces:
+                    break
+                raise
+        return b"".join(pieces)
+
+    def send(self, data: memoryview | bytearray | bytes) -> int:
+        """Send of this what goes, and say how much. After `WOULD_BLOCK` the same is sent again, as to OpenSSL: it may
+        have been taken in."""
+        self._flush()
+        if not self._taken:
+            self._taken = self._tls.write(data)
+            self._flush()
+        taken, self._taken = self._taken, 0
+        return taken
+
+    def _fill(self) -> None:
+        data = self._outer.recv(RECORD_BYTES)
         if data:
             self._incoming.write(data)
         else:
             self._incoming.write_eof()
 
-    async def _flush(self) -> None:
-        if self._outgoing.pending:
-            async with self._sends:  # who reads may have a word to say while another sends
-                while self._outgoing.pending:
-                    await self._stream.send(memoryview(self._outgoing.read()))
+    def _flush(self) -> None:
+        while self._unsent or self._outgoing.pending:
+            self._unsent = self._unsent or self._outgoing.read()
+            self._unsent = self._unsent[self._outer.send(self._unsent) :]
 
-    def keep(self, waiting: Awaitable[bytes]) -> None:
-        """What had come for a `receive` that was cancelled is kept where it came."""
-
-    def wait_until(self, moment: float) -> bool:
-        """Let no `receive` wait past this moment."""
-        return self._stream.wait_until(moment)
-
-    async def send(self, data: memoryview) -> None:
-        """Send everything; it may stop in the middle when cancelled. Raises `BROKEN`."""
-        try:
-            await self._do(partial(self._tls.write, data))
-            await self._flush()
-        except ssl.SSLError as error:
-            raise BrokenResourceError from error
-
-    def readable(self) -> bool:
-        """Whether something has come, an end included, as far as that can be seen without touching it."""
-        return bool(self._incoming.pending or self._tls.pending()) or self._stream.readable()
-
-    def stale(self) -> bool:
-        """Whether anything has come at all; only for a stream that is not being read."""
-        try:
-            self._tls.read(1)
-        except ssl.SSLWantReadError:
-            return self._stream.stale()
-        except ssl.SSLError:
-            return True
-        return True
+    def shutdown(self, how: int) -> None:
+        """Say that it is over."""
+        socket.socket.shutdown(self._outer, how)  # TLS's own would let go of it under whoever still reads
 
     def close(self) -> None:
-        """Close at once, in the event loop's own thread."""
-        self._stream.close()
-
-    def shut(self) -> None:
-        """Tell the peer that it is over, from any thread."""
-        self._stream.shut()
-
-    def disown(self) -> None:
-        """In a forked child: it is the parent's."""
-        self._stream.disown()
+        """Close at once."""
+        self._outer.close()
