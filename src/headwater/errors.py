@@ -41,7 +41,6 @@ stand at the end. This file knows no HTTP library and turns no status into a cla
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import msgspec
@@ -135,6 +134,8 @@ def _request_of(response: Any) -> ErrorRequest | None:
 
 
 def _loads(text: str) -> Any:
+    import json
+
     try:
         return json.loads(text)
     except RecursionError:
@@ -316,6 +317,8 @@ class ProviderError(HeadwaterError):
             self.request_id = self.headers.get("x-request-id")
             self.request = self.request or _request_of(response)
         if body is not None:
+            import json
+
             self.text = json.dumps(body)
 
     def append_to_message(self, additional_message: str) -> None:

@@ -7,7 +7,6 @@ passed is called ambient, and goes only to the party that its variable names. No
 from __future__ import annotations
 
 import base64
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
@@ -221,7 +220,7 @@ def live_secrets() -> list[Secret]:
 def _spellings(value: str) -> tuple[str, ...]:
     quoted = [quote(value, safe=safe) for safe in ("", "/")]
     found = {value, *quoted, *(_LOWER.sub(lambda code: code[0].lower(), text) for text in quoted if "%" in text)}
-    found |= {json.dumps(value)[1:-1], value.replace("/", "\\/"), value.translate(_IN_HTML)}
+    found |= {_in_json(value), value.replace("/", "\\/"), value.translate(_IN_HTML)}
     found |= {value[-_SHOWN_END:], *_in_base64(value.encode())}
     if not value.isascii():  # as a header that is read as latin-1 repeats it, and as a page does that is no UTF-8
         single = value.encode("latin-1", "replace")
@@ -235,6 +234,15 @@ def _spellings(value: str) -> tuple[str, ...]:
 
 
 _LOWER = lazy_pattern("%[0-9A-F]{2}")
+
+
+def _in_json(value: str) -> str:
+    """As a JSON text repeats it: most secrets as they are."""
+    if value.isascii() and value.isprintable() and not {'"', "\\"} & set(value):
+        return value
+    import json
+
+    return json.dumps(value)[1:-1]
 
 
 def _in_base64(raw: bytes) -> Iterator[str]:

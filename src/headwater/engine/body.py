@@ -6,10 +6,19 @@ Limits count decoded bytes, so a small body that unpacks to a large one is stopp
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from anyio import CancelScope
 
 from ..errors import ProtocolError, ResponseTooLargeError
+from ..protocol.lazy import lazy_modules
 from ..protocol.transport import TransportResponse
-from .codings import Unpacker, coding_of, unpacker
+
+if TYPE_CHECKING:
+    from . import codings  # noqa: TC004 - loaded when it is used, below
+    from .codings import Unpacker
+else:
+    globals().update(lazy_modules(__package__, "codings"))
 
 
 class ResponseBody:
@@ -24,8 +33,8 @@ class ResponseBody:
         self._incoming = incoming
         self._limit = limit
         packed = incoming.headers.get("content-encoding")
-        coding = coding_of(packed) if packed else ""
-        self._unpack = unpacker(coding, shows_end=self._shows_end("event-stream")) if coding else None
+        coding = codings.coding_of(packed) if packed else ""
+        self._unpack = codings.unpacker(coding, shows_end=self._shows_end("event-stream")) if coding else None
         self.size = 0
 
     @property
@@ -89,6 +98,12 @@ def at_once(incoming: TransportResponse, limit: float) -> bytes | None:
     if data is not None and len(data) > limit:
         raise too_large(limit)
     return data
+
+
+async def close_shielded(incoming: TransportResponse) -> None:
+    """Close an answer, whatever else is being cancelled."""
+    with CancelScope(shield=True):
+        await incoming.aclose()
 
 
 def too_large(limit: float) -> ResponseTooLargeError:

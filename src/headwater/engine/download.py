@@ -23,9 +23,8 @@ from ..protocol.flow import MIB, Fetch
 from ..protocol.transport import TransportResponse
 from ..responses.refusal import error_in_body
 from . import load
-from .body import ResponseBody
+from .body import ResponseBody, close_shielded
 from .event_loop import is_cancellation
-from .failures import close_shielded
 from .openings import other_media
 from .redirects import VAGUE, Redirects, content_type, is_page
 from .requester import MOST_UNANSWERED, Requester

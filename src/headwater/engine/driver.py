@@ -75,22 +75,21 @@ from .engine import IN_THREAD_BYTES, Engine
 from .event_loop import is_cancellation
 from .facts import NO_FLOW, UNPREPARED, CallRequest, Destination, Facts, Outcome, Plan, Timings
 from .failover import Candidate
-from .failures import besides, incomplete_stream, unknown_stream
 from .requester import Requester, WaitsForModel
 from .retry import LONGEST_WAIT_BEFORE_FAILOVER_SECONDS, is_worth_another_provider
-from .stream import Events
 
 if TYPE_CHECKING:
     from ..cost.meter import CallMeter
     from ..cost.price import Cost
     from ..media import media, source  # noqa: TC004 - loaded when it is used, below
-    from . import download, load  # noqa: TC004 - loaded when it is used, below
+    from . import download, failures, load  # noqa: TC004 - loaded when it is used, below
     from .observer import CallOutcome
     from .save import SavedFile
+    from .stream import Events
     from .watch import Watch
 else:
     globals().update(lazy_modules("headwater.media", "media source"))
-    globals().update(lazy_modules(__package__, "download load"))
+    globals().update(lazy_modules(__package__, "download failures load"))
 
 RELEASE_SECONDS: Final = 2.0
 """Seconds that releasing a run may take: telling the provider to cancel, closing a connection."""
@@ -568,7 +567,9 @@ class CallDriver:
         error = self._wrong_end(events)
         if error is None:
             await events.drain()
-            error = incomplete_stream(self.plan, events, events.failure) if events.failure is not None else None
+            error = (
+                failures.incomplete_stream(self.plan, events, events.failure) if events.failure is not None else None
+            )
         if error is not None:
             if await self._rejoins(events, error):
                 return
@@ -580,7 +581,7 @@ class CallDriver:
         if not self._goes_on(following):
             self._finish()
         if events.strays:
-            warnings.warn(f"the answer is whole{besides(self.plan, events)}", stacklevel=2)
+            warnings.warn(f"the answer is whole{failures.besides(self.plan, events)}", stacklevel=2)
 
     async def _rejoins(self, events: Events, error: HeadwaterError) -> bool:
         """Whether the call goes on with what the server still has of a stream that was cut; not without any retries."""
@@ -611,8 +612,8 @@ class CallDriver:
         if (events.ended or error is None) and events.whole:
             return None
         if error is None and (unknown := getattr(events.fold, "unknown", None)):
-            return unknown_stream(self.plan, unknown)
-        return incomplete_stream(self.plan, events, error)
+            return failures.unknown_stream(self.plan, unknown)
+        return failures.incomplete_stream(self.plan, events, error)
 
     def _note_event(self) -> None:
         if self.first_at is None:

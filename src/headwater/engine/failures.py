@@ -17,7 +17,7 @@ from ..protocol.transport import FOREVER, ReadDeadline, TransportResponse
 from ..protocol.url import parse_url
 from ..responses.message import for_refusal, one_line
 from ..responses.refusal import EXCERPT_BYTES, error_from_response, error_in_place_of_answer
-from .body import ResponseBody
+from .body import ResponseBody, close_shielded
 from .codings import is_text
 from .facts import Plan
 from .openings import NoStreamError, media_type
@@ -117,12 +117,6 @@ def _words(plan: Plan, data: bytes) -> str:
     """What a text says, in one line; of a page its title, and nothing of what is no text."""
     said = for_refusal("", data, UNSET, {}) if is_text(data) else None
     return plan.credentials.redact(said or "")[:EXCERPT_CHARS]
-
-
-async def close_shielded(incoming: TransportResponse) -> None:
-    """Close an answer, whatever else is being cancelled."""
-    with CancelScope(shield=True):
-        await incoming.aclose()
 
 
 async def _excerpt(

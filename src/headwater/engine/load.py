@@ -32,9 +32,8 @@ from ..media.mime import from_data_url, mime_type_of
 from ..media.source import SourceKind, check_kind
 from ..protocol.flow import Load, Loaded, Request
 from ..protocol.url import parse_url
-from .body import ResponseBody
+from .body import ResponseBody, close_shielded
 from .engine import IN_THREAD_BYTES
-from .failures import close_shielded
 from .input_policy import InputPolicy
 from .open_file import OpenFile, copied, in_place
 from .redirects import SHOWN_CHARS, VAGUE, Redirects, content_type, display_url, is_page

@@ -21,9 +21,9 @@ from ..media.mime import UNKNOWN
 from ..protocol.flow import Request
 from ..protocol.transport import Transport, TransportRequest, TransportResponse, quoted_url
 from ..protocol.url import parse_url
+from .body import close_shielded
 from .build_request import build_request
 from .download_hosts import check_host, public_addresses
-from .failures import close_shielded
 from .openings import media_type
 from .requester import Requester
 

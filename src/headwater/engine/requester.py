@@ -17,29 +17,30 @@ from ..auth.credentials import Credentials
 from ..errors import Attempt, ErrorRequest, HeadwaterError, ModelLoadingError, ProviderError
 from ..protocol.events import Loading
 from ..protocol.flow import Cached, Replay, Reply, Request, Step, Stream
+from ..protocol.lazy import lazy_modules
 from ..protocol.timeout import DEFAULT_TIMEOUT, Timeout
 from ..protocol.transport import FOREVER, ReadDeadline, Transport, TransportRequest, TransportResponse
 from ..protocol.url import Url
 from ..responses.decode import unreadable
 from ..responses.refusal import REQUEST_IDS, error_alone, redacted, set_retry_after, without_frame
-from .body import ResponseBody, at_once
+from .body import ResponseBody, at_once, close_shielded
 from .build_request import build_request
 from .deadlines import Deadlines, Phase
 from .engine import Engine
 from .event_loop import is_cancellation, running_loop
 from .facts import UNPREPARED, Plan, Timings
-from .failures import close_shielded, empty_stream, read_refusal
 from .look_ups import play
-from .openings import is_another, other_media
 from .retry import Raise, RetryBudget, decide
-from .stored_answer import StoredAnswer
-from .stream import Events
 
 if TYPE_CHECKING:
+    from . import failures, openings, stored_answer, stream  # noqa: TC004 - loaded when it is used, below
     from .multipart import UploadBody
     from .observer import RequestKind, WaitReason
+    from .stream import Events
     from .throttle import AttemptPermit, Throttle
     from .watch import Watch
+else:
+    globals().update(lazy_modules(__package__, "failures openings stored_answer stream"))
 
 T = TypeVar("T")
 A = TypeVar("A")
@@ -243,7 +244,9 @@ class Requester:
 
     async def replay(self, step: Replay) -> tuple[Events, Any]:
         """A stream that was kept, and its first event; nobody is asked."""
-        events = Events(step.stream, StoredAnswer(step.stored), self.engine.bound(step.stream.request.limit))
+        events = stream.Events(
+            step.stream, stored_answer.StoredAnswer(step.stored), self.engine.bound(step.stream.request.limit)
+        )
         return events, await events.first()
 
     async def once(self, request: Request) -> None:
@@ -539,7 +542,7 @@ class Requester:
         try:
             event = await self._first(events)
             if event is None:
-                raise await empty_stream(self._plan, events, self._reading_until())
+                raise await failures.empty_stream(self._plan, events, self._reading_until())
         except BaseException as error:
             if events.lasts and is_cancellation(error):
                 self.opened = events  # its first event is still to come
@@ -567,7 +570,7 @@ class Requester:
         if not 200 <= incoming.status < 300:
             raise await self.refusal(step.request, incoming)
         try:
-            return Events(step, incoming, self.engine.bound(step.request.limit))
+            return stream.Events(step, incoming, self.engine.bound(step.request.limit))
         except BaseException:
             await close_shielded(incoming)
             raise
@@ -628,13 +631,13 @@ class Requester:
 
     def _check_opening(self, request: Request, incoming: TransportResponse, piece: bytes) -> None:
         """Raise the error for an answer that is none, by its first bytes; nearly all begin with an object."""
-        if piece[:1] != b"{" and not request.opaque and is_another(request, incoming, piece):
+        if piece[:1] != b"{" and not request.opaque and openings.is_another(request, incoming, piece):
             head = Reply(status=incoming.status, headers=self.headers, body=piece, url=request.url)
-            raise unreadable(head, media=other_media(request.family, piece))
+            raise unreadable(head, media=openings.other_media(request.family, piece))
 
     async def refusal(self, request: Request, incoming: TransportResponse) -> HeadwaterError:
         """The error that an answer is that is none."""
-        self._masked = error = await read_refusal(self._plan, request, incoming, self._reading_until())
+        self._masked = error = await failures.read_refusal(self._plan, request, incoming, self._reading_until())
         return error
 
     def _reading_until(self) -> float:

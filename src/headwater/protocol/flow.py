@@ -309,7 +309,6 @@ class PassOver(msgspec.Struct, frozen=True):
 
 Step: TypeAlias = (
     Send
-    | Stream[Any, Any]
     | Load
     | Fetch
     | Sleep
@@ -321,6 +320,7 @@ Step: TypeAlias = (
     | Recall
     | Remember
     | Replay
+    | Stream[Any, Any]  # the last, for each union with what is generic is made by `typing`: 0.4 ms for all of them
 )
 Flow: TypeAlias = Generator[Step, Any, R]
 

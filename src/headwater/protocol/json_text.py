@@ -11,14 +11,18 @@ https://datatracker.ietf.org/doc/html/rfc8259
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from .lazy import lazy_pattern
+from .lazy import LazyModule, lazy_pattern
+
+if TYPE_CHECKING:
+    import json
+else:
+    json = LazyModule("json")  # 1 ms
 
 UNREADABLE: Final = (msgspec.MsgspecError, ValueError, OverflowError, RecursionError)
 """What reading JSON raises, strictly or not."""

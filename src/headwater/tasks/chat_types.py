@@ -7,7 +7,6 @@ is never taken for an answer. Nothing here folds a stream.
 Field meanings: https://platform.openai.com/docs/api-reference/chat/object and .../chat/streaming.
 """
 
-import json
 from typing import Any, ClassVar, Final
 
 import msgspec
@@ -349,11 +348,13 @@ def _objects_in(text: Any) -> list[str]:
     the text is anything else."""
     if not isinstance(text, str) or not _NEXT_TO.search(text):
         return []
+    from json import JSONDecoder
+
     found: dict[str, None] = {}
-    rest = text.strip()
+    rest, decoder = text.strip(), JSONDecoder()
     while rest:
         try:
-            value, end = _decoder.raw_decode(rest)
+            value, end = decoder.raw_decode(rest)
         except (ValueError, RecursionError):
             return []
         if not isinstance(value, dict):
@@ -364,7 +365,6 @@ def _objects_in(text: Any) -> list[str]:
 
 
 _NEXT_TO: Final = lazy_pattern(r"\}\s*\{")
-_decoder: Final = json.JSONDecoder()
 
 
 def _take_beside(message: ChatCompletionOutputMessage, sent: Any, place: int) -> None:

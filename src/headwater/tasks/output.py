@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import binascii
 import copy
-import json
 import math
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -462,6 +461,8 @@ def _finite(value: Any) -> Any:
 
 def _text(plain: Any, indent: int | None) -> str:
     if indent is not None:
+        import json
+
         return json.dumps(_finite(plain), indent=indent, ensure_ascii=False)
     return msgspec.json.encode(plain).decode()
 
