@@ -110,10 +110,14 @@ async def test_a_deadline_closes(driver: Driver, server: faults.FaultServer) -> 
         assert await closed(server)
 
 
-async def test_the_collector_closes_and_warns(driver: Driver, server: faults.FaultServer) -> None:
+@pytest.mark.parametrize("of", ["call", "conversation"])
+async def test_the_collector_closes_and_warns(driver: Driver, server: faults.FaultServer, of: str) -> None:
     """Nobody should rely on it, but nothing stays open for ever."""
     async with driver.client(base_url=url_of(server)) as client:
-        stream = await client.chat_completion(MESSAGES, stream=True)
+        if of == "call":
+            stream = await client.chat_completion(MESSAGES, stream=True)
+        else:
+            stream = client.converse(MESSAGES)
         async for _ in stream:
             break
         with warnings.catch_warnings(record=True) as caught:

@@ -943,6 +943,26 @@ async def test_two_recordings_at_once_have_each_their_own_requests(driver: Drive
         assert text.count('"request"') == 1 and f'"model": "{name}"' in text
 
 
+@pytest.mark.dealt
+async def test_a_recording_beside_a_replay_has_what_its_own_server_said(driver: Driver, tmp_path: Path) -> None:
+    await recorded_chats(tmp_path / "a.jsonl", "replayed")
+    sent = MemoryTransport(lambda _: ScriptedResponse.json(answer("recorded")))
+
+    async def one(name: str, entered: anyio.Event, other: anyio.Event) -> None:
+        async with cassette(tmp_path / f"{name}.jsonl"):
+            entered.set()
+            await other.wait()
+            async with driver.client(base_url=URL, transport=sent) as client:
+                await client.chat_completion(MESSAGES, model="m")
+
+    first, second = anyio.Event(), anyio.Event()
+    async with anyio.create_task_group() as group:
+        group.start_soon(one, "a", first, second)
+        await first.wait()
+        group.start_soon(one, "b", second, first)
+    assert "recorded" in (tmp_path / "b.jsonl").read_text(encoding="utf-8") and len(sent.requests) == 1
+
+
 def test_a_thread_of_its_own_is_inside_as_well(tmp_path: Path) -> None:
     found: list[str | None] = []
 

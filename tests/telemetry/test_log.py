@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterator
+from itertools import count
 
 import pytest
 from support.drivers import Driver
+from support.interleaving import with_another_between
 from support.observed_calls import FIRST, QUESTION, SECOND, acts, answer, cut, hanging, refusal, stream, two
 
 from headwater import IncompleteStreamError
+from headwater.telemetry.log import set_up_log
 from headwater.testing import ScriptedResponse
 
 pytestmark = pytest.mark.anyio
@@ -168,3 +171,16 @@ async def test_a_level_that_the_program_set_stays(driver: Driver, monkeypatch: p
     monkeypatch.setenv("HEADWATER_LOG", "debug")
     driver.client(base_url=FIRST)
     assert logging.getLogger("headwater").level == logging.ERROR
+
+
+@pytest.mark.usefixtures("unset_log")
+def test_two_threads_first_clients_turn_it_on_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADWATER_LOG", "debug")
+    log = logging.getLogger("headwater")
+    for step in count():
+        log.handlers.clear()
+        log.setLevel(logging.NOTSET)
+        if with_another_between(set_up_log, set_up_log, step) is None:
+            break
+        assert len(log.handlers) == 1, f"another thread came in at instruction {step}"
+    assert step > 0

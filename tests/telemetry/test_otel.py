@@ -5,12 +5,15 @@ from __future__ import annotations
 import inspect
 import json
 import logging
+import threading
 from collections.abc import Callable
 from typing import Any, Literal
 
 import anyio
 import pytest
 from opentelemetry import context, trace
+from opentelemetry.metrics import Meter
+from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
@@ -612,3 +615,37 @@ async def test_what_others_suppress_or_tell_of_themselves_is_not_told(
 def test_wrong_arguments(wrong: Any) -> None:
     with pytest.raises(InvalidParameterError):
         OpenTelemetryObserver(**wrong)
+
+
+def test_threads_whose_calls_end_together_have_one_instrument_of_each_name(told: Told) -> None:
+    made: list[str] = []
+    twice = threading.Event()
+
+    class Meters(MeterProvider):
+        def get_meter(self, *args: Any, **more: Any) -> Meter:
+            meter = super().get_meter(*args, **more)
+            create = meter.create_histogram
+
+            def create_histogram(name: str, *rest: Any, **other: Any) -> Any:
+                if name in made:
+                    twice.set()
+                made.append(name)
+                twice.wait(0.05)  # for another thread to make it too, were it let
+                return create(name, *rest, **other)
+
+            meter.create_histogram = create_histogram  # type: ignore[method-assign]
+            return meter
+
+    async def call() -> None:
+        async with AsyncInferenceClient(base_url=URL, observer=observer, transport=acts(answer)) as client:
+            start.wait()
+            await client.chat_completion(QUESTION)
+
+    observer = OpenTelemetryObserver(tracer_provider=told.tracers, meter_provider=Meters())
+    start = threading.Barrier(8)
+    threads = [threading.Thread(target=anyio.run, args=(call,)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(made) == len(set(made)) > 0

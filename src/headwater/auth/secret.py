@@ -214,7 +214,8 @@ def redact_all(text: str) -> str:
 
 def live_secrets() -> list[Secret]:
     """All secrets that this process knows now, the passwords of proxies among them."""
-    return list(_live_secrets.values())
+    # At once: a walk through the dictionary's own views fails where another thread makes a secret meanwhile.
+    return [secret for each in _live_secrets.valuerefs() if (secret := each()) is not None]
 
 
 def _spellings(value: str) -> tuple[str, ...]:

@@ -71,8 +71,13 @@ class LoopThread:
         self._parked = threading.Event()
         self._forked: list[threading.Event] = []
         self._works: set[PortalCall[Any]] = set()
+        self._successors: dict[None, LoopThread] = {}
         self.over = False
         self.dead = False
+
+    def successor(self) -> LoopThread:
+        """The one that takes its place once it has died: the same one for all who ask."""
+        return self._successors.get(None) or self._successors.setdefault(None, LoopThread())
 
     def _start(self) -> Any:
         """asyncio's loop, running. A start that Ctrl-C has interrupted is taken up by the next call."""
@@ -199,9 +204,10 @@ _loop = LoopThread()
 def shared_loop() -> LoopThread:
     """The process's loop; another one where it has died."""
     global _loop
-    if _loop.dead and not _loop.over:
-        _loop = LoopThread()
-    return _loop
+    loop = _loop
+    while loop.dead and not loop.over:
+        loop = _loop = loop.successor()
+    return loop
 
 
 def is_shared(loop: LoopThread) -> bool:

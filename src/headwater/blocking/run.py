@@ -34,6 +34,7 @@ class Run(Generic[E, R]):
     leaves it: its socket is closed, and reading on is a `ClosedError`.
     """
 
+    _left = True
     __reduce_ex__ = not_copied
 
     def __init__(self, run: AsyncRun[E, R]) -> None:
@@ -118,6 +119,11 @@ class Run(Generic[E, R]):
         self._ready.clear()
         if self._loop.running and not self._loop.over:
             spawn(self._run.close)  # the traceback holds this run, and would keep its socket open
+
+    def __del__(self) -> None:
+        # In free-threaded Python what the loop's thread has made goes when that thread runs next, and it may sleep.
+        if not self._left:  # else it is being closed there
+            self._run.drop()
 
     def __enter__(self) -> Self:
         return self

@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import sqlite3
+import sys
 import threading
 import time
 import warnings
@@ -45,6 +46,9 @@ APPLICATION_ID: Final = 0x68777463
 """By which SQLite's file says whose it is: "hwtc"."""
 LAYOUT: Final = 1
 """Of the file; a file with a higher number is a newer release's."""
+STATEMENTS: Final = 0 if "free-threading" in sys.version else 128
+"""That a connection keeps. In free-threaded Python those of a worker thread are let go of by that thread alone, which
+may sleep, and until then the file is not closed: its last answers are in a log beside it."""
 BUSY_SECONDS: Final = 2.0
 """How long another process's writing is waited for."""
 PATIENCE_SECONDS: Final = 10.0
@@ -370,7 +374,14 @@ def _connected(path: str, *, is_read_only: bool) -> sqlite3.Connection:
     if not Path(path).exists():
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))  # answers are nobody else's
     name = f"{Path(path).as_uri()}?mode=ro&immutable=1" if is_read_only else path
-    db = sqlite3.connect(name, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=is_read_only)
+    db = sqlite3.connect(
+        name,
+        timeout=BUSY_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=STATEMENTS,
+        uri=is_read_only,
+    )
     try:
         if is_read_only:
             _is_ours(db, path)

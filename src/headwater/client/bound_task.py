@@ -154,7 +154,7 @@ else:
             if found is None:
                 found = self.fget(owner)
                 if found is not owner:
-                    kept[self] = found
+                    found = kept.setdefault(self, found)  # several threads may have made one
             return found
 
         def __set__(self, owner: Any, value: Any) -> None:
@@ -232,7 +232,7 @@ class Task(Generic[P, E, R]):
         bound = client.__dict__.setdefault(BOUND, {})
         found = bound.get(self)
         if found is None:
-            found = bound[self] = self._bound(client)
+            found = bound.setdefault(self, self._bound(client))
         return found
 
     @cached_property

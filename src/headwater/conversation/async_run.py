@@ -474,6 +474,12 @@ class AsyncConversation:
         if watch is not None:  # else a conversation that nobody ended would have no end
             watch.end("cancelled", self.partial, None)
 
+    def drop(self) -> None:
+        """Let go of the model's stream, from any thread or finalizer: nobody holds the conversation any more."""
+        call = self._call
+        if call is not None:
+            call.drop()
+
     async def __aenter__(self) -> Self:
         return self
 

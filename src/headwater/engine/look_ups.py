@@ -46,7 +46,8 @@ class LookUps:
             self._values.pop(key, None)
             self._values[key] = (now() + seconds, value)
             if len(self._values) > MAX_ENTRIES:
-                del self._values[next(iter(self._values))]
+                for oldest in list(self._values)[:-MAX_ENTRIES]:
+                    self._values.pop(oldest, None)  # another thread's loop may be doing the same
             return value
         return found[1]
 

@@ -42,6 +42,7 @@ class AsyncRun(Generic[E, R]):
     """
 
     _hedge: Hedge | None = None
+    _dropped = False
     __reduce_ex__ = not_copied
 
     def __init__(self, engine: Engine, request: CallRequest, watch: Watch | None = None) -> None:
@@ -259,7 +260,13 @@ class AsyncRun(Generic[E, R]):
         await self.close()
 
     def __del__(self) -> None:
-        driver = getattr(self, "_driver", None)
+        self.drop()
+
+    def drop(self) -> None:
+        """Let go of it, from any thread or finalizer: nobody holds it any more. Its socket is shut, and who has dropped
+        a stream is warned. Idempotent."""
+        driver = None if self._dropped else getattr(self, "_driver", None)
+        self._dropped = True
         if driver is not None and driver.state == "open" and not driver.is_forked:
             driver.requester.drop()
             driver.tell_of_end()

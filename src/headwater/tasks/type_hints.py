@@ -24,9 +24,10 @@ class LazyAnnotations(dict[str, Any]):
         self._resolve: Callable[[], dict[str, Any]] | None = resolve
 
     def _resolved(self) -> dict[str, Any]:
-        if self._resolve is not None:
-            found, self._resolve = self._resolve(), None
-            self.update(found)
+        resolve = self._resolve
+        if resolve is not None:
+            self.update(resolve())
+            self._resolve = None  # last: another thread may be reading them
         return self
 
     def __iter__(self) -> Iterator[str]:  # `dict(annotations)` asks this, as it does of no plain dict

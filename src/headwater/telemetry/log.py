@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -167,7 +168,12 @@ class _UnlessConfigured(logging.StreamHandler[Any]):
 
     def emit(self, record: logging.LogRecord) -> None:
         if not logging.root.handlers:
+            self.stream = sys.stderr  # as it is now
             super().emit(record)
+
+
+_HANDLER: Final = _UnlessConfigured()
+_HANDLER.setFormatter(logging.Formatter(FORMAT))
 
 
 def set_up_log() -> None:
@@ -176,12 +182,10 @@ def set_up_log() -> None:
     level = (
         int(wanted) if wanted.isdecimal() and len(wanted) < 4 else logging.getLevelNamesMapping().get(wanted.upper())
     )
-    if not wanted or (level is None and any(isinstance(each, _UnlessConfigured) for each in LOGGER.handlers)):
+    if not wanted or (level is None and _HANDLER in LOGGER.handlers):
         return
     if not LOGGER.handlers:
-        handler = _UnlessConfigured()
-        handler.setFormatter(logging.Formatter(FORMAT))
-        LOGGER.addHandler(handler)
+        LOGGER.addHandler(_HANDLER)  # the only one, so that two threads' first clients add it once
     if level is None:
         LOGGER.warning("%s must be one of %s, not %r", VARIABLE, ", ".join(LEVELS), wanted[:40])
     elif LOGGER.level == logging.NOTSET:

@@ -12,8 +12,9 @@ By the conventions for generative AI: https://github.com/open-telemetry/semantic
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import Token
+from functools import partial
 from itertools import count as numbers
 from threading import Lock
 from time import monotonic, time_ns
@@ -547,18 +548,22 @@ class Instruments:
     def _record(
         self, what: str, name: str, amount: float, attributes: genai.Attributes, there: Context = _PLAIN
     ) -> None:
-        made = self._made.get(name)
-        if made is None:
-            unit, text, bounds = _RECORDED[what]
-            made = self._meter.create_histogram(name, unit, text, explicit_bucket_boundaries_advisory=bounds)
-            self._made[name] = made
+        made = self._made.get(name) or self._make(name, partial(self._histogram, name, *_RECORDED[what]))
         made.record(amount, attributes, there)
 
     def _count(self, name: str, unit: str, count: int, attributes: genai.Attributes) -> None:
-        made = self._made.get(name)
-        if made is None:
-            made = self._made[name] = self._meter.create_counter(name, unit)
+        made = self._made.get(name) or self._make(name, partial(self._meter.create_counter, name, unit))
         made.add(count, attributes, _PLAIN)
+
+    def _histogram(self, name: str, unit: str, text: str, bounds: tuple[float, ...]) -> metrics.Histogram:
+        return self._meter.create_histogram(name, unit, text, explicit_bucket_boundaries_advisory=bounds)
+
+    def _make(self, name: str, make: Callable[[], Any]) -> Any:
+        """The instrument of this name, made once: with a second one an SDK counts in two places."""
+        with self._lock:
+            if name not in self._made:
+                self._made[name] = make()
+            return self._made[name]
 
 
 def _said(**texts: str | None) -> genai.Attributes:

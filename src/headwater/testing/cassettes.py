@@ -90,10 +90,9 @@ class Cassette:
         return self
 
     def _around(self) -> Interposer | None:
-        """What stands around this block: not the recording of another task or thread, which is of its own clients."""
+        """What stands around this block: not what stands around another task or thread, and is for its own clients."""
         newest = interposer.interposer()
-        is_elsewhere = isinstance(newest, Cassette) and newest.mode == "record" and not interposer.is_own(newest)
-        return None if is_elsewhere else newest
+        return newest if newest is not None and interposer.is_own(newest) else None
 
     def _end(self) -> bool:
         """Stop; whether there is something to write."""

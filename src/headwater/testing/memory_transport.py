@@ -134,7 +134,10 @@ class MemoryTransport:
         waiting = list(responses)
 
         def respond(request: SentRequest) -> ScriptedResponse | BaseException:
-            return waiting.pop(0) if waiting else AssertionError(f"no response is left for {request!r}")
+            try:
+                return waiting.pop(0)
+            except IndexError:
+                return AssertionError(f"no response is left for {request!r}")
 
         return MemoryTransport(respond)
 

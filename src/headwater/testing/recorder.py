@@ -91,27 +91,29 @@ class LiveExchange:
 
     def written(self, scrubber: Scrubber) -> RecordedExchange:
         """As a cassette has it, without credentials; what it came after is not in it."""
+        # Its end before its pieces: another thread's client may be reading on.
+        end, ended, is_over, events = self.end or "left", self._ended, self.is_over, list(self._pieces)
         headers = {name: scrubber.header(name, value) for name, value in self._headers.items()}
-        pieces = [piece.data for piece in self._pieces]
-        if unpacked := _unpacked(self._headers, pieces, is_whole=self.end == "whole"):
+        pieces = [piece.data for piece in events]
+        if unpacked := _unpacked(self._headers, pieces, is_whole=end == "whole"):
             pieces = unpacked
             del headers["content-encoding"]
             headers.pop("content-length", None)
         blank, start, kept = scrubber.blank(b"".join(pieces)), 0, []
-        for data, event in zip(pieces, self._pieces, strict=True):
+        for data, event in zip(pieces, events, strict=True):
             if data:
                 kept.append(RecordedPiece(blank[start : start + len(data)], self._moment(event)))
             start += len(data)
-        last = self._pieces[-1] if self._pieces else self._head
-        ended = self._ended or last
+        last = events[-1] if events else self._head
+        ended = ended or last
         return RecordedExchange(
             form=form_of(self.request, self._body, scrubber),
             status=self._status,
             headers=headers,
             head=None if self._head is None else self._moment(self._head),
             pieces=kept,
-            end=self.end or "left",
-            ended=ReplayMoment() if ended is None else self._moment(ended) if self.is_over else ReplayMoment(ended.at),
+            end=end,
+            ended=ReplayMoment() if ended is None else self._moment(ended) if is_over else ReplayMoment(ended.at),
             error=None if self._error is None else scrubber.value(self._error),
             surplus=self.surplus,
         )

@@ -34,7 +34,7 @@ def interposer() -> Interposer | None:
     for one in reversed(_OWN.get()):
         if one in _active:
             return one
-    return _active[-1] if _active else None
+    return next(reversed(tuple(_active)), None)  # another thread's block may end at any moment
 
 
 def is_own(one: Interposer) -> bool:

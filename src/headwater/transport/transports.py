@@ -95,7 +95,7 @@ class Transports:
                 made._proxies, made._plain = self._proxies, self._plain
             if verify is None and ssl_context is None:
                 made._trust = self._trust
-            self._by_route[key] = made
+            made = self._by_route.setdefault(key, made)  # several threads may have made one
         return made
 
     def _proxy(self, url: Url) -> str | None:
@@ -107,7 +107,7 @@ class Transports:
     def _get(self, proxy: str | None) -> Transport:
         made = self._made.get(proxy)
         if made is None:
-            made = self._made[proxy] = self._interposed(lambda: self._make(proxy))
+            made = self._made.setdefault(proxy, self._interposed(lambda: self._make(proxy)))
         return made
 
     @property
