@@ -45,7 +45,7 @@ from headwater import (
     ServerError,
     tool,
 )
-from headwater.telemetry import OpenTelemetryObserver
+from headwater.telemetry import ObserverEvent, OpenTelemetryObserver
 from headwater.testing import ScriptedResponse
 
 pytestmark = pytest.mark.anyio
@@ -636,14 +636,18 @@ def test_threads_whose_calls_end_together_have_one_instrument_of_each_name(told:
             meter.create_histogram = create_histogram  # type: ignore[method-assign]
             return meter
 
-    async def call() -> None:
-        async with AsyncInferenceClient(base_url=URL, observer=observer, transport=acts(answer)) as client:
-            start.wait()
-            await client.chat_completion(QUESTION)
+    def tell(events: list[ObserverEvent]) -> None:
+        start.wait()
+        for event in events:
+            observer(event)
 
+    calls: list[list[ObserverEvent]] = [[] for _ in range(8)]
+    for each in calls:
+        with InferenceClient(base_url=URL, observer=each.append, transport=acts(answer)) as client:
+            client.chat_completion(QUESTION)
     observer = OpenTelemetryObserver(tracer_provider=told.tracers, meter_provider=Meters())
-    start = threading.Barrier(8)
-    threads = [threading.Thread(target=anyio.run, args=(call,)) for _ in range(8)]
+    start = threading.Barrier(len(calls))
+    threads = [threading.Thread(target=tell, args=(each,)) for each in calls]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -13,6 +13,9 @@ from contextlib import contextmanager
 from . import faults, running
 from .fault_server.recorded import HOWS
 
+SIGNAL_SECONDS = 0.25
+"""How often Ctrl-C is looked for that came just before the wait began, and would be felt at its end only."""
+
 
 @contextmanager
 def serving(options: argparse.Namespace) -> Iterator[str]:
@@ -38,7 +41,9 @@ def main() -> int:
         with serving(options) as url:
             sys.stdout.write(f"{url}\n")
             sys.stdout.flush()
-            threading.Event().wait()
+            over = threading.Event()
+            while not over.wait(SIGNAL_SECONDS):
+                pass
     except KeyboardInterrupt:
         return 0
     except (ImportError, ValueError, OSError) as error:
