@@ -470,6 +470,41 @@ async def test_no_more_at_once_than_asked_for() -> None:
     assert chats.most == 9
 
 
+@pytest.mark.parametrize("concurrency", [32, 64])
+async def test_as_many_at_once_as_asked_for_though_each_is_quick(concurrency: int) -> None:
+    """Calls that take four turns of the event loop: were one begun in each turn, half as many would be at once."""
+    now = most = 0
+
+    async def quick(_: int) -> None:
+        nonlocal now, most
+        now += 1
+        most = max(most, now)
+        for _turn in range(4):
+            await anyio.lowlevel.checkpoint()
+        now -= 1
+
+    async with AsyncInferenceClient(api_key="k").map(quick, range(2 * concurrency), concurrency=concurrency) as results:
+        assert len([result async for result in results]) == 2 * concurrency
+    assert most == concurrency
+
+
+async def test_an_input_that_fails_where_another_has_ended_ends_the_map() -> None:
+    """The inputs fail in the middle, when each is begun in the place of one that is done; what is done comes out."""
+
+    def inputs() -> Iterator[list[dict[str, str]]]:
+        for number in range(40):
+            yield chat(number)
+        raise KeyError("the disk is gone")
+
+    client, found = client_of(Chats()), 0
+    with pytest.raises(KeyError, match="the disk"):
+        async with client.map(client.chat_completion, inputs(), concurrency=4, parameters=MODEL) as results:
+            async for _ in results:
+                found += 1
+    assert results.stats.in_flight == 0
+    assert 30 < found <= 40
+
+
 async def test_the_level_finds_a_hidden_limit() -> None:
     """Twelve at once; a refusal is tried again by the engine, and nothing is lost."""
     refused = 0

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pytest
 
-from headwater.responses.quota import pacing_limits
+from headwater.responses.quota import pacing_limits, rate_limits
 
 NOW = 1_800_000_000.0
 
@@ -115,5 +115,6 @@ SPELLINGS = {
 
 @pytest.mark.parametrize(("headers", "expected"), SPELLINGS.values(), ids=SPELLINGS)
 def test_a_spelling(headers: dict[str, str], expected: list[Limit]) -> None:
-    found = [(limit.unit, limit.remaining, limit.reset, limit.limit) for limit in pacing_limits(headers, lambda: NOW)]
+    told = rate_limits(headers, lambda: NOW)
+    found = [(limit.unit, limit.remaining, limit.reset, limit.limit) for limit in pacing_limits(told)]
     assert found == expected

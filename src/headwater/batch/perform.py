@@ -86,9 +86,10 @@ class Records:
         self.providers = caller.providers
         self.store: Store
 
-    def perform(self, index: int, item: Item, first: str, throttle: ItemThrottle) -> Awaitable[MapResult[Any]]:
-        """Perform one record, which begins with the provider `first`."""
-        return self._perform(index, item, throttle, throttle.scheduler.in_order(first) if self.providers else None)
+    def perform(self, index: int, item: Item, throttle: ItemThrottle) -> Awaitable[MapResult[Any]]:
+        """Perform one record."""
+        order = throttle.scheduler.in_order(throttle.first) if self.providers else None
+        return self._perform(index, item, throttle, order)
 
     def _caller_of(self, provider: str | None) -> ClientCore:
         """Who makes a line's call: where it wants one of several providers, a caller with that one alone."""

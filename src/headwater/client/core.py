@@ -292,8 +292,8 @@ class ClientCore:
         self, declaration: Declaration[Any, Any, Any], given: Mapping[str, Any], *, stream: bool
     ) -> Repeated | None:
         """What makes the calls of further items that differ from one with these arguments in the first of them alone,
-        as `item` does: it is given that argument. What they have in common, their options and where they go, is found
-        out once. It makes none any more once the client's options were changed.
+        as `item` does: it is given that argument, and checks it. What they have in common, their options and where they
+        go, is found out once. It makes none any more once the client's options were changed.
 
         None where more of each is its own: the order of providers, what it costs, what is kept, the type of an answer.
         """
@@ -307,7 +307,7 @@ class ClientCore:
         def repeat(value: Any, throttle: Throttle) -> AsyncRun[Any, Any] | CallDriver | None:
             if self.settings is not settings:
                 return None
-            parameters = {**others, first: value}
+            parameters = declaration.checked_again({**others, first: value})
             return self._unseen(msgspec.structs.replace(request, parameters=parameters, throttle=throttle))
 
         return repeat

@@ -5,8 +5,10 @@ One input is read at a time, and none before it is asked for.
 
 from __future__ import annotations
 
+import sys
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+from functools import partial
 from typing import Any, Final
 
 from anyio import Event
@@ -17,20 +19,18 @@ ENDED: Final = object()
 
 
 class Plain:
-    """A plain iterable, read in the event loop's thread: one that blocks would block the loop."""
+    """A plain iterable, read in the event loop's thread: one that blocks would block the loop.
+
+    `waits`: whether the next input must be waited for. `at_hand`: how many workers may look for one at once. `take`
+    gives the next input, or ENDED, after which its caller sets `ended`.
+    """
 
     waits = False
+    at_hand: int = sys.maxsize
 
     def __init__(self, inputs: Iterable[Any]) -> None:
-        self._inputs = iter(inputs)
+        self.take: Callable[[], Any] = partial(next, iter(inputs), ENDED)
         self.ended = False
-
-    def take(self) -> Any:
-        """The next input, or ENDED."""
-        item = next(self._inputs, ENDED)
-        if item is ENDED:
-            self.ended = True
-        return item
 
     async def wait(self) -> Any:
         """The next input, or ENDED, without waiting."""
@@ -44,6 +44,7 @@ class Awaited:
     """An async iterable."""
 
     waits = True
+    at_hand = 1
 
     def __init__(self, inputs: AsyncIterable[Any]) -> None:
         self._inputs: AsyncIterator[Any] = aiter(inputs)
@@ -78,6 +79,11 @@ class Feed:
     def waits(self) -> bool:
         """Whether it is empty."""
         return not self._items
+
+    @property
+    def at_hand(self) -> int:
+        """How many workers may look for one at once."""
+        return len(self._items)
 
     @property
     def hungry(self) -> bool:

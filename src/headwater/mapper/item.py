@@ -53,8 +53,8 @@ class Caller(Protocol):
     def repeated(
         self, declaration: Declaration[Any, Any, Any], given: Mapping[str, Any], *, stream: bool
     ) -> Callable[[Any, Throttle], AsyncRun[Any, Any] | CallDriver | None] | None:
-        """What makes the calls of items that differ from one with these arguments in the first argument alone, until it
-        makes none any more; None where more of each is its own."""
+        """What makes the calls of items that differ from one with these arguments in the first argument alone, which it
+        checks, until it makes none any more; None where more of each is its own."""
         ...
 
     def with_options(self, **changes: Any) -> Self:
@@ -92,18 +92,17 @@ class TaskItem:
         self._repeat: Callable[[Any, Throttle], AsyncRun[Any, Any] | CallDriver | None] | None = None
         self.providers = self._caller.providers
 
-    async def perform(self, index: int, item: Any, first: str, throttle: ItemThrottle) -> MapResult[Any]:
-        """Make the call of one item, which begins with the provider `first`."""
+    async def perform(self, index: int, item: Any, throttle: ItemThrottle) -> MapResult[Any]:
+        """Make the call of one item."""
         started = time.time()
         call: AsyncRun[Any, Any] | CallDriver | None = None
         value = error = None
         facts: Facts | None = None
         try:
             if self._repeat is not None and isinstance(item, self._alike):
-                given = self._declaration.checked_again({self._name: item, **self._parameters})
-                call = self._repeat(given[self._name], throttle)
+                call = self._repeat(item, throttle)
             if call is None:
-                call = self._call(item, first, throttle)
+                call = self._call(item, throttle)
             value = await call.result()
             if isinstance(value, Output):
                 facts = value.facts
@@ -124,7 +123,7 @@ class TaskItem:
             started=started,
         )
 
-    def _call(self, item: Any, first: str, throttle: ItemThrottle) -> AsyncRun[Any, Any] | CallDriver:
+    def _call(self, item: Any, throttle: ItemThrottle) -> AsyncRun[Any, Any] | CallDriver:
         """The call of one item. Of its arguments those that go with every call were looked at once, and of nearly all
         items' calls the next ones may be repetitions."""
         declaration, caller = self._declaration, self._caller
@@ -135,7 +134,7 @@ class TaskItem:
         else:
             args, kwargs = item_arguments(item, self._parameters)
             checked = declaration.bind(args, kwargs)
-        order = throttle.scheduler.in_order(first) if self.providers else None
+        order = throttle.scheduler.in_order(throttle.first) if self.providers else None
         streams = self._stream or bool(checked.get("stream"))
         return caller.item(declaration, checked, stream=streams, throttle=throttle, order=order)
 
@@ -151,10 +150,10 @@ class FunctionItem:
         self._function = function
         self._parameters = parameters
 
-    async def perform(self, index: int, item: Any, first: str, throttle: ItemThrottle) -> MapResult[Any]:
+    async def perform(self, index: int, item: Any, throttle: ItemThrottle) -> MapResult[Any]:
         """Await the function's result for one item: no more is known of it than that, or its error."""
         started = time.time()
-        permit = throttle.ready(first) or await throttle.admit(first)
+        permit = throttle.ready(throttle.first) or await throttle.admit(throttle.first)
         began, value, error = current_time(), None, None
         try:
             args, kwargs = item_arguments(item, self._parameters)

@@ -58,6 +58,9 @@ WAKE_DEADLINE: Final = 0.02
 """Seconds after a result at which the caller is woken, whatever else happens."""
 MAX_IDLE: Final = 16
 """Workers that wait for work; more than these end."""
+WAKE_AT_ONCE: Final = 32
+"""Workers that begin in one turn of the event loop at most. With one in each turn, in which as many answers are read, a
+limit of 512 is not reached in ten thousand items where the server is quick."""
 WINDOW: Final = 2
 """Times the limit: how many items may have been begun and not been read by the caller."""
 WINDOW_IN_ORDER: Final = 4
@@ -236,49 +239,90 @@ class Workers(Generic[R]):
         self._scheduler.grant()
         if self._waking or self._may_take() is None:
             return
-        self._waking += 1
-        if self._idle:
-            self._idle.popleft().set()
-        else:
-            self._group.start_soon(self._worker)
+        self._waking = max(1, min(self.room, self._scheduler.room(self._read_at), self._reader.at_hand, WAKE_AT_ONCE))
+        for _ in range(self._waking):
+            if self._idle:
+                self._idle.popleft().set()
+            else:
+                self._group.start_soon(self._worker)
 
     async def _worker(self) -> None:
-        assert self._scheduler is not None
         self._waking -= 1
         try:
-            throttle, reader, window = ItemThrottle(self._scheduler, self._grant), self._reader, self._window
-            while True:
-                name = self._may_take()
-                if name is None:
-                    if len(self._idle) >= MAX_IDLE:
-                        return
-                    await self._rest()
-                    continue
-                waits = reader.waits
-                item = await self._awaited() if waits else reader.take()
-                if item is ENDED or self._stopping:
-                    self._tell()
-                    return
-                index, tokens = window.started, None
-                window.started += 1
-                self._in_flight += 1
+            assert self._scheduler is not None
+            throttle, work = ItemThrottle(self._scheduler, self._grant), self._work
+            begun = await self._begin(throttle)
+            while begun is not None:
+                index, item = begun
                 try:
-                    if waits:  # who knows what has become of the limiter meanwhile
-                        await throttle.begin(name, self._cost(item))
-                    else:
-                        throttle.take(name, self._cost(item) if self._counts else 0.0, self._read_at)
-                    if waits or not self._is_filled:
-                        self._grant()  # the next one may be begun by another worker
-                    result: MapResult[R] = await self._work.perform(index, item, name, throttle)
+                    result: MapResult[R] = await work.perform(index, item, throttle)
                     tokens = getattr(result.usage, "total_tokens", None)
-                finally:
-                    self._in_flight -= 1
-                    throttle.end(tokens)
-                self._tokens += tokens or 0
-                self._add(result)
-                del item, result  # they may be large, and the next one may be long in coming
+                    self._tokens += tokens or 0
+                    self._add(result)
+                    del begun, item, result  # they may be large, and the next one may be long in coming
+                    begun = self._begin_in_place(throttle)
+                except BaseException:
+                    self._leave(throttle, None)
+                    raise
+                if begun is None:
+                    self._leave(throttle, tokens)
+                    begun = await self._begin(throttle)
         except BaseException as error:  # noqa: BLE001 - nobody looks at a worker: the caller gets what has ended it
             self._end(uncancelled(error))
+
+    async def _begin(self, throttle: ItemThrottle) -> tuple[int, Any] | None:
+        """Wait until an input may be begun; it and its number, and None when this worker is needed no longer."""
+        reader, window = self._reader, self._window
+        while (name := self._may_take()) is None:
+            if len(self._idle) >= MAX_IDLE:
+                return None
+            await self._rest()
+        waits = reader.waits
+        item = await self._awaited() if waits else reader.take()
+        if item is ENDED or self._stopping:
+            reader.ended = True
+            self._tell()
+            return None
+        index = window.started
+        window.started += 1
+        self._in_flight += 1
+        try:
+            if waits:  # who knows what has become of the limiter meanwhile
+                await throttle.begin(name, self._cost(item))
+            else:
+                throttle.take(name, self._cost(item) if self._counts else 0.0, self._read_at)
+            if waits or not self._is_filled:
+                self._grant()  # the next one may be begun by another worker
+        except BaseException:
+            self._leave(throttle, None)
+            raise
+        return index, item
+
+    def _begin_in_place(self, throttle: ItemThrottle) -> tuple[int, Any] | None:
+        """The next input, begun in the place of the item that this worker has ended; None where more holds it back
+        than how many there are."""
+        reader, window, scheduler = self._reader, self._window, throttle.scheduler
+        if reader.ended or reader.waits or self._reading or self._counts:
+            return None
+        limit, now = scheduler.limit, scheduler.now()
+        if self._in_flight > limit or not window.has_room(limit) or not throttle.may_go_on(now):
+            return None
+        item = reader.take()
+        if item is ENDED or self._stopping:
+            reader.ended = True
+            self._tell()
+            return None
+        throttle.go_on(now)
+        index = window.started
+        window.started = index + 1
+        if self._in_flight < limit:
+            self._grant()  # another worker may begin the next one
+        return index, item
+
+    def _leave(self, throttle: ItemThrottle, tokens: float | None) -> None:
+        """Give up the place of an item, which used so many tokens where that is known."""
+        self._in_flight -= 1
+        throttle.end(tokens)
 
     async def _rest(self) -> None:
         event = Event()
@@ -299,7 +343,8 @@ class Workers(Generic[R]):
         self._done += 1
         if result.error is None and not self._ordered:
             self.ready.append(result)
-            self._announce()
+            if self._news is not None:
+                self._announce()
             return
         if result.error is not None:
             self._failed += 1

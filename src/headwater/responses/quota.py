@@ -191,13 +191,10 @@ def rate_limits(headers: Mapping[str, str], epoch: Callable[[], float] = time.ti
     return RateLimits(tuple(limit for limit in limits if (limit.limit, limit.remaining, limit.reset) != NOTHING_TOLD))
 
 
-def pacing_limits(headers: Mapping[str, str], epoch: Callable[[], float]) -> list[RateLimit]:
-    """Those of the limits in these headers over whose time a map spreads its calls: whole ones, over a short time, of
-    requests, and of tokens in and out (Anthropic tells there of whichever limit of tokens is the nearest), or else of
-    those that go in."""
-    told = rate_limits(headers, epoch)
-    if told is NO_LIMITS:
-        return []
+def pacing_limits(told: RateLimits) -> list[RateLimit]:
+    """Those of an answer's limits over whose time a map spreads its calls: whole ones, over a short time, of requests,
+    and of tokens in and out (Anthropic tells there of whichever limit of tokens is the nearest), or else of those that
+    go in."""
     whole = [limit for limit in told if _is_pacing(limit)]
     tokens = "tokens" if any(limit.unit == "tokens" for limit in whole) else "input-tokens"
     return [limit for limit in whole if limit.unit in ("requests", tokens)]

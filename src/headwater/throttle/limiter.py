@@ -51,7 +51,7 @@ from typing import Final
 from ..engine.retry import is_overload
 from ..errors import HeadwaterError, InferenceTimeoutError, ProviderError
 from ..protocol.transport import FOREVER
-from ..responses.quota import RateLimit, pacing_limits
+from ..responses.quota import NO_LIMITS, RateLimit, pacing_limits, rate_limits
 from .buckets import AdvertisedQuota, Bucket
 from .concurrency import ConcurrencyLimit, LatencyGradient
 from .episode import Episode
@@ -135,6 +135,11 @@ class ProviderLimiter:
         """How many more may be in flight."""
         return self.concurrency.whole - self.in_flight
 
+    def room_now(self, now: float) -> int:
+        """How many more may be sent at once: in a slow start fewer than may be in flight."""
+        slow_start = self.pause.slow_start
+        return self.room if slow_start is None else min(self.room, slow_start.room(now))
+
     @property
     def is_given_up(self) -> bool:
         """Whether it has refused for so long that calls are let fail."""
@@ -176,6 +181,21 @@ class ProviderLimiter:
             self._spend(now, cost)
             permit.cost = cost
 
+    def may_follow(self, permit: LimiterPermit, now: float) -> bool:
+        """Whether a request may go in the place of one that was answered: nothing but the number holds any back."""
+        pause = self.pause
+        if self._may_pace or self._episode is not None or pause.slow_start is not None or pause.until > now:
+            return False
+        return permit.is_held and permit.is_settled
+
+    def follow(self, permit: LimiterPermit, now: float) -> None:
+        """Count a request that goes in the place of one that was answered, with its permit."""
+        self.sent = permit.number = self.sent + 1
+        permit.in_flight = in_flight = self.in_flight
+        permit.sent_at = now
+        permit.is_full = in_flight >= self.concurrency.whole
+        permit.is_settled = False
+
     def _spend(self, now: float, cost: float) -> None:
         if self._is_rate_binding:
             self._is_rate_binding = self._rate.spend(now)
@@ -192,9 +212,10 @@ class ProviderLimiter:
         self, permit: LimiterPermit, now: float, seconds: float, headers: Mapping[str, str], epoch: Callable[[], float]
     ) -> None:
         """Take in that the provider answered this attempt, or began to; `epoch` gives the time as epoch seconds."""
-        if not permit.is_settled:
-            self._settle(permit, is_accepted=True)
-        concurrency, self._has_worked = self.concurrency, True
+        permit.is_settled = self._has_worked = True
+        slow_start, concurrency = self.pause.slow_start, self.concurrency
+        if slow_start is not None:
+            slow_start.settle(permit.number, is_accepted=True)
         if permit.number > self._last_of_round:
             if self._episode is not None:
                 self._recover(self._episode, now)
@@ -203,9 +224,9 @@ class ProviderLimiter:
         may_grow = permit.is_full and concurrency.value < concurrency.most
         if may_grow or self._gradient is not None or self._is_rate_binding:
             self._grow(permit, seconds, now)
-        if found := pacing_limits(headers, epoch):
+        told = rate_limits(headers, epoch)
+        if told is not NO_LIMITS and (found := pacing_limits(told)):
             self._take_limits(found, now)
-        slow_start = self.pause.slow_start
         if slow_start is not None and slow_start.allowed(now) > concurrency.value:
             self.pause.slow_start = None
 

@@ -35,6 +35,10 @@ class SlowStart:
         """How many may be unanswered, now."""
         return self._allowed * math.exp2(min(60.0, max(0.0, now - self._since) / self._doubling_seconds))
 
+    def room(self, now: float) -> int:
+        """How many more may be sent now."""
+        return int(self.allowed(now)) - self.unanswered
+
     def delay(self, now: float) -> float:
         """Seconds until another request may go."""
         if self.unanswered + 1 <= self.allowed(now):

@@ -85,6 +85,10 @@ class Scheduler:
             self._alarm(now + soonest)
         return best
 
+    def room(self, now: float) -> int:
+        """How many more may be sent at once, as far as their number goes."""
+        return sum(limiter.room_now(now) for limiter in self.limiters.values())
+
     def in_order(self, first: str) -> Callable[[Sequence[str]], Sequence[int]]:
         """The order in which an item that begins with this provider asks the others."""
 
@@ -144,8 +148,9 @@ class HeldPermit:
 
     def answered(self, headers: Mapping[str, str], seconds: float, now: float) -> None:
         """Take in that the provider answered."""
-        if not self.permit.is_settled:  # what follows, such as asking for a job's state, goes under the same permit
-            self.limiter.answered(self.permit, now, seconds, headers, time.time)
+        permit = self.permit
+        if not permit.is_settled:  # what follows, such as asking for a job's state, goes under the same permit
+            self.limiter.answered(permit, now, seconds, headers, time.time)
 
     def failed(self, error: HeadwaterError, seconds: float) -> bool:
         """Take in that the attempt failed; whether retries are held back here."""
@@ -158,28 +163,44 @@ class HeldPermit:
 class ItemThrottle:
     """What the engine asks before each attempt, for the items that one worker performs, one after the other.
 
-    `changed` is called when others may be let go. An item's first permit is the one that the item before it had.
+    `changed` is called when others may be let go. `first`: the name of the limiter that the item begins with. An
+    item's first permit is the one that the item before it had.
     """
 
-    __slots__ = ("_count", "_permits", "_ready", "changed", "cost", "scheduler")
+    __slots__ = ("_count", "_permits", "_ready", "changed", "cost", "first", "scheduler")
 
     def __init__(self, scheduler: Scheduler, changed: Callable[[], None]) -> None:
         self.scheduler = scheduler
         self.changed = changed
         self.cost = 0.0
+        self.first = ONLY
         self._permits: list[HeldPermit] = []
         self._count = 0  # of them, that the item has
         self._ready: HeldPermit | None = None
 
     def take(self, name: str, cost: float, now: float) -> None:
         """Take the first permit of an item from a limiter that is free; `cost`: the tokens that it may use."""
-        self.cost = cost
+        self.cost, self.first = cost, name
         self._ready = self.send(self.scheduler.limiters[name], now)
 
     async def begin(self, name: str, cost: float) -> None:
         """Take the first permit of an item, and wait for one: the item's clocks have not started."""
-        self.cost = cost
+        self.cost, self.first = cost, name
         self._ready = await self.scheduler.wait(self, name)
+
+    def may_go_on(self, now: float) -> bool:
+        """Whether the next item may begin in the place of this one, whose only attempt was answered: there is one
+        limiter, none waits for it, and it counts nothing but how many there are."""
+        scheduler = self.scheduler
+        limiter = scheduler.only
+        if limiter is None or scheduler.waiting or self._count != 1:
+            return False
+        return limiter.may_follow(self._permits[0].permit, now)
+
+    def go_on(self, now: float) -> None:
+        """Begin the next item in the place of this one, which may go on."""
+        held = self._ready = self._permits[0]
+        held.limiter.follow(held.permit, now)
 
     def send(self, limiter: ProviderLimiter, now: float) -> HeldPermit:
         """Take a permit of this limiter, which has one to give."""
@@ -195,13 +216,11 @@ class ItemThrottle:
 
     def ready(self, provider: str) -> HeldPermit | None:
         """The permit that the item has for its first attempt."""
-        ready, self._ready = self._ready, None
-        scheduler = self.scheduler
-        if (
-            ready is None
-            or scheduler.only is not None
-            or ready.limiter is scheduler.limiters[scheduler.name_of(provider)]
-        ):
+        scheduler, ready = self.scheduler, self._ready
+        self._ready = None
+        if ready is None or scheduler.only is not None:
+            return ready
+        if ready.limiter is scheduler.limiters[scheduler.name_of(provider)]:
             return ready
         ready.limiter.release(ready.permit)
         return None
