@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from ..tasks import embeddings, moderation
     from ..tasks.chat import Messages
     from ..tasks.declaration import CallOptions
+    from .chat_task import AsyncChat
     from .endpoints import AsyncEndpoints
     from .messages import AsyncMessages
     from .openai import AsyncAudio, AsyncCompletions, AsyncImages, AsyncModels
-    from .overloads import AsyncChat
     from .post import AsyncStreamedResponse, Response
     from .responses import AsyncResponses
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack, overload
 if TYPE_CHECKING:
     from ..tasks.chat import ChatParameters, Messages, TypedChatParameters
     from .chat_stream import AsyncChatCompletionStream, ChatCompletionStream
-    from .overloads import AsyncChat, SyncChat
+    from .chat_task import AsyncChat, SyncChat
 
 T = TypeVar("T")
 

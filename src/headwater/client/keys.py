@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import anyio.to_thread
 
 from ..auth.credentials import BEARER, Credentials, KeyHeader
-from ..auth.environment import ambient, hugging_face_token
 from ..auth.hosts import HUB_URL, is_hugging_face_url, is_loopback
 from ..auth.secret import Secret, secrets_in_query
 from ..errors import (
@@ -22,12 +21,16 @@ from ..errors import (
     InvalidParameterError,
     MissingCredentialError,
 )
+from ..protocol.lazy import lazy_modules
 from ..protocol.url import Url, parse_url
 from ..providers import Provider
 from .settings import Settings
 
 if TYPE_CHECKING:
+    from ..auth import environment  # noqa: TC004 - loaded when it is used, below
     from ..providers.account_place import AccountPlace
+else:
+    globals().update(lazy_modules("headwater.auth", "environment"))
 
 
 def is_url(model: str | None) -> bool:
@@ -101,7 +104,7 @@ class Keys:
             if row.name == "auto" and (key is None or not key.routed):
                 raise _missing(row) if key is None else InvalidCredentialError(_AUTO_WANTS_HF)
             return key, True
-        key = key or ambient(row.keys)
+        key = key or environment.ambient(row.keys)
         if key is not None and not key.routed:
             return key, False
         if not row.routed:
@@ -145,10 +148,10 @@ class Keys:
 
     async def ambient_hub_token(self) -> Secret | None:
         """The Hugging Face token that nobody passed."""
-        if found := ambient(("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")):
+        if found := environment.ambient(("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")):
             return found
         if not self._saved:
-            self._saved.append(await anyio.to_thread.run_sync(hugging_face_token, abandon_on_cancel=True))
+            self._saved.append(await anyio.to_thread.run_sync(environment.hugging_face_token, abandon_on_cancel=True))
         return self._saved[0]
 
     def credentials(

@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from ..tasks import embeddings, moderation
     from ..tasks.chat import Messages
     from ..tasks.declaration import CallOptions
+    from .chat_task import SyncChat
     from .endpoints import SyncEndpoints
     from .messages import SyncMessages
     from .openai import SyncAudio, SyncCompletions, SyncImages, SyncModels
-    from .overloads import SyncChat
     from .post import Response, StreamedResponse
     from .responses import SyncResponses
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..protocol.lazy import lazy_modules
 from .bound_task import Task
-from .overloads import ChatTask, MessageTask, ResponseTask, TextTask
+from .chat_task import ChatTask
 
 if TYPE_CHECKING:
     from ..tasks import (  # noqa: TC004 - loaded when it is used, below
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         vision,
         zero_shot,
     )
+    from .overloads import MessageTask, ResponseTask, TextTask
 else:
     globals().update(
         lazy_modules(
@@ -35,6 +36,7 @@ else:
             "responses tabular text video vision zero_shot",
         )
     )
+    TextTask = ResponseTask = MessageTask = Task
 
 
 class Tasks:
