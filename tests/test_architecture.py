@@ -499,9 +499,9 @@ def test_a_client_loads_neither_httpx_nor_pillow_nor_an_event_loop(name: str) ->
 
 
 UNUSED_BY_A_CHAT = (
-    "endpoints engine.codings engine.download_hosts engine.failures engine.load engine.multipart engine.openings "
-    "engine.stored_answer engine.stream engine.throttle media providers.account_place "
-    "providers.auto providers.model_ids schema.pydantic_schema tasks.chat_input telemetry"
+    "auth.environment client.overloads endpoints engine.codings engine.download_hosts engine.failures engine.load "
+    "engine.multipart engine.openings engine.stored_answer engine.stream engine.throttle media "
+    "providers.account_place providers.auto providers.model_ids schema.pydantic_schema tasks.chat_input telemetry"
 )
 """What a chat at a URL would load if it were imported at the top of a file: rooms, and files."""
 
@@ -514,19 +514,8 @@ def test_a_first_chat_loads_what_it_uses() -> None:
         )
     assert loaded >= {"headwater.providers.openai_chat", "headwater.transport.pool"}
     others = loaded - loaded_by("import anyio._backends._asyncio, httptools, msgspec")
-    assert not others & {
-        "httpx",
-        "PIL",
-        "numpy",
-        "trio",
-        "certifi",
-        "h2",
-        "http",
-        "json",
-        "email",
-        "tempfile",
-        "random",
-    }
+    unwanted = "httpx PIL numpy trio certifi h2 http json email tempfile random"
+    assert not others & {*unwanted.split()}
     assert not loaded & {f"headwater.{name}" for name in UNUSED_BY_A_CHAT.split()}
 
 
