@@ -19,7 +19,7 @@ from headwater.protocol.flow import MIB
 pytestmark = pytest.mark.anyio
 
 LARGE = 72
-HELD = 56 * MIB
+HELD = 60 * MIB
 """The first 16 MiB of a result that is saved are kept, twice while they are handed over."""
 
 
