@@ -115,7 +115,7 @@ async def test_the_loop_itself_says_that_a_connection_is_stale(
 
     server, pool = serve(script, contexts[0] if secure else None), Pool(ssl_context=contexts[1])
     await read(await pool.send(server.outgoing()))
-    monkeypatch.setattr(epoll, "readable", lambda raw: False)
+    monkeypatch.setattr(epoll, "prober", lambda descriptor: lambda milliseconds: [])
     stream = streams[-1]
     assert not stream.stale()
     go.set()

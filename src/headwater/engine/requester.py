@@ -55,6 +55,7 @@ MOST_UNANSWERED: Final = 100
 loses it then: a caller whose patience is always too short for the answer is told so."""
 ROUNDED_SECONDS: Final = 0.01
 """By how much recorded seconds may be short of the deadline that ended them."""
+_REQUEST_IDS: Final = frozenset(REQUEST_IDS)
 NOT_BEGUN: Final = Deadlines(DEFAULT_TIMEOUT, 0.0)
 
 
@@ -123,10 +124,9 @@ class Requester:
     def request_id(self) -> str | None:
         """The newest answer's name for its request."""
         headers = self.headers
-        for name in REQUEST_IDS:
-            if name in headers:
-                return headers[name]
-        return None
+        if _REQUEST_IDS.isdisjoint(headers):
+            return None
+        return next(headers[name] for name in REQUEST_IDS if name in headers)
 
     def timings(self, first: float | None, ended: float | None) -> Timings:
         """Clock readings as seconds since the start."""

@@ -17,7 +17,7 @@ import msgspec
 
 from ..errors import DecodeError, MalformedEventError, ServerError, UnexpectedContentError
 from ..protocol.flow import END, Call, End, Flow, Reply, Request, Send, Stream
-from ..protocol.framing import Frame
+from ..protocol.framing import DONE, Frame
 from ..protocol.json_text import UNREADABLE, dumps, has_halves, loads
 from ..protocol.json_value import encoded_plain
 from ..protocol.lazy import lazy_modules, lazy_pattern
@@ -229,6 +229,8 @@ def decode_chunk(frame: Frame) -> ChatCompletionStreamOutput | End | None:
     try:
         chunk = _chunk(data)
     except UNREADABLE:
+        if data == DONE:
+            return END
         odd = odd_event(frame, ChatCompletionStreamOutput, framed)
         if odd is None or isinstance(odd, End):
             return odd

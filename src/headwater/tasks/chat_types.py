@@ -168,7 +168,8 @@ class ChatCompletionOutputMessage(OpenOutput):
             self.role = "assistant"
         if self.function_call is not None and not (self.function_call.name or self.function_call.arguments):
             self.function_call = None
-        read_thoughts(self)
+        if self.reasoning.__class__ not in _TEXTS or self.reasoning_content.__class__ not in _TEXTS:
+            read_thoughts(self)
         content = self.content
         if content is not None and content.__class__ is not str:
             self.content, self.reasoning = text_of(content), self.reasoning or thoughts_of(content)

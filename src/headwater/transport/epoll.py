@@ -36,8 +36,8 @@ from .sockets import (
     Address,
     Socket,
     finish_connect,
+    prober,
     read_available,
-    readable,
     shut,
     start_connect,
 )
@@ -221,11 +221,12 @@ class EpollSocket:
     the moment past which no read may wait.
     """
 
-    __slots__ = ("closed", "may_read", "peer_closed", "poller", "raw", "until")
+    __slots__ = ("_probe", "closed", "may_read", "peer_closed", "poller", "raw", "until")
 
     def __init__(self, poller: EpollPoller, raw: Socket) -> None:
         self.poller = poller
         self.raw = raw
+        self._probe: Callable[[int], object] | None = None
         self.may_read = not isinstance(raw, socket.socket) and raw.pending() > 0  # it came behind the handshake
         self.peer_closed = self.closed = False
         self.until = FOREVER
@@ -282,7 +283,12 @@ class EpollSocket:
     def readable(self) -> bool:
         """Whether something has come, an end included."""
         # What has come while the loop had no turn is in the socket only.
-        return self.may_read or readable(self.raw)
+        if self.may_read or self.closed:
+            return True
+        probe = self._probe  # made once: to make it costs as much as to ask
+        if probe is None:
+            probe = self._probe = prober(self.raw.fileno())
+        return bool(probe(0))
 
     def stale(self) -> bool:
         """Whether anything has come at all; only for a stream that is not being read."""

@@ -10,6 +10,7 @@ import os
 import select
 import socket
 import ssl
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -89,13 +90,18 @@ def shut(raw: Socket) -> None:
             raw.shutdown(socket.SHUT_RDWR)
 
 
+def prober(descriptor: int) -> Callable[[int], list[tuple[int, int]]]:
+    """What says, given how many milliseconds it may wait, whether there is something to read; [] where there is not."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return poll.poll
+
+
 def readable(raw: Socket) -> bool:
     """Whether there is something to read, an end included; so it is with a socket that is closed."""
     descriptor = raw.fileno()
     if descriptor < 0:
         return True
     if hasattr(select, "poll"):
-        poll = select.poll()
-        poll.register(descriptor, select.POLLIN)
-        return bool(poll.poll(0))
+        return bool(prober(descriptor)(0))
     return bool(select.select([descriptor], [], [], 0)[0])
