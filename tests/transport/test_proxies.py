@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import logging
+import os
 import traceback
 from typing import Any
 from urllib.parse import quote
@@ -128,8 +129,9 @@ async def test_a_proxy_that_is_not_there(driver: Driver, serve: Any) -> None:
     assert caught.value.retryable and secrets_of(seen_in(caught.value)) == []
 
 
+@pytest.mark.parametrize("quoted", ["w%C3%B6rd", "w%F6rd", os.fsdecode(b"w\xf6rd")])
 @pytest.mark.parametrize("coding", ["utf-8", "latin-1"])
-async def test_a_password_beyond_ascii(driver: Driver, serve: Any, coding: str) -> None:
+async def test_a_password_beyond_ascii(driver: Driver, serve: Any, coding: str, quoted: str) -> None:
     """However a proxy repeats it: nothing is left of it, nor of its beginning."""
 
     def script(peer: Any) -> None:
@@ -138,7 +140,7 @@ async def test_a_password_beyond_ascii(driver: Driver, serve: Any, coding: str) 
         peer.send(b"HTTP/1.1 403 no %b %b %b\r\n\r\n" % (told, quote(told).encode(), base64.b64encode(told)))
 
     server = serve(script)
-    proxy = f"http://user:w%C3%B6rd-of-mine@127.0.0.1:{server.port}"
+    proxy = f"http://user:{quoted}-of-mine@127.0.0.1:{server.port}"
     async with driver.client(base_url="https://far.example/v1", proxies=proxy) as client:
         with pytest.raises(ProxyError, match=r"refused: 403 no \[secret\] \[secret\]"):
             await client.chat_completion(MESSAGES)
@@ -258,6 +260,29 @@ def test_a_proxys_url(url: str, place: str) -> None:
     assert proxy.place == place and repr(proxy).endswith(f"://{place})")
 
 
+def test_who_logs_in() -> None:
+    """Whatever the bytes are that a URL means, they are what is sent."""
+    for login, sent in (
+        ("u:p:q", b"u:p:q"),
+        ("u%40x:p%3Aq%25", b"u@x:p:q%"),
+        (":p-alone", b":p-alone"),
+        ("u-alone", b"u-alone:"),
+        ("u:", b"u:"),
+        ("w\u00f6rd:w%C3%B6rd", "w\u00f6rd:w\u00f6rd".encode()),
+        ("u:w%F6rd", b"u:w\xf6rd"),
+        (os.fsdecode(b"u:w\xf6rd"), b"u:w\xf6rd"),
+        ("u:p/a?b#c@d%zz", b"u:p/a?b#c@d%zz"),
+    ):
+        asked = played(f"http://{login}@p:1", "https://far.example/", [b"HTTP/1.1 200 OK\r\n\r\n"], 100)
+        given = base64.b64decode(asked[0].split(b"Basic ")[1])
+        assert given == sent, login
+        user, _, password = sent.partition(b":")
+        if user and password and b":" not in password:
+            answers = [b"\5\2", b"\1\0", b"\5\0\0\1\0\0\0\0\0\0"]
+            asked = played(f"socks5h://{login}@p:1", "https://far.example/", answers, 100)
+            assert asked[1] == b"\1%c%b%c%b" % (len(user), user, len(password), password), login
+
+
 NONE_OF_IT = ["http://", "gopher://u:hidden@p", "socks4://u:hidden@p", "http://u:hidden@p:port", "http://u:hidden@p:0"]
 NONE_OF_IT += ["http://u:hidden@p q", "http://u:hidden", "socks5://:hidden@p", f"socks5://u:hidden{'x' * 250}@p"]
 
@@ -324,6 +349,7 @@ def test_handshakes(piece: int) -> None:
         b"HTTP/1.0 200\r\nX: y\r\n\r\n",
         b"HTTP/1.1 204 lines\n\n",
         b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
+        b"\r\nhttp/1.1  200 OK\r\nContent-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n",
     ):
         assert played(HTTP, far, [answer], piece) == [CONNECTED]
     ask = b"\5\1\0\3\13far.example\1\xbb"
@@ -347,6 +373,13 @@ def test_handshakes(piece: int) -> None:
             HTTP,
             [b"HTTP/1.1 407 Who\r\nproxy-authenticate: NTLM\r\nProxy-Authenticate:Negotiate\r\n\r\n"],
             "NTLM, N",
+            False,
+        ),
+        (HTTP, [b'HTTP/1.1 407 Who\r\nProxy-Authenticate: Negotiate, Basic realm="x"\r\n\r\n'], "another one$", False),
+        (
+            HTTP,
+            [b'HTTP/1.0 407 Who\r\nProxy-Authenticate: Digest realm = "a, Basic b", nonce="c"\r\n\r\n'],
+            "asks for Digest, and",
             False,
         ),
         (HTTP, [b"SSH-2.0-x\r\n"], "is not HTTP", False),

@@ -20,6 +20,7 @@ from support.drivers import Driver
 from support.proxy_server import ProxyServer, proxying
 
 from headwater import AsyncInferenceClient, ConnectError, InferenceTimeoutError, Timeout
+from headwater.errors import TLSError
 from headwater.transport.pool import Pool, PoolCounts
 from headwater.transport.proxied_pool import ProxiedPool
 from headwater.transport.proxy import Proxy
@@ -44,6 +45,7 @@ class Certificates(NamedTuple):
     old: ssl.SSLContext
     old_h2: ssl.SSLContext
     offering: ssl.SSLContext
+    authority: trustme.CA
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +60,7 @@ def certificates() -> Certificates:
     for context in (client, offering):
         authority.configure_trust(context)
     offering.set_alpn_protocols(["h2", "http/1.1"])
-    return Certificates(server, client, old, old_h2, offering)
+    return Certificates(server, client, old, old_h2, offering, authority)
 
 
 @pytest.fixture(scope="module")
@@ -297,6 +299,60 @@ async def test_a_silent_proxy_is_not_waited_for(driver: Driver, scheme: str, ori
             with pytest.raises(InferenceTimeoutError, match=f"through the proxy {proxy.place}") as caught:
                 await client.chat_completion(MESSAGES)
             assert caught.value.phase == "connect"
+
+
+async def test_whose_certificate_it_is(driver: Driver, serve: Any, certificates: Certificates) -> None:
+    """The proxy's or the server's: what failed names it, and so does a wish for a client's certificate."""
+    authority = certificates.authority
+    good, wishing = certificates.server, ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    wishing.verify_mode = ssl.CERT_REQUIRED
+    authority.configure_trust(wishing)
+    wrong = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    for context, name in ((wishing, "localhost"), (wrong, "elsewhere.example")):
+        authority.issue_cert(name).configure_cert(context)
+    with (
+        proxying(context=good) as tls,
+        proxying(context=wrong) as false,
+        proxying() as plain,
+    ):
+        asking = serve(lambda peer: peer.request(), wishing)
+        servers = {context: serve(answering([]), context) for context in (good, wrong, wishing)}
+        unsecured = serve(answering([]))
+        for proxy, scheme, server, words in (
+            (false, "https", servers[good], rf"to the proxy {false.place}: .* for other hosts"),
+            (asking, "https", servers[good], rf"the proxy localhost:{asking.port} ended TLS: .*load_cert_chain"),
+            (false, "https", unsecured, rf"to the proxy {false.place}: .* for other hosts"),
+            (asking, "https", unsecured, rf"the proxy localhost:{asking.port} ended TLS: .*load_cert_chain"),
+            (plain, "http", servers[wrong], r"to localhost:\d+ through the proxy .* for other hosts"),
+            (tls, "https", servers[wrong], r"to localhost:\d+ through the proxy .* for other hosts"),
+            (plain, "http", servers[wishing], "the server ended TLS: .*load_cert_chain"),
+            (tls, "https", servers[wishing], "the server ended TLS: .*load_cert_chain"),
+        ):
+            origin = "http" if server is unsecured else "https"
+            async with driver.client(
+                base_url=f"{origin}://localhost:{server.port}/v1",
+                proxies=f"{scheme}://localhost:{proxy.port}",
+                ssl_context=certificates.client,
+                retries=2,
+            ) as client:
+                with pytest.raises(TLSError, match=words) as caught:
+                    await client.chat_completion(MESSAGES)
+            assert len(caught.value.attempts) == 1, words
+
+
+async def test_a_name_with_its_last_dot(driver: Driver, serve: Any, certificates: Certificates) -> None:
+    """No certificate has that dot, and a proxy is asked with it."""
+    server = serve(answering([]), certificates.server)
+    with proxying() as proxy:
+        proxy.hosts["far.example."] = "127.0.0.1"
+        async with driver.client(
+            base_url=f"https://far.example.:{server.port}/v1",
+            ssl_context=certificates.client,
+            proxies=f"http://{proxy.place}",
+        ) as client:
+            out = await client.chat_completion(MESSAGES)
+        assert out.choices[0].message.content == "y"
+        assert proxy.asked == [f"CONNECT far.example.:{server.port} HTTP/1.1"]
 
 
 async def test_a_proxy_that_closes_may_be_asked_again(driver: Driver, serve: Any) -> None:

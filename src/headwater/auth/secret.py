@@ -10,7 +10,7 @@ import base64
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote, unquote_to_bytes, urlsplit
 from weakref import WeakValueDictionary
 
 from ..errors import InvalidCredentialError, InvalidParameterError
@@ -177,7 +177,8 @@ the process lasts."""
 
 
 def proxy_parts(proxy: str) -> tuple[str, str | None, str, str]:
-    """A proxy's URL as its scheme, user name (None where there is none), password, and host with port; decoded.
+    """A proxy's URL as its scheme, user name (None where there is none), password, and host with port; the two that log
+    in are percent-encoded still.
 
     Liberal: a password may hold "/", "#" or "@" as they are.
     """
@@ -189,7 +190,29 @@ def proxy_parts(proxy: str) -> tuple[str, str | None, str, str]:
     if not at:
         return scheme.lower(), None, "", place
     user, _, password = login.partition(":")
-    return scheme.lower(), Masked(unquote(user)), Masked(unquote(password)), place
+    return scheme.lower(), Masked(user), Masked(password), place
+
+
+def login_of(quoted: str) -> str:
+    """A user name or a password of a proxy's URL, decoded: the bytes that are meant, which need not be UTF-8, as
+    latin-1's characters."""
+    return Masked(_meant(quoted).decode("latin-1"))
+
+
+def _meant(quoted: str) -> bytes:
+    return unquote_to_bytes(quoted.encode("utf-8", "surrogateescape"))  # as the environment gives what is no UTF-8
+
+
+def basic_login(user: str, password: str) -> str:
+    """The two, as a proxy's URL has them, in the form of HTTP's Basic."""
+    return Masked(base64.b64encode(f"{login_of(user)}:{login_of(password)}".encode("latin-1")).decode())
+
+
+def _decoded(quoted: str) -> str:
+    try:
+        return Masked(_meant(quoted).decode())
+    except UnicodeDecodeError:
+        return login_of(quoted)
 
 
 def guard_proxy(proxy: str) -> None:
@@ -200,10 +223,10 @@ def guard_proxy(proxy: str) -> None:
     if proxy in PROXY_SECRETS:
         return
     _, user, password, _ = proxy_parts(proxy)
-    raw = Masked(proxy.partition("://")[2].rpartition("@")[0])
-    texts = {Masked(password or user or ""), Masked(raw.partition(":")[2] or raw)} if user is not None else set()
+    texts: set[str] = set()
     if user is not None:
-        texts.add(Masked(base64.b64encode(f"{user}:{password}".encode()).decode()))
+        quoted = Masked((password or user).encode("utf-8", "replace").decode())
+        texts = {_decoded(password or user), quoted, basic_login(user, password)}
     PROXY_SECRETS[Masked(proxy)] = tuple(map(TextSecret, sorted(filter(None, texts))))
 
 

@@ -11,7 +11,7 @@ import select
 import socket
 import ssl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -25,7 +25,7 @@ from ..protocol.url import Url
 from .anyio_streams import BROKEN, AnyioStream, ByteStream, close_now
 from .happy_eyeballs import addresses, literal
 from .sockets import READ_BYTES, WOULD_BLOCK, Socket, shut
-from .tls import SYSTEM, Trust, check_protocol, handshake_error
+from .tls import SYSTEM, Trust, check_protocol, handshake_error, refused_afterwards
 
 if TYPE_CHECKING:
     from .asyncio_streams import AsyncioSockets
@@ -215,7 +215,11 @@ async def _wrapped(
 ) -> TLSStream:
     with _securing(place):
         return await TLSStream.wrap(
-            stream, server_side=False, hostname=hostname, ssl_context=context, standard_compatible=False
+            stream,
+            server_side=False,
+            hostname=hostname.rstrip("."),  # no certificate has the dot that ends a whole name
+            ssl_context=context,
+            standard_compatible=False,
         )
 
 
@@ -251,12 +255,14 @@ async def _shake_hands(wire: _SocketWire | AnyioStream, target: ConnectTarget) -
         saying = memoryview(next(handshake))  # it holds the password: a view does not show it in a traceback
         while True:
             if saying:
-                await wire.send(saying)
+                with suppress(*BROKEN):  # why it takes no more is in what it has said
+                    await wire.send(saying)
             saying = memoryview(handshake.send(await wire.receive()))
     except StopIteration:
         return
     except BROKEN as error:
-        raise ConnectError(f"{target.hop_place} closed the connection before it had answered") from error
+        closed = ConnectError(f"{target.hop_place} closed the connection before it had answered")
+        raise refused_afterwards(error, target.hop_place) or closed from error
     finally:
         handshake.close()
 

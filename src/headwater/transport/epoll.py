@@ -119,7 +119,7 @@ async def secure(waits: Waits, raw: Socket, context: ssl.SSLContext, hostname: s
     """The socket with TLS, which may be within the TLS that it has; it is closed where that fails. Raises `OSError`, of
     which `ssl.SSLError` is one."""
     try:
-        wrapped = _wrapped(raw, context, hostname)
+        wrapped = _wrapped(raw, context, hostname.rstrip("."))  # no certificate has the dot that ends a whole name
     except BaseException:
         raw.close()
         raise

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..errors import ConnectionLostError, ProtocolError
+from ..errors import ConnectionLostError, ProtocolError, TLSError
 from ..protocol.transport import TransportRequest, TransportResponse
+from .tls import SERVER
 
 if TYPE_CHECKING:
     from .http2_pool import Http2Pool
@@ -34,6 +35,9 @@ class ProxiedPool:
             answer = await self._pool.send(proxy.forwarded(request))
         except (ConnectionLostError, ProtocolError) as error:  # the proxy's doing, as far as can be seen from here
             error.args = (f"{error} (through the proxy {proxy.place})",)
+            raise
+        except TLSError as error:  # it is the proxy's, where the request is the proxy's to read
+            error.args = (str(error).replace(SERVER, f"the proxy {proxy.place}"),)
             raise
         refused = proxy.refused_page(answer.status, answer.headers)
         if refused is not None:

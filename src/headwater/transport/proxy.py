@@ -10,14 +10,13 @@ refusal is the proxy's, not the provider's: `ProxyError` has its host and port, 
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Generator, Mapping
 from copy import copy
 from ipaddress import ip_address
 from typing import Final, TypeAlias
 
-from ..auth.secret import Masked, guard_proxy, proxy_parts, redact_all
+from ..auth.secret import Masked, basic_login, guard_proxy, login_of, proxy_parts, redact_all
 from ..errors import ConnectError, InvalidParameterError, ProxyError
 from ..protocol.lazy import lazy_pattern
 from ..protocol.transport import TransportRequest
@@ -40,9 +39,12 @@ OWN_STATUSES: Final = frozenset({407, 511})
 OWN_PAGES: Final = ("squid", "tinyproxy", "privoxy")
 """Who signs the pages of its own with these names in `Server`; an origin's answer is passed on with the origin's."""
 _PLACE: Final = lazy_pattern(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]+)(?::([0-9]{0,5}))?\Z")
-_STATUS: Final = lazy_pattern(rb"HTTP/1\.[0-9] ([1-5][0-9]{2})(?: ([^\r\n]*))?\r?\n")
+_STATUS: Final = lazy_pattern(rb"HTTP/[0-9](?:\.[0-9])? +([1-5][0-9]{2})(?: ([^\r\n]*))?\r?\n", re.IGNORECASE)
 _END: Final = lazy_pattern(rb"\r?\n\r?\n")
-_CHALLENGE: Final = lazy_pattern(rb"\nproxy-authenticate:[ \t]*([A-Za-z-]+)", re.IGNORECASE)
+_CHALLENGE: Final = lazy_pattern(rb"\nproxy-authenticate:([^\r\n]*)", re.IGNORECASE)
+_QUOTED: Final = lazy_pattern(r'"(?:[^"\\]|\\.)*"')
+_SCHEME: Final = lazy_pattern(r"(?:^|,)[ \t]*([A-Za-z][A-Za-z0-9-]*)(?![A-Za-z0-9-])(?![ \t]*=)")
+"""An authentication scheme among challenges: a comma stands between parameters, too."""
 
 _REPLIES: Final = {
     1: "general failure",
@@ -79,13 +81,12 @@ class Proxy:
         self.host = found[1].strip("[]")
         self.port = int(found[2] or PORTS[self.scheme])
         self.place = f"{found[1]}:{self.port}"
-        self._user, self._password = user, password
+        self._user, self._password = None if user is None else login_of(user), login_of(password)
         self._authorization: str | None = None
         if user is not None:
-            if self.tunnels_all and not (0 < len(user.encode()) <= SOCKS_BYTES >= len(password.encode())):
+            if self.tunnels_all and not (0 < len(self._user or "") <= SOCKS_BYTES >= len(self._password)):
                 raise InvalidParameterError("the user name or password of a SOCKS proxy has 1 to 255 bytes")
-            pair = Masked(base64.b64encode(f"{user}:{password}".encode()).decode())
-            self._authorization = Masked(f"Basic {pair}")
+            self._authorization = Masked(f"Basic {basic_login(user, password)}")
         guard_proxy(url)
 
     def __repr__(self) -> str:
@@ -130,10 +131,8 @@ class Proxy:
         page = headers.get("content-type", "").lower().startswith("text/html") and "via" not in headers
         if status not in OWN_STATUSES and not (status >= 400 and signed) and not (status == 403 and page):
             return None
-        offers = [each.split()[0] for each in headers.get("proxy-authenticate", "").split(",") if each.strip()]
-        schemes = [each for each in offers if "=" not in each]  # a comma stands between parameters, too
         words = headers.get("x-squid-error", "")
-        return self._refusal(f"{status} {words}".strip(), status, schemes)
+        return self._refusal(f"{status} {words}".strip(), status, headers.get("proxy-authenticate", ""))
 
     # -- CONNECT
 
@@ -144,12 +143,13 @@ class Proxy:
             said = Masked(f"{said}Proxy-Authorization: {self._authorization}\r\n")
         head, room = (yield f"{said}\r\n".encode("latin-1")), MAX_CONNECT_ANSWER_BYTES
         while True:
+            head = head.lstrip()  # an empty line before an answer is none
             end = _END.search(head)
             while end is None:
-                if len(head) > room or head[:7] != b"HTTP/1."[: len(head)]:
+                if len(head) > room or head[:5].upper() != b"HTTP/"[: len(head)]:
                     raise self._odd("HTTP", "; is it https://?" if head[:1] == TLS_ALERT else "")
                 seen = len(head)
-                head += yield from self._more()
+                head = (head + (yield from self._more())).lstrip()
                 end = _END.search(head, max(0, seen - 3))
             status = _STATUS.match(head)
             if status is None:
@@ -162,7 +162,8 @@ class Proxy:
             if len(head) > end.end():  # nobody was asked for anything yet
                 raise self._refusal(f"it sent a page of its own in place of the connection ({words})", code)
             return
-        raise self._refusal(words, code, [scheme.decode() for scheme in _CHALLENGE.findall(head[: end.end()])])
+        asked = b",".join(_CHALLENGE.findall(head[: end.end()])).decode("latin-1")
+        raise self._refusal(words, code, asked)
 
     # -- SOCKS5
 
@@ -195,7 +196,7 @@ class Proxy:
             raise self._odd("SOCKS5")
 
     def _login(self) -> bytes:
-        user, password = Masked(self._user or "").encode(), Masked(self._password).encode()
+        user, password = (self._user or "").encode("latin-1"), self._password.encode("latin-1")
         return b"\1%c%b%c%b" % (len(user), user, len(password), password)
 
     def _read(self, got: bytes, size: int) -> Generator[bytes, bytes, bytes]:
@@ -211,12 +212,13 @@ class Proxy:
 
     # -- refusals
 
-    def _refusal(self, words: str, status: int | None = None, schemes: list[str] | None = None) -> ProxyError:
+    def _refusal(self, words: str, status: int | None = None, challenges: str = "") -> ProxyError:
         hint = ""
         if status in (401, 407):  # tinyproxy says 401 to a wrong password
             hint = "; give its user name and password in its URL"
             if self._user is not None:
                 hint = "; its user name or password is another one"
+            schemes = _SCHEME.findall(_QUOTED.sub("", challenges))
             if schemes and not any(scheme.lower() == "basic" for scheme in schemes):
                 hint = f"; it asks for {_shown(', '.join(schemes))}, and only Basic is spoken here"
         error = ProxyError(f"the proxy {self.place} refused: {_shown(words)}{hint}")

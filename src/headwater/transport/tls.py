@@ -32,9 +32,9 @@ _VERIFY_FALSE: Final = (
 )
 _FAILED: Final = {
     9: ("its certificate is not valid yet", "look at this machine's clock"),
-    10: ("its certificate has expired", "the server needs a new one; look at this machine's clock too"),
+    10: ("its certificate has expired", "it needs a new one; look at this machine's clock too"),
     18: ("its certificate is self-signed", "give it as verify='certificate.pem', if it is the right one"),
-    23: ("its certificate was revoked", "the server needs a new one"),
+    23: ("its certificate was revoked", "it needs a new one"),
     62: ("its certificate is for other hosts", "look at the URL's host"),
     64: ("its certificate is for other addresses", "look at the URL's host, and give a name in place of an address"),
 }
@@ -227,6 +227,7 @@ def handshake_error(place: str, error: ssl.SSLError) -> TLSError:
     return TLSError(f"no TLS connection to {place}: {reason}" + _behind(_REASONS.get(reason, "")))
 
 
+SERVER: Final = "the server"
 WANTS_CERTIFICATE: Final = (
     "it may want a client's certificate, or another one: give an ssl_context with load_cert_chain(...)"
 )
@@ -236,11 +237,12 @@ def _behind(remedy: str) -> str:
     return f"; {remedy}" if remedy else ""
 
 
-def refused_afterwards(error: BaseException) -> TLSError | None:
-    """What a server's alert after the handshake means: TLS 1.3 lets it refuse a client's certificate only then."""
+def refused_afterwards(error: BaseException, who: str = SERVER) -> TLSError | None:
+    """What an alert after the handshake means: TLS 1.3 lets a server, or a proxy, refuse a client's certificate only
+    then."""
     while error is not None:
         if isinstance(error, ssl.SSLError) and any(alert in (error.reason or "") for alert in _CLIENT_CERTIFICATE):
-            return TLSError(f"the server ended TLS: {error.reason}; {WANTS_CERTIFICATE}")
+            return TLSError(f"{who} ended TLS: {error.reason}; {WANTS_CERTIFICATE}")
         error = error.__cause__  # type: ignore[assignment]
     return None
 
