@@ -18,11 +18,13 @@ PORTS = 12  # a closed connection keeps its pair of ports for a minute
 
 
 class Servers(NamedTuple):
-    """The URLs of the two load servers, a new port each time, without end; `authority` signs the second's."""
+    """The URLs of the two load servers, a new port each time, without end; `authority` signs the second's
+    `identity`."""
 
     plain: Iterator[str]
     secure: Iterator[str]
     authority: Path
+    identity: Path
 
 
 @contextlib.contextmanager
@@ -30,7 +32,7 @@ def servers(core: int | None, folder: Path) -> Iterator[Servers]:
     """Run the load server, plain and over TLS; `folder` gets the certificates."""
     authority, identity = _certificates(folder)
     with load_server(core) as plain, load_server(core, "--tls", str(identity)) as secure:
-        yield Servers(itertools.cycle(plain), itertools.cycle(secure), authority)
+        yield Servers(itertools.cycle(plain), itertools.cycle(secure), authority, identity)
 
 
 def _certificates(folder: Path) -> tuple[Path, Path]:

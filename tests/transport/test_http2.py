@@ -1228,6 +1228,7 @@ async def test_which_protocol_the_server_hears(
                 trust_env=False,
                 verify=tmp_path / "ca.pem",
                 http2=http2,
+                timeout=Timeout(connect=6 * PATIENCE),
             ) as client:
                 before = (new.requests, len(new.connections), len(heard), proxy.accepted)
                 assert [await said(client) for _ in range(3)] == ["yes"] * 3, row

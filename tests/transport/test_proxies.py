@@ -22,6 +22,7 @@ from headwater.errors import (
     ProxyError,
     TransportError,
 )
+from headwater.protocol.transport import RequestHead, TransportRequest
 from headwater.protocol.url import parse_url
 from headwater.telemetry import BreakerMoved
 from headwater.transport.proxies import proxy_for
@@ -442,6 +443,25 @@ def test_whose_page_it_is(status: int, headers: dict[str, str], is_its_own: bool
     error = Proxy(HTTP).refused_page(status, headers)
     assert (error is not None) is is_its_own
     assert error is None or (error.proxy, error.status, error.retryable) == ("p:1", status, False)
+
+
+def test_what_is_forwarded() -> None:
+    """What requests share is made once for a proxy, and is no other one's."""
+    url, headers = parse_url("http://far.example/v1?a=b"), [("X-Key", "of-nobody")]
+    head = RequestHead(url, headers)
+    one, other, none = Proxy(HTTP), Proxy("http://you:pw-pw@p:1"), Proxy("http://p:1")
+    for proxy in (one, other, none, one):
+        for shared in (head, None, RequestHead(url, [])):
+            asked = TransportRequest(method="POST", url=url, headers=headers, body=b"x", head=shared)
+            going = [proxy.forwarded(asked) for _ in range(2)]
+            assert {str(each.url.target) for each in going} == {"http://far.example/v1?a=b"}
+            own = [] if proxy is none else [("Proxy-Authorization", f"Basic {BASICS[proxy is one]}")]
+            assert [each.headers for each in going] == [headers + own] * 2
+            assert (going[0].head is going[1].head) is (shared is head)
+            assert (asked.url, asked.headers, asked.head) == (url, headers, shared)
+
+
+BASICS = [base64.b64encode(login).decode() for login in (b"you:pw-pw", b"u:pw-pw")]
 
 
 async def test_a_socks_proxy_that_refuses(driver: Driver, caplog: pytest.LogCaptureFixture) -> None:

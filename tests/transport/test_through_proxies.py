@@ -7,6 +7,7 @@ import json
 import os
 import random
 import ssl
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, TypeVar
 
@@ -21,6 +22,8 @@ from support.proxy_server import ProxyServer, proxying
 
 from headwater import AsyncInferenceClient, ConnectError, InferenceTimeoutError, Timeout
 from headwater.errors import TLSError
+from headwater.protocol.transport import TransportRequest
+from headwater.protocol.url import parse_url
 from headwater.transport.pool import Pool, PoolCounts
 from headwater.transport.proxied_pool import ProxiedPool
 from headwater.transport.proxy import Proxy
@@ -171,6 +174,41 @@ async def test_without_epoll(way: Way, choose_form: Any, anyio_backend: Any) -> 
             out = await client.chat_completion([{"role": "user", "content": "h" * size}], max_tokens=size)
             assert out.choices[0].message.content == size * "y"
     assert (way.connections(), way.first_asked()) == (1, way.opening())
+
+
+async def test_a_request_whose_wait_is_cancelled_is_waited_for_again(
+    serve: Any, read: Any, certificates: Certificates, plain_proxy: ProxyServer, tls_proxy: ProxyServer
+) -> None:
+    asked: list[bytes] = []
+    go = threading.Event()
+
+    def script(peer: Any) -> None:
+        while request := peer.request():
+            asked.append(request)
+            assert go.wait(PATIENCE)
+            peer.answer(b"answer")
+
+    servers = {"http": serve(script), "https": serve(script, certificates.server)}
+    for kind in KINDS:
+        go.clear()
+        asked.clear()
+        way = Way(kind, tls_proxy if kind[0] == "https" else plain_proxy, servers[kind[1]], certificates.client)
+        pool = way.pool()
+        transport = ProxiedPool(pool)
+        request = TransportRequest(method="POST", url=parse_url(way.base_url), headers=[], body=b"x", kept=True)
+        for _ in range(2):
+            async with anyio.create_task_group() as group:
+                group.start_soon(transport.send, request)
+                with anyio.fail_after(PATIENCE):
+                    while not asked:
+                        await anyio.sleep(0.005)
+                await anyio.wait_all_tasks_blocked()
+                group.cancel_scope.cancel()
+            assert request.pending is not None, kind
+        go.set()
+        assert await read(await transport.send(request)) == b"answer", kind
+        assert (len(asked), way.connections(), pool.counts().active) == (1, 1, 0), kind
+        await transport.aclose()
 
 
 class InnerTls:

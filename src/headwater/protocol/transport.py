@@ -77,14 +77,15 @@ def _ascii_host(host: bytes) -> str | None:
 
 class RequestHead:
     """What requests have in common that have the same method, URL and headers. `written` is how a transport has written
-    it, which may keep that here."""
+    it, which may keep that here; `forwarded` is the same for a proxy: whose that is, and what it wants instead."""
 
-    __slots__ = ("headers", "url", "written")
+    __slots__ = ("forwarded", "headers", "url", "written")
 
     def __init__(self, url: Url, headers: list[tuple[str, str]]) -> None:
         self.url = url
         self.headers = headers
         self.written = b""
+        self.forwarded: tuple[object, RequestHead] | None = None
 
 
 class Pending(Protocol):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import ConnectionLostError, ProtocolError, TLSError
 from ..protocol.transport import TransportRequest, TransportResponse
-from .tls import SERVER
+from .tls import OTHER_SIDE
 
 if TYPE_CHECKING:
     from .http2_pool import Http2Pool
@@ -31,14 +31,17 @@ class ProxiedPool:
         proxy = self._proxy
         if not proxy.forwards(request.url):
             return await self._pool.send(request)
+        going = request if request.pending is not None else proxy.forwarded(request)
         try:
-            answer = await self._pool.send(proxy.forwarded(request))
+            answer = await self._pool.send(going)
         except (ConnectionLostError, ProtocolError) as error:  # the proxy's doing, as far as can be seen from here
             error.args = (f"{error} (through the proxy {proxy.place})",)
             raise
         except TLSError as error:  # it is the proxy's, where the request is the proxy's to read
-            error.args = (str(error).replace(SERVER, f"the proxy {proxy.place}"),)
+            error.args = (str(error).replace(OTHER_SIDE, f"the proxy {proxy.place}"),)
             raise
+        finally:
+            request.pending = going.pending
         refused = proxy.refused_page(answer.status, answer.headers)
         if refused is not None:
             await answer.aclose()

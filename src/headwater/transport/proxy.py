@@ -19,7 +19,7 @@ from typing import Final, TypeAlias
 from ..auth.secret import Masked, basic_login, guard_proxy, login_of, proxy_parts, redact_all
 from ..errors import ConnectError, InvalidParameterError, ProxyError
 from ..protocol.lazy import lazy_pattern
-from ..protocol.transport import TransportRequest
+from ..protocol.transport import RequestHead, TransportRequest
 from ..protocol.url import Url
 
 Handshake: TypeAlias = Generator[bytes, bytes, None]
@@ -108,11 +108,20 @@ class Proxy:
 
     def forwarded(self, request: TransportRequest) -> TransportRequest:
         """The request as the proxy wants it."""
-        going = copy(request)
-        going.url = request.url.at(str(request.url))
-        if self._authorization is not None:
-            going.headers = [*request.headers, ("Proxy-Authorization", self._authorization)]
+        going, head = copy(request), request.head
+        if head is None or head.url is not request.url or head.headers is not request.headers:
+            wanted = self._forwarded(request.url, request.headers)
+        elif head.forwarded is not None and head.forwarded[0] is self:
+            wanted = head.forwarded[1]
+        else:
+            wanted = self._forwarded(head.url, head.headers)
+            head.forwarded = self, wanted
+        going.head, going.url, going.headers = wanted, wanted.url, wanted.headers
         return going
+
+    def _forwarded(self, url: Url, headers: list[tuple[str, str]]) -> RequestHead:
+        own = [] if self._authorization is None else [("Proxy-Authorization", self._authorization)]
+        return RequestHead(url.at(str(url)), [*headers, *own])
 
     def handshake(self, url: Url, address: str | None) -> Handshake | None:
         """What opens the way to this URL's origin; None where there is nothing to open.

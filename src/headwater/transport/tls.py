@@ -227,7 +227,7 @@ def handshake_error(place: str, error: ssl.SSLError) -> TLSError:
     return TLSError(f"no TLS connection to {place}: {reason}" + _behind(_REASONS.get(reason, "")))
 
 
-SERVER: Final = "the server"
+OTHER_SIDE: Final = "the server"
 WANTS_CERTIFICATE: Final = (
     "it may want a client's certificate, or another one: give an ssl_context with load_cert_chain(...)"
 )
@@ -237,7 +237,7 @@ def _behind(remedy: str) -> str:
     return f"; {remedy}" if remedy else ""
 
 
-def refused_afterwards(error: BaseException, who: str = SERVER) -> TLSError | None:
+def refused_afterwards(error: BaseException, who: str = OTHER_SIDE) -> TLSError | None:
     """What an alert after the handshake means: TLS 1.3 lets a server, or a proxy, refuse a client's certificate only
     then."""
     while error is not None:

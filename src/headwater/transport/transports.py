@@ -124,13 +124,15 @@ class Transports:
         return make() if self._interposer is None else self._interposer.around(make)
 
     def _make(self, proxy: str | None) -> Transport:
-        pool = Pool(ssl_context=self._trust, proxy=None if proxy is None else _usable(proxy))
+        through = None if proxy is None else _usable(proxy)
+        pool = Pool(ssl_context=self._trust, proxy=through)
         made: Pool | Http2Pool = pool
         if self._http2:
             from .http2_pool import Http2Pool
 
             made = Http2Pool(pool, prior_knowledge=self._http2 == PRIOR_KNOWLEDGE)
-        return made if proxy is None else proxied_pool.ProxiedPool(made)
+        # SOCKS opens a way for all: there is nothing that it reads.
+        return made if through is None or through.tunnels_all else proxied_pool.ProxiedPool(made)
 
     async def aclose(self) -> None:
         """Close what is idle in the running event loop."""

@@ -57,28 +57,32 @@ class TunnelledTls:
 
     def recv(self, size: int) -> bytes:
         """What has come, b"" at the end: up to a record more than this, since none may be left behind."""
+        incoming, tls = self._incoming, self._tls
         pieces: list[bytes] = []
-        got = 0
+        more = True
         while True:
             try:
-                while piece := self._tls.read(size):
+                while incoming.pending or incoming.eof or tls.pending():
+                    piece = tls.read(size)
+                    if not piece:
+                        return b"".join(pieces)
                     pieces.append(piece)
-                    got += len(piece)
-                break
             except ssl.SSLWantReadError:
-                if got >= size:
-                    break
+                pass
             except (ssl.SSLZeroReturnError, ssl.SSLEOFError):  # HTTP says whether that is an end
                 break
             except ssl.SSLError:
-                if pieces:
+                if pieces:  # a failure comes out with the next reading
                     break
                 raise
-            with suppress(OSError):  # TLS has words of its own; what goes wrong with them is seen in reading
-                self._flush()
+            if pieces and (not more or sum(map(len, pieces)) >= size):
+                break
+            if self._unsent or self._outgoing.pending:  # TLS has words of its own
+                with suppress(OSError):  # what goes wrong with them is seen in reading
+                    self._flush()
             try:
-                self._fill()
-            except OSError:  # a failure comes out with the next reading
+                more = self._fill()
+            except OSError:
                 if pieces:
                     break
                 raise
@@ -94,12 +98,14 @@ class TunnelledTls:
         taken, self._taken = self._taken, 0
         return taken
 
-    def _fill(self) -> None:
+    def _fill(self) -> bool:
+        """Take a record in, and say whether another one is likely to be there; raises `WOULD_BLOCK`, `OSError`."""
         data = self._outer.recv(RECORD_BYTES)
         if data:
             self._incoming.write(data)
         else:
             self._incoming.write_eof()
+        return len(data) >= RECORD_BYTES or self._outer.pending() > 0
 
     def _flush(self) -> None:
         while self._unsent or self._outgoing.pending:
