@@ -12,6 +12,7 @@ import ssl
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from contextvars import Context
 from typing import Any
 
 import h2.config
@@ -201,7 +202,8 @@ class Http2Server:
         self._context = context
         self.loop = asyncio.new_event_loop()
         self._ready = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
+        # In a context of its own: free-threaded Python would give it the test's, which may be of another event loop.
+        self._thread = threading.Thread(target=Context().run, args=(self._run,), daemon=True)
         self._thread.start()
         assert self._ready.wait(20)
         self.url = f"{'https://localhost' if context else 'http://127.0.0.1'}:{self.port}"

@@ -15,6 +15,7 @@ import struct
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import Context
 from urllib.parse import quote, urlsplit
 
 LINGER_AND_RESET = struct.pack("ii", 1, 0)
@@ -42,7 +43,8 @@ class ProxyServer:
         self._context = context
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
+        # In a context of its own: free-threaded Python would give it the test's, which may be of another event loop.
+        self._thread = threading.Thread(target=Context().run, args=(self._run,), daemon=True)
         self._thread.start()
         assert self._ready.wait(20)
 
