@@ -271,7 +271,7 @@ class OpenOutput(Output):
 
     def part_of(self, *part: bytes | str | int) -> None:
         """Remember the answer that this is a part of: its bytes, and the names and numbers that lead here."""
-        self.__dict__["_part"] = part
+        vars(self)["_part"] = part
 
     def hold(self, further: dict[str, Any]) -> None:
         """Keep members that no field holds."""
