@@ -304,15 +304,15 @@ class Workers(Generic[R]):
         reader, window, scheduler = self._reader, self._window, throttle.scheduler
         if reader.ended or reader.waits or self._reading or self._counts:
             return None
-        limit, now = scheduler.limit, scheduler.now()
-        if self._in_flight > limit or not window.has_room(limit) or not throttle.may_go_on(now):
+        limit = scheduler.limit
+        if self._in_flight > limit or not window.has_room(limit) or not throttle.go_on(scheduler.now()):
             return None
         item = reader.take()
         if item is ENDED or self._stopping:
+            throttle.take_back()
             reader.ended = True
             self._tell()
             return None
-        throttle.go_on(now)
         index = window.started
         window.started = index + 1
         if self._in_flight < limit:

@@ -181,20 +181,24 @@ class ProviderLimiter:
             self._spend(now, cost)
             permit.cost = cost
 
-    def may_follow(self, permit: LimiterPermit, now: float) -> bool:
-        """Whether a request may go in the place of one that was answered: nothing but the number holds any back."""
+    def follow(self, permit: LimiterPermit, now: float) -> bool:
+        """Count a request that goes in the place of one that was answered, with its permit, where nothing but the
+        number holds any back; else False."""
         pause = self.pause
         if self._may_pace or self._episode is not None or pause.slow_start is not None or pause.until > now:
             return False
-        return permit.is_held and permit.is_settled
-
-    def follow(self, permit: LimiterPermit, now: float) -> None:
-        """Count a request that goes in the place of one that was answered, with its permit."""
+        if not (permit.is_held and permit.is_settled):
+            return False
         self.sent = permit.number = self.sent + 1
         permit.in_flight = in_flight = self.in_flight
         permit.sent_at = now
         permit.is_full = in_flight >= self.concurrency.whole
         permit.is_settled = False
+        return True
+
+    def take_back(self) -> None:
+        """Do not count the last request, which was not sent."""
+        self.sent -= 1
 
     def _spend(self, now: float, cost: float) -> None:
         if self._is_rate_binding:

@@ -188,19 +188,22 @@ class ItemThrottle:
         self.cost, self.first = cost, name
         self._ready = await self.scheduler.wait(self, name)
 
-    def may_go_on(self, now: float) -> bool:
-        """Whether the next item may begin in the place of this one, whose only attempt was answered: there is one
-        limiter, none waits for it, and it counts nothing but how many there are."""
+    def go_on(self, now: float) -> bool:
+        """Begin the next item in the place of this one, whose only attempt was answered; False where there are several
+        limiters, attempts wait, or more is counted than how many there are."""
         scheduler = self.scheduler
         limiter = scheduler.only
         if limiter is None or scheduler.waiting or self._count != 1:
             return False
-        return limiter.may_follow(self._permits[0].permit, now)
+        held = self._permits[0]
+        if not limiter.follow(held.permit, now):
+            return False
+        self._ready = held
+        return True
 
-    def go_on(self, now: float) -> None:
-        """Begin the next item in the place of this one, which may go on."""
-        held = self._ready = self._permits[0]
-        held.limiter.follow(held.permit, now)
+    def take_back(self) -> None:
+        """Count the item not as begun: there is none."""
+        self._permits[0].limiter.take_back()
 
     def send(self, limiter: ProviderLimiter, now: float) -> HeldPermit:
         """Take a permit of this limiter, which has one to give."""
