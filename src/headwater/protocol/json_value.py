@@ -22,7 +22,6 @@ import msgspec
 from ..errors import InvalidParameterError
 
 _SCALARS: Final = frozenset({bool, int, str, type(None)})
-_NAMES: Final = frozenset({str})
 _encode: Final = msgspec.json.Encoder().encode
 _UNREADABLE: Final = (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError)
 
@@ -82,13 +81,12 @@ def is_plain(value: Any) -> bool:
     """Whether the value is of JSON's own types throughout, as nearly all are; copies nothing."""
     kind = type(value)
     if kind is dict:
-        if not _NAMES.issuperset(map(type, value)):
-            return False
-        value = value.values()
-    elif kind is not list:
-        return kind in _SCALARS or (kind is float and math.isfinite(value))
-    if _SCALARS.issuperset(map(type, value)):  # in C: half of what the loop costs, and a tenth where there are many
+        for name, item in value.items():
+            if type(name) is not str or (type(item) not in _SCALARS and not is_plain(item)):
+                return False
         return True
+    if kind is not list:
+        return kind in _SCALARS or (kind is float and math.isfinite(value))
     for item in value:  # noqa: SIM110 - a generator would cost as much again
         if type(item) not in _SCALARS and not is_plain(item):
             return False
