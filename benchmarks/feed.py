@@ -60,8 +60,7 @@ async def by_semaphore(job: work.Job, client: Any, feed: Feed, _spawn: work.Spaw
 
 async def by_map(job: work.Job, client: Any, feed: Feed, _spawn: work.Spawn) -> None:
     """The client's own way."""
-    async for text in client.mapped(feed, job.at_once):
-        work.check(text == wire.CHAT_TEXT, "text")
+    await client.mapped(feed, job.at_once, lambda text: work.check(text == wire.CHAT_TEXT, "text"))
 
 
 WAYS = {"workers": by_workers, "semaphore": by_semaphore, "map": by_map}

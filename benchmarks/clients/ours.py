@@ -1,7 +1,7 @@
 """headwater, async on any loop and blocking: the public names, no settings."""
 
 import functools
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Self
 
 from benchmarks import wire
@@ -47,12 +47,12 @@ class Headwater:
 class HeadwaterMap(Headwater):
     """The same, which works off a queue by its own `map`."""
 
-    async def mapped(self, inputs: Iterator[wire.Messages], at_once: int) -> AsyncIterator[str]:
-        """Ask for a chat completion for each input, so many at once; gives their texts as they come."""
+    async def mapped(self, inputs: Iterator[wire.Messages], at_once: int, take: Callable[[str], object]) -> None:
+        """Ask for a chat completion for each input, so many at once, and hand over their texts as they come."""
         ask = functools.partial(self.client.chat_completion, model=wire.MODEL, max_tokens=wire.MAX_TOKENS)
         async with self.client.map(ask, inputs, concurrency=at_once) as results:
             async for result in results:
-                yield result.value.choices[0].message.content or ""
+                take(result.value.choices[0].message.content or "")
 
 
 class HeadwaterSync:
