@@ -30,6 +30,7 @@ from headwater import (
     InferenceClient,
     InvalidAnswerError,
     InvalidParameterError,
+    Job,
     Price,
 )
 from headwater.cache import store
@@ -217,6 +218,20 @@ async def test_what_is_computed_repeats(driver: Driver, cache: Cache) -> None:
     async with client_of(driver, cache, transport) as client:
         found = [await client.create_embedding("a") for _ in range(2)]
     assert found[0] == found[1] and len(transport.requests) == 1
+
+
+class Text(str):
+    """A text of a class of a program's own, as settings and command lines make them."""
+
+
+async def test_texts_of_a_programs_own_class_are_kept_as_texts(driver: Driver, cache: Cache) -> None:
+    transport = serving(lambda _: ScriptedResponse.json([[0.5, 1.0]]))
+    server = driver.client(base_url=Text("https://own.test"), api_key=Text(KEY), cache=cache, transport=transport)
+    async with server as client:
+        found = [await client.feature_extraction(Text("a"), model=Text("m")) for _ in range(2)]
+    assert found[0].tolist() == found[1].tolist() == [[0.5, 1.0]]
+    assert len(transport.requests) == 1
+    assert Job.from_json(Job(provider="p", task="t", id="i", model=Text("m")).to_json()).model == "m"
 
 
 DIFFERENT: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {

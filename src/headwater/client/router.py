@@ -160,6 +160,7 @@ class RouteTarget:
     async def _to_url(
         self, task: str, url: str, named: str | None, flow: TaskFlow | None, *, own: str | None
     ) -> Destination:
+        url = str.__str__(url)  # of a class of the program's own, it is none that a cache could keep
         parsed = parse_url(url)
         key = self._keys.for_url(parsed)
         if key is None and is_hugging_face_url(parsed):

@@ -25,6 +25,10 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     routed: bool = False
     state: dict[str, str] = {}
 
+    def __post_init__(self) -> None:
+        if type(self.model) is not str and isinstance(self.model, str):  # of a class that no encoder of JSON knows
+            msgspec.structs.force_setattr(self, "model", str.__str__(self.model))
+
     def to_json(self) -> str:
         """The job as JSON text; `Job.from_json` reads it."""
         return msgspec.json.encode(self).decode()
