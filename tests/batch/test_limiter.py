@@ -132,6 +132,39 @@ def test_the_first_requests_are_not_one_burst() -> None:
     assert len(world.refused) <= 3
 
 
+def test_as_many_are_let_go_at_once_as_may_go_now() -> None:
+    """By the number all that there is room for, in a slow start fewer; where a rate is kept, the next one alone."""
+    it = limiter()
+    assert it.room_now(0.0) == it.room
+    it.send(LimiterPermit(), 0.0)
+    assert it.room_now(0.0) == it.room
+
+    many = limiter(most=512, adapts=False)
+    assert (many.room, many.room_now(0.0), many.room_now(0.1)) == (512, 64, 128)
+
+    told = LimiterPermit()
+    many.send(told, 0.0)
+    headers = {"x-ratelimit-limit-requests": "100", "x-ratelimit-remaining-requests": "90"}
+    many.answered(told, 0.1, 0.1, headers | {"x-ratelimit-reset-requests": "10s"}, float)
+    assert [each.room_now(9.0) for each in (many, limiter(requests=10.0), limiter(tokens=100.0))] == [1, 1, 1]
+
+
+def test_a_request_goes_in_the_place_of_one_that_was_answered() -> None:
+    it = limiter(most=2, adapts=False)
+    first, second = LimiterPermit(), LimiterPermit()
+    it.send(first, 0.0)
+    it.send(second, 0.0)
+    assert not it.follow(first, 0.1)  # nothing is known of it yet
+    it.answered(first, 0.2, 0.2, {}, float)
+    assert it.follow(first, 0.2)
+    assert (it.sent, it.in_flight, first.number, first.sent_at, first.is_settled) == (3, 2, 3, 0.2, False)
+    it.take_back()
+    assert it.sent == 2
+    it.answered(first, 0.3, 0.1, {}, float)
+    it.failed(second, 0.4, 0.1, refusal())
+    assert not it.follow(first, 0.5)  # there was a refusal: what it is about is to be found out first
+
+
 def test_an_outage_teaches_no_rate() -> None:
     it, now = limiter(), 0.0
     for number in range(40):

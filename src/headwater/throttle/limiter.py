@@ -136,7 +136,10 @@ class ProviderLimiter:
         return self.concurrency.whole - self.in_flight
 
     def room_now(self, now: float) -> int:
-        """How many more may be sent at once: in a slow start fewer than may be in flight."""
+        """How many more may be sent at once: one where a rate holds them back, in a slow start fewer than may be in
+        flight."""
+        if self._buckets or self._quotas or (self._is_rate_binding and self._rate.known):
+            return min(self.room, 1)
         slow_start = self.pause.slow_start
         return self.room if slow_start is None else min(self.room, slow_start.room(now))
 
