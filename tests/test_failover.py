@@ -155,7 +155,7 @@ async def test_the_clocks_start_once_also_where_no_plan_came(driver: Driver, mon
 async def test_reading_the_saved_token_is_under_the_deadline(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
     """As it may be on a network's file system that does not answer."""
     over = threading.Event()
-    monkeypatch.setattr("headwater.client.keys.hugging_face_token", lambda: over.wait(30))
+    monkeypatch.setattr("headwater.client.keys.environment.hugging_face_token", lambda: over.wait(30))
     try:
         async with driver.client(MODEL, provider="together", timeout=0.1) as client:
             monkeypatch.delenv("TOGETHER_API_KEY")

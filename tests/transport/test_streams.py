@@ -78,8 +78,8 @@ async def test_a_consumer_that_stops_stops_the_server(
         while sent[0] < total:
             if not select.select([], [peer.sock], [], 1)[1]:
                 stuck.set()
+            sent[0] += 65536  # before it is sent: who has read the last of it looks at this
             peer.send(b"x" * 65536)
-            sent[0] += 65536
         stuck.set()
         peer.request()
 
