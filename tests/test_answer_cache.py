@@ -8,6 +8,7 @@ import pickle
 import sqlite3
 import subprocess
 import sys
+import threading
 import warnings
 from collections.abc import Callable
 from functools import partial
@@ -389,6 +390,24 @@ print(len(transport.requests))
     counts = [int(each.communicate(timeout=60)[0]) for each in both]
     assert [each.returncode for each in both] == [0, 0]
     assert 20 <= sum(counts) <= 40 and cache.info().answers == 20
+
+
+async def test_who_opens_it_waits_for_the_process_that_makes_it(driver: Driver, cache: Cache) -> None:
+    """As its log is switched on: SQLite itself does not wait there."""
+    async with client_of(driver, cache, transport := serving()) as client:
+        await client.chat_completion(MESSAGES, temperature=0)
+        cache.close()
+        other = sqlite3.connect(cache.path, isolation_level=None, check_same_thread=False)
+        other.execute("PRAGMA journal_mode = DELETE")
+        other.execute("BEGIN IMMEDIATE")
+        maker = threading.Timer(0.1, other.execute, ["COMMIT"])
+        maker.start()
+        try:
+            await client.chat_completion(MESSAGES, temperature=0)
+        finally:
+            maker.join()
+            other.close()
+    assert len(transport.requests) == 1
 
 
 def execute(path: Path | str, statement: str) -> None:

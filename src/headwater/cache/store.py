@@ -408,8 +408,22 @@ def _prepare(db: sqlite3.Connection, path: str) -> None:
                     db.execute(statement)
                 db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
                 db.execute(f"PRAGMA user_version = {LAYOUT}")
-    db.execute("PRAGMA journal_mode = WAL")
+    _write_ahead(db)
     db.execute("PRAGMA synchronous = NORMAL")
+
+
+def _write_ahead(db: sqlite3.Connection) -> None:
+    """Use a write-ahead log. SQLite waits for who writes everywhere but here, where it reads before it writes."""
+    until = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(BUSY_SECONDS / 100)
+        else:
+            return
 
 
 def _is_ours(db: sqlite3.Connection, path: str) -> bool:
