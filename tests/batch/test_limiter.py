@@ -164,6 +164,13 @@ def test_a_request_goes_in_the_place_of_one_that_was_answered() -> None:
     it.failed(second, 0.4, 0.1, refusal())
     assert not it.follow(first, 0.5)  # there was a refusal: what it is about is to be found out first
 
+    slow, permits = limiter(most=512, adapts=False), [LimiterPermit() for _ in range(64)]
+    for permit in permits:
+        slow.send(permit, 0.0)
+    slow.answered(permits[0], 0.0, 0.0, {}, float)
+    assert slow.room_now(0.0) == 2  # one more than was let go at first
+    assert slow.follow(permits[0], 0.0) and slow.room_now(0.0) == 1
+
 
 def test_an_outage_teaches_no_rate() -> None:
     it, now = limiter(), 0.0

@@ -188,10 +188,15 @@ class ProviderLimiter:
         """Count a request that goes in the place of one that was answered, with its permit, where nothing but the
         number holds any back; else False."""
         pause = self.pause
-        if self._may_pace or self._episode is not None or pause.slow_start is not None or pause.until > now:
+        slow_start = pause.slow_start
+        if self._may_pace or self._episode is not None or pause.until > now:
             return False
         if not (permit.is_held and permit.is_settled):
             return False
+        if slow_start is not None:
+            if slow_start.delay(now) > 0:
+                return False
+            slow_start.unanswered += 1
         self.sent = permit.number = self.sent + 1
         permit.in_flight = in_flight = self.in_flight
         permit.sent_at = now
