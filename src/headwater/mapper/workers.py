@@ -345,8 +345,7 @@ class Workers(Generic[R]):
         self._done += 1
         if result.error is None and not self._ordered:
             self.ready.append(result)
-            if self._news is not None:
-                self._announce()
+            self._announce()
             return
         if result.error is not None:
             self._failed += 1

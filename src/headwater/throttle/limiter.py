@@ -270,7 +270,9 @@ class ProviderLimiter:
             permit.is_held = False
             self.in_flight -= 1
             if not permit.is_settled:
-                self._settle(permit, is_accepted=False)
+                permit.is_settled = True
+                if self.pause.slow_start is not None:
+                    self.pause.slow_start.settle(permit.number, is_accepted=False)
 
     def correct_tokens(self, permit: LimiterPermit, tokens: float) -> None:
         """Count the tokens that an attempt really used, in place of what it was thought to, where anybody counts."""
@@ -279,11 +281,6 @@ class ProviderLimiter:
         self._mean_cost += (tokens - self._mean_cost) * (MEAN_COST_WEIGHT if self._mean_cost else 1.0)
         if self.tokens is not None:
             self.tokens.correct(tokens - permit.cost)
-
-    def _settle(self, permit: LimiterPermit, *, is_accepted: bool) -> None:
-        permit.is_settled = True
-        if self.pause.slow_start is not None:
-            self.pause.slow_start.settle(permit.number, is_accepted=is_accepted)
 
     def _grow(self, permit: LimiterPermit, seconds: float, now: float) -> None:
         """Let an answer raise the limits, as far as it says that they may be higher."""
