@@ -158,13 +158,26 @@ class Server:
     def _serve(self, sock: socket.socket) -> None:
         sock.settimeout(PATIENCE)
         try:
-            sock.getpeername()  # of a client that is gone already: `wrap_socket` would leave its own socket open
-            with sock if self._context is None else self._context.wrap_socket(sock, server_side=True) as safe:
+            with sock if self._context is None else _secured(sock, self._context) as safe:
                 self._script(Peer(safe))
         except OSError:
             sock.close()  # the client went away: its own affair
         except Exception as failure:  # noqa: BLE001 - raised again when the test ends
             self.failures.append(failure)
+
+
+def _secured(sock: socket.socket, context: ssl.SSLContext) -> ssl.SSLSocket:
+    sock.getpeername()  # of a client that is gone already: `wrap_socket` would leave its own socket open
+    safe = context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+    try:
+        safe.do_handshake()
+    except OSError:
+        # What the client has sent meanwhile is read: a reset in place of an end may overtake why it was refused.
+        with safe, suppress(OSError):
+            while socket.socket.recv(safe, 65536):
+                pass
+        raise
+    return safe
 
 
 @pytest.fixture
