@@ -9,9 +9,9 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
-from anyio import current_effective_deadline, current_time
+from anyio import current_effective_deadline
 
 from ..engine.driver import CallDriver
 from ..engine.event_loop import is_asyncios, is_cancellation
@@ -66,6 +66,10 @@ class Caller(Protocol):
         ...
 
 
+NO_MAPPINGS: Final = (list, str)
+"""Inputs that are no keyword arguments, as most are: asking them whether they are mappings costs more."""
+
+
 def item_arguments(item: Any, parameters: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The arguments of a call: a mapping's are keyword arguments, anything else is the first."""
     if isinstance(item, Mapping) and not isinstance(item, Output):
@@ -84,7 +88,7 @@ class TaskItem:
         self._stream = stream
         self._name = declaration.positional[0]
         self._parameters = given_of(parameters)
-        self._alike = (list, str) if self._name not in self._parameters else ()
+        self._alike = NO_MAPPINGS if self._name not in self._parameters else ()
         caller: Caller = task.caller
         caller = caller if timeout is None else caller.with_options(timeout=timeout)
         self._caller = caller if budget is None else caller.with_budget(budget)
@@ -154,13 +158,16 @@ class FunctionItem:
         """Await the function's result for one item: no more is known of it than that, or its error."""
         started = time.time()
         permit = throttle.ready(throttle.first) or await throttle.admit(throttle.first)
-        began, value, error = current_time(), None, None
+        began, value, error = throttle.scheduler.now(), None, None
         try:
-            args, kwargs = item_arguments(item, self._parameters)
-            value = await self._function(*args, **kwargs)
+            if isinstance(item, NO_MAPPINGS):
+                value = await self._function(item, **self._parameters)
+            else:
+                args, kwargs = item_arguments(item, self._parameters)
+                value = await self._function(*args, **kwargs)
         except BaseException as failure:  # noqa: BLE001 - `own` raises what is not the item's
             error = own(failure)
-        now = current_time()
+        now = throttle.scheduler.now()
         if isinstance(error, HeadwaterError):
             permit.failed(error, now - began)
         elif error is None:
