@@ -209,9 +209,6 @@ class AsyncioStream:
         "_kept",
         "_loop",
         "_reader",
-        "disown",
-        "readable",
-        "shut",
         "socket",
         "stale",
         "wait_until",
@@ -219,8 +216,7 @@ class AsyncioStream:
 
     def __init__(self, sockets: AsyncioSockets, raw: Socket) -> None:
         self.socket = own = EpollSocket(sockets.poller, raw)
-        self.wait_until, self.readable, self.stale = own.wait_until, own.readable, own.stale
-        self.shut, self.disown = own.shut, own.disown
+        self.wait_until, self.stale = own.wait_until, own.stale  # which every request asks
         self._loop = sockets.loop
         self._reader: Future | None = None
         self._drained: Future | None = None
@@ -298,6 +294,18 @@ class AsyncioStream:
             self._drained = None
             if not self.socket.closed:
                 poll.modify(descriptor, READ_EVENTS)
+
+    def readable(self) -> bool:
+        """Whether something has come, an end included."""
+        return self.socket.readable()
+
+    def shut(self) -> None:
+        """Tell the peer that it is over, from any thread; `close` must still come."""
+        self.socket.shut()
+
+    def disown(self) -> None:
+        """In a forked child: close its copy of the parent's socket, of which the peer hears nothing."""
+        self.socket.disown()
 
     def close(self) -> None:
         """Close at once, in the event loop's own thread; whoever waits is woken."""

@@ -241,9 +241,6 @@ class TrioStream:
         "_kept",
         "_sockets",
         "delivered",
-        "disown",
-        "readable",
-        "shut",
         "socket",
         "stale",
         "wait_until",
@@ -251,8 +248,7 @@ class TrioStream:
 
     def __init__(self, sockets: TrioSockets, raw: Socket) -> None:
         self.socket = own = EpollSocket(sockets.poller, raw)
-        self.wait_until, self.readable, self.stale = own.wait_until, own.readable, own.stale
-        self.shut, self.disown = own.shut, own.disown
+        self.wait_until, self.stale = own.wait_until, own.stale  # which every request asks
         self._sockets = sockets
         self.delivered: bytes | Exception | None = None
         self._kept: bytes | None = None
@@ -319,6 +315,18 @@ class TrioStream:
             raise BrokenResourceError from error
         finally:
             self._drains = False
+
+    def readable(self) -> bool:
+        """Whether something has come, an end included."""
+        return self.socket.readable()
+
+    def shut(self) -> None:
+        """Tell the peer that it is over, from any thread; `close` must still come."""
+        self.socket.shut()
+
+    def disown(self) -> None:
+        """In a forked child: close its copy of the parent's socket, of which the peer hears nothing."""
+        self.socket.disown()
 
     def close(self) -> None:
         """Close at once, in the event loop's own thread; whoever waits is woken."""
