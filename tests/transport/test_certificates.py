@@ -15,6 +15,10 @@ import anyio
 import anyio.to_thread
 import pytest
 import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from support.drivers import Driver
 
 from headwater import (
@@ -97,6 +101,66 @@ async def test_an_authority_of_the_users(
     with pytest.raises(TLSError, match="not known"):  # what a route trusts, another does not
         await said(driver.client(provider=Route(base_url=there(server))))
     assert server.accepted == 4
+
+
+async def test_what_is_given_is_trusted_whoever_has_signed_it(
+    driver: Driver, serve: Any, authority: trustme.CA, tmp_path: Path
+) -> None:
+    """A server's own certificate, and an authority that is below another one and not sent along."""
+    below = authority.create_child_ca()
+    leaf = below.issue_cert("localhost")
+    alone = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    (tmp_path / "server.pem").write_bytes(leaf.private_key_pem.bytes() + leaf.cert_chain_pems[0].bytes())
+    alone.load_cert_chain(tmp_path / "server.pem")
+    server = serve(chatting, alone)
+    for what, pem in (("the server's", leaf.cert_chain_pems[0]), ("the one above", below.cert_pem)):
+        given = tmp_path / "given.pem"
+        given.write_bytes(pem.bytes())
+        assert await said(driver.client(base_url=there(server), verify=given)) == "yes", what
+    with pytest.raises(TLSError, match="not known"):
+        await said(driver.client(base_url=there(server)))
+
+
+def of_an_older_form(folder: Path, *more: x509.ExtensionType) -> tuple[Path, ssl.SSLContext]:
+    """An authority whose certificates have none of the identifiers that RFC 5280 wants, and a server's context."""
+    now, day = datetime.datetime.now(datetime.UTC), datetime.timedelta(days=1)
+    above, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+
+    def certificate(name: str, key: ec.EllipticCurvePrivateKey, *extensions: x509.ExtensionType) -> bytes:
+        subject, issuer = (x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, each)]) for each in (name, "old"))
+        made = x509.CertificateBuilder(issuer, subject, key.public_key(), x509.random_serial_number())
+        made = made.not_valid_before(now - day).not_valid_after(now + day)
+        for extension in extensions:
+            made = made.add_extension(extension, critical=False)
+        return made.sign(above, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+    authority, file = folder / "old.pem", folder / "server.pem"
+    authority.write_bytes(certificate("old", above, x509.BasicConstraints(ca=True, path_length=None)))
+    form = serialization.PrivateFormat.PKCS8
+    written = key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
+    file.write_bytes(written + certificate("new", key, x509.SubjectAlternativeName([x509.DNSName("localhost")]), *more))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    return authority, context
+
+
+async def test_an_authority_of_an_older_form(
+    driver: Driver, serve: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python 3.13 and newer has contexts that refuse it: what a caller has added is taken all the same."""
+    old, context = of_an_older_form(tmp_path)
+    server = serve(chatting, context)
+    make = ssl.create_default_context
+
+    def strict(**given: Any) -> ssl.SSLContext:
+        made = make(**given)
+        made.verify_flags |= ssl.VERIFY_X509_STRICT
+        return made
+
+    monkeypatch.setattr(ssl, "create_default_context", strict)
+    assert await said(driver.client(base_url=there(server), verify=old)) == "yes"
+    with pytest.raises(TLSError, match=r"RFC 5280's form; give its authority's as verify="):
+        await said(driver.client(base_url=there(server), ssl_context=strict(cafile=str(old))))
 
 
 async def test_a_changed_client_keeps_its_connections(serve: Any, authority: trustme.CA, bundle: Path) -> None:
@@ -256,6 +320,12 @@ async def test_what_failed_and_what_to_do(driver: Driver, serve: Any, authority:
         with pytest.raises(TLSError, match=words) as caught:
             await said(driver.client(base_url=there(serve(chatting, context)), verify=bundle))
         assert len(caught.value.attempts) == 1
+
+
+async def test_a_certificate_that_is_for_something_else(driver: Driver, serve: Any, tmp_path: Path) -> None:
+    authority, context = of_an_older_form(tmp_path, x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]))
+    with pytest.raises(TLSError, match=r"verify code 26\); it needs another one, unless"):
+        await said(driver.client(base_url=there(serve(chatting, context)), verify=authority))
 
 
 async def test_a_context_that_offers_http2(serve: Any, authority: trustme.CA, bundle: Path, choose_form: Any) -> None:

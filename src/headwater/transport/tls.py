@@ -31,8 +31,9 @@ _VERIFY_FALSE: Final = (
     " verify='certificate.pem'; it is added to the system's"
 )
 _FAILED: Final = {
-    9: ("its certificate is not valid yet", "look at this machine's clock"),
-    10: ("its certificate has expired", "it needs a new one; look at this machine's clock too"),
+    3: ("there is no list of what its authority has revoked", "load it into the ssl_context that asks for it"),
+    9: ("its certificate, or its authority's, is not valid yet", "look at this machine's clock"),
+    10: ("its certificate, or its authority's, has expired", "it needs a new one; look at this machine's clock too"),
     18: ("its certificate is self-signed", "give it as verify='certificate.pem', if it is the right one"),
     23: ("its certificate was revoked", "it needs a new one"),
     62: ("its certificate is for other hosts", "look at the URL's host"),
@@ -44,6 +45,13 @@ _UNKNOWN: Final = (
     "give that authority's as verify='authority.pem' or in SSL_CERT_FILE, as behind a proxy that reads TLS",
 )
 _UNKNOWN_CODES: Final = frozenset({2, 19, 20, 21})
+_ODD_FORM: Final = (
+    "Python 3.13 and newer holds certificates to RFC 5280's form; give its authority's as verify='authority.pem' or in"
+    " SSL_CERT_FILE, beside which that is not asked for"
+)
+_ODD_FORM_CODES: Final = range(80, 95)
+"""What `ssl.VERIFY_X509_STRICT` alone finds."""
+_OTHERWISE: Final = "it needs another one, unless an ssl_context of your own takes it"
 _REASONS: Final = {
     "WRONG_VERSION_NUMBER": "it does not speak TLS there; is it http://?",
     "HTTP_REQUEST": "it does not speak TLS there; is it http://?",
@@ -156,6 +164,8 @@ def _system_context() -> ssl.SSLContext:
         _add(context, file, "SSL_CERT_FILE")
     for each in filter(None, (folder or "").split(os.pathsep)):
         _add(context, each, "SSL_CERT_DIR")
+    # What is trusted may be a server's own certificate, or an authority's below the one that it is signed by.
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     return context
@@ -169,9 +179,11 @@ def _of_truststore() -> ssl.SSLContext:
 
 
 def _add(context: ssl.SSLContext, given: str | os.PathLike[str], what: str) -> None:
-    """Trust these certificates besides. Raises `TLSError` where there are none."""
+    """Trust these certificates besides, of whatever form those are that they sign: companies' authorities are older
+    than the form that Python 3.13 asks for. Raises `TLSError` where there are none."""
     from pathlib import Path
 
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     place, within = Path(given).expanduser(), ""
     try:
         if not place.is_dir():
@@ -218,9 +230,14 @@ def has_certificates(context: ssl.SSLContext) -> bool:
 def handshake_error(place: str, error: ssl.SSLError) -> TLSError:
     """What a handshake that failed means: which part of it, and what to do about it."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        what, remedy = _UNKNOWN if error.verify_code in _UNKNOWN_CODES else _FAILED.get(error.verify_code, ("", ""))
-        what = what or f"its certificate cannot be verified: {error.verify_message}"
-        return TLSError(f"no TLS connection to {place}: {what} (verify code {error.verify_code})" + _behind(remedy))
+        code = error.verify_code
+        what, remedy = f"its certificate cannot be verified: {error.verify_message}", _OTHERWISE
+        if code in _UNKNOWN_CODES:
+            what, remedy = _UNKNOWN
+        elif code in _ODD_FORM_CODES:
+            remedy = _ODD_FORM
+        what, remedy = _FAILED.get(code, (what, remedy))
+        return TLSError(f"no TLS connection to {place}: {what} (verify code {code})" + _behind(remedy))
     reason = error.reason or str(error)
     if any(alert in reason for alert in _CLIENT_CERTIFICATE):
         return TLSError(f"no TLS connection to {place}: {reason}; {WANTS_CERTIFICATE}")
