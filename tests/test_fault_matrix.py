@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import pickle
 import select
+import ssl
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ import anyio
 import anyio.to_thread
 import httpx
 import pytest
+import trustme
 from support.drivers import Driver
 from support.http2_gateway import gateway_to
 from support.http2_server import Http2Server, serving_http2
@@ -48,6 +50,7 @@ from headwater.emulator import faults
 pytestmark = pytest.mark.anyio
 
 MESSAGES = [{"role": "user", "content": "hi"}]
+LOGIN = ("user", "qzx81vbn4w-f0r-matrix")
 CANARY = "sk-canary/canary+1234567890abcdef"
 SPELLINGS = (
     CANARY,
@@ -338,30 +341,9 @@ THROUGH = {
     *("sse_stall", "sse_keepalives", "sse_trunc_chunk", "sse_clean_end_early", "sse_done_left_open", "sse_forever"),
 }
 """Faults that a proxy on the way could change; what only bytes of an answer mean, it cannot."""
+CELLS_AT_ONCE = 6
+"""Of one test: more would wait for the processor for as long as the limits of time let them."""
 CELLS_THROUGH = [cell for cell in CELLS if cell[0].fault in THROUGH and not cell[0].parameters and cell[1] != "binary"]
-
-
-@pytest.fixture(scope="module")
-def proxy() -> Iterator[ProxyServer]:
-    with proxying(("user", "qzx81vbn4w-f0r-matrix")) as found:
-        yield found
-
-
-@pytest.mark.parametrize("scheme", ["http", "socks5"])
-@pytest.mark.parametrize("cell", CELLS_THROUGH, ids=named)
-async def test_a_cell_through_a_proxy(
-    cell: tuple[Row, str],
-    scheme: str,
-    driver: Driver,
-    server: faults.FaultServer,
-    proxy: ProxyServer,
-    monkeypatch: pytest.MonkeyPatch,
-    right: list[str],
-) -> None:
-    monkeypatch.setenv("HEADWATER_TEST_MODE", "1")
-    before = len(proxy.asked)
-    right.append(await meet(cell, driver, server, proxies=proxy.url(scheme)))
-    assert len(proxy.asked) > before
 
 
 NOT_OVER_HTTP2 = {
@@ -396,16 +378,121 @@ async def test_a_cell_over_http2(
 ) -> None:
     monkeypatch.setenv("HEADWATER_TEST_MODE", "1")
     before = gateway.requests
-    right.append(await meet(cell, driver, server, at=gateway.url, http2="prior-knowledge"))
+    right.append(await meet(cell, driver, server, at=gateway.url, way="http2", http2="prior-knowledge"))
     assert gateway.requests > before
 
 
-async def meet(
-    cell: tuple[Row, str], driver: Driver, server: faults.FaultServer, at: str | None = None, **options: Any
+class Along(NamedTuple):
+    """A way to the fault server. `through`: a proxy of this scheme; `origin`: of the URL that is asked, or HTTP/2
+    behind `https://`."""
+
+    through: str | None
+    origin: str
+
+
+WAYS = [
+    *(Along("http", "http"), Along("http", "https"), Along("socks5", "http")),
+    *(Along("https", "http"), Along("https", "https"), Along("https", "HTTP/2")),
+    *(Along(None, "https"), Along(None, "HTTP/2")),
+]
+
+
+class Surroundings(NamedTuple):
+    """What stands on the ways. `origins`: in front of the fault server; `offering`: whose TLS may choose HTTP/2."""
+
+    origins: dict[str, str]
+    plain: ProxyServer
+    secure: ProxyServer
+    trusting: ssl.SSLContext
+    offering: ssl.SSLContext
+
+
+@pytest.fixture(scope="module")
+def surroundings(server: faults.FaultServer) -> Iterator[Surroundings]:
+    authority = trustme.CA()
+    http11, http2 = (ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER) for _ in range(2))
+    trusting, offering = ssl.create_default_context(), ssl.create_default_context()
+    for context, protocol in ((http11, "http/1.1"), (http2, "h2")):
+        authority.issue_cert("localhost").configure_cert(context)
+        context.set_alpn_protocols([protocol])
+    for context in (trusting, offering):
+        authority.configure_trust(context)
+    offering.set_alpn_protocols(["h2", "http/1.1"])
+    port = int(server.url.rpartition(":")[2])
+    with (
+        proxying(LOGIN) as plain,
+        proxying(LOGIN, http11) as secure,
+        proxying(context=http11, origin=port) as terminator,
+        serving_http2(gateway_to(port), http2) as gateway,
+    ):
+        origins = {"http": server.url, "https": f"https://{terminator.place}", "HTTP/2": gateway.url}
+        yield Surroundings(origins, plain, secure, trusting, offering)
+
+
+@pytest.mark.parametrize("along", WAYS, ids=lambda along: f"{along.through}-{along.origin}")
+async def test_cells_along_another_way(
+    along: Along,
+    driver: Driver,
+    server: faults.FaultServer,
+    surroundings: Surroundings,
+    monkeypatch: pytest.MonkeyPatch,
+    right: list[str],
+) -> None:
+    monkeypatch.setenv("HEADWATER_TEST_MODE", "1")
+    http2 = along.origin == "HTTP/2"
+    if http2 and not hasattr(select, "epoll"):
+        pytest.skip("without epoll there is no HTTP/2")
+    failures: list[Exception] = []
+    places = anyio.Semaphore(CELLS_AT_ONCE)
+
+    async def try_cell(cell: tuple[Row, str]) -> None:
+        async with places:
+            try:
+                right.append(await meet_along(along, cell, driver, server, surroundings))
+            except Exception as error:  # noqa: BLE001 - raised below, with those of the other cells
+                error.add_note(f"in the cell {named(cell)}")
+                failures.append(error)
+
+    async with anyio.create_task_group() as group:
+        for cell in CELLS_THROUGH:
+            if not (http2 and cell[0].fault in NOT_OVER_HTTP2):
+                group.start_soon(try_cell, cell)
+    if failures:
+        raise ExceptionGroup(f"along {along}", failures)
+
+
+async def meet_along(
+    along: Along, cell: tuple[Row, str], driver: Driver, server: faults.FaultServer, surroundings: Surroundings
 ) -> str:
-    """Meet the fault, and check what comes of it; its place in the server's URL. `at`: of what stands before it."""
+    http2 = along.origin == "HTTP/2"
+    proxy = {"https": surroundings.secure, None: None}.get(along.through, surroundings.plain)
+    before = 0 if proxy is None else len(proxy.asked)
+    found = await meet(
+        cell,
+        driver,
+        server,
+        at=surroundings.origins[along.origin],
+        way=f"{along.through}-{along.origin.lower().replace('/', '')}",
+        proxies=proxy and proxy.url(along.through or ""),
+        ssl_context=surroundings.offering if http2 else surroundings.trusting,
+        http2=http2,
+    )
+    assert proxy is None or len(proxy.asked) > before
+    return found
+
+
+async def meet(
+    cell: tuple[Row, str],
+    driver: Driver,
+    server: faults.FaultServer,
+    at: str | None = None,
+    way: str = "direct",
+    **options: Any,
+) -> str:
+    """Meet the fault, and check what comes of it; its place in the server's URL. `at`: of what stands before it;
+    `way`: what tells these requests from those of other tests."""
     row, kind = cell
-    name = "-".join([driver.name, kind, *(str(value).partition(":")[0] for value in options.values())])
+    name = f"{driver.name}-{kind}-{way}"
     url = server.at(row.fault, **row.parameters, id=name)
     if at is not None:
         url = url.replace(server.url, at)

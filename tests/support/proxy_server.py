@@ -1,7 +1,8 @@
 """A proxy on loopback, in a thread: HTTP (absolute form and CONNECT) and SOCKS5 at one port, over TLS or plain.
 
 It passes on what it gets as it gets it, ends and resets too, and keeps what it was asked. `login` is the user name and
-password that it wants; `sleepy` makes it accept and say nothing.
+password that it wants; `sleepy` makes it accept and say nothing; `origin` is a port that all are led to, unasked, as
+behind what ends TLS before a server.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import Context
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 LINGER_AND_RESET = struct.pack("ii", 1, 0)
@@ -33,13 +35,18 @@ class ProxyServer:
     that no resolver knows."""
 
     def __init__(
-        self, login: tuple[str, str] | None = None, context: ssl.SSLContext | None = None, *, sleepy: bool = False
+        self,
+        login: tuple[str, str] | None = None,
+        context: ssl.SSLContext | None = None,
+        *,
+        sleepy: bool = False,
+        origin: int | None = None,
     ) -> None:
         self.asked: list[str] = []
         self.protocols: list[str | None] = []
         self.accepted = self.open = 0
         self.hosts: dict[str, str] = {}
-        self.login, self.sleepy = login, sleepy
+        self.login, self.sleepy, self.origin = login, sleepy, origin
         self._context = context
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
@@ -90,6 +97,9 @@ class ProxyServer:
         try:
             if self.sleepy:
                 await reader.read()
+                return
+            if self.origin is not None:
+                await self._both_ways(reader, writer, *await self._connect("127.0.0.1", self.origin))
                 return
             first = await reader.readexactly(1)
             await (self._socks(reader, writer) if first == b"\5" else self._http(first, reader, writer))
@@ -228,9 +238,9 @@ class ProxyServer:
 
 @contextmanager
 def proxying(
-    login: tuple[str, str] | None = None, context: ssl.SSLContext | None = None, *, sleepy: bool = False
+    login: tuple[str, str] | None = None, context: ssl.SSLContext | None = None, **more: Any
 ) -> Iterator[ProxyServer]:
-    server = ProxyServer(login, context, sleepy=sleepy)
+    server = ProxyServer(login, context, **more)
     try:
         yield server
     finally:
