@@ -9,10 +9,12 @@ import json
 import socket
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from threading import Thread
 
 import pytest
+from packaging.requirements import Requirement
 
 WITHOUT = """
 import asyncio, importlib, json, os, pkgutil, select, selectors, signal, sys, types
@@ -133,6 +135,16 @@ def run(script: str, *arguments: str) -> str:
     done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def test_the_systems_own_store_comes_with_it() -> None:
+    """OpenSSL does not read the certificates of these systems: what does is installed there, and nowhere else."""
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text("utf-8"))["project"]
+    needed = {each.name: each.marker for each in map(Requirement, project["dependencies"])}
+    marker = needed["truststore"]
+    assert marker is not None
+    systems = ("darwin", "win32", "linux")
+    assert [marker.evaluate({"sys_platform": system}) for system in systems] == [True, True, False]
 
 
 def test_everything_is_imported() -> None:
