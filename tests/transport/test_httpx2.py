@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import gzip
 import json
 import threading
+import traceback
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -13,7 +15,14 @@ import httpx
 import pytest
 from support.drivers import Driver
 
-from headwater import AsyncInferenceClient, ConnectError, InferenceClient, InvalidParameterError
+from headwater import (
+    AsyncInferenceClient,
+    ConnectError,
+    ConnectionLostError,
+    InferenceClient,
+    InvalidParameterError,
+    ProxyError,
+)
 from headwater.transport.pool import Pool
 from headwater.transport.proxy import Proxy
 
@@ -114,6 +123,75 @@ async def test_what_its_clients_send_and_get(serve: Any, library: Any) -> None:
         with pytest.raises(library.ConnectError):
             await client.get("https://bücher.example/")
     assert asked[-1].startswith(b"CONNECT xn--bcher-kva.example:443 ")
+
+
+async def test_which_host_its_clients_name_and_what_they_cannot_send(serve: Any, library: Any) -> None:
+    asked: list[bytes] = []
+
+    def script(peer: Any) -> None:
+        while request := peer.request():
+            asked.append(request.partition(b"\r\n\r\n")[0])
+            peer.answer(b"")
+
+    server = serve(script)
+    async with library.AsyncClient(transport=transport_of(library)) as client:
+        await client.get(server.url, headers={"Host": "inside.example"})
+        await client.get(server.url)
+        for refused, error in (
+            (client.get("ftp://files.example/"), library.UnsupportedProtocol),
+            (client.get(server.url, headers={"X Team": "a"}), library.LocalProtocolError),
+            (client.get(server.url, headers={"": "a"}), library.LocalProtocolError),
+            (client.get(server.url, headers={"Host": "a\r\nb: c"}), library.LocalProtocolError),
+            (client.request("GET /other", server.url), library.LocalProtocolError),
+        ):
+            with pytest.raises(error) as caught:
+                await refused
+            assert type(caught.value) is error
+    hosts = [line for each in asked for line in each.split(b"\r\n") if line.lower().startswith(b"host:")]
+    assert hosts == [b"Host: inside.example", b"Host: 127.0.0.1:%d" % server.port] and server.accepted == 1
+
+
+async def test_a_transport_that_has_read_its_answers_itself(serve: Any, library: Any, driver: Driver) -> None:
+    """As one does that logs or keeps them: what it has read is the answer, unpacked."""
+    packed, body = gzip.compress(json.dumps(WHOLE).encode()), json.dumps(WHOLE).encode()
+
+    def script(peer: Any) -> None:
+        while peer.request():
+            peer.answer(packed, "Content-Type: application/json", "Content-Encoding: gzip")
+
+    class Reads(library.AsyncHTTPTransport):  # type: ignore[misc]
+        async def handle_async_request(self, request: Any) -> Any:
+            answer = await super().handle_async_request(request)
+            assert await answer.aread() == body
+            return answer
+
+    class Closes(library.AsyncHTTPTransport):  # type: ignore[misc]
+        async def handle_async_request(self, request: Any) -> Any:
+            answer = await super().handle_async_request(request)
+            await answer.aclose()
+            return answer
+
+    url = f"{serve(script).url}v1"
+    async with driver.client(base_url=url, transport=Reads()) as client:
+        for _ in range(2):
+            assert (await client.chat_completion(MESSAGES)).choices[0].message.content == "yes"
+    async with driver.client(base_url=url, transport=Closes(), retries=0) as client:
+        with pytest.raises(ConnectionLostError, match="has closed its answer"):
+            await client.chat_completion(MESSAGES)
+
+
+async def test_a_refusal_of_its_own_proxy(serve: Any, library: Any, driver: Driver) -> None:
+    """The proxy's, and with none of its words: these may repeat the password, which the transport alone knows."""
+    said = "407 Who is horse-staple"
+    proxy = serve(lambda peer: peer.request() and peer.answer(b"horse-staple", "X-Said: horse-staple", status=said))
+    for url in ("https://far.example/v1", "http://far.example/v1"):
+        there = library.AsyncHTTPTransport(proxy=f"http://me:horse-staple@127.0.0.1:{proxy.port}")
+        async with driver.client(base_url=url, token="", transport=there, retries=2) as client:
+            with pytest.raises(ProxyError, match="refused: 407; give the transport") as caught:
+                await client.chat_completion(MESSAGES)
+        assert (caught.value.status, len(caught.value.attempts)) == (407, 1)
+        trace = "".join(traceback.format_exception(caught.value))
+        assert "horse-staple" not in f"{caught.value!r} {vars(caught.value)} {trace}", url
 
 
 @pytest.mark.parametrize("size", [0, 5, 200_000])

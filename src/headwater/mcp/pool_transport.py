@@ -36,7 +36,7 @@ class McpTransport(httpx2.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send a request the way httpx2 wants it."""
-        target = own_url(request.url)
+        target = own_url(httpx2, request)
         is_own = target.origin == self._url.origin
         if not is_own and not (self._asks_others and self._may_be_asked(target)):
             raise httpx2.LocalProtocolError(f"the server's origin is {self._url.origin}", request=request)

@@ -14,7 +14,7 @@ from .lazy import lazy_pattern
 _USER = lazy_pattern(r"[^/?#]*//[^/?#]*@")
 _NO_USER = "a URL must not carry a user name or password; pass the key as token="
 _HOST = lazy_pattern(r"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])\Z")
-_PORTS = {"http": 80, "https": 443}
+USUAL_PORTS = {"http": 80, "https": 443}
 
 
 class Url(msgspec.Struct, frozen=True):
@@ -33,12 +33,20 @@ class Url(msgspec.Struct, frozen=True):
 
     def __post_init__(self) -> None:
         shown = f"[{self.host}]" if ":" in self.host else self.host
-        authority = shown if self.port == _PORTS[self.scheme] else f"{shown}:{self.port}"
+        authority = shown if self.port == USUAL_PORTS[self.scheme] else f"{shown}:{self.port}"
         force_setattr(self, "authority", authority)
         force_setattr(self, "origin", f"{self.scheme}://{authority}")
 
     def __str__(self) -> str:
         return self.origin + self.target
+
+    def named(self, host: str | None) -> Url:
+        """The same URL, where the Host header says this; None for its own host."""
+        if not host or host == self.authority:
+            return self
+        other = self.at(self.target)
+        force_setattr(other, "authority", host)
+        return other
 
     def at(self, target: str) -> Url:
         """The URL of this origin with another path and query."""
@@ -64,7 +72,7 @@ def parse_url(text: str) -> Url:
         port = parts.port
     except ValueError:
         raise InvalidParameterError(f"{shown!r} is not a URL") from None
-    if parts.scheme not in _PORTS or not parts.hostname:
+    if parts.scheme not in USUAL_PORTS or not parts.hostname:
         raise InvalidParameterError(f"{shown!r} is not an http or https URL")
     if "@" in parts.netloc:
         raise InvalidParameterError(_NO_USER)
@@ -74,4 +82,4 @@ def parse_url(text: str) -> Url:
             "percent-encode them" if parts.netloc.isascii() else "write a host's name as xn--, percent-encode the rest"
         )
         raise InvalidParameterError(f"{shown!r} has characters that a URL cannot have; {why}")
-    return Url(parts.scheme, parts.hostname, port or _PORTS[parts.scheme], target)
+    return Url(parts.scheme, parts.hostname, port or USUAL_PORTS[parts.scheme], target)

@@ -28,13 +28,16 @@ from ..errors import (
 )
 from ..protocol.lazy import lazy_pattern
 from ..protocol.transport import ReadDeadline, Transport, TransportRequest, TransportResponse
-from ..protocol.url import Url
+from ..protocol.url import USUAL_PORTS, Url
 from . import log_filters
 from .http11 import closed_early
 from .pool import Pool
+from .proxy import OWN_STATUSES
 
 _COOKIES: Final = lazy_pattern(r", (?=[^\s,;=\"]+=)")
 """Between two cookies: a date, too, has a comma, but no "=" before its next blank."""
+_TOKEN: Final = lazy_pattern(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
+_STATUS: Final = lazy_pattern(r"[1-5][0-9]{2}(?![0-9])")
 LIBRARIES: Final = ("httpx", "httpx2")
 CLOSE_SECONDS = 2.0
 """Seconds that closing an answer of somebody else's transport may take."""
@@ -52,7 +55,11 @@ class FromHTTPX:
         theirs = _httpx_request(self._library, request)
         with _our_errors(self._library):
             response = await self._transport.handle_async_request(theirs)
-        return HTTPXAnswer(response, self._library)
+        answer = HTTPXAnswer(response, self._library)
+        if answer.status in OWN_STATUSES:
+            await answer.aclose()
+            raise _proxy_refused(str(answer.status))
+        return answer
 
     async def aclose(self) -> None:
         """Close the transport with all its connections."""
@@ -71,8 +78,20 @@ class HTTPXAnswer:
         if not isinstance(response.stream, library.AsyncByteStream):
             raise InvalidParameterError("the transport is not asynchronous: its answers cannot be awaited")
         self._stream = response.stream
+        if response.is_closed and not isinstance(self._stream, library.ByteStream):
+            self._stream = self._read_before(response)
         self._pieces: AsyncIterator[bytes] | None = None
         self._end: HeadwaterError | Literal["whole"] | None = None
+
+    def _read_before(self, response: Any) -> Any:
+        """The body of an answer that the transport has read itself, as one does that logs answers: unpacked."""
+        try:
+            body = response.content
+        except self._library.ResponseNotRead:
+            raise ConnectionLostError("the transport has closed its answer before anybody could read it") from None
+        self.headers.pop("content-encoding", None)
+        self.headers.pop("content-length", None)
+        return self._library.ByteStream(body)
 
     async def receive(self) -> bytes:
         """The next piece of the body as it was sent, b"" at its end."""
@@ -197,12 +216,14 @@ def _httpx_request(library: Any, request: TransportRequest) -> Any:
 
 def _transport_request(library: Any, request: Any, seconds: Mapping[str, float | None]) -> TransportRequest:
     length = request.headers.get("content-length")
+    if not all(_TOKEN.match(name) for name in (request.method.encode(), *(name for name, _ in request.headers.raw))):
+        raise InvalidParameterError("the method, or a header's name, has characters that cannot be sent")
     body: Any = request.stream
     if isinstance(body, library.ByteStream):  # all that is known, also what a redirect has from the request before it
         body = b"".join(body)
     return TransportRequest(
         method=request.method,
-        url=own_url(request.url),
+        url=own_url(library, request).named(request.headers.get("host")),
         headers=[
             (name.decode("latin-1"), value.decode("latin-1"))
             for name, value in request.headers.raw
@@ -215,10 +236,17 @@ def _transport_request(library: Any, request: Any, seconds: Mapping[str, float |
     )
 
 
-def own_url(url: Any) -> Url:
-    """A URL of httpx's or httpx2's, its host as it is looked up: in ASCII."""
-    port = url.port or (443 if url.scheme == "https" else 80)
-    return Url(url.scheme, url.raw_host.decode("ascii"), port, url.raw_path.decode("ascii") or "/")
+def own_url(library: Any, request: Any) -> Url:
+    """The URL of a request of httpx's or httpx2's, its host as it is looked up: in ASCII."""
+    url = request.url
+    if url.scheme not in USUAL_PORTS:
+        raise library.UnsupportedProtocol(f"a URL is http:// or https://, not {url.scheme}://", request=request)
+    return Url(
+        url.scheme,
+        url.raw_host.decode("ascii"),
+        url.port or USUAL_PORTS[url.scheme],
+        url.raw_path.decode("ascii") or "/",
+    )
 
 
 def raw_headers(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
@@ -246,7 +274,8 @@ def _our_errors(library: Any) -> Iterator[None]:
     except HeadwaterError:
         raise
     except (library.HTTPError, library.InvalidURL, library.StreamError, OSError) as error:
-        raise _ours(library, error) from error
+        ours = _ours(library, error)
+        raise ours from (None if isinstance(ours, ProxyError) and ours.status is not None else error)
 
 
 def _ours(library: Any, error: Exception) -> HeadwaterError:
@@ -256,12 +285,22 @@ def _ours(library: Any, error: Exception) -> HeadwaterError:
         late.phase = "connect"
         return late
     if isinstance(error, library.ProxyError):
-        return ProxyError(f"the proxy on the way refused: {words}")
+        return _proxy_refused(words)
     if isinstance(error, (library.ConnectError, library.UnsupportedProtocol)):
         return (TLSError if _is_tls(error) else ConnectError)(words)
     if isinstance(error, library.ProtocolError) and "disconnected" not in words and "closed" not in words:
         return ProtocolError(words)
     return ConnectionLostError(words)
+
+
+def _proxy_refused(words: str) -> ProxyError:
+    """Of a refusal the status alone, where there is one: what a proxy says besides may repeat its password, which only
+    the transport knows."""
+    status = _STATUS.match(words)
+    hint = "; give the transport the proxy's user name and password" if words.startswith("407") else ""
+    error = ProxyError(f"the proxy on the way refused: {status[0] if status else words}{hint}")
+    error.status = int(status[0]) if status else None
+    return error
 
 
 def _is_tls(error: BaseException | None) -> bool:
