@@ -266,6 +266,41 @@ async def test_settings_say_how_many(serve_http2: Any) -> None:
     assert len(server.connections) == 1
 
 
+async def test_a_server_that_takes_no_streams_is_not_waited_for_any_longer_than_for_a_connection(
+    serve_http2: Any,
+) -> None:
+    server = serve_http2(hold)
+    pool, own = pool_of(max_connections=1)
+
+    def none() -> None:
+        (connection,) = server.connections
+        connection.h2.update_settings({SettingCodes.MAX_CONCURRENT_STREAMS: 0})
+        connection.flush()
+
+    async def ask() -> None:
+        with pytest.raises(InferenceTimeoutError, match="takes no requests") as caught:
+            await pool.send(outgoing(server, connect_timeout=0.05))
+        assert caught.value.phase == "connect"
+
+    async def go_on() -> None:
+        with pytest.raises(ConnectionLostError):
+            await first.receive()
+
+    first = await pool.send(outgoing(server))
+    assert await first.receive() == b"first"
+    with anyio.fail_after(PATIENCE):
+        async with anyio.create_task_group() as group:
+            group.start_soon(go_on)
+            server.call(none)
+            await until(lambda: server.connections[0].h2.local_settings.max_concurrent_streams == 0)
+            group.start_soon(ask)  # for its turn at first
+            await anyio.wait_all_tasks_blocked()
+            assert own.counts().waiting == 1
+            await first.aclose()
+        await ask()
+    assert (len(server.connections), own.counts().active, own.counts().waiting) == (1, 0, 0)
+
+
 @pytest.mark.parametrize("limits", [{}, {"max_idle": 0}], ids=["closed by the client", "too many"])
 async def test_an_idle_connection_is_closed_that_somebody_waits_for(serve_http2: Any, limits: dict[str, int]) -> None:
     """Its server takes no streams for now: for who waits another one is made."""
@@ -1286,6 +1321,9 @@ async def test_plain_http_is_http11_unless_it_is_known(driver: Driver, serve: An
     old = serve(script)
     async with driver.client(base_url=f"http://127.0.0.1:{old.port}/v1", http2=True) as client:
         assert await said(client) == "yes"
+    async with driver.client(base_url=f"http://127.0.0.1:{old.port}/v1", http2="prior-knowledge", retries=0) as client:
+        with pytest.raises(ProtocolError, match="leave http2= out"):
+            await said(client)
     new = serve_http2(chat)
     async with driver.client(base_url=f"{new.url}/v1", http2="prior-knowledge") as client:
         assert await said(client) == "yes"

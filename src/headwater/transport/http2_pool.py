@@ -98,14 +98,16 @@ class Http2Origin:
         """Whether there is a connection on which streams may begin, now or later."""
         return any(not each.closing for each in self.connections)
 
-    def awaits_dial(self) -> bool:
-        """Whether who waits does so for a connection that is being made. Where those that are ending are as many as
-        there may be, it is for one's turn."""
-        return not self.is_open() and bool(self.dials or not self.connections)
+    def awaits_server(self) -> bool:
+        """Whether who waits does so for the server: for a connection that is being made, or where it takes no streams
+        at all for now. Where those that are ending are as many as there may be, it is for one's turn."""
+        if self.is_open():
+            return not self.active
+        return bool(self.dials or not self.connections)
 
     async def wait(self, seconds: float | None, *, first: bool) -> Turn:
         """Wait for one's turn, before the others if `first`; no longer than so many seconds for a connection to be
-        made: `TimeoutError`."""
+        made, or for a server that takes no streams: `TimeoutError`."""
         assert self.loop.sockets is not None
         turn = Turn(self.loop.sockets.wakeup())
         self.waiters[turn] = None
@@ -114,13 +116,13 @@ class Http2Origin:
         deadline = math.inf
         try:
             while not turn.given():
-                if not self.awaits_dial():
+                if not self.awaits_server():
                     deadline = math.inf
                 elif seconds is not None:
                     deadline = min(deadline, current_time() + seconds)
                 with CancelScope(deadline=deadline) as scope:
                     await turn.news.wait()
-                if scope.cancelled_caught and not turn.given() and self.awaits_dial():
+                if scope.cancelled_caught and not turn.given() and self.awaits_server():
                     raise TimeoutError
         except BaseException:
             self._give_back(turn)
@@ -220,9 +222,9 @@ class Http2Origin:
         while self.waiters and self.may_dial():
             self.dials += 1
             self._hand(next(iter(self.waiters)), dials=True)
-        if self.awaits_dial():
+        if self.awaits_server():
             for turn in self.waiters:
-                turn.news.wake()  # from now on they wait no longer than for a first one
+                turn.news.wake()  # from now on they wait no longer than for a connection
 
     def _hand(
         self,
@@ -348,7 +350,10 @@ class Http2Pool:
             turn = await origin.wait(request.connect_timeout, first=first)
         except TimeoutError:
             assert request.connect_timeout is not None
-            raise connect_timed_out(self._target(request), request.connect_timeout) from None
+            late = connect_timed_out(self._target(request), request.connect_timeout)
+            if origin.is_open():
+                late.args = (f"{late}: its server takes no requests on the HTTP/2 connection that is open",)
+            raise late from None
         if turn.failure is not None:
             raise turn.failure
         if turn.dials:

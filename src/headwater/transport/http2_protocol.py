@@ -62,6 +62,8 @@ END_STREAM: Final = 1
 END_HEADERS: Final = 4
 PADDED: Final = 8
 GOAWAY_BYTES: Final = 17
+IN_HTTP11: Final = int.from_bytes(b"HTT")
+"""What "HTTP/1.1 400" would be the length of, which servers answer that know no HTTP/2."""
 CANCEL: Final = int(ErrorCodes.CANCEL)
 REFUSED_STREAM: Final = int(ErrorCodes.REFUSED_STREAM)
 HTTP_1_1_REQUIRED: Final = int(ErrorCodes.HTTP_1_1_REQUIRED)
@@ -306,6 +308,8 @@ class Http2Protocol:
 
     def _check(self, kind: int, flags: int, stream_id: int, length: int) -> None:
         """Refuse by its head what needs not be waited for."""
+        if length == IN_HTTP11:
+            raise ProtocolError("the server answers in HTTP/1.1, and speaks no HTTP/2 there: leave http2= out")
         if length > MAX_FRAME_BYTES:
             raise ProtocolError(f"the server sent a frame of HTTP/2 of {length} bytes")
         if self._block_of and (kind != CONTINUATION or stream_id != self._block_of):
