@@ -496,12 +496,11 @@ _MODULES: dict[str, str] = {
     ),
     "tasks.zero_shot": "ZeroShotClassificationOutputElement",
 }
-_HOMES = {name: module for module, names in _MODULES.items() for name in names.split()}
-__all__ = ["__version__", *_HOMES]
+__all__ = ["__version__", *" ".join(_MODULES.values()).split()]
 
 
 def __getattr__(name: str) -> object:
-    home = _HOMES.get(name)
+    home = next((module for module, names in _MODULES.items() if name in names.split()), None)
     if home is None:
         raise AttributeError(f"module 'headwater' has no attribute {name!r}")
     value: object = getattr(import_module(f".{home}", __name__), name)

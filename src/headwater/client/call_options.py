@@ -19,13 +19,16 @@ from ..protocol.timeout import Timeout
 from ..tasks.declaration import CALL_OPTIONS, given_of
 from .route import key_headers
 
-
-class RequestOptions(TypedDict, total=False):
-    """Of a call that has no body: its limits, and what its requests carry besides."""
-
-    timeout: float | Timeout | None
-    extra_headers: Mapping[str, str] | None
-    extra_query: Mapping[str, Any] | None
+RequestOptions = TypedDict(  # noqa: UP013 - as `CallOptions` is written
+    "RequestOptions",
+    {
+        "timeout": float | Timeout | None,
+        "extra_headers": Mapping[str, str] | None,
+        "extra_query": Mapping[str, Any] | None,
+    },
+    total=False,
+)
+"""Of a call that has no body: its limits, and what its requests carry besides."""
 
 
 class OwnOptions(msgspec.Struct, frozen=True, kw_only=True):

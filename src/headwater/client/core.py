@@ -25,7 +25,6 @@ from ..engine.logger import LOGGER
 from ..engine.retry import Retries
 from ..engine.run import AsyncRun
 from ..errors import InvalidParameterError
-from ..protocol.events import Job
 from ..protocol.flow import Flow, TaskFlow
 from ..protocol.timeout import Timeout
 from ..tasks.declaration import SIMILAR_NAME, Declaration, is_not_given
@@ -60,6 +59,7 @@ if TYPE_CHECKING:
     from ..engine.observer import ObservedConversation, Observer
     from ..engine.throttle import Throttle
     from ..engine.watch import Watch
+    from ..protocol.events import Job
     from ..tasks.text import TextGenerationStreamOutput
     from .around import Around
 
@@ -549,9 +549,11 @@ def _text_of(event: TextGenerationStreamOutput) -> str:
 
 
 def _job_of(given: Job | str | bytes) -> Job:
-    if isinstance(given, Job):
+    from ..protocol import events
+
+    if isinstance(given, events.Job):
         return given
     try:
-        return Job.from_json(given)
+        return events.Job.from_json(given)
     except (msgspec.MsgspecError, TypeError, UnicodeDecodeError):
         raise InvalidParameterError("resume takes a Job, or the JSON that job.to_json() gave") from None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Awaitable
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -18,7 +18,6 @@ from ..auth.credentials import BEARER, Credentials
 from ..auth.hosts import ROUTER_URL, is_endpoint, is_hugging_face, is_hugging_face_url
 from ..engine.facts import NOBODY, Destination
 from ..errors import InvalidCredentialError, InvalidParameterError, MissingCredentialError, UnsupportedTaskError
-from ..protocol.events import Job
 from ..protocol.flow import Call, Flow, ResumeFlow, TaskFlow
 from ..protocol.lazy import lazy_pattern
 from ..protocol.url import parse_url
@@ -28,6 +27,9 @@ from ..providers.registry import HF_INFERENCE, SERVER
 from .keys import Keys, hub_url, inference_url, is_url
 from .route import URL_AND_PROVIDER
 from .settings import Settings
+
+if TYPE_CHECKING:
+    from ..protocol.events import Job
 
 _SUFFIXED: Final = lazy_pattern(r":(?!hf-inference\Z)")
 REMEMBERED: Final = 4096

@@ -18,7 +18,7 @@ from ..errors import InferenceTimeoutError
 from ..protocol.timeout import Timeout
 from ..protocol.transport import FOREVER
 
-Phase: TypeAlias = Literal["total", "connect", "first_event", "idle", "alive"]
+Phase: TypeAlias = 'Literal["total", "connect", "first_event", "idle", "alive"]'
 
 
 class Deadlines:

@@ -22,8 +22,6 @@ import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-import anyio
-import anyio.to_thread
 from anyio import CancelScope, Event
 from msgspec import MsgspecError
 from msgspec.structs import replace
@@ -42,7 +40,6 @@ from ..errors import (
     TransportError,
     no_end,
 )
-from ..protocol.events import Job, Submitted
 from ..protocol.flow import (
     END,
     Cached,
@@ -82,6 +79,7 @@ if TYPE_CHECKING:
     from ..cost.meter import CallMeter
     from ..cost.price import Cost
     from ..media import media, source  # noqa: TC004 - loaded when it is used, below
+    from ..protocol.events import EndpointState, Job, JobEvent
     from . import download, failures, load  # noqa: TC004 - loaded when it is used, below
     from .observer import CallOutcome
     from .save import SavedFile
@@ -104,7 +102,7 @@ def process() -> object:
     return _HERE[0]
 
 
-CallState: TypeAlias = Literal["new", "open", "done", "failed", "closed"]
+CallState: TypeAlias = 'Literal["new", "open", "done", "failed", "closed"]'
 
 MISREADINGS: Final = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, MsgspecError)
 """What a flow raises that meets an answer of another shape than it reads. Before 0.23 msgspec's are no ValueErrors."""
@@ -434,6 +432,7 @@ class CallDriver:
 
     async def _advance_in_thread(self, value: Reply | Loaded) -> None:
         """Advance in a worker thread: decoding a large reply or encoding a large input would hold up all others."""
+        from anyio import to_thread  # no plain call needs it
 
         def go() -> tuple[Step | None, Any]:
             try:
@@ -443,7 +442,7 @@ class CallDriver:
 
         self._is_in_thread = True  # cancelled here, nobody knows how far the flow has come
         try:
-            work = anyio.to_thread.run_sync(go, abandon_on_cancel=True)
+            work = to_thread.run_sync(go, abandon_on_cancel=True)
             self._step, result = await self.requester.before_end(work)
             self._is_in_thread = False
         except DecodeError as error:
@@ -471,16 +470,21 @@ class CallDriver:
             f"{self.plan.provider}'s answer to {self.plan.task} is not what it answers with ({type(error).__name__})"
         )
 
+    def _emit(self, event: JobEvent | EndpointState) -> None:
+        from ..protocol.events import Submitted
+
+        self.waiting.append(event)
+        self._note_event()
+        if type(event) is Submitted:
+            self.submitted = event.job
+
     async def _perform(self, step: Step | None) -> Any:
         if type(step) is Send:
             if step.within is not None:
                 return await self.requester.send_within(step.request, step.within)
             return await self.requester.send(step.request)
         if type(step) is Emit:
-            self.waiting.append(step.event)
-            self._note_event()
-            if type(step.event) is Submitted:
-                self.submitted = step.event.job
+            self._emit(step.event)
         elif type(step) is OnCancel:
             self._on_cancel = step if step.request else None
         elif type(step) is Load:

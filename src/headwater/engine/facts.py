@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ..responses.quota import RateLimits
     from .throttle import Throttle
 
-Outcome: TypeAlias = Literal["complete", "error", "truncated", "cancelled", "detached", "unknown"]
+Outcome: TypeAlias = 'Literal["complete", "error", "truncated", "cancelled", "detached", "unknown"]'
 """How a run ended. `cancelled`: left early, and the far side knows; `detached`: left early, its job goes on;
 `unknown`: left early, and the far side did not say."""
 

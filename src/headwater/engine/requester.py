@@ -15,7 +15,6 @@ from anyio import CancelScope, current_time
 
 from ..auth.credentials import Credentials
 from ..errors import Attempt, ErrorRequest, HeadwaterError, ModelLoadingError, ProviderError
-from ..protocol.events import Loading
 from ..protocol.flow import Cached, Replay, Reply, Request, Step, Stream
 from ..protocol.lazy import lazy_modules
 from ..protocol.timeout import DEFAULT_TIMEOUT, Timeout
@@ -33,6 +32,7 @@ from .look_ups import play
 from .retry import Raise, RetryBudget, decide
 
 if TYPE_CHECKING:
+    from ..protocol.events import Loading
     from . import failures, openings, stored_answer, stream  # noqa: TC004 - loaded when it is used, below
     from .multipart import UploadBody
     from .observer import RequestKind, WaitReason
@@ -357,7 +357,9 @@ class Requester:
         """Say that a cold model is waited for: to the watcher, and to whoever reads the call."""
         if type(error) is not ModelLoadingError or not (self.watcher or self.tells_of_loading):
             return
-        event = Loading(seconds, error.server_message)
+        from ..protocol import events
+
+        event = events.Loading(seconds, error.server_message)
         if self.watcher is not None:
             self.watcher(event)
         if self.tells_of_loading:

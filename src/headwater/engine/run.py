@@ -12,7 +12,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
 
 from ..errors import Attempt, HeadwaterError
-from ..protocol.events import Job, Loading, Transferred
 from ..protocol.flow import END
 from ..protocol.under_way import not_copied
 from .driver import CallDriver, another_reader, was_left
@@ -22,6 +21,7 @@ from .facts import CallRequest, Facts, Outcome, Timings
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ..protocol.events import Job, Loading, Transferred
     from .hedge import Hedge
     from .watch import Watch
 
@@ -98,8 +98,10 @@ class AsyncRun(Generic[E, R]):
     @property
     def upload(self) -> Transferred | None:
         """How much of a large body has been sent; None where the newest request has none."""
+        from ..protocol import events
+
         body = self._driver.requester.upload
-        return None if body is None else Transferred("upload", body.sent, body.length)
+        return None if body is None else events.Transferred("upload", body.sent, body.length)
 
     @property
     def request_id(self) -> str | None:

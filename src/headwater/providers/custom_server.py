@@ -16,7 +16,6 @@ import msgspec
 
 from ..auth.credentials import BEARER, KeyHeader
 from ..errors import ProviderError
-from ..protocol.events import Job
 from ..protocol.flow import Call, Flow, ResumeFlow, TaskFlow, TaskFlowAtURL
 from ..protocol.lazy import lazy_modules, lazy_pattern
 from ..schema.rules import LOCAL, NamedSchema
@@ -46,6 +45,7 @@ from .urls import (
 )
 
 if TYPE_CHECKING:
+    from ..protocol.events import Job
     from . import (  # noqa: TC004 - loaded when it is used, below
         openai_completions,
         openai_embeddings,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..protocol.events import Job
 from ..protocol.flow import Call, Flow, ResumeFlow, TaskFlow, TaskFlowAtURL
 from ..schema.rules import STRICT, SchemaRules
+
+if TYPE_CHECKING:
+    from ..protocol.events import Job
 
 
 def respond(call: Call, url: str, rules: SchemaRules = STRICT) -> Flow[Any]:

@@ -12,6 +12,7 @@ import types
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import (
+    TYPE_CHECKING,
     Any,
     ClassVar,
     Final,
@@ -32,11 +33,13 @@ from typing import (
 import msgspec
 
 from ..errors import InvalidParameterError
-from ..protocol.events import JobEvent
 from ..protocol.json_value import json_value, once_read
 from ..protocol.lazy import lazy_pattern
 from ..protocol.timeout import Timeout
 from .type_hints import LazyAnnotations, resolved_hints
+
+if TYPE_CHECKING:
+    from ..protocol.events import JobEvent
 
 P = ParamSpec("P")
 E = TypeVar("E")
@@ -70,13 +73,17 @@ _ERRORS_BEHIND = {
 _ERROR = lazy_pattern(r"^    (\w+): (.*(?:\n     +.*)*)", re.MULTILINE)
 
 
-class CallOptions(TypedDict, total=False):
-    """What every task takes beside its own parameters."""
-
-    extra_body: dict[str, Any] | None
-    timeout: float | Timeout | None
-    extra_headers: Mapping[str, str] | None
-    extra_query: Mapping[str, Any] | None
+CallOptions = TypedDict(  # noqa: UP013 - so its types are types, and no texts that `typing` compiles
+    "CallOptions",
+    {
+        "extra_body": dict[str, Any] | None,
+        "timeout": float | Timeout | None,
+        "extra_headers": Mapping[str, str] | None,
+        "extra_query": Mapping[str, Any] | None,
+    },
+    total=False,
+)
+"""What every task takes beside its own parameters."""
 
 
 class Declaration(Generic[P, E, R]):
@@ -142,8 +149,8 @@ class Declaration(Generic[P, E, R]):
     @cached_property
     def _added(self) -> dict[str, Any]:
         """The types of the parameters that the function does not name one by one; every one may be left out."""
-        hints = get_type_hints(CallOptions)
-        every = {name: kind for name, kind in hints.items() if name in CALL_OPTIONS or name in self._hints}
+        options = CallOptions.__annotations__
+        every = {name: kind for name, kind in options.items() if name in CALL_OPTIONS or name in self._hints}
         return _without(frozenset(self._declared.parameters), _without(frozenset(every), self._hints) | every)
 
     @cached_property
@@ -158,7 +165,7 @@ class Declaration(Generic[P, E, R]):
             include_extras=True,
         ).items():
             if get_origin(hint) is Unpack:
-                hints |= get_type_hints(get_args(hint)[0], include_extras=True)
+                hints |= _types_of(get_args(hint)[0])
             else:
                 hints[name] = hint
         return hints
@@ -358,6 +365,13 @@ def _plain(value: Any) -> Any:
     return value.item() if getattr(value, "ndim", None) == 0 and hasattr(value, "item") else once_read(value)
 
 
+def _types_of(options: Any) -> dict[str, Any]:
+    """The types of a TypedDict, which are there already where its file is one that has them compiled."""
+    told: dict[str, Any] = options.__annotations__
+    is_text = any(isinstance(kind, ForwardRef) for kind in told.values())
+    return get_type_hints(options, include_extras=True) if is_text else told
+
+
 def elements_of(result: Any) -> list[Any]:
     """What a stream hands over of a result that came in one: the items of a list, or the result itself."""
     return result if isinstance(result, list) else [result]
@@ -389,10 +403,15 @@ class Declare(Generic[E]):
 
 def _names_of(events: Any) -> tuple[str, ...]:
     """The names of the types in a union, those of a job's events as one."""
+    if isinstance(events, str):
+        return (events,)
     if isinstance(events, ForwardRef):
         return tuple(name.strip() for name in events.__forward_arg__.split("|"))
-    kinds = get_args(events) if get_origin(events) in (Union, types.UnionType) else (events,)
-    of_jobs = get_args(JobEvent)
+    if get_origin(events) not in (Union, types.UnionType):
+        return (_name_of(events),)
+    from ..protocol import events as of_calls
+
+    kinds, of_jobs = get_args(events), get_args(of_calls.JobEvent)
     names = [_name_of(kind) for kind in kinds if kind not in of_jobs]
     return (*names, "JobEvent") if set(of_jobs) <= set(kinds) else tuple(names)
 
@@ -406,7 +425,7 @@ def _name_of(kind: Any) -> str:
 def task(name: str, *, check: Check | None = None) -> Declare[JobEvent]: ...
 @overload
 def task(name: str, *, events: type[E], check: Check | None = None) -> Declare[E]: ...
-def task(name: str, *, events: Any = JobEvent, check: Check | None = None) -> Declare[Any]:
+def task(name: str, *, events: Any = "JobEvent", check: Check | None = None) -> Declare[Any]:
     """Declare the task of this name from the signature below.
 
     `events` is the type of what its stream hands over (default: the states of a job). `check` sees the arguments

@@ -22,7 +22,7 @@ class TypedAnswerOptions(TypedDict, total=False):
     token_budget: _Count | None
 
 
-TypeParameter: TypeAlias = Literal["response_format", "grammar", "text_format", "output_format"]
+TypeParameter: TypeAlias = 'Literal["response_format", "grammar", "text_format", "output_format"]'
 """What chats, texts, responses and messages call the type of their answer."""
 OPTIONS: Final = frozenset(TypedAnswerOptions.__annotations__)
 

@@ -15,14 +15,11 @@ from collections.abc import Awaitable, Coroutine
 from contextlib import suppress
 from typing import Any, Protocol
 
-from anyio import BrokenResourceError, ClosedResourceError, EndOfStream
+from anyio import EndOfStream
 from anyio.abc import SocketAttribute, SocketStream
 from anyio.streams.tls import TLSAttribute, TLSStream
 
 from .sockets import READ_BYTES, readable, shut
-
-BROKEN = (BrokenResourceError, ClosedResourceError, OSError)
-"""What reading and writing raise once the peer, or the network, is gone."""
 
 
 class ByteStream(Protocol):

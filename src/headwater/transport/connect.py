@@ -16,18 +16,18 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import msgspec
-from anyio import BrokenResourceError, EndOfStream, move_on_after, to_thread
+from anyio import BrokenResourceError, EndOfStream, move_on_after
 from anyio.abc import SocketStream
 from anyio.streams.tls import TLSAttribute, TLSStream
 
 from ..errors import ConnectError, InferenceTimeoutError, TLSError
 from ..protocol.url import Url
-from .anyio_streams import BROKEN, AnyioStream, ByteStream, close_now
 from .happy_eyeballs import addresses, literal
-from .sockets import READ_BYTES, WOULD_BLOCK, Socket, shut
+from .sockets import BROKEN, READ_BYTES, WOULD_BLOCK, Socket, shut
 from .tls import SYSTEM, Trust, check_protocol, handshake_error, refused_afterwards
 
 if TYPE_CHECKING:
+    from .anyio_streams import AnyioStream, ByteStream
     from .asyncio_streams import AsyncioSockets
     from .proxy import Proxy
     from .trio_streams import TrioSockets
@@ -145,6 +145,8 @@ async def _prepared(target: ConnectTarget) -> ConnectTarget:
 
 
 async def _made(trust: Trust) -> ssl.SSLContext:
+    from anyio import to_thread
+
     made = trust.context
     return await to_thread.run_sync(trust.make) if made is None else made
 
@@ -186,6 +188,8 @@ async def _through_proxy(sockets: AsyncioSockets | TrioSockets, raw: Socket, tar
 
 
 async def _open_anyio(target: ConnectTarget) -> ByteStream:
+    from .anyio_streams import AnyioStream, close_now
+
     host, port = target.hop
     with _connecting(target.hop_place):
         plain = await anyio.connect_tcp(host, port)

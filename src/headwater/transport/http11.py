@@ -22,9 +22,12 @@ from anyio.lowlevel import checkpoint
 
 from ..errors import ConnectionLostError, HeadwaterError, InputError, InvalidParameterError
 from ..protocol.transport import FOREVER, ReadDeadline, TransportRequest
-from .anyio_streams import BROKEN, ByteStream
 from .response_parser import ResponseParser
+from .sockets import BROKEN
 from .tls import refused_afterwards
+
+if TYPE_CHECKING:
+    from .anyio_streams import ByteStream
 
 T = TypeVar("T")
 

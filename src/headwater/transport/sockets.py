@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
+from anyio import BrokenResourceError, ClosedResourceError
 
 if TYPE_CHECKING:
     from .tunnelled_tls import TunnelledTls
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 Socket: TypeAlias = "socket.socket | TunnelledTls"
 """A connected socket that never waits: plain, with TLS (`ssl.SSLSocket`), or with TLS within TLS."""
 
+BROKEN: Final = (BrokenResourceError, ClosedResourceError, OSError)
+"""What reading and writing raise once the peer, or the network, is gone."""
 READ_BYTES: Final = 64 * 1024
 """Bytes that are read at once."""
 TLS_RECORD_BYTES: Final = 16 * 1024

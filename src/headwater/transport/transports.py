@@ -24,7 +24,7 @@ else:
     globals().update(lazy_modules(__package__, "proxied_pool proxies proxy"))
 
 
-Http2: TypeAlias = bool | Literal["prior-knowledge"]
+Http2: TypeAlias = 'bool | Literal["prior-knowledge"]'
 """Whether HTTP/2 is offered to servers; or whether it is spoken over plain http as well, without asking."""
 PRIOR_KNOWLEDGE: Final = "prior-knowledge"
 
