@@ -44,7 +44,6 @@ class Room(NamedTuple):
 FLOORS: tuple[dict[str, Room], ...] = (
     # words that need no other; the emulator stands on nothing of ours, so that it shares no mistake
     {
-        "_version": Room(),
         "errors": Room("msgspec"),
         "resolver": Room("anyio"),
         "emulator": Room("anyio httpx pytest starlette uvicorn"),
@@ -103,7 +102,7 @@ FLOORS: tuple[dict[str, Room], ...] = (
 )
 """From the ground up: a room imports itself and rooms on lower floors, and no room of its own floor."""
 ROOMS = {name: room for floor in FLOORS for name, room in floor.items()}
-LOOSE = {"__init__", "__main__", "_version", "errors", "resolver"}
+LOOSE = {"__init__", "__main__", "errors", "resolver"}
 VENDORS = {"BASE", "PREFIX", "TASKS", "RESUME", "RESULT_READERS", "follow"}
 """What each vendor's file has of its own, under the one name."""
 FIELDS_ARE_PUBLIC = {"Bound"}
@@ -488,7 +487,7 @@ def loaded_by(statement: str) -> set[str]:
 
 def test_importing_headwater_loads_next_to_nothing() -> None:
     added = loaded_by("import headwater") - loaded_by("pass")
-    assert {name for name in added if name.startswith("headwater")} == {"headwater", "headwater._version"}
+    assert {name for name in added if name.startswith("headwater")} == {"headwater"}
     assert not added & {"httpx", "PIL", "ssl", "msgspec", "anyio", "asyncio", "numpy"}
 
 
@@ -523,7 +522,7 @@ def test_the_emulator_is_independent_of_the_library() -> None:
     """It would share the library's mistakes."""
     loaded = loaded_by("import headwater.emulator, headwater.emulator.faults")
     ours = {name for name in loaded if name.startswith("headwater") and "emulator" not in name}
-    assert ours == {"headwater", "headwater._version"}
+    assert ours == {"headwater"}
 
 
 # the public names

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from headwater import errors as e
+from headwater.auth.redaction import redacted
 from headwater.protocol.flow import Reply
 from headwater.responses.decode import decode
-from headwater.responses.refusal import error_from_response, error_in_body, redacted, retry_after
+from headwater.responses.refusal import error_from_response, error_in_body, retry_after
 
 NOW = 1.8e9
 

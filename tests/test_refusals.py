@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headwater import errors as e
+from headwater.auth.redaction import redacted
 from headwater.protocol.flow import Reply
 from headwater.responses.decode import decode
-from headwater.responses.refusal import error_from_response, error_in_body, redacted, retry_after
+from headwater.responses.refusal import error_from_response, error_in_body, retry_after
 from headwater.tasks.output import Output
 
 NOW = 1_800_000_000.0

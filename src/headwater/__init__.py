@@ -25,8 +25,6 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from ._version import __version__ as __version__
-
 if TYPE_CHECKING:
     from .auth.secret import Secret as Secret
     from .blocking.run import Run as Run
@@ -359,6 +357,9 @@ if TYPE_CHECKING:
     from .tasks.vision import ZeroShotObjectDetectionBoundingBox as ZeroShotObjectDetectionBoundingBox
     from .tasks.vision import ZeroShotObjectDetectionOutputElement as ZeroShotObjectDetectionOutputElement
     from .tasks.zero_shot import ZeroShotClassificationOutputElement as ZeroShotClassificationOutputElement
+
+__version__ = "0.1.0"
+"""The one place where the version is written."""
 
 _MODULES: dict[str, str] = {
     "auth.secret": "Secret",

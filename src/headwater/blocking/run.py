@@ -9,7 +9,6 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
-from ..auth.redaction import without_secrets
 from ..errors import ClosedError, ForkedClientError
 from ..protocol.under_way import not_copied
 from .portal import call, is_shared, let_go, loop_ended, shared_loop, spawn
@@ -56,6 +55,8 @@ class Run(Generic[E, R]):
         if not ready:
             if self._left:
                 error = ClosedError("the run was left when its reading was interrupted; see .partial")
+                from ..auth.redaction import without_secrets
+
                 error.partial = without_secrets(self.partial, self._run.redact)
                 raise error
             self._call(self._fill)

@@ -19,7 +19,7 @@ import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
 
-from .._version import __version__
+from .. import __version__
 
 __all__ = ["main"]
 

@@ -15,7 +15,7 @@ from typing import Final
 
 from cyclopts import App, CycloptsError
 
-from .._version import __version__
+from .. import __version__
 from ..errors import CallError, HeadwaterError
 from .terminal import say
 

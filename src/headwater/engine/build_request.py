@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Final
 
-from .._version import __version__
+from .. import __version__
 from ..auth.credentials import Credentials
 from ..protocol.flow import EVENT_HEADERS, JSON_HEADERS, Request
 from ..protocol.framing import EVENT_STREAM

@@ -26,7 +26,6 @@ from anyio import CancelScope, Event
 from msgspec import MsgspecError
 from msgspec.structs import replace
 
-from ..auth.redaction import without_secrets
 from ..errors import (
     Attempt,
     CallError,
@@ -76,6 +75,7 @@ from .requester import Requester, WaitsForModel
 from .retry import LONGEST_WAIT_BEFORE_FAILOVER_SECONDS, is_worth_another_provider
 
 if TYPE_CHECKING:
+    from ..auth import redaction  # noqa: TC004 - loaded when it is used, below
     from ..cost.meter import CallMeter
     from ..cost.price import Cost
     from ..media import media, source  # noqa: TC004 - loaded when it is used, below
@@ -86,6 +86,7 @@ if TYPE_CHECKING:
     from .stream import Events
     from .watch import Watch
 else:
+    globals().update(lazy_modules("headwater.auth", "redaction"))
     globals().update(lazy_modules("headwater.media", "media source"))
     globals().update(lazy_modules(__package__, "download failures load"))
 
@@ -291,7 +292,7 @@ class CallDriver:
     def _left(self) -> ClosedError:
         error = was_left()
         if self.events is not None and self.events.count:
-            error.partial = without_secrets(self.events.fold.result(), self.plan.credentials.redact)
+            error.partial = redaction.without_secrets(self.events.fold.result(), self.plan.credentials.redact)
         return error
 
     async def result(self) -> Any:
@@ -730,7 +731,7 @@ class CallDriver:
         self.requester.mask(error)
         self._ended_at = self.requester.now()
         if self.events is not None:
-            error.partial = without_secrets(self.events.fold.result(), self.plan.credentials.redact)
+            error.partial = redaction.without_secrets(self.events.fold.result(), self.plan.credentials.redact)
             error.events_received = self.events.count
         self.requester.describe(error, self._ended_at)
         try:

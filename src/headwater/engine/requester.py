@@ -21,7 +21,7 @@ from ..protocol.timeout import DEFAULT_TIMEOUT, Timeout
 from ..protocol.transport import FOREVER, ReadDeadline, Transport, TransportRequest, TransportResponse
 from ..protocol.url import Url
 from ..responses.decode import unreadable
-from ..responses.refusal import REQUEST_IDS, error_alone, redacted, set_retry_after, without_frame
+from ..responses.refusal import REQUEST_IDS, error_alone, set_retry_after, without_frame
 from .body import ResponseBody, at_once, close_shielded
 from .build_request import build_request
 from .deadlines import Deadlines, Phase
@@ -32,6 +32,7 @@ from .look_ups import play
 from .retry import Raise, RetryBudget, decide
 
 if TYPE_CHECKING:
+    from ..auth import redaction  # noqa: TC004 - loaded when it is used, below
     from ..protocol.events import Loading
     from . import failures, openings, stored_answer, stream  # noqa: TC004 - loaded when it is used, below
     from .multipart import UploadBody
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from .throttle import AttemptPermit, Throttle
     from .watch import Watch
 else:
+    globals().update(lazy_modules("headwater.auth", "redaction"))
     globals().update(lazy_modules(__package__, "failures openings stored_answer stream"))
 
 T = TypeVar("T")
@@ -155,7 +157,7 @@ class Requester:
     def mask(self, error: HeadwaterError) -> None:
         """Take secrets out of a failure before anybody sees it: once, for what a refusal says is masked as it is read,
         and what was recorded may be raised."""
-        redacted(error, self._plan.credentials.redact, is_masked=error is self._masked)
+        redaction.redacted(error, self._plan.credentials.redact, is_masked=error is self._masked)
         self._masked = error
 
     # -- for downloads

@@ -17,7 +17,7 @@ import mcp_types as types
 from mcp.server import Server
 from mcp.server.stdio import stdio_server
 
-from .._version import __version__
+from .. import __version__
 from ..client.async_client import AsyncInferenceClient
 from ..client.core import core_of
 from ..engine.input_policy import InputPolicy

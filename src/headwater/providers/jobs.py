@@ -21,7 +21,7 @@ from ..protocol.flow import MIB, Call, Emit, Fetch, Flow, OnCancel, Reply, Reque
 from ..protocol.json_text import UNREADABLE
 from ..responses import json_decoder, message
 from ..responses.decode import unreadable
-from ..responses.refusal import ERROR_BODY_BYTES, error_alone
+from ..responses.refusal import ERROR_BODY_BYTES, error_alone, request_id
 from .bodies import get, post
 from .urls import is_result_url
 
@@ -147,7 +147,7 @@ def failed(job: Job, reply: Reply, state: str, reason: Any = None, *, refused: b
     error = kind(f"{job.provider}'s job {job.id} ended as {named!r}: {said or 'no reason was given'}")
     error.code = named
     error.text = reply.body[:ERROR_BODY_BYTES].decode(errors="replace")
-    error.request_id = message.request_id(reply.headers)
+    error.request_id = request_id(reply.headers)
     error.__dict__["said"] = said
     return error
 

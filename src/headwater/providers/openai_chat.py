@@ -21,7 +21,6 @@ from ..protocol.framing import DONE, Frame
 from ..protocol.json_text import UNREADABLE, dumps, has_halves, loads
 from ..protocol.json_value import encoded_plain
 from ..protocol.lazy import lazy_modules, lazy_pattern
-from ..responses import message
 from ..responses.decode import decode
 from ..responses.json_decoder import convert, decode_json, loads_before
 from ..responses.refusal import EXCERPT_BYTES, error_in_body, error_in_choice, error_in_place_of_answer
@@ -34,8 +33,10 @@ from .bodies import model_of, parameters, post
 from .response_format import Rewrite, json_schema_format
 
 if TYPE_CHECKING:
+    from ..responses import message  # noqa: TC004 - loaded when it is used, below
     from ..tasks import chat_fold  # noqa: TC004 - loaded when it is used, below
 else:
+    globals().update(lazy_modules("headwater.responses", "message"))
     globals().update(lazy_modules("headwater.tasks", "chat_fold"))
 
 T = TypeVar("T")

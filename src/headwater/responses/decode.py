@@ -7,7 +7,6 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from ..auth.redaction import redacted as redacted
 from ..errors import (
     DecodeError,
     UnexpectedContentError,
@@ -15,14 +14,13 @@ from ..errors import (
 from ..protocol.flow import Reply
 from ..protocol.json_text import UNREADABLE, is_json
 from ..protocol.lazy import lazy_modules
-from . import json_decoder, message
-from .message import REQUEST_IDS as REQUEST_IDS
-from .refusal import EXCERPT_BYTES, T, error_in_body, kept_headers
+from . import json_decoder
+from .refusal import EXCERPT_BYTES, T, error_in_body, kept_headers, request_id
 
 if TYPE_CHECKING:
-    from . import envelope  # noqa: TC004 - loaded when it is used, below
+    from . import envelope, message  # noqa: TC004 - loaded when it is used, below
 else:
-    globals().update(lazy_modules(__package__, "envelope"))
+    globals().update(lazy_modules(__package__, "envelope message"))
 
 
 def decode(reply: Reply, kind: type[T], depth: int = 0) -> T:
@@ -37,7 +35,7 @@ def decode(reply: Reply, kind: type[T], depth: int = 0) -> T:
     may_be_error = reply.names_error() if body is reply.body else body.find(b'"error"') >= 0
     if may_be_error and (error := error_in_body(body)) is not None:
         error.headers = kept_headers(reply)
-        error.request_id = message.request_id(reply.headers)
+        error.request_id = request_id(reply.headers)
         raise error
     try:
         result = json_decoder.decode_json(body, kind)
@@ -93,7 +91,7 @@ def unreadable(reply: Reply, failure: Exception | None = None, *, media: str = "
         error = _quoting(DecodeError, outline, "; it begins: ", body)
         error.path = str(failure).partition(" - at `")[2].rstrip("`") or None
     error.body = body[:EXCERPT_BYTES]
-    error.request_id = message.request_id(reply.headers)
+    error.request_id = request_id(reply.headers)
     return error
 
 

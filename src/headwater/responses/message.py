@@ -50,15 +50,6 @@ _KEYS: Final = (
 )
 _LAST_RESORT: Final = ("type", "code")
 _TITLE: Final = lazy_pattern(rb"<title[^>]{0,200}>(.{1,300}?)</title", re.IGNORECASE | re.DOTALL)
-REQUEST_IDS: Final = (
-    "x-request-id",
-    "request-id",
-    "x-fal-request-id",
-    "x-amzn-requestid",
-    "x-amzn-trace-id",
-    "x-amz-cf-id",
-    "cf-ray",
-)
 
 
 def parse(body: bytes) -> Any:
@@ -138,8 +129,3 @@ def for_refusal(content_type: str, body: bytes, value: Any, headers: Mapping[str
     else:
         found = one_line(body[:8192].decode(errors="replace")) or None
     return found or one_line(headers.get("x-error-message", "")) or None
-
-
-def request_id(headers: Mapping[str, str]) -> str | None:
-    """The server's name for this request, of the headers that servers use for it."""
-    return next((one_line(headers[name])[:200] for name in REQUEST_IDS if headers.get(name)), None)

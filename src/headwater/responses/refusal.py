@@ -26,14 +26,12 @@ Pure: it sends nothing, waits for nothing, and puts no secret that `redact` know
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 import msgspec
 
-from ..auth.redaction import masked_bytes
-from ..auth.redaction import redacted as redacted
 from ..errors import (
     AuthenticationError,
     ModelLoadingError,
@@ -48,19 +46,34 @@ from ..protocol.flow import Reply
 from ..protocol.framing import DONE, frames_of, is_events
 from ..protocol.json_text import UNREADABLE
 from ..protocol.lazy import lazy_modules, lazy_pattern
-from . import json_decoder, message
-from .message import REQUEST_IDS as REQUEST_IDS
+from . import json_decoder
 
 if TYPE_CHECKING:
-    from . import classify  # noqa: TC004 - loaded when it is used, below
+    from ..auth import redaction  # noqa: TC004 - loaded when it is used, below
+    from . import classify, message  # noqa: TC004 - loaded when it is used, below
 else:
-    globals().update(lazy_modules(__package__, "classify"))
+    globals().update(lazy_modules("headwater.auth", "redaction"))
+    globals().update(lazy_modules(__package__, "classify message"))
 
 T = TypeVar("T")
 
 ERROR_BODY_BYTES: Final = 64 * 1024
 EXCERPT_BYTES: Final = 512
+REQUEST_IDS: Final = (
+    "x-request-id",
+    "request-id",
+    "x-fal-request-id",
+    "x-amzn-requestid",
+    "x-amzn-trace-id",
+    "x-amz-cf-id",
+    "cf-ray",
+)
 _QUOTED_CHARACTERS: Final = 500
+
+
+def request_id(headers: Mapping[str, str]) -> str | None:
+    """The server's name for this request, of the headers that servers use for it."""
+    return next((message.one_line(headers[name])[:200] for name in REQUEST_IDS if headers.get(name)), None)
 
 
 def retry_after(headers: dict[str, str], body: bytes = b"", now: float | None = None) -> float | None:
@@ -96,7 +109,7 @@ def error_from_response(
     error = (ModelLoadingError if sleeps and reply.status == 503 and kind is ServerError else kind)("")
     error.provider, error.model = provider, model
     error.headers = kept_headers(reply)
-    error.request_id = message.request_id(reply.headers)
+    error.request_id = request_id(reply.headers)
     _set_facts(error, reply.status, words, reply.body)
     wanted = reply.headers.get("x-should-retry", "").strip().lower()
     if wanted in ("true", "false"):  # https://github.com/openai/openai-python: the server knows best
@@ -107,7 +120,7 @@ def error_from_response(
     if isinstance(error, RedirectError):
         said = f"it wants the request sent to {_origin_of_location(reply)}, which is not followed"
     _set_message(error, said, f"{provider} answered {reply.status}", _hint(error, said, keys))
-    redacted(error, redact)
+    redaction.redacted(error, redact)
     return error
 
 
@@ -187,12 +200,12 @@ def error_alone(reply: Reply) -> ProviderError | None:
     if error is None:
         return None
     error.headers = kept_headers(reply)
-    error.request_id = message.request_id(reply.headers)
+    error.request_id = request_id(reply.headers)
     return error
 
 
 def _error_of(data: bytes, provider: str, redact: Callable[[str], str]) -> ProviderError:
-    data = masked_bytes(_excerpt(data), redact)
+    data = redaction.masked_bytes(_excerpt(data), redact)
     value = message.parse(data)
     words = classify.codes_in(value)
     status = classify.status_of(value, words)
@@ -207,7 +220,7 @@ def _error_of(data: bytes, provider: str, redact: Callable[[str], str]) -> Provi
     said = message.one_line(data[:8192].decode(errors="replace")) if plain else message.extract(value)
     _set_message(error, said, f"{provider or 'the server'} sent an error inside its answer", "")
     error.provider = provider or None
-    redacted(error, redact)
+    redaction.redacted(error, redact)
     return error
 
 
@@ -336,7 +349,7 @@ def _masked_reply(reply: Reply, redact: Callable[[str], str]) -> Reply:
     if redact(whole) == whole:
         return reply
     headers = {name: redact(text) for name, text in reply.headers.items()}
-    return msgspec.structs.replace(reply, headers=headers, body=masked_bytes(reply.body, redact))
+    return msgspec.structs.replace(reply, headers=headers, body=redaction.masked_bytes(reply.body, redact))
 
 
 def without_frame(reply: Reply) -> Reply:
@@ -351,6 +364,6 @@ def without_frame(reply: Reply) -> Reply:
         return reply
     if frames[0].event == "error" and (error := error_in_body(frames[0].data, event="error")) is not None:
         error.headers = kept_headers(reply)
-        error.request_id = message.request_id(reply.headers)
+        error.request_id = request_id(reply.headers)
         raise error
     return msgspec.structs.replace(reply, body=frames[0].data)

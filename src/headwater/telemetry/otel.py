@@ -30,7 +30,7 @@ except ModuleNotFoundError as error:
         raise
     raise ImportError('OpenTelemetryObserver needs opentelemetry-api: pip install "headwater[otel]"') from error
 
-from .._version import __version__
+from .. import __version__
 from ..cost.usage import NOT_COUNTED
 from ..engine.observer import (
     AttemptBegun,
