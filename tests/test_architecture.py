@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
+import select
 import subprocess
 import sys
 from collections import Counter, defaultdict
@@ -498,9 +499,11 @@ def test_a_client_loads_neither_httpx_nor_pillow_nor_an_event_loop(name: str) ->
 
 
 UNUSED_BY_A_CHAT = (
-    "auth.environment client.overloads endpoints engine.codings engine.download_hosts engine.failures engine.load "
-    "engine.multipart engine.openings engine.stored_answer engine.stream engine.throttle media "
-    "providers.account_place providers.auto providers.model_ids schema.pydantic_schema tasks.chat_input telemetry"
+    "auth.environment auth.redaction client.overloads endpoints engine.codings engine.download_hosts engine.failures "
+    "engine.load engine.multipart engine.openings engine.stored_answer engine.stream engine.throttle media "
+    "protocol.events providers.account_place providers.anthropic_chat providers.anthropic_messages providers.auto "
+    "providers.model_ids providers.openai_responses providers.response_format responses.message "
+    "schema.pydantic_schema tasks.chat_input telemetry"
 )
 """What a chat at a URL would load if it were imported at the top of a file: rooms, and files."""
 
@@ -513,9 +516,10 @@ def test_a_first_chat_loads_what_it_uses() -> None:
         )
     assert loaded >= {"headwater.providers.openai_chat", "headwater.transport.pool"}
     others = loaded - loaded_by("import anyio._backends._asyncio, httptools, msgspec")
-    unwanted = "httpx PIL numpy trio certifi h2 http json email tempfile random"
+    unwanted = "httpx PIL numpy trio certifi h2 http json email tempfile random anyio.to_thread"
     assert not others & {*unwanted.split()}
     assert not loaded & {f"headwater.{name}" for name in UNUSED_BY_A_CHAT.split()}
+    assert ("headwater.transport.anyio_streams" in loaded) is not hasattr(select, "epoll")
 
 
 def test_the_emulator_is_independent_of_the_library() -> None:

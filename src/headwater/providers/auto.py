@@ -17,7 +17,7 @@ import msgspec
 from ..auth.hosts import ROUTER_URL
 from ..errors import MissingModelError
 from ..protocol.flow import Call, Flow, TaskFlow
-from . import openai_chat, responses_route
+from . import openai_chat
 from .model_ids import HUB_TASKS, POLICIES, Entry, entries_of, not_served
 from .registry import HF_INFERENCE, Provider
 from .urls import CHAT, RESPONSES
@@ -65,7 +65,9 @@ def _chat(rows: Mapping[str, Provider], call: Call) -> Flow[Any]:
 
 def _responses(call: Call) -> Flow[Any]:
     """As with a chat. https://huggingface.co/docs/inference-providers/guides/responses-api"""
-    return (yield from responses_route.respond(call, f"{call.base}/v1/{RESPONSES}"))
+    from . import openai_responses
+
+    return (yield from openai_responses.response_flow(call, f"{call.base}/v1/{RESPONSES}"))
 
 
 def _as(call: Call, provider: Provider, model: str | None, adapter: str | None = None) -> Flow[Any]:

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Mapping
 from typing import Any, Final
 
+from ..auth.credentials import KeyHeader
 from ..errors import InvalidParameterError, MissingModelError
 from ..protocol.flow import EVENT_HEADERS, JSON_HEADERS, Auth, Call, Request
 from ..protocol.json_value import encoded
@@ -63,6 +64,8 @@ def model_of(call: Call) -> str:
     return name
 
 
+ANTHROPIC_KEY: Final = KeyHeader("x-api-key", scheme="")
+"""How a key goes to who speaks Anthropic's Messages."""
 API_VERSION: Final = "2023-06-01"
 """Anthropic's, which is asked for where no other is: https://platform.claude.com/docs/en/api/versioning."""
 STEPS: Final = {"num_inference_steps": "steps"}

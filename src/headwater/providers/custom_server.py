@@ -20,10 +20,8 @@ from ..protocol.flow import Call, Flow, ResumeFlow, TaskFlow, TaskFlowAtURL
 from ..protocol.lazy import lazy_modules, lazy_pattern
 from ..schema.rules import LOCAL, NamedSchema
 from . import pipeline
-from .messages_route import KEY_HEADER, MESSAGES_TASKS, message_at, message_chat_at, token_count_at
+from .bodies import ANTHROPIC_KEY
 from .openai_chat import ChatDialect, chat
-from .response_format import json_schema_beside
-from .responses_route import follow_response, respond
 from .urls import (
     CHAT,
     COMPLETIONS,
@@ -47,21 +45,25 @@ from .urls import (
 if TYPE_CHECKING:
     from ..protocol.events import Job
     from . import (  # noqa: TC004 - loaded when it is used, below
+        anthropic_chat,
+        anthropic_messages,
         openai_completions,
         openai_embeddings,
         openai_images,
         openai_moderations,
+        openai_responses,
         openai_speech,
         openai_transcription,
         rerank,
+        response_format,
         tgi,
     )
 else:
     globals().update(
         lazy_modules(
             __package__,
-            "openai_completions openai_embeddings openai_images openai_moderations openai_speech openai_transcription "
-            "rerank tgi",
+            "anthropic_chat anthropic_messages openai_completions openai_embeddings openai_images openai_moderations "
+            "openai_responses openai_speech openai_transcription rerank response_format tgi",
         )
     )
 
@@ -70,8 +72,8 @@ UNFINISHED: Final = frozenset({"fp_ollama"})
 https://github.com/ollama/ollama/blob/main/openai/openai.go, https://github.com/pydantic/pydantic-ai/issues/2996"""
 
 _DIALECT: Final = ChatDialect(schema=LOCAL, unfinished=UNFINISHED)
-_NAMED_TWICE: Final = msgspec.structs.replace(_DIALECT, response_format=json_schema_beside)
-_EITHER_HEADER: Final = msgspec.structs.replace(KEY_HEADER, is_bearer=True)
+_EITHER_HEADER: Final = msgspec.structs.replace(ANTHROPIC_KEY, is_bearer=True)
+_OF_MESSAGES: Final = frozenset({"count-tokens", "messages"})
 _NOT_KNOWN: Final = frozenset({400, 422})
 _TRANSCRIPTION: Final = "automatic-speech-recognition"
 _TEI_RERANK: Final = lazy_pattern(r"(?<!/v\d)/rerank/?\Z")
@@ -82,8 +84,9 @@ def complete_text(call: Call, url: str) -> Flow[Any]:
     """A completion. A type's schema goes under OpenAI's name, which vLLM and SGLang know, and beside that under
     llama.cpp's, which ignores the other here; SGLang has something else by this name, and refuses it."""
     if isinstance(call.parameters.get("grammar"), NamedSchema):
+        twice = msgspec.structs.replace(_DIALECT, response_format=response_format.json_schema_beside)
         try:
-            return (yield from openai_completions.complete(call, url, _NAMED_TWICE))
+            return (yield from openai_completions.complete(call, url, twice))
         except ProviderError as refused:
             if refused.status not in _NOT_KNOWN or "json_schema" not in refused.text:
                 raise
@@ -93,7 +96,7 @@ def complete_text(call: Call, url: str) -> Flow[Any]:
 def _chat(call: Call, url: str) -> Flow[Any]:
     """A chat in OpenAI's dialect, but where the URL is that of Anthropic's Messages, which it is put into then."""
     given = call.url or call.base
-    return message_chat_at(call, given) if names_messages(given) else chat(call, url, _DIALECT)
+    return anthropic_chat.message_chat(call, given) if names_messages(given) else chat(call, url, _DIALECT)
 
 
 def _heard(call: Call, url: str, *, grained: bool = True) -> Flow[Any]:
@@ -105,17 +108,17 @@ _OPENAI: Final[Mapping[str, tuple[str, TaskFlowAtURL]]] = {
     _TRANSCRIPTION: (TRANSCRIPTIONS, lambda call, url: _heard(call, url)),
     "audio-translation": (TRANSLATIONS, lambda call, url: _heard(call, url, grained=False)),
     "chat-completion": (CHAT, _chat),
-    "count-tokens": (MESSAGES, token_count_at),
+    "count-tokens": (MESSAGES, lambda call, url: anthropic_messages.count_message_tokens(call, url)),
     "embeddings": (EMBEDDINGS, lambda call, url: openai_embeddings.create(call, url)),
     "feature-extraction": (EMBEDDINGS, lambda call, url: openai_embeddings.embed(call, url)),
     "edit-image": (EDITS, lambda call, url: openai_images.edit(call, url, openai_images.ImageDialect(sized=True))),
     "image-to-image": (EDITS, lambda call, url: openai_images.edit(call, url, openai_images.ImageDialect(sized=True))),
-    "messages": (MESSAGES, partial(message_at, rules=LOCAL)),
+    "messages": (MESSAGES, lambda call, url: anthropic_messages.create_message(call, url, LOCAL)),
     "moderation": (
         MODERATIONS,
         lambda call, url: openai_moderations.moderate(call, url, openai_moderations.ModerationDialect()),
     ),
-    "responses": (RESPONSES, partial(respond, rules=LOCAL)),
+    "responses": (RESPONSES, lambda call, url: openai_responses.response_flow(call, url, LOCAL)),
     "text-generation": (COMPLETIONS, complete_text),
     "text-to-image": (
         IMAGES,
@@ -186,10 +189,10 @@ def _rerank(call: Call) -> Flow[Any]:
 def key_header_at(url: str, task: str) -> KeyHeader:
     """How the key for a server's own URL is sent: for Anthropic's Messages as Anthropic has it, and as a Bearer beside
     unless it is Anthropic, for some servers that speak them read the one and some the other."""
-    if task not in MESSAGES_TASKS and not names_messages(url):
+    if task not in _OF_MESSAGES and not names_messages(url):
         return BEARER
     host = urlsplit(url).hostname or ""
-    return KEY_HEADER if f".{host}".endswith(".anthropic.com") else _EITHER_HEADER
+    return ANTHROPIC_KEY if f".{host}".endswith(".anthropic.com") else _EITHER_HEADER
 
 
 TASKS: Final[Mapping[str, TaskFlow]] = {
@@ -200,7 +203,7 @@ TASKS: Final[Mapping[str, TaskFlow]] = {
 
 
 def _resumed_response(call: Call, job: Job) -> Flow[Any]:
-    return follow_response(call, openai_url(call.url or call.base, RESPONSES), job)
+    return openai_responses.resumed_response(call, openai_url(call.url or call.base, RESPONSES), job)
 
 
 RESUME: Final[Mapping[str, ResumeFlow]] = {"responses": _resumed_response}

@@ -30,14 +30,16 @@ from ..tasks.chat_types import ChatCompletionOutput, ChatCompletionStreamOutput,
 from ..tasks.content_blocks import MEMBER, without_blocks
 from . import unrequested_stream
 from .bodies import model_of, parameters, post
-from .response_format import Rewrite, json_schema_format
 
 if TYPE_CHECKING:
     from ..responses import message  # noqa: TC004 - loaded when it is used, below
     from ..tasks import chat_fold  # noqa: TC004 - loaded when it is used, below
+    from . import response_format  # noqa: TC004 - loaded when it is used, below
+    from .response_format import Rewrite
 else:
     globals().update(lazy_modules("headwater.responses", "message"))
     globals().update(lazy_modules("headwater.tasks", "chat_fold"))
+    globals().update(lazy_modules(__package__, "response_format"))
 
 T = TypeVar("T")
 
@@ -202,7 +204,7 @@ def _request(url: str, call: Call, dialect: ChatDialect) -> Request:
 def write_format(body: dict[str, Any], dialect: ChatDialect) -> None:
     """Write the body's `response_format` as the provider wants it."""
     if isinstance(wanted := body.get("response_format"), NamedSchema):
-        body["response_format"] = json_schema_format(wanted, dialect.schema)
+        body["response_format"] = response_format.json_schema_format(wanted, dialect.schema)
         if dialect.types is not None:
             dialect.types(body)
     if dialect.response_format is not None:

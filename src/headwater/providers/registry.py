@@ -34,19 +34,9 @@ from ..schema.rules import (
     XAI,
     SchemaRules,
 )
-from . import custom_server, messages_route, openai_chat
-from .bodies import API_VERSION, STEPS
+from . import custom_server, openai_chat
+from .bodies import ANTHROPIC_KEY, API_VERSION, STEPS
 from .openai_chat import ChatDialect
-from .response_format import (
-    cloudflare,
-    described,
-    groq,
-    guided_json,
-    json_object_schema,
-    json_schema_schema,
-    minimax,
-    not_strict,
-)
 from .urls import (
     CHAT,
     COMPLETIONS,
@@ -64,6 +54,8 @@ from .urls import (
 if TYPE_CHECKING:
     from . import (  # noqa: TC004 - loaded when it is used, below
         account_place,
+        anthropic_chat,
+        anthropic_messages,
         azure,
         black_forest_labs,
         fal,
@@ -74,11 +66,12 @@ if TYPE_CHECKING:
         openai_embeddings,
         openai_images,
         openai_moderations,
+        openai_responses,
         openai_speech,
         openai_transcription,
         replicate,
         rerank,
-        responses_route,
+        response_format,
         tgi,
         together,
         wavespeed,
@@ -94,9 +87,9 @@ else:
     globals().update(
         lazy_modules(
             __package__,
-            "account_place azure black_forest_labs fal hf_inference model_ids novita openai_completions "
-            "openai_embeddings openai_images openai_moderations openai_speech openai_transcription replicate rerank "
-            "responses_route tgi together wavespeed zai",
+            "account_place anthropic_chat anthropic_messages azure black_forest_labs fal hf_inference model_ids novita "
+            "openai_completions openai_embeddings openai_images openai_moderations openai_responses openai_speech "
+            "openai_transcription replicate rerank response_format tgi together wavespeed zai",
         )
     )
 
@@ -203,8 +196,8 @@ def row(
     flows = {task: at(f"{prefix}/{route}", flow) for task, (route, flow) in openai.items()} | dict(tasks)
     route = responses if isinstance(responses, str) else f"{prefix}/{RESPONSES}" if responses else None
     if route is not None:
-        flows["responses"] = at(route, partial(responses_route.respond, rules=(chat or openai_chat.PLAIN).schema))
-        resume = {**resume, "responses": responses_route.resumed_by(partial(at, route))}
+        flows["responses"] = at(route, _respond((chat or openai_chat.PLAIN).schema))
+        resume = {**resume, "responses": _resumed_by(partial(at, route))}
     flows |= _messages(messages, counts=counts)
     return Provider(
         name=name,
@@ -266,8 +259,20 @@ def _messages(path: str | None, *, counts: bool, rules: SchemaRules = ANTHROPIC)
     """What is done in Anthropic's Messages at this path. `rules`: what typed answers may have of JSON Schema."""
     if path is None:
         return {}
-    found = {"messages": _at_route(path, partial(messages_route.message_at, rules=rules))}
-    return found | ({"count-tokens": _at_route(path, messages_route.token_count_at)} if counts else {})
+    found = {"messages": _at_route(path, lambda call, url: anthropic_messages.create_message(call, url, rules))}
+    if counts:
+        found["count-tokens"] = _at_route(path, lambda call, url: anthropic_messages.count_message_tokens(call, url))
+    return found
+
+
+def _respond(rules: SchemaRules) -> TaskFlowAtURL:
+    """OpenAI's Responses. `rules`: what typed answers may have of JSON Schema."""
+    return lambda call, url: openai_responses.response_flow(call, url, rules)
+
+
+def _resumed_by(placed: Callable[[TaskFlowAtURL], TaskFlow]) -> ResumeFlow:
+    """How a response in the background is watched by a provider; `placed`: a flow at the URL of its responses."""
+    return lambda call, job: placed(lambda call, url: openai_responses.resumed_response(call, url, job))(call)
 
 
 def on_this_machine(name: str, port: int, ranks: RerankDialect | None = None, *, counts: bool = False) -> Provider:
@@ -314,8 +319,8 @@ ROWS: Final[Mapping[str, Callable[[str], Provider]]] = {
         "https://api.anthropic.com",
         "ANTHROPIC_API_KEY",
         chat=None,
-        tasks={"chat-completion": _at_route("/v1/messages", messages_route.message_chat_at)},
-        key_header=messages_route.KEY_HEADER,
+        tasks={"chat-completion": _at_route("/v1/messages", lambda call, url: anthropic_chat.message_chat(call, url))},
+        key_header=ANTHROPIC_KEY,
         headers={"anthropic-version": API_VERSION},
         messages="/v1/messages",
         counts=True,
@@ -356,7 +361,7 @@ ROWS: Final[Mapping[str, Callable[[str], Provider]]] = {
         "COHERE_API_KEY",
         "CO_API_KEY",
         prefix="/compatibility/v1",
-        chat=ChatDialect(response_format=json_object_schema, schema=COHERE),
+        chat=ChatDialect(response_format=response_format.json_object_schema, schema=COHERE),
         tasks={"rerank": _at_route(f"/v2/{RERANK}", partial(rerank.rerank, dialect=rerank.COHERE_RANKS))},
     ),
     # https://deepinfra.com/docs/openai_api
@@ -392,7 +397,7 @@ ROWS: Final[Mapping[str, Callable[[str], Provider]]] = {
         "https://api.fireworks.ai",
         "FIREWORKS_API_KEY",
         prefix="/inference/v1",
-        chat=ChatDialect(response_format=json_object_schema, schema=FIREWORKS),
+        chat=ChatDialect(response_format=response_format.json_object_schema, schema=FIREWORKS),
         ranks=rerank.HOSTED_RANKS,
     ),
     # https://console.groq.com/docs/openai; https://console.groq.com/docs/reasoning: as Cerebras
@@ -403,7 +408,7 @@ ROWS: Final[Mapping[str, Callable[[str], Provider]]] = {
         "https://api.groq.com",
         "GROQ_API_KEY",
         prefix="/openai/v1",
-        chat=ChatDialect(types=groq, schema=PLAIN_STRICT, unsent=_OTHER_SPELLING),
+        chat=ChatDialect(types=response_format.groq, schema=PLAIN_STRICT, unsent=_OTHER_SPELLING),
         prompt_as_chat=True,
         speech=openai_speech.SpeechDialect(dropped=openai_speech.GENERATION),
         transcription=openai_transcription.TranscriptionDialect(),
@@ -428,7 +433,7 @@ ROWS: Final[Mapping[str, Callable[[str], Provider]]] = {
         name,
         "https://api.studio.nebius.ai",
         "NEBIUS_API_KEY",
-        chat=ChatDialect(response_format=guided_json),
+        chat=ChatDialect(response_format=response_format.guided_json),
         completions=True,
         embeddings=True,
         embeddings_dropped=_TEI_ONLY,
@@ -497,7 +502,7 @@ ROWS: Final[Mapping[str, Callable[[str], Provider]]] = {
         name,
         "https://api.sambanova.ai",
         "SAMBANOVA_API_KEY",
-        chat=ChatDialect(response_format=not_strict),
+        chat=ChatDialect(response_format=response_format.not_strict),
         embeddings=True,
     ),
     # https://www.scaleway.com/en/developers/api/generative-apis
@@ -512,7 +517,7 @@ ROWS: Final[Mapping[str, Callable[[str], Provider]]] = {
         "https://api.together.xyz",
         "TOGETHER_API_KEY",
         prefix=together.PREFIX,
-        chat=ChatDialect(response_format=json_schema_schema),
+        chat=ChatDialect(response_format=response_format.json_schema_schema),
         completions=True,
         embeddings=True,
         images=openai_images.ImageDialect(response_format="base64", renamed=STEPS),
@@ -538,7 +543,7 @@ ROWS: Final[Mapping[str, Callable[[str], Provider]]] = {
         "https://api.z.ai",
         "ZAI_API_KEY",
         prefix=zai.PREFIX,
-        chat=ChatDialect(response_format=described, schema=DESCRIBED),
+        chat=ChatDialect(response_format=response_format.described, schema=DESCRIBED),
         tasks=zai.TASKS,
         resume=zai.RESUME,
         headers={"accept-language": "en-US,en", "x-source-channel": "hugging_face"},
@@ -582,7 +587,9 @@ ROWS: Final[Mapping[str, Callable[[str], Provider]]] = {
         "https://api.deepseek.com",
         "DEEPSEEK_API_KEY",
         prefix="",
-        chat=ChatDialect(response_format=described, schema=DESCRIBED, renamed=_FEWER_NAMES, unthinking=_UNTHOUGHT),
+        chat=ChatDialect(
+            response_format=response_format.described, schema=DESCRIBED, renamed=_FEWER_NAMES, unthinking=_UNTHOUGHT
+        ),
         responses=True,
         messages="/anthropic/v1/messages",
         hub=False,
@@ -610,7 +617,7 @@ ROWS: Final[Mapping[str, Callable[[str], Provider]]] = {
         name,
         "https://api.moonshot.ai",
         "MOONSHOT_API_KEY",
-        chat=ChatDialect(types=described, schema=DESCRIBED, unthinking=_UNTHOUGHT),
+        chat=ChatDialect(types=response_format.described, schema=DESCRIBED, unthinking=_UNTHOUGHT),
         messages="/anthropic/v1/messages",
         hub=False,
     ),
@@ -635,7 +642,7 @@ ROWS: Final[Mapping[str, Callable[[str], Provider]]] = {
         name,
         "https://api.minimax.io",
         "MINIMAX_API_KEY",
-        chat=ChatDialect(types=minimax, schema=DESCRIBED, unthinking=_UNTHOUGHT),
+        chat=ChatDialect(types=response_format.minimax, schema=DESCRIBED, unthinking=_UNTHOUGHT),
         responses=True,
         messages="/anthropic/v1/messages",
         hub=False,
@@ -649,7 +656,7 @@ ROWS: Final[Mapping[str, Callable[[str], Provider]]] = {
         "https://dashscope-intl.aliyuncs.com",
         "DASHSCOPE_API_KEY",
         prefix="/compatible-mode/v1",
-        chat=ChatDialect(types=described, schema=DESCRIBED, unthinking={"enable_thinking": False}),
+        chat=ChatDialect(types=response_format.described, schema=DESCRIBED, unthinking={"enable_thinking": False}),
         responses=True,
         embeddings=True,
         embeddings_dropped=_TEI_ONLY,
@@ -724,7 +731,7 @@ ROWS: Final[Mapping[str, Callable[[str], Provider]]] = {
         name,
         "https://api.cloudflare.com/client/v4/accounts/ACCOUNT/ai",
         "CLOUDFLARE_API_TOKEN",
-        chat=ChatDialect(response_format=cloudflare, schema=DESCRIBED),
+        chat=ChatDialect(response_format=response_format.cloudflare, schema=DESCRIBED),
         responses=True,
         embeddings=True,
         embeddings_dropped=_TEI_ONLY,
