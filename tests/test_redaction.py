@@ -236,16 +236,16 @@ def test_where_an_ambient_token_may_go(url: str, trusted: bool) -> None:
     assert is_hugging_face_url(parse_url(url)) is trusted
 
 
-@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.255.1.2", "::1", "a.localhost"])
-def test_this_machine(host: str) -> None:
-    assert is_loopback(host)
+def test_this_machine() -> None:
+    names = ["localhost", "localhost.", "a.localhost", "127.0.0.1", "127.255.1.2", "127.0.0.1.", "0.0.0.0"]
+    for host in (*names, "::1", "0:0:0:0:0:0:0:1", "::", "::ffff:127.0.0.1", "::FFFF:7f00:1", "::ffff:0.0.0.0"):
+        assert is_loopback(host), host
 
 
-@pytest.mark.parametrize(
-    "host", ["", "localhost.evil", "127.0.0.1.evil", "128.0.0.1", "127.1", "::2", "evillocalhost", "10.0.0.1"]
-)
-def test_another_machine(host: str) -> None:
-    assert not is_loopback(host)
+def test_another_machine() -> None:
+    names = ["", ".", "localhost.evil", "127.0.0.1.evil", "128.0.0.1", "127.1", "evillocalhost", "10.0.0.1", "0.0.0.1"]
+    for host in (*names, ".localhost", "localhost..", "::2", "::ffff:10.0.0.1", ":", "fe80::1", "::127.0.0.1"):
+        assert not is_loopback(host), host
 
 
 def test_two_secrets_of_which_one_ends_as_the_other() -> None:

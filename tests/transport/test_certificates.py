@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import os
 import ssl
 import sys
 from collections.abc import Callable
@@ -182,10 +183,15 @@ def test_the_systems_own_stay_trusted(bundle: Path, tmp_path: Path, monkeypatch:
     (tmp_path / "README").write_text("not one")
     (tmp_path / "gone.pem").symlink_to("nowhere.pem")
     assert Trust(tmp_path).make().cert_store_stats()["x509_ca"] == system + 1
-    for name, value in (("SSL_CERT_FILE", str(bundle)), ("SSL_CERT_DIR", str(bundle.parent))):
+    gone = str(tmp_path / "gone")
+    several = os.pathsep.join([gone, str(bundle.parent)])
+    for name, value in (("SSL_CERT_FILE", bundle), ("SSL_CERT_DIR", bundle.parent), ("SSL_CERT_DIR", several)):
         with monkeypatch.context() as patch:
-            patch.setenv(name, value)
-            assert tls.default_context.__wrapped__().cert_store_stats()["x509_ca"] >= system + 1
+            patch.setenv(name, str(value))
+            assert tls.default_context.__wrapped__().cert_store_stats()["x509_ca"] >= system + 1, value
+    monkeypatch.setenv("SSL_CERT_DIR", os.pathsep.join([gone, gone]))
+    with pytest.raises(TLSError, match="where SSL_CERT_DIR says"):
+        tls.default_context.__wrapped__()
 
 
 async def test_connections_at_once_share_what_is_read(
@@ -273,6 +279,7 @@ def test_what_cannot_be_said(kind: Any) -> None:
         ({"verify": 7}, "verify must be"),
         ({"verify": 1}, "verify must be"),
         ({"verify": ""}, "verify must be"),
+        ({"verify": "-----BEGIN CERTIFICATE-----\nMII"}, "the path of certificates; for their text"),
         ({"ssl_context": "ca.pem"}, "ssl_context must be"),
         ({"ssl_context": context, "verify": "ca.pem"}, "not both"),
     ):

@@ -241,6 +241,20 @@ def test_who_needs_no_proxy(names: str, url: str, direct: bool) -> None:
     assert proxy_for(parse_url(url), {"ALL_PROXY": PROXY, "NO_PROXY": names}) == (None if direct else PROXY)
 
 
+def test_this_machine_needs_none() -> None:
+    for host in (
+        "localhost",
+        "localhost.",
+        "127.0.0.1",
+        "0.0.0.0",
+        "[::]",
+        "[::1]",
+        "[0:0:0:0:0:0:0:1]",
+        "[::ffff:127.0.0.1]",
+    ):
+        assert proxy_for(parse_url(f"http://{host}:11434/v1"), {"ALL_PROXY": PROXY}) is None, host
+
+
 # -- what a proxy's URL says, and what its answers mean
 
 

@@ -31,8 +31,23 @@ def is_hugging_face_url(url: Url) -> bool:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether the host is this machine by its name alone."""
-    if host in {"localhost", "::1"} or (host.endswith(".localhost") and host != ".localhost"):
+    """Whether the host is this machine by its name alone: also by the address that servers listen at, 0.0.0.0 or ::, to
+    which a connection is one to this machine."""
+    name = host.removesuffix(".")
+    if name in {"localhost", "0.0.0.0", "::1"} or (name.endswith(".localhost") and name != ".localhost"):  # noqa: S104
         return True
-    first, *others = host.split(".")
+    if ":" in name:
+        return _is_here(name)
+    first, *others = name.split(".")
     return first == "127" and len(others) == 3 and all(part.isdecimal() and len(part) <= 3 for part in others)
+
+
+def _is_here(address: str) -> bool:
+    import ipaddress  # IPv6 has many spellings, and IPv4 within it; seldom needed
+
+    try:
+        ip = ipaddress.IPv6Address(address)
+    except ValueError:
+        return False
+    own = ip.ipv4_mapped or ip
+    return own.is_loopback or own.is_unspecified

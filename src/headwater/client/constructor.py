@@ -137,7 +137,7 @@ class BaseClient(Tasks, ServerInfo, RawResponses):
                 certificate for instance.
             http2: Whether servers may choose HTTP/2, over https; "prior-knowledge" speaks it over plain http as well,
                 without asking. Needs the extra `http2`.
-            transport: Any `httpx.AsyncBaseTransport` to send with.
+            transport: Any asynchronous transport of httpx or httpx2 to send with, or one of headwater's own kind.
             model_mapping: Provider's model ids by Hub id, in place of a look-up.
             retries: Further tries after a failure that may pass; 2 where it is not given.
             hedge_after: Seconds after which a call that has not delivered anything yet is made a second time, at the

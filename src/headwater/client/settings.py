@@ -38,8 +38,8 @@ HIDDEN: Final = frozenset(
 )
 """Arguments that may hold a secret."""
 NO_HTTP_CLIENT: Final = (
-    "a client takes no http_client: give what it was made of as transport= (any httpx.AsyncBaseTransport), proxy=,"
-    " verify=, ssl_context=, http2= or timeout="
+    "a client takes no http_client: give what it was made of as transport= (an asynchronous one of httpx or httpx2),"
+    " proxy=, verify=, ssl_context=, http2= or timeout="
 )
 RETRIES: Final = 2
 

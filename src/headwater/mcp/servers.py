@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
 import shlex
@@ -11,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any, Final, Literal, TypeAlias
 
+from ..auth.hosts import is_loopback
 from ..auth.secret import check_headers
 from ..errors import InsecureCredentialError, InvalidParameterError
 from ..protocol.url import Url, parse_url
@@ -120,12 +120,7 @@ def is_safe(url: Url) -> bool:
 
 def is_here(url: Url) -> bool:
     """Whether the URL is this machine's own."""
-    if url.host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(url.host).is_loopback
-    except ValueError:
-        return False
+    return is_loopback(url.host)
 
 
 def servers_of(given: Sequence[Any], own: Mapping[str, Any]) -> list[McpServer]:

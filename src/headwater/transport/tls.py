@@ -30,6 +30,9 @@ _VERIFY_FALSE: Final = (
     "verify=False is refused: a key would go to whoever answers. Give the server's certificate, or its authority's, as"
     " verify='certificate.pem'; it is added to the system's"
 )
+_VERIFY_TEXT: Final = (
+    "verify is the path of certificates; for their text give ssl_context=ssl.create_default_context(cadata=...)"
+)
 _FAILED: Final = {
     3: ("there is no list of what its authority has revoked", "load it into the ssl_context that asks for it"),
     9: ("its certificate, or its authority's, is not valid yet", "look at this machine's clock"),
@@ -90,6 +93,8 @@ class Trust:
             verify, ssl_context = None, verify
         if verify is False:
             raise InvalidParameterError(_VERIFY_FALSE)
+        if isinstance(verify, str) and "-----BEGIN" in verify:  # a key may be among them
+            raise InvalidParameterError(_VERIFY_TEXT)
         if verify == "" or not (verify is None or verify is True or isinstance(verify, str | os.PathLike)):
             raise InvalidParameterError("verify must be the path of certificates, a file's or a folder's")
         if ssl_context is not None and verify is not None:
@@ -162,7 +167,9 @@ def _system_context() -> ssl.SSLContext:
         context.load_verify_locations(certifi.where())
     if file:
         _add(context, file, "SSL_CERT_FILE")
-    for each in filter(None, (folder or "").split(os.pathsep)):
+    folders = [each for each in (folder or "").split(os.pathsep) if each]
+    there = [each for each in folders if Path(each).exists()]  # the list may be for several systems
+    for each in there or folders:
         _add(context, each, "SSL_CERT_DIR")
     # What is trusted may be a server's own certificate, or an authority's below the one that it is signed by.
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
