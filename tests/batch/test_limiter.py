@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
 import pytest
-from support.limiter_simulation import Down, InFlight, PerMinute, World, gone, refusal
+from support.limiter_simulation import AtRandom, Down, InFlight, PerMinute, World, gone, refusal
 
 from headwater.engine.retry import is_overload
 from headwater.errors import ConnectError, HeadwaterError, InferenceTimeoutError, InvalidRequestError, RateLimitError
@@ -225,6 +226,31 @@ def test_a_server_that_is_away_is_found_again() -> None:
     world = World(Down(InFlight(lambda now: 200), 30, 40, gone), limiter(), seconds=90)
     assert world.share(50).ideal >= ENOUGH
     assert len(world.refused) <= 0.03 * len(world.answered)
+
+
+def test_refusals_at_random_hold_nobody_back_for_long() -> None:
+    """A fifth of all requests is refused, or breaks, however few there are: no pause and no rate would help."""
+    kinds: dict[str, Callable[[], HeadwaterError]] = {"503": lambda: refusal(503), "429": refusal, "broken": gone}
+    for kind, error in kinds.items():
+        for adapts, items, seconds in [(True, 220, 60), (True, 2000, 120), (False, 220, 60), (False, 2000, 160)]:
+            server = AtRandom(InFlight(lambda now: 10**9), 0.2, error)
+            world = World(server, limiter(most=4096 if adapts else 16, adapts=adapts), seconds=3000, items=items)
+            assert len(world.answered) == items, (kind, adapts, items)
+            assert world.answered[-1] < seconds, (kind, adapts, items)
+            assert len(world.refused) < 0.3 * items, (kind, adapts, items)
+
+
+def test_what_is_no_longer_random_is_told_from_it() -> None:
+    """A server that goes away, or takes fewer at once, is not stormed; a wait that is named is waited for."""
+    for away, most in [(gone, 5), (lambda: refusal(429, 10.0), 1)]:
+        world = World(AtRandom(Down(InFlight(lambda now: 200), 60, 70, away), 0.2, gone), limiter(), seconds=100)
+        assert world.share(40, 60).requests > 400  # they are not paced any more
+        assert sum(61 <= t < 70 for t in world.refused) <= most
+        assert sum(t >= 80 for t in world.answered) > 100
+
+    fewer = World(AtRandom(InFlight(by_number(60.0, 200, 64)), 0.2, gone), limiter(), seconds=200)
+    assert fewer.share(80).refused < 0.25
+    assert fewer.share(80).ideal > 0.5
 
 
 def test_a_server_that_never_was_there_is_not_waited_for() -> None:

@@ -163,6 +163,22 @@ class Down:
         return self.server.ideal(start, end) * (1 - down / (end - start))
 
 
+class AtRandom:
+    """Another server that refuses this part of all requests, whatever their number, by an error of this kind."""
+
+    def __init__(self, server: InFlight | Down, part: float, error: Callable[[], HeadwaterError]) -> None:
+        self.server, self.part, self.error = server, part, error
+
+    def ask(self, now: float, rand: random.Random) -> Answer:
+        return (0.01, self.error(), {}) if rand.random() < self.part else self.server.ask(now, rand)
+
+    def over(self, error: HeadwaterError | None) -> None:
+        self.server.over(error)
+
+    def ideal(self, start: float, end: float) -> float:
+        return (1 - self.part) * self.server.ideal(start, end)
+
+
 def gone() -> HeadwaterError:
     return ConnectError("refused")
 
@@ -180,7 +196,7 @@ class World:
 
     def __init__(
         self,
-        server: InFlight | PerMinute | Down,
+        server: InFlight | PerMinute | Down | AtRandom,
         limiter: ProviderLimiter,
         *,
         seconds: float,

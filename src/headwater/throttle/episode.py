@@ -18,9 +18,10 @@ class Episode:
     `began`: when. `limit_before`: the concurrency limit at that time. `is_about_number`: fewer at once is all that it
     asks for; else it is about time, and everybody waits. `rounds`: refusals in a row, each of a request that was sent
     after the one before it had come. `refused`: refusals in all. `fewest_in_flight`: with how few there was one.
-    `refused_sent_at`: when the last refused request was sent. `is_by_provider`: each was the provider's own word, and
-    no lost connection. `has_retry_after`: the provider said when to come again, and it was believed. `probe_sent_at`:
-    when the first request of the last round's pause went. `is_given_up`: it has lasted so long that calls may fail.
+    `refused_sent_at`: when the last refused request was sent. `teaches_rate`: each was the provider's own word, no
+    lost connection, and none ends what was taken for random. `has_retry_after`: the provider said when to come again,
+    and it was believed. `probe_sent_at`: when the first request of the last round's pause went. `is_given_up`: it has
+    lasted so long that calls may fail.
     """
 
     __slots__ = (
@@ -28,13 +29,13 @@ class Episode:
         "fewest_in_flight",
         "has_retry_after",
         "is_about_number",
-        "is_by_provider",
         "is_given_up",
         "limit_before",
         "probe_sent_at",
         "refused",
         "refused_sent_at",
         "rounds",
+        "teaches_rate",
     )
 
     def __init__(self, began: float, limit_before: float, *, is_about_number: bool) -> None:
@@ -45,7 +46,7 @@ class Episode:
         self.refused = 0
         self.fewest_in_flight = FOREVER
         self.refused_sent_at = began
-        self.is_by_provider = True
+        self.teaches_rate = True
         self.has_retry_after = False
         self.probe_sent_at = began
         self.is_given_up = False
@@ -55,8 +56,8 @@ class Episode:
         self.rounds += 1
         self.is_about_number = False
 
-    def add(self, sent_at: float, *, is_by_provider: bool) -> None:
+    def add(self, sent_at: float, *, teaches_rate: bool) -> None:
         """Count a refusal, of a request that was sent at this time."""
         self.refused += 1
         self.refused_sent_at = sent_at
-        self.is_by_provider = self.is_by_provider and is_by_provider
+        self.teaches_rate = self.teaches_rate and teaches_rate

@@ -13,6 +13,7 @@ refusal costs a request, and what is not sent costs time, so that both are to be
     AdvertisedQuota    what do the headers say?         spent evenly until its reset
     Bucket             what did the caller ask for?     requests and tokens a minute
     Episode            what is this burst of refusals?  number or time
+    RandomRefusals     is it about neither?             bursts that go on, however little is sent
 
 **The rules** by which a refusal is told for what it is:
 
@@ -21,6 +22,7 @@ refusal costs a request, and what is not sent costs time, so that both are to be
     and the next request is refused as well               time: all wait, then one request goes to see, then more
     of fewer than were accepted before                    time, at once
     what was about time                                   teaches the rate of what was let through
+    burst after burst, with few answers between them      neither: nobody waits, while no more is refused than so far
 
 **The states:**
 
@@ -57,12 +59,15 @@ from .concurrency import ConcurrencyLimit, LatencyGradient
 from .episode import Episode
 from .pause import SLOW_START_SECONDS, Pause, SlowStart
 from .permit import LimiterPermit
+from .random_refusals import RandomRefusals
 from .rate import SIGNIFICANT_REQUESTS, RateEstimator, RateSample
 
 INITIAL_CONCURRENCY: Final = 16
 """In flight at first, where the number is to be found."""
 SLOW_START_CONCURRENCY: Final = 64
 """In flight at first, where the number was given; twice as many every `SLOW_START_SECONDS`."""
+TRIAL_CONCURRENCY: Final = 4
+"""In flight at first, where refusals turned out to be about neither the number nor time; one more with every answer."""
 REMEMBERED_REFUSALS: Final = 64
 LONGEST_PAUSE_SECONDS: Final = 900.0
 """A provider is asked again after this time, however long it wants to be left alone."""
@@ -113,6 +118,7 @@ class ProviderLimiter:
         self._is_rate_binding = adapts  # whether the estimated rate holds requests back
         self._may_pace = adapts or bool(self._buckets)  # whether anything but the number has ever held requests back
         self._has_worked = False
+        self._random = RandomRefusals()
         self._episode: Episode | None = None
         self._last_of_round = 0  # the last request that was sent when the last round began; what it says is counted
         self._last_of_episode = 0  # the same of the last episode that is over
@@ -239,7 +245,11 @@ class ProviderLimiter:
         told = rate_limits(headers, epoch)
         if told is not NO_LIMITS and (found := pacing_limits(told)):
             self._take_limits(found, now)
-        if slow_start is not None and slow_start.allowed(now) > concurrency.value:
+        if (
+            slow_start is not None
+            and slow_start is self.pause.slow_start
+            and slow_start.allowed(now) > concurrency.value
+        ):
             self.pause.slow_start = None
 
     def _take_limits(self, found: list[RateLimit], now: float) -> None:
@@ -299,20 +309,21 @@ class ProviderLimiter:
     def _refuse(self, permit: LimiterPermit, now: float, seconds: float, error: HeadwaterError) -> None:
         self._refusals.append((permit.number, now))
         self._refused += 1
-        if self.is_given_up:
+        hint = _believable(error.retry_after)
+        were_random = self._random.are_assumed
+        if self.is_given_up or (were_random and self._stays_random(hint, now)):
             return
         is_first_of_round = permit.number > self._last_of_round
         episode = self._episode_of(permit, now)
         if episode is None:
             return
-        episode.add(permit.sent_at, is_by_provider=isinstance(error, ProviderError))
+        episode.add(permit.sent_at, teaches_rate=isinstance(error, ProviderError) and not were_random)
         taken = self._taken_with(permit)
         if taken < episode.fewest_in_flight:
             self.concurrency.lower_to(taken - 1, again=episode.fewest_in_flight < FOREVER)
             episode.fewest_in_flight = taken
         if episode.is_about_number:
             return
-        hint = _believable(error.retry_after)
         patience = GIVE_UP_SECONDS if self._has_worked else GIVE_UP_NEVER_WORKED_SECONDS
         if now - episode.began > patience + (hint or 0.0):
             self._give_up(episode)
@@ -321,6 +332,15 @@ class ProviderLimiter:
             self.pause.extend(now, wait, seconds, self.sent)
         elif is_first_of_round:
             self.pause.extend(now, self._backoff_wait(episode, error, now), seconds, self.sent)
+
+    def _stays_random(self, hint: float | None, now: float) -> bool:
+        """Whether a refusal is still taken for a random one; else the limits are kept to again."""
+        if hint is None and self._random.tolerates(self.sent):
+            return True
+        if self._random.end(self.sent):
+            self._rate.forget(now, self.sent - self._refused)
+        self._is_rate_binding = self._rate.known
+        return False
 
     def _episode_of(self, permit: LimiterPermit, now: float) -> Episode | None:
         """The burst that a refusal is of, begun with it if need be; None where it was on its way when what it says was
@@ -383,9 +403,13 @@ class ProviderLimiter:
         else:
             self.concurrency.restore_to(max(episode.limit_before, self._trusted_limit))
             self._trusted_limit = 0.0
-            if episode.is_by_provider:
+            if episode.teaches_rate:
                 self._rate.update(now, self._rate_sample(episode))
                 self._is_rate_binding = self._may_pace = True
+        if not episode.has_retry_after and self._random.add_burst(self.sent, self._last_of_round - self._refused):
+            self._is_rate_binding = False
+            self.concurrency.ceiling = None
+            self.pause.slow_start = SlowStart(TRIAL_CONCURRENCY, FOREVER, now, self.sent)
         self._episode = None
         self._last_of_episode = self._last_of_round
         if self._peak:

@@ -219,6 +219,11 @@ class RateEstimator:
             pauses = SECONDS_PER_PAUSED_SECOND * min(sample.paused, LONGEST_CYCLE_SECONDS / 10)
         return max(pauses, self._cycle_seconds / 3, self._requests_per_refusal * refused / limit)
 
+    def forget(self, now: float, count: int) -> None:
+        """Know of no limit any more; so many were let through by now."""
+        self.known = False
+        self._mark = self._next_mark = now, count
+
     def retry_seconds(self) -> float:
         """Seconds after which a provider that has refused a request may take one, if it is the rate alone."""
         if not self.known:
