@@ -20,6 +20,7 @@ from headwater.integrations.httpx import PoolTransport
 from headwater.protocol.transport import Transport
 from headwater.providers.table import markdown
 from headwater.transport import httpx_adapter, transports
+from headwater.transport.pool import Pool
 
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "headwater"
@@ -66,7 +67,7 @@ def test_every_example_runs(
 
     def make(**_: object) -> Transport:
         rewriting: Any = emulator.rewriting(everywhere)
-        rewriting.inner = PoolTransport()
+        rewriting.inner = PoolTransport(Pool())
         return httpx_adapter.adapted(rewriting)
 
     monkeypatch.setattr(transports, "Pool", make)

@@ -5,15 +5,20 @@ from __future__ import annotations
 import gc
 import gzip
 import json
+import ssl
 import threading
 import traceback
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import anyio
 import httpx
 import pytest
+import trustme
 from support.drivers import Driver
+from support.http2_server import serving_http2
 
 from headwater import (
     AsyncInferenceClient,
@@ -91,10 +96,10 @@ def library(request: pytest.FixtureRequest) -> Any:
     return pytest.importorskip(request.param)
 
 
-def transport_of(library: Any, pool: Pool | None = None) -> Any:
+def transport_of(library: Any, pool: Pool | None = None, **given: Any) -> Any:
     """Our pool as a transport of this library."""
     ours = pytest.importorskip(f"headwater.integrations.{library.__name__}")
-    return ours.PoolTransport(pool)
+    return ours.PoolTransport(pool, **given)
 
 
 async def test_what_its_clients_send_and_get(serve: Any, library: Any) -> None:
@@ -123,6 +128,51 @@ async def test_what_its_clients_send_and_get(serve: Any, library: Any) -> None:
         with pytest.raises(library.ConnectError):
             await client.get("https://bücher.example/")
     assert asked[-1].startswith(b"CONNECT xn--bcher-kva.example:443 ")
+
+
+@pytest.mark.dealt
+@pytest.mark.parametrize("http2", [False, True])
+async def test_what_our_transport_is_given(serve: Any, library: Any, http2: bool, tmp_path: Path) -> None:
+    """Certificates, HTTP/2 and a proxy, which the library's own client gives to no transport."""
+    authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
+    authority.issue_cert("localhost").configure_cert(context)
+    context.set_alpn_protocols(["h2"] if http2 else ["http/1.1"])
+
+    async def yes(stream: Any) -> None:
+        stream.head()
+        await stream.data(b"yes", ended=True)
+
+    def old() -> Any:
+        return serve(lambda peer: peer.request() and peer.answer(b"yes"), context)
+
+    given: dict[str, Any] = {"verify": tmp_path / "authority.pem", "http2": http2}
+    refusing = serve(lambda peer: peer.request() and peer.answer(b"", status="403 No"))
+    proxies = f"http://me:horse-staple@127.0.0.1:{refusing.port}"
+    with serving_http2(yes, context) if http2 else nullcontext(old()) as server:
+        url = f"https://localhost:{server.port}/"
+        async with library.AsyncClient(transport=transport_of(library, **given)) as client:
+            assert (await client.get(url)).text == "yes"
+        async with library.AsyncClient(transport=transport_of(library, proxies=proxies, **given)) as client:
+            with pytest.raises(library.ProxyError, match=rf"127\.0\.0\.1:{refusing.port} refused: 403"):
+                await client.get(url)
+    async with library.AsyncClient(transport=transport_of(library)) as client:
+        with pytest.raises(library.ConnectError, match="not known"):
+            await client.get(f"https://localhost:{serve(lambda peer: None, context).port}/")
+
+
+def test_what_our_transport_cannot_be_given(library: Any) -> None:
+    refused: tuple[dict[str, Any], ...] = (
+        {"proxies": "ftp://me:horse-staple@far.example"},
+        {"verify": False},
+        {"pool": Pool(), "http2": True},
+    )
+    for wrong in refused:
+        with pytest.raises(InvalidParameterError) as caught:
+            transport_of(library, **wrong)
+        trace = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+        ours = [frame for frame in trace.stack if "headwater" in frame.filename and "tests" not in frame.filename]
+        assert "horse-staple" not in "".join(traceback.StackSummary.from_list(ours).format()), wrong
 
 
 async def test_which_host_its_clients_name_and_what_they_cannot_send(serve: Any, library: Any) -> None:

@@ -334,6 +334,15 @@ def test_what_is_no_proxys_url_in_the_environment(monkeypatch: pytest.MonkeyPatc
 def test_what_are_no_proxies(given: Any) -> None:
     with pytest.raises(InvalidParameterError, match="prox"):
         AsyncInferenceClient(proxies=given)
+    with pytest.raises(InvalidParameterError, match="prox"):
+        Route("groq", proxy=given)
+
+
+def test_the_proxy_of_a_route() -> None:
+    """A URL, and no dict; an empty one is none, so that the client's is asked."""
+    with pytest.raises(InvalidParameterError, match="Route: proxy must be"):
+        Route("groq", proxy={"https": "http://p"})  # type: ignore[arg-type]
+    assert Route("groq", proxy="") == Route("groq")
 
 
 def played(proxy: str, url: str, answers: list[bytes], piece: int) -> list[bytes]:

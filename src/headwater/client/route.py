@@ -45,8 +45,8 @@ class Route(msgspec.Struct, frozen=True):
     environment variable.
     `timeout`: a `Timeout`, or seconds in total, for the time that it is this one's turn, in place of the client's; when
     it is over the next one is asked, and the client's total counts all the same. `proxy`: the URL of the proxy on the
-    way there. `verify`: a file or folder of certificates that are trusted there besides the system's; or `ssl_context`.
-    `done_ends_stream`: as the client's, which it has where this is None.
+    way there, in place of the client's. `verify`: a file or folder of certificates that are trusted there besides the
+    system's; or `ssl_context`. `done_ends_stream`: as the client's, which it has where this is None.
 
     Raises `InvalidParameterError` for a combination that says nothing or two things, `UnknownProviderError`, and
     `InvalidCredentialError` for a key that cannot be sent.
@@ -91,7 +91,11 @@ class Route(msgspec.Struct, frozen=True):
         else:
             check_url(self.base_url)
         Timeout.of(self.timeout)
-        if self.proxy is not None:
+        if not self.proxy:
+            msgspec.structs.force_setattr(self, "proxy", None)
+        elif not isinstance(self.proxy, str):
+            raise InvalidParameterError("Route: proxy must be a proxy's URL")
+        else:
             from ..transport.proxies import proxies_by_scheme
 
             proxies_by_scheme(self.proxy)

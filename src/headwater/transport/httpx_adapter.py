@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ssl
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, Final, Literal
 
@@ -31,7 +31,6 @@ from ..protocol.transport import ReadDeadline, Transport, TransportRequest, Tran
 from ..protocol.url import USUAL_PORTS, Url
 from . import log_filters
 from .http11 import closed_early
-from .pool import Pool
 from .proxy import OWN_STATUSES
 
 _COOKIES: Final = lazy_pattern(r", (?=[^\s,;=\"]+=)")
@@ -141,20 +140,17 @@ class PoolBridge:
     Timeouts for connecting and reading hold; those for writing and for the pool do not.
     """
 
-    def __init__(self, library: Any, pool: Pool | None) -> None:
+    def __init__(self, library: Any, transport_for: Callable[[Url], Transport]) -> None:
         self._library = library
-        self._pool = pool or Pool()
+        self._transport_for = transport_for
 
     async def send(self, request: Any) -> tuple[int, list[tuple[bytes, bytes]], PoolBody]:
         """The answer's status, headers and body."""
         seconds = request.extensions.get("timeout") or {}
         with their_errors(self._library, request):
-            answer = await self._pool.send(_transport_request(self._library, request, seconds))
+            going = _transport_request(self._library, request, seconds)
+            answer = await self._transport_for(going.url).send(going)
         return answer.status, raw_headers(answer.headers), PoolBody(self._library, answer, request, seconds.get("read"))
-
-    async def aclose(self) -> None:
-        """Close the pool's idle connections."""
-        await self._pool.aclose()
 
 
 class PoolBody:

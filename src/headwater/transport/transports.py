@@ -34,7 +34,8 @@ class Transports:
 
     `proxies`: a proxy's URL, or one by scheme; without it the environment's, unless `trust_env` is False. `verify`,
     `ssl_context`: see `Trust`. `http2`: whether servers may choose HTTP/2. `given`: what the caller has to send with,
-    which brings all of that itself. `beside`: transports of the same client, made before.
+    which brings all of that itself. `beside`: transports of the same client, made before. `interposed`: whether what
+    stands between clients and their transports, such as a cassette, stands before these as well.
 
     Raises `InvalidParameterError` for what cannot be used, or would be without effect, such as HTTP/2 where the system
     has no epoll, and `ImportError` where HTTP/2 is wanted and its extra is not installed.
@@ -50,8 +51,10 @@ class Transports:
         http2: Http2 = False,
         given: httpx.AsyncBaseTransport | Transport | None = None,
         beside: Transports | None = None,
+        interposed: bool = True,
     ) -> None:
-        self._interposer: Interposer | None = interposer() if beside is None else beside._interposer
+        own = interposer() if interposed else None
+        self._interposer: Interposer | None = own if beside is None else beside._interposer
         self._http2: Http2 = _http2_choice(http2)
         self._proxies = _by_scheme(proxies)
         self._trust_env = trust_env
