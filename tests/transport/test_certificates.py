@@ -6,6 +6,7 @@ from __future__ import annotations
 import datetime
 import json
 import os
+import re
 import ssl
 import sys
 from collections.abc import Callable
@@ -345,6 +346,22 @@ async def test_a_context_that_offers_http2(serve: Any, authority: trustme.CA, bu
         choose_form(form)
         with pytest.raises(TLSError, match="speaks h2"):
             await said(AsyncInferenceClient(base_url=there(server), ssl_context=offering))
+
+
+def test_what_macos_and_windows_say() -> None:
+    """Their numbers come by truststore, in OpenSSL's place."""
+    for code, words in (
+        (-67843, r"not known here has signed .*\(verify code -67843\); give that authority's"),
+        (0x800B0109, "not known here has signed .*; give that authority's"),
+        (-67602, "for other hosts"),
+        (0x800B010F, "for other hosts"),
+        (0x800B0101, "has expired"),
+        (-67820, "was revoked"),
+        (-1, r"cannot be verified: of its own kind \(verify code -1\); it needs another one"),
+    ):
+        error = ssl.SSLCertVerificationError("of its own kind")
+        error.verify_code, error.verify_message = code, "of its own kind"
+        assert re.search(words, str(tls.handshake_error("far.example", error))), code
 
 
 async def test_a_context_of_truststores(

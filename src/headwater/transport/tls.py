@@ -45,9 +45,12 @@ _FAILED: Final = {
 """By OpenSSL's number (https://docs.openssl.org/master/man3/X509_STORE_CTX_get_error/): what failed, what to do."""
 _UNKNOWN: Final = (
     "an authority that is not known here has signed its certificate",
-    "give that authority's as verify='authority.pem' or in SSL_CERT_FILE, as behind a proxy that reads TLS",
+    "give that authority's as verify='authority.pem', in SSL_CERT_FILE or in your ssl_context; some proxies read TLS",
 )
 _UNKNOWN_CODES: Final = frozenset({2, 19, 20, 21})
+_MACOS: Final = {-67602: 62, -67818: 10, -67820: 23, -67843: 20}
+_WINDOWS: Final = {0x800B010F: 62, 0x800B0101: 10, 0x80092010: 23, 0x800B0109: 20, 0x800B010A: 20}
+"""The numbers of these systems, which `truststore` asks, and OpenSSL's for the same."""
 _ODD_FORM: Final = (
     "Python 3.13 and newer holds certificates to RFC 5280's form; give its authority's as verify='authority.pem' or in"
     " SSL_CERT_FILE, beside which that is not asked for"
@@ -239,11 +242,12 @@ def handshake_error(place: str, error: ssl.SSLError) -> TLSError:
     if isinstance(error, ssl.SSLCertVerificationError):
         code = error.verify_code
         what, remedy = f"its certificate cannot be verified: {error.verify_message}", _OTHERWISE
-        if code in _UNKNOWN_CODES:
+        known = _MACOS.get(code) or _WINDOWS.get(code, code)
+        if known in _UNKNOWN_CODES:
             what, remedy = _UNKNOWN
-        elif code in _ODD_FORM_CODES:
+        elif known in _ODD_FORM_CODES:
             remedy = _ODD_FORM
-        what, remedy = _FAILED.get(code, (what, remedy))
+        what, remedy = _FAILED.get(known, (what, remedy))
         return TLSError(f"no TLS connection to {place}: {what} (verify code {code})" + _behind(remedy))
     reason = error.reason or str(error)
     if any(alert in reason for alert in _CLIENT_CERTIFICATE):
