@@ -499,11 +499,11 @@ def test_a_client_loads_neither_httpx_nor_pillow_nor_an_event_loop(name: str) ->
 
 
 UNUSED_BY_A_CHAT = (
-    "auth.environment auth.redaction client.overloads endpoints engine.codings engine.download_hosts engine.failures "
-    "engine.load engine.multipart engine.openings engine.stored_answer engine.stream engine.throttle media "
-    "protocol.events providers.account_place providers.anthropic_chat providers.anthropic_messages providers.auto "
-    "providers.model_ids providers.openai_responses providers.response_format responses.message "
-    "schema.pydantic_schema tasks.chat_input telemetry"
+    "auth.environment auth.redaction client.create_namespace client.overloads endpoints engine.codings "
+    "engine.download_hosts engine.failures engine.load engine.multipart engine.openings engine.stored_answer "
+    "engine.stream engine.throttle media protocol.events providers.account_place providers.anthropic_chat "
+    "providers.anthropic_messages providers.auto providers.model_ids providers.openai_responses "
+    "providers.response_format responses.message schema.pydantic_schema tasks.chat_input telemetry"
 )
 """What a chat at a URL would load if it were imported at the top of a file: rooms, and files."""
 

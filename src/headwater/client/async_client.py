@@ -11,7 +11,6 @@ from ..tasks.type_hints import hinted
 from .bound_task import Asynchronous, AsyncTask, namespace
 from .constructor import BaseClient
 from .core import core_of
-from .create_namespace import Chat, CreateNamespace
 from .task_table import elements_reader
 
 if TYPE_CHECKING:
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from ..tasks.chat import Messages
     from ..tasks.declaration import CallOptions
     from .chat_task import AsyncChat
+    from .create_namespace import Chat, CreateNamespace
     from .endpoints import AsyncEndpoints
     from .messages import AsyncMessages
     from .openai import AsyncAudio, AsyncCompletions, AsyncImages, AsyncModels
@@ -45,6 +45,8 @@ class AsyncInferenceClient(BaseClient, Asynchronous):
     @namespace
     def chat(self) -> Chat[AsyncChat]:
         """OpenAI's spelling: `client.chat.completions.create(...)` is `chat_completion`."""
+        from .create_namespace import Chat
+
         return Chat(self.chat_completion)
 
     @namespace
@@ -52,6 +54,8 @@ class AsyncInferenceClient(BaseClient, Asynchronous):
         self,
     ) -> CreateNamespace[AsyncTask[..., embeddings.EmbeddingOutput, embeddings.CreateEmbeddingResponse]]:
         """OpenAI's spelling: `client.embeddings.create(...)` is `create_embedding`."""
+        from .create_namespace import CreateNamespace
+
         return CreateNamespace(self.create_embedding)
 
     @namespace
@@ -59,6 +63,8 @@ class AsyncInferenceClient(BaseClient, Asynchronous):
         self,
     ) -> CreateNamespace[AsyncTask[..., moderation.ModerationOutput, moderation.CreateModerationResponse]]:
         """OpenAI's spelling: `client.moderations.create(...)` is `create_moderation`."""
+        from .create_namespace import CreateNamespace
+
         return CreateNamespace(self.create_moderation)
 
     @namespace

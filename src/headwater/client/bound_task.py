@@ -71,6 +71,26 @@ def documented(
     return function
 
 
+class RawResponses:
+    """An object of OpenAI's, whose calls also give the answer as it came."""
+
+    __slots__ = ()
+
+    @property
+    def with_raw_response(self) -> Any:
+        """The same methods, whose calls give a `RawResponse`: `.headers`, `.parse()`."""
+        from .raw_response import RawNamespace
+
+        return RawNamespace(self, streamed=False)
+
+    @property
+    def with_streaming_response(self) -> Any:
+        """The same methods, whose calls are context managers: `with ...create(...) as response`."""
+        from .raw_response import RawNamespace
+
+        return RawNamespace(self, streamed=True)
+
+
 class DualMethod(Generic[P, R]):
     """A coroutine function as a method of both kinds of class: `health_check = DualMethod(health_check)`.
 

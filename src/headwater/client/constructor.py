@@ -18,9 +18,8 @@ from ..errors import InvalidParameterError
 from ..tasks.declaration import SIMILAR_NAME, is_not_given
 from ..tasks.type_hints import hinted
 from .attributes import Option
-from .bound_task import BOUND, Task
+from .bound_task import BOUND, RawResponses, Task
 from .core import ClientCore, masked
-from .create_namespace import RawResponses
 from .route import Route
 from .server_info import ServerInfo
 from .settings import NO_HTTP_CLIENT, concealed, concealed_url, either, plain_query

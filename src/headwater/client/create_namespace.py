@@ -5,32 +5,14 @@ from __future__ import annotations
 from types import UnionType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack, overload
 
+from .bound_task import RawResponses
+
 if TYPE_CHECKING:
     from ..tasks.chat import ChatParameters, Messages, TypedChatParameters
     from .chat_stream import AsyncChatCompletionStream, ChatCompletionStream
     from .chat_task import AsyncChat, SyncChat
 
 T = TypeVar("T")
-
-
-class RawResponses:
-    """An object of OpenAI's, whose calls also give the answer as it came."""
-
-    __slots__ = ()
-
-    @property
-    def with_raw_response(self) -> Any:
-        """The same methods, whose calls give a `RawResponse`: `.headers`, `.parse()`."""
-        from .raw_response import RawNamespace
-
-        return RawNamespace(self, streamed=False)
-
-    @property
-    def with_streaming_response(self) -> Any:
-        """The same methods, whose calls are context managers: `with ...create(...) as response`."""
-        from .raw_response import RawNamespace
-
-        return RawNamespace(self, streamed=True)
 
 
 class CreateNamespace(RawResponses, Generic[T]):

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..tasks.message_types import MessageTokensCount
-from .bound_task import AsyncTask, SyncTask
-from .create_namespace import RawResponses
+from .bound_task import AsyncTask, RawResponses, SyncTask
 
 if TYPE_CHECKING:
     from .overloads import AsyncCreateMessage, SyncCreateMessage

@@ -17,10 +17,9 @@ from ..protocol.flow import Wanted
 from ..providers.media_results import DecodedImages
 from ..tasks import audio, image_generation, text
 from . import hub
-from .bound_task import Asynchronous, Blocking, CoroutineFunction, DualMethod
+from .bound_task import Asynchronous, Blocking, CoroutineFunction, DualMethod, RawResponses
 from .call_options import RequestOptions, moved, options_of
 from .core import core_of
-from .create_namespace import RawResponses
 from .openai_types import (
     CompletionOutput,
     ImagesResponse,

@@ -13,10 +13,9 @@ from ..errors import InvalidParameterError
 from ..protocol.flow import Call, Flow, TaskFlow
 from ..providers import flow_for, provider
 from ..providers.urls import RESPONSES, openai_url
-from .bound_task import Asynchronous, Blocking, DualMethod
+from .bound_task import Asynchronous, Blocking, DualMethod, RawResponses
 from .call_options import RequestOptions, options_of
 from .core import core_of
-from .create_namespace import RawResponses
 
 if TYPE_CHECKING:
     from ..blocking.run import Run

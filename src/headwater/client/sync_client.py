@@ -12,7 +12,6 @@ from ..tasks.type_hints import hinted
 from .bound_task import Blocking, SyncTask, namespace
 from .constructor import BaseClient
 from .core import core_of
-from .create_namespace import Chat, CreateNamespace
 from .task_table import elements_reader
 
 if TYPE_CHECKING:
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from ..tasks.chat import Messages
     from ..tasks.declaration import CallOptions
     from .chat_task import SyncChat
+    from .create_namespace import Chat, CreateNamespace
     from .endpoints import SyncEndpoints
     from .messages import SyncMessages
     from .openai import SyncAudio, SyncCompletions, SyncImages, SyncModels
@@ -46,6 +46,8 @@ class InferenceClient(BaseClient, Blocking):
     @namespace
     def chat(self) -> Chat[SyncChat]:
         """OpenAI's spelling: `client.chat.completions.create(...)` is `chat_completion`."""
+        from .create_namespace import Chat
+
         return Chat(self.chat_completion)
 
     @namespace
@@ -53,6 +55,8 @@ class InferenceClient(BaseClient, Blocking):
         self,
     ) -> CreateNamespace[SyncTask[..., embeddings.EmbeddingOutput, embeddings.CreateEmbeddingResponse]]:
         """OpenAI's spelling: `client.embeddings.create(...)` is `create_embedding`."""
+        from .create_namespace import CreateNamespace
+
         return CreateNamespace(self.create_embedding)
 
     @namespace
@@ -60,6 +64,8 @@ class InferenceClient(BaseClient, Blocking):
         self,
     ) -> CreateNamespace[SyncTask[..., moderation.ModerationOutput, moderation.CreateModerationResponse]]:
         """OpenAI's spelling: `client.moderations.create(...)` is `create_moderation`."""
+        from .create_namespace import CreateNamespace
+
         return CreateNamespace(self.create_moderation)
 
     @namespace
