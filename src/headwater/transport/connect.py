@@ -24,7 +24,7 @@ from ..errors import ConnectError, InferenceTimeoutError, TLSError
 from ..protocol.url import Url
 from .happy_eyeballs import addresses, literal
 from .sockets import BROKEN, READ_BYTES, WOULD_BLOCK, Socket, shut
-from .tls import SYSTEM, Trust, check_protocol, handshake_error, refused_afterwards
+from .tls import OTHER_SIDE, SYSTEM, Trust, check_protocol, handshake_error, refused_afterwards
 
 if TYPE_CHECKING:
     from .anyio_streams import AnyioStream, ByteStream
@@ -75,6 +75,12 @@ class ConnectTarget(msgspec.Struct, frozen=True):
     def hop_place(self) -> str:
         """The hop, for people."""
         return _place(self.url) if self.proxy is None else f"the proxy {self.proxy.place}"
+
+    @property
+    def peer(self) -> str:
+        """Who reads the requests, for people."""
+        reads = self.proxy is not None and self.proxy.forwards(self.url)
+        return self.hop_place if reads else OTHER_SIDE
 
     def is_plain(self) -> bool:
         """Whether a TCP connection is all that it takes."""

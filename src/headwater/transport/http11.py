@@ -24,7 +24,7 @@ from ..errors import ConnectionLostError, HeadwaterError, InputError, InvalidPar
 from ..protocol.transport import FOREVER, ReadDeadline, TransportRequest
 from .response_parser import ResponseParser
 from .sockets import BROKEN
-from .tls import refused_afterwards
+from .tls import OTHER_SIDE, refused_afterwards
 
 if TYPE_CHECKING:
     from .anyio_streams import ByteStream
@@ -174,14 +174,15 @@ if TYPE_CHECKING:
 
 
 class Connection:
-    """A socket, its parser and its owner. `idle_since`: when it became idle, on `time.monotonic`'s clock; `pid`: the
-    process that made it."""
+    """A socket, its parser and its owner. `peer`: whom it leads to, for people; `idle_since`: when it became idle, on
+    `time.monotonic`'s clock; `pid`: the process that made it."""
 
-    __slots__ = ("_sent_whole", "closed", "idle_since", "owner", "parser", "pending", "pid", "stream")
+    __slots__ = ("_sent_whole", "closed", "idle_since", "owner", "parser", "peer", "pending", "pid", "stream")
 
-    def __init__(self, stream: ByteStream, owner: ConnectionOwner) -> None:
+    def __init__(self, stream: ByteStream, owner: ConnectionOwner, peer: str = OTHER_SIDE) -> None:
         self.stream = stream
         self.owner = owner
+        self.peer = peer
         self.parser = ResponseParser()
         self.pid = os.getpid()
         self.closed = False
@@ -225,7 +226,7 @@ class Connection:
             try:
                 piece = self.take(await waiting)
             except BROKEN as error:
-                raise refused_afterwards(error) or self.lost() from error
+                raise refused_afterwards(error, self.peer) or self.lost() from error
             except BaseException as error:
                 if self.pending and not isinstance(error, Exception):
                     self.stream.keep(waiting)

@@ -476,7 +476,7 @@ class Pool:
             request.url, self.trust, proxy_trust=self.trust, address=request.address, proxy=self.proxy
         )
         stream = await dial(loop.sockets, target, request.connect_timeout)
-        connection = Connection(stream, origin)
+        connection = Connection(stream, origin, target.peer)
         loop.open.add(connection)
         return connection
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..errors import ConnectionLostError, ProtocolError, TLSError
+from ..errors import ConnectionLostError, ProtocolError
 from ..protocol.transport import TransportRequest, TransportResponse
-from .tls import OTHER_SIDE
 
 if TYPE_CHECKING:
     from .http2_pool import Http2Pool
@@ -36,9 +35,6 @@ class ProxiedPool:
             answer = await self._pool.send(going)
         except (ConnectionLostError, ProtocolError) as error:  # the proxy's doing, as far as can be seen from here
             error.args = (f"{error} (through the proxy {proxy.place})",)
-            raise
-        except TLSError as error:  # it is the proxy's, where the request is the proxy's to read
-            error.args = (str(error).replace(OTHER_SIDE, f"the proxy {proxy.place}"),)
             raise
         finally:
             request.pending = going.pending
