@@ -21,7 +21,7 @@ from h2.errors import ErrorCodes
 from h2.settings import SettingCodes
 from hyperframe.frame import ContinuationFrame, DataFrame, GoAwayFrame, HeadersFrame, PingFrame
 from support.drivers import Driver
-from support.http2_server import Http2Server, ServedStream, pieces
+from support.http2_server import HEAD, Http2Server, ServedStream, pieces
 from support.proxy_server import ProxyServer, proxying
 
 from headwater import AsyncInferenceClient, InferenceClient, InferenceTimeoutError, InvalidParameterError, Timeout
@@ -36,7 +36,7 @@ from headwater.errors import (
 from headwater.protocol.transport import ReadDeadline, TransportRequest
 from headwater.protocol.url import parse_url
 from headwater.testing import cassette
-from headwater.transport import connect, tls
+from headwater.transport import connect, http2, sockets, tls
 from headwater.transport.http2_pool import Http2Pool
 from headwater.transport.pool import Pool
 from headwater.transport.proxy import Proxy
@@ -482,6 +482,40 @@ async def test_what_came_before_a_reset_in_one_read(serve_http2: Any) -> None:
     pool, _ = pool_of()
     for _ in range(5):
         assert await read(await pool.send(outgoing(server))) == b"x" * 1000 + b"y" * 1000
+
+
+async def test_what_came_before_a_reset_is_read_in_turns(serve_http2: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That nothing can be sent any more is found when more has come than is read at once."""
+    monkeypatch.setattr(http2, "READS_AT_ONCE", 1)
+    monkeypatch.setattr(sockets, "READ_BYTES", 1000)
+    server = serve_http2(lambda stream: stream.gone())
+    pool, own = pool_of()
+    bodies: list[bytes] = []
+
+    async def ask() -> None:
+        bodies.append(await read(await pool.send(outgoing(server))))
+
+    def answer_and_reset() -> None:
+        (connection,) = server.connections
+        for number in connection.streams:
+            connection.h2.send_headers(number, HEAD)
+            connection.h2.send_data(number, b"x" * 10_000, end_stream=True)
+        transport = connection.transport
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.flush()
+        transport.abort()
+        server.loop.call_soon(closed.set)
+
+    closed = threading.Event()
+    async with anyio.create_task_group() as group:
+        for _ in range(3):
+            group.start_soon(ask)
+        await until(lambda: server.requests == 3)
+        server.call(answer_and_reset)
+        assert closed.wait(PATIENCE)  # nobody reads meanwhile
+        with pytest.raises(ConnectionLostError):
+            await pool.send(outgoing(server))
+    assert (bodies, own.counts().open) == ([b"x" * 10_000] * 3, 0)
 
 
 async def test_a_cancelled_waiter_passes_its_place_on(serve_http2: Any) -> None:

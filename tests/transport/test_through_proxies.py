@@ -6,9 +6,11 @@ import gc
 import json
 import os
 import random
+import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
 
 import anyio
@@ -21,7 +23,7 @@ from support.drivers import Driver
 from support.proxy_server import ProxyServer, proxying
 
 from headwater import AsyncInferenceClient, ConnectError, InferenceTimeoutError, Timeout
-from headwater.errors import TLSError
+from headwater.errors import ConnectionLostError, TLSError
 from headwater.protocol.transport import TransportRequest
 from headwater.protocol.url import parse_url
 from headwater.transport.pool import Pool, PoolCounts
@@ -224,6 +226,11 @@ class InnerTls:
         self._do(self._tls.do_handshake)
         self.sendall(behind)
 
+    def unwrap(self) -> None:
+        with suppress(ssl.SSLError):
+            self._tls.unwrap()
+        self.sendall(b"")
+
     def recv(self, size: int) -> bytes:
         return self._do(lambda: self._tls.read(size))
 
@@ -272,6 +279,72 @@ async def test_what_comes_along_with_a_handshake_within_another(
     ) as client:
         out = await client.chat_completion(MESSAGES)
     assert (out.choices[0].message.content, server.accepted) == ("yes", 2 if http2 else 1)
+
+
+ENDS = [
+    (way, end, end in ("close", "farewell"))
+    for way in ("plain", "TLS", "absolute form", "TLS within TLS")
+    for end in ("close", "reset", "farewell", "no TLS")
+    if way != "plain" or end in ("close", "reset")
+]
+"""A way, how the connection ends behind an answer that has no length, and whether that is the answer's end."""
+
+
+@pytest.mark.parametrize("size", [1, 5_000_000])
+async def test_what_ends_an_answer_that_has_no_length(serve: Any, certificates: Certificates, size: int) -> None:
+    """An end does, with TLS's farewell or without; a reset never, whoever meets it first: who sends, or who reads."""
+    for way, end, whole in ENDS:
+        ended = threading.Event()
+
+        def script(peer: Any, way: str = way, end: str = end, ended: threading.Event = ended) -> None:
+            peer.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            talk = peer.sock
+            if way == "TLS within TLS":
+                peer.request()
+                peer.send(b"HTTP/1.1 200 OK\r\n\r\n")
+                talk = InnerTls(peer.sock, certificates.server)
+                talk.shake_hands(b"")
+            first = talk.recv(65536)
+            left = first.index(b"\r\n\r\n") + 4 + size - len(first)
+            while left > 0 and end == "close":  # with nothing left unread, or it would be a reset
+                left -= len(talk.recv(65536))
+            talk.sendall(b"HTTP/1.1 200 OK\r\n\r\n" + b"y" * 40_000)
+            finish(peer, talk, end)
+            ended.set()
+
+        server = serve(script, None if way == "plain" else certificates.server)
+        pool = Pool(ssl_context=certificates.client)
+        transport: Any = pool
+        url = f"{'http' if way == 'plain' else 'https'}://localhost:{server.port}/"
+        if way in ("absolute form", "TLS within TLS"):
+            pool = Pool(ssl_context=certificates.client, proxy=Proxy(url))
+            transport = ProxiedPool(pool)
+            url = "http://far.example/" if way == "absolute form" else "https://far.example/"
+        request = TransportRequest(method="POST", url=parse_url(url), headers=[], body=b"x" * size)
+        answer, body = await transport.send(request), b""
+        assert ended.wait(PATIENCE)  # nobody reads meanwhile
+        try:
+            while piece := await answer.receive():
+                body += piece
+            outcome = True
+        except ConnectionLostError:
+            outcome = False
+        assert (len(body), outcome, pool.counts().open) == (40_000, whole, 0), (way, end)
+
+
+def finish(peer: Any, talk: Any, end: str) -> None:
+    """End a connection so."""
+    if end == "farewell":
+        peer.sock.setblocking(False)
+        with suppress(ssl.SSLError):  # it would have the client's next
+            talk.unwrap()
+    elif end == "no TLS":
+        junk = b"\x17\x03\x03\x00\x20" + bytes(32)
+        peer.send(junk) if talk is not peer.sock else socket.socket.send(peer.sock, junk)
+    if end == "close":
+        peer.sock.close()
+    else:
+        peer.reset()
 
 
 @pytest.mark.crowd

@@ -34,6 +34,7 @@ from .sockets import (
     READ_BYTES,
     WOULD_BLOCK,
     Address,
+    BrokenAfterError,
     Socket,
     finish_connect,
     prober,
@@ -145,7 +146,7 @@ def _wrapped(raw: Socket, context: ssl.SSLContext, hostname: str) -> SecureSocke
 
         return TunnelledTls(raw, context, hostname)
     assert isinstance(raw, socket.socket)  # there are no more than two
-    return context.wrap_socket(raw, server_hostname=hostname, do_handshake_on_connect=False)
+    return context.wrap_socket(raw, server_hostname=hostname, do_handshake_on_connect=False, suppress_ragged_eofs=False)
 
 
 class EpollPoller:
@@ -221,12 +222,14 @@ class EpollSocket:
     the moment past which no read may wait.
     """
 
-    __slots__ = ("_probe", "closed", "may_read", "peer_closed", "poller", "raw", "until")
+    __slots__ = ("_failure", "_probe", "closed", "may_read", "peer_closed", "poller", "raw", "until")
 
     def __init__(self, poller: EpollPoller, raw: Socket) -> None:
         self.poller = poller
         self.raw = raw
         self._probe: Callable[[int], object] | None = None
+        self._failure: BaseException | None = None
+        """What has broken the connection, and is told once all that had come before is read."""
         self.may_read = not isinstance(raw, socket.socket) and raw.pending() > 0  # it came behind the handshake
         self.peer_closed = self.closed = False
         self.until = FOREVER
@@ -244,10 +247,15 @@ class EpollSocket:
         except WOULD_BLOCK:
             self.may_read = False
             return None
+        except BrokenAfterError as broken:
+            self._failure = broken.__cause__
+            return broken.data
         except OSError as error:
-            raise BrokenResourceError from error
+            raise BrokenResourceError from (self._failure or error)
         if 0 < len(data) < READ_BYTES and not self.peer_closed and type(self.raw) is socket.socket:
             self.may_read = False  # a short read has emptied the socket, and the epoll tells of what comes now
+        elif not data and self._failure is not None:
+            raise BrokenResourceError from self._failure
         return data
 
     def wait_until(self, moment: float) -> bool:
@@ -268,6 +276,11 @@ class EpollSocket:
                 sent += self.raw.send(data[sent:] if sent else data)
             except WOULD_BLOCK:
                 await drain()
+            except OSError as error:
+                # The system tells of a reset once, and of an end to who reads next; a broken pipe had its end before.
+                if type(self.raw) is socket.socket and not isinstance(error, BrokenPipeError):
+                    self._failure = error
+                raise
 
     def send_now(self, data: bytearray) -> int:
         """Send of this what goes without waiting, and say how much; raises `OSError` for a connection that is broken.

@@ -321,8 +321,7 @@ class Http2Connection:
     more. `idle_since`: when its last stream ended, on `time.monotonic`'s clock."""
 
     __slots__ = (
-        "_cause",
-        "_mute",
+        "_broken",
         "_protocol",
         "_resized",
         "_settled",
@@ -352,7 +351,8 @@ class Http2Connection:
         self.asked = self.reserved = self.reads = 0
         self._protocol = Http2Protocol(self.streams)
         self._unsent = bytearray()
-        self._settled = self._resized = self._mute = self._taking = False
+        self._broken: OSError | None = None  # what sending has met: nothing is sent any more
+        self._settled = self._resized = self._taking = False
         socket.poller.replace(self, socket.raw.fileno())
 
     # -- its streams
@@ -495,10 +495,9 @@ class Http2Connection:
             except BrokenResourceError as error:
                 self._lose(error)
                 return
-            if data is None:
-                return
             if not data:
-                self._lose(None)
+                if data is not None or self._broken is not None:
+                    self._lose(self._broken)
                 return
             reads += 1
             self._take(data)
@@ -531,16 +530,15 @@ class Http2Connection:
             return
         unsent = self._unsent
         unsent += self._protocol.outgoing()
-        if not unsent or self.closed or self._mute:
+        if not unsent or self.closed or self._broken is not None:
             return
         was_full = len(unsent) >= FULL_BYTES
         try:
             del unsent[: self.socket.send_now(unsent)]
         except OSError as error:
-            # What the server said before it closed comes first, and may be the reason.
-            self._mute = True
+            # What the server said before it closed comes first, and may be the reason: it is lost once all is read.
+            self._broken, self.closing = error, True
             self._read()
-            self._lose(error)
             return
         if unsent:
             self._ask_again()

@@ -12,15 +12,42 @@ import socket
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 import msgspec
 from anyio import BrokenResourceError, ClosedResourceError
 
 if TYPE_CHECKING:
-    from .tunnelled_tls import TunnelledTls
 
-Socket: TypeAlias = "socket.socket | TunnelledTls"
+    class TlsWithinTls(Protocol):
+        """As much of a `TunnelledTls` as is used here: it is on a socket itself."""
+
+        def fileno(self) -> int:
+            """The descriptor of both."""
+            ...
+
+        def pending(self) -> int:
+            """Bytes that have come and that the epoll does not see."""
+            ...
+
+        def recv(self, size: int) -> bytes:
+            """What has come, b"" at the end."""
+            ...
+
+        def send(self, data: memoryview | bytearray | bytes) -> int:
+            """Send of this what goes, and say how much."""
+            ...
+
+        def shutdown(self, how: int) -> None:
+            """Say that it is over."""
+            ...
+
+        def close(self) -> None:
+            """Close at once."""
+            ...
+
+
+Socket: TypeAlias = "socket.socket | TlsWithinTls"
 """A connected socket that never waits: plain, with TLS (`ssl.SSLSocket`), or with TLS within TLS."""
 
 BROKEN: Final = (BrokenResourceError, ClosedResourceError, OSError)
@@ -31,6 +58,14 @@ TLS_RECORD_BYTES: Final = 16 * 1024
 """What TLS gives at once; after so much there is mostly more."""
 WOULD_BLOCK: Final = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 _UNDER_WAY: Final = frozenset({errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EINTR})
+
+
+class BrokenAfterError(OSError):
+    """A connection that broke behind what had come, the `data`; the cause says how."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__()
+        self.data = data
 
 
 class Address(msgspec.Struct, frozen=True):
@@ -63,25 +98,52 @@ def finish_connect(raw: socket.socket) -> None:
 
 
 def read_available(raw: Socket) -> bytes:
-    """What has come, b"" at the end; raises `WOULD_BLOCK`, and `OSError` for a connection that is broken.
-
-    A peer that closes without TLS's own farewell has ended all the same: HTTP says whether that is an end.
-    """
-    data = raw.recv(READ_BYTES)
+    """What has come, b"" at the end; raises `WOULD_BLOCK`, and `OSError` for a connection that is broken: behind
+    something that had come, `BrokenAfterError`."""
+    try:
+        data = raw.recv(READ_BYTES)
+    except ssl.SSLEOFError as error:
+        return _end(raw, error)
     if isinstance(raw, ssl.SSLSocket) and (raw.pending() or len(data) >= TLS_RECORD_BYTES):
         data = _more_records(raw, data)
     return data
 
 
 def _more_records(raw: ssl.SSLSocket, data: bytes) -> bytes:
-    """The TLS records that follow; a failure comes out with the next reading."""
+    """The TLS records that follow. A failure among them is told together with them: TLS tells it once, and what is read
+    next would be an end."""
     records = [data]
     size = len(data)
-    with suppress(OSError):
-        while size < READ_BYTES and (data := raw.recv(READ_BYTES)):
+    try:
+        while size < READ_BYTES and (data := received(raw, READ_BYTES)):
             records.append(data)
             size += len(data)
+    except WOULD_BLOCK:
+        pass
+    except OSError as error:
+        raise BrokenAfterError(b"".join(records)) from error
     return b"".join(records)
+
+
+def received(raw: Socket, size: int) -> bytes:
+    """What one reading gives, b"" at the end; raises `WOULD_BLOCK`, and `OSError` for a connection that is broken."""
+    try:
+        return raw.recv(size)
+    except ssl.SSLEOFError as error:
+        return _end(raw, error)
+
+
+def _end(raw: Socket, error: ssl.SSLEOFError) -> bytes:
+    """What an end without TLS's own farewell is: b"", an end all the same, and HTTP says whether of the answer.
+
+    A reset is none: it raises `OSError`. Python 3.11 and the first of 3.12 take it for an end, and all do where
+    something that was sent has met it before.
+    """
+    (_, events), *_ = prober(raw.fileno())(0) or [(0, 0)]
+    # Both ways are shut, as by a reset, whose own error is gone. After an end OpenSSL's last words meet a new one.
+    if events & select.POLLHUP and not events & select.POLLERR:
+        raise ConnectionResetError("the connection was reset") from error
+    return b""
 
 
 def shut(raw: Socket) -> None:

@@ -12,6 +12,8 @@ import ssl
 from contextlib import suppress
 from typing import Final
 
+from .sockets import WOULD_BLOCK, BrokenAfterError, received
+
 RECORD_BYTES: Final = 16 * 1024
 """What a record of TLS can hold."""
 
@@ -71,9 +73,9 @@ class TunnelledTls:
                 pass
             except (ssl.SSLZeroReturnError, ssl.SSLEOFError):  # HTTP says whether that is an end
                 break
-            except ssl.SSLError:
-                if pieces:  # a failure comes out with the next reading
-                    break
+            except ssl.SSLError as error:
+                if pieces:
+                    raise BrokenAfterError(b"".join(pieces)) from error
                 raise
             if pieces and (not more or sum(map(len, pieces)) >= size):
                 break
@@ -82,9 +84,13 @@ class TunnelledTls:
                     self._flush()
             try:
                 more = self._fill()
-            except OSError:
+            except WOULD_BLOCK:
                 if pieces:
                     break
+                raise
+            except OSError as error:
+                if pieces:
+                    raise BrokenAfterError(b"".join(pieces)) from error
                 raise
         return b"".join(pieces)
 
@@ -100,7 +106,7 @@ class TunnelledTls:
 
     def _fill(self) -> bool:
         """Take a record in, and say whether another one is likely to be there; raises `WOULD_BLOCK`, `OSError`."""
-        data = self._outer.recv(RECORD_BYTES)
+        data = received(self._outer, RECORD_BYTES)
         if data:
             self._incoming.write(data)
         else:
