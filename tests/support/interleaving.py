@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 import weakref
 from collections.abc import Callable
@@ -34,6 +35,9 @@ def with_another_between(act: Callable[[], Any], other: Callable[[], Any], step:
         return trace
 
     before = sys.gettrace()
+    here = inspect.currentframe()
+    assert here is not None
+    here.f_trace_opcodes = True  # early Pythons 3.12 ask for it when tracing begins, and not again
     sys.settrace(trace)
     try:
         result = act()
