@@ -306,7 +306,9 @@ async def test_what_ends_an_answer_that_has_no_length(serve: Any, certificates: 
                 talk.shake_hands(b"")
             first = talk.recv(65536)
             left = first.index(b"\r\n\r\n") + 4 + size - len(first)
-            while left > 0 and end == "close":  # with nothing left unread, or it would be a reset
+            # With nothing left unread, or it would be a reset. Once a send has failed by one, OpenSSL 3.6 does not tell
+            # of the farewell before it.
+            while left > 0 and end in ("close", "farewell"):
                 left -= len(talk.recv(65536))
             talk.sendall(b"HTTP/1.1 200 OK\r\n\r\n" + b"y" * 40_000)
             finish(peer, talk, end)
